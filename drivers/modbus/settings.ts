@@ -1,0 +1,71 @@
+import { z } from "zod";
+
+/**
+ * Settings and addresses of Modbus devices. Register and coil numbers are the 0-based wire addresses of the
+ * Modbus application protocol 1.1b3 (clause 4.4), not the 1-based 3xxxx/4xxxx of data sheets.
+ */
+
+const durationMs = z
+  .union([z.number().int().positive(), z.string().regex(/^\d+(\.\d+)?(ms|s)$/, { error: 'write a time span with its unit, such as "500ms"' })])
+  .transform((value) =>
+    typeof value === "number" ? value : Number.parseFloat(value) * (value.endsWith("ms") ? 1 : 1000),
+  );
+
+const networkEnd = {
+  host: z.string().min(1),
+  port: z.int().min(1).max(65535).default(502),
+};
+
+const transport = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("tcp"), ...networkEnd }).describe("Modbus TCP (MBAP header)"),
+  z
+    .strictObject({ type: z.literal("rtu-over-tcp"), ...networkEnd })
+    .describe("RTU frames through a serial device server"),
+  z.strictObject({
+    type: z.literal("rtu"),
+    port: z.string().min(1).describe("by a stable path: /dev/serial/by-id/…"),
+    baud: z.int().min(300).max(921_600).default(9600),
+    parity: z.enum(["none", "even", "odd"]).default("none"),
+    dataBits: z.union([z.literal(7), z.literal(8)]).default(8),
+    stopBits: z.union([z.literal(1), z.literal(2)]).default(1),
+  }),
+]);
+
+export const order = z
+  .enum(["ABCD", "CDAB", "BADC", "DCBA"])
+  .describe("bytes as they arrive: ABCD high word and high byte first, CDAB low word first, BADC bytes swapped, DCBA both");
+
+export const settings = z.strictObject({
+  transport,
+  unit: z.int().min(0).max(255).default(1),
+  timeout: durationMs.default(1000).describe("longest wait for the answer to one request"),
+  order: order.default("ABCD").describe("for points that do not say their own"),
+  functions: z
+    .array(z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(5), z.literal(6), z.literal(15), z.literal(16), z.literal(22), z.literal(43)]))
+    .default([1, 2, 3, 4, 5, 6, 15, 16, 43])
+    .describe("function codes that the device answers; others are never sent"),
+  maxRegistersPerRead: z.int().min(1).max(125).default(125),
+  maxBitsPerRead: z.int().min(1).max(2000).default(2000),
+  evenCount: z.boolean().default(false).describe("the device refuses odd start addresses and odd counts"),
+  gapRegisters: z.int().min(0).max(124).default(16).describe("unused registers worth reading to save a request"),
+  requestsInFlight: z
+    .int()
+    .min(1)
+    .max(16)
+    .default(1)
+    .describe("TCP only: requests sent before the first answer; many devices stand only 1"),
+});
+
+export const address = z.strictObject({
+  table: z.enum(["holding", "input", "coil", "discrete"]),
+  register: z.int().min(0).max(65535),
+  type: z
+    .enum(["bool", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "bcd16", "bcd32", "text"])
+    .default("uint16"),
+  order: order.optional(),
+  bit: z.int().min(0).max(15).optional().describe("type bool in a register: which bit, 0 = lowest"),
+  length: z.int().min(1).max(125).optional().describe("type text: number of registers"),
+});
+
+export type Settings = z.infer<typeof settings>;
+export type Address = z.infer<typeof address>;

@@ -1,0 +1,146 @@
+/**
+ * The driver contract: all that a driver may import.
+ *
+ * The framework owns time; the driver owns bytes. The host decides when to connect, identify and read, when to
+ * give up and when to try again. A driver turns one call into the protocol's bytes and the answer into values.
+ *
+ * Rules that the contract suite checks for every driver:
+ *
+ * 1. Calls on one connection never overlap, and calls on connections that share a `line` never overlap either.
+ *    A driver needs no lock of its own.
+ * 2. Each call gives up when its signal aborts: it rejects with `DeviceError("aborted")` within 50 ms, and what
+ *    arrives afterwards for that call is never taken as the answer to another one.
+ * 3. A point that the device refuses is a `bad` reading with a code; the other points of the call are still
+ *    answered. A device that is lost (silent, refused, hung up, talking garbage) throws a `DeviceError`.
+ * 4. A driver never retries, schedules, scales, renames or logs per reading. It never starts a timer that
+ *    outlives a call.
+ * 5. `close` is safe twice, after a failure and during a call (which then rejects with "closed"). It settles
+ *    within a second even when the peer does not answer.
+ * 6. Nothing that a device sends may throw anything but a `DeviceError` or grow memory without a bound.
+ *
+ * A driver folder holds `settings.ts` (the zod schemas `settings` and `address`, read by the configuration check
+ * in the supervisor) and `index.ts` (`export const driver: Driver`, loaded in the driver's own child process, and
+ * only when a device uses it). The host receives settings and addresses that have already been parsed.
+ */
+
+/** A value as the protocol carries it, before scaling. `bigint` only for 64-bit integers beyond 2^53. */
+export type Value = number | bigint | boolean | string;
+
+export type QualityStatus = "good" | "uncertain" | "bad";
+
+/**
+ * One sample of one point with everything the device said about it. `value` is null if and only if the status is
+ * "bad". `code` is the protocol's own code ("modbus-2", "BadNotReadable"), `reason` its text.
+ */
+export interface Reading {
+  value: Value | null;
+  status: QualityStatus;
+  code?: string;
+  reason?: string;
+  /** The device's own time of the sample, ms since 1970 UTC, where the protocol carries one. */
+  sourceTimeMs?: number;
+  /** The bytes on the wire that made the value; only when `ReadOptions.raw` asked for them. */
+  raw?: Uint8Array;
+}
+
+/** A bare value is short for a good reading taken now. */
+export type Answer = Value | Reading;
+
+/** A point as the driver sees it: which address, and nothing of what it means. */
+export interface PointRequest<Address> {
+  readonly name: string;
+  readonly address: Address;
+}
+
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+  /** Ask for `Reading.raw` on every answer (the technician's `kerb read --raw`). */
+  readonly raw?: boolean;
+}
+
+/**
+ * The answers of one `read`: `answers[i]` belongs to `points[i]`. `atMs[i]` (optional) is `performance.now()` at
+ * the arrival of answer i, for a read that took several requests; without it all are stamped when `read` settles.
+ */
+export interface ReadResult {
+  answers: Answer[];
+  atMs?: number[];
+}
+
+/** What a device says of itself. Unknown fields are absent, never empty. */
+export interface Identity {
+  vendor?: string;
+  model?: string;
+  firmware?: string;
+  serial?: string;
+  /** Anything else the protocol offers, by its own name ("VendorUrl", "sysDescr"). */
+  more?: Record<string, string>;
+}
+
+/** One open device. See the rules at the head of this file. */
+export interface Connection<Address> {
+  /** Asks the device who it is; rejects with `DeviceError("unsupported")` if it has no way to say. */
+  identify(signal: AbortSignal): Promise<Identity>;
+  /**
+   * Reads `points` in the fewest requests. The same array object means the same plan, so that a driver may keep
+   * its plan in a WeakMap.
+   */
+  read(points: readonly PointRequest<Address>[], options: ReadOptions): Promise<ReadResult>;
+  close(): Promise<void>;
+  /** Devices that push: calls `emit` with the index of the point until the signal aborts. */
+  subscribe?(
+    points: readonly PointRequest<Address>[],
+    emit: (index: number, answer: Answer) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Devices that act: resolves when the device has accepted the value. */
+  write?(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void>;
+}
+
+export interface DriverContext {
+  readonly deviceId: string;
+  /** At most a few lines per state change; the host limits the rate. */
+  log(level: "debug" | "info" | "warn", text: string): void;
+}
+
+export interface Driver<Settings, Address> {
+  /** Equal to the folder's name and to `driver:` in the configuration. */
+  readonly name: string;
+  /**
+   * Devices whose settings give the same text share a wire (an RS-485 pair, one RTU-over-TCP converter) and are
+   * read one at a time; undefined = a wire of its own.
+   */
+  line?(settings: Settings): string | undefined;
+  /** Opens one device. Rejects with a `DeviceError` and leaves nothing behind when it fails or is aborted. */
+  connect(settings: Settings, context: DriverContext, signal: AbortSignal): Promise<Connection<Address>>;
+  /** What the address looks like to a technician: "holding 40011 uint16". */
+  describe(address: Address): string;
+  /** Looks for devices inside `scope` (a CIDR or a port); read-only. */
+  discover?(scope: string, context: DriverContext, signal: AbortSignal): AsyncIterable<{ settings: Settings; identity: Identity }>;
+}
+
+/**
+ * Why a device is lost or a call failed. The codes are kerb's own (`gateway/errors.ts` has the texts in English
+ * and Vietnamese); the protocol's detail goes into `message`.
+ */
+export type DeviceErrorCode =
+  | "aborted" // the caller's signal
+  | "closed" // the connection was closed by us
+  | "refused" // nothing listens at the address, or the port does not exist
+  | "unreachable" // no route, no such host
+  | "silent" // no answer in time
+  | "hung-up" // the peer closed or reset the connection
+  | "garbage" // bytes that are not the protocol, or a frame that breaks it
+  | "busy" // the port or the device is taken by someone else
+  | "denied" // login or certificate refused
+  | "unsupported" // the device or the driver cannot do this
+  | "rejected"; // the device understood and said no (a write, a method)
+
+export class DeviceError extends Error {
+  readonly code: DeviceErrorCode;
+  constructor(code: DeviceErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "DeviceError";
+    this.code = code;
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Firmware versions and ranges. A version is read as its runs of digits ("V5.7.12 build 3" → 5.7.12.3); a range
+ * is a list of comparators that must all hold (">=2.0 <2.4"), "*" for any. There is no other syntax.
+ */
+
+function parts(version: string): number[] {
+  return (version.match(/\d+/g) ?? []).map(Number);
+}
+
+/** Negative when `a` is older than `b`, 0 when equal; missing parts count as 0 (2.0 = 2.0.0). */
+export function compareFirmware(a: string, b: string): number {
+  const left = parts(a);
+  const right = parts(b);
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+const comparator = /^(>=|<=|>|<|=)(\d[\w.-]*)$/;
+
+/** True when `range` is written in the syntax above. */
+export function isFirmwareRange(range: string): boolean {
+  return range.trim() === "*" || range.trim().split(/\s+/).every((part) => comparator.test(part));
+}
+
+/** True when `version` lies inside `range`. */
+export function inFirmwareRange(version: string, range: string): boolean {
+  if (range.trim() === "*") return true;
+  return range
+    .trim()
+    .split(/\s+/)
+    .every((part) => {
+      const [, operator, bound] = comparator.exec(part) ?? [];
+      if (operator === undefined || bound === undefined) return false;
+      const order = compareFirmware(version, bound);
+      if (operator === ">=") return order >= 0;
+      if (operator === "<=") return order <= 0;
+      if (operator === ">") return order > 0;
+      if (operator === "<") return order < 0;
+      return order === 0;
+    });
+}

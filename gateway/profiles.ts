@@ -1,0 +1,148 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { isFirmwareRange } from "./firmware.ts";
+import { duration } from "./quantities.ts";
+import { unitProblem } from "./units.ts";
+import { loadYaml } from "./yaml.ts";
+
+/** The profiles that ship with kerb: `firmware-profiles/<vendor>/<model>.yaml`. */
+export const profileFolder = fileURLToPath(new URL("../firmware-profiles", import.meta.url));
+
+const name = z.string().regex(/^[a-zA-Z][a-zA-Z0-9]*(\.[a-zA-Z0-9]+)*$/, {
+  error: 'a point is named in camelCase with dots between its parts, such as "voltage.L1"',
+});
+const scalar = z.union([z.number(), z.string(), z.boolean()]);
+const pollClass = z.enum(["fast", "normal", "slow"]);
+const text = z.strictObject({ en: z.string(), vi: z.string() });
+const range = z.string().refine(isFirmwareRange, {
+  error: 'a firmware range is a list of comparators, such as ">=2.0 <2.4", or "*"',
+});
+
+const evidence = {
+  source: z.string().optional().describe("id of the entry under `sources`, and the page: \"manual p. 12\""),
+  certainty: z
+    .enum(["seen", "to-verify"])
+    .default("seen")
+    .describe("to-verify: not read in a source; the profile is then at most `community`"),
+};
+
+/** One addressable value. `address` is checked by the driver's own schema when the profile is loaded. */
+export const pointSchema = z.strictObject({
+  address: z.unknown().describe("the driver's address"),
+  label: text.optional(),
+  unit: z
+    .string()
+    .default("1")
+    .superRefine((unit, context) => {
+      const problem = unitProblem(unit);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
+    .describe("UCUM"),
+  kind: z.enum(["number", "boolean", "text"]).default("number"),
+  scale: z.number().default(1).describe("value = raw * scale + offset"),
+  offset: z.number().default(0),
+  scaleFactor: name.optional().describe("point that holds the power of ten of this one, read with it"),
+  decimals: z.int().min(0).max(8).optional().describe("digits after the point that the device resolves"),
+  limits: z
+    .tuple([z.number(), z.number()])
+    .optional()
+    .describe("outside these the value is uncertain: no sensor of this model can measure it"),
+  typical: z.tuple([z.number(), z.number()]).optional().describe("where a healthy installation's values lie"),
+  sentinels: z
+    .array(z.strictObject({ raw: z.number(), code: z.string(), reason: z.string() }))
+    .default([])
+    .describe("raw values that mean 'no value'"),
+  values: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("enumeration: raw value to its name"),
+  deadband: z.number().positive().optional().describe("smaller changes are not reported, but once per heartbeat"),
+  heartbeat: duration.default(300_000),
+  poll: pollClass.default("normal"),
+  publish: z.boolean().default(true).describe("false: read for other points (a scale factor), not an event"),
+  fixed: scalar.optional().describe("a constant of the model; simulators answer it"),
+  when: range.optional().describe("only for these firmware versions"),
+  ...evidence,
+});
+
+export const profileSchema = z.strictObject({
+  version: z.literal(1),
+  vendor: z.string(),
+  model: z.string(),
+  class: z.enum([
+    "air-quality",
+    "camera",
+    "cabinet",
+    "detector",
+    "energy-meter",
+    "message-sign",
+    "router",
+    "signal-controller",
+    "street-light",
+    "ups",
+    "waste-bin",
+    "water-level",
+    "water-quality",
+    "weather",
+    "weigh-station",
+  ]),
+  driver: z.string(),
+  status: z.enum(["official", "community", "field-verified"]),
+  firmware: range.default("*"),
+  sources: z
+    .record(z.string(), z.strictObject({ title: z.string(), revision: z.string().optional(), url: z.string().optional() }))
+    .describe("where the facts were read"),
+  settings: z.record(z.string(), z.unknown()).default({}).describe("defaults for the device's settings"),
+  poll: z
+    .strictObject({ fast: duration.optional(), normal: duration.optional(), slow: duration.optional() })
+    .default({}),
+  identify: z
+    .strictObject({
+      standard: z.boolean().default(true).describe("ask by the protocol's own means first"),
+      vendor: z.unknown().optional(),
+      model: z.unknown().optional(),
+      firmware: z.unknown().optional(),
+      serial: z.unknown().optional(),
+      expect: z
+        .array(z.strictObject({ address: z.unknown(), equals: scalar, ...evidence }))
+        .default([])
+        .describe("values that prove that this is the model"),
+    })
+    .prefault({}),
+  points: z.record(name, pointSchema),
+  quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
+});
+
+export type Point = z.infer<typeof pointSchema> & { name: string };
+export type Profile = Omit<z.infer<typeof profileSchema>, "points"> & {
+  /** `<vendor>/<model>`: the file's place under the profile folder. */
+  id: string;
+  file: string;
+  points: Point[];
+};
+
+/** Reads and checks one profile file. Throws `ConfigError` with every mistake and its place. */
+export function loadProfile(id: string, folder = profileFolder): Profile {
+  const file = join(folder, `${id}.yaml`);
+  const { value } = loadYaml(file, profileSchema);
+  return {
+    ...value,
+    id,
+    file,
+    points: Object.entries(value.points).map(([pointName, point]) => ({ ...point, name: pointName })),
+  };
+}
+
+/** The ids of all profiles in a folder, sorted. */
+export function listProfiles(folder = profileFolder): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((vendor) =>
+      readdirSync(join(folder, vendor.name))
+        .filter((file) => file.endsWith(".yaml"))
+        .map((file) => `${vendor.name}/${file.slice(0, -".yaml".length)}`),
+    )
+    .toSorted();
+}

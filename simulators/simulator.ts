@@ -1,0 +1,74 @@
+/**
+ * The simulator contract: all that a simulator may import besides its own folder and npm.
+ *
+ * A simulator is a pretend device that speaks the real protocol on a real socket or serial port. It is built from
+ * the same profile as the driver's points, but it encodes with its own code or a foreign library: a codec that
+ * driver and simulator shared would make both wrong together.
+ */
+
+/**
+ * What may go wrong with a device:
+ * silent (takes the request, never answers) · refuse (closes the listener, or answers each request with an error
+ * of the protocol where there is no listener to close) · hangUp (closes on the first byte of a request) · garbage
+ * (answers random bytes) · slow (answers after `delayMs`) · late (answers the first request after `delayMs`, the
+ * next ones at once, so that a late answer meets a later request) · restart (drops all connections and is gone
+ * for `delayMs`) · clockWrong (a device with a clock reports it 7 h off; without one: no effect).
+ */
+export const faults = ["silent", "refuse", "hangUp", "garbage", "slow", "late", "restart", "clockWrong"] as const;
+export type Fault = (typeof faults)[number];
+
+/** A point of the profile as far as a pretend device needs it. */
+export interface SimulatedPoint {
+  readonly name: string;
+  /** The driver's address of the point, as the profile has it. */
+  readonly address: unknown;
+  /** Engineering value = raw * scale + offset. */
+  readonly scale: number;
+  readonly offset: number;
+  /** Engineering values wander plausibly between these two. Absent: the simulator shows a constant 0. */
+  readonly typical?: readonly [number, number];
+  /** The name of the point that holds the power of ten for this one (SunSpec scale factor). */
+  readonly scaleFactor?: string;
+  /** A fixed raw value (an identity text, a scale factor, a marker). */
+  readonly fixed?: number | string;
+}
+
+export interface SimulatorOptions {
+  readonly profile: string;
+  readonly points: readonly SimulatedPoint[];
+  /** The parsed settings of the device: where the driver would connect to is where the simulator listens. */
+  readonly settings: Record<string, unknown>;
+  /** What the device answers when it is asked who it is. */
+  readonly identity: { vendor?: string; model?: string; firmware?: string; serial?: string };
+  /** Same seed, same walk of values. */
+  readonly seed?: number;
+  readonly log?: (text: string) => void;
+}
+
+/** A running pretend device. */
+export interface Simulator {
+  /** Where it listens, as a person would type it: "127.0.0.1:1502 unit 1". */
+  readonly address: string;
+  /** Pins an engineering value; undefined lets it wander again. */
+  set(point: string, value: number | string | undefined): void;
+  /** Raises a fault, or ends it with undefined. */
+  fault(fault: Fault | undefined, delayMs?: number): void;
+  /** Requests answered and refused so far. */
+  readonly counts: { requests: number; errors: number };
+  close(): Promise<void>;
+}
+
+/** `simulators/<driver>/index.ts` exports this as `start`. */
+export type StartSimulator = (options: SimulatorOptions) => Promise<Simulator>;
+
+/** Deterministic pseudo-random numbers in [0, 1): mulberry32, for walks that repeat with their seed. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
