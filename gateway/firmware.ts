@@ -3,8 +3,14 @@
  * is a list of comparators that must all hold (">=2.0 <2.4"), "*" for any. There is no other syntax.
  */
 
-function parts(version: string): number[] {
-  return (version.match(/\d+/g) ?? []).map(Number);
+/** The runs of digits without leading zeros: as text, since build dates and serials outgrow a number. */
+function parts(version: string): string[] {
+  return (version.match(/\d+/g) ?? []).map((digits) => digits.replace(/^0+(?=\d)/, ""));
+}
+
+function compareDigits(a: string, b: string): number {
+  if (a.length !== b.length) return a.length - b.length;
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 /** Negative when `a` is older than `b`, 0 when equal; missing parts count as 0 (2.0 = 2.0.0). */
@@ -12,7 +18,7 @@ export function compareFirmware(a: string, b: string): number {
   const left = parts(a);
   const right = parts(b);
   for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    const difference = compareDigits(left[i] ?? "0", right[i] ?? "0");
     if (difference !== 0) return difference;
   }
   return 0;
@@ -22,7 +28,13 @@ const comparator = /^(>=|<=|>|<|=)(\d[\w.-]*)$/;
 
 /** True when `range` is written in the syntax above. */
 export function isFirmwareRange(range: string): boolean {
-  return range.trim() === "*" || range.trim().split(/\s+/).every((part) => comparator.test(part));
+  return (
+    range.trim() === "*" ||
+    range
+      .trim()
+      .split(/\s+/)
+      .every((part) => comparator.test(part))
+  );
 }
 
 /** True when `version` lies inside `range`. */

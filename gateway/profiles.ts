@@ -21,7 +21,7 @@ const range = z.string().refine(isFirmwareRange, {
 });
 
 const evidence = {
-  source: z.string().optional().describe("id of the entry under `sources`, and the page: \"manual p. 12\""),
+  source: z.string().optional().describe('id of the entry under `sources`, and the page: "manual p. 12"'),
   certainty: z
     .enum(["seen", "to-verify"])
     .default("seen")
@@ -54,15 +54,18 @@ export const pointSchema = z.strictObject({
     .array(z.strictObject({ raw: z.number(), code: z.string(), reason: z.string() }))
     .default([])
     .describe("raw values that mean 'no value'"),
-  values: z
-    .record(z.string(), z.string())
+  values: z.record(z.string(), z.string()).optional().describe("enumeration: raw value to its name"),
+  deadband: z
+    .number()
+    .positive()
     .optional()
-    .describe("enumeration: raw value to its name"),
-  deadband: z.number().positive().optional().describe("smaller changes are not reported, but once per heartbeat"),
+    .describe("smaller changes are not reported, but once per heartbeat"),
   heartbeat: duration.default(300_000),
   poll: pollClass.default("normal"),
   publish: z.boolean().default(true).describe("false: read for other points (a scale factor), not an event"),
-  fixed: scalar.optional().describe("a constant of the model; simulators answer it"),
+  fixed: scalar
+    .optional()
+    .describe("raw value that a simulator always shows: a constant, a scale factor, a setting"),
   when: range.optional().describe("only for these firmware versions"),
   ...evidence,
 });
@@ -92,7 +95,10 @@ export const profileSchema = z.strictObject({
   status: z.enum(["official", "community", "field-verified"]),
   firmware: range.default("*"),
   sources: z
-    .record(z.string(), z.strictObject({ title: z.string(), revision: z.string().optional(), url: z.string().optional() }))
+    .record(
+      z.string(),
+      z.strictObject({ title: z.string(), revision: z.string().optional(), url: z.string().optional() }),
+    )
     .describe("where the facts were read"),
   settings: z.record(z.string(), z.unknown()).default({}).describe("defaults for the device's settings"),
   poll: z
@@ -145,4 +151,76 @@ export function listProfiles(folder = profileFolder): string[] {
         .map((file) => `${vendor.name}/${file.slice(0, -".yaml".length)}`),
     )
     .toSorted();
+}
+
+type Tree = Record<string, unknown>;
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * A device's settings with the profile's defaults under them, before the driver's schema parses them. Nested
+ * objects are merged key by key, except where both name a different `type`: a serial line's baud rate has no
+ * place in a TCP transport.
+ */
+export function mergeSettings(profile: Tree, device: Tree): Tree {
+  const merged: Tree = { ...profile, ...device };
+  for (const [key, own] of Object.entries(device)) {
+    const under = profile[key];
+    if (!isTree(under) || !isTree(own)) continue;
+    const isOtherType =
+      own["type"] !== undefined && under["type"] !== undefined && own["type"] !== under["type"];
+    merged[key] = isOtherType ? own : mergeSettings(under, own);
+  }
+  return merged;
+}
+
+/** A point as `simulators/simulator.ts` wants it. */
+type SimulatedPoint = Pick<Point, "name" | "address" | "scale" | "offset"> & {
+  typical?: [number, number];
+  scaleFactor?: string;
+  fixed?: number | string;
+};
+
+function simulatedPoint({ name: pointName, address, scale, offset, ...point }: Point): SimulatedPoint {
+  return {
+    name: pointName,
+    address,
+    scale,
+    offset,
+    ...(point.typical === undefined ? {} : { typical: point.typical }),
+    ...(point.scaleFactor === undefined ? {} : { scaleFactor: point.scaleFactor }),
+    ...(point.fixed === undefined ? {} : { fixed: rawOf(point.fixed) }),
+  };
+}
+
+function constantPoint(pointName: string, address: unknown, fixed: number | string): SimulatedPoint {
+  return { name: pointName, address, scale: 1, offset: 0, fixed };
+}
+
+function rawOf(value: z.infer<typeof scalar>): number | string {
+  return typeof value === "boolean" ? Number(value) : value;
+}
+
+/**
+ * What a simulator of this model must show: the points, the values that `identify.expect` wants to see (named
+ * "identify.expect.0" …) and `identity` at the addresses where the model keeps it ("identify.serial" …).
+ */
+export function simulatedPoints(
+  profile: Profile,
+  identity: Partial<Record<"vendor" | "model" | "firmware" | "serial", string>> = {},
+): SimulatedPoint[] {
+  const { identify } = profile;
+  return [
+    ...profile.points.map(simulatedPoint),
+    ...identify.expect.map(({ address, equals }, index) =>
+      constantPoint(`identify.expect.${index}`, address, rawOf(equals)),
+    ),
+    ...(["vendor", "model", "firmware", "serial"] as const).flatMap((key) =>
+      identify[key] === undefined || identity[key] === undefined
+        ? []
+        : [constantPoint(`identify.${key}`, identify[key], identity[key])],
+    ),
+  ];
 }

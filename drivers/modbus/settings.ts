@@ -6,7 +6,10 @@ import { z } from "zod";
  */
 
 const durationMs = z
-  .union([z.number().int().positive(), z.string().regex(/^\d+(\.\d+)?(ms|s)$/, { error: 'write a time span with its unit, such as "500ms"' })])
+  .union([
+    z.number().int().positive(),
+    z.string().regex(/^\d+(\.\d+)?(ms|s)$/, { error: 'write a time span with its unit, such as "500ms"' }),
+  ])
   .transform((value) =>
     typeof value === "number" ? value : Number.parseFloat(value) * (value.endsWith("ms") ? 1 : 1000),
   );
@@ -33,7 +36,9 @@ const transport = z.discriminatedUnion("type", [
 
 export const order = z
   .enum(["ABCD", "CDAB", "BADC", "DCBA"])
-  .describe("bytes as they arrive: ABCD high word and high byte first, CDAB low word first, BADC bytes swapped, DCBA both");
+  .describe(
+    "bytes as they arrive: ABCD high word and high byte first, CDAB low word first, BADC bytes swapped, DCBA both",
+  );
 
 export const settings = z.strictObject({
   transport,
@@ -41,13 +46,31 @@ export const settings = z.strictObject({
   timeout: durationMs.default(1000).describe("longest wait for the answer to one request"),
   order: order.default("ABCD").describe("for points that do not say their own"),
   functions: z
-    .array(z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(5), z.literal(6), z.literal(15), z.literal(16), z.literal(22), z.literal(43)]))
+    .array(
+      z.union([
+        z.literal(1),
+        z.literal(2),
+        z.literal(3),
+        z.literal(4),
+        z.literal(5),
+        z.literal(6),
+        z.literal(15),
+        z.literal(16),
+        z.literal(22),
+        z.literal(43),
+      ]),
+    )
     .default([1, 2, 3, 4, 5, 6, 15, 16, 43])
     .describe("function codes that the device answers; others are never sent"),
   maxRegistersPerRead: z.int().min(1).max(125).default(125),
   maxBitsPerRead: z.int().min(1).max(2000).default(2000),
   evenCount: z.boolean().default(false).describe("the device refuses odd start addresses and odd counts"),
-  gapRegisters: z.int().min(0).max(124).default(16).describe("unused registers worth reading to save a request"),
+  gapRegisters: z
+    .int()
+    .min(0)
+    .max(124)
+    .default(16)
+    .describe("unused registers worth reading to save a request"),
   requestsInFlight: z
     .int()
     .min(1)
@@ -56,16 +79,42 @@ export const settings = z.strictObject({
     .describe("TCP only: requests sent before the first answer; many devices stand only 1"),
 });
 
-export const address = z.strictObject({
-  table: z.enum(["holding", "input", "coil", "discrete"]),
-  register: z.int().min(0).max(65535),
-  type: z
-    .enum(["bool", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "bcd16", "bcd32", "text"])
-    .default("uint16"),
-  order: order.optional(),
-  bit: z.int().min(0).max(15).optional().describe("type bool in a register: which bit, 0 = lowest"),
-  length: z.int().min(1).max(125).optional().describe("type text: number of registers"),
-});
+export const address = z
+  .strictObject({
+    table: z.enum(["holding", "input", "coil", "discrete"]),
+    register: z.int().min(0).max(65535),
+    type: z
+      .enum([
+        "bool",
+        "uint16",
+        "int16",
+        "uint32",
+        "int32",
+        "uint64",
+        "int64",
+        "float32",
+        "float64",
+        "bcd16",
+        "bcd32",
+        "text",
+      ])
+      .default("uint16"),
+    order: order.optional(),
+    bit: z.int().min(0).max(15).optional().describe("type bool in a register: which bit, 0 = lowest"),
+    length: z.int().min(1).max(125).optional().describe("type text: number of registers"),
+  })
+  .superRefine((value, context) => {
+    const isBits = value.table === "coil" || value.table === "discrete";
+    const complain = (path: string, message: string) =>
+      context.addIssue({ code: "custom", path: [path], message });
+    if (isBits && value.type !== "bool" && value.type !== "uint16")
+      complain("type", "a coil or discrete input is a bool");
+    if (value.bit !== undefined && (isBits || value.type !== "bool"))
+      complain("bit", "only for type bool in a register");
+    if (value.type === "text" && value.length === undefined)
+      complain("length", "how many registers hold the text");
+    if (value.type !== "text" && value.length !== undefined) complain("length", "only for type text");
+  });
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;

@@ -1,0 +1,253 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Acknowledgement } from "../receiver/acknowledge.ts";
+import type { EventPage } from "../receiver/archive.ts";
+import {
+  batch,
+  birthMessage,
+  city,
+  dictionaryMessage,
+  kill,
+  mosquittoPath,
+  numbers,
+  startBroker,
+  temporaryFolder,
+  TestClient,
+  type Broker,
+} from "../receiver/testing.ts";
+import type { ReceiveOptions } from "./receive.ts";
+
+if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
+
+const ackTopic = `${city}/ack/v1/gw-1`;
+const hostTopic = `${city}/host/v1/ioc`;
+
+let folder: ReturnType<typeof temporaryFolder>;
+let broker: Broker | undefined;
+let client: TestClient | undefined;
+const children: Child[] = [];
+
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(async () => {
+  await client?.end();
+  for (const child of children.splice(0)) await kill(child.process);
+  await broker?.kill();
+  client = broker = undefined;
+  folder.remove();
+});
+
+/** `kerb receive` in a process of its own. */
+class Child {
+  readonly process: ChildProcess;
+  readonly lines: string[] = [];
+  errors = "";
+  #wake: (() => void)[] = [];
+
+  constructor(options: Partial<ReceiveOptions>) {
+    const all = {
+      city,
+      name: "ioc",
+      database: folder.file,
+      listen: "127.0.0.1:0",
+      ackIntervalMs: 40,
+      json: true,
+      ...options,
+    };
+    const module = JSON.stringify(new URL("receive.ts", import.meta.url).href);
+    const script = `const { receive } = await import(${module}); process.exit(await receive(${JSON.stringify(all)}));`;
+    this.process = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    children.push(this);
+    const wake = (): void => {
+      for (const one of this.#wake.splice(0)) one();
+    };
+    if (this.process.stdout !== null) {
+      createInterface({ input: this.process.stdout }).on("line", (line) => {
+        this.lines.push(line);
+        wake();
+      });
+    }
+    this.process.stderr?.on("data", (data: Buffer) => (this.errors += data.toString("utf8")));
+    this.process.on("exit", wake);
+  }
+
+  /** The first line that fits, printed or to come. */
+  async line(fits: (line: string) => boolean): Promise<string> {
+    for (;;) {
+      const found = this.lines.find(fits);
+      if (found !== undefined) return found;
+      if (this.process.exitCode !== null || this.process.signalCode !== null)
+        throw new Error(`ended: ${this.errors}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  /** Connected to the broker; gives the URL of the HTTP API. */
+  async ready(): Promise<string> {
+    const started = JSON.parse(await this.line((line) => line.includes('"started"'))) as { url: string };
+    await this.line((line) => line.includes('"connected"'));
+    return started.url;
+  }
+}
+
+/** A gateway that trims its outbox at the watermark, and only there. */
+class TrimmingGateway {
+  readonly outbox = new Set<number>();
+  watermark = 0;
+  stepsBack = 0;
+  sent = 0;
+  #sending = false;
+  readonly #client: TestClient;
+  readonly #last: number;
+
+  constructor(mqttClient: TestClient, last: number) {
+    this.#client = mqttClient;
+    this.#last = last;
+    for (const seq of numbers(1, last)) this.outbox.add(seq);
+    mqttClient.client.on("message", (topic, payload) => {
+      if (topic !== ackTopic) return;
+      const state = (JSON.parse(payload.toString("utf8")) as Acknowledgement).ep["37"];
+      if (state === undefined) return;
+      if (state.wm < this.watermark) this.stepsBack++;
+      for (let seq = this.watermark + 1; seq <= state.wm; seq++) this.outbox.delete(seq);
+      this.watermark = Math.max(this.watermark, state.wm);
+    });
+  }
+
+  /** Sends what is left again and again, in other cuts each time, until the outbox is empty or `stop` is. */
+  async send(stop: AbortSignal): Promise<void> {
+    if (this.#sending) throw new Error("one sender only");
+    this.#sending = true;
+    while (this.outbox.size > 0 && !stop.aborted) {
+      const rows = [...this.outbox].slice(0, 600);
+      while (rows.length > 0 && !stop.aborted) {
+        const events = rows.splice(0, 1 + Math.floor(Math.random() * 20));
+        this.sent += events.length;
+        const lane = Math.random() < 0.3 ? "fill" : "live";
+        // QoS 1 waits for the broker, so that neither side piles up.
+        await this.#client.publish(`${city}/up/v1/gw-1/${lane}`, batch(events, { lane }));
+      }
+    }
+    this.#sending = false;
+  }
+
+  get done(): boolean {
+    return this.watermark >= this.#last;
+  }
+}
+
+async function eventsOf(url: string): Promise<number[]> {
+  const seqs: number[] = [];
+  let query = "";
+  for (;;) {
+    const page = (await (await fetch(`${url}/gateways/gw-1/events?limit=1000${query}`)).json()) as EventPage;
+    expect(page.undecoded).toEqual([]);
+    for (const event of page.events) seqs.push(event.seq);
+    if (page.next === null) return seqs;
+    query = `&epoch=${page.next.epoch}&after=${page.next.after}`;
+  }
+}
+
+describe("kerb receive", () => {
+  it.skipIf(mosquittoPath === undefined)(
+    "loses nothing that a watermark covered when it is killed under load, and stores it once",
+    async () => {
+      broker = await startBroker(folder.path);
+      client = await TestClient.connect(broker.url, [ackTopic, hostTopic]);
+      const last = 6000;
+      const gateway = new TrimmingGateway(client, last);
+      await client.publish(`${city}/dict/v1/gw-1`, dictionaryMessage(), { retain: true });
+      await client.publish(`${city}/st/v1/gw-1`, birthMessage(1, 37), { retain: true });
+      let child = new Child({ broker: broker.url });
+      await child.ready();
+      const stop = new AbortController();
+      const sending = gateway.send(stop.signal);
+      let killsUnderLoad = 0;
+      for (let round = 0; round < 5; round++) {
+        const before = gateway.watermark;
+        // Somewhere in the stream after the watermark has moved: at a random acknowledgement.
+        let left = 1 + Math.floor(Math.random() * 4);
+        await client.next<Acknowledgement>(
+          ackTopic,
+          ({ ep }) => (ep["37"]?.wm ?? 0) > before && --left === 0,
+        );
+        if (!gateway.done) killsUnderLoad++;
+        await kill(child.process);
+        await client.next<{ online: boolean }>(hostTopic, (host) => !host.online);
+        child = new Child({ broker: broker.url });
+        await child.ready();
+        if (gateway.done) break;
+      }
+      await sending;
+      const url = (JSON.parse(await child.line((line) => line.includes('"started"'))) as { url: string }).url;
+      expect(gateway.watermark).toBe(last);
+      expect(gateway.stepsBack).toBe(0);
+      expect(killsUnderLoad).toBeGreaterThanOrEqual(2);
+      expect(await eventsOf(url)).toEqual(numbers(1, last));
+      const { gateways } = (await (await fetch(`${url}/gateways`)).json()) as {
+        gateways: Record<string, unknown>[];
+      };
+      expect(gateways).toMatchObject([
+        { id: "gw-1", online: true, session: 1, eventsStored: last, rejected: 0 },
+      ]);
+      expect(gateway.sent).toBeGreaterThan(last);
+      stop.abort();
+    },
+    60_000,
+  );
+
+  it.skipIf(mosquittoPath === undefined)(
+    "prints one line for each change of state, and a summary when it is stopped",
+    async () => {
+      broker = await startBroker(folder.path);
+      const child = new Child({ broker: broker.url, json: false });
+      await child.line((line) => line.includes("connected to mqtt://"));
+      client = await TestClient.connect(broker.url, [hostTopic]);
+      await client.publish(`${city}/st/v1/gw-1`, birthMessage(3, 37));
+      await client.publish(`${city}/up/v1/gw-1/live`, batch([1, 2, 4]));
+      await client.publish(`${city}/up/v1/gw-1/live`, Buffer.from("?"));
+      await client.publish(`${city}/st/v1/gw-1`, Buffer.from('{"v":1,"online":false,"sess":3}'));
+      await child.line((line) => line.endsWith("gw-1 is offline"));
+      const exit = once(child.process, "exit");
+      child.process.kill("SIGTERM");
+      expect(await exit).toEqual([0, null]);
+      await client.next<{ online: boolean }>(hostTopic, (host) => !host.online);
+      const texts = child.lines.map((line) => line.replace(/^\S+Z /, ""));
+      expect(texts).toEqual([
+        expect.stringMatching(
+          /^receiving for hcmc into .*receiver\.db, HTTP API at http:\/\/127\.0\.0\.1:\d+$/,
+        ) as string,
+        `connected to ${broker.url}`,
+        "gw-1 is online (session 3, epoch 37)",
+        expect.stringMatching(/^gw-1: a message of lane live was rejected: .* \(1 in all\)$/) as string,
+        "gw-1 is offline",
+        "stopped by SIGTERM: 1 gateways, 3 events stored, 1 missing, 0 duplicates dropped, 1 messages rejected",
+      ]);
+    },
+  );
+
+  it("ends with 78 and a sentence when something cannot be used", async () => {
+    writeFileSync(folder.file, "not a database ".repeat(100));
+    const nobody = "mqtt://127.0.0.1:1";
+    const cases: [Partial<ReceiveOptions>, RegExp][] = [
+      [{ broker: nobody }, /damaged or not a kerb database/],
+      [{ broker: "127.0.0.1:1883" }, /not a broker; write it as mqtts:\/\//],
+      [{ broker: nobody, city: "HCMC" }, /"HCMC" is not a city/],
+      [{ broker: nobody, database: `${folder.path}/ok.db`, listen: "8480" }, /not an address to listen on/],
+      [{ broker: nobody, database: `${folder.path}/ok.db`, ca: `${folder.path}/absent.pem` }, /absent\.pem/],
+    ];
+    for (const [options, sentence] of cases) {
+      const child = new Child(options);
+      const [code] = (await once(child.process, "close")) as [number];
+      expect(code, child.errors).toBe(78);
+      expect(child.errors).toMatch(sentence);
+      expect(child.errors).not.toContain("    at ");
+    }
+  });
+});

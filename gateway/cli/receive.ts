@@ -1,0 +1,135 @@
+import { hostname } from "node:os";
+import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
+import { BrokerLink } from "../receiver/mqtt.ts";
+import { Receiver, type Change } from "../receiver/receiver.ts";
+
+export interface ReceiveOptions {
+  /** mqtt:// or mqtts:// URL. */
+  broker: string;
+  city: string;
+  /** Name of this receiver, unique at the broker; the host's name by default. */
+  name?: string;
+  /** SQLite file. */
+  database: string;
+  /** host:port of the HTTP API. */
+  listen?: string;
+  ackIntervalMs?: number;
+  protocol?: "5" | "3.1.1";
+  /** PEM files. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+  username?: string;
+  password?: string;
+  /** One JSON object per line instead of text. */
+  json?: boolean;
+}
+
+const listenDefault = "127.0.0.1:8480";
+
+/**
+ * `kerb receive`: runs the receiver until SIGINT or SIGTERM. Returns the exit code: 0 after a stop, 78 when the
+ * options, the database or the address to listen on cannot be used.
+ */
+export async function receive(options: ReceiveOptions): Promise<number> {
+  const print = printer(options.json === true);
+  // A reader that went away (a closed pipe) must not end the receiver.
+  process.stdout.on("error", () => {});
+  let receiver: Receiver | undefined;
+  let api: ApiServer | undefined;
+  try {
+    checkOptions(options);
+    const { name = receiverName(), ackIntervalMs } = options;
+    receiver = new Receiver({
+      database: options.database,
+      log: print,
+      ...(ackIntervalMs === undefined ? {} : { ackIntervalMs }),
+    });
+    const link = new BrokerLink(receiver, { ...options, name, log: print });
+    api = await serveApi(
+      receiverApi(receiver, { connected: () => link.connected }),
+      options.listen ?? listenDefault,
+    );
+    print({
+      kind: "started",
+      text: `receiving for ${options.city} into ${options.database}, HTTP API at ${api.url}`,
+      url: api.url,
+    });
+    if (!isLoopback(api.url))
+      print({ kind: "warning", text: "the HTTP API has no login and listens beyond this machine" });
+    const stopped = stopSignal();
+    link.open();
+    const signal = await stopped;
+    await link.close();
+    receiver.flush();
+    print({ kind: "stopped", ...totals(receiver, signal) });
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 78;
+  } finally {
+    await api?.close();
+    receiver?.close();
+  }
+}
+
+interface Line {
+  kind: Change["kind"] | "started" | "stopped" | "warning";
+  text: string;
+  gateway?: string;
+  [detail: string]: unknown;
+}
+
+function printer(json: boolean): (line: Line | Change) => void {
+  return (line) => {
+    const time = new Date().toISOString();
+    process.stdout.write(json ? `${JSON.stringify({ time, ...line })}\n` : `${time} ${line.text}\n`);
+  };
+}
+
+function checkOptions({ broker, city, name, ackIntervalMs }: ReceiveOptions): void {
+  if (!/^(mqtts?|tcp|ssl):\/\/[^/]+/.test(broker))
+    throw new Error(`"${broker}" is not a broker; write it as mqtts://host:8883.`);
+  if (!/^[a-z0-9-]{2,16}$/.test(city))
+    throw new Error(`"${city}" is not a city: 2 to 16 of a-z, 0-9 and "-".`);
+  if (name !== undefined && !/^[a-zA-Z0-9._-]{1,64}$/.test(name))
+    throw new Error(`"${name}" is not a name: letters, digits, ".", "_", "-".`);
+  if (ackIntervalMs !== undefined && !(ackIntervalMs >= 20))
+    throw new Error(`An acknowledgement interval of ${ackIntervalMs} ms is too short.`);
+}
+
+function receiverName(): string {
+  return (
+    hostname()
+      .replaceAll(/[^a-zA-Z0-9._-]/g, "-")
+      .slice(0, 64) || "receiver"
+  );
+}
+
+function isLoopback(url: string): boolean {
+  return /^http:\/\/(127\.|\[::1\])/.test(url);
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+/** The counts of the whole database, over all runs. */
+function totals(receiver: Receiver, signal: string): { text: string; [detail: string]: unknown } {
+  let gateways = 0;
+  let events = 0;
+  let duplicates = 0;
+  let rejected = 0;
+  let missing = 0;
+  for (const gateway of receiver.everyGateway()) {
+    gateways++;
+    events += gateway.eventsStored;
+    duplicates += gateway.duplicateEvents;
+    rejected += gateway.rejected;
+    for (const epoch of gateway.epochs) missing += epoch.missing;
+  }
+  const text = `stopped by ${signal}: ${gateways} gateways, ${events} events stored, ${missing} missing, ${duplicates} duplicates dropped, ${rejected} messages rejected`;
+  return { text, gateways, events, missing, duplicates, rejected };
+}

@@ -1,0 +1,30 @@
+import { exitCodes } from "../errors.ts";
+import { loadSite } from "../config.ts";
+import { openLog } from "../log.ts";
+import { Supervisor } from "../supervisor.ts";
+
+/** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. */
+export async function run(file: string): Promise<number> {
+  const site = await loadSite(file);
+  const log = openLog(site.log.level);
+  for (const warning of site.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const supervisor = new Supervisor(site, log, (error) => {
+    log.fatal(`the gateway cannot go on: ${error.message}`);
+    resolve(exitCodes.unexpected);
+  });
+  process.on("SIGINT", () => resolve(exitCodes.ok));
+  process.on("SIGTERM", () => resolve(exitCodes.ok));
+  try {
+    await supervisor.start();
+  } catch (error) {
+    log.fatal((error as Error).message);
+    await supervisor.stop().catch(() => {});
+    return exitCodes.unexpected;
+  }
+  const code = await promise;
+  log.info("stopping");
+  await supervisor.stop();
+  log.info("stopped");
+  return code;
+}

@@ -1,0 +1,113 @@
+import { chmodSync, existsSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { createInterface } from "node:readline";
+
+/**
+ * The local control socket: one JSON object a line each way. A client sends one request and reads answers until
+ * the server ends the connection. Access is the file's mode: owner and group.
+ */
+
+export interface ControlRequest {
+  verb: string;
+  args?: Record<string, unknown>;
+}
+
+/** Answers of a verb: each yielded object is one line. An error thrown becomes the last line. */
+export type ControlHandler = (request: ControlRequest, signal: AbortSignal) => AsyncIterable<unknown>;
+
+const requestBytesMax = 65_536;
+const clientsMax = 32;
+const pathBytesMax = 107;
+
+/** Listens at `path`; a socket left behind by a killed gateway is replaced, a live one is not. */
+export async function openControl(path: string, handler: ControlHandler): Promise<Server> {
+  if (Buffer.byteLength(path) > pathBytesMax) {
+    throw new Error(`the control socket's path is longer than ${pathBytesMax} bytes: ${path}; choose a shorter state folder`);
+  }
+  if (existsSync(path)) {
+    if (await answers(path)) throw new Error(`another kerb is running on this state folder (${path} answers)`);
+    rmSync(path);
+  }
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    serve(socket, handler).catch(() => socket.destroy());
+  });
+  server.maxConnections = clientsMax;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o660);
+  return server;
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => (socket.destroy(), resolve(true)));
+    socket.once("error", () => resolve(false));
+  });
+}
+
+async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
+  const text = await firstLine(socket);
+  if (text === undefined) return;
+  const gone = new AbortController();
+  socket.once("close", () => gone.abort());
+  try {
+    const request = JSON.parse(text) as ControlRequest;
+    for await (const data of handler(request, gone.signal)) {
+      if (socket.destroyed) return;
+      const flowing = socket.write(`${JSON.stringify({ data })}\n`);
+      // A reader that sleeps must not make the gateway keep its lines.
+      if (!flowing) await new Promise((resolve) => socket.once("drain", resolve).once("close", resolve));
+    }
+    socket.end();
+  } catch (error) {
+    socket.end(`${JSON.stringify({ error: (error as Error).message })}\n`);
+  }
+}
+
+function firstLine(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("close", () => resolve(undefined));
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf("\n");
+      if (end >= 0) resolve(text.slice(0, end));
+      else if (text.length > requestBytesMax) socket.destroy();
+    });
+  });
+}
+
+/** No gateway listens at the socket. */
+export class NotRunningError extends Error {}
+
+/** Asks the running gateway; yields its answers. Throws `NotRunningError`, or the gateway's own sentence. */
+export async function* ask(path: string, request: ControlRequest, signal?: AbortSignal): AsyncGenerator<unknown> {
+  const socket = connect(path);
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === "EACCES"
+          ? new Error(`no permission for ${path}: run as root or as a member of the group that owns it`)
+          : new NotRunningError(`no gateway is running on this state folder (${path})`, { cause: error }),
+      );
+    });
+  });
+  signal?.addEventListener("abort", () => socket.destroy());
+  socket.on("error", () => {});
+  socket.write(`${JSON.stringify(request)}\n`);
+  try {
+    for await (const line of createInterface({ input: socket, crlfDelay: Infinity })) {
+      const { data, error } = JSON.parse(line) as { data?: unknown; error?: string };
+      if (error !== undefined) throw new Error(error);
+      yield data;
+    }
+  } finally {
+    socket.destroy();
+  }
+}

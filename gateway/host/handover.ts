@@ -1,0 +1,119 @@
+import type { Writable } from "node:stream";
+import { frameHeadBytes, writeFrame } from "../outbox/frames.ts";
+
+/**
+ * The host's end of the way into the outbox. Events are gathered for a moment and written in blocks; bytes that
+ * the outbox has not yet committed count against a credit. What cannot be written waits in a bounded ring, and
+ * when that is full the oldest block is dropped, counted, and reported as a gap.
+ */
+export interface HandoverOptions {
+  creditBytes: number;
+  ringBytesMax: number;
+  /** Events were dropped because the outbox took none for too long. */
+  dropped(events: number, fromMs: number, toMs: number): void;
+}
+
+interface Block {
+  bytes: Buffer;
+  events: number;
+  fromMs: number;
+  toMs: number;
+}
+
+const blockBytes = 65_536;
+/** Telemetry waits this long for company: far below the outbox's own group commit. */
+const gatherMs = 20;
+
+export class Handover {
+  readonly #stream: Writable;
+  readonly #options: HandoverOptions;
+  #block = Buffer.allocUnsafe(blockBytes);
+  #at = 0;
+  #events = 0;
+  #fromMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #ring: Block[] = [];
+  #ringBytes = 0;
+  #outstanding = 0;
+  #waiters: (() => void)[] = [];
+  droppedEvents = 0;
+
+  constructor(stream: Writable, options: HandoverOptions) {
+    this.#stream = stream;
+    this.#options = options;
+  }
+
+  get ringBytes(): number {
+    return this.#ringBytes + this.#at;
+  }
+
+  /** Takes one event; `urgent` ones do not wait for company. */
+  push(lane: 0 | 1, body: Uint8Array): void {
+    const size = body.length + frameHeadBytes;
+    if (this.#at + size > this.#block.length) this.#close(size);
+    if (this.#events === 0) this.#fromMs = Date.now();
+    this.#at = writeFrame(this.#block, this.#at, lane, body);
+    this.#events++;
+    if (lane === 0) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), gatherMs);
+  }
+
+  /** Resolves when the ring is less than half full, but after `waitMsMax` at the latest. */
+  room(waitMsMax: number): Promise<void> | undefined {
+    if (this.#ringBytes < this.#options.ringBytesMax / 2) return undefined;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, waitMsMax);
+      this.#waiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** The outbox has committed events of this many bytes. */
+  credit(bytes: number): void {
+    this.#outstanding = Math.max(0, this.#outstanding - bytes);
+    this.#drain();
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#close(0);
+    this.#drain();
+  }
+
+  #close(nextSize: number): void {
+    if (this.#events > 0) {
+      const bytes = this.#block.subarray(0, this.#at);
+      this.#ring.push({ bytes, events: this.#events, fromMs: this.#fromMs, toMs: Date.now() });
+      this.#ringBytes += bytes.length;
+      const left = this.#block.length - this.#at;
+      this.#block = left < 4096 || nextSize > left ? Buffer.allocUnsafe(Math.max(blockBytes, nextSize)) : this.#block.subarray(this.#at);
+      this.#at = 0;
+      this.#events = 0;
+    } else if (nextSize > this.#block.length) this.#block = Buffer.allocUnsafe(nextSize);
+    while (this.#ringBytes > this.#options.ringBytesMax) this.#dropOldest();
+    this.#drain();
+  }
+
+  #drain(): void {
+    while (this.#ring.length > 0 && this.#outstanding < this.#options.creditBytes) {
+      const block = this.#ring.shift() as Block;
+      this.#ringBytes -= block.bytes.length;
+      this.#outstanding += block.bytes.length;
+      this.#stream.write(block.bytes);
+    }
+    if (this.#waiters.length > 0 && this.#ringBytes < this.#options.ringBytesMax / 2) {
+      for (const wake of this.#waiters.splice(0)) wake();
+    }
+  }
+
+  #dropOldest(): void {
+    const block = this.#ring.shift();
+    if (block === undefined) return;
+    this.#ringBytes -= block.bytes.length;
+    this.droppedEvents += block.events;
+    this.#options.dropped(block.events, block.fromMs, block.toMs);
+  }
+}

@@ -1,0 +1,195 @@
+import type { Answer, QualityStatus, ReadResult, Reading, Value } from "../driver.ts";
+import { quality, type EventWriter, type QualityDetail, type ReadingValue } from "../event.ts";
+import type { HostPoint } from "./messages.ts";
+
+/**
+ * Turns the raw answers of one poll into readings: sentinels, scale, limits, enumerations, dead band. The usual
+ * register (an integer and a power of ten) goes through without a float ever being made.
+ */
+
+export interface Normalised {
+  value: ReadingValue;
+  quality: number;
+  detail: QualityDetail | undefined;
+}
+
+/** Digits after the point with which a point's values leave. */
+export function decimalsOf(point: Pick<HostPoint, "decimals" | "scale" | "offset" | "scaleFactor">): number {
+  if (point.decimals !== undefined) return point.decimals;
+  const digits = -Math.log10(Math.abs(point.scale));
+  const exact = Math.round(digits);
+  if (point.offset === 0 && exact >= 0 && exact <= 8 && Math.abs(digits - exact) < 1e-9) return exact;
+  return 6;
+}
+
+interface Compiled {
+  point: HostPoint;
+  position: number;
+  decimals: number;
+  /** The raw integer is already value * 10^decimals. */
+  exact: boolean;
+  /** Limits in raw integers of the exact kind. */
+  low: number;
+  high: number;
+  sentinels: Map<number, QualityDetail> | undefined;
+  scaleFactor: number;
+  lastValue: ReadingValue | undefined;
+  lastMs: number;
+}
+
+const statusBits: Record<QualityStatus, number> = { good: 0, uncertain: quality.uncertain, bad: quality.bad };
+
+/** The points of one poll class of one device, ready for the hot path. */
+export class Normaliser {
+  readonly #compiled: Compiled[];
+  /** Bits that every reading carries while the device's firmware is one that no profile covers. */
+  extraQuality = 0;
+
+  constructor(points: readonly HostPoint[]) {
+    this.#compiled = points.map((point, position) => {
+      const decimals = decimalsOf(point);
+      const power = 10 ** decimals;
+      const exact =
+        point.kind === "number" &&
+        point.offset === 0 &&
+        point.values === undefined &&
+        point.scaleFactor === undefined &&
+        point.deadband === undefined &&
+        Math.abs(point.scale * power - 1) < 1e-12;
+      return {
+        point,
+        position,
+        decimals,
+        exact,
+        low: point.limits === undefined ? -Infinity : Math.round(point.limits[0] * power),
+        high: point.limits === undefined ? Infinity : Math.round(point.limits[1] * power),
+        sentinels:
+          point.sentinels.length === 0
+            ? undefined
+            : new Map(point.sentinels.map(({ raw, code, reason }) => [raw, { code, reason }])),
+        scaleFactor: points.findIndex((other) => other.name === point.scaleFactor),
+        lastValue: undefined,
+        lastMs: -Infinity,
+      };
+    });
+  }
+
+  /** Writes the readings of one poll; returns how many. `offsets[i]` is answer i's time relative to the event. */
+  write(result: ReadResult, writer: EventWriter, nowMs: number, offsets: number[] | undefined): number {
+    const { answers } = result;
+    const compiled = this.#compiled;
+    const reported = this.#reported(answers, nowMs);
+    writer.count(reported.length);
+    for (const i of reported) {
+      const entry = compiled[i] as Compiled;
+      const raw = answers[i];
+      const offset = offsets === undefined ? 0 : (offsets[i] ?? 0);
+      if (
+        entry.exact &&
+        typeof raw === "number" &&
+        raw >= entry.low &&
+        raw <= entry.high &&
+        (raw | 0) === raw &&
+        raw < 0x2000_0000 &&
+        raw > -0x2000_0000 &&
+        offset === 0 &&
+        this.extraQuality === 0 &&
+        (entry.sentinels === undefined || !entry.sentinels.has(raw))
+      ) {
+        writer.decimal(entry.point.index, raw, entry.decimals);
+        continue;
+      }
+      const { value, quality: bits, detail } = this.#one(entry, answers);
+      writer.reading(entry.point.index, value, entry.decimals, bits | this.extraQuality, detail, offset);
+    }
+    return reported.length;
+  }
+
+  /** Positions that go into the event: published ones that have moved out of their dead band, or are due. */
+  #reported(answers: readonly Answer[], nowMs: number): number[] {
+    const positions: number[] = [];
+    for (let i = 0; i < this.#compiled.length; i++) {
+      const entry = this.#compiled[i] as Compiled;
+      if (entry.point.index < 0) continue;
+      if (entry.point.deadband !== undefined && !this.#due(entry, answers, nowMs)) continue;
+      positions.push(i);
+    }
+    return positions;
+  }
+
+  #due(entry: Compiled, answers: readonly Answer[], nowMs: number): boolean {
+    const { value } = this.#one(entry, answers);
+    const last = entry.lastValue;
+    const still =
+      typeof value === "number" && typeof last === "number"
+        ? Math.abs(value - last) < (entry.point.deadband ?? 0)
+        : value === last;
+    if (still && nowMs - entry.lastMs < entry.point.heartbeat) return false;
+    entry.lastValue = value;
+    entry.lastMs = nowMs;
+    return true;
+  }
+
+  /** One reading, for people who look at a single point. */
+  single(i: number, answers: readonly Answer[]): Normalised {
+    return this.#one(this.#compiled[i] as Compiled, answers);
+  }
+
+  #one(entry: Compiled, answers: readonly Answer[]): Normalised {
+    const answer = answers[entry.position] ?? null;
+    const reading: Reading =
+      typeof answer === "object"
+        ? (answer ?? { value: null, status: "bad", code: "no-answer" })
+        : { value: answer, status: "good" };
+    let detail: QualityDetail | undefined;
+    if (reading.code !== undefined) detail = { code: reading.code };
+    if (reading.reason !== undefined) detail = { ...detail, reason: reading.reason };
+    if (reading.value === null || reading.status === "bad") return { value: null, quality: quality.bad, detail };
+    const bits = statusBits[reading.status];
+    const { point } = entry;
+    if (typeof reading.value === "number") {
+      const sentinel = entry.sentinels?.get(reading.value);
+      if (sentinel !== undefined) return { value: null, quality: quality.bad, detail: sentinel };
+    }
+    if (point.values !== undefined) return this.#named(point, reading.value, bits, detail);
+    if (typeof reading.value === "boolean") return { value: reading.value, quality: bits, detail };
+    if (typeof reading.value === "string") return { value: reading.value.trim(), quality: bits, detail };
+    return this.#scaled(entry, reading.value, answers, bits, detail);
+  }
+
+  #named(point: HostPoint, raw: Value, bits: number, detail: QualityDetail | undefined): Normalised {
+    const name = point.values?.[String(raw)];
+    if (name !== undefined) return { value: name, quality: bits, detail };
+    return { value: String(raw), quality: bits | quality.uncertain, detail: { code: "unknown-value", ...detail } };
+  }
+
+  #scaled(
+    entry: Compiled,
+    raw: number | bigint,
+    answers: readonly Answer[],
+    bits: number,
+    detail: QualityDetail | undefined,
+  ): Normalised {
+    const { point, decimals } = entry;
+    let value = Number(raw);
+    if (point.kind === "boolean") return { value: value !== 0, quality: bits, detail };
+    if (point.scaleFactor !== undefined) {
+      const exponent = answers[entry.scaleFactor];
+      if (typeof exponent !== "number" || exponent < -10 || exponent > 10) {
+        return { value: null, quality: quality.bad, detail: { code: "scale-factor", reason: `of ${point.scaleFactor}` } };
+      }
+      value = exponent < 0 ? value / 10 ** -exponent : value * 10 ** exponent;
+    }
+    value = value * point.scale + point.offset;
+    const power = 10 ** decimals;
+    const rounded = Math.round(value * power) / power;
+    // Rounding is for the noise of floats; a value too large for it is kept as it is.
+    if (Number.isFinite(rounded)) value = rounded;
+    if (!Number.isFinite(value)) return { value: null, quality: quality.bad, detail: { code: "not-a-number" } };
+    if (point.limits !== undefined && (value < point.limits[0] || value > point.limits[1])) {
+      const reason = `outside ${point.limits[0]} to ${point.limits[1]} ${point.unit}`;
+      return { value, quality: bits | quality.uncertain, detail: { code: "limit", reason } };
+    }
+    return { value, quality: bits, detail };
+  }
+}

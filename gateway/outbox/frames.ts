@@ -1,0 +1,44 @@
+/** One event on its way from a host: its row class, its bytes, and what it counted against the host's credit. */
+export interface Frame {
+  lane: 0 | 1;
+  body: Uint8Array;
+  size: number;
+}
+
+/** u32 length of what follows, u8 row class, then the event. */
+export const frameHeadBytes = 5;
+const frameBytesMax = 1024 * 1024;
+
+/** Writes the head of a frame in front of its body. */
+export function writeFrame(target: Buffer, at: number, lane: 0 | 1, body: Uint8Array): number {
+  target.writeUInt32LE(body.length + 1, at);
+  target[at + 4] = lane;
+  target.set(body, at + frameHeadBytes);
+  return at + frameHeadBytes + body.length;
+}
+
+/** Cuts the byte stream of one host into frames; a stream that is not frames is an error of our own. */
+export class FrameSplitter {
+  #rest: Uint8Array = new Uint8Array(0);
+
+  /** The frames that are complete with these bytes. The bodies share memory with `bytes`. */
+  push(bytes: Uint8Array): Frame[] {
+    const data = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const frames: Frame[] = [];
+    let at = 0;
+    while (at + frameHeadBytes <= data.length) {
+      const length = view.getUint32(at, true);
+      if (length < 1 || length > frameBytesMax) throw new RangeError(`a frame of ${length} bytes from a host`);
+      if (at + 4 + length > data.length) break;
+      frames.push({
+        lane: data[at + 4] === 0 ? 0 : 1,
+        body: data.subarray(at + frameHeadBytes, at + 4 + length),
+        size: length + 4,
+      });
+      at += 4 + length;
+    }
+    this.#rest = data.subarray(at);
+    return frames;
+  }
+}

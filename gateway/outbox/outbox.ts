@@ -1,0 +1,139 @@
+import { Worker } from "node:worker_threads";
+import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
+import type { Acknowledgement, LanesOptions, Message } from "../uplink/lanes.ts";
+import type { Books, RegisterDevice } from "./store.ts";
+
+/** What the worker is started with. */
+export interface OutboxOptions {
+  path: string;
+  bytesMax: number;
+  commitAfterMs: number;
+  commitEventsMax: number;
+  /** The gateway's own id: device of its own events. */
+  gateway: string;
+  uplinks: LanesOptions[];
+}
+
+export interface UplinkStats {
+  connected: boolean;
+  inFlight: number;
+  backlogRows: number;
+  batches: number;
+  events: number;
+  bytes: number;
+  resent: number;
+  refused: number;
+}
+
+export interface OutboxStats {
+  epoch: number;
+  lastSeq: number;
+  books: Record<"event" | "live", Books>;
+  rows: number;
+  bytes: number;
+  bytesMax: number;
+  oldestMs: number | undefined;
+  /** Set while commits fail: what the disk said. */
+  failure: string | undefined;
+  quarantined: string | undefined;
+  uplinks: Record<string, UplinkStats>;
+}
+
+/** Questions that the worker answers, by name: arguments and result. */
+export interface Requests {
+  open: [[], { epoch: number; epochs: [number, number][]; dictionary: { hash: string; json: string } }];
+  register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
+  session: [[uplink: string], number];
+  stats: [[], OutboxStats];
+  close: [[], null];
+}
+
+/** Supervisor → worker, beside the requests. */
+export type ToWorker =
+  | { type: "request"; id: number; name: keyof Requests; args: unknown[] }
+  | { type: "frames"; stream: number; bytes: Uint8Array }
+  | { type: "event"; kind: EventKind; device: number; data: Record<string, unknown> }
+  | { type: "connected"; uplink: string; windowMax: number; bytesMax: number; session: number }
+  | { type: "disconnected"; uplink: string }
+  | { type: "sent"; uplink: string; key: number }
+  | { type: "refused"; uplink: string; key: number; reason: number }
+  | { type: "acknowledged"; uplink: string; document: Acknowledgement }
+  | { type: "receiver"; uplink: string; online: boolean }
+  | { type: "tail"; on: boolean };
+
+/** Worker → supervisor. */
+export type FromWorker =
+  | { type: "answer"; id: number; result?: unknown; error?: string }
+  | { type: "accepted"; stream: number; bytes: number }
+  | { type: "send"; uplink: string; messages: Message[] }
+  | { type: "tail"; events: KerbEvent[] }
+  | { type: "failure"; text: string | undefined };
+
+export interface OutboxEvents {
+  accepted(stream: number, bytes: number): void;
+  send(uplink: string, messages: Message[]): void;
+  tail(events: KerbEvent[]): void;
+  failure(text: string | undefined): void;
+  /** The worker has died; nothing is accepted any more. */
+  died(error: Error): void;
+}
+
+/** The main thread's end of the outbox worker, the only owner of the queue file. */
+export class Outbox {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  #nextId = 1;
+  #closed = false;
+
+  constructor(options: OutboxOptions, events: OutboxEvents) {
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      workerData: options,
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
+    this.#worker.on("message", (message: FromWorker) => this.#receive(message, events));
+    this.#worker.on("error", (error) => this.#died(error as Error, events));
+    this.#worker.on("exit", () => this.#died(new Error("the outbox worker has ended"), events));
+  }
+
+  /** Asks the worker; rejects with its sentence. */
+  request<Name extends keyof Requests>(name: Name, ...args: Requests[Name][0]): Promise<Requests[Name][1]> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
+      this.tell({ type: "request", id, name, args });
+    });
+  }
+
+  tell(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  /** Commits what is pending and closes the file. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.request("close");
+    await this.#worker.terminate();
+  }
+
+  #receive(message: FromWorker, events: OutboxEvents): void {
+    if (message.type === "accepted") events.accepted(message.stream, message.bytes);
+    else if (message.type === "send") events.send(message.uplink, message.messages);
+    else if (message.type === "tail") events.tail(message.events);
+    else if (message.type === "failure") events.failure(message.text);
+    else {
+      const waiting = this.#waiting.get(message.id);
+      this.#waiting.delete(message.id);
+      if (message.error === undefined) waiting?.resolve(message.result as never);
+      else waiting?.reject(new Error(message.error));
+    }
+  }
+
+  #died(error: Error, events: OutboxEvents): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+    if (this.#closed) return;
+    this.#closed = true;
+    events.died(error);
+  }
+}

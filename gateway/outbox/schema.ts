@@ -1,0 +1,92 @@
+import Database from "better-sqlite3";
+import assert from "node:assert";
+
+/**
+ * The outbox's tables and the settings of its one connection.
+ * Source of the settings: SQLite documentation, "PRAGMA statements"; each is proved by a test in outbox.test.ts.
+ */
+
+/** Raised when the meaning of a table changes; a file with a higher number is not opened. */
+export const schemaVersion = 1;
+
+const tables = `
+CREATE TABLE epoch (
+  epoch INTEGER PRIMARY KEY,
+  base INTEGER NOT NULL,          -- an event's seq is its id minus this
+  boot TEXT NOT NULL, started_wall INTEGER NOT NULL, started_mono REAL NOT NULL
+) STRICT;
+CREATE TABLE event (
+  -- AUTOINCREMENT: without it ids start again at 1 once everything has been delivered and deleted.
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  lane INTEGER NOT NULL,          -- 0 event, 1 live: the row's class
+  recorded INTEGER NOT NULL,      -- ms, when it was accepted
+  crc INTEGER NOT NULL,           -- over id, lane, recorded and body
+  body BLOB NOT NULL
+) STRICT;
+-- Urgent rows are few, so this index costs next to nothing, and an alarm behind a week of backlog is found at once.
+CREATE INDEX event_urgent ON event (id) WHERE lane = 0;
+CREATE TABLE device (
+  idx INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, type TEXT NOT NULL, profile TEXT NOT NULL,
+  UNIQUE (id, type, profile)
+) STRICT;
+CREATE TABLE point (
+  idx INTEGER PRIMARY KEY AUTOINCREMENT,
+  device INTEGER NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL, decimals INTEGER NOT NULL,
+  UNIQUE (device, name, unit, kind, decimals)
+) STRICT;
+CREATE TABLE tombstone (
+  epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL,
+  from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, reported INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (epoch, first)
+) STRICT;
+CREATE TABLE books (
+  lane INTEGER PRIMARY KEY, accepted INTEGER NOT NULL, delivered INTEGER NOT NULL, dropped INTEGER NOT NULL
+) STRICT;
+INSERT INTO books VALUES (0, 0, 0, 0), (1, 0, 0, 0);
+CREATE TABLE uplink (name TEXT PRIMARY KEY, session INTEGER NOT NULL) STRICT;
+CREATE TABLE released (
+  uplink TEXT NOT NULL, epoch INTEGER NOT NULL, watermark INTEGER NOT NULL, PRIMARY KEY (uplink, epoch)
+) STRICT;
+-- A batch is frozen when it is first sent: the same rows and the same dictionary give the same bytes again.
+CREATE TABLE cut (
+  uplink TEXT NOT NULL, row_lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  lane TEXT NOT NULL, dictionary TEXT NOT NULL, PRIMARY KEY (uplink, row_lane, first)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dictionary (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+`;
+
+/**
+ * Opens the queue file, creates or checks its tables and sets what SQLite forgets at every open.
+ * `bytesMax` becomes `max_page_count`. Throws SQLite's error (code SQLITE_NOTADB, SQLITE_CORRUPT, …).
+ */
+export function openDatabase(path: string, bytesMax: number): Database.Database {
+  const database = new Database(path, { timeout: 0 });
+  try {
+    database.pragma("locking_mode = EXCLUSIVE");
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma("wal_autocheckpoint = 250");
+    database.pragma("journal_size_limit = 1048576");
+    database.pragma(`max_page_count = ${Math.max(64, Math.floor(bytesMax / 4096))}`);
+    database.pragma("mmap_size = 0");
+    const version = database.pragma("user_version", { simple: true }) as number;
+    if (version > schemaVersion) {
+      throw new Error(`the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${schemaVersion})`);
+    }
+    if (version === 0) {
+      database.transaction(() => {
+        database.exec(tables);
+        database.pragma(`user_version = ${schemaVersion}`);
+      })();
+    }
+    // better-sqlite3 is built with NORMAL as WAL's default: it comes back at the first table access unless FULL
+    // was set after the mode, so the assertion stands behind such an access.
+    database.prepare("SELECT count(*) FROM epoch").get();
+    assert.equal(database.pragma("synchronous", { simple: true }), 2, "the outbox must run with synchronous=FULL");
+    assert.equal(database.pragma("journal_mode", { simple: true }), "wal");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}

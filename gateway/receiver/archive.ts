@@ -1,0 +1,204 @@
+import type { EventReading, KerbEvent } from "../event.ts";
+import type { Dictionary } from "../uplink/encoding.ts";
+import { decodeBatch } from "./decode.ts";
+import type { Range } from "./ledger.ts";
+import { parseDictionary } from "./messages.ts";
+import type { BatchRow, Store } from "./store.ts";
+
+/** A place in the events of a gateway, which are ordered by epoch and number. */
+export interface Cursor {
+  epoch: number;
+  after: number;
+}
+
+/** A stored batch whose events cannot be shown, and why (its dictionary has not arrived). */
+export interface Undecoded {
+  epoch: number;
+  first: number;
+  last: number;
+  dictionary?: string;
+  reason: string;
+}
+
+/** One page; `next` is null at the end of what is stored. */
+export interface EventPage {
+  events: KerbEvent[];
+  undecoded: Undecoded[];
+  next: Cursor | null;
+}
+
+/** The newest reading of one point of one device, with the event that carried it. */
+export interface LatestValue extends EventReading {
+  device: string;
+  epoch: number;
+  seq: number;
+}
+
+/** Work that one page or one look at the latest values may cost. */
+const pageBatchesMax = 1000;
+const latestBatchesMax = 256;
+const latestValuesMax = 50_000;
+const chunk = 64;
+const dictionariesMax = 256;
+
+/** Reads events out of stored batches. */
+export class Archive {
+  readonly #store: Store;
+  readonly #dictionaries = new Map<string, Dictionary>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The events after `cursor`, at most `limit`, each exactly once, in order of epoch and number. */
+  events(gateway: string, cursor: Cursor, limit: number): EventPage {
+    const page: EventPage = { events: [], undecoded: [], next: null };
+    let budget = pageBatchesMax;
+    let from = cursor;
+    for (;;) {
+      const [epoch, following] = this.#store.epochsFrom(gateway, from.epoch, false, 2);
+      if (epoch === undefined) return page;
+      const after = epoch.epoch === from.epoch ? from.after : 0;
+      const part = this.#epochEvents(gateway, epoch, after, limit - page.events.length, budget);
+      page.events.push(...part.events);
+      page.undecoded.push(...part.undecoded);
+      if (part.through !== undefined) return { ...page, next: { epoch: epoch.epoch, after: part.through } };
+      if (following === undefined) return page;
+      budget -= part.batches;
+      from = { epoch: following.epoch, after: 0 };
+      if (budget <= 0 || page.events.length >= limit) return { ...page, next: from };
+    }
+  }
+
+  /** The newest value of each point, out of the last 256 batches in order of their numbers. */
+  latest(gateway: string): { values: LatestValue[]; batches: number } {
+    const values = new Map<string, LatestValue>();
+    let batches = 0;
+    for (const { epoch } of this.#store.epochsFrom(gateway, Number.MAX_SAFE_INTEGER, true, 16)) {
+      let below = Number.MAX_SAFE_INTEGER;
+      while (batches < latestBatchesMax) {
+        const rows = this.#store.batchesBelow(
+          gateway,
+          epoch,
+          below,
+          Math.min(chunk, latestBatchesMax - batches),
+        );
+        batches += rows.length;
+        for (const row of rows) this.#keepNewest(values, row);
+        below = rows.at(-1)?.first ?? 0;
+        if (rows.length < chunk) break;
+      }
+    }
+    return { values: [...values.values()].sort(byDeviceAndPoint), batches };
+  }
+
+  #keepNewest(values: Map<string, LatestValue>, row: BatchRow): void {
+    const events = this.#decode(row);
+    if (typeof events === "string") return;
+    for (const { device, epoch, seq, readings } of events) {
+      for (const reading of readings ?? []) {
+        const key = `${device}\n${reading.point}`;
+        const known = values.get(key);
+        if (known === undefined ? values.size >= latestValuesMax : compare(known, { epoch, seq }) > 0)
+          continue;
+        values.set(key, { device, epoch, seq, ...reading });
+      }
+    }
+  }
+
+  /**
+   * The events of one epoch after a number. Batches are walked in order of their first event; since lanes share
+   * the numbers, an event is final only when the next batch begins above it. `through` = the number up to which
+   * the answer is complete, undefined = the whole epoch.
+   */
+  #epochEvents(
+    gateway: string,
+    { epoch, span }: { epoch: number; span: number },
+    after: number,
+    limit: number,
+    budget: number,
+  ): { events: KerbEvent[]; undecoded: Undecoded[]; through: number | undefined; batches: number } {
+    const events: KerbEvent[] = [];
+    const undecoded: Undecoded[] = [];
+    let batches = 0;
+    let bound = Number.POSITIVE_INFINITY;
+    const finish = (through: number | undefined) => ({
+      events: events
+        .filter((event) => through === undefined || event.seq <= through)
+        .sort((a, b) => a.seq - b.seq),
+      undecoded: undecoded.filter((row) => through === undefined || row.first <= through),
+      through,
+      batches,
+    });
+    let above = after - span - 1;
+    for (;;) {
+      const rows = this.#store.batches(gateway, epoch, above, after, chunk);
+      for (const row of rows) {
+        if (row.first > bound) return finish(bound);
+        if (batches >= budget) return finish(row.first - 1);
+        // Batches that began before the page do not count, so that every page moves on.
+        if (row.first > after) batches++;
+        const decoded = this.#decode(row);
+        if (typeof decoded === "string") undecoded.push(undecodedRow(row, decoded));
+        else for (const event of decoded) if (event.seq > after) events.push(event);
+        if (events.length >= limit)
+          bound = events.map((event) => event.seq).sort((a, b) => a - b)[limit - 1] ?? bound;
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < chunk) break;
+      above = last.first;
+    }
+    return finish(bound === Number.POSITIVE_INFINITY ? undefined : bound);
+  }
+
+  /** The events that a row contributes, or why they cannot be read. */
+  #decode(row: BatchRow): KerbEvent[] | string {
+    try {
+      const batch = decodeBatch(row.body);
+      const dictionary =
+        batch.dictionary === undefined ? undefined : this.#dictionary(row.gateway, batch.dictionary);
+      const events = batch.events(dictionary);
+      const { take } = row;
+      return take === undefined ? events : contributed(events, take);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #dictionary(gateway: string, hash: string): Dictionary | undefined {
+    const key = `${gateway}/${hash}`;
+    const known = this.#dictionaries.get(key);
+    if (known !== undefined) return known;
+    const body = this.#store.dictionary(gateway, hash);
+    if (body === undefined) return undefined;
+    const dictionary = parseDictionary(body);
+    const oldest = this.#dictionaries.keys().next();
+    if (this.#dictionaries.size >= dictionariesMax && oldest.done !== true)
+      this.#dictionaries.delete(oldest.value);
+    this.#dictionaries.set(key, dictionary);
+    return dictionary;
+  }
+}
+
+function undecodedRow(row: BatchRow, reason: string): Undecoded {
+  const { epoch, first, last, dictionary } = row;
+  return { epoch, first, last, ...(dictionary === undefined ? {} : { dictionary }), reason };
+}
+
+/** The events inside the ranges; both ascend. */
+function contributed(events: readonly KerbEvent[], take: readonly Range[]): KerbEvent[] {
+  let at = 0;
+  return events.filter(({ seq }) => {
+    while (seq > (take[at]?.[1] ?? Number.POSITIVE_INFINITY)) at++;
+    return seq >= (take[at]?.[0] ?? Number.POSITIVE_INFINITY);
+  });
+}
+
+function compare(a: { epoch: number; seq: number }, b: { epoch: number; seq: number }): number {
+  return a.epoch - b.epoch || a.seq - b.seq;
+}
+
+function byDeviceAndPoint(a: LatestValue, b: LatestValue): number {
+  if (a.device !== b.device) return a.device < b.device ? -1 : 1;
+  return a.point < b.point ? -1 : a.point > b.point ? 1 : 0;
+}

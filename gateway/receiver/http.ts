@@ -1,0 +1,120 @@
+import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
+import { createAdaptorServer } from "@hono/node-server";
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { Receiver } from "./receiver.ts";
+import { StoreError } from "./store.ts";
+
+/** Most items of one answer. */
+const limitMax = 1000;
+const connectionsMax = 256;
+
+/** What the API needs beside the receiver. */
+export interface ApiOptions {
+  /** Whether the link to the broker is up; absent = there is none. */
+  connected?: () => boolean;
+}
+
+/** The receiver's HTTP API; read-only. Every error is `{"error": "<sentence>"}`. */
+export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono {
+  const api = new Hono();
+  api.get("/health", (context) => {
+    const stored = receiver.flush();
+    const connected = options.connected?.() ?? true;
+    const body = {
+      ok: stored && connected,
+      database: stored ? "ok" : "refuses data",
+      broker: connected ? "connected" : "lost",
+    };
+    return context.json({ ...body, run: receiver.run }, body.ok ? 200 : 503);
+  });
+  api.get("/gateways", (context) => {
+    const limit = whole(context.req.query("limit"), "limit", 1, limitMax, limitMax);
+    return context.json({
+      run: receiver.run,
+      gateways: receiver.summaries(context.req.query("after") ?? "", limit),
+    });
+  });
+  api.get("/gateways/:gateway/events", (context) => {
+    const gateway = known(receiver, context.req.param("gateway"));
+    const epoch = whole(context.req.query("epoch"), "epoch", 0, Number.MAX_SAFE_INTEGER, 0);
+    const after = whole(context.req.query("after"), "after", 0, Number.MAX_SAFE_INTEGER, 0);
+    const limit = whole(context.req.query("limit"), "limit", 1, limitMax, limitMax);
+    return context.json({ gateway, ...receiver.events(gateway, { epoch, after }, limit) });
+  });
+  api.get("/gateways/:gateway/latest", (context) => {
+    const gateway = known(receiver, context.req.param("gateway"));
+    return context.json({ gateway, ...receiver.latest(gateway) });
+  });
+  api.get("/gateways/:gateway/rejected", (context) => {
+    const gateway = known(receiver, context.req.param("gateway"));
+    const rejected = receiver.rejected(gateway).map(({ receivedMs, lane, reason, body }) => {
+      return { receivedMs, lane, reason, body: Buffer.from(body).toString("base64") };
+    });
+    return context.json({ gateway, rejected });
+  });
+  api.notFound((context) =>
+    context.json({ error: `There is nothing at ${context.req.method} ${context.req.path}.` }, 404),
+  );
+  api.onError((error, context) => {
+    if (error instanceof HTTPException) return context.json({ error: error.message }, error.status);
+    if (error instanceof StoreError) return context.json({ error: `${error.message}.` }, 503);
+    return context.json({ error: `The request failed: ${error.message}.` }, 500);
+  });
+  return api;
+}
+
+function known(receiver: Receiver, gateway: string): string {
+  if (!receiver.knows(gateway))
+    throw new HTTPException(404, { message: `No gateway "${gateway}" has been heard.` });
+  return gateway;
+}
+
+function whole(text: string | undefined, name: string, least: number, most: number, absent: number): number {
+  if (text === undefined) return absent;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new HTTPException(400, {
+    message: `"${name}" must be a whole number from ${least} to ${most}, not "${text.slice(0, 40)}".`,
+  });
+}
+
+/** A listening API; `url` has the port that was taken. */
+export interface ApiServer {
+  url: string;
+  close: () => Promise<void>;
+}
+
+/** Listens on `host:port` (port 0 = any). Rejects with a sentence if the address cannot be taken. */
+export async function serveApi(api: Hono, listen: string): Promise<ApiServer> {
+  const { host, port } = parseListen(listen);
+  const server = createAdaptorServer({ fetch: api.fetch }) as Server;
+  server.maxConnections = connectionsMax;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) =>
+      reject(new Error(`The HTTP API cannot listen on ${listen}: ${error.message}.`, { cause: error })),
+    );
+    server.listen(port, host, resolve);
+  });
+  // After listening an error concerns one connection only.
+  server.on("error", () => {});
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function parseListen(listen: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(listen);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || port > 65_535)
+    throw new Error(`"${listen}" is not an address to listen on; write it as 127.0.0.1:8480.`);
+  return { host, port };
+}

@@ -1,0 +1,10 @@
+/** The receiver as a library: what an IOC embeds that does not run `kerb receive`. */
+export { Dictionary, type DecodedBatch } from "../uplink/encoding.ts";
+export type { EventReading, KerbEvent } from "../event.ts";
+export type { Acknowledgement } from "./acknowledge.ts";
+export { decodeBatch } from "./decode.ts";
+export { receiverApi, serveApi } from "./http.ts";
+export { Ledger } from "./ledger.ts";
+export { BrokerLink, type BrokerOptions } from "./mqtt.ts";
+export { Receiver, type ReceiverOptions } from "./receiver.ts";
+export { StoreError } from "./store.ts";

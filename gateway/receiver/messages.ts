@@ -1,0 +1,186 @@
+import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
+import { Dictionary, inflate, type DecodedBatch } from "../uplink/encoding.ts";
+import type { Loss } from "./ledger.ts";
+
+/**
+ * The messages of kerb contract v1 that are not batches, and what a batch says of lost events. All of them throw
+ * `RangeError` or `SyntaxError` with a sentence on anything that the contract does not allow.
+ */
+
+/** Gateway ids: `[a-z0-9-]{3,40}` (kerb contract v1, terms). */
+export const gatewayPattern = /^[a-z0-9-]{3,40}$/;
+
+/**
+ * Birth or death of a gateway's session. `ended` (member `"epochs": [[36, 912]]` of a birth) gives the last number
+ * of each finished epoch of which the gateway still keeps rows.
+ */
+export interface Birth {
+  online: boolean;
+  session: number | undefined;
+  epoch: number | undefined;
+  ended: Map<number, number>;
+}
+
+/** Finished epochs that one birth may list, and ranges that one batch may declare lost. */
+const endedMax = 256;
+const lossesMax = 10_000;
+const reasonLengthMax = 64;
+
+function whole(value: unknown, least: number, name: string): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least) {
+    throw new RangeError(
+      `"${name}" must be a whole number from ${least}, not ${JSON.stringify(value) ?? "absent"}`,
+    );
+  }
+  return value as number;
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== "string") throw new RangeError(`"${name}" must be a text`);
+  return value;
+}
+
+function parseObject(payload: Uint8Array, what: string): Record<string, unknown> {
+  const json: unknown = JSON.parse(Buffer.from(inflate(payload)).toString("utf8"));
+  if (typeof json !== "object" || json === null || Array.isArray(json))
+    throw new RangeError(`${what} is a JSON object`);
+  return json as Record<string, unknown>;
+}
+
+/** Reads a birth or a death (`st` topic). */
+export function parseBirth(payload: Uint8Array): Birth {
+  const json = parseObject(payload, "a birth");
+  if (typeof json["online"] !== "boolean")
+    throw new RangeError('a birth says whether the gateway is "online"');
+  const listed = json["epochs"] ?? [];
+  if (!Array.isArray(listed) || listed.length > endedMax) {
+    throw new RangeError(`"epochs" of a birth is a list of at most ${endedMax} pairs [epoch, last number]`);
+  }
+  const ended = new Map<number, number>();
+  for (const [epoch, last] of listed.filter(Array.isArray))
+    ended.set(whole(epoch, 1, "epoch"), whole(last, 0, "last number"));
+  return {
+    online: json["online"],
+    session: json["sess"] === undefined ? undefined : whole(json["sess"], 0, "sess"),
+    epoch: json["ep"] === undefined ? undefined : whole(json["ep"], 1, "ep"),
+    ended,
+  };
+}
+
+/** Reads a point dictionary (`dict` topic); points are `[index, name, unit, kind, decimals]` or objects. */
+export function parseDictionary(payload: Uint8Array): Dictionary {
+  const json = parseObject(payload, "a dictionary");
+  const hash = text(json["dict"], "dict");
+  if (!/^[0-9a-f]{8}$/.test(hash)) throw new RangeError('a dictionary\'s "dict" is 8 hex digits');
+  if (!Array.isArray(json["devices"])) throw new RangeError('a dictionary has a list of "devices"');
+  const devices = (json["devices"] as Record<string, unknown>[]).map((device, position): DictionaryDevice => {
+    if (!Array.isArray(device?.["points"]))
+      throw new RangeError("a device of a dictionary has a list of points");
+    return {
+      index: whole(device["index"] ?? position, 0, "index"),
+      id: text(device["id"], "id"),
+      type: text(device["type"] ?? "", "type"),
+      profile: text(device["profile"] ?? "", "profile"),
+      points: (device["points"] as unknown[]).map(parsePoint),
+    };
+  });
+  return new Dictionary(hash, devices);
+}
+
+function parsePoint(point: unknown): DictionaryPoint {
+  const members = ["index", "name", "unit", "kind", "decimals"];
+  const list = Array.isArray(point)
+    ? (point as unknown[])
+    : members.map((name) => (point as Record<string, unknown>)?.[name]);
+  const [index, name, unit, kind, decimals] = list;
+  if (kind !== "number" && kind !== "boolean" && kind !== "text")
+    throw new RangeError("a point's kind is number, boolean or text");
+  return {
+    index: whole(index, 0, "point index"),
+    name: text(name, "point name"),
+    unit: text(unit, "point unit"),
+    kind,
+    decimals: whole(decimals ?? 0, 0, "decimals"),
+  };
+}
+
+/** An hourly seal: the gateway allocated `from` to `to`, and `losses` of them will never come. */
+export interface Seal {
+  epoch: number;
+  from: number;
+  to: number;
+  losses: Loss[];
+}
+
+/** Reads a seal (`seal` lane). */
+export function parseSeal(payload: Uint8Array): Seal {
+  const json = parseObject(payload, "a seal");
+  const from = whole(json["from"], 1, "from");
+  return {
+    epoch: whole(json["ep"], 1, "ep"),
+    from,
+    to: whole(json["to"], from - 1, "to"),
+    losses: lossList(json["tomb"]).map(([a, b, reason]) => lossOf(a, b, reason)),
+  };
+}
+
+function lossList(list: unknown): unknown[][] {
+  if (list === undefined) return [];
+  if (!Array.isArray(list) || !list.every(Array.isArray))
+    throw new RangeError("declared losses are a list of [from, to, reason]");
+  if (list.length > lossesMax)
+    throw new RangeError(`at most ${lossesMax} ranges are declared lost in one message`);
+  return list as unknown[][];
+}
+
+function lossOf(first: unknown, last: unknown, reason: unknown): Loss {
+  const from = whole(first, 1, "from");
+  const to = whole(last, from, "to");
+  return { from, to, reason: typeof reason === "string" ? reason.slice(0, reasonLengthMax) : "unknown" };
+}
+
+interface DropEntry {
+  epoch?: unknown;
+  from?: unknown;
+  to?: unknown;
+  reason?: unknown;
+}
+
+/**
+ * The numbers that a batch declares lost: `dropped` of its gap events and `drop` of a columnar batch.
+ * `inflated` is the JSON text of `decoded`; nearly all batches are done after one search in it.
+ */
+export function declaredLosses(inflated: Buffer, decoded: DecodedBatch): (Loss & { epoch: number })[] {
+  if (!inflated.includes("gap") && !inflated.includes('"drop"')) return [];
+  const losses: (Loss & { epoch: number })[] = [];
+  const epoch = decoded.epoch;
+  for (const data of gapData(inflated, decoded)) {
+    const dropped = (data as { dropped?: unknown } | null)?.dropped ?? [];
+    if (!Array.isArray(dropped)) throw new RangeError('"dropped" of a gap event is a list');
+    if (losses.length + dropped.length > lossesMax)
+      throw new RangeError(`at most ${lossesMax} ranges are declared lost in one message`);
+    for (const entry of dropped as DropEntry[]) {
+      losses.push({
+        epoch: whole(entry?.epoch ?? epoch, 1, "epoch"),
+        ...lossOf(entry?.from, entry?.to, entry?.reason),
+      });
+    }
+  }
+  if (decoded.dictionary !== undefined) {
+    const { drop } = JSON.parse(inflated.toString("utf8")) as { drop?: unknown };
+    for (const [a, b, reason] of lossList(drop)) losses.push({ epoch, ...lossOf(a, b, reason) });
+  }
+  return losses;
+}
+
+/** The objects of the gap events; read without the dictionary, because a loss must count before it arrives. */
+function gapData(inflated: Buffer, decoded: DecodedBatch): unknown[] {
+  if (decoded.dictionary === undefined) {
+    return decoded.events(undefined).flatMap((event) => (event.kind === "gap" ? [event.data] : []));
+  }
+  const { ev } = JSON.parse(inflated.toString("utf8")) as { ev?: unknown };
+  if (!Array.isArray(ev)) return [];
+  return (ev as { kind?: unknown; data?: unknown }[]).flatMap((item) =>
+    item?.kind === "gap" ? [item.data] : [],
+  );
+}

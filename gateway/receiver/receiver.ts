@@ -1,0 +1,502 @@
+import { randomUUID } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import { inflate, type DecodedBatch } from "../uplink/encoding.ts";
+import { acknowledgement, pickEpochs, type Acknowledgement, type LiveEpoch } from "./acknowledge.ts";
+import { Archive, type Cursor, type EventPage, type LatestValue } from "./archive.ts";
+import { decodeBatch } from "./decode.ts";
+import { Gateways, gatewaysMax, summary, type GatewaySummary, type LiveGateway } from "./gateways.ts";
+import { countOf, rangesOf, type Loss, type Range } from "./ledger.ts";
+import {
+  declaredLosses,
+  gatewayPattern,
+  parseBirth,
+  parseDictionary,
+  parseSeal,
+  type Birth,
+} from "./messages.ts";
+import { Pending } from "./pending.ts";
+import { Store, storeError, type GatewayState, type RejectedRow } from "./store.ts";
+
+/** Something that a person who watches the receiver wants to know; `text` is one sentence. */
+export interface Change {
+  kind:
+    | "connected"
+    | "lost"
+    | "gateway-online"
+    | "gateway-offline"
+    | "rejected"
+    | "store-failed"
+    | "store-recovered";
+  gateway?: string;
+  text: string;
+}
+
+export interface ReceiverOptions {
+  /** The SQLite file. */
+  database: string;
+  /** Longest wait for a group commit. */
+  commitMs?: number;
+  /** Periodic acknowledgements list holes of at least this age. */
+  holeAgeMs?: number;
+  /** Time between acknowledgements when steady, and while holes or fill traffic exist. */
+  ackIntervalMs?: number;
+  busyIntervalMs?: number;
+  log?: (change: Change) => void;
+}
+
+/** What became of a message. `refused`: it could not be kept now, and the gateway will send it again. */
+export type Taken = "stored" | "partly-stored" | "duplicate" | "rejected" | "refused";
+
+const payloadBytesMax = 1024 * 1024;
+const birthBytesMax = 64 * 1024;
+const dictionariesMax = 1000;
+const fragmentsMax = 10_000;
+const lossEpochsMax = 64;
+const rejectedKept = 20;
+const rejectedBytesMax = 4096;
+const logEveryMs = 60_000;
+const fillActiveMs = 10_000;
+const trafficActiveMs = 600_000;
+const retryMs = 1000;
+
+/**
+ * The other end of kerb contract v1: takes messages, stores every event once, and says what is in durable storage.
+ * No message makes a method throw. The database is used on the calling thread.
+ */
+export class Receiver {
+  /** New with every process, so that gateways notice a restart. */
+  readonly run = randomUUID();
+  readonly #options: Required<Omit<ReceiverOptions, "log">>;
+  readonly #log: (change: Change) => void;
+  readonly #store: Store;
+  readonly #archive: Archive;
+  readonly #gateways: Gateways;
+  readonly #pending = new Pending();
+  #commitTimer: NodeJS.Timeout | undefined;
+  #ackTimer: NodeJS.Timeout | undefined;
+  #publish: ((gateway: string, document: Acknowledgement) => void) | undefined;
+  #failing = false;
+  #failureLoggedMs = Number.NEGATIVE_INFINITY;
+  #strangerLoggedMs = Number.NEGATIVE_INFINITY;
+  #strangers = 0;
+  #closed = false;
+
+  /** Opens the database and rebuilds what is needed to answer. Throws `StoreError`. */
+  constructor(options: ReceiverOptions) {
+    const { log, ...rest } = options;
+    this.#log = log ?? (() => {});
+    this.#options = { commitMs: 50, holeAgeMs: 10_000, ackIntervalMs: 60_000, busyIntervalMs: 5000, ...rest };
+    this.#store = new Store(options.database);
+    this.#archive = new Archive(this.#store);
+    this.#gateways = new Gateways(this.#store, () => this.flush());
+  }
+
+  /** Takes one message of a lane; `topicGateway` is the gateway that the topic (or the login) names. */
+  take(topicGateway: string, lane: string, payload: Uint8Array): Taken {
+    if (this.#closed) return "refused";
+    const gateway = this.#gateways.heard(topicGateway);
+    if (gateway === undefined) return this.#rejectStranger(topicGateway, lane, payload);
+    gateway.state.receivedMs = Date.now();
+    gateway.trafficMs = performance.now();
+    if (lane === "fill") gateway.fillMs = gateway.trafficMs;
+    if (payload.length > payloadBytesMax)
+      return this.#reject(gateway, lane, payload, `a message of ${payload.length} bytes`);
+    if (lane === "seal") return this.#takeSeal(gateway, payload);
+    let batch: ReadBatch;
+    try {
+      batch = readBatch(topicGateway, payload);
+    } catch (error) {
+      return this.#reject(gateway, lane, payload, sentence(error));
+    }
+    return this.#guard(() => this.#takeBatch(gateway, lane, payload, batch));
+  }
+
+  /** Takes a birth or a death. A birth is answered at once with every hole. */
+  birth(gatewayId: string, payload: Uint8Array): void {
+    if (payload.length === 0 || this.#closed) return;
+    const gateway = this.#gateways.heard(gatewayId);
+    if (gateway === undefined) return void this.#rejectStranger(gatewayId, "st", payload);
+    let birth: Birth;
+    try {
+      if (payload.length > birthBytesMax) throw new RangeError(`a birth of ${payload.length} bytes`);
+      birth = parseBirth(payload);
+    } catch (error) {
+      return void this.#reject(gateway, "st", payload, sentence(error));
+    }
+    this.#guard(() => this.#takeBirth(gateway, birth, payload));
+  }
+
+  /** Takes a point dictionary; batches that waited for it can be read from now on. */
+  dictionary(gatewayId: string, payload: Uint8Array): void {
+    if (payload.length === 0 || this.#closed) return;
+    const gateway = this.#gateways.heard(gatewayId);
+    if (gateway === undefined) return void this.#rejectStranger(gatewayId, "dict", payload);
+    let hash: string;
+    try {
+      if (payload.length > payloadBytesMax) throw new RangeError(`a dictionary of ${payload.length} bytes`);
+      ({ hash } = parseDictionary(payload));
+    } catch (error) {
+      return void this.#reject(gateway, "dict", payload, sentence(error));
+    }
+    this.#guard(() => {
+      if (this.#pending.dictionaries.length > 0) this.flush();
+      if (this.#store.dictionary(gatewayId, hash) !== undefined) return "duplicate";
+      if (this.#store.dictionaryCount(gatewayId) >= dictionariesMax) {
+        return this.#reject(gateway, "dict", payload, `one dictionary more than ${dictionariesMax}`);
+      }
+      this.#pending.dictionary({ gateway: gatewayId, hash, receivedMs: Date.now(), body: payload });
+      this.#changed(gateway);
+      return "stored";
+    });
+  }
+
+  /** Commits what is pending. False while the database refuses; it is tried again every second. */
+  flush(): boolean {
+    if (this.#failing || this.#closed) return false;
+    return this.#pending.empty || this.#commit();
+  }
+
+  /**
+   * What is in durable storage of a gateway; commits what is pending first. `everyHole`: also holes younger than
+   * `holeAgeMs`. Undefined for an unknown gateway, or while the database refuses.
+   */
+  acknowledgement(gatewayId: string, everyHole: boolean): Acknowledgement | undefined {
+    const gateway = this.#gateways.known(gatewayId);
+    if (gateway === undefined || !this.flush()) return undefined;
+    const nowMs = performance.now();
+    this.#gateways.forgetClosed(gateway);
+    const epochs = pickEpochs(gateway.epochs.values(), nowMs);
+    gateway.ackMs = nowMs;
+    return acknowledgement(this.run, gateway.state, epochs, everyHole ? 0 : this.#options.holeAgeMs, nowMs);
+  }
+
+  /** Begins to publish: every known gateway at once with every hole, then each when it is due. */
+  start(publish: (gateway: string, document: Acknowledgement) => void): void {
+    this.stop();
+    this.#publish = publish;
+    for (const { state } of this.#gateways.all()) this.#acknowledge(state.id, true);
+    const { ackIntervalMs, busyIntervalMs } = this.#options;
+    const tickMs = Math.max(10, Math.min(1000, ackIntervalMs / 2, busyIntervalMs / 2));
+    this.#ackTimer = setInterval(() => this.#acknowledgeDue(), tickMs);
+  }
+
+  /** Ends publishing: the link is down. */
+  stop(): void {
+    clearInterval(this.#ackTimer);
+    this.#publish = undefined;
+  }
+
+  /** Commits and closes the database. Safe twice. */
+  close(): void {
+    if (this.#closed) return;
+    this.stop();
+    if (!this.#pending.empty) this.#commit();
+    this.#closed = true;
+    clearTimeout(this.#commitTimer);
+    this.#store.close();
+  }
+
+  /** The gateways after `after` in order of their ids; committed state only. */
+  summaries(after: string, limit: number): GatewaySummary[] {
+    this.#settle();
+    const list = [...this.#gateways.all()].filter(({ state }) => state.id > after);
+    list.sort((a, b) => (a.state.id < b.state.id ? -1 : 1));
+    return list.slice(0, limit).map(summary);
+  }
+
+  /** All gateways as they stand in memory, for counting. */
+  everyGateway(): Iterable<GatewaySummary> {
+    return [...this.#gateways.all()].map(summary);
+  }
+
+  knows(gatewayId: string): boolean {
+    return this.#gateways.known(gatewayId) !== undefined;
+  }
+
+  /** A page of stored events; throws `StoreError` while the database refuses. */
+  events(gatewayId: string, cursor: Cursor, limit: number): EventPage {
+    this.#settle();
+    return this.#archive.events(gatewayId, cursor, limit);
+  }
+
+  /** The newest value of each point; throws `StoreError` while the database refuses. */
+  latest(gatewayId: string): { values: LatestValue[]; batches: number } {
+    this.#settle();
+    return this.#archive.latest(gatewayId);
+  }
+
+  /** The last 20 messages of a gateway that could not be understood. */
+  rejected(gatewayId: string): RejectedRow[] {
+    this.#settle();
+    return this.#store.rejected(gatewayId);
+  }
+
+  #takeBatch(gateway: LiveGateway, lane: string, payload: Uint8Array, batch: ReadBatch): Taken {
+    const { decoded, ranges, losses } = batch;
+    const nowMs = performance.now();
+    const epoch = this.#gateways.epoch(gateway, decoded.epoch);
+    const lossEpochs = losses.map((loss) => this.#gateways.epoch(gateway, loss.epoch));
+    const first = ranges[0]?.[0] ?? 0;
+    if (epoch.ledger.fragments >= fragmentsMax && first > epoch.ledger.watermark + 1) {
+      return this.#reject(
+        gateway,
+        lane,
+        payload,
+        `epoch ${epoch.epoch} has too many holes; fill the oldest first`,
+        "refused",
+      );
+    }
+    const fresh = epoch.ledger.add(ranges, nowMs);
+    const count = countOf(fresh);
+    gateway.state.events += count;
+    gateway.state.duplicateEvents += decoded.seqs.length - count;
+    // A gateway that sends what is closed has not heard of it.
+    if (count === 0 && epoch.closedMs !== undefined) epoch.closedMs = Date.now();
+    if (count === 0) gateway.state.duplicates++;
+    else {
+      const last = fresh[fresh.length - 1]?.[1] ?? 0;
+      const start = fresh[0]?.[0] ?? 0;
+      epoch.span = Math.max(epoch.span, last - start);
+      this.#pending.batch({
+        gateway: gateway.state.id,
+        epoch: decoded.epoch,
+        first: start,
+        last,
+        lane,
+        dictionary: decoded.dictionary,
+        receivedMs: Date.now(),
+        take: count === decoded.seqs.length ? undefined : fresh,
+        body: payload,
+      });
+    }
+    for (const [i, loss] of losses.entries()) {
+      const lossEpoch = lossEpochs[i];
+      if (lossEpoch?.ledger.declare(loss, nowMs) === true) this.#changed(gateway, lossEpoch);
+    }
+    this.#changed(gateway, epoch);
+    return count === 0 ? "duplicate" : count === decoded.seqs.length ? "stored" : "partly-stored";
+  }
+
+  #takeSeal(gateway: LiveGateway, payload: Uint8Array): Taken {
+    let seal: ReturnType<typeof parseSeal>;
+    try {
+      seal = parseSeal(payload);
+    } catch (error) {
+      return this.#reject(gateway, "seal", payload, sentence(error));
+    }
+    return this.#guard(() => {
+      const nowMs = performance.now();
+      const { epoch: number, from: first, to: last } = seal;
+      const epoch = this.#gateways.epoch(gateway, number);
+      for (const loss of seal.losses) epoch.ledger.declare(loss, nowMs);
+      epoch.ledger.extend(last, nowMs);
+      this.#pending.seal({
+        gateway: gateway.state.id,
+        epoch: number,
+        first,
+        last,
+        receivedMs: Date.now(),
+        body: payload,
+      });
+      this.#changed(gateway, epoch);
+      return "stored";
+    });
+  }
+
+  #takeBirth(gateway: LiveGateway, birth: Birth, payload: Uint8Array): Taken {
+    const { state } = gateway;
+    if (!birth.online) {
+      const stale =
+        birth.session !== undefined && state.session !== undefined && birth.session < state.session;
+      if (stale) return "duplicate";
+      if (state.online !== false)
+        this.#log({ kind: "gateway-offline", gateway: state.id, text: `${state.id} is offline` });
+      state.online = false;
+      this.#changed(gateway);
+      return "stored";
+    }
+    const nowMs = performance.now();
+    for (const [number, last] of birth.ended) {
+      const epoch = this.#gateways.epoch(gateway, number);
+      epoch.ledger.expect(last, nowMs);
+      // The gateway still keeps rows of it, so it must hear that they are stored.
+      if (epoch.ledger.closed) epoch.closedMs = Date.now();
+      this.#changed(gateway, epoch);
+    }
+    if (birth.epoch !== undefined) this.#changed(gateway, this.#gateways.epoch(gateway, birth.epoch));
+    if (state.online !== true || state.session !== birth.session) {
+      const text = `${state.id} is online (session ${birth.session ?? "?"}, epoch ${birth.epoch ?? "?"})`;
+      this.#log({ kind: "gateway-online", gateway: state.id, text });
+    }
+    const { session, epoch } = birth;
+    Object.assign(state, {
+      online: true,
+      session,
+      epoch,
+      birthMs: Date.now(),
+    } satisfies Partial<GatewayState>);
+    this.#pending.birth({ gateway: state.id, receivedMs: Date.now(), body: payload });
+    this.#changed(gateway);
+    for (const live of gateway.epochs.values()) live.listedMs = Number.NEGATIVE_INFINITY;
+    this.#acknowledge(state.id, true);
+    return "stored";
+  }
+
+  /** Runs what needs the database and room in the group; without either the message is refused, not lost. */
+  #guard(work: () => Taken): Taken {
+    if (this.#pending.full && !this.flush()) return "refused";
+    try {
+      const taken = work();
+      if (this.#pending.full) this.flush();
+      return taken;
+    } catch (error) {
+      this.#failed(error);
+      return "refused";
+    }
+  }
+
+  #commit(): boolean {
+    clearTimeout(this.#commitTimer);
+    this.#commitTimer = undefined;
+    try {
+      if (this.#failing) this.#store.reopen();
+      this.#store.commit(this.#pending);
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+    this.#pending.clear();
+    if (this.#failing)
+      this.#log({ kind: "store-recovered", text: `${this.#options.database} takes data again` });
+    this.#failing = false;
+    return true;
+  }
+
+  #failed(error: unknown): void {
+    this.#failing = true;
+    clearTimeout(this.#commitTimer);
+    this.#commitTimer = setTimeout(() => this.#commit(), retryMs);
+    if (!every(this.#failureLoggedMs)) return;
+    this.#failureLoggedMs = performance.now();
+    const { message } = storeError(this.#options.database, error);
+    this.#log({
+      kind: "store-failed",
+      text: `${message}; nothing is acknowledged until it takes data again`,
+    });
+  }
+
+  /** What a reader of the database must see. */
+  #settle(): void {
+    if (!this.flush()) throw storeError(this.#options.database, new Error("it takes no data now"));
+  }
+
+  #changed(gateway: LiveGateway, epoch?: LiveEpoch): void {
+    this.#pending.gateways.add(gateway.state);
+    if (epoch !== undefined) {
+      if (!epoch.ledger.closed) epoch.closedMs = undefined;
+      else epoch.closedMs ??= Date.now();
+      this.#pending.epochs.add(epoch);
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#commitTimer ??= setTimeout(() => this.#commit(), this.#options.commitMs);
+  }
+
+  #acknowledge(gatewayId: string, everyHole: boolean): void {
+    if (this.#publish === undefined) return;
+    const document = this.acknowledgement(gatewayId, everyHole);
+    if (document !== undefined) this.#publish(gatewayId, document);
+  }
+
+  #acknowledgeDue(): void {
+    const nowMs = performance.now();
+    for (const gateway of this.#gateways.all()) {
+      const { state, ackMs, trafficMs, fillMs, epochs } = gateway;
+      if (state.online !== true && nowMs - trafficMs > trafficActiveMs) continue;
+      let busy = nowMs - fillMs < fillActiveMs;
+      for (const { ledger, listedMs } of epochs.values()) busy ||= ledger.holeCount > 0 || listedMs < 0;
+      const waitMs = busy
+        ? Math.min(this.#options.busyIntervalMs, this.#options.ackIntervalMs)
+        : this.#options.ackIntervalMs;
+      if (nowMs - ackMs >= waitMs) this.#acknowledge(state.id, false);
+    }
+  }
+
+  #reject(
+    gateway: LiveGateway,
+    lane: string,
+    payload: Uint8Array,
+    reason: string,
+    taken: Taken = "rejected",
+  ): Taken {
+    const { state } = gateway;
+    const body = Buffer.from(payload.subarray(0, rejectedBytesMax));
+    const slot = state.rejected++ % rejectedKept;
+    this.#pending.reject({
+      gateway: state.id,
+      slot,
+      receivedMs: Date.now(),
+      lane,
+      reason: reason.slice(0, 500),
+      body,
+    });
+    this.#changed(gateway);
+    if (!every(gateway.rejectLoggedMs)) return taken;
+    gateway.rejectLoggedMs = performance.now();
+    const text = `${state.id}: a message of lane ${lane} was rejected: ${reason.slice(0, 200)} (${state.rejected} in all)`;
+    this.#log({ kind: "rejected", gateway: state.id, text });
+    return taken;
+  }
+
+  /** A gateway that has no valid id, or is one too many: kept under the empty id. */
+  #rejectStranger(id: string, lane: string, payload: Uint8Array): Taken {
+    const slot = this.#strangers++ % rejectedKept;
+    const name = JSON.stringify(id.slice(0, 80));
+    const reason = gatewayPattern.test(id)
+      ? `${name} is one gateway more than ${gatewaysMax}`
+      : `${name} is not a gateway id`;
+    const body = Buffer.from(payload.subarray(0, rejectedBytesMax));
+    this.#pending.reject({ gateway: "", slot, receivedMs: Date.now(), lane, reason, body });
+    this.#schedule();
+    if (!every(this.#strangerLoggedMs)) return "rejected";
+    this.#strangerLoggedMs = performance.now();
+    this.#log({ kind: "rejected", text: `a message was rejected: ${reason}` });
+    return "rejected";
+  }
+}
+
+interface ReadBatch {
+  decoded: DecodedBatch;
+  ranges: Range[];
+  losses: (Loss & { epoch: number })[];
+}
+
+/** Reads what custody needs to know of a batch; the events themselves stay closed. Throws on anything wrong. */
+function readBatch(gateway: string, payload: Uint8Array): ReadBatch {
+  const bytes = inflate(payload);
+  const inflated = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (inflated[0] === 0x28 || inflated[0] === 0x1f) throw new RangeError("a batch is compressed once");
+  const decoded = decodeBatch(inflated);
+  if (decoded.gateway !== gateway) {
+    throw new RangeError(
+      `the batch names gateway ${JSON.stringify(decoded.gateway.slice(0, 80))}, its topic names "${gateway}"`,
+    );
+  }
+  if (!Number.isSafeInteger(decoded.epoch) || decoded.epoch < 1)
+    throw new RangeError(`epoch ${String(decoded.epoch)} is not a number from 1`);
+  const losses = declaredLosses(inflated, decoded);
+  if (new Set(losses.map((loss) => loss.epoch)).size > lossEpochsMax)
+    throw new RangeError("losses of too many epochs in one batch");
+  return { decoded, ranges: rangesOf(decoded.seqs), losses };
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** True when a line of this kind may be logged again. */
+function every(loggedMs: number): boolean {
+  return performance.now() - loggedMs >= logEveryMs;
+}

@@ -1,0 +1,83 @@
+/** Version of the receiver's database; an older receiver refuses a newer one. */
+export const schemaVersion = 1;
+
+/**
+ * `batch` holds messages as they came. `first`, `last` and `take` (JSON ranges, null = all) say which of its events
+ * a row contributes: no event is contributed twice, so (gw, ep, first) is unique. `loss` keeps what was declared
+ * lost and is not stored. Times are ms since 1970 UTC.
+ */
+export const schema = `
+CREATE TABLE IF NOT EXISTS batch (
+  id INTEGER PRIMARY KEY,
+  gw TEXT NOT NULL,
+  ep INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  lane TEXT NOT NULL,
+  dict TEXT,
+  received_ms INTEGER NOT NULL,
+  take TEXT,
+  body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS batch_order ON batch (gw, ep, first);
+CREATE TABLE IF NOT EXISTS ledger (
+  gw TEXT NOT NULL,
+  ep INTEGER NOT NULL,
+  top INTEGER NOT NULL,
+  holes TEXT NOT NULL,
+  last INTEGER,
+  span INTEGER NOT NULL,
+  closed_ms INTEGER,
+  PRIMARY KEY (gw, ep)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS loss (
+  gw TEXT NOT NULL,
+  ep INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (gw, ep, first)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dictionary (
+  gw TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  received_ms INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (gw, hash)
+) STRICT;
+CREATE TABLE IF NOT EXISTS gateway (
+  gw TEXT PRIMARY KEY,
+  online INTEGER,
+  session INTEGER,
+  epoch INTEGER,
+  birth_ms INTEGER,
+  events INTEGER NOT NULL,
+  duplicates INTEGER NOT NULL,
+  duplicate_events INTEGER NOT NULL,
+  rejected INTEGER NOT NULL,
+  received_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS birth (
+  gw TEXT PRIMARY KEY,
+  received_ms INTEGER NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS seal (
+  gw TEXT NOT NULL,
+  ep INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (gw, ep, first, last)
+) STRICT;
+CREATE TABLE IF NOT EXISTS rejected (
+  gw TEXT NOT NULL,
+  slot INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
+  lane TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (gw, slot)
+) STRICT;
+`;

@@ -1,0 +1,111 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { clockStates, EventWriter, quality, type DictionaryDevice } from "../event.ts";
+import { decodeBatch } from "../receiver/decode.ts";
+import { encodeCloudEvents } from "./cloudevents.ts";
+import { encodeColumnar } from "./columnar.ts";
+import { compress, Dictionary, type BatchHeader, type Row } from "./encoding.ts";
+
+const devices: DictionaryDevice[] = Array.from({ length: 4 }, (_, d) => ({
+  index: d + 1,
+  id: `dev-${d + 1}`,
+  type: "energy-meter",
+  profile: d === 3 ? "" : "eastron/sdm630",
+  points: Array.from({ length: 50 }, (__, p) => ({
+    index: d * 100 + p,
+    name: `point.p${p}`,
+    unit: p % 2 === 0 ? "V" : "kW.h",
+    kind: "number" as const,
+    decimals: p % 4,
+  })),
+}));
+const dictionary = new Dictionary("9f3c21aa", devices);
+const header: BatchHeader = { city: "hcmc", gateway: "gw-01", epoch: 37, lane: "live", dictionary };
+
+const value = fc.oneof(
+  fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
+  fc.integer({ min: -99999, max: 99999 }).map((n) => n / 100),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (Object.is(n, -0) ? 0 : n)),
+  fc.boolean(),
+  fc.string(),
+);
+const detail = fc.option(fc.record({ code: fc.string(), reason: fc.string({ unit: "grapheme" }) }), { nil: undefined });
+const reading = fc.record({
+  point: fc.nat(49),
+  value,
+  bad: fc.boolean(),
+  bits: fc.constantFrom(0, 0, 0, quality.uncertain, quality.substituted, quality.uncertain | quality.substituted),
+  decimals: fc.nat(8),
+  detail,
+  offset: fc.oneof(fc.constant(0), fc.integer({ min: -5000, max: 5000 })),
+});
+const event = fc.record({
+  kind: fc.constantFrom("telemetry", "telemetry", "alarm", "gap", "device-status"),
+  device: fc.integer({ min: 1, max: 4 }),
+  time: fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 }),
+  recorded: fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 }),
+  clock: fc.constantFrom(...clockStates),
+  skip: fc.constantFrom(0, 0, 0, 1, 7),
+  readings: fc.uniqueArray(reading, { selector: (r) => r.point, minLength: 1, maxLength: 20 }),
+  data: fc.dictionary(fc.string().filter((key) => key !== "__proto__"), fc.oneof(fc.string(), fc.integer(), fc.boolean())),
+});
+
+function rows(events: (typeof event extends fc.Arbitrary<infer T> ? T : never)[]): Row[] {
+  const writer = new EventWriter();
+  let seq = 48_211_000;
+  return events.map((e) => {
+    writer.begin(e.kind as "telemetry", e.device, e.time, 12.5, e.clock);
+    if (e.kind === "telemetry") {
+      writer.count(e.readings.length);
+      for (const r of e.readings) {
+        const bits = r.bad ? quality.bad : r.bits;
+        writer.reading((e.device - 1) * 100 + r.point, r.bad ? null : r.value, r.decimals, bits, r.detail, r.offset);
+      }
+    } else writer.object(e.data);
+    seq += e.skip + 1;
+    return { seq, recordedMs: e.recorded, body: Buffer.from(writer.bytes()) };
+  });
+}
+
+describe("the two encodings of the contract", () => {
+  it("decode to identical events and numbers, whatever the rows hold", () => {
+    fc.assert(
+      fc.property(fc.array(event, { minLength: 1, maxLength: 20 }), (events) => {
+        const source = rows(events);
+        const columnar = decodeBatch(compress(encodeColumnar(header, source)));
+        const cloud = decodeBatch(compress(encodeCloudEvents(header, source)));
+        expect(columnar.seqs).toEqual(source.map((row) => row.seq));
+        expect(cloud.seqs).toEqual(columnar.seqs);
+        const decoded = columnar.events(dictionary);
+        expect(cloud.events(undefined)).toEqual(decoded);
+        for (const [i, e] of events.entries()) {
+          expect(decoded[i]).toMatchObject({ kind: e.kind, device: `dev-${e.device}`, timeMs: e.time, recordedMs: e.recorded });
+          if (e.kind === "telemetry") {
+            expect(decoded[i]?.readings?.map((r) => r.value)).toEqual(e.readings.map((r) => (r.bad ? null : r.value)));
+          } else expect(decoded[i]?.data).toEqual(e.data);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("keeps decimal integers of the hot path exact", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -(2 ** 29), max: 2 ** 29 }), fc.nat(8), (integer, decimals) => {
+        const writer = new EventWriter();
+        writer.begin("telemetry", 1, 1_793_000_000_000, 0, "synced");
+        writer.count(1);
+        writer.decimal(3, integer, decimals);
+        const text = encodeColumnar(header, [{ seq: 1, recordedMs: 0, body: writer.bytes() }]);
+        const [decoded] = decodeBatch(Buffer.from(text)).events(dictionary);
+        expect(decoded?.readings?.[0]?.value).toBe(integer / 10 ** decimals + 0);
+      }),
+    );
+  });
+
+  it("refuses what is not a batch with one sentence", () => {
+    for (const text of ["7", "[]", "{}", '{"v":2}', '{"v":1,"gw":"a","dict":"b","ep":1,"seq":1,"n":3,"k":[1]}', '[{"id":"x"}]']) {
+      expect(() => decodeBatch(Buffer.from(text)), text).toThrow(RangeError);
+    }
+  });
+});

@@ -1,0 +1,2 @@
+export { startBroker, type Broker, type BrokerOptions } from "./broker.ts";
+export type { BrokerFault } from "./faults.ts";
