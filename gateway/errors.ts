@@ -12,7 +12,7 @@ export const exitCodes = {
   findings: 6,
   notAllowed: 7,
   timedOut: 8,
-  config: 78,
+  configInvalid: 78,
   interrupted: 130,
 } as const;
 
@@ -504,7 +504,7 @@ function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
  * `count` is how many there are. The command ends with `exitCode`.
  */
 export class ConfigError extends Error {
-  readonly exitCode = exitCodes.config;
+  readonly exitCode = exitCodes.configInvalid;
   readonly diagnostics: readonly Diagnostic[];
   readonly count: number;
   constructor(diagnostics: readonly Diagnostic[]) {

@@ -208,7 +208,7 @@ function rawOf(value: z.infer<typeof scalar>): number | string {
  * "identify.expect.0" …) and `identity` at the addresses where the model keeps it ("identify.serial" …).
  */
 export function simulatedPoints(
-  profile: Profile,
+  profile: Pick<Profile, "points" | "identify">,
   identity: Partial<Record<"vendor" | "model" | "firmware" | "serial", string>> = {},
 ): SimulatedPoint[] {
   const { identify } = profile;

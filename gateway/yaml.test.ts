@@ -302,6 +302,10 @@ describe("references", () => {
     expect(messages("text: a${env:KERB_TEST_A}b", telling)).toEqual([
       '1:7 bad: a${env:KERB_TEST_A}b! (found "a${env:KERB_TEST_A}b")',
     ]);
+    vi.stubEnv("KERB_TEST_SHORT", "Q7");
+    expect(messages("text: ${env:KERB_TEST_SHORT}", telling)).toEqual([
+      '1:7 bad: ${env:KERB_TEST_SHORT}! (found "${env:KERB_TEST_SHORT}")',
+    ]);
     const whole = telling.superRefine(({ text }, context) =>
       context.addIssue({ code: "custom", message: `all: ${text}` }),
     );

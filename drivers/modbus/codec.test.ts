@@ -74,6 +74,20 @@ test("an RTU answer is found behind any noise", () => {
   );
 });
 
+test("no part of an echo is taken for an answer, not even where its CRC fits", () => {
+  const asked = frameRtu(4, readPdu("input", 689, 1));
+  const wanted = { functionCode: 4, dataBytes: 2 };
+  const answer = rtuFrame(4, [4, 2, 0x12, 0x34]);
+  const bytes = Buffer.concat([asked, answer]);
+  for (let end = 0; end < bytes.length; end++)
+    expect(findRtuAnswer(bytes, end, wanted, asked)).toBeUndefined();
+  expect(findRtuAnswer(bytes, bytes.length, wanted, asked)).toEqual({ at: 9, length: 4, exception: 0 });
+  const same = rtuFrame(4, [4, 2, 0xb1, 0]);
+  expect([...same]).toEqual([...asked.subarray(0, 7)]);
+  expect(findRtuAnswer(same, 7, wanted, asked)).toBeUndefined();
+  expect(findRtuAnswer(same, 7, wanted, asked, true)).toEqual({ at: 1, length: 4, exception: 0 });
+});
+
 test("a flipped bit is never taken", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.nat({ max: 71 }), (data, bit) => {

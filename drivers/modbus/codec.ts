@@ -109,20 +109,25 @@ export interface Found {
 /**
  * Searches `bytes[0, end)` for a frame with the right unit, function, length and CRC. What stands before it
  * (turnaround noise, the echo of the request on a two-wire adapter) is skipped. undefined = not yet.
+ * `isLast`: no more bytes will come, so what may become an echo is none.
  */
 export function findRtuAnswer(
   bytes: Uint8Array,
   end: number,
   expected: Expectation,
   request: Uint8Array,
+  isLast = false,
 ): Found | undefined {
   const unit = request[0];
   for (let at = 0; at + 5 <= end; at++) {
     if (bytes[at] !== unit) continue;
-    if (startsWith(bytes, at, end, request)) {
-      at += request.length - 1;
+    // The head of an echo can be a valid answer, CRC and all: 04 04 02 B1 00 01 60 of 04 04 02 B1 00 01 60 00.
+    const echoed = commonLength(bytes, at, end, request);
+    if (echoed === request.length) {
+      at += echoed - 1;
       continue;
     }
+    if (at + echoed === end && !isLast) continue;
     const length = pduLength(expected, bytes, at + 1, end);
     const crcAt = at + 1 + length;
     if (length === 0 || crcAt + 2 > end || crcAt + 2 - at > rtuFrameBytesMax) continue;
@@ -137,14 +142,17 @@ export function findRtuAnswer(
 
 /** How many of `bytes[0, end)` are not the echo of the request. */
 export function strayBytes(bytes: Uint8Array, end: number, request: Uint8Array): number {
-  for (let at = 0; at < end; at++) if (startsWith(bytes, at, end, request)) return end - request.length;
+  for (let at = 0; at < end; at++) {
+    if (commonLength(bytes, at, end, request) === request.length) return end - request.length;
+  }
   return end;
 }
 
-function startsWith(bytes: Uint8Array, at: number, end: number, wanted: Uint8Array): boolean {
-  if (at + wanted.length > end) return false;
-  for (let index = 0; index < wanted.length; index++) if (bytes[at + index] !== wanted[index]) return false;
-  return true;
+/** How many bytes from `at` are the beginning of the request. */
+function commonLength(bytes: Uint8Array, at: number, end: number, request: Uint8Array): number {
+  let length = 0;
+  while (length < request.length && at + length < end && bytes[at + length] === request[length]) length++;
+  return length;
 }
 
 /** Length of the answer PDU that starts at `at`, from its own first bytes; 0 = cannot be told (yet). */

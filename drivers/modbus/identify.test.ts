@@ -1,7 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import type { Connection } from "../../gateway/driver.ts";
-import { driver } from "./index.ts";
-import { address, settings, type Address } from "./settings.ts";
+import type { Address } from "./settings.ts";
 import { connectTo, patient, scriptedServer, settingsOf, tcpAnswer } from "./testing.ts";
 
 const open: { close(): Promise<void> }[] = [];
@@ -103,34 +102,4 @@ test("function 43 is not sent to a device that does not have it", async () => {
   const { connection, asked } = await device((category) => packet(category, 1, basic), { functions: [3, 4] });
   await expect(connection.identify(patient())).rejects.toMatchObject({ code: "unsupported" });
   expect(asked).toEqual([]);
-});
-
-test.each([
-  [{ table: "holding", register: 10 }, "holding 10 uint16"],
-  [{ table: "input", register: 52, type: "float32", order: "CDAB" }, "input 52 float32 CDAB"],
-  [{ table: "coil", register: 3 }, "coil 3"],
-  [{ table: "holding", register: 5, type: "bool", bit: 7 }, "holding 5 bool bit 7"],
-  [{ table: "holding", register: 40, type: "text", length: 8 }, "holding 40 text of 8 registers"],
-])("describe %j", (wanted, expected) => {
-  expect(driver.describe(address.parse(wanted))).toBe(expected);
-});
-
-test.each([
-  [{ table: "holding", register: 1, type: "text" }, "length"],
-  [{ table: "holding", register: 1, length: 2 }, "length"],
-  [{ table: "coil", register: 1, type: "float32" }, "type"],
-  [{ table: "coil", register: 1, bit: 2 }, "bit"],
-  [{ table: "holding", register: 1, bit: 2 }, "bit"],
-])("the address %j is wrong in its %s", (wanted, path) => {
-  const { error } = address.safeParse(wanted);
-  expect(error?.issues.map((issue) => issue.path)).toEqual([[path]]);
-});
-
-test("settings have defaults for all but the transport", () => {
-  expect(settings.parse({ transport: { type: "tcp", host: "h" } })).toMatchObject({
-    transport: { port: 502 },
-    unit: 1,
-    timeout: 1000,
-    requestsInFlight: 1,
-  });
 });

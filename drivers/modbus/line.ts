@@ -162,7 +162,11 @@ export class Line {
         };
         onStop = () => reject(reasonOf(stop));
         stop.addEventListener("abort", onStop);
-        timer = setTimeout(resolve, answerMs, false);
+        timer = setTimeout(() => {
+          const last = findRtuAnswer(this.#heard, this.#heardBytes, request, frame, true);
+          if (last === undefined) resolve(false);
+          else found(last);
+        }, answerMs);
         this.#waiting = { functionCode, dataBytes, frame, found, fail: reject };
         stream.write(frame);
       });

@@ -95,6 +95,18 @@ test("every point is in exactly one request or bad, whole, and all limits are ke
   );
 });
 
+test("a value may end at register 65535, and not beyond it", () => {
+  const points = pointsOf(
+    { register: 65_535 },
+    { register: 65_534, type: "uint32" },
+    { register: 65_535, type: "int32" },
+  );
+  const plan = new Plan(points, settingsOf(502), new Knowledge(), frameTcp);
+  plan.begin(false);
+  expect(plan.blocks.map(({ start, count }) => [start, count])).toEqual([[65_534, 2]]);
+  expect(plan.answers).toMatchObject([undefined, undefined, { code: "bad-address" }]);
+});
+
 test("neighbours share a request, gaps are bridged up to the limit", () => {
   const limits = settingsOf(502, { gapRegisters: 4 });
   const plan = new Plan(

@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Connection } from "../../gateway/driver.ts";
 import { driver } from "./index.ts";
@@ -30,6 +32,16 @@ const answerOf = (request: Buffer) =>
     request[0]!,
     registersPdu(request.subarray(1), (register) => register),
   );
+
+/** A device that answers in the order in which it was asked, the first request after `firstMs`. */
+function slowAtFirst(firstMs: number, send: (answer: Buffer, socket: Socket) => void): Script {
+  let last = Promise.resolve();
+  return (request, socket, index) => {
+    last = last.then(() => sleep(index === 0 ? firstMs : 0)).then(() => send(answerOf(request), socket));
+  };
+}
+
+const toSocket = (answer: Buffer, socket: Socket) => void socket.write(answer);
 
 const one = pointsOf({ register: 7 });
 
@@ -76,18 +88,14 @@ describe.each([
   });
 
   test.each([100, 400])("a first answer %i ms too late is never taken for another's", async (lateMs) => {
-    const { join } = await lineOf((request, socket, index) => {
-      setTimeout(() => socket.write(answerOf(request)), index === 0 ? 200 + lateMs : 0);
-    });
+    const { join } = await lineOf(slowAtFirst(200 + lateMs, toSocket));
     const connection = await join();
     expect(await codeOf(connection.read(pointsOf({ register: 100 }), { signal: patient() }))).toBe("silent");
     for (const register of [200, 300, 400]) expect(await valueOf(connection, register)).toBe(register);
   });
 
   test("an answer that comes after an abort is never taken for another's", async () => {
-    const { join } = await lineOf((request, socket, index) => {
-      setTimeout(() => socket.write(answerOf(request)), index === 0 ? 150 : 0);
-    });
+    const { join } = await lineOf(slowAtFirst(150, toSocket));
     const connection = await join();
     const first = connection.read(pointsOf({ register: 100 }), { signal: AbortSignal.timeout(50) });
     expect(await codeOf(first)).toBe("aborted");
@@ -95,9 +103,7 @@ describe.each([
   });
 
   test("a late answer that has come ends the wait for it", async () => {
-    const { join } = await lineOf((request, socket, index) => {
-      setTimeout(() => socket.write(answerOf(request)), index === 0 ? 1100 : 0);
-    });
+    const { join } = await lineOf(slowAtFirst(1100, toSocket));
     const connection = await join({ timeout: 1000 });
     expect(await codeOf(connection.read(one, { signal: patient() }))).toBe("silent");
     const begunAt = performance.now();
@@ -120,6 +126,23 @@ describe.each([
     });
     const connection = await join();
     for (const register of [1, 2, 515]) expect(await valueOf(connection, register)).toBe(register);
+  });
+
+  test("an echo in two parts is skipped, though the first of them is a valid answer", async () => {
+    const { join } = await lineOf((request, socket) => {
+      socket.write(request.subarray(0, 7));
+      setTimeout(() => socket.write(Buffer.concat([request.subarray(7), answerOf(request)])), 20);
+    });
+    const connection = await join({ unit: 4 });
+    const points = pointsOf({ table: "input", register: 689 });
+    expect((await connection.read(points, { signal: patient() })).answers).toEqual([689]);
+  });
+
+  test("an answer that looks like the head of an echo is taken when no echo follows", async () => {
+    const { join } = await lineOf((_request, socket) => void socket.write(rtuFrame(4, [4, 2, 0xb1, 0])));
+    const connection = await join({ unit: 4 });
+    const points = pointsOf({ table: "input", register: 689 });
+    expect((await connection.read(points, { signal: patient() })).answers).toEqual([0xb100]);
   });
 
   test("an echo alone is silence, noise alone is garbage", async () => {
@@ -168,6 +191,7 @@ describe.each([
     expect(server.accepted).toBe(1);
     await first.close();
     expect(await valueOf(second, 42)).toBe(42);
+    expect(server.accepted).toBe(1);
     expect(await codeOf(first.read(one, { signal: patient() }))).toBe("closed");
   });
 
@@ -215,11 +239,10 @@ describe.each([
 
 describe("RTU over TCP", () => {
   test("the wait for a late answer outlives the close of the last device", async () => {
-    const { server, join } = await lineTo((request, _, index) => {
-      // A device server hands a late answer to whoever is connected then.
-      const answer = () => server.sockets.forEach((socket) => socket.write(answerOf(request)));
-      setTimeout(answer, index === 0 ? 500 : 0);
-    });
+    // A device server hands a late answer to whoever is connected then.
+    const { server, join } = await lineTo(
+      slowAtFirst(500, (answer) => server.sockets.forEach((socket) => socket.write(answer))),
+    );
     const first = await join();
     expect(await codeOf(first.read(pointsOf({ register: 100 }), { signal: patient() }))).toBe("silent");
     await first.close();

@@ -1,26 +1,20 @@
 import { loadSite, type DeviceConfig } from "../config.ts";
 import { exitCodes } from "../errors.ts";
-import type { Simulator, SimulatedPoint, SimulatorOptions } from "../../simulators/simulator.ts";
+import { simulatedPoints } from "../profiles.ts";
+import type { Simulator, SimulatorOptions } from "../../simulators/simulator.ts";
 
 /** Starts a pretend device for one configured device, at the very address where its driver looks for it. */
 export async function simulateDevice(device: DeviceConfig, seed: number): Promise<Simulator> {
   const module = (await import(`../../simulators/${device.driver}/index.ts`)) as {
     start: (options: SimulatorOptions) => Promise<Simulator>;
   };
-  const points: SimulatedPoint[] = device.points.map(({ name, address, scale, offset, typical, scaleFactor, fixed }) => ({
-    name,
-    address,
-    scale,
-    offset,
-    ...(typical === undefined ? {} : { typical }),
-    ...(scaleFactor === undefined ? {} : { scaleFactor }),
-    ...(fixed === undefined || typeof fixed === "boolean" ? {} : { fixed }),
-  }));
+  const identity = { ...device.identity, firmware: "1.0", serial: `SIM${seed}` };
+  const identify = device.identify ?? { standard: true, expect: [] };
   return module.start({
     profile: device.profile ?? "",
-    points,
+    points: simulatedPoints({ points: device.points, identify }, identity),
     settings: device.settings,
-    identity: { ...device.identity },
+    identity,
     seed,
   });
 }

@@ -431,7 +431,7 @@ function prepare(database: Database.Database) {
     ),
     session: database.prepare("SELECT session FROM uplink WHERE name = ?"),
     setReleased: database.prepare(
-      "INSERT INTO released VALUES (?1, ?2, ?3) ON CONFLICT (uplink, epoch) DO UPDATE SET watermark = max(watermark, ?3)",
+      "INSERT INTO released VALUES (?, ?, ?) ON CONFLICT (uplink, epoch) DO UPDATE SET watermark = max(watermark, excluded.watermark)",
     ),
     released: database.prepare("SELECT watermark FROM released WHERE uplink = ? AND epoch = ?"),
   };

@@ -97,6 +97,12 @@ describe("receiverApi", () => {
     expect(events.map((event) => event.seq)).toEqual(numbers(1, 2400));
   });
 
+  it("pages through batches that enclose each other", async () => {
+    receiver.dictionary("gw-1", dictionaryMessage());
+    for (let i = 1; i <= 1200; i++) receiver.take("gw-1", "live", batch([i, 2401 - i]));
+    expect((await walk("gw-1", 700)).map((event) => event.seq)).toEqual(numbers(1, 2400));
+  });
+
   it("lists gateways with their state", async () => {
     receiver.birth("gw-1", birthMessage(7, 37, [[36, 4]]));
     receiver.take("gw-1", "live", batch([1, 2, 5]));

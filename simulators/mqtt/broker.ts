@@ -65,6 +65,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   server.maxConnections = connectionsMax;
   server.listen(options.port ?? 0, host);
   await once(server, "listening");
+  // A connection that cannot be accepted (no file descriptors left) must not end the process.
+  server.on("error", (error) => router.log(`cannot accept: ${error.message}`));
   const { port } = server.address() as AddressInfo;
   const timer = setInterval(() => door.tick(), tickMs);
   timer.unref();

@@ -1,0 +1,69 @@
+import { ConfigError, describeError, exitCodes } from "../errors.ts";
+import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
+
+/** Every verb's machine-readable line: `{"api":"kerb/v1","kind":…,"ok":true,"data":…}`. */
+export function printData(kind: string, data: unknown): void {
+  process.stdout.write(`${JSON.stringify({ api: "kerb/v1", kind, ok: true, data })}\n`);
+}
+
+/** The line of a failure: `{"api":"kerb/v1","kind":…,"ok":false,"error":{"code","title","hint"}}`. */
+export function printFailure(kind: string, { code, title, hint, details = [] }: Complaint): void {
+  const error = { code, title, hint: hint ?? "", ...Object.fromEntries(details) };
+  process.stdout.write(`${JSON.stringify({ api: "kerb/v1", kind, ok: false, error })}\n`);
+}
+
+/** Lines for people on stdout. */
+export function printLines(lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** Progress and hints on stderr, where they spoil no pipe. */
+export function hint(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function complaintOf(error: unknown): Complaint {
+  if (error instanceof CommandError) return error.complaint;
+  if (error instanceof ConfigError) {
+    const code = error.diagnostics[0]?.code ?? "KERB-CFG-VALUE";
+    return { code, exitCode: error.exitCode, title: error.message, hint: describeError(code, "en").do };
+  }
+  const title = error instanceof Error ? error.message : String(error);
+  return { code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title };
+}
+
+/** Prints why a verb failed, for people or as JSON, and gives its exit code. */
+export function reportFailure(kind: string, error: unknown, json: boolean): number {
+  const complaint = complaintOf(error);
+  if (json) printFailure(kind, complaint);
+  else if (error instanceof ConfigError) {
+    const colour = process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+    hint(error.render({ colour }));
+  } else hint(renderComplaint(complaint));
+  if (process.env["KERB_DEBUG"] !== undefined && error instanceof Error) hint(error.stack ?? "");
+  return complaint.exitCode;
+}
+
+/** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort(name));
+  return controller.signal;
+}
+
+/** Resolves when the signal aborts, or after `ms`; leaves no timer behind. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
