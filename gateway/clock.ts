@@ -13,8 +13,16 @@ const timesyncMark = "/run/systemd/timesync/synchronized";
  */
 export function clockState(): ClockState {
   if (Date.now() < earliestMs) return "unsynced";
-  return existsSync(timesyncMark) ? "synced" : "holdover";
+  const nowMs = performance.now();
+  // Asked for every event, and answered by a system call: once a second is enough.
+  if (nowMs - timesyncAskedMs > 1000) {
+    timesyncAskedMs = nowMs;
+    timesync = existsSync(timesyncMark);
+  }
+  return timesync ? "synced" : "holdover";
 }
+let timesyncAskedMs = -Infinity;
+let timesync = false;
 
 /** Milliseconds of CLOCK_MONOTONIC: the same in every process of one boot, never stepped. */
 export function monotonicMs(): number {

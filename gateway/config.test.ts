@@ -7,8 +7,10 @@ import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { check } from "./cli/check.ts";
-import { jsonSchemas, loadSite, writeJsonSchemas } from "./config.ts";
+import { loadSite } from "./config.ts";
+import { jsonSchemas, writeJsonSchemas } from "./config/json-schema.ts";
 import { ConfigError, describeError, deviceErrorCode, type ErrorCode, errorTable } from "./errors.ts";
+import { listProfiles, loadProfile } from "./profiles.ts";
 
 const configFolder = fileURLToPath(new URL("../config", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "kerb-config-"));
@@ -655,12 +657,14 @@ describe("the files of config/", () => {
   });
 
   it("hold the JSON Schemas that the code generates", async () => {
+    const writeAnew = `node_modules/.bin/node -e 'import("./gateway/config/json-schema.ts").then((it) => it.writeJsonSchemas("config"))'`;
     await writeJsonSchemas(folder);
     for (const name of ["gateway", "devices", "profile"]) {
       const file = `${name}.schema.json`;
-      expect(readFileSync(join(configFolder, file), "utf8"), `${file}: run kerb config schema`).toBe(
-        readFileSync(join(folder, file), "utf8"),
-      );
+      expect(
+        readFileSync(join(configFolder, file), "utf8"),
+        `${file} is not up to date; run in the top folder: ${writeAnew}`,
+      ).toBe(readFileSync(join(folder, file), "utf8"));
     }
   });
 
@@ -698,6 +702,38 @@ async function run(file: string, options: { json?: boolean } = {}) {
     err: printed.err.replaceAll(`${folder}/`, ""),
   };
 }
+
+describe("a profile", () => {
+  it("reads no file, secret or variable of the box", () => {
+    vi.stubEnv("KERB_TEST_SECRET", "Hunter-22");
+    write("host.txt", "Hunter-23");
+    const text = meter
+      .replace("vendor: Acme", 'vendor: "${env:KERB_TEST_SECRET}"')
+      .replace("model: Meter", 'model: "${file:../../host.txt}"');
+    write("profiles/acme/curious.yaml", text);
+    expect(loadProfile("acme/curious", profileFolder)).toMatchObject({
+      vendor: "${env:KERB_TEST_SECRET}",
+      model: "${file:../../host.txt}",
+    });
+  });
+
+  it("says of each sentinel where it was read, and how sure that is", () => {
+    const sentinels =
+      "[{ raw: -1, code: a, reason: b }, { raw: -2, code: c, reason: d, certainty: to-verify }]";
+    write("profiles/acme/doubtful.yaml", meter.replace("unit: W", `unit: W, sentinels: ${sentinels}`));
+    const power = loadProfile("acme/doubtful", profileFolder).points.find(({ name }) => name === "power");
+    expect(power?.sentinels.map(({ certainty }) => certainty)).toEqual(["seen", "to-verify"]);
+  });
+
+  it.each(listProfiles())("%s is at most community with a sentinel that is not verified", (id) => {
+    const { points, sources, status } = loadProfile(id);
+    const doubtful = points
+      .flatMap(({ sentinels }) => sentinels)
+      .filter((one) => one.certainty === "to-verify");
+    for (const { source } of doubtful) expect(Object.keys(sources)).toContain(source);
+    if (doubtful.length > 0) expect(status).toBe("community");
+  });
+});
 
 describe("kerb check", () => {
   it("prints a line for each file", async () => {

@@ -87,7 +87,7 @@ export class Host {
     const child = spawn(process.execPath, ["--max-semi-space-size=4", "--max-old-space-size=256", entry], {
       stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
       // What a driver does not need it does not get: the gateway's environment may hold secrets.
-      env: { PATH: process.env["PATH"] ?? "", TZ: process.env["TZ"] ?? "", NODE_COMPILE_CACHE: compileCache() },
+      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compileCache() },
     });
     this.#child = child;
     this.#startedMs = this.#lastBeatMs = performance.now();

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { isRecord } from "./config/path.ts";
 import { isFirmwareRange } from "./firmware.ts";
 import { duration } from "./quantities.ts";
 import { unitProblem } from "./units.ts";
@@ -29,7 +30,7 @@ const evidence = {
 };
 
 /** One addressable value. `address` is checked by the driver's own schema when the profile is loaded. */
-export const pointSchema = z.strictObject({
+const pointSchema = z.strictObject({
   address: z.unknown().describe("the driver's address"),
   label: text.optional(),
   unit: z
@@ -51,7 +52,7 @@ export const pointSchema = z.strictObject({
     .describe("outside these the value is uncertain: no sensor of this model can measure it"),
   typical: z.tuple([z.number(), z.number()]).optional().describe("where a healthy installation's values lie"),
   sentinels: z
-    .array(z.strictObject({ raw: z.number(), code: z.string(), reason: z.string() }))
+    .array(z.strictObject({ raw: z.number(), code: z.string(), reason: z.string(), ...evidence }))
     .default([])
     .describe("raw values that mean 'no value'"),
   values: z.record(z.string(), z.string()).optional().describe("enumeration: raw value to its name"),
@@ -60,7 +61,7 @@ export const pointSchema = z.strictObject({
     .positive()
     .optional()
     .describe("smaller changes are not reported, but once per heartbeat"),
-  heartbeat: duration.default(300_000),
+  heartbeat: duration.prefault("5m"),
   poll: pollClass.default("normal"),
   publish: z.boolean().default(true).describe("false: read for other points (a scale factor), not an event"),
   fixed: scalar
@@ -132,7 +133,8 @@ export type Profile = Omit<z.infer<typeof profileSchema>, "points"> & {
 /** Reads and checks one profile file. Throws `ConfigError` with every mistake and its place. */
 export function loadProfile(id: string, folder = profileFolder): Profile {
   const file = join(folder, `${id}.yaml`);
-  const { value } = loadYaml(file, profileSchema);
+  // A profile comes from anywhere: it must not read files or the environment of the box.
+  const { value } = loadYaml(file, profileSchema, { references: false });
   return {
     ...value,
     id,
@@ -155,10 +157,6 @@ export function listProfiles(folder = profileFolder): string[] {
 
 type Tree = Record<string, unknown>;
 
-function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /**
  * A device's settings with the profile's defaults under them, before the driver's schema parses them. Nested
  * objects are merged key by key, except where both name a different `type`: a serial line's baud rate has no
@@ -168,7 +166,7 @@ export function mergeSettings(profile: Tree, device: Tree): Tree {
   const merged: Tree = { ...profile, ...device };
   for (const [key, own] of Object.entries(device)) {
     const under = profile[key];
-    if (!isTree(under) || !isTree(own)) continue;
+    if (!isRecord(under) || !isRecord(own)) continue;
     const isOtherType =
       own["type"] !== undefined && under["type"] !== undefined && own["type"] !== under["type"];
     merged[key] = isOtherType ? own : mergeSettings(under, own);

@@ -24,8 +24,11 @@ export interface GatewayStatus {
   outbox: OutboxStats;
   uplinks: UplinkStatus[];
   hosts: HostStatus[];
-  devices: (DeviceReport & { name: string; driver: string; profile: string | undefined })[];
+  devices: (DeviceReport & { name: string; driver: string; profile: string | undefined; enabled: boolean })[];
 }
+
+/** A reading for people: with the digits after the point that its point resolves. */
+export type ShownReading = LatestReading & { decimals: number };
 
 const tailQueueMax = 5000;
 
@@ -188,25 +191,39 @@ export class Supervisor {
         name: device.name,
         driver: device.driver,
         profile: device.profile,
+        enabled: device.enabled,
       })),
     };
   }
 
-  async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
+  async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<ShownReading[]> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
     const host = this.#hosts.get(device.driver);
     if (host === undefined || !device.enabled) throw new Error(`device "${id}" is disabled`);
-    return (await host.request(
+    const readings = (await host.request(
       read === undefined ? { name: "latest", device: id } : { name: "read", device: id, ...read },
     )) as LatestReading[];
+    const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
+    // In the profile's order, whichever poll brought them.
+    return device.points.flatMap((point) => {
+      const reading = byPoint.get(point.name);
+      return reading === undefined ? [] : [{ ...reading, decimals: decimalsOf(point) }];
+    });
+  }
+
+  /** The newest values of every device; none for one that has not been read or whose host is down. */
+  async #everyReading(): Promise<Record<string, ShownReading[]>> {
+    const enabled = this.#site.devices.filter((device) => device.enabled);
+    const readings = await Promise.all(enabled.map(({ id }) => this.#readings(id).catch(() => [])));
+    return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));
   }
 
   async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
     const { verb, args = {} } = request;
     const device = String(args["device"] ?? "");
     if (verb === "status") yield await this.status();
-    else if (verb === "latest") yield await this.#readings(device);
+    else if (verb === "latest") yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));
     else if (verb === "read") {
       const points = Array.isArray(args["points"]) ? args["points"].map(String) : [];
       yield await this.#readings(device, { points, raw: args["raw"] === true });

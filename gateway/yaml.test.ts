@@ -6,8 +6,10 @@ import * as fc from "fast-check";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { siteSchema } from "./config.ts";
+import { nearest } from "./config/words.ts";
+import { ConfigError } from "./errors.ts";
 import { duration } from "./quantities.ts";
-import { ConfigError, loadYaml, nearest, parseYaml } from "./yaml.ts";
+import { loadYaml, parseYaml } from "./yaml.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kerb-yaml-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

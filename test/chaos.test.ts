@@ -208,6 +208,7 @@ it.skipIf(!haveMosquitto)(
     await expect
       .poll(async () => (await status())?.outbox.books.live.kept ?? -1, { timeout: 60_000, interval: 500 })
       .toBe(0);
+    await expect.poll(() => fetch(`http://127.0.0.1:${apiPort}/health`).then(() => true, () => false), { timeout: 20_000 }).toBe(true);
     const events = await received();
     await kill("gateway");
     verify(events, kills);

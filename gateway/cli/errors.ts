@@ -1,5 +1,6 @@
 import type { DeviceErrorCode } from "../driver.ts";
-import { type ErrorCode, type Language, describeError, deviceErrorCode, exitCodes, printable } from "../errors.ts";
+import type { Language } from "../config/error-texts.ts";
+import { type ErrorCode, describeError, deviceErrorCode, exitCodes, printable } from "../errors.ts";
 
 /** What went wrong with a command, and what to do about it. */
 export interface Complaint {

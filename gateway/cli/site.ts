@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { siteSchema } from "../config.ts";
+import { valueAt } from "../config/path.ts";
+import { siteSchema } from "../config/site-schema.ts";
 import { ask, type ControlRequest, NotRunningError } from "../control.ts";
 import { exitCodes, shownFile } from "../errors.ts";
-import { readYaml, valueAt } from "../yaml.ts";
+import { readYaml } from "../yaml.ts";
 import { CommandError, notFoundError } from "./errors.ts";
 
 const systemSite = "/etc/kerb/gateway.yaml";

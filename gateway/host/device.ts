@@ -26,6 +26,7 @@ const roomWaitMs = 50;
 const spreadMs = 10;
 
 interface Group {
+  name: PollClass;
   points: HostPoint[];
   normaliser: Normaliser;
   periodMs: number;
@@ -173,8 +174,11 @@ export class DeviceLoop {
       const mine = points.filter((point) => point.poll === name);
       if (mine.length === 0) return [];
       const periodMs = this.#device.pollMs[name];
-      const dueMs = now + this.#options.phase * Math.min(periodMs, 10_000);
-      return [{ points: mine, normaliser: new Normaliser(mine), periodMs, dueMs, latest: undefined }];
+      // A new connection keeps the schedule of the last one; the first poll is spread over the period.
+      const before = this.#groups.find((group) => group.name === name);
+      const dueMs = before === undefined ? now + this.#options.phase * Math.min(periodMs, 10_000) : Math.max(now, before.dueMs);
+      const same = before?.points.length === mine.length && before.points.every((point, i) => point === mine[i]);
+      return [{ name, points: mine, normaliser: new Normaliser(mine), periodMs, dueMs, latest: same ? before.latest : undefined }];
     });
   }
 

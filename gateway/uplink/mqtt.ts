@@ -44,7 +44,7 @@ export interface UplinkIdentity {
 const backOffFirstMs = 500;
 const connectTimeoutMs = 10_000;
 /** Oldest message without a PUBACK; sooner than keepalive can, this shows that a link is half open. */
-const ackTimeoutMs = 15_000;
+const ackTimeoutMs = 10_000;
 /** A connection that held this long makes the next back-off start anew. */
 const stableMs = 60_000;
 /** Topic, properties and headers beside the payload. */

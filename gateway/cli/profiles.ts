@@ -1,0 +1,111 @@
+import { type ConfigError, exitCodes } from "../errors.ts";
+import { listProfiles, loadProfile, type Point, type Profile } from "../profiles.ts";
+import { didYouMean } from "../config/words.ts";
+import { notFoundError } from "./errors.ts";
+import { hint, printData, printLines } from "./output.ts";
+import { shownUnit, table } from "./text.ts";
+
+/** A profile by its id. Throws the sentence with the nearest id when there is none. */
+export function profileNamed(id: string): Profile {
+  const ids = listProfiles();
+  if (ids.includes(id)) return loadProfile(id);
+  throw notFoundError(`there is no profile "${id}"${didYouMean(id, ids)}`, "kerb profiles lists them");
+}
+
+/** What an address looks like without its driver: "holding 40072 int16". */
+function plainAddress(address: unknown): string {
+  if (typeof address !== "object" || address === null) return String(address);
+  return Object.values(address)
+    .map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value)))
+    .join(" ");
+}
+
+function summary({ id, vendor, model, class: kind, driver, firmware, status, points }: Profile) {
+  const published = points.filter(({ publish }) => publish).length;
+  return { id, vendor, model, class: kind, driver, firmware, status, points: published };
+}
+
+function pointRow({ name, address, unit, scale, poll, limits, label, source, publish }: Point): string[] {
+  return [
+    name,
+    plainAddress(address),
+    shownUnit(unit) || "-",
+    scale === 1 ? "" : `x${scale}`,
+    limits === undefined ? "" : `${limits[0]} … ${limits[1]}`,
+    poll,
+    publish ? (label?.en ?? "") : "(not sent: other points need it)",
+    source ?? "",
+  ];
+}
+
+function printProfile(profile: Profile): void {
+  const { id, vendor, model, driver, firmware, status, sources, quirks } = profile;
+  const titles = ["POINT", "ADDRESS", "UNIT", "SCALE", "LIMITS", "POLL", "MEANING", "SOURCE"];
+  printLines([
+    `${id}   ${vendor} ${model}   driver ${driver}   firmware ${firmware}   ${status}`,
+    "",
+    ...table(
+      titles.map((title) => ({ title, widthMax: 48 })),
+      profile.points.map(pointRow),
+    ),
+    ...(quirks.length === 0 ? [] : ["", ...quirks.map((quirk) => `quirk ${quirk.id}: ${quirk.text} (${quirk.source})`)]),
+    "",
+    ...Object.entries(sources).map(([name, { title, revision, url }]) =>
+      [`source ${name}: ${title}`, revision, url].filter((part) => part !== undefined).join(", "),
+    ),
+  ]);
+  hint(`\nNext: kerb simulate ${id} --port 1502`);
+}
+
+function printList(list: ReturnType<typeof summary>[]): void {
+  const columns = [
+    { title: "PROFILE" },
+    { title: "MODEL" },
+    { title: "CLASS" },
+    { title: "DRIVER" },
+    { title: "FIRMWARE" },
+    { title: "STATUS" },
+    { title: "POINTS", side: "right" as const },
+  ];
+  const rows = list.map((one) => [
+    one.id,
+    `${one.vendor} ${one.model}`,
+    one.class,
+    one.driver,
+    one.firmware,
+    one.status,
+    String(one.points),
+  ]);
+  printLines(table(columns, rows));
+}
+
+/** All profiles that can be read; those that cannot are told on stderr. */
+function readable(): { list: ReturnType<typeof summary>[]; broken: number } {
+  let broken = 0;
+  const list = listProfiles().flatMap((id) => {
+    try {
+      return [summary(loadProfile(id))];
+    } catch (error) {
+      broken++;
+      hint((error as ConfigError).message);
+      return [];
+    }
+  });
+  return { list, broken };
+}
+
+/** `kerb profiles [ID]`: the list, or one profile with its points. Exit code 78 when a profile is wrong. */
+export async function profiles(id: string | undefined, options: { json?: boolean }): Promise<number> {
+  if (id !== undefined) {
+    const profile = profileNamed(id);
+    if (options.json === true) {
+      const { file: _, ...data } = profile;
+      printData("profile", data);
+    } else printProfile(profile);
+    return exitCodes.ok;
+  }
+  const { list, broken } = readable();
+  if (options.json === true) printData("profiles", list);
+  else printList(list);
+  return broken === 0 ? exitCodes.ok : exitCodes.configInvalid;
+}

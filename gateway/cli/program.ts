@@ -1,0 +1,209 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { Language } from "../config/error-texts.ts";
+import { faults } from "../../simulators/simulator.ts";
+import { eventKinds } from "../event.ts";
+import { CommandError, usageError } from "./errors.ts";
+import { reportFailure } from "./output.ts";
+import { type Verb, verbs } from "./verbs.ts";
+
+/** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
+
+interface Common {
+  json?: boolean;
+  site?: string;
+  lang?: Language;
+}
+
+function number(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most && text.trim() !== "") return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+  };
+}
+
+const spanUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+
+function timeSpan(text: string): number {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)$/.exec(text) ?? [];
+  const ms = Number(amount) * (spanUnits[unit] ?? Number.NaN);
+  if (Number.isFinite(ms)) return ms;
+  throw new InvalidArgumentError('Expected a time span with its unit, such as "60s".');
+}
+
+const jsonOption = () => new Option("--json", "one JSON object a line");
+const siteOption = () =>
+  new Option("--site <file>", "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/district/gateway.yaml)");
+const languageOption = () => new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
+
+/** Holds the exit code of the verb that ran. */
+interface Outcome {
+  code: number;
+}
+
+class Verbs {
+  readonly program: Command;
+  readonly #outcome: Outcome;
+
+  constructor(outcome: Outcome) {
+    this.#outcome = outcome;
+    this.program = new Command("kerb")
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
+      .helpCommand(false)
+      .showSuggestionAfterError();
+    this.#gateway();
+    this.#field();
+    this.#centre();
+    this.#developer();
+  }
+
+  #verb(name: Verb["name"]): Command {
+    const { summary = "" } = verbs.find((verb) => verb.name === name) ?? {};
+    return this.program.command(name).description(summary).addOption(jsonOption());
+  }
+
+  /** Runs a verb's work; a failure becomes its sentence and its exit code. */
+  async #run(kind: string, options: { json?: boolean }, work: () => Promise<number>): Promise<void> {
+    try {
+      this.#outcome.code = await work();
+    } catch (error) {
+      this.#outcome.code = reportFailure(kind, error, options.json === true);
+    }
+  }
+
+  #gateway(): void {
+    this.#verb("demo")
+      .addOption(languageOption())
+      .option("--site <file>", "another site than the worked one; its devices are simulated on this machine")
+      .action((options: Common) => this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)));
+    this.#verb("run")
+      .argument("<file>", "site file, such as config/district/gateway.yaml")
+      .action((file: string, options: Common) =>
+        this.#run("run", options, async () => (await import("./run.ts")).run(file, options)),
+      );
+    this.#verb("check")
+      .argument("<file>", "site file, such as config/district/gateway.yaml")
+      .action((file: string, options: Common) =>
+        this.#run("check", options, async () => (await import("./check.ts")).check(file, options)),
+      );
+  }
+
+  #field(): void {
+    this.#verb("read")
+      .argument("<device>", "its id in the site file")
+      .argument("[points...]", "points; all of them if none is named")
+      .addOption(siteOption())
+      .option("--watch", "read every second until Ctrl-C")
+      .option("--raw", "show the bytes, and every way to read them as a number")
+      .addOption(languageOption())
+      .action((device: string, points: string[], options: Common & { watch?: boolean; raw?: boolean }) =>
+        this.#run("read", options, async () => (await import("./read.ts")).read(device, points, options)),
+      );
+    this.#verb("status")
+      .addOption(siteOption())
+      .addOption(languageOption())
+      .action((options: Common) => this.#run("status", options, async () => (await import("./status.ts")).status(options)));
+    this.#verb("tail")
+      .addOption(siteOption())
+      .option("--device <id>", "only this device's events")
+      .addOption(new Option("--kind <kind>", "only events of this kind").choices(eventKinds))
+      .action((options: Common & { device?: string; kind?: string }) =>
+        this.#run("tail", options, async () => (await import("./tail.ts")).tail(options)),
+      );
+  }
+
+  #centre(): void {
+    this.#verb("receive")
+      .requiredOption("--broker <url>", "mqtts://host:8883, or mqtt:// without TLS")
+      .requiredOption("--city <city>", "first part of the topics")
+      .option("--name <name>", "name of this receiver, unique at the broker", "ioc")
+      .option("--database <file>", "SQLite file", "./receiver.db")
+      .option("--listen <host:port>", "where the HTTP API listens", "127.0.0.1:8788")
+      .option("--ack-interval <time>", "how often custody is acknowledged", timeSpan, 60_000)
+      .addOption(new Option("--protocol <version>", "MQTT version").choices(["5", "3.1.1"]).default("5"))
+      .option("--ca <file>", "PEM: authority of the broker's certificate")
+      .option("--cert <file>", "PEM: this receiver's certificate")
+      .option("--key <file>", "PEM: its key")
+      .option("--username <name>", "login at the broker")
+      .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"))
+      .action(({ ackInterval, ...options }: Common & ReceiveFlags) =>
+        this.#run("receive", options, async () =>
+          (await import("./receive.ts")).receive({ ...options, ackIntervalMs: ackInterval }),
+        ),
+      );
+  }
+
+  #developer(): void {
+    this.#verb("simulate")
+      .argument("[profile]", 'vendor/model, or "broker" for an MQTT broker')
+      .option("--site <file>", "one pretend device for each of the site's devices, at its address")
+      .option("--port <number>", "TCP port (default: 1502; a broker: 18830; 0: any free one)", number(0, 65_535))
+      .option("--unit <number>", "unit on the line", number(0, 255))
+      .option("--serial <path>", "a serial port instead of TCP")
+      .option("--firmware <version>", "the firmware that it reports")
+      .option("--seed <number>", "same seed, same walk of values", number(0, 0xffff_ffff))
+      .addOption(new Option("--fault <name>", "what is wrong with it").choices(faults))
+      .option("--list", "list the profiles")
+      .action((profile: string | undefined, options: Common) =>
+        this.#run("simulate", options, async () => (await import("./simulate.ts")).simulate(profile, options)),
+      );
+    this.#verb("profiles")
+      .argument("[id]", "vendor/model: show its points")
+      .action((id: string | undefined, options: Common) =>
+        this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
+      );
+    this.#verb("drivers").action((options: Common) =>
+      this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
+    );
+    this.#verb("version").action((options: Common) =>
+      this.#run("version", options, async () => (await import("./version.ts")).version(options)),
+    );
+  }
+}
+
+interface ReceiveFlags {
+  broker: string;
+  city: string;
+  name: string;
+  database: string;
+  listen: string;
+  ackInterval: number;
+  protocol: "5" | "3.1.1";
+  ca?: string;
+  cert?: string;
+  key?: string;
+  username?: string;
+  password?: string;
+}
+
+/** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
+function usageOf(error: CommanderError, verb: string | undefined): CommandError {
+  const [sentence = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
+  const known = verbs.some(({ name }) => name === verb);
+  const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
+  const help = `kerb ${known ? `${verb} ` : ""}--help`;
+  if (error.code === "commander.unknownCommand") {
+    const title = `there is no verb "${verb}"`;
+    return usageError(title, meant === undefined ? `${help} lists the verbs` : `did you mean: kerb ${meant}?`);
+  }
+  return usageError(sentence, meant === undefined ? `${help} shows how it is written` : `did you mean ${meant}?`);
+}
+
+/** Runs the verb that the arguments name; gives the exit code. */
+export async function runVerb(args: string[]): Promise<number> {
+  // Started by another kerb (the demo): this process must not outlive it, however it ends.
+  if (process.connected) {
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+    process.channel?.unref();
+  }
+  const outcome: Outcome = { code: 0 };
+  try {
+    await new Verbs(outcome).program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    return reportFailure(args[0] ?? "kerb", usageOf(error, args[0]), args.includes("--json"));
+  }
+  return outcome.code;
+}

@@ -1,0 +1,287 @@
+import { type DeviceConfig, loadSite } from "../config.ts";
+import type { Language } from "../config/error-texts.ts";
+import { didYouMean } from "../config/words.ts";
+import { NotRunningError } from "../control.ts";
+import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
+import { errorTable, exitCodes, printable, shownFile } from "../errors.ts";
+import type { GatewayStatus, ShownReading } from "../supervisor.ts";
+import { decodings } from "./decodings.ts";
+import { CommandError, deviceFailure, notFoundError } from "./errors.ts";
+import { FieldDevice } from "./field.ts";
+import { languageOf } from "./language.ts";
+import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
+import { readingLines } from "./read-table.ts";
+import { askOnce, controlSocket, findSite } from "./site.ts";
+import { counted } from "./text.ts";
+
+export interface ReadOptions {
+  site?: string;
+  watch?: boolean;
+  raw?: boolean;
+  json?: boolean;
+  lang?: Language;
+}
+
+/** Where readings come from: the running gateway, or the wire itself. */
+interface Source {
+  via: "gateway" | "direct";
+  /** Known after the first read. */
+  identity: Identity | undefined;
+  doubt: string | undefined;
+  /** Throws `CommandError`. */
+  read(signal: AbortSignal): Promise<ShownReading[]>;
+  close(): Promise<void>;
+}
+
+function unknownDevice(id: string, ids: readonly string[], site: string): CommandError {
+  return notFoundError(
+    `there is no device "${id}" in ${shownFile(site)}${didYouMean(id, ids)}`,
+    ids.length === 0 ? "the site has no devices yet" : `its devices: ${ids.slice(0, 20).join(", ")}`,
+  );
+}
+
+function unknownPoint(device: string, name: string, names: readonly string[]): CommandError {
+  return notFoundError(
+    `${device} has no point "${name}"${didYouMean(name, names)}`,
+    `its points: ${names.slice(0, 60).join(", ")}`,
+  );
+}
+
+/** Reads through the gateway, which owns the connection: a second one would disturb many devices. */
+class GatewaySource implements Source {
+  readonly via = "gateway";
+  identity: Identity | undefined;
+  doubt: string | undefined;
+  readonly #socket: string;
+  readonly #device: string;
+  readonly #points: string[];
+  readonly #language: Language;
+
+  constructor(socket: string, device: string, points: string[], language: Language) {
+    this.#socket = socket;
+    this.#device = device;
+    this.#points = points;
+    this.#language = language;
+  }
+
+  async read(): Promise<ShownReading[]> {
+    const args = { device: this.#device, points: this.#points, raw: true };
+    let readings: ShownReading[];
+    try {
+      readings = await askOnce<ShownReading[]>(this.#socket, { verb: "read", args });
+    } catch (error) {
+      throw await this.#explained(error as Error);
+    }
+    const missing = this.#points.find((name) => readings.every(({ point }) => point !== name));
+    if (missing === undefined) {
+      this.identity ??= (await this.#report())?.identity;
+      return readings.filter(({ point }) => this.#points.length === 0 || this.#points.includes(point));
+    }
+    const all = await askOnce<ShownReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
+    throw unknownPoint(this.#device, missing, all.map(({ point }) => point));
+  }
+
+  async #report(): Promise<GatewayStatus["devices"][number] | undefined> {
+    const { devices } = await askOnce<GatewayStatus>(this.#socket, { verb: "status" });
+    return devices.find(({ id }) => id === this.#device);
+  }
+
+  /** The gateway knows why it lost the device; the failed read often knows only that it did. */
+  async #explained(error: Error): Promise<Error> {
+    if (error instanceof NotRunningError) return error;
+    const report = await this.#report();
+    const code = report?.code;
+    if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
+      return deviceFailure(this.#device, code as DeviceErrorCode, report?.reason ?? error.message, this.#language);
+    }
+    if (report?.state === "starting") {
+      return deviceFailure(this.#device, "closed", "the gateway has not reached it yet: try again", this.#language);
+    }
+    return deviceFailure(this.#device, "silent", error.message, this.#language);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Reads the device itself; opens it again after a failure. */
+class DirectSource implements Source {
+  readonly via = "direct";
+  identity: Identity | undefined;
+  doubt: string | undefined;
+  readonly #device: DeviceConfig;
+  readonly #points: string[];
+  readonly #language: Language;
+  #field: FieldDevice | undefined;
+
+  constructor(device: DeviceConfig, points: string[], language: Language) {
+    this.#device = device;
+    this.#points = points;
+    this.#language = language;
+  }
+
+  async read(signal: AbortSignal): Promise<ShownReading[]> {
+    try {
+      this.#field ??= await FieldDevice.open(this.#device, signal);
+      this.identity = this.#field.identity;
+      this.doubt = this.#field.doubt;
+      return await this.#field.read(this.#points, signal);
+    } catch (error) {
+      await this.close();
+      if (!(error instanceof DeviceError)) throw error;
+      throw deviceFailure(this.#device.id, error.code, error.message, this.#language);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#field?.close();
+    this.#field = undefined;
+  }
+}
+
+async function directSource(site: string, id: string, points: string[], language: Language): Promise<Source> {
+  const { devices } = await loadSite(site);
+  const device = devices.find((candidate) => candidate.id === id);
+  if (device === undefined) throw unknownDevice(id, devices.map((candidate) => candidate.id), site);
+  const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
+  const wrong = points.find((name) => !names.includes(name));
+  if (wrong !== undefined) throw unknownPoint(id, wrong, names);
+  return new DirectSource(device, points, language);
+}
+
+async function openSource(site: string, id: string, points: string[], language: Language): Promise<Source> {
+  const socket = controlSocket(site);
+  try {
+    const { devices } = await askOnce<GatewayStatus>(socket, { verb: "status" });
+    const device = devices.find((candidate) => candidate.id === id);
+    if (device === undefined) throw unknownDevice(id, devices.map((candidate) => candidate.id), site);
+    if (device.enabled) return new GatewaySource(socket, id, points, language);
+  } catch (error) {
+    if (!(error instanceof NotRunningError)) throw error;
+  }
+  return directSource(site, id, points, language);
+}
+
+function shownIdentity(id: string, { identity, doubt, via }: Source): string {
+  const { vendor, model, firmware, serial } = identity ?? {};
+  const known = [vendor, model, firmware && `firmware ${firmware}`, serial && `serial ${serial}`];
+  const who = known.filter((part) => part !== undefined && part !== "").join(" ");
+  const how = via === "gateway" ? "through the running gateway" : "directly, no gateway runs";
+  const text = `${id}   ${who === "" ? "gives no identity" : printable(who)}   read ${how}`;
+  return doubt === undefined ? text : `${text}\nuncertain: ${printable(doubt)}`;
+}
+
+function printReadings(id: string, source: Source, readings: ShownReading[], raw: boolean): void {
+  const shown = readings.map((reading) =>
+    raw && reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
+  );
+  const { identity, doubt, via } = source;
+  printData("read", { device: id, via, identity: identity ?? {}, doubt: doubt ?? null, readings: shown });
+}
+
+const watchPeriodMs = 1000;
+const timesMax = 10_000;
+
+/** What a watch saw of the device's answers. */
+class Statistics {
+  requests = 0;
+  replies = 0;
+  errors = 0;
+  readonly #timesMs: number[] = [];
+
+  replied(ms: number): void {
+    this.replies++;
+    if (this.#timesMs.push(ms) > timesMax) this.#timesMs.shift();
+  }
+
+  get p95Ms(): number {
+    const sorted = this.#timesMs.toSorted((a, b) => a - b);
+    return Math.round(sorted[Math.max(0, Math.ceil(sorted.length * 0.95) - 1)] ?? 0);
+  }
+
+  get lossPercent(): number {
+    return this.requests === 0 ? 0 : (100 * (this.requests - this.replies)) / this.requests;
+  }
+
+  toString(): string {
+    const { requests, replies, errors, lossPercent, p95Ms } = this;
+    const counts = `${counted(requests, "request")}, ${counted(replies, "reply", "replies")}, ${counted(errors, "error")}`;
+    return `${counts}, ${lossPercent.toFixed(1)} % loss, p95 ${p95Ms} ms`;
+  }
+}
+
+/** Draws a watch: on a terminal over the lines of the round before, elsewhere one block below the other. */
+class Sheet {
+  #linesBefore = 0;
+
+  draw(lines: string[]): void {
+    const { isTTY, rows = 24 } = process.stdout;
+    if (!isTTY) {
+      printLines([...lines, ""]);
+      return;
+    }
+    const room = rows - 1;
+    const hidden = lines.length - room + 1;
+    const fitting = hidden > 1 ? [...lines.slice(0, room - 1), `… ${hidden} more lines: name the points to watch`] : lines;
+    const up = this.#linesBefore === 0 ? "" : `\u001b[${this.#linesBefore}A`;
+    process.stdout.write(`${up}${fitting.map((line) => `\r\u001b[K${line}\n`).join("")}\u001b[J`);
+    this.#linesBefore = fitting.length;
+  }
+}
+
+async function watch(id: string, source: Source, options: ReadOptions): Promise<number> {
+  const signal = stopSignal();
+  const statistics = new Statistics();
+  const sheet = new Sheet();
+  let readings: ShownReading[] = [];
+  while (!signal.aborted) {
+    const startedMs = performance.now();
+    let failure: CommandError | undefined;
+    try {
+      const fresh = await source.read(signal);
+      statistics.requests++;
+      statistics.replied(performance.now() - startedMs);
+      readings = fresh;
+    } catch (error) {
+      if (signal.aborted) break;
+      if (!(error instanceof CommandError) || error.complaint.exitCode !== exitCodes.noAnswer) throw error;
+      statistics.requests++;
+      statistics.errors++;
+      failure = error;
+    }
+    if (options.json === true) {
+      if (failure === undefined) printReadings(id, source, readings, options.raw === true);
+      else printFailure("read", failure.complaint);
+    } else {
+      const { code, title } = failure?.complaint ?? {};
+      const notes = failure === undefined ? [String(statistics)] : [`${code}  ${title}`, String(statistics)];
+      const table = readings.length === 0 ? [] : readingLines(readings, Date.now(), options.raw === true);
+      sheet.draw(process.stdout.isTTY ? [...table, ...notes] : [...table, ...notes.slice(0, -1)]);
+    }
+    await pause(watchPeriodMs - (performance.now() - startedMs), signal);
+  }
+  const { requests, replies, errors, lossPercent, p95Ms } = statistics;
+  if (options.json === true) printData("read-statistics", { requests, replies, errors, lossPercent, p95Ms });
+  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics}`]);
+  return requests > 0 && replies === 0 ? exitCodes.noAnswer : exitCodes.ok;
+}
+
+/**
+ * `kerb read`: one device's values, through the running gateway or, where none runs, directly. Exit codes: 3
+ * unknown device or point, 5 the device does not answer.
+ */
+export async function read(id: string, points: string[], options: ReadOptions): Promise<number> {
+  const language = languageOf(options.lang);
+  const source = await openSource(findSite(options.site), id, points, language);
+  try {
+    if (options.watch === true) return await watch(id, source, options);
+    const readings = await source.read(new AbortController().signal);
+    if (options.json === true) printReadings(id, source, readings, options.raw === true);
+    else {
+      hint(shownIdentity(id, source));
+      printLines(readingLines(readings, Date.now(), options.raw === true));
+    }
+    return exitCodes.ok;
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+
+/** A verb of the command line as `kerb --help` shows it. */
+export interface Verb {
+  name: string;
+  /** What follows the name. */
+  usage: string;
+  summary: string;
+}
+
+const groups: [title: string, verbs: Verb[]][] = [
+  [
+    "See it work",
+    [{ name: "demo", usage: "", summary: "a whole district on this machine, nothing to install: npm start" }],
+  ],
+  [
+    "At the cabinet",
+    [
+      { name: "read", usage: "DEVICE [POINT..]", summary: "read a device now: values, quality, age, address" },
+      { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
+      { name: "tail", usage: "", summary: "events as they are accepted" },
+    ],
+  ],
+  [
+    "The gateway",
+    [
+      { name: "check", usage: "FILE", summary: "check a site file and everything that it names" },
+      { name: "run", usage: "FILE", summary: "run the gateway of a site file until Ctrl-C" },
+    ],
+  ],
+  ["The operations centre", [{ name: "receive", usage: "", summary: "take events into custody and acknowledge them" }]],
+  [
+    "For developers",
+    [
+      { name: "simulate", usage: "[PROFILE]", summary: "pretend to be a device, all devices of a site, or a broker" },
+      { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
+      { name: "drivers", usage: "", summary: "protocols that kerb speaks" },
+      { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
+    ],
+  ],
+];
+
+/** All verbs. */
+export const verbs: readonly Verb[] = groups.flatMap(([, list]) => list);
+
+/** kerb's version. */
+export function kerbVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** What `kerb --help` prints; made here, so that it needs neither commander nor anything else. */
+export function helpText(): string {
+  const width = Math.max(...verbs.map(({ name, usage }) => name.length + usage.length + 1));
+  const lines = groups.flatMap(([title, list]) => [
+    "",
+    title,
+    ...list.map(({ name, usage, summary }) => `  ${`${name} ${usage}`.padEnd(width)}  ${summary}`),
+  ]);
+  return [
+    "kerb: edge gateway for roadside and district hardware.",
+    "Every event that is accepted is delivered or accounted for.",
+    "",
+    "Usage: kerb <verb> [options]",
+    ...lines,
+    "",
+    "Each verb: --help for its options, --json for machines.",
+    "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
+    "            78 configuration wrong, 130 interrupted",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { profileSchema } from "../profiles.ts";
+import { durationBetween } from "../quantities.ts";
+import { label, word } from "./site-schema.ts";
+
+const pollPeriod = durationBetween("1ms", "24h");
+
+const pollSchema = z.union([
+  pollPeriod.transform((normal) => ({ fast: undefined, normal, slow: undefined })),
+  z.strictObject({ fast: pollPeriod.optional(), normal: pollPeriod.optional(), slow: pollPeriod.optional() }),
+]);
+
+const overrideSchema = z.strictObject({
+  enabled: z.boolean().optional().describe("false: not read, unless other points need it"),
+  limits: z.tuple([z.number(), z.number()]).optional().describe("outside these the value is uncertain"),
+  deadband: z.number().positive().optional(),
+  heartbeat: durationBetween("1s", "24h").optional(),
+  poll: z.enum(["fast", "normal", "slow"]).optional(),
+});
+/** `points` of a device with a profile. */
+export const overridesSchema = z.record(z.string(), overrideSchema);
+/** `points` of a device without a profile. */
+export const definitionsSchema = profileSchema.shape.points;
+
+/** The keys that devices of every driver have; the driver's own settings stand beside them. */
+export function deviceSchema(drivers: readonly string[]) {
+  return z.strictObject({
+    id: word(2, 40).describe("unique over all files"),
+    name: label.optional().describe("as people call it; the id if not given"),
+    driver: z.enum(drivers).describe("the protocol"),
+    profile: z
+      .string()
+      .max(100)
+      .optional()
+      .describe("vendor/model; not needed where `points` say everything"),
+    enabled: z.boolean().default(true),
+    poll: pollSchema.optional().describe("one period, or one for each class of points"),
+    points: z.record(z.string(), z.unknown()).optional(),
+  });
+}
+
+/** The names of those keys. */
+export const commonKeys = Object.keys(deviceSchema([]).shape);

@@ -1,0 +1,210 @@
+import type { z } from "zod";
+import { mergeSettings, type Point, type Profile } from "../profiles.ts";
+import { commonKeys, definitionsSchema, deviceSchema, overridesSchema } from "./device-schema.ts";
+import type { YamlDocument } from "./document.ts";
+import { type DriverSchemas, driverSchemas } from "./drivers.ts";
+import { isRecord, type Path, valueAt } from "./path.ts";
+import type { OpenProfile, SiteFiles } from "./site-files.ts";
+import { didYouMean, nearest } from "./words.ts";
+
+/** A checked device: plain data with all references resolved. */
+export interface DeviceConfig {
+  id: string;
+  name: string;
+  driver: string;
+  enabled: boolean;
+  profile: string | undefined;
+  class: string | undefined;
+  firmwareRange: string;
+  /** Parsed by the driver's schema, with the profile's settings underneath. */
+  settings: Record<string, unknown>;
+  /** The profile's, with addresses parsed. */
+  identify: Profile["identify"] | undefined;
+  /** What the profile is for. */
+  identity: { vendor: string; model: string } | undefined;
+  pollMs: { fast: number; normal: number; slow: number };
+  /** The enabled points, and those that an enabled one takes its scale factor from. */
+  points: Point[];
+  place: { file: string; line: number };
+}
+
+/** A misspelt `driver` or `profile` is taken for what it means, so that the rest of the device is checked too. */
+function straightened(
+  document: YamlDocument,
+  path: Path,
+  entry: Record<string, unknown>,
+): Record<string, unknown> {
+  const straight: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(entry)) {
+    const likely = commonKeys.find((one) => one === key.toLowerCase()) ?? nearest(key, ["driver", "profile"]);
+    const meant = commonKeys.includes(key) ? undefined : likely;
+    if (meant === undefined || meant in entry) straight[key] = value;
+    else {
+      straight[meant] = value;
+      const message = `unknown key "${key}" - did you mean "${meant}"?`;
+      document.mistake([...path, key], "KERB-CFG-KEY", message, { at: "key" });
+    }
+  }
+  return straight;
+}
+
+function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
+  const { id, name, driver, enabled, poll } = common;
+  return {
+    id,
+    name: name ?? id,
+    driver,
+    enabled,
+    profile: profile?.id,
+    class: profile?.class,
+    firmwareRange: profile?.firmware ?? "*",
+    identity: profile === undefined ? undefined : { vendor: profile.vendor, model: profile.model },
+    pollMs: {
+      fast: poll?.fast ?? profile?.poll.fast ?? 1000,
+      normal: poll?.normal ?? profile?.poll.normal ?? 10_000,
+      slow: poll?.slow ?? profile?.poll.slow ?? 60_000,
+    },
+  };
+}
+
+function checkSettings(
+  document: YamlDocument,
+  path: Path,
+  own: Record<string, unknown>,
+  schemas: DriverSchemas,
+  opened: OpenProfile | undefined,
+): Record<string, unknown> | undefined {
+  const merged = opened === undefined ? own : mergeSettings(opened.profile.settings, own);
+  return document.check(schemas.settings, merged, {
+    alsoKnown: commonKeys,
+    origin: (inner) => {
+      const here = [...path, ...inner];
+      const there = ["settings", ...inner];
+      const isProfiles =
+        document.depthOf(here) < here.length && opened?.document.depthOf(there) === there.length;
+      return isProfiles ? { document: opened.document, path: there } : { document, path: here };
+    },
+  });
+}
+
+/** The points of a device without a profile. */
+function definedPoints(document: YamlDocument, path: Path, schemas: DriverSchemas): Point[] | undefined {
+  const at = [...path, "points"];
+  if (valueAt(document.value, at) === undefined) {
+    const message = 'missing key "profile", or "points" that say everything about the device';
+    document.mistake(at, "KERB-CFG-MISSING", message, { at: "key" });
+    return undefined;
+  }
+  const definitions = document.check(definitionsSchema, valueAt(document.value, at), { path: at });
+  if (definitions === undefined) return undefined;
+  const points = Object.entries(definitions).map(([name, point]) => {
+    const address = document.check(schemas.address, point.address, { path: [...at, name, "address"] });
+    return { ...point, name, address };
+  });
+  checkScaleFactors(points, document, at);
+  return points;
+}
+
+function checkScaleFactors(points: readonly Point[], document: YamlDocument, at: Path): void {
+  const names = points.map(({ name }) => name);
+  for (const { name, scaleFactor } of points) {
+    if (scaleFactor === undefined || names.includes(scaleFactor)) continue;
+    const place = [...at, name, "scaleFactor"];
+    document.mistake(
+      place,
+      "KERB-CFG-VALUE",
+      `unknown point ${document.shown(place)}${didYouMean(scaleFactor, names)}`,
+    );
+  }
+}
+
+/** The points of the profile with the device's overrides. */
+function profilePoints(
+  document: YamlDocument,
+  path: Path,
+  schemas: DriverSchemas,
+  { profile, document: profileDocument }: OpenProfile,
+): Point[] | undefined {
+  const at = [...path, "points"];
+  const overrides = document.check(overridesSchema, valueAt(document.value, at) ?? {}, { path: at });
+  if (overrides === undefined) return undefined;
+  const names = profile.points.map(({ name }) => name);
+  for (const name of Object.keys(overrides).filter((one) => !names.includes(one))) {
+    const message = `the profile ${document.shown([...path, "profile"])} has no point "${name}"${didYouMean(name, names)}`;
+    document.mistake([...at, name], "KERB-CFG-KEY", message, { at: "key" });
+  }
+  checkScaleFactors(profile.points, profileDocument, ["points"]);
+  const enabled = profile.points.filter(({ name }) => overrides[name]?.enabled !== false);
+  const sources = new Set(enabled.flatMap(({ scaleFactor }) => scaleFactor ?? []));
+  return profile.points
+    .filter((point) => enabled.includes(point) || sources.has(point.name))
+    .map((point) => {
+      const { enabled: _, ...override } = overrides[point.name] ?? {};
+      const address = profileDocument.check(schemas.address, point.address, {
+        path: ["points", point.name, "address"],
+      });
+      return {
+        ...point,
+        ...override,
+        address,
+        publish: point.publish && enabled.includes(point),
+      } as Point;
+    });
+}
+
+function checkIdentify(schemas: DriverSchemas, { profile, document }: OpenProfile): Profile["identify"] {
+  const { identify } = profile;
+  const parsed = { ...identify };
+  for (const key of ["vendor", "model", "firmware", "serial"] as const) {
+    if (identify[key] === undefined) continue;
+    parsed[key] = document.check(schemas.address, identify[key], { path: ["identify", key] });
+  }
+  parsed.expect = identify.expect.map((one, index) => ({
+    ...one,
+    address: document.check(schemas.address, one.address, { path: ["identify", "expect", index, "address"] }),
+  }));
+  return parsed;
+}
+
+/** Checks one entry of `devices` with its profile; undefined when it is wrong, with the mistakes recorded. */
+export async function checkDevice(
+  files: SiteFiles,
+  document: YamlDocument,
+  path: Path,
+): Promise<DeviceConfig | undefined> {
+  const entry = valueAt(document.value, path);
+  const schema = deviceSchema(files.drivers);
+  if (!isRecord(entry)) {
+    document.check(schema, entry, { path });
+    return undefined;
+  }
+  const raw = straightened(document, path, entry);
+  const entries = Object.entries(raw);
+  const shared = Object.fromEntries(entries.filter(([key]) => commonKeys.includes(key)));
+  const common = document.check(schema, shared, { path });
+  files.unique("device", document, path, valueAt(raw, ["id"]));
+  const driver = valueAt(raw, ["driver"]);
+  if (typeof driver !== "string" || !files.drivers.includes(driver)) return undefined;
+  const schemas = await driverSchemas(driver);
+  const profileId = valueAt(raw, ["profile"]);
+  const opened =
+    typeof profileId === "string" ? files.profileOf(document, path, profileId, driver) : undefined;
+  // Without the profile that the device names, every setting and point that it brings would seem to be missing.
+  if (profileId !== undefined && opened === undefined) return undefined;
+  const own = Object.fromEntries(entries.filter(([key]) => !commonKeys.includes(key)));
+  const settings = checkSettings(document, path, own, schemas, opened);
+  const points =
+    opened === undefined
+      ? definedPoints(document, path, schemas)
+      : profilePoints(document, path, schemas, opened);
+  const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);
+  if (common === undefined || settings === undefined || points === undefined) return undefined;
+  const { line } = document.locate([...path, "id"]);
+  return {
+    ...described(common, opened?.profile),
+    settings,
+    identify,
+    points,
+    place: { file: document.file, line },
+  };
+}

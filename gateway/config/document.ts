@@ -1,0 +1,163 @@
+import type { z } from "zod";
+import { type ConfigErrorCode, type Diagnostic, printable } from "../errors.ts";
+import type { Path, Place } from "./path.ts";
+import { convertReference, References } from "./references.ts";
+import { explainIssues, type Finding } from "./sentences.ts";
+import { mistakesMax, readTree, Source, type Spot } from "./tree.ts";
+import { quoted } from "./words.ts";
+
+export interface YamlOptions {
+  /** False: `${env:…}`, `${file:…}` and `${secret:…}` stay as they are written. */
+  references?: boolean;
+  /** Where `${secret:NAME}` is looked up; `secrets` beside the file if not given. */
+  secretsFolder?: string;
+}
+
+/** Where an entry of a checked value was written. */
+interface Origin {
+  document: YamlDocument;
+  path: Path;
+}
+
+/** A parsed file: its value, the place of everything in it, and the mistakes found so far. */
+export class YamlDocument {
+  readonly file: string;
+  readonly mistakes: Diagnostic[] = [];
+  readonly #source: Source;
+  readonly #references: References | undefined;
+  readonly #root: Spot;
+
+  constructor(text: string, file: string, options: YamlOptions = {}) {
+    this.file = file;
+    this.#source = new Source(text, file);
+    this.#references = options.references === false ? undefined : new References(file, options.secretsFolder);
+    const { root, problems } = readTree(this.#source, this.#references);
+    this.#root = root;
+    for (const { offset, code, message } of problems) {
+      this.#push(this.#source.place(offset), { code, message, severity: "error" });
+    }
+  }
+
+  get value(): unknown {
+    return this.#root.value;
+  }
+
+  #push(place: Place, rest: Pick<Diagnostic, "code" | "message" | "severity" | "path">): void {
+    if (this.mistakes.length >= mistakesMax) return;
+    this.mistakes.push({ ...place, ...rest, sourceLine: this.#source.line(place.line) });
+  }
+
+  #spot(path: Path): { spot: Spot; depth: number } {
+    let spot = this.#root;
+    for (const [depth, key] of path.entries()) {
+      const child = spot.children?.get(key);
+      if (child === undefined) return { spot, depth };
+      spot = child;
+    }
+    return { spot, depth: path.length };
+  }
+
+  /** How many steps of a path exist in this file. */
+  depthOf(path: Path): number {
+    return this.#spot(path).depth;
+  }
+
+  /** The value of an entry as a message may show it: a reference as it is written, never what it stands for. */
+  shown(path: Path): string {
+    const { spot, depth } = this.#spot(path);
+    if (depth < path.length || (spot.value === null && !spot.reference)) return "nothing";
+    if (spot.reference) return quoted(spot.written ?? "");
+    if (spot.written !== undefined) return printable(spot.written.slice(0, 60));
+    if (typeof spot.value === "string") return quoted(spot.value);
+    return Array.isArray(spot.value) ? `a list of ${spot.value.length}` : "keys and values";
+  }
+
+  /** The place of an entry's value, or of its key; of the nearest entry around it where there is none. */
+  locate(path: Path, at: "key" | "value" = "value"): Place {
+    const { spot, depth } = this.#spot(path);
+    const value = this.#source.place(spot.offset);
+    if (spot.keyOffset === undefined) return value;
+    const key = this.#source.place(spot.keyOffset);
+    const empty = spot.value === null && spot.written !== "null";
+    return at === "key" || depth < path.length || empty || key.line !== value.line ? key : value;
+  }
+
+  /** `devices "air-01".transport.port`, or with the index for entries that have no id: `include[0]`. */
+  #address(path: Path): string {
+    const steps = path.map((key, index) => {
+      if (typeof key === "string") return index === 0 ? key : `.${key}`;
+      const id = this.#spot([...path.slice(0, index), key, "id"]);
+      const named = id.depth === index + 2 && typeof id.spot.value === "string" && !id.spot.reference;
+      return named ? ` ${quoted(String(id.spot.value))}` : `[${key}]`;
+    });
+    return steps.join("");
+  }
+
+  /** Records a mistake (or a warning) at an entry. The message must show values only by `shown`. */
+  mistake(
+    path: Path,
+    code: ConfigErrorCode,
+    message: string,
+    options: { at?: "key" | "value"; severity?: "warning" } = {},
+  ): void {
+    const { spot: at, depth } = this.#spot(path);
+    if (at.broken && depth === path.length) return;
+    this.#push(this.locate(path, options.at), {
+      code,
+      message,
+      severity: options.severity ?? "error",
+      ...(path.length > 0 ? { path: this.#address(path) } : {}),
+    });
+  }
+
+  /**
+   * Checks a value against a schema; undefined when it is wrong, with the mistakes recorded where `origin` says
+   * (by default in this document below `path`). `alsoKnown` are keys that did-you-mean may offer besides.
+   */
+  check<T>(
+    schema: z.ZodType<T>,
+    value: unknown,
+    options: { path?: Path; alsoKnown?: readonly string[]; origin?: (path: Path) => Origin } = {},
+  ): T | undefined {
+    const base = options.path ?? [];
+    const origin = options.origin ?? ((path: Path) => ({ document: this, path: [...base, ...path] }));
+    const silent = { error: () => "" };
+    let result = schema.safeParse(value, silent);
+    if (
+      !result.success &&
+      result.error.issues.filter((issue) => convertReference(issue, value, origin)).length > 0
+    ) {
+      result = schema.safeParse(value, silent);
+    }
+    if (result.success) return result.data;
+    const from = { value, alsoKnown: options.alsoKnown ?? [], origin };
+    for (const finding of explainIssues(result.error.issues, schema, from)) {
+      const { document, path } = origin(finding.path);
+      document.#record(finding, path);
+    }
+    return undefined;
+  }
+
+  #record(finding: Finding, path: Path): void {
+    const { spot, depth } = this.#spot(path);
+    let { message } = finding;
+    if (finding.found) {
+      // A schema's own message may hold the value.
+      message = this.#references?.conceal(message) ?? message;
+      const own = spot.reference ? String(spot.value) : "";
+      if (own !== "") message = message.replaceAll(own, () => spot.written ?? "");
+      const found = depth < path.length ? "nothing" : this.shown(path);
+      const said = found.startsWith('"') && message.includes(found);
+      if (message.startsWith("expected ") && !said) message += `, found ${found}`;
+      else if (!said && !found.startsWith("a list") && !found.startsWith("keys"))
+        message += ` (found ${found})`;
+    }
+    this.mistake(path, finding.code, message, { at: finding.at });
+  }
+
+  /** True when the entry came from a reference, so that its value must not be shown. */
+  fromReference(path: Path): boolean {
+    const { spot, depth } = this.#spot(path);
+    return depth === path.length && spot.reference;
+  }
+}

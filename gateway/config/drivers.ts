@@ -1,0 +1,24 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { z } from "zod";
+
+/** What a driver's `settings.ts` exports. */
+export interface DriverSchemas {
+  settings: z.ZodType<Record<string, unknown>>;
+  address: z.ZodType;
+}
+
+const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));
+
+/** The names of the drivers that are installed, sorted. */
+export function listDrivers(): string[] {
+  return readdirSync(driverFolder)
+    .filter((name) => existsSync(join(driverFolder, name, "settings.ts")))
+    .toSorted();
+}
+
+/** The schemas of an installed driver. */
+export async function driverSchemas(name: string): Promise<DriverSchemas> {
+  return (await import(`../../drivers/${name}/settings.ts`)) as DriverSchemas;
+}

@@ -1,0 +1,122 @@
+import { z } from "zod";
+import { byteSizeBetween, durationBetween } from "../quantities.ts";
+
+/** Devices in one file. */
+export const devicesMax = 1000;
+
+/** An id or a part of a topic: so many small letters, digits and hyphens. */
+export function word(least: number, most: number) {
+  return z.string().regex(new RegExp(`^[a-z0-9-]{${least},${most}}$`), {
+    error: `expected ${least} to ${most} small letters, digits or "-"`,
+  });
+}
+
+/** A name as people say it. */
+export const label = z.string().min(1).max(120);
+const filePath = z.string().min(1).max(1000);
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** What is wrong with a broker's address; the text never holds the address itself. */
+function brokerProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !["mqtt:", "mqtts:"].includes(url.protocol) || url.hostname === "") {
+    return "expected an address such as mqtts://ioc.example:8883";
+  }
+  if (url.username !== "" || url.password !== "") {
+    return "user and password do not belong into the address: write the keys username and password";
+  }
+  const extra = !["", "/"].includes(url.pathname) || url.search !== "" || url.hash !== "";
+  return extra ? "expected nothing behind the port of the address" : undefined;
+}
+
+/** One entry of `uplinks`. */
+export const mqttUplink = z
+  .strictObject({
+    id: word(2, 40).describe("unique among the uplinks"),
+    type: z.literal("mqtt"),
+    url: z
+      .string()
+      .max(500)
+      .superRefine((text, context) => {
+        const problem = brokerProblem(text);
+        if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+      })
+      .describe("mqtts://host:port, or mqtt:// without TLS"),
+    insecure: z
+      .literal("acknowledged")
+      .optional()
+      .describe("allows mqtt:// to another machine: everything in the clear"),
+    protocol: z
+      .union([z.literal(5), z.literal("3.1.1")])
+      .default(5)
+      .describe("version of MQTT"),
+    encoding: z.enum(["columnar", "cloudevents"]).default("columnar").describe("compact, or self-describing"),
+    username: z.string().min(1).optional(),
+    password: z.string().min(1).optional().describe("as a reference: ${secret:NAME}"),
+    tls: z
+      .strictObject({
+        ca: filePath
+          .optional()
+          .describe("certificate of the authority that signed the broker's; without it the system's"),
+        cert: filePath.optional().describe("the gateway's certificate"),
+        key: filePath.optional().describe("the key of `cert`"),
+        serverName: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("the name in the broker's certificate, if not the host of `url`"),
+      })
+      .optional(),
+    keepalive: durationBetween("5s", "1h").prefault("30s"),
+    windowMax: z.int().min(1).max(100).default(20).describe("messages in flight"),
+    messageBytesMax: byteSizeBetween("1KiB", "1MiB").prefault("32KiB").describe("after compression"),
+    resendAfter: durationBetween("1s", "1h").prefault("30s").describe("without the receiver's word"),
+    reconnectMax: durationBetween("100ms", "1h").prefault("60s").describe("longest pause between attempts"),
+  })
+  .superRefine((uplink, context) => {
+    const url = URL.parse(uplink.url);
+    if (url?.protocol === "mqtt:" && !isLoopback(url.hostname) && uplink.insecure === undefined) {
+      const message =
+        'mqtt:// to another machine sends everything in the clear: use mqtts://, or write "insecure: acknowledged"';
+      context.addIssue({ code: "custom", path: ["url"], message });
+    }
+    if ((uplink.tls?.cert === undefined) !== (uplink.tls?.key === undefined)) {
+      context.addIssue({ code: "custom", path: ["tls"], message: "cert and key go together" });
+    }
+  });
+
+/** The site file (`gateway.yaml`) but for its devices, which each driver's own schema checks. */
+export const siteSchema = z.strictObject({
+  version: z.literal(1),
+  gateway: z.strictObject({
+    id: word(3, 40).describe("part of every event's id and topic; never use it for another box"),
+    name: label.describe("as people call the cabinet"),
+    city: word(2, 16).describe("first part of the topics"),
+    state: filePath.default("/var/lib/kerb").describe("folder of outbox and journal, relative to this file"),
+  }),
+  outbox: z
+    .strictObject({
+      sizeMax: byteSizeBetween("1MiB", "64GiB")
+        .prefault("256MiB")
+        .describe("beyond it the oldest telemetry is dropped and declared"),
+      commitAfter: durationBetween("10ms", "10s")
+        .prefault("1s")
+        .describe("longest time that an event waits for the disk"),
+      commitEvents: z.int().min(1).max(10_000).default(200).describe("events that are committed at once"),
+    })
+    .prefault({}),
+  uplinks: z.array(mqttUplink).max(8).default([]),
+  log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+  include: z
+    .array(filePath.regex(/^(?!.*\*\*)/, { error: "** would search whole disks: name the folder" }))
+    .max(20)
+    .default([])
+    .describe("files with further devices, such as devices.d/*.yaml"),
+  devices: z.array(z.unknown()).max(devicesMax).default([]),
+});
+
+/** A file that `include` names, but for its devices. */
+export const devicesFileSchema = z.strictObject({ devices: z.array(z.unknown()).max(devicesMax) });

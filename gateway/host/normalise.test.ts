@@ -1,0 +1,117 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Answer } from "../driver.ts";
+import { EventReader, EventWriter, quality } from "../event.ts";
+import type { HostPoint } from "./messages.ts";
+import { decimalsOf, Normaliser } from "./normalise.ts";
+
+function point(more: Partial<HostPoint> = {}): HostPoint {
+  return {
+    name: "voltage.L1",
+    index: 7,
+    address: {},
+    unit: "V",
+    kind: "number",
+    scale: 1,
+    offset: 0,
+    sentinels: [],
+    heartbeat: 300_000,
+    poll: "normal",
+    publish: true,
+    ...more,
+  };
+}
+
+function run(points: HostPoint[], answers: Answer[], nowMs = 0, normaliser = new Normaliser(points)) {
+  const writer = new EventWriter();
+  writer.begin("telemetry", 1, 1_795_000_000_000, 0, "synced");
+  const count = normaliser.write({ answers }, writer, nowMs, undefined);
+  const reader = new EventReader();
+  reader.open(writer.bytes());
+  expect(reader.count).toBe(count);
+  const readings = [];
+  while (reader.next()) {
+    readings.push({ index: reader.point, value: reader.value(), quality: reader.quality, detail: reader.detail });
+  }
+  return readings;
+}
+
+const one = (more: Partial<HostPoint>, answer: Answer) => run([point(more)], [answer])[0];
+
+describe("normalising", () => {
+  it("scales registers by powers of ten exactly, for every register and scale", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -32_768, max: 65_535 }), fc.nat(6), (raw, digits) => {
+        expect(one({ scale: Number(`1e-${digits}`) }, raw)?.value).toBe(Number(`${raw}e-${digits}`) + 0);
+      }),
+    );
+  });
+
+  it("gives the same by the short way for plain registers as by the long way for a single reading", () => {
+    const scale = fc.constantFrom(1, 0.1, 0.01, 0.001, 10, 0.5, 2.5);
+    fc.assert(
+      fc.property(fc.integer({ min: -40_000, max: 70_000 }), scale, fc.boolean(), (raw, factor, limited) => {
+        const points = [point({ scale: factor, ...(limited ? { limits: [-100, 3000] as [number, number] } : {}) })];
+        const [written] = run(points, [raw]);
+        const single = new Normaliser(points).single(0, [raw]);
+        expect(written).toEqual({ index: 7, ...single });
+      }),
+    );
+  });
+
+  it("rounds floats to the decimals of the point, and keeps what is too large to round", () => {
+    expect(one({ decimals: 1 }, Math.fround(231.2))?.value).toBe(231.2);
+    expect(one({ decimals: 3 }, 1e300)?.value).toBe(1e300);
+    expect(decimalsOf(point({ scale: 0.01 }))).toBe(2);
+    expect(decimalsOf(point({ scale: 3 }))).toBe(6);
+  });
+
+  it("never makes a number of a sentinel, a bad answer or a number that is none", () => {
+    const sentinels = [{ raw: 65_533, code: "no-object", reason: "nothing in view", certainty: "seen" as const }];
+    expect(one({ sentinels }, 65_533)).toEqual({
+      index: 7,
+      value: null,
+      quality: quality.bad,
+      detail: { code: "no-object", reason: "nothing in view" },
+    });
+    expect(one({}, { value: null, status: "bad", code: "modbus-2" })).toMatchObject({ value: null, quality: quality.bad });
+    expect(one({ scale: Infinity }, 1)).toMatchObject({ value: null, detail: { code: "not-a-number" } });
+  });
+
+  it("marks what no sensor of the model can measure as uncertain, with the limit", () => {
+    const reading = one({ limits: [0, 300], scale: 0.1 }, 3001);
+    expect(reading).toMatchObject({ value: 300.1, quality: quality.uncertain });
+    expect(reading?.detail).toEqual({ code: "limit", reason: "outside 0 to 300 V" });
+    expect(one({ limits: [0, 300], scale: 0.1 }, 3000)).toMatchObject({ value: 300, quality: 0 });
+  });
+
+  it("couples a value with its scale factor, and is bad without it", () => {
+    const factor = point({ name: "A_SF", index: -1, publish: false });
+    const value = point({ name: "current.L1", scaleFactor: "A_SF", decimals: 2 });
+    expect(run([value, factor], [1234, -2])).toEqual([{ index: 7, value: 12.34, quality: 0, detail: undefined }]);
+    expect(run([value, factor], [1234, { value: null, status: "bad" }])[0]).toMatchObject({ value: null, quality: quality.bad });
+    expect(run([value, factor], [1234, -32_768])[0]).toMatchObject({ value: null });
+  });
+
+  it("names the values of an enumeration, and says when one is unknown", () => {
+    const values = { "0": "closed", "1": "open" };
+    expect(one({ values }, 1)).toMatchObject({ value: "open", quality: 0 });
+    expect(one({ values }, true)?.value).toBe("true");
+    expect(one({ values }, 9)).toMatchObject({ value: "9", quality: quality.uncertain, detail: { code: "unknown-value" } });
+  });
+
+  it("reports inside the dead band only once per heartbeat", () => {
+    const points = [point({ deadband: 2, heartbeat: 1000 })];
+    const normaliser = new Normaliser(points);
+    const seen = [10, 11, 12, 12.5, 12].map((value, i) => run(points, [value], i * 100, normaliser).length);
+    expect(seen).toEqual([1, 0, 1, 0, 0]);
+    expect(run(points, [12], 1500, normaliser)).toHaveLength(1);
+  });
+
+  it("adds the doubt about an unknown firmware to every reading", () => {
+    const points = [point({}), point({ name: "b", index: 8 })];
+    const normaliser = new Normaliser(points);
+    normaliser.extraQuality = quality.uncertain;
+    expect(run(points, [1, 2], 0, normaliser).map((reading) => reading.quality)).toEqual([quality.uncertain, quality.uncertain]);
+  });
+});

@@ -1,0 +1,102 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { details, machine, table, targetLines, targets } from "./report.ts";
+import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
+
+/**
+ * `npm run bench -- [--quick] [--strict] [--only poll-200,floor-200] [--kerb FOLDER] [--profile FOLDER] [--keep]`
+ * Prints a table and one JSON line. Ends with 1 when something was lost or could not run; with --strict also
+ * when a target was missed.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    strict: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+    only: { type: "string" },
+    /** Another checkout, to compare with. */
+    kerb: { type: "string" },
+    profile: { type: "string" },
+  },
+});
+
+/** The outbox's default `commitAfter`: an event waits for the disk this long at the most. */
+const flushMs = 1000;
+
+const effort: Effort = {
+  warmUpMs: flags.quick ? 2500 : 8000,
+  countMs: flags.quick ? 6000 : 20_000,
+  outageMs: flags.quick ? 10_000 : 60_000,
+  keep: flags.keep,
+  ...(flags.kerb === undefined ? {} : { root: resolve(flags.kerb) }),
+  ...(flags.profile === undefined ? {} : { profileFolder: resolve(flags.profile) }),
+};
+
+type Run = (name: string, done: readonly Result[]) => Promise<Result>;
+
+function floorLike(workload: string): Run {
+  return (name, done) => {
+    const like = done.find((result) => result.name === workload);
+    if (like === undefined) throw new Error(`${name} needs ${workload} in the same run`);
+    return floor(name, like, effort);
+  };
+}
+
+const workloads: Record<string, Run> = {
+  "poll-10": (name) => poll(name, 10, 4, effort),
+  "poll-50": (name) => poll(name, 50, 4, effort),
+  "poll-200": (name) => poll(name, 200, 4, effort),
+  "floor-200": floorLike("poll-200"),
+  "poll-200-serial": (name) => poll(name, 200, 1, effort),
+  "flat-out": (name) => flatOut(name, effort),
+  "floor-flat": floorLike("flat-out"),
+  mixed: (name) => mixed(name, effort),
+  outage: (name) => outage(name, "refuse", effort),
+  "outage-black-hole": (name) => outage(name, "black-hole", effort),
+};
+const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed"];
+
+function chosen(): string[] {
+  if (flags.only === undefined) return flags.quick ? quick : Object.keys(workloads);
+  const names = flags.only.split(",");
+  const unknown = names.find((name) => !(name in workloads));
+  if (unknown !== undefined) throw new Error(`no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}`);
+  return names;
+}
+
+async function main(): Promise<number> {
+  const about = machine();
+  const results: Result[] = [];
+  const broken: string[] = [];
+  for (const name of chosen()) {
+    process.stderr.write(`${name} …\n`);
+    try {
+      results.push(await (workloads[name] as Run)(name, results));
+    } catch (error) {
+      broken.push(name);
+      process.stderr.write(`${name} failed: ${(error as Error).message}\n`);
+    }
+  }
+  const list = targets(results, flushMs);
+  process.stdout.write(
+    [
+      `${about.cores} cores (${about.model}), Linux ${about.kernel}, Node ${about.node}, load ${about.load} at the start; broker: ${about.broker}`,
+      "100 readings a poll in 4 requests (requestsInFlight 4; 1 in poll-200-serial and mixed); columnar, outbox synchronous=FULL, commitAfter 1 s, receiver acknowledges every second",
+      "",
+      table(results),
+      "",
+      details(results),
+      "",
+      targetLines(list),
+      ...broken.map((name) => `✗ ${name}: did not run`),
+      "",
+      JSON.stringify({ "kerb-bench": 1, quick: flags.quick, machine: about, results, targets: list, broken }),
+      "",
+    ].join("\n"),
+  );
+  const bad = list.filter(({ holds, kind }) => !holds && (flags.strict || kind === "data"));
+  return bad.length > 0 || broken.length > 0 ? 1 : 0;
+}
+
+process.exitCode = await main();
+process.exit();
