@@ -10,7 +10,6 @@ import { ConfigError, type Diagnostic } from "./errors.ts";
 import { profileFolder } from "./profiles.ts";
 
 export type { DeviceConfig } from "./config/devices.ts";
-export { siteSchema } from "./config/site-schema.ts";
 
 const deviceFilesMax = 1000;
 

@@ -8,8 +8,6 @@ import {
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
 
-export type { Language } from "./config/error-texts.ts";
-
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
 export const exitCodes = {
   ok: 0,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import { siteSchema } from "./config.ts";
+import { siteSchema } from "./config/site-schema.ts";
 import { nearest } from "./config/words.ts";
 import { ConfigError } from "./errors.ts";
 import { duration } from "./quantities.ts";

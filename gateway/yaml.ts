@@ -4,9 +4,6 @@ import { fileBytesMax, readText, tooLarge } from "./config/file-text.ts";
 import type { Path, Place } from "./config/path.ts";
 import { ConfigError } from "./errors.ts";
 
-export { valueAt } from "./config/path.ts";
-export { didYouMean } from "./config/words.ts";
-
 function unusable(file: string, problem: string): ConfigError {
   const message = `the file cannot be used: ${problem}`;
   return new ConfigError([

@@ -73,7 +73,7 @@ async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Pr
       windowMax: 20,
       messageBytesMax: 32_768,
       insecure: false,
-      keepaliveMs: 5000,
+      keepaliveMs: 30_000,
       resendAfterMs: 3000,
       reconnectMaxMs: 300,
       tls: undefined,

@@ -78,20 +78,25 @@ export class FieldDevice {
   }
 
   /** Reads the named points, or all. Throws `DeviceError` when the device is lost. */
-  async read(names: readonly string[], signal: AbortSignal): Promise<ShownReading[]> {
+  async read(
+    { points: names, raw }: { points: readonly string[]; raw: boolean },
+    signal: AbortSignal,
+  ): Promise<ShownReading[]> {
     const isWanted = ({ name }: HostPoint) => names.length === 0 || names.includes(name);
     const wanted = this.#points.filter(isWanted);
     // A scaled point cannot be told without its scale factor.
     const factors = new Set(wanted.map(({ scaleFactor }) => scaleFactor));
     const points = this.#points.filter((point) => wanted.includes(point) || factors.has(point.name));
     const result = await within(readTimeoutMs, signal, (inner) =>
-      this.#connection.read(points, { signal: inner, raw: true }),
+      this.#connection.read(points, { signal: inner, raw }),
     );
     return this.#readings(points, result).filter(({ point }) => wanted.some(({ name }) => name === point));
   }
 
   #readings(points: readonly HostPoint[], { answers, atMs }: ReadResult): ShownReading[] {
     const normaliser = new Normaliser(points);
+    // A scale factor that came with its bytes is an object, which the normaliser takes for no number.
+    const scaling = answers.map((answer) => (typeof answer === "object" && answer.status === "good" ? answer.value : answer));
     const [nowMs, wallMs] = [performance.now(), Date.now()];
     return points.flatMap((point, i) => {
       if (point.index < 0) return [];
@@ -124,7 +129,7 @@ export class FieldDevice {
 async function identify(
   driver: Driver<unknown, unknown>,
   connection: Connection<unknown>,
-  { identify: rules, settings: _settings }: DeviceConfig,
+  { identify: rules }: DeviceConfig,
   signal: AbortSignal,
 ): Promise<{ identity: Identity; doubt: string | undefined }> {
   let identity: Identity = {};

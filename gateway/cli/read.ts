@@ -22,9 +22,17 @@ export interface ReadOptions {
   lang?: Language;
 }
 
+/** What is to be read, and the language of the complaints. */
+interface Request {
+  points: string[];
+  raw: boolean;
+  language: Language;
+}
+
 /** Where readings come from: the running gateway, or the wire itself. */
 interface Source {
   via: "gateway" | "direct";
+  profile: string | undefined;
   /** Known after the first read. */
   identity: Identity | undefined;
   doubt: string | undefined;
@@ -50,32 +58,33 @@ function unknownPoint(device: string, name: string, names: readonly string[]): C
 /** Reads through the gateway, which owns the connection: a second one would disturb many devices. */
 class GatewaySource implements Source {
   readonly via = "gateway";
+  readonly profile: string | undefined;
   identity: Identity | undefined;
   doubt: string | undefined;
   readonly #socket: string;
   readonly #device: string;
-  readonly #points: string[];
-  readonly #language: Language;
+  readonly #request: Request;
 
-  constructor(socket: string, device: string, points: string[], language: Language) {
+  constructor(socket: string, { id, profile }: GatewayStatus["devices"][number], request: Request) {
     this.#socket = socket;
-    this.#device = device;
-    this.#points = points;
-    this.#language = language;
+    this.#device = id;
+    this.profile = profile;
+    this.#request = request;
   }
 
   async read(): Promise<ShownReading[]> {
-    const args = { device: this.#device, points: this.#points, raw: true };
+    const { points, raw } = this.#request;
+    const args = { device: this.#device, points, raw };
     let readings: ShownReading[];
     try {
       readings = await askOnce<ShownReading[]>(this.#socket, { verb: "read", args });
     } catch (error) {
       throw await this.#explained(error as Error);
     }
-    const missing = this.#points.find((name) => readings.every(({ point }) => point !== name));
+    const missing = points.find((name) => readings.every(({ point }) => point !== name));
     if (missing === undefined) {
       this.identity ??= (await this.#report())?.identity;
-      return readings.filter(({ point }) => this.#points.length === 0 || this.#points.includes(point));
+      return readings.filter(({ point }) => points.length === 0 || points.includes(point));
     }
     const all = await askOnce<ShownReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
     throw unknownPoint(this.#device, missing, all.map(({ point }) => point));
@@ -92,12 +101,12 @@ class GatewaySource implements Source {
     const report = await this.#report();
     const code = report?.code;
     if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
-      return deviceFailure(this.#device, code as DeviceErrorCode, report?.reason ?? error.message, this.#language);
+      return deviceFailure(this.#device, code as DeviceErrorCode, report?.reason ?? error.message, this.#request.language);
     }
     if (report?.state === "starting") {
-      return deviceFailure(this.#device, "closed", "the gateway has not reached it yet: try again", this.#language);
+      return deviceFailure(this.#device, "closed", "the gateway has not reached it yet: try again", this.#request.language);
     }
-    return deviceFailure(this.#device, "silent", error.message, this.#language);
+    return deviceFailure(this.#device, "silent", error.message, this.#request.language);
   }
 
   async close(): Promise<void> {}
@@ -106,17 +115,17 @@ class GatewaySource implements Source {
 /** Reads the device itself; opens it again after a failure. */
 class DirectSource implements Source {
   readonly via = "direct";
+  readonly profile: string | undefined;
   identity: Identity | undefined;
   doubt: string | undefined;
   readonly #device: DeviceConfig;
-  readonly #points: string[];
-  readonly #language: Language;
+  readonly #request: Request;
   #field: FieldDevice | undefined;
 
-  constructor(device: DeviceConfig, points: string[], language: Language) {
+  constructor(device: DeviceConfig, request: Request) {
     this.#device = device;
-    this.#points = points;
-    this.#language = language;
+    this.profile = device.profile;
+    this.#request = request;
   }
 
   async read(signal: AbortSignal): Promise<ShownReading[]> {
@@ -124,11 +133,11 @@ class DirectSource implements Source {
       this.#field ??= await FieldDevice.open(this.#device, signal);
       this.identity = this.#field.identity;
       this.doubt = this.#field.doubt;
-      return await this.#field.read(this.#points, signal);
+      return await this.#field.read(this.#request, signal);
     } catch (error) {
       await this.close();
       if (!(error instanceof DeviceError)) throw error;
-      throw deviceFailure(this.#device.id, error.code, error.message, this.#language);
+      throw deviceFailure(this.#device.id, error.code, error.message, this.#request.language);
     }
   }
 
@@ -138,35 +147,36 @@ class DirectSource implements Source {
   }
 }
 
-async function directSource(site: string, id: string, points: string[], language: Language): Promise<Source> {
+async function directSource(site: string, id: string, request: Request): Promise<Source> {
   const { devices } = await loadSite(site);
   const device = devices.find((candidate) => candidate.id === id);
   if (device === undefined) throw unknownDevice(id, devices.map((candidate) => candidate.id), site);
   const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
-  const wrong = points.find((name) => !names.includes(name));
+  const wrong = request.points.find((name) => !names.includes(name));
   if (wrong !== undefined) throw unknownPoint(id, wrong, names);
-  return new DirectSource(device, points, language);
+  return new DirectSource(device, request);
 }
 
-async function openSource(site: string, id: string, points: string[], language: Language): Promise<Source> {
+async function openSource(site: string, id: string, request: Request): Promise<Source> {
   const socket = controlSocket(site);
   try {
     const { devices } = await askOnce<GatewayStatus>(socket, { verb: "status" });
     const device = devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw unknownDevice(id, devices.map((candidate) => candidate.id), site);
-    if (device.enabled) return new GatewaySource(socket, id, points, language);
+    if (device.enabled) return new GatewaySource(socket, device, request);
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
   }
-  return directSource(site, id, points, language);
+  return directSource(site, id, request);
 }
 
-function shownIdentity(id: string, { identity, doubt, via }: Source): string {
+function shownIdentity(id: string, { identity, doubt, via, profile }: Source): string {
   const { vendor, model, firmware, serial } = identity ?? {};
   const known = [vendor, model, firmware && `firmware ${firmware}`, serial && `serial ${serial}`];
   const who = known.filter((part) => part !== undefined && part !== "").join(" ");
   const how = via === "gateway" ? "through the running gateway" : "directly, no gateway runs";
-  const text = `${id}   ${who === "" ? "gives no identity" : printable(who)}   read ${how}`;
+  const nobody = profile === undefined ? "does not say who it is" : `does not say who it is, taken for ${profile}`;
+  const text = `${id}   ${who === "" ? nobody : printable(who)}   read ${how}`;
   return doubt === undefined ? text : `${text}\nuncertain: ${printable(doubt)}`;
 }
 
@@ -270,8 +280,8 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
  * unknown device or point, 5 the device does not answer.
  */
 export async function read(id: string, points: string[], options: ReadOptions): Promise<number> {
-  const language = languageOf(options.lang);
-  const source = await openSource(findSite(options.site), id, points, language);
+  const request = { points, raw: options.raw === true, language: languageOf(options.lang) };
+  const source = await openSource(findSite(options.site), id, request);
   try {
     if (options.watch === true) return await watch(id, source, options);
     const readings = await source.read(new AbortController().signal);

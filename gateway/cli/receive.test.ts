@@ -100,6 +100,9 @@ class Child {
 class TrimmingGateway {
   /** Ascending numbers of events that the receiver has not covered. */
   #outbox: number[] = [];
+  /** What the first acknowledgement of a receiver's run did not cover. */
+  #again: number[] = [];
+  #run = "";
   last = 0;
   watermark = 0;
   stepsBack = 0;
@@ -112,12 +115,20 @@ class TrimmingGateway {
     this.#client = mqttClient;
     mqttClient.client.on("message", (topic, payload) => {
       if (topic !== ackTopic) return;
-      const state = (JSON.parse(payload.toString("utf8")) as Acknowledgement).ep["37"];
-      if (state === undefined) return;
+      const document = JSON.parse(payload.toString("utf8")) as Acknowledgement;
+      const state = document.ep["37"];
+      if (state === undefined || !("top" in state)) return;
       if (state.wm < this.watermark) this.stepsBack++;
       const news = state.wm > this.watermark;
       this.watermark = Math.max(this.watermark, state.wm);
       this.#outbox = this.#outbox.filter((seq) => seq > this.watermark);
+      if (document.run !== this.#run) {
+        this.#run = document.run;
+        const { top, miss } = state;
+        this.#again = this.#outbox.filter(
+          (seq) => seq > top || miss.some(([from, to]) => seq >= from && seq <= to),
+        );
+      }
       if (news) this.moved?.();
     });
   }
@@ -126,7 +137,8 @@ class TrimmingGateway {
   async produce(enough: AbortSignal): Promise<void> {
     while (!enough.aborted) {
       const size = 1 + Math.floor(Math.random() * 20);
-      if (this.#outbox.length > 0 && Math.random() < 0.3) {
+      if (this.#again.length > 0) await this.#send(this.#again.splice(0, 100));
+      else if (this.#outbox.length > 0 && Math.random() < 0.3) {
         const start = Math.floor(Math.random() * this.#outbox.length);
         await this.#send(this.#outbox.slice(start, start + size));
       } else {

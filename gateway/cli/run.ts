@@ -1,12 +1,17 @@
-import { exitCodes } from "../errors.ts";
+import pino from "pino";
 import { loadSite } from "../config.ts";
+import { exitCodes } from "../errors.ts";
 import { openLog } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
 
-/** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. */
-export async function run(file: string): Promise<number> {
+/** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. `json`: log lines stay JSON on a terminal too. */
+export async function run(file: string, options: { json?: boolean } = {}): Promise<number> {
   const site = await loadSite(file);
-  const log = openLog(site.log.level);
+  const { level } = site.log;
+  const log =
+    options.json === true
+      ? pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 1, sync: true }))
+      : openLog(level);
   for (const warning of site.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
   const { promise, resolve } = Promise.withResolvers<number>();
   const supervisor = new Supervisor(site, log, (error) => {

@@ -1,37 +1,200 @@
-import { loadSite, type DeviceConfig } from "../config.ts";
+import { type DeviceConfig, loadSite } from "../config.ts";
+import { driverSchemas } from "../config/drivers.ts";
 import { exitCodes } from "../errors.ts";
-import { simulatedPoints } from "../profiles.ts";
-import type { Simulator, SimulatorOptions } from "../../simulators/simulator.ts";
+import { inFirmwareRange } from "../firmware.ts";
+import { mergeSettings, type Profile, simulatedPoints } from "../profiles.ts";
+import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
+import { CommandError, usageError } from "./errors.ts";
+import { foreignCommand } from "./foreign.ts";
+import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { profileNamed, profiles } from "./profiles.ts";
 
-/** Starts a pretend device for one configured device, at the very address where its driver looks for it. */
-export async function simulateDevice(device: DeviceConfig, seed: number): Promise<Simulator> {
-  const module = (await import(`../../simulators/${device.driver}/index.ts`)) as {
-    start: (options: SimulatorOptions) => Promise<Simulator>;
-  };
-  const identity = { ...device.identity, firmware: "1.0", serial: `SIM${seed}` };
-  const identify = device.identify ?? { standard: true, expect: [] };
-  return module.start({
-    profile: device.profile ?? "",
-    points: simulatedPoints({ points: device.points, identify }, identity),
-    settings: device.settings,
-    identity,
-    seed,
+export interface SimulateOptions {
+  site?: string;
+  port?: number;
+  unit?: number;
+  serial?: string;
+  firmware?: string;
+  seed?: number;
+  fault?: Fault;
+  list?: boolean;
+  json?: boolean;
+}
+
+/** What a pretend device is made of: a configured device, or a profile with settings for this machine. */
+type Model = Pick<DeviceConfig, "driver" | "profile" | "firmwareRange" | "settings" | "identify" | "identity" | "points"> & {
+  id: string;
+};
+
+const defaultPort = 1502;
+const defaultBrokerPort = 18_830;
+
+function module(path: string): Promise<unknown> {
+  return import(new URL(`../../simulators/${path}/index.ts`, import.meta.url).href);
+}
+
+/** A version that the profile is for. */
+function plausibleFirmware(range: string): string {
+  const named = range.match(/\d+(?:\.\d+)*/g) ?? [];
+  return ["1.0", ...named].find((version) => inFirmwareRange(version, range)) ?? "1.0";
+}
+
+/** "listen EADDRINUSE: address already in use 127.0.0.1:1502" as a sentence with its cure. */
+function explained(error: unknown, what: string): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code !== "EADDRINUSE" && code !== "EACCES") return error;
+  const place = /[\d.]+:\d+$/.exec(message)?.[0] ?? "the address";
+  const port = place.split(":").at(-1);
+  const isTaken = code === "EADDRINUSE";
+  return new CommandError({
+    code: "KERB-CLI-TAKEN",
+    exitCode: exitCodes.unexpected,
+    title: isTaken ? `${place} is taken by another program (wanted for ${what})` : `${place} needs root (wanted for ${what})`,
+    hint: isTaken ? `see who it is: ss -ltnp 'sport = :${port}'   or take another port` : "take a port above 1023",
   });
 }
 
-/** `kerb simulate --site FILE`: a pretend device for each device of a site, until SIGINT or SIGTERM. */
-export async function simulateSite(file: string): Promise<number> {
-  const site = await loadSite(file);
-  const { promise, resolve } = Promise.withResolvers<number>();
-  process.on("SIGINT", () => resolve(exitCodes.ok));
-  process.on("SIGTERM", () => resolve(exitCodes.ok));
-  const simulators: Simulator[] = [];
-  for (const [i, device] of site.devices.entries()) {
-    const simulator = await simulateDevice(device, i + 1);
-    simulators.push(simulator);
-    process.stdout.write(`${device.id}  ${device.profile ?? device.driver}  at ${simulator.address}\n`);
+/** Starts a pretend device at the very address where its driver looks for it. */
+async function startSimulator(model: Model, seed: number, firmware: string | undefined): Promise<Simulator> {
+  const { start } = (await module(model.driver)) as { start: StartSimulator };
+  const version = firmware ?? plausibleFirmware(model.firmwareRange);
+  const identity = { ...model.identity, firmware: version, serial: `SIM${seed}` };
+  const identify = model.identify ?? { standard: true, expect: [] };
+  const points = model.points.filter(({ when }) => when === undefined || inFirmwareRange(version, when));
+  try {
+    return await start({
+      profile: model.profile ?? "",
+      points: simulatedPoints({ points, identify }, identity),
+      settings: model.settings,
+      identity,
+      seed,
+    });
+  } catch (error) {
+    throw explained(error, model.id);
   }
-  const code = await promise;
-  await Promise.all(simulators.map((simulator) => simulator.close()));
-  return code;
+}
+
+/** Where a pretend device of a profile lives on this machine. */
+function ownSettings({ port, unit, serial }: SimulateOptions, hasTransport: boolean): Record<string, unknown> {
+  const own = unit === undefined ? {} : { unit };
+  if (serial !== undefined) return hasTransport ? { ...own, transport: { type: "rtu", port: serial } } : { ...own, port: serial };
+  const place = { host: "127.0.0.1", port: port ?? defaultPort };
+  return hasTransport ? { ...own, transport: { type: "tcp", ...place } } : { ...own, ...place };
+}
+
+/** A device of a profile on this machine, checked by the driver's own schemas. */
+async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
+  const schemas = await driverSchemas(profile.driver);
+  const { shape } = schemas.settings as unknown as { shape?: Record<string, unknown> };
+  const own = ownSettings(options, shape !== undefined && "transport" in shape);
+  // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
+  const isAny = options.port === 0 && options.serial === undefined;
+  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape) : own;
+  const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw usageError(`${profile.id} cannot be simulated like this: ${issue?.path.join(".")} ${issue?.message}`, "kerb simulate --help");
+  }
+  const address = (given: unknown) => schemas.address.parse(given);
+  const { identify } = profile;
+  const fields = (["vendor", "model", "firmware", "serial"] as const).filter((field) => identify[field] !== undefined);
+  return {
+    id: profile.id,
+    driver: profile.driver,
+    profile: profile.id,
+    firmwareRange: profile.firmware,
+    settings: isAny ? mergeSettings(parsed.data, own) : parsed.data,
+    identify: {
+      ...identify,
+      ...Object.fromEntries(fields.map((field) => [field, address(identify[field])])),
+      expect: identify.expect.map((one) => ({ ...one, address: address(one.address) })),
+    },
+    identity: { vendor: profile.vendor, model: profile.model },
+    points: profile.points.map((point) => ({ ...point, address: address(point.address) })),
+  };
+}
+
+/** The settings with the port that the simulator really took. */
+function placed(settings: Record<string, unknown>, address: string): Record<string, unknown> {
+  const port = Number(/:(\d+)\b/.exec(address)?.[1]);
+  if (!Number.isInteger(port)) return settings;
+  const { transport } = settings;
+  return typeof transport === "object" ? { ...settings, transport: { ...transport, port } } : { ...settings, port };
+}
+
+/** Runs pretend devices until Ctrl-C. */
+async function runSimulators(models: readonly Model[], options: SimulateOptions): Promise<number> {
+  const signal = stopSignal();
+  const running: Simulator[] = [];
+  try {
+    for (const [i, model] of models.entries()) {
+      const simulator = await startSimulator(model, (options.seed ?? 0) + i + 1, options.firmware);
+      running.push(simulator);
+      if (options.fault !== undefined) simulator.fault(options.fault);
+      const { address } = simulator;
+      if (options.json === true) printData("simulator", { id: model.id, profile: model.profile, address });
+      else printLines([`${model.id}   ${model.profile ?? model.driver}   at ${address}`]);
+    }
+    if (options.json === true) printData("simulate", { devices: models.length, pid: process.pid });
+    else printHints(models, running, options);
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve());
+    });
+  } finally {
+    await Promise.all(running.map((simulator) => simulator.close()));
+  }
+  return exitCodes.ok;
+}
+
+function printHints(models: readonly Model[], running: readonly Simulator[], { fault }: SimulateOptions): void {
+  const [model] = models;
+  const address = running[0]?.address;
+  if (model === undefined || address === undefined) return;
+  const command = foreignCommand(model.driver, placed(model.settings, address), model.points);
+  if (fault !== undefined) hint(`fault: ${fault}`);
+  hint(command === undefined ? "Ctrl-C ends it." : `Read it:  ${command}\nCtrl-C ends it.`);
+}
+
+async function simulateBroker(options: SimulateOptions): Promise<number> {
+  const { startBroker } = (await module("mqtt")) as {
+    startBroker: (settings: { port: number }) => Promise<{ url: string; port: number; close: () => Promise<void> }>;
+  };
+  const signal = stopSignal();
+  const broker = await startBroker({ port: options.port ?? defaultBrokerPort }).catch((error: unknown) => {
+    throw explained(error, "the broker");
+  });
+  if (options.json === true) printData("simulate", { broker: broker.url, pid: process.pid });
+  else {
+    printLines([`broker   at ${broker.url}   (MQTT 5 and 3.1.1, in memory)`]);
+    hint(`Listen:  mosquitto_sub -p ${broker.port} -v -t '#'\nCtrl-C ends it.`);
+  }
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve());
+  });
+  await broker.close();
+  return exitCodes.ok;
+}
+
+/** `kerb simulate`: a pretend device of a profile, one for each device of a site, or a broker; until Ctrl-C. */
+export async function simulate(profile: string | undefined, options: SimulateOptions): Promise<number> {
+  if (options.list === true) return profiles(undefined, options);
+  if (profile === "broker") return simulateBroker(options);
+  if (profile === undefined && options.site === undefined) {
+    throw usageError(
+      "nothing to simulate was named",
+      "kerb simulate eastron/sdm630   or: --site FILE, broker; kerb simulate --list shows the profiles",
+    );
+  }
+  if (profile !== undefined && options.site !== undefined) {
+    throw usageError("a profile and --site exclude each other", "name one of them");
+  }
+  if (profile !== undefined) return runSimulators([await modelOf(profileNamed(profile), options)], options);
+  for (const name of ["port", "unit", "serial", "firmware"] as const) {
+    if (options[name] === undefined) continue;
+    throw usageError(`--${name} is for one profile; with --site the site file says it`, `leave --${name} out`);
+  }
+  const site = await loadSite(options.site ?? "");
+  return runSimulators(site.devices, options);
 }

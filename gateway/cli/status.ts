@@ -1,0 +1,157 @@
+import type { Language } from "../config/error-texts.ts";
+import { exitCodes, printable } from "../errors.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+import { dictionary, languageOf, type Words } from "./language.ts";
+import { printData, printLines } from "./output.ts";
+import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
+import { grouped, megabytes, paint, span, table } from "./text.ts";
+
+type DeviceStatus = GatewayStatus["devices"][number];
+type Books = Record<"accepted" | "delivered" | "kept" | "dropped", number>;
+
+/** The books of both classes together. */
+export function totalBooks({ books }: Pick<GatewayStatus["outbox"], "books">): Books {
+  const sum = (name: keyof Books) => books.event[name] + books.live[name];
+  return { accepted: sum("accepted"), delivered: sum("delivered"), kept: sum("kept"), dropped: sum("dropped") };
+}
+
+/** How long the oldest event has been waiting for the IOC to take it; 0 when none waits. */
+export function custodyLagMs({ oldestMs }: Pick<GatewayStatus["outbox"], "oldestMs">, nowMs: number): number {
+  return oldestMs === undefined ? 0 : Math.max(0, nowMs - oldestMs);
+}
+
+/** "accepted 120 = delivered 100 + kept 20 + dropped 0". */
+export function booksSentence({ accepted, delivered, kept, dropped }: Books, words: Words): string {
+  const parts = [
+    `${words.delivered} ${grouped(delivered)}`,
+    `${words.kept} ${grouped(kept)}`,
+    `${words.dropped} ${grouped(dropped)}`,
+  ];
+  return `${words.accepted} ${grouped(accepted)} = ${parts.join(" + ")}`;
+}
+
+type StateName = DeviceStatus["state"] | "disabled";
+
+const stateMarks: Record<StateName, { mark: string; colour: "green" | "red" | "yellow" | "dim" }> = {
+  online: { mark: "✓", colour: "green" },
+  lost: { mark: "✗", colour: "red" },
+  "wrong-device": { mark: "!", colour: "yellow" },
+  starting: { mark: "…", colour: "dim" },
+  disabled: { mark: "-", colour: "dim" },
+};
+
+/** A device's state as a mark and a word, and the colour for it. */
+export function shownState({ state, enabled }: Pick<DeviceStatus, "state" | "enabled">, words: Words) {
+  const name: StateName = enabled ? state : "disabled";
+  const names: Record<StateName, string> = {
+    online: words.online,
+    lost: words.lost,
+    "wrong-device": words.wrongDevice,
+    starting: words.starting,
+    disabled: words.disabled,
+  };
+  return { text: `${stateMarks[name].mark} ${names[name]}`, colour: stateMarks[name].colour };
+}
+
+/** Why a device is not online: its code and the driver's sentence. */
+export function shownReason({ state, code, reason }: Pick<DeviceStatus, "state" | "code" | "reason">): string {
+  if (state === "online") return "";
+  const kerbCode = code === undefined ? undefined : `KERB-DEV-${code.toUpperCase()}`;
+  return printable([kerbCode, reason].filter((part) => part !== undefined).join("  "));
+}
+
+function uplinkLine(uplink: GatewayStatus["uplinks"][number], status: GatewayStatus, words: Words, nowMs: number): string {
+  const states = { connected: words.connected, connecting: words.connecting, waiting: words.waiting, stopped: words.stopped };
+  const receivers = { online: words.online, offline: words.offline, unknown: words.unknown };
+  const isDown = uplink.state !== "connected" && uplink.reason !== undefined;
+  const parts = [
+    `${uplink.id}`,
+    paint(uplink.state === "connected" ? "green" : "yellow", `${states[uplink.state]} ${span(nowMs - uplink.sinceMs)}`),
+    `${words.receiver} ${receivers[uplink.receiver]}`,
+    `${words.custody} ${uplink.custody}`,
+    `${words.lag} ${span(custodyLagMs(status.outbox, nowMs))}`,
+    uplink.url,
+    ...(isDown ? [printable(uplink.reason ?? "")] : []),
+  ];
+  return parts.join("   ");
+}
+
+function outboxLines({ outbox }: GatewayStatus, words: Words): string[] {
+  const percent = ((100 * outbox.bytes) / outbox.bytesMax).toFixed(1);
+  const size = `${percent} % ${words.bytesOf} ${megabytes(outbox.bytesMax)}`;
+  const lines = [`${words.outbox}   ${booksSentence(totalBooks(outbox), words)}   ${size}`];
+  if (outbox.failure !== undefined) lines.push(paint("red", `${words.storageFails}: ${printable(outbox.failure)}`));
+  return lines;
+}
+
+function hostLine({ hosts }: GatewayStatus, words: Words): string {
+  const list = hosts.map(({ driver, pid, rssBytes, restarts, state, reason }) => {
+    const where = pid === undefined ? `${state} ${reason ?? ""}`.trim() : `pid ${pid}`;
+    return `${driver} ${printable(where)} ${megabytes(rssBytes)} ${restarts} ${words.restarts}`;
+  });
+  return `${words.hosts}   ${list.join("   ") || words.none}`;
+}
+
+function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): string[] {
+  const right = "right" as const;
+  const columns = [
+    { title: words.device },
+    { title: words.state },
+    { title: words.lastGood, side: right },
+    { title: words.polls, side: right },
+    { title: words.failed, side: right },
+    { title: words.missed, side: right },
+    { title: words.name },
+  ];
+  const rows = devices.map((device) => [
+    device.id,
+    shownState(device, words).text,
+    device.lastGoodMs === undefined ? "-" : span(nowMs - device.lastGoodMs),
+    grouped(device.polls),
+    grouped(device.failed),
+    grouped(device.missed),
+    [printable(device.name), shownReason(device)].filter((part) => part !== "").join("   "),
+  ]);
+  const [head = "", ...lines] = table(columns, rows);
+  return [
+    paint("bold", head),
+    ...lines.map((line, i) => {
+      const device = devices[i];
+      return device === undefined || device.state === "online" ? line : paint(shownState(device, words).colour, line);
+    }),
+  ];
+}
+
+/** The whole status as lines for people. */
+export function statusLines(status: GatewayStatus, words: Words, nowMs: number): string[] {
+  const { gateway, outbox, uplinks } = status;
+  const head = [
+    paint("bold", gateway.id),
+    printable(gateway.name),
+    `kerb ${gateway.version}`,
+    `${words.up} ${span(nowMs - gateway.startedMs)}`,
+    `${words.epoch} ${outbox.epoch}`,
+    `${words.clock} ${gateway.clock}`,
+  ];
+  return [
+    head.join("   "),
+    ...uplinks.map((uplink) => uplinkLine(uplink, status, words, nowMs)),
+    ...outboxLines(status, words),
+    hostLine(status, words),
+    "",
+    ...deviceLines(status, words, nowMs),
+  ];
+}
+
+/** `kerb status`: the running gateway of a site; exit code 4 when there is none. */
+export async function status(options: { site?: string; json?: boolean; lang?: Language }): Promise<number> {
+  const site = findSite(options.site);
+  try {
+    const found = await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
+    if (options.json === true) printData("status", found);
+    else printLines(statusLines(found, dictionary[languageOf(options.lang)], Date.now()));
+    return exitCodes.ok;
+  } catch (error) {
+    return notRunning(error, site);
+  }
+}

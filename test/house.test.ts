@@ -1,0 +1,443 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { parseAst } from "vitest/node";
+
+/** The rules of the house that no type and no unit test can see: who imports whom, what stands in the folder. */
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** Every file of the project, tracked or new, as a path from its root. */
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: root,
+  encoding: "utf8",
+})
+  .split("\n")
+  .filter((path) => path !== "" && existsSync(join(root, path)));
+
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+const isCode = (path: string): boolean => /\.(ts|mjs)$/.test(path);
+/** Tests beside the code, and what they share: never part of the product. */
+const isTest = (path: string): boolean => /\.test\.ts$|(^|\/)(testing|test-[a-z-]+)\.ts$|^test\//.test(path);
+
+// ---------------------------------------------------------------------------------------------- who imports whom
+
+interface Import {
+  /** From the root, "*" for what is only known at run time: "drivers/*\/index.ts". undefined: nothing is known. */
+  target: string | undefined;
+  /** process: a worker's or a child's file, named by `new URL("…", import.meta.url)`. */
+  kind: "static" | "type" | "dynamic" | "process";
+}
+
+type Node = { type: string } & Record<string, unknown>;
+
+function isNode(value: unknown): value is Node {
+  return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
+}
+
+/** A string, a template or `new URL(…, import.meta.url).href` as text. */
+function specifierOf(node: unknown): string | undefined {
+  if (!isNode(node)) return undefined;
+  if (node.type === "Literal" && typeof node["value"] === "string") return node["value"];
+  if (node.type === "TemplateLiteral") {
+    const quasis = node["quasis"] as { value: { cooked: string } }[];
+    return quasis.map(({ value }) => value.cooked).join("*");
+  }
+  if (node.type === "MemberExpression") return specifierOf(node["object"]);
+  if (node.type === "NewExpression") return specifierOf((node["arguments"] as unknown[])[0]);
+  return undefined;
+}
+
+const typeOnly = (list: unknown, kind: string): boolean =>
+  Array.isArray(list) && list.length > 0 && list.every((one: Node) => one[kind] === "type");
+
+function importOf(node: Node): (Omit<Import, "target"> & { specifier: string | undefined }) | undefined {
+  const specifier = specifierOf(node["source"]);
+  switch (node.type) {
+    case "ImportDeclaration": {
+      const isType = node["importKind"] === "type" || typeOnly(node["specifiers"], "importKind");
+      return { specifier, kind: isType ? "type" : "static" };
+    }
+    case "ExportAllDeclaration":
+    case "ExportNamedDeclaration": {
+      if (!isNode(node["source"])) return undefined;
+      const isType = node["exportKind"] === "type" || typeOnly(node["specifiers"], "exportKind");
+      return { specifier, kind: isType ? "type" : "static" };
+    }
+    case "TSImportType":
+      return { specifier, kind: "type" };
+    case "ImportExpression":
+      return { specifier, kind: "dynamic" };
+    case "NewExpression": {
+      const [first, base] = node["arguments"] as (Node | undefined)[];
+      const isUrl = (node["callee"] as Node)["name"] === "URL" && base?.type === "MemberExpression";
+      const path = specifierOf(first);
+      return isUrl && path !== undefined && isCode(path) ? { specifier: path, kind: "process" } : undefined;
+    }
+  }
+  return undefined;
+}
+
+/** Every import of a file that names one of our own; what npm and Node bring is anybody's. */
+function importsOf(path: string, text: string): Import[] {
+  const found: Import[] = [];
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(visit);
+    if (!isNode(value)) return;
+    const one = importOf(value);
+    if (one !== undefined) {
+      const { specifier, ...rest } = one;
+      const isForeign = specifier !== undefined && /^[a-z@]/i.test(specifier) && !specifier.startsWith("file:");
+      const target = specifier?.startsWith(".") ? posix.join(posix.dirname(path), specifier) : undefined;
+      if (!isForeign) found.push({ target, ...rest });
+    }
+    for (const child of Object.values(value)) visit(child);
+  };
+  visit(parseAst(text, { lang: path.endsWith(".ts") ? "ts" : "js" }));
+  return found;
+}
+
+/** The only places where the gateway reaches a driver or a simulator, and what they load by its name. */
+const byName: Record<string, string> = {
+  "gateway/config/drivers.ts": "drivers/*/settings.ts",
+  "gateway/host/main.ts": "drivers/*/index.ts",
+  "gateway/cli/field.ts": "drivers/*/index.ts",
+  "gateway/cli/simulate.ts": "simulators/*/index.ts",
+};
+
+const simulatorContract = "simulators/simulator.ts";
+
+/** Why an import breaks the rules; undefined = it does not. */
+function breach(path: string, { target, kind }: Import): string | undefined {
+  const [zone, name] = path.split("/");
+  if (zone === "test") return undefined;
+  // Exempt: a test may load what it has just written.
+  if (target === undefined) return isTest(path) ? undefined : "loads a file that cannot be known from here";
+  if (target.startsWith("test/")) {
+    // Exempt: a test beside the code may start a script of test/ as a process of its own.
+    return isTest(path) && kind === "process" ? undefined : "nothing imports test/";
+  }
+  if (isTest(target) && !isTest(path)) return "the product imports what is for tests";
+  if (zone === "drivers") {
+    if (target === "gateway/driver.ts" || target.startsWith(`drivers/${name}/`)) return undefined;
+    return "a driver imports its own folder, npm and gateway/driver.ts";
+  }
+  if (zone === "simulators") {
+    if (target === simulatorContract || target.startsWith(`simulators/${name}/`)) return undefined;
+    return "a simulator imports its own folder, npm and simulators/simulator.ts";
+  }
+  if (zone !== "gateway" || !/^(drivers|simulators)\//.test(target)) return undefined;
+  // Exempt: a test of the gateway may use the seeded random numbers of the contract.
+  if (target === simulatorContract && (kind === "type" || isTest(path))) return undefined;
+  // Exempt: a test of the gateway may load any driver, but like the gateway by its name and at run time.
+  const isByName = kind === "dynamic" && (isTest(path) ? target.includes("*") : byName[path] === target);
+  return isByName ? undefined : "the gateway knows drivers and simulators only by name";
+}
+
+/** The circles among the files of a graph, each as "a -> b -> a". */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, above: readonly string[]): void => {
+    const at = above.indexOf(path);
+    if (at >= 0) found.push([...above.slice(at), path].join(" -> "));
+    if (at >= 0 || done.has(path)) return;
+    for (const next of graph.get(path) ?? []) visit(next, [...above, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) visit(path, []);
+  return found;
+}
+
+/** Every breach in a tree of files (path to text), as "path -> target: reason". */
+function breaches(tree: Readonly<Record<string, string>>): string[] {
+  const graph = new Map<string, string[]>();
+  const found: string[] = [];
+  for (const [path, text] of Object.entries(tree)) {
+    const imports = importsOf(path, text);
+    for (const one of imports) {
+      const reason = breach(path, one);
+      if (reason !== undefined) found.push(`${path} -> ${one.target ?? "?"}: ${reason}`);
+    }
+    if (path.startsWith("gateway/")) {
+      // Another thread or process that runs a file does not import it.
+      graph.set(path, imports.flatMap(({ target, kind }) => (kind === "process" ? [] : (target ?? []))));
+    }
+  }
+  return [...found, ...circles(graph).map((circle) => `${circle}: a circle`)];
+}
+
+/** Breaks of the rules, one file each, and what the checker must say of it. The linter must see those without "only". */
+const plants: { name: string; path: string; text: string; only?: "checker" }[] = [
+  { name: "driver → driver", path: "drivers/alpha/index.ts", text: 'import { x } from "../beta/codec.ts"; void x;' },
+  {
+    name: "driver → driver, by a detour",
+    path: "drivers/alpha/detour.ts",
+    text: 'export * from "./../beta/codec.ts";',
+  },
+  {
+    name: "driver → simulator",
+    path: "drivers/alpha/mirror.ts",
+    text: 'import { x } from "../../simulators/alpha/words.ts"; void x;',
+  },
+  {
+    name: "driver → gateway internals",
+    path: "drivers/alpha/event.ts",
+    text: 'import type { X } from "../../gateway/event.ts"; export type Y = X;',
+  },
+  {
+    name: "driver → gateway internals, at run time",
+    path: "drivers/alpha/lazy.ts",
+    text: 'export const x = await import("../../gateway/event.ts");',
+    only: "checker",
+  },
+  { name: "driver → test", path: "drivers/alpha/a.test.ts", text: 'import { x } from "../../test/setup.ts"; void x;' },
+  {
+    name: "simulator → driver",
+    path: "simulators/alpha/index.ts",
+    text: 'import { x } from "../../drivers/alpha/codec.ts"; void x;',
+  },
+  {
+    name: "simulator → simulator",
+    path: "simulators/alpha/other.ts",
+    text: 'import { x } from "../beta/index.ts"; void x;',
+  },
+  {
+    name: "simulator → gateway",
+    path: "simulators/alpha/clock.ts",
+    text: 'import { x } from "../../gateway/clock.ts"; void x;',
+  },
+  { name: "simulator → test", path: "simulators/alpha/t.ts", text: 'import { x } from "../../test/setup.ts"; void x;' },
+  { name: "gateway → driver", path: "gateway/a.ts", text: 'import { x } from "../drivers/alpha/codec.ts"; void x;' },
+  {
+    name: "gateway → type of a driver",
+    path: "gateway/cli/b.ts",
+    text: 'import type { X } from "../../drivers/alpha/settings.ts"; export type Y = X;',
+  },
+  {
+    name: "gateway → driver by name, in another file than those that may",
+    path: "gateway/c.ts",
+    text: "export const x = (name: string) => import(`../drivers/${name}/index.ts`);",
+    only: "checker",
+  },
+  { name: "gateway → simulator", path: "gateway/d.ts", text: 'import { x } from "../simulators/alpha/index.ts"; void x;' },
+  {
+    name: "gateway → values of the simulator contract",
+    path: "gateway/e.ts",
+    text: 'import { faults } from "../simulators/simulator.ts"; void faults;',
+  },
+  { name: "gateway → test", path: "gateway/f.ts", text: 'import { x } from "../test/setup.ts"; void x;' },
+  {
+    name: "gateway → what it is told",
+    path: "gateway/g.ts",
+    text: "export const x = (path: string) => import(path);",
+    only: "checker",
+  },
+  {
+    name: "product → testing",
+    path: "gateway/receiver/h.ts",
+    text: 'import { x } from "./testing.ts"; void x;',
+    only: "checker",
+  },
+];
+
+const lawful: Record<string, string> = {
+  "drivers/beta/index.ts":
+    'import { x } from "./codec.ts"; import { DeviceError } from "../../gateway/driver.ts"; void x; void DeviceError;',
+  "drivers/beta/codec.ts": 'import { connect } from "node:net"; import { z } from "zod"; export const x = [connect, z];',
+  "simulators/beta/index.ts":
+    'import { seededRandom } from "../simulator.ts"; import { y } from "./words.ts"; void seededRandom; void y;',
+  "gateway/host/main.ts": "export const x = (n: string) => import(`../../drivers/${n}/index.ts`);",
+  "gateway/cli/simulate.ts": 'import type { Simulator } from "../../simulators/simulator.ts"; export type S = Simulator;',
+  "test/a.test.ts": 'import { x } from "../drivers/beta/codec.ts"; void x;',
+};
+const circle: Record<string, string> = {
+  "gateway/one.ts": 'import { two } from "./two.ts"; export const one = () => two;',
+  "gateway/two.ts": 'import { one } from "./one.ts"; export const two = () => one;',
+};
+
+describe("who imports whom", () => {
+  test("holds in every file", () => {
+    const code = files.filter((path) => isCode(path) && path !== "vitest.config.ts");
+    expect(code.length).toBeGreaterThan(100);
+    expect(breaches(Object.fromEntries(code.map((path) => [path, read(path)])))).toEqual([]);
+  });
+
+  test("the files that load by name still do", () => {
+    for (const [path, target] of Object.entries(byName)) {
+      expect(importsOf(path, read(path)).map((one) => one.target)).toContain(target);
+    }
+  });
+
+  test.each(plants)("finds a planted break: $name", ({ path, text }) => {
+    expect(breaches({ ...lawful, [path]: text })).toEqual([expect.stringContaining(`${path} -> `)]);
+  });
+
+  test("finds a planted circle, and nothing in lawful files", () => {
+    expect(breaches(lawful)).toEqual([]);
+    expect(breaches({ ...lawful, ...circle })).toEqual([
+      "gateway/one.ts -> gateway/two.ts -> gateway/one.ts: a circle",
+    ]);
+  });
+});
+
+describe("the linter", () => {
+  // A copy of its own: the overrides hold for paths from the folder of the configuration.
+  const folder = mkdtempSync(join(tmpdir(), "kerb-house-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  interface Diagnostic {
+    code: string;
+    filename: string;
+  }
+
+  test("flags the same planted breaks, and no lawful file", () => {
+    const seen = plants.filter(({ only }) => only === undefined);
+    const tree = { ...lawful, ...circle, ...Object.fromEntries(seen.map(({ path, text }) => [path, text])) };
+    for (const [path, text] of Object.entries(tree)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    cpSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"));
+    const { stdout, stderr } = spawnSync(join(root, "node_modules/.bin/oxlint"), ["--format", "json"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    const { diagnostics } = JSON.parse(stdout) as { diagnostics: Diagnostic[] };
+    const flagged = (rule: string): string[] =>
+      [...new Set(diagnostics.filter(({ code }) => code.includes(rule)).map(({ filename }) => filename))].toSorted();
+    expect(flagged("no-restricted-imports")).toEqual(seen.map(({ path }) => path).toSorted());
+    expect(flagged("no-cycle")).toEqual(["gateway/one.ts", "gateway/two.ts"]);
+  });
+});
+
+// -------------------------------------------------------------------------------------- what stands in the files
+
+describe("texts", () => {
+  // Put together here, so that this file does not name them either.
+  const forbidden = [
+    { what: "a path of one machine", pattern: new RegExp(`(^|[^\\w.*-])/(${["work", "root", "home"].join("|")})/\\w`) },
+    {
+      what: "a package registry",
+      pattern: new RegExp(
+        `\\b(registry|artifactory|nexus|verdaccio)\\.[a-z0-9-]+\\.[a-z]|\\b(${["npmjs", "yarnpkg", "pypi", "pythonhosted"].join("|")})\\.(org|com)\\b`,
+      ),
+    },
+  ];
+
+  function named(text: string): string[] {
+    return forbidden.filter(({ pattern }) => pattern.test(text)).map(({ what }) => what);
+  }
+
+  test("name no registry and no path of one machine", () => {
+    const found = files
+      .filter((path) => !path.endsWith(".bin"))
+      .flatMap((path) =>
+        read(path)
+          .split("\n")
+          .flatMap((line, index) => named(line).map((what) => `${path}:${index + 1}: ${what}`)),
+      );
+    expect(found).toEqual([]);
+  });
+
+  test("the patterns find what they are for", () => {
+    const [machine, registry] = forbidden.map(({ what }) => what);
+    expect(named(`see /${"work"}/main`)).toEqual([machine]);
+    expect(named(`"https://registry.${"npmjs"}.org/zod"`)).toEqual([registry]);
+    expect(named(`https://registry.${"example"}.vn/zod`)).toEqual([registry]);
+    expect(named("import.meta.url, network/work/x, ./home/a, registry: none")).toEqual([]);
+  });
+});
+
+describe("packages", () => {
+  const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
+  const lock = JSON.parse(read("package-lock.json")) as {
+    packages: Record<string, { resolved?: string; hasInstallScript?: boolean; version?: string }>;
+  };
+  const wanted = ["dependencies", "devDependencies", "optionalDependencies"].flatMap((kind) =>
+    Object.entries(manifest[kind] ?? {}),
+  );
+
+  test("are pinned to exact versions, the locked ones", () => {
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(wanted.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    for (const [name, version] of wanted) expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
+  });
+
+  test("are locked without the host they came from", () => {
+    expect(Object.entries(lock.packages).filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
+  });
+
+  test("run nothing while they are installed", () => {
+    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript === true);
+    expect(scripted.map(([path]) => path)).toEqual(["node_modules/@serialport/bindings-cpp"]);
+    expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
+  });
+
+  test("are under the licence that the project names", () => {
+    expect(manifest["license"]).toBe("Apache-2.0");
+    expect(read("LICENSE")).toMatch(/Apache License\s+Version 2\.0/);
+  });
+});
+
+describe("sizes", () => {
+  const linesMax = 500;
+  /** Files that may be longer, and why. Only tables of text belong here. */
+  const tables: Record<string, string> = { "gateway/config/error-texts.ts": "a table of texts in two languages" };
+
+  test(`no file of the product is longer than ${linesMax} lines`, () => {
+    const sizes = files
+      .filter((path) => /^(gateway|drivers|simulators)\/.*\.ts$/.test(path) && !isTest(path))
+      .map((path) => ({ path, lines: read(path).split("\n").length - 1 }))
+      .toSorted((a, b) => b.lines - a.lines);
+    const long = sizes.filter(({ lines }) => lines > 400);
+    console.log(["files over 400 lines:", ...long.map(({ path, lines }) => `${lines} ${path}`)].join("\n  "));
+    expect(long.filter(({ path, lines }) => lines > linesMax && tables[path] === undefined)).toEqual([]);
+    expect(Object.keys(tables).filter((path) => !files.includes(path))).toEqual([]);
+  });
+});
+
+describe("the top level", () => {
+  const folders = ["gateway", "drivers", "simulators", "firmware-profiles", "config", "test"];
+  const documents = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "LICENSE",
+  ];
+  /** What tools look for at the root, and nowhere else. */
+  const tools = [
+    ".ci",
+    ".gitattributes",
+    ".gitignore",
+    ".npmrc",
+    ".oxfmtrc.json",
+    ".oxlintrc.json",
+    "knip.json",
+    "package-lock.json",
+    "package.json",
+    "tsconfig.json",
+    "vitest.config.ts",
+  ];
+
+  test("has nothing that is not on its list", () => {
+    const entries = new Set(files.map((path) => path.split("/")[0]));
+    expect([...entries].filter((entry) => ![...folders, ...documents, ...tools].includes(entry!))).toEqual([]);
+    for (const folder of folders) expect(entries).toContain(folder);
+  });
+
+  test("drivers have flat folders, each with its mirror among the simulators", () => {
+    const names = new Set(files.filter((path) => path.startsWith("drivers/")).map((path) => path.split("/")[1]!));
+    for (const name of names) {
+      expect(existsSync(join(root, `simulators/${name}/index.ts`)), `simulators/${name}/index.ts`).toBe(true);
+    }
+    const deep = files.filter((path) => /^(drivers|simulators)\/[^/]+\/(?!frames\/)[^/]+\//.test(path));
+    expect(deep).toEqual([]);
+  });
+});
