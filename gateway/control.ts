@@ -101,8 +101,11 @@ export async function* ask(path: string, request: ControlRequest, signal?: Abort
   signal?.addEventListener("abort", () => socket.destroy());
   socket.on("error", () => {});
   socket.write(`${JSON.stringify(request)}\n`);
+  const lines = createInterface({ input: socket, crlfDelay: Infinity });
+  // A socket that is destroyed or reset never ends, and the lines would be awaited for ever.
+  socket.once("close", () => lines.close());
   try {
-    for await (const line of createInterface({ input: socket, crlfDelay: Infinity })) {
+    for await (const line of lines) {
       const { data, error } = JSON.parse(line) as { data?: unknown; error?: string };
       if (error !== undefined) throw new Error(error);
       yield data;

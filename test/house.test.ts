@@ -90,10 +90,13 @@ function importsOf(path: string, text: string): Import[] {
     const one = importOf(value);
     if (one !== undefined) {
       const { specifier, ...rest } = one;
-      const isForeign = specifier !== undefined && /^[a-z@]/i.test(specifier) && !specifier.startsWith("file:");
+      const isForeign =
+        specifier !== undefined && /^[a-z@]/i.test(specifier) && !specifier.startsWith("file:");
       const target = specifier?.startsWith(".") ? posix.join(posix.dirname(path), specifier) : undefined;
       if (!isForeign) found.push({ target, ...rest });
     }
+    // What a dynamic import loads has been taken; a URL in it is no second one.
+    if (value.type === "ImportExpression") return;
     for (const child of Object.values(value)) visit(child);
   };
   visit(parseAst(text, { lang: path.endsWith(".ts") ? "ts" : "js" }));
@@ -164,7 +167,10 @@ function breaches(tree: Readonly<Record<string, string>>): string[] {
     }
     if (path.startsWith("gateway/")) {
       // Another thread or process that runs a file does not import it.
-      graph.set(path, imports.flatMap(({ target, kind }) => (kind === "process" ? [] : (target ?? []))));
+      graph.set(
+        path,
+        imports.flatMap(({ target, kind }) => (kind === "process" ? [] : (target ?? []))),
+      );
     }
   }
   return [...found, ...circles(graph).map((circle) => `${circle}: a circle`)];
@@ -172,7 +178,11 @@ function breaches(tree: Readonly<Record<string, string>>): string[] {
 
 /** Breaks of the rules, one file each, and what the checker must say of it. The linter must see those without "only". */
 const plants: { name: string; path: string; text: string; only?: "checker" }[] = [
-  { name: "driver → driver", path: "drivers/alpha/index.ts", text: 'import { x } from "../beta/codec.ts"; void x;' },
+  {
+    name: "driver → driver",
+    path: "drivers/alpha/index.ts",
+    text: 'import { x } from "../beta/codec.ts"; void x;',
+  },
   {
     name: "driver → driver, by a detour",
     path: "drivers/alpha/detour.ts",
@@ -194,7 +204,11 @@ const plants: { name: string; path: string; text: string; only?: "checker" }[] =
     text: 'export const x = await import("../../gateway/event.ts");',
     only: "checker",
   },
-  { name: "driver → test", path: "drivers/alpha/a.test.ts", text: 'import { x } from "../../test/setup.ts"; void x;' },
+  {
+    name: "driver → test",
+    path: "drivers/alpha/a.test.ts",
+    text: 'import { x } from "../../test/setup.ts"; void x;',
+  },
   {
     name: "simulator → driver",
     path: "simulators/alpha/index.ts",
@@ -210,8 +224,16 @@ const plants: { name: string; path: string; text: string; only?: "checker" }[] =
     path: "simulators/alpha/clock.ts",
     text: 'import { x } from "../../gateway/clock.ts"; void x;',
   },
-  { name: "simulator → test", path: "simulators/alpha/t.ts", text: 'import { x } from "../../test/setup.ts"; void x;' },
-  { name: "gateway → driver", path: "gateway/a.ts", text: 'import { x } from "../drivers/alpha/codec.ts"; void x;' },
+  {
+    name: "simulator → test",
+    path: "simulators/alpha/t.ts",
+    text: 'import { x } from "../../test/setup.ts"; void x;',
+  },
+  {
+    name: "gateway → driver",
+    path: "gateway/a.ts",
+    text: 'import { x } from "../drivers/alpha/codec.ts"; void x;',
+  },
   {
     name: "gateway → type of a driver",
     path: "gateway/cli/b.ts",
@@ -223,7 +245,11 @@ const plants: { name: string; path: string; text: string; only?: "checker" }[] =
     text: "export const x = (name: string) => import(`../drivers/${name}/index.ts`);",
     only: "checker",
   },
-  { name: "gateway → simulator", path: "gateway/d.ts", text: 'import { x } from "../simulators/alpha/index.ts"; void x;' },
+  {
+    name: "gateway → simulator",
+    path: "gateway/d.ts",
+    text: 'import { x } from "../simulators/alpha/index.ts"; void x;',
+  },
   {
     name: "gateway → values of the simulator contract",
     path: "gateway/e.ts",
@@ -247,11 +273,13 @@ const plants: { name: string; path: string; text: string; only?: "checker" }[] =
 const lawful: Record<string, string> = {
   "drivers/beta/index.ts":
     'import { x } from "./codec.ts"; import { DeviceError } from "../../gateway/driver.ts"; void x; void DeviceError;',
-  "drivers/beta/codec.ts": 'import { connect } from "node:net"; import { z } from "zod"; export const x = [connect, z];',
+  "drivers/beta/codec.ts":
+    'import { connect } from "node:net"; import { z } from "zod"; export const x = [connect, z];',
   "simulators/beta/index.ts":
     'import { seededRandom } from "../simulator.ts"; import { y } from "./words.ts"; void seededRandom; void y;',
   "gateway/host/main.ts": "export const x = (n: string) => import(`../../drivers/${n}/index.ts`);",
-  "gateway/cli/simulate.ts": 'import type { Simulator } from "../../simulators/simulator.ts"; export type S = Simulator;',
+  "gateway/cli/simulate.ts":
+    'import type { Simulator } from "../../simulators/simulator.ts"; export type S = Simulator;',
   "test/a.test.ts": 'import { x } from "../drivers/beta/codec.ts"; void x;',
 };
 const circle: Record<string, string> = {
@@ -309,7 +337,9 @@ describe("the linter", () => {
     expect(stderr).toBe("");
     const { diagnostics } = JSON.parse(stdout) as { diagnostics: Diagnostic[] };
     const flagged = (rule: string): string[] =>
-      [...new Set(diagnostics.filter(({ code }) => code.includes(rule)).map(({ filename }) => filename))].toSorted();
+      [
+        ...new Set(diagnostics.filter(({ code }) => code.includes(rule)).map(({ filename }) => filename)),
+      ].toSorted();
     expect(flagged("no-restricted-imports")).toEqual(seen.map(({ path }) => path).toSorted());
     expect(flagged("no-cycle")).toEqual(["gateway/one.ts", "gateway/two.ts"]);
   });
@@ -320,7 +350,10 @@ describe("the linter", () => {
 describe("texts", () => {
   // Put together here, so that this file does not name them either.
   const forbidden = [
-    { what: "a path of one machine", pattern: new RegExp(`(^|[^\\w.*-])/(${["work", "root", "home"].join("|")})/\\w`) },
+    {
+      what: "a path of one machine",
+      pattern: new RegExp(`(^|[^\\w.*-])/(${["work", "root", "home"].join("|")})/\\w`),
+    },
     {
       what: "a package registry",
       pattern: new RegExp(
@@ -346,9 +379,13 @@ describe("texts", () => {
 
   test("the patterns find what they are for", () => {
     const [machine, registry] = forbidden.map(({ what }) => what);
-    expect(named(`see /${"work"}/main`)).toEqual([machine]);
-    expect(named(`"https://registry.${"npmjs"}.org/zod"`)).toEqual([registry]);
-    expect(named(`https://registry.${"example"}.vn/zod`)).toEqual([registry]);
+    expect(named(["see ", "work", "main"].join("/"))).toEqual([machine]);
+    for (const host of [
+      ["registry", "npmjs", "org"],
+      ["registry", "example", "vn"],
+    ]) {
+      expect(named(`https://${host.join(".")}/zod`)).toEqual([registry]);
+    }
     expect(named("import.meta.url, network/work/x, ./home/a, registry: none")).toEqual([]);
   });
 });
@@ -365,7 +402,8 @@ describe("packages", () => {
   test("are pinned to exact versions, the locked ones", () => {
     expect(wanted.length).toBeGreaterThan(10);
     expect(wanted.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
-    for (const [name, version] of wanted) expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
+    for (const [name, version] of wanted)
+      expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
   });
 
   test("are locked without the host they came from", () => {
@@ -373,7 +411,9 @@ describe("packages", () => {
   });
 
   test("run nothing while they are installed", () => {
-    const scripted = Object.entries(lock.packages).filter(([, { hasInstallScript }]) => hasInstallScript === true);
+    const scripted = Object.entries(lock.packages).filter(
+      ([, { hasInstallScript }]) => hasInstallScript === true,
+    );
     expect(scripted.map(([path]) => path)).toEqual(["node_modules/@serialport/bindings-cpp"]);
     expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
   });
@@ -387,7 +427,9 @@ describe("packages", () => {
 describe("sizes", () => {
   const linesMax = 500;
   /** Files that may be longer, and why. Only tables of text belong here. */
-  const tables: Record<string, string> = { "gateway/config/error-texts.ts": "a table of texts in two languages" };
+  const tables: Record<string, string> = {
+    "gateway/config/error-texts.ts": "a table of texts in two languages",
+  };
 
   test(`no file of the product is longer than ${linesMax} lines`, () => {
     const sizes = files
@@ -428,12 +470,16 @@ describe("the top level", () => {
 
   test("has nothing that is not on its list", () => {
     const entries = new Set(files.map((path) => path.split("/")[0]));
-    expect([...entries].filter((entry) => ![...folders, ...documents, ...tools].includes(entry!))).toEqual([]);
+    expect([...entries].filter((entry) => ![...folders, ...documents, ...tools].includes(entry!))).toEqual(
+      [],
+    );
     for (const folder of folders) expect(entries).toContain(folder);
   });
 
   test("drivers have flat folders, each with its mirror among the simulators", () => {
-    const names = new Set(files.filter((path) => path.startsWith("drivers/")).map((path) => path.split("/")[1]!));
+    const names = new Set(
+      files.filter((path) => path.startsWith("drivers/")).map((path) => path.split("/")[1]!),
+    );
     for (const name of names) {
       expect(existsSync(join(root, `simulators/${name}/index.ts`)), `simulators/${name}/index.ts`).toBe(true);
     }

@@ -96,11 +96,13 @@ export class FieldDevice {
   #readings(points: readonly HostPoint[], { answers, atMs }: ReadResult): ShownReading[] {
     const normaliser = new Normaliser(points);
     // A scale factor that came with its bytes is an object, which the normaliser takes for no number.
-    const scaling = answers.map((answer) => (typeof answer === "object" && answer.status === "good" ? answer.value : answer));
+    const plain = answers.map((answer) =>
+      typeof answer === "object" && answer.status === "good" ? (answer.value ?? answer) : answer,
+    );
     const [nowMs, wallMs] = [performance.now(), Date.now()];
     return points.flatMap((point, i) => {
       if (point.index < 0) return [];
-      const { value, quality: bits, detail } = normaliser.single(i, answers);
+      const { value, quality: bits, detail } = normaliser.single(i, plain);
       const answer = answers[i];
       const raw = typeof answer === "object" ? answer.raw : undefined;
       const all = bits | (this.doubt === undefined ? 0 : quality.uncertain);

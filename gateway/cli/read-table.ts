@@ -3,10 +3,11 @@ import type { ShownReading } from "../supervisor.ts";
 import { decodingLines } from "./decodings.ts";
 import { displayWidth, paint, shownValue, span, table } from "./text.ts";
 
-const rawColumnsMax = 19;
+/** Eight registers; a longer text has its value beside it. */
+const rawColumnsMax = 39;
 
 /** "4365 8a3d" from "43658a3d". */
-export function shownHex(hex: string): string {
+function shownHex(hex: string): string {
   return hex.toUpperCase().replaceAll(/(.{4})(?=.)/g, "$1 ");
 }
 
@@ -19,16 +20,17 @@ function colour(line: string, { status }: ShownReading): string {
 }
 
 /**
- * The table POINT VALUE QUALITY AGE RAW ADDRESS; what is not good says why at the end of its line. `raw` shows all
- * bytes and adds every decoding below its point.
+ * The table POINT VALUE QUALITY AGE RAW ADDRESS; what is not good says why at the end of its line. Readings that
+ * came with their bytes have every decoding of them below their line; where none did, there is no column RAW.
  */
-export function readingLines(readings: readonly ShownReading[], nowMs: number, raw: boolean): string[] {
+export function readingLines(readings: readonly ShownReading[], nowMs: number): string[] {
+  const hasRaw = readings.some(({ rawHex }) => rawHex !== undefined);
   const columns = [
     { title: "POINT" },
     { title: "VALUE", widthMax: 40 },
     { title: "QUALITY" },
     { title: "AGE", side: "right" as const },
-    { title: "RAW", ...(raw ? {} : { widthMax: rawColumnsMax }) },
+    ...(hasRaw ? [{ title: "RAW", widthMax: rawColumnsMax }] : []),
     { title: "ADDRESS" },
   ];
   const rows = readings.map((reading) => [
@@ -36,7 +38,7 @@ export function readingLines(readings: readonly ShownReading[], nowMs: number, r
     shownValue(reading.value, reading.unit, reading.decimals),
     reading.status,
     span(nowMs - reading.timeMs),
-    reading.rawHex === undefined ? "-" : shownHex(reading.rawHex),
+    ...(hasRaw ? [reading.rawHex === undefined ? "-" : shownHex(reading.rawHex)] : []),
     reading.status === "good"
       ? reading.address
       : `${reading.address}   ${printable(shownQuality(reading).replace(/^\w+(, )?/, ""))}`,
@@ -48,7 +50,7 @@ export function readingLines(readings: readonly ShownReading[], nowMs: number, r
     ...lines.flatMap((line, i) => {
       const reading = readings[i];
       if (reading === undefined) return [];
-      const decoded = raw && reading.rawHex !== undefined ? decodingLines(reading.rawHex) : [];
+      const decoded = reading.rawHex === undefined ? [] : decodingLines(reading.rawHex);
       return [colour(line.trimEnd(), reading), ...decoded.map((text) => paint("dim", indent + text))];
     }),
   ];

@@ -180,9 +180,9 @@ function shownIdentity(id: string, { identity, doubt, via, profile }: Source): s
   return doubt === undefined ? text : `${text}\nuncertain: ${printable(doubt)}`;
 }
 
-function printReadings(id: string, source: Source, readings: ShownReading[], raw: boolean): void {
+function printReadings(id: string, source: Source, readings: ShownReading[]): void {
   const shown = readings.map((reading) =>
-    raw && reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
+    reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
   );
   const { identity, doubt, via } = source;
   printData("read", { device: id, via, identity: identity ?? {}, doubt: doubt ?? null, readings: shown });
@@ -259,12 +259,12 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       failure = error;
     }
     if (options.json === true) {
-      if (failure === undefined) printReadings(id, source, readings, options.raw === true);
+      if (failure === undefined) printReadings(id, source, readings);
       else printFailure("read", failure.complaint);
     } else {
       const { code, title } = failure?.complaint ?? {};
       const notes = failure === undefined ? [String(statistics)] : [`${code}  ${title}`, String(statistics)];
-      const table = readings.length === 0 ? [] : readingLines(readings, Date.now(), options.raw === true);
+      const table = readings.length === 0 ? [] : readingLines(readings, Date.now());
       sheet.draw(process.stdout.isTTY ? [...table, ...notes] : [...table, ...notes.slice(0, -1)]);
     }
     await pause(watchPeriodMs - (performance.now() - startedMs), signal);
@@ -285,10 +285,10 @@ export async function read(id: string, points: string[], options: ReadOptions): 
   try {
     if (options.watch === true) return await watch(id, source, options);
     const readings = await source.read(new AbortController().signal);
-    if (options.json === true) printReadings(id, source, readings, options.raw === true);
+    if (options.json === true) printReadings(id, source, readings);
     else {
       hint(shownIdentity(id, source));
-      printLines(readingLines(readings, Date.now(), options.raw === true));
+      printLines(readingLines(readings, Date.now()));
     }
     return exitCodes.ok;
   } finally {

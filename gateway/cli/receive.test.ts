@@ -119,7 +119,7 @@ class TrimmingGateway {
       const state = document.ep["37"];
       if (state === undefined || !("top" in state)) return;
       if (state.wm < this.watermark) this.stepsBack++;
-      const news = state.wm > this.watermark;
+      const news = state.wm !== this.watermark;
       this.watermark = Math.max(this.watermark, state.wm);
       this.#outbox = this.#outbox.filter((seq) => seq > this.watermark);
       if (document.run !== this.#run) {

@@ -4,7 +4,7 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
-import { grouped, megabytes, paint, span, table } from "./text.ts";
+import { grouped, mebibytes, paint, span, table } from "./text.ts";
 
 type DeviceStatus = GatewayStatus["devices"][number];
 type Books = Record<"accepted" | "delivered" | "kept" | "dropped", number>;
@@ -78,7 +78,7 @@ function uplinkLine(uplink: GatewayStatus["uplinks"][number], status: GatewaySta
 
 function outboxLines({ outbox }: GatewayStatus, words: Words): string[] {
   const percent = ((100 * outbox.bytes) / outbox.bytesMax).toFixed(1);
-  const size = `${percent} % ${words.bytesOf} ${megabytes(outbox.bytesMax)}`;
+  const size = `${percent} % ${words.bytesOf} ${mebibytes(outbox.bytesMax)}`;
   const lines = [`${words.outbox}   ${booksSentence(totalBooks(outbox), words)}   ${size}`];
   if (outbox.failure !== undefined) lines.push(paint("red", `${words.storageFails}: ${printable(outbox.failure)}`));
   return lines;
@@ -87,7 +87,7 @@ function outboxLines({ outbox }: GatewayStatus, words: Words): string[] {
 function hostLine({ hosts }: GatewayStatus, words: Words): string {
   const list = hosts.map(({ driver, pid, rssBytes, restarts, state, reason }) => {
     const where = pid === undefined ? `${state} ${reason ?? ""}`.trim() : `pid ${pid}`;
-    return `${driver} ${printable(where)} ${megabytes(rssBytes)} ${restarts} ${words.restarts}`;
+    return `${driver} ${printable(where)} ${mebibytes(rssBytes)} ${restarts} ${words.restarts}`;
   });
   return `${words.hosts}   ${list.join("   ") || words.none}`;
 }

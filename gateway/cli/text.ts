@@ -95,9 +95,9 @@ export function span(ms: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** "63 MB", "256 MiB". */
-export function megabytes(bytes: number): string {
-  return `${grouped(bytes / 1e6)} MB`;
+/** "63 MiB". */
+export function mebibytes(bytes: number): string {
+  return `${grouped(bytes / 1024 ** 2)} MiB`;
 }
 
 const shownUnits: Record<string, string> = {

@@ -2,7 +2,7 @@ import type { EpochReport } from "./ledger.ts";
 import type { EpochState, GatewayState } from "./store.ts";
 
 /** A finished epoch of which nothing is missing. */
-export interface ClosedEpoch {
+interface ClosedEpoch {
   wm: number;
   closed: true;
 }

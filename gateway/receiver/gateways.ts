@@ -15,7 +15,7 @@ export interface LiveGateway {
 }
 
 /** One epoch in `GatewaySummary`; `lost` = events declared lost, `missing` = events in holes. */
-export interface EpochSummary {
+interface EpochSummary {
   epoch: number;
   wm: number;
   top: number;

@@ -1,5 +1,5 @@
 import { request } from "node:http";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { KerbEvent } from "../event.ts";
 import type { EventPage } from "./archive.ts";
@@ -22,9 +22,17 @@ afterEach(async () => {
   folder.remove();
 });
 
-async function get<T = Record<string, unknown>>(path: string): Promise<{ status: number; body: T }> {
+/** The members of all answers. */
+interface Body extends EventPage {
+  error: string;
+  gateways: { id: string; lastReceivedMs: number }[];
+  rejected: unknown[];
+  values: unknown[];
+}
+
+async function get(path: string): Promise<{ status: number; body: Body }> {
   const response = await fetch(server.url + path);
-  return { status: response.status, body: (await response.json()) as T };
+  return { status: response.status, body: (await response.json()) as Body };
 }
 
 /** Walks the pages of one gateway as an IOC does. */
@@ -32,7 +40,7 @@ async function walk(gateway: string, limit: number): Promise<KerbEvent[]> {
   const events: KerbEvent[] = [];
   let query = "";
   for (;;) {
-    const { status, body } = await get<EventPage>(`/gateways/${gateway}/events?limit=${limit}${query}`);
+    const { status, body } = await get(`/gateways/${gateway}/events?limit=${limit}${query}`);
     expect(status).toBe(200);
     expect(body.undecoded).toEqual([]);
     expect(body.events.length).toBeLessThanOrEqual(limit);
@@ -109,7 +117,7 @@ describe("receiverApi", () => {
     receiver.take("gw-1", "live", batch([1, 2]));
     receiver.take("gw-1", "live", Buffer.from("?"));
     receiver.take("gw-2", "live", batch([1], { gateway: "gw-2" }));
-    const { body } = await get<{ gateways: Record<string, unknown>[] }>("/gateways");
+    const { body } = await get("/gateways");
     expect(body.gateways).toMatchObject([
       {
         id: "gw-1",
@@ -127,10 +135,10 @@ describe("receiverApi", () => {
       },
       { id: "gw-2", online: null, session: null, epoch: 37, eventsStored: 1 },
     ]);
-    expect(Date.now() - (body.gateways[0]?.["lastReceivedMs"] as number)).toBeLessThan(10_000);
-    const next = await get<{ gateways: { id: string }[] }>("/gateways?after=gw-1&limit=1");
+    expect(Date.now() - (body.gateways[0]?.lastReceivedMs ?? 0)).toBeLessThan(10_000);
+    const next = await get("/gateways?after=gw-1&limit=1");
     expect(next.body.gateways.map(({ id }) => id)).toEqual(["gw-2"]);
-    const rejected = await get<{ rejected: { body: string; lane: string }[] }>("/gateways/gw-1/rejected");
+    const rejected = await get("/gateways/gw-1/rejected");
     expect(rejected.body.rejected).toMatchObject([
       { lane: "live", body: Buffer.from("?").toString("base64") },
     ]);
@@ -141,7 +149,7 @@ describe("receiverApi", () => {
     receiver.take("gw-1", "live", batch(numbers(90, 100)));
     receiver.take("gw-1", "fill", batch(numbers(1, 89)));
     receiver.take("gw-1", "fill", batch(numbers(200, 210), { epoch: 36 }));
-    const { body } = await get<{ values: Record<string, unknown>[] }>("/gateways/gw-1/latest");
+    const { body } = await get("/gateways/gw-1/latest");
     expect(body.values).toMatchObject([
       { device: "dev-1", point: "point.p0", value: 100, unit: "V", quality: 0, epoch: 37, seq: 100 },
       { device: "dev-1", point: "point.p1", value: 23.5, epoch: 37, seq: 100 },
@@ -160,13 +168,13 @@ describe("receiverApi", () => {
       ["/gateways/gw-1/events?epoch=x", 400],
     ];
     for (const [path, status] of wrong) {
-      const answer = await get<{ error: string }>(path);
+      const answer = await get(path);
       expect(answer.status, path).toBe(status);
       expect(answer.body.error, path).toMatch(/^[A-Z"].*\.$/);
     }
     expect(await get("/health")).toMatchObject({ status: 200, body: { ok: true, database: "ok" } });
     receiver.close();
-    expect((await get<{ error: string }>("/gateways")).status).toBe(503);
+    expect((await get("/gateways")).status).toBe(503);
     expect(await get("/health")).toMatchObject({ status: 503, body: { ok: false } });
   });
 

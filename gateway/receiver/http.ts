@@ -4,7 +4,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Receiver } from "./receiver.ts";
-import { StoreError } from "./store.ts";
+import { StoreError } from "./database.ts";
 
 /** Most items of one answer. */
 const limitMax = 1000;

@@ -7,4 +7,4 @@ export { receiverApi, serveApi } from "./http.ts";
 export { Ledger } from "./ledger.ts";
 export { BrokerLink, type BrokerOptions } from "./mqtt.ts";
 export { Receiver, type ReceiverOptions } from "./receiver.ts";
-export { StoreError } from "./store.ts";
+export { StoreError } from "./database.ts";

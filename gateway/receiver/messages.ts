@@ -1,10 +1,11 @@
 import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary, inflate, type DecodedBatch } from "../uplink/encoding.ts";
-import type { Loss } from "./ledger.ts";
+import { decodeBatch } from "./decode.ts";
+import { rangesOf, type Loss, type Range } from "./ledger.ts";
 
 /**
- * The messages of kerb contract v1 that are not batches, and what a batch says of lost events. All of them throw
- * `RangeError` or `SyntaxError` with a sentence on anything that the contract does not allow.
+ * Reads the messages of kerb contract v1. Everything here throws an error with a sentence on anything that the
+ * contract does not allow.
  */
 
 /** Gateway ids: `[a-z0-9-]{3,40}` (kerb contract v1, terms). */
@@ -24,6 +25,7 @@ export interface Birth {
 /** Finished epochs that one birth may list, and ranges that one batch may declare lost. */
 const endedMax = 256;
 const lossesMax = 10_000;
+const lossEpochsMax = 64;
 const reasonLengthMax = 64;
 
 function whole(value: unknown, least: number, name: string): number {
@@ -150,7 +152,7 @@ interface DropEntry {
  * The numbers that a batch declares lost: `dropped` of its gap events and `drop` of a columnar batch.
  * `inflated` is the JSON text of `decoded`; nearly all batches are done after one search in it.
  */
-export function declaredLosses(inflated: Buffer, decoded: DecodedBatch): (Loss & { epoch: number })[] {
+function declaredLosses(inflated: Buffer, decoded: DecodedBatch): (Loss & { epoch: number })[] {
   if (!inflated.includes("gap") && !inflated.includes('"drop"')) return [];
   const losses: (Loss & { epoch: number })[] = [];
   const epoch = decoded.epoch;
@@ -183,4 +185,30 @@ function gapData(inflated: Buffer, decoded: DecodedBatch): unknown[] {
   return (ev as { kind?: unknown; data?: unknown }[]).flatMap((item) =>
     item?.kind === "gap" ? [item.data] : [],
   );
+}
+
+/** What custody needs to know of a batch. */
+export interface ReadBatch {
+  decoded: DecodedBatch;
+  ranges: Range[];
+  losses: (Loss & { epoch: number })[];
+}
+
+/** Reads a batch as far as custody needs; the events themselves stay closed. Throws on anything wrong. */
+export function readBatch(gateway: string, payload: Uint8Array): ReadBatch {
+  const bytes = inflate(payload);
+  const inflated = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (inflated[0] === 0x28 || inflated[0] === 0x1f) throw new RangeError("a batch is compressed once");
+  const decoded = decodeBatch(inflated);
+  if (decoded.gateway !== gateway) {
+    throw new RangeError(
+      `the batch names gateway ${JSON.stringify(decoded.gateway.slice(0, 80))}, its topic names "${gateway}"`,
+    );
+  }
+  if (!Number.isSafeInteger(decoded.epoch) || decoded.epoch < 1)
+    throw new RangeError(`epoch ${String(decoded.epoch)} is not a number from 1`);
+  const losses = declaredLosses(inflated, decoded);
+  if (new Set(losses.map((loss) => loss.epoch)).size > lossEpochsMax)
+    throw new RangeError("losses of too many epochs in one batch");
+  return { decoded, ranges: rangesOf(decoded.seqs), losses };
 }

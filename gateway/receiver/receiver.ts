@@ -1,21 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
-import { inflate, type DecodedBatch } from "../uplink/encoding.ts";
 import { acknowledgement, pickEpochs, type Acknowledgement, type LiveEpoch } from "./acknowledge.ts";
 import { Archive, type Cursor, type EventPage, type LatestValue } from "./archive.ts";
-import { decodeBatch } from "./decode.ts";
-import { Gateways, gatewaysMax, summary, type GatewaySummary, type LiveGateway } from "./gateways.ts";
-import { countOf, rangesOf, type Loss, type Range } from "./ledger.ts";
-import {
-  declaredLosses,
-  gatewayPattern,
-  parseBirth,
-  parseDictionary,
-  parseSeal,
-  type Birth,
-} from "./messages.ts";
+import { storeError } from "./database.ts";
+import { Gateways, summary, type GatewaySummary, type LiveGateway } from "./gateways.ts";
+import { countOf } from "./ledger.ts";
+import { parseBirth, parseDictionary, parseSeal, readBatch, type Birth, type ReadBatch } from "./messages.ts";
 import { Pending } from "./pending.ts";
-import { Store, storeError, type GatewayState, type RejectedRow } from "./store.ts";
+import { mayLog, Rejections } from "./rejections.ts";
+import { Store, type GatewayState, type RejectedRow } from "./store.ts";
 
 /** Something that a person who watches the receiver wants to know; `text` is one sentence. */
 export interface Change {
@@ -51,10 +44,6 @@ const payloadBytesMax = 1024 * 1024;
 const birthBytesMax = 64 * 1024;
 const dictionariesMax = 1000;
 const fragmentsMax = 10_000;
-const lossEpochsMax = 64;
-const rejectedKept = 20;
-const rejectedBytesMax = 4096;
-const logEveryMs = 60_000;
 const fillActiveMs = 10_000;
 const trafficActiveMs = 600_000;
 const retryMs = 1000;
@@ -72,13 +61,12 @@ export class Receiver {
   readonly #archive: Archive;
   readonly #gateways: Gateways;
   readonly #pending = new Pending();
+  readonly #rejections: Rejections;
   #commitTimer: NodeJS.Timeout | undefined;
   #ackTimer: NodeJS.Timeout | undefined;
   #publish: ((gateway: string, document: Acknowledgement) => void) | undefined;
   #failing = false;
   #failureLoggedMs = Number.NEGATIVE_INFINITY;
-  #strangerLoggedMs = Number.NEGATIVE_INFINITY;
-  #strangers = 0;
   #closed = false;
 
   /** Opens the database and rebuilds what is needed to answer. Throws `StoreError`. */
@@ -86,6 +74,9 @@ export class Receiver {
     const { log, ...rest } = options;
     this.#log = log ?? (() => {});
     this.#options = { commitMs: 50, holeAgeMs: 10_000, ackIntervalMs: 60_000, busyIntervalMs: 5000, ...rest };
+    this.#rejections = new Rejections(this.#pending, (text, gateway) =>
+      this.#log({ kind: "rejected", text, ...(gateway === undefined ? {} : { gateway }) }),
+    );
     this.#store = new Store(options.database);
     this.#archive = new Archive(this.#store);
     this.#gateways = new Gateways(this.#store, () => this.flush());
@@ -162,7 +153,7 @@ export class Receiver {
    */
   acknowledgement(gatewayId: string, everyHole: boolean): Acknowledgement | undefined {
     const gateway = this.#gateways.known(gatewayId);
-    if (gateway === undefined) return undefined;
+    if (gateway === undefined || !this.flush()) return undefined;
     const nowMs = performance.now();
     this.#gateways.forgetClosed(gateway);
     const epochs = pickEpochs(gateway.epochs.values(), nowMs);
@@ -238,13 +229,8 @@ export class Receiver {
     const lossEpochs = losses.map((loss) => this.#gateways.epoch(gateway, loss.epoch));
     const first = ranges[0]?.[0] ?? 0;
     if (epoch.ledger.fragments >= fragmentsMax && first > epoch.ledger.watermark + 1) {
-      return this.#reject(
-        gateway,
-        lane,
-        payload,
-        `epoch ${epoch.epoch} has too many holes; fill the oldest first`,
-        "refused",
-      );
+      this.#reject(gateway, lane, payload, `epoch ${epoch.epoch} has too many holes; fill the oldest first`);
+      return "refused";
     }
     const fresh = epoch.ledger.add(ranges, nowMs);
     const count = countOf(fresh);
@@ -376,7 +362,7 @@ export class Receiver {
     this.#failing = true;
     clearTimeout(this.#commitTimer);
     this.#commitTimer = setTimeout(() => this.#commit(), retryMs);
-    if (!every(this.#failureLoggedMs)) return;
+    if (!mayLog(this.#failureLoggedMs)) return;
     this.#failureLoggedMs = performance.now();
     const { message } = storeError(this.#options.database, error);
     this.#log({
@@ -398,6 +384,18 @@ export class Receiver {
       this.#pending.epochs.add(epoch);
     }
     this.#schedule();
+  }
+
+  #reject(gateway: LiveGateway, lane: string, payload: Uint8Array, reason: string): "rejected" {
+    this.#rejections.add(gateway, lane, payload, reason);
+    this.#changed(gateway);
+    return "rejected";
+  }
+
+  #rejectStranger(id: string, lane: string, payload: Uint8Array): "rejected" {
+    this.#rejections.addStranger(id, lane, payload);
+    this.#schedule();
+    return "rejected";
   }
 
   #schedule(): void {
@@ -423,80 +421,8 @@ export class Receiver {
       if (nowMs - ackMs >= waitMs) this.#acknowledge(state.id, false);
     }
   }
-
-  #reject(
-    gateway: LiveGateway,
-    lane: string,
-    payload: Uint8Array,
-    reason: string,
-    taken: Taken = "rejected",
-  ): Taken {
-    const { state } = gateway;
-    const body = Buffer.from(payload.subarray(0, rejectedBytesMax));
-    const slot = state.rejected++ % rejectedKept;
-    this.#pending.reject({
-      gateway: state.id,
-      slot,
-      receivedMs: Date.now(),
-      lane,
-      reason: reason.slice(0, 500),
-      body,
-    });
-    this.#changed(gateway);
-    if (!every(gateway.rejectLoggedMs)) return taken;
-    gateway.rejectLoggedMs = performance.now();
-    const text = `${state.id}: a message of lane ${lane} was rejected: ${reason.slice(0, 200)} (${state.rejected} in all)`;
-    this.#log({ kind: "rejected", gateway: state.id, text });
-    return taken;
-  }
-
-  /** A gateway that has no valid id, or is one too many: kept under the empty id. */
-  #rejectStranger(id: string, lane: string, payload: Uint8Array): Taken {
-    const slot = this.#strangers++ % rejectedKept;
-    const name = JSON.stringify(id.slice(0, 80));
-    const reason = gatewayPattern.test(id)
-      ? `${name} is one gateway more than ${gatewaysMax}`
-      : `${name} is not a gateway id`;
-    const body = Buffer.from(payload.subarray(0, rejectedBytesMax));
-    this.#pending.reject({ gateway: "", slot, receivedMs: Date.now(), lane, reason, body });
-    this.#schedule();
-    if (!every(this.#strangerLoggedMs)) return "rejected";
-    this.#strangerLoggedMs = performance.now();
-    this.#log({ kind: "rejected", text: `a message was rejected: ${reason}` });
-    return "rejected";
-  }
-}
-
-interface ReadBatch {
-  decoded: DecodedBatch;
-  ranges: Range[];
-  losses: (Loss & { epoch: number })[];
-}
-
-/** Reads what custody needs to know of a batch; the events themselves stay closed. Throws on anything wrong. */
-function readBatch(gateway: string, payload: Uint8Array): ReadBatch {
-  const bytes = inflate(payload);
-  const inflated = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (inflated[0] === 0x28 || inflated[0] === 0x1f) throw new RangeError("a batch is compressed once");
-  const decoded = decodeBatch(inflated);
-  if (decoded.gateway !== gateway) {
-    throw new RangeError(
-      `the batch names gateway ${JSON.stringify(decoded.gateway.slice(0, 80))}, its topic names "${gateway}"`,
-    );
-  }
-  if (!Number.isSafeInteger(decoded.epoch) || decoded.epoch < 1)
-    throw new RangeError(`epoch ${String(decoded.epoch)} is not a number from 1`);
-  const losses = declaredLosses(inflated, decoded);
-  if (new Set(losses.map((loss) => loss.epoch)).size > lossEpochsMax)
-    throw new RangeError("losses of too many epochs in one batch");
-  return { decoded, ranges: rangesOf(decoded.seqs), losses };
 }
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** True when a line of this kind may be logged again. */
-function every(loggedMs: number): boolean {
-  return performance.now() - loggedMs >= logEveryMs;
 }

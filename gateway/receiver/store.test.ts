@@ -2,8 +2,9 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StoreError } from "./database.ts";
 import { schemaVersion } from "./schema.ts";
-import { Store, StoreError } from "./store.ts";
+import { Store } from "./store.ts";
 import { temporaryFolder } from "./testing.ts";
 
 let folder: ReturnType<typeof temporaryFolder>;

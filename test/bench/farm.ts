@@ -56,7 +56,9 @@ function generator(seed: number): () => number {
 /** A ring of answers: per slot the four frames, one behind the other. Values walk by a few counts a slot. */
 function prepareAnswers(seed: number): Buffer[][] {
   const random = generator(seed);
-  const values = new Map(meterPoints.map(({ register, middle, step }) => [register, middle + (random() - 0.5) * 20 * step]));
+  const values = new Map(
+    meterPoints.map(({ register, middle, step }) => [register, middle + (random() - 0.5) * 20 * step]),
+  );
   return Array.from({ length: slots }, () => {
     for (const { register, middle, step } of meterPoints) {
       const value = values.get(register) ?? middle;
@@ -91,7 +93,12 @@ class FarmDevice {
     this.#isSilent = index < options.silent;
     this.#answers = prepareAnswers(index + 1);
     // Spread over the second by the golden ratio, so that changes keep no step with the gateway's polls.
-    this.log = { number: [], askedMs: [], answeredMs: [], changedMs: wallMs() - 1000 + ((index * 618.034) % 1000) };
+    this.log = {
+      number: [],
+      askedMs: [],
+      answeredMs: [],
+      changedMs: wallMs() - 1000 + ((index * 618.034) % 1000),
+    };
   }
 
   serve(socket: Socket): void {
@@ -173,14 +180,14 @@ function send(message: FromFarm): void {
 
 const devices: FarmDevice[] = [];
 
-async function start(options: FarmOptions): Promise<void> {
+async function openFarm(options: FarmOptions): Promise<void> {
   for (let i = 0; i < options.devices; i++) devices.push(new FarmDevice(i, options));
   const servers = await Promise.all(devices.map(listen));
   send({ type: "listening", ports: servers.map((server) => (server.address() as AddressInfo).port) });
 }
 
 process.on("message", (message: ToFarm) => {
-  if (message.type === "start") void start(message.options);
+  if (message.type === "start") void openFarm(message.options);
   else if (message.type === "hold") {
     holding = true;
     send({ type: "held" });

@@ -76,7 +76,12 @@ async function published(client: MqttClient, options: FloorOptions, payload: Buf
   }
 }
 
-async function run(device: FloorDevice, phaseMs: number, client: MqttClient, options: FloorOptions): Promise<void> {
+async function run(
+  device: FloorDevice,
+  phaseMs: number,
+  client: MqttClient,
+  options: FloorOptions,
+): Promise<void> {
   const payload = randomBytes(options.payloadBytes);
   let dueMs = performance.now() + phaseMs;
   for (;;) {
@@ -89,7 +94,7 @@ async function run(device: FloorDevice, phaseMs: number, client: MqttClient, opt
   }
 }
 
-async function start(options: FloorOptions): Promise<void> {
+async function openFloor(options: FloorOptions): Promise<void> {
   const client = await mqtt.connectAsync(options.broker, { protocolVersion: 5, clientId: "bench-floor" });
   (client.stream as unknown as Socket).setNoDelay(true);
   const sockets = options.ports.map((port) => connect(port, "127.0.0.1"));
@@ -101,7 +106,7 @@ async function start(options: FloorOptions): Promise<void> {
 }
 
 process.on("message", (message: ToFloor) => {
-  if (message.type === "start") void start(message.options);
+  if (message.type === "start") void openFloor(message.options);
   else send({ type: "count", polls: count.polls, messages: count.messages });
 });
 process.on("disconnect", () => process.exit(0));

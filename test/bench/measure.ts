@@ -7,6 +7,8 @@ export interface Usage {
   rssBytes: number;
   pssBytes: number;
   writtenBytes: number;
+  /** RSS of each process, the supervisor first. */
+  rssBytesEach: number[];
 }
 
 /** Bytes of one process's TCP connections to a port, as they would be on Ethernet. */
@@ -55,26 +57,28 @@ function field(text: string, name: string): number {
 }
 
 export function usageOf(pid: number): Usage {
-  const usage: Usage = { cpuMs: 0, rssBytes: 0, pssBytes: 0, writtenBytes: 0 };
+  const usage: Usage = { cpuMs: 0, rssBytes: 0, pssBytes: 0, writtenBytes: 0, rssBytesEach: [] };
   for (const one of processTree(pid)) {
     const memory = read(`/proc/${one}/smaps_rollup`);
     usage.cpuMs += cpuMs(one);
-    usage.rssBytes += field(memory, "Rss") * 1024;
+    const rssBytes = field(memory, "Rss") * 1024;
+    usage.rssBytes += rssBytes;
+    usage.rssBytesEach.push(rssBytes);
     usage.pssBytes += field(memory, "Pss") * 1024;
     usage.writtenBytes += field(read(`/proc/${one}/io`), "write_bytes");
   }
   return usage;
 }
 
-/** CPU ms of each thread of a process tree, by process, name and id: shows which stage costs what. */
+/** CPU ms of a process tree by process and kind of thread: shows which stage costs what. */
 export function threadTimes(pid: number): Map<string, number> {
   const times = new Map<string, number>();
   processTree(pid).forEach((one, position) => {
+    const owner = position === 0 ? "supervisor" : `host ${position}`;
     for (const thread of threads(one)) {
-      const name = read(`/proc/${one}/task/${thread}/comm`).trim();
+      const name = Number(thread) === one ? "main" : read(`/proc/${one}/task/${thread}/comm`).trim();
       const nanoseconds = Number(read(`/proc/${one}/task/${thread}/schedstat`).split(" ")[0] ?? 0);
-      const owner = position === 0 ? "supervisor" : `host ${position}`;
-      times.set(`${owner}/${Number(thread) === one ? "main" : name}/${thread}`, nanoseconds / 1e6);
+      times.set(`${owner} ${name}`, (times.get(`${owner} ${name}`) ?? 0) + nanoseconds / 1e6);
     }
   });
   return times;
@@ -84,19 +88,31 @@ export function threadTimes(pid: number): Map<string, number> {
 export function wireBytes(pid: number, port: number): WireBytes | undefined {
   let text: string;
   try {
-    text = execFileSync("ss", ["-tinpHO", "dport", "=", `:${port}`], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    text = execFileSync("ss", ["-tinpHO", "dport", "=", `:${port}`], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
   } catch {
     return undefined;
   }
   const sum: WireBytes = { payload: 0, packets: 0 };
   for (const line of text.split("\n")) {
     if (!line.includes(`pid=${pid},`)) continue;
-    const [sent, received, segmentsOut, segmentsIn] = ["bytes_sent", "bytes_received", "segs_out", "segs_in"].map((name) =>
-      Number(new RegExp(` ${name}:(\\d+)`).exec(line)?.[1] ?? 0),
-    ) as [number, number, number, number];
+    const [sent, received, segmentsOut, segmentsIn] = [
+      "bytes_sent",
+      "bytes_received",
+      "segs_out",
+      "segs_in",
+    ].map((name) => Number(new RegExp(` ${name}:(\\d+)`).exec(line)?.[1] ?? 0)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     sum.payload += sent + received;
     // The loopback's segments are longer than those of Ethernet.
-    sum.packets += Math.max(segmentsOut, sent / segmentBytesMax) + Math.max(segmentsIn, received / segmentBytesMax);
+    sum.packets +=
+      Math.max(segmentsOut, sent / segmentBytesMax) + Math.max(segmentsIn, received / segmentBytesMax);
   }
   return sum;
 }
@@ -115,6 +131,7 @@ export interface Spread {
 
 export function spread(values: readonly number[]): Spread {
   const sorted = Float64Array.from(values).sort();
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
   return { p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? Number.NaN, count: sorted.length };
 }

@@ -23,11 +23,20 @@ export class Program {
   readonly log: string;
   readonly child: ChildProcess;
 
-  constructor(name: string, folder: string, command: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  constructor(
+    name: string,
+    folder: string,
+    command: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ) {
     this.name = name;
     this.log = join(folder, `${name}.log`);
     const output = openSync(this.log, "a");
-    this.child = spawn(command, args, { stdio: ["ignore", output, output], env: { ...process.env, ...environment } });
+    this.child = spawn(command, args, {
+      stdio: ["ignore", output, output],
+      env: { ...process.env, ...environment },
+    });
     closeSync(output);
     track(this.child);
   }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { arch, cpus, loadavg, release } from "node:os";
 import type { Spread } from "./measure.ts";
 import { mosquittoPath } from "./rig.ts";
@@ -37,8 +36,40 @@ function ratio(result: Result, results: readonly Result[]): string {
 /** The figures of all workloads as aligned text. */
 export function table(results: readonly Result[]): string {
   const head = [
-    ["workload", "readings/s", "delivered/s", "CPU ms per", "with", "times", "RSS", "PSS", "receiver", "ms from change", "ms from answer", "wire", "disk", "lost", "twice"],
-    ["", "", "", "1,000", "receiver", "floor", "MB", "MB", "RSS MB", "p50 / p99", "p50 / p99", "B/reading", "B/reading", "", ""],
+    [
+      "workload",
+      "readings/s",
+      "delivered/s",
+      "CPU ms per",
+      "with",
+      "times",
+      "RSS",
+      "PSS",
+      "receiver",
+      "ms from change",
+      "ms from answer",
+      "wire",
+      "disk",
+      "lost",
+      "twice",
+    ],
+    [
+      "",
+      "",
+      "",
+      "1,000",
+      "receiver",
+      "floor",
+      "MB",
+      "MB",
+      "RSS MB",
+      "p50 / p99",
+      "p50 / p99",
+      "B/reading",
+      "B/reading",
+      "",
+      "",
+    ],
   ];
   const rows = results.map((result): Row => [
     result.name,
@@ -61,15 +92,28 @@ export function table(results: readonly Result[]): string {
 }
 
 function aligned(rows: readonly Row[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? "").length)));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => String(row[column] ?? "").length)),
+  );
   return rows
     .map((row) =>
-      row.map((cell, i) => (i === 0 ? String(cell).padEnd(widths[i] ?? 0) : String(cell).padStart(widths[i] ?? 0))).join("  "),
+      row
+        .map((cell, i) =>
+          i === 0 ? String(cell).padEnd(widths[i] ?? 0) : String(cell).padStart(widths[i] ?? 0),
+        )
+        .join("  "),
     )
     .join("\n");
 }
 
-function atMost(workload: string, what: string, value: number | undefined, limit: number, unit: string, digits = 1): Target {
+function atMost(
+  workload: string,
+  what: string,
+  value: number | undefined,
+  limit: number,
+  unit: string,
+  digits = 1,
+): Target {
   return {
     workload,
     text: `${what} ≤ ${limit} ${unit}`,
@@ -139,7 +183,9 @@ export function targets(results: readonly Result[], flushMs: number): Target[] {
 }
 
 export function targetLines(list: readonly Target[]): string {
-  return list.map(({ holds, workload, text, shown }) => `${holds ? "✓" : "✗"} ${workload}: ${text}: ${shown}`).join("\n");
+  return list
+    .map(({ holds, workload, text, shown }) => `${holds ? "✓" : "✗"} ${workload}: ${text}: ${shown}`)
+    .join("\n");
 }
 
 /** What does not fit into the table: gaps, outages, threads. */
@@ -147,19 +193,36 @@ export function details(results: readonly Result[]): string {
   return results
     .flatMap((result) => {
       const lines: string[] = [];
-      const { name, pollGap, outage, threads, farmCpu, polledPerSecond } = result;
+      const { name, pollGap, outage, threads, farmCpu, polledPerSecond, rssMbEach } = result;
       if (threads !== undefined) {
-        const list = Object.entries(threads).map(([thread, share]) => `${thread.replace(/\/\d+$/, "")} ${number(share, 2)}`);
+        const list = Object.entries(threads).map(([thread, share]) => `${thread} ${number(share, 2)}`);
         lines.push(`${name}: CPU ms per 1,000 readings by thread: ${list.join(", ")}`);
       }
-      if (farmCpu !== undefined) lines.push(`${name}: the farm took ${number((farmCpu * polledPerSecond) / 10_000, 0)} % of a core`);
+      if (rssMbEach.length > 1)
+        lines.push(`${name}: RSS of each process ${rssMbEach.map((mb) => number(mb, 0)).join(" + ")} MB`);
+      if (farmCpu !== undefined)
+        lines.push(`${name}: the farm took ${number((farmCpu * polledPerSecond) / 10_000, 0)} % of a core`);
       if (result.messageBytes !== undefined) {
-        lines.push(`${name}: ${number(result.messageBytes, 0)} B and ${number(result.readingsPerMessage, 0)} readings a message`);
+        lines.push(
+          `${name}: ${number(result.messageBytes, 0)} B and ${number(result.readingsPerMessage, 0)} readings a message`,
+        );
       }
-      if ((result.failedPolls ?? 0) > 0) lines.push(`${name}: ${result.failedPolls} polls failed and were not accepted`);
-      if (pollGap !== undefined) lines.push(`${name}: gap between polls p50 ${number(pollGap.p50, 1)} p99 ${number(pollGap.p99, 1)} max ${number(pollGap.max, 1)} ms`);
+      if ((result.failedPolls ?? 0) > 0)
+        lines.push(`${name}: ${result.failedPolls} polls failed and were not accepted`);
+      if (pollGap !== undefined)
+        lines.push(
+          `${name}: gap between polls p50 ${number(pollGap.p50, 1)} p99 ${number(pollGap.p99, 1)} max ${number(pollGap.max, 1)} ms`,
+        );
       if (outage !== undefined) {
-        const { cutMs, reconnectMs, drainFromBackMs, drainFromReconnectMs, backlogReadings, liveMeanwhile, timeError } = outage;
+        const {
+          cutMs,
+          reconnectMs,
+          drainFromBackMs,
+          drainFromReconnectMs,
+          backlogReadings,
+          liveMeanwhile,
+          timeError,
+        } = outage;
         lines.push(
           `${name}: ${outage.link} for ${number(cutMs / 1000, 1)} s, backlog ${number(backlogReadings, 0)} readings; ` +
             `bytes flowed ${number(reconnectMs / 1000, 2)} s after the link was back, drained ${number(drainFromBackMs / 1000, 2)} s after that moment, ` +
@@ -174,7 +237,14 @@ export function details(results: readonly Result[]): string {
 }
 
 /** The machine, for the reader of the figures. */
-export function machine(): { cores: number; model: string; node: string; kernel: string; load: number; broker: string } {
+export function machine(): {
+  cores: number;
+  model: string;
+  node: string;
+  kernel: string;
+  load: number;
+  broker: string;
+} {
   const list = cpus();
   return {
     cores: list.length,
@@ -182,13 +252,9 @@ export function machine(): { cores: number; model: string; node: string; kernel:
     node: process.version,
     kernel: release(),
     load: Math.round((loadavg()[0] ?? 0) * 100) / 100,
-    broker: mosquittoPath() === undefined ? "the simulator's (mosquitto is not installed)" : "mosquitto, set_tcp_nodelay true",
+    broker:
+      mosquittoPath() === undefined
+        ? "the simulator's (mosquitto is not installed)"
+        : "mosquitto, set_tcp_nodelay true",
   };
-}
-
-/** Share of the machine's CPU time that others took between two calls, as /proc/stat counts it, in ms. */
-export function busyMs(): number {
-  const fields = (/^cpu\s+(.*)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1] ?? "").split(" ").map(Number);
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields;
-  return (user + nice + system + irq + softirq + steal) * 10;
 }

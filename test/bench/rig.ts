@@ -21,7 +21,9 @@ function diskFolder(): string {
 }
 
 export function mosquittoPath(): string | undefined {
-  return ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"].find((path) => existsSync(path));
+  return ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"].find((path) =>
+    existsSync(path),
+  );
 }
 
 export interface RigOptions {
@@ -101,17 +103,31 @@ export class Rig {
     this.uplinkPort = (await link?.(this.brokerPort)) ?? this.brokerPort;
     const closed = await Promise.all(Array.from({ length: closedPorts }, freePort));
     const ports = [...this.ports, ...closed];
-    const site = writeSite({ folder: this.folder, brokerPort: this.uplinkPort, ports, pollMs, requestsInFlight });
+    const site = writeSite({
+      folder: this.folder,
+      brokerPort: this.uplinkPort,
+      ports,
+      pollMs,
+      requestsInFlight,
+    });
     this.#receiver = this.#startReceiver();
     const { profileFolder } = this.#options;
-    const profiling = profileFolder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` };
-    this.#gateway = new Program("gateway", this.folder, join(this.#root, "gateway/kerb"), ["run", site], profiling);
+    const profiling =
+      profileFolder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` };
+    this.#gateway = new Program(
+      "gateway",
+      this.folder,
+      join(this.#root, "gateway/kerb"),
+      ["run", site],
+      profiling,
+    );
     await until("the gateway's first polls", 90_000, async () => {
       this.gateway.check();
       this.receiver.check();
       const status = await this.status().catch(() => undefined);
       const healthy = ports.length - closedPorts - this.#options.farm.silent;
-      const online = status?.devices.filter(({ state, polls }) => state === "online" && polls > 2).length ?? 0;
+      const online =
+        status?.devices.filter(({ state, polls }) => state === "online" && polls > 2).length ?? 0;
       return online >= healthy && status?.uplinks[0]?.state === "connected" ? true : undefined;
     });
   }
@@ -135,7 +151,8 @@ export class Rig {
   }
 
   async status(): Promise<GatewayStatus> {
-    for await (const answer of ask(join(this.folder, "state", "kerb.sock"), { verb: "status" })) return answer as GatewayStatus;
+    for await (const answer of ask(join(this.folder, "state", "kerb.sock"), { verb: "status" }))
+      return answer as GatewayStatus;
     throw new Error("the gateway did not answer");
   }
 

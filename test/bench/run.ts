@@ -60,7 +60,8 @@ function chosen(): string[] {
   if (flags.only === undefined) return flags.quick ? quick : Object.keys(workloads);
   const names = flags.only.split(",");
   const unknown = names.find((name) => !(name in workloads));
-  if (unknown !== undefined) throw new Error(`no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}`);
+  if (unknown !== undefined)
+    throw new Error(`no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}`);
   return names;
 }
 

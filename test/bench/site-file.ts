@@ -43,7 +43,10 @@ export function writeSite({ folder, brokerPort, ports, pollMs, requestsInFlight 
       requestsInFlight,
       points,
     };
-    writeFileSync(join(folder, "devices.d", `${deviceId(index)}.yaml`), JSON.stringify({ devices: [device] }, undefined, 1));
+    writeFileSync(
+      join(folder, "devices.d", `${deviceId(index)}.yaml`),
+      JSON.stringify({ devices: [device] }, undefined, 1),
+    );
   });
   return file;
 }

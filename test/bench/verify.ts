@@ -71,7 +71,9 @@ export function verify(file: string, log: readonly DeviceLog[], failed: readonly
   };
   try {
     const stored = readStored(database, log.length, verdict);
-    verdict.duplicateEvents = (database.prepare("SELECT sum(duplicate_events) AS n FROM gateway").get() as { n: number }).n;
+    verdict.duplicateEvents = (
+      database.prepare("SELECT sum(duplicate_events) AS n FROM gateway").get() as { n: number }
+    ).n;
     log.forEach((device, index) => {
       compare(index, device, stored[index] ?? [], failed[index] ?? 0, verdict);
     });
@@ -85,10 +87,15 @@ function readStored(database: Database.Database, devices: number, verdict: Verdi
   const stored = Array.from({ length: devices }, (): Stored[] => []);
   const indexes = new Map(stored.map((_, index) => [deviceId(index), index]));
   const dictionaries = new Map<string, Dictionary>();
-  for (const { hash, body } of database.prepare("SELECT hash, body FROM dictionary").all() as { hash: string; body: Buffer }[]) {
+  for (const { hash, body } of database.prepare("SELECT hash, body FROM dictionary").all() as {
+    hash: string;
+    body: Buffer;
+  }[]) {
     dictionaries.set(hash, parseDictionary(body));
   }
-  for (const row of database.prepare("SELECT lane, dict, received_ms, take, body FROM batch ORDER BY ep, first").iterate()) {
+  for (const row of database
+    .prepare("SELECT lane, dict, received_ms, take, body FROM batch ORDER BY ep, first")
+    .iterate()) {
     const { lane, dict, received_ms: receivedMs, take, body } = row as BatchRow;
     verdict.messages++;
     verdict.payloadBytes += body.length;
@@ -119,7 +126,13 @@ function storedPoll(event: KerbEvent, lane: string, receivedMs: number, verdict:
 }
 
 /** The polls in the order of their event numbers must tell the numbers that the farm told, in its order. */
-function compare(index: number, device: DeviceLog, stored: readonly Stored[], failed: number, verdict: Verdict): void {
+function compare(
+  index: number,
+  device: DeviceLog,
+  stored: readonly Stored[],
+  failed: number,
+  verdict: Verdict,
+): void {
   let next = 0;
   let missing = 0;
   let before = Number.NEGATIVE_INFINITY;

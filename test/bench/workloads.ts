@@ -2,7 +2,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { deviceId, pointsPerDevice } from "./device-shape.ts";
 import type { DeviceLog, FarmOptions } from "./farm.ts";
 import type { FloorOptions, FromFloor, ToFloor } from "./floor.ts";
-import { spread, threadTimes, usageOf, wireBytes, wireTotal, type Spread, type Usage, type WireBytes } from "./measure.ts";
+import {
+  spread,
+  threadTimes,
+  usageOf,
+  wireBytes,
+  wireTotal,
+  type Spread,
+  type Usage,
+  type WireBytes,
+} from "./measure.ts";
 import { Peer } from "./processes.ts";
 import { LinkProxy, type LinkState } from "./proxy.ts";
 import { Rig, type RigOptions } from "./rig.ts";
@@ -31,6 +40,8 @@ export interface Result {
   /** All processes of the gateway together; shared pages counted in each, and once. */
   rssMb: number;
   pssMb: number;
+  /** RSS of each of the gateway's processes, the supervisor first. */
+  rssMbEach: number[];
   receiverRssMb?: number;
   fromChange?: Spread;
   fromAnswer?: Spread;
@@ -59,6 +70,7 @@ export interface OutageResult {
   drainFromBackMs: number;
   drainFromReconnectMs: number;
   backlogReadings: number;
+  /** Of all polls that were answered while the backlog drained, whichever lane took them. */
   liveMeanwhile: Spread;
   timeError: Spread;
   timeErrorOfBacklog: Spread;
@@ -103,14 +115,24 @@ function polledReadings(log: readonly DeviceLog[], from: number, to: number): nu
 }
 
 /** What every workload with a gateway shares: the figures between two samples, and the books. */
-function resultOf(name: string, from: Sample, to: Sample, log: readonly DeviceLog[], verdict: Verdict): Result {
+function resultOf(
+  name: string,
+  from: Sample,
+  to: Sample,
+  log: readonly DeviceLog[],
+  verdict: Verdict,
+): Result {
   const polled = polledReadings(log, from.atMs, to.atMs);
-  const inWindow = verdict.arrivals.filter(({ receivedMs }) => receivedMs >= from.atMs && receivedMs < to.atMs);
+  const inWindow = verdict.arrivals.filter(
+    ({ receivedMs }) => receivedMs >= from.atMs && receivedMs < to.atMs,
+  );
   const delivered = inWindow.length * pointsPerDevice;
   const seconds = (to.atMs - from.atMs) / 1000;
   const thousands = polled / 1000;
   const cpu = (to.gateway.cpuMs - from.gateway.cpuMs) / thousands;
-  const changes = inWindow.flatMap(({ receivedMs, changedMs }) => (changedMs > from.atMs - 60_000 ? [receivedMs - changedMs] : []));
+  const changes = inWindow.flatMap(({ receivedMs, changedMs }) =>
+    changedMs > from.atMs - 60_000 ? [receivedMs - changedMs] : [],
+  );
   const events = verdict.arrivals.length;
   return {
     name,
@@ -121,10 +143,13 @@ function resultOf(name: string, from: Sample, to: Sample, log: readonly DeviceLo
     farmCpu: (to.farm.cpuMs - from.farm.cpuMs) / thousands,
     rssMb: to.gateway.rssBytes / 1e6,
     pssMb: to.gateway.pssBytes / 1e6,
+    rssMbEach: to.gateway.rssBytesEach.map((bytes) => bytes / 1e6),
     receiverRssMb: to.receiver.rssBytes / 1e6,
     ...(changes.length === inWindow.length ? { fromChange: spread(changes) } : {}),
     fromAnswer: spread(inWindow.map(({ receivedMs, answeredMs }) => receivedMs - answeredMs)),
-    ...(from.wire === undefined || to.wire === undefined ? {} : { wirePerReading: wireTotal(from.wire, to.wire) / polled }),
+    ...(from.wire === undefined || to.wire === undefined
+      ? {}
+      : { wirePerReading: wireTotal(from.wire, to.wire) / polled }),
     diskPerReading: (to.gateway.writtenBytes - from.gateway.writtenBytes) / polled,
     messageBytes: verdict.payloadBytes / verdict.messages,
     readingsPerMessage: (events * pointsPerDevice) / verdict.messages,
@@ -138,7 +163,11 @@ function resultOf(name: string, from: Sample, to: Sample, log: readonly DeviceLo
   };
 }
 
-function threadShares(from: Map<string, number>, to: Map<string, number>, thousands: number): Record<string, number> {
+function threadShares(
+  from: Map<string, number>,
+  to: Map<string, number>,
+  thousands: number,
+): Record<string, number> {
   const shares = [...to].map(([thread, ms]) => [thread, (ms - (from.get(thread) ?? 0)) / thousands] as const);
   return Object.fromEntries(shares.filter(([, share]) => share >= 0.01).sort((a, b) => b[1] - a[1]));
 }
@@ -169,7 +198,11 @@ async function onRig<T>(
     const { log } = await rig.finish(drainMs);
     const reports = new Map(before.devices.map((device) => [device.id, device]));
     const polls = log.map((_, index) => reports.get(deviceId(index)));
-    const verdict = verify(rig.database, log, polls.map((report) => report?.failed ?? 0));
+    const verdict = verify(
+      rig.database,
+      log,
+      polls.map((report) => report?.failed ?? 0),
+    );
     failed = false;
     return { measured, log, verdict, missed: polls.map((report) => report?.missed ?? 0) };
   } finally {
@@ -178,7 +211,7 @@ async function onRig<T>(
   }
 }
 
-async function window(rig: Rig, forMs: number): Promise<[Sample, Sample]> {
+async function counted(rig: Rig, forMs: number): Promise<[Sample, Sample]> {
   const from = sample(rig);
   await sleep(forMs);
   rig.gateway.check();
@@ -186,9 +219,16 @@ async function window(rig: Rig, forMs: number): Promise<[Sample, Sample]> {
 }
 
 /** `poll`: devices × 100 registers in 4 ranges every second. */
-export async function poll(name: string, devices: number, requestsInFlight: number, effort: Effort): Promise<Result> {
+export async function poll(
+  name: string,
+  devices: number,
+  requestsInFlight: number,
+  effort: Effort,
+): Promise<Result> {
   const options = rigOptions(effort, { farm: farmOf({ devices }), pollMs: 1000, requestsInFlight });
-  const { measured, log, verdict } = await onRig(options, effort, 30_000, (rig) => window(rig, effort.countMs));
+  const { measured, log, verdict } = await onRig(options, effort, 30_000, (rig) =>
+    counted(rig, effort.countMs),
+  );
   const [from, to] = measured;
   return resultOf(name, from, to, log, verdict);
 }
@@ -197,7 +237,9 @@ export async function poll(name: string, devices: number, requestsInFlight: numb
 export async function flatOut(name: string, effort: Effort): Promise<Result> {
   const farm = farmOf({ devices: 50, change: "poll" });
   const options = rigOptions(effort, { farm, pollMs: 1, requestsInFlight: 4 });
-  const { measured, log, verdict } = await onRig(options, effort, 180_000, (rig) => window(rig, effort.countMs));
+  const { measured, log, verdict } = await onRig(options, effort, 180_000, (rig) =>
+    counted(rig, effort.countMs),
+  );
   const [from, to] = measured;
   const { fromChange: _, ...result } = resultOf(name, from, to, log, verdict);
   return result;
@@ -234,6 +276,7 @@ export async function floor(name: string, like: Result, effort: Effort): Promise
       cpu: ((after.cpuMs - before.cpuMs) * 1000) / readings,
       rssMb: after.rssBytes / 1e6,
       pssMb: after.pssBytes / 1e6,
+      rssMbEach: after.rssBytesEach.map((bytes) => bytes / 1e6),
       ...(from === undefined || to === undefined ? {} : { wirePerReading: wireTotal(from, to) / readings }),
     };
   } finally {
@@ -247,9 +290,13 @@ export async function mixed(name: string, effort: Effort): Promise<Result> {
   const silent = 5;
   const farm = farmOf({ devices: 45, silent, delayMs: 20 });
   const options = rigOptions(effort, { farm, pollMs: 1000, requestsInFlight: 1, closedPorts: 5 });
-  const { measured, log, verdict } = await onRig(options, effort, 30_000, (rig) => window(rig, effort.countMs));
+  const { measured, log, verdict } = await onRig(options, effort, 30_000, (rig) =>
+    counted(rig, effort.countMs),
+  );
   const [from, to] = measured;
-  const healthy = log.slice(silent).map(({ askedMs }) => askedMs.filter((atMs) => atMs >= from.atMs && atMs < to.atMs));
+  const healthy = log
+    .slice(silent)
+    .map(({ askedMs }) => askedMs.filter((atMs) => atMs >= from.atMs && atMs < to.atMs));
   const gaps = healthy.flatMap((times) => times.slice(1).map((atMs, i) => atMs - (times[i] ?? atMs)));
   const due = Math.floor((to.atMs - from.atMs) / 1000) * healthy.length;
   return {
@@ -294,7 +341,7 @@ export async function outage(name: string, link: LinkState, effort: Effort): Pro
 
 /** Waits until the uplink is up again and nothing is left to fill. */
 async function drained(rig: Rig): Promise<void> {
-  for (let quiet = 0; quiet < 2; ) {
+  for (let quiet = 0; quiet < 2;) {
     await sleep(1000);
     rig.gateway.check();
     const { uplinks, outbox } = await rig.status();
@@ -307,13 +354,13 @@ function outageOf(
   { cutAtMs, backAtMs, flowsAtMs }: { cutAtMs: number; backAtMs: number; flowsAtMs: number },
   arrivals: readonly Arrival[],
 ): OutageResult {
-  const backlog = arrivals.filter(({ acceptedMs, receivedMs }) => acceptedMs < flowsAtMs && receivedMs >= flowsAtMs);
+  const backlog = arrivals.filter(
+    ({ acceptedMs, receivedMs }) => acceptedMs < flowsAtMs && receivedMs >= flowsAtMs,
+  );
   const drainedAtMs = backlog.reduce((last, { receivedMs }) => Math.max(last, receivedMs), flowsAtMs);
   // A drain that is over in a moment still has to leave the seconds around it as they were.
-  const live = arrivals.filter(
-    ({ lane, receivedMs }) => lane === "live" && receivedMs >= flowsAtMs && receivedMs < Math.max(drainedAtMs, flowsAtMs + 5000),
-  );
-  const errors = (list: readonly Arrival[]) => spread(list.map(({ eventMs, answeredMs }) => Math.abs(eventMs - answeredMs)));
+  const untilMs = Math.max(drainedAtMs, flowsAtMs + 5000);
+  const live = arrivals.filter(({ answeredMs }) => answeredMs >= flowsAtMs && answeredMs < untilMs);
   return {
     link,
     cutMs: backAtMs - cutAtMs,
@@ -322,7 +369,11 @@ function outageOf(
     drainFromReconnectMs: drainedAtMs - flowsAtMs,
     backlogReadings: backlog.length * pointsPerDevice,
     liveMeanwhile: spread(live.map(({ receivedMs, answeredMs }) => receivedMs - answeredMs)),
-    timeError: errors(arrivals),
-    timeErrorOfBacklog: errors(backlog),
+    timeError: timeErrors(arrivals),
+    timeErrorOfBacklog: timeErrors(backlog),
   };
+}
+
+function timeErrors(arrivals: readonly Arrival[]): Spread {
+  return spread(arrivals.map(({ eventMs, answeredMs }) => Math.abs(eventMs - answeredMs)));
 }

@@ -187,7 +187,8 @@ export class Rig {
   #rawOf(name: string, device: number): Expected {
     const index = this.profile.points.findIndex((point) => point.name === name);
     const point = this.profile.points[index];
-    if (point?.fixed !== undefined) return typeof point.fixed === "boolean" ? Number(point.fixed) : point.fixed;
+    if (point?.fixed !== undefined)
+      return typeof point.fixed === "boolean" ? Number(point.fixed) : point.fixed;
     if (this.profile.points.some(({ scaleFactor }) => scaleFactor === name)) return -1;
     if (point?.kind === "boolean") return (index + device) % 2;
     if (point?.kind === "text") return `K${device}${index}`;
@@ -247,7 +248,8 @@ export class Rig {
           return;
         }
       }
-      if (performance.now() > until) throw new Error(`no good reading within ${withinMs} ms of the fault's end`);
+      if (performance.now() > until)
+        throw new Error(`no good reading within ${withinMs} ms of the fault's end`);
       await sleep(50);
     }
   }
@@ -257,7 +259,9 @@ export class Rig {
     const shown = result.answers.map((answer) => (typeof answer === "object" ? answer.value : answer));
     expect(result.answers).toHaveLength(points.length);
     if (result.atMs !== undefined) expect(result.atMs).toHaveLength(points.length);
-    expect(named(points, shown.map(comparable))).toEqual(named(points, this.expected(points, device).map(comparable)));
+    expect(named(points, shown.map(comparable))).toEqual(
+      named(points, this.expected(points, device).map(comparable)),
+    );
     for (const answer of result.answers) if (typeof answer === "object") expect(answer.status).toBe("good");
   }
 
@@ -288,7 +292,9 @@ export async function orCode<T>(call: Promise<T>): Promise<T | string> {
     return await call;
   } catch (error) {
     if (error instanceof DeviceError) return error.code;
-    throw new Error(`a driver may throw nothing but a DeviceError, this was: ${String(error)}`, { cause: error });
+    throw new Error(`a driver may throw nothing but a DeviceError, this was: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -325,7 +331,12 @@ export async function timed<T>(call: Promise<T>): Promise<{ result: T; tookMs: n
 }
 
 /** Waits until a count has come back to what it was. */
-export async function settlesAt(count: () => number, before: number, withinMs: number, what: string): Promise<void> {
+export async function settlesAt(
+  count: () => number,
+  before: number,
+  withinMs: number,
+  what: string,
+): Promise<void> {
   const until = performance.now() + withinMs;
   while (count() > before) {
     if (performance.now() > until) throw new Error(`${count() - before} ${what} more than before`);

@@ -155,7 +155,9 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
     const asked = await connection.read(points, { signal: patient(), raw: true });
     rig.expectGood(asked, points);
     for (const answer of asked.answers) {
-      expect(typeof answer === "object" && answer.raw instanceof Uint8Array && answer.raw.length > 0).toBe(true);
+      expect(typeof answer === "object" && answer.raw instanceof Uint8Array && answer.raw.length > 0).toBe(
+        true,
+      );
     }
     const plain = await connection.read(points, { signal: patient() });
     for (const answer of plain.answers) expect(typeof answer === "object" && "raw" in answer).toBe(false);
@@ -184,7 +186,11 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
     const connection = await rig.connect();
     for (let round = 0; round < 2; round++) {
       const { answers } = await connection.read(points, { signal: patient() });
-      expect(answers[1]).toMatchObject({ value: null, status: "bad", code: expect.stringMatching(/^\S+$/) as string });
+      expect(answers[1]).toMatchObject({
+        value: null,
+        status: "bad",
+        code: expect.stringMatching(/^\S+$/) as string,
+      });
       rig.expectGood({ answers: answers.toSpliced(1, 1) }, rig.points);
     }
     expect(await outcomeOf(rig, connection.read([refused], { signal: patient() }), [refused])).toBe("bad");
@@ -250,25 +256,29 @@ function checkFaults(transport: Transport, check: Check, open: Open): void {
   });
 }
 
-function checkLateAnswers(check: Check, open: Open): void {
-  /** Reads the three alike points in turn until `untilMs`, on a new connection after each loss. */
-  async function readInTurn(rig: Rig, first: Awaited<ReturnType<Rig["connect"]>>, untilMs: number): Promise<void> {
-    const groups = rig.subject.table.alike.toReversed().map((name) => rig.pick(name));
-    const good = new Set<string>();
-    let connection = first;
-    while (performance.now() < untilMs || good.size < groups.length) {
-      if (performance.now() > untilMs + 8000) throw new Error(`only ${[...good].join(", ")} could be read`);
-      for (const points of groups) {
-        const outcome = await outcomeOf(rig, connection.read(points, { signal: patient() }), points);
-        if (outcome === "good") good.add(points[0]!.name);
-        else {
-          await connection.close();
-          connection = await rig.connect();
-        }
+/** Reads the three alike points in turn until `untilMs`, on a new connection after each loss. */
+async function readInTurn(
+  rig: Rig,
+  first: Awaited<ReturnType<Rig["connect"]>>,
+  untilMs: number,
+): Promise<void> {
+  const groups = rig.subject.table.alike.toReversed().map((name) => rig.pick(name));
+  const good = new Set<string>();
+  let connection = first;
+  while (performance.now() < untilMs || good.size < groups.length) {
+    if (performance.now() > untilMs + 8000) throw new Error(`only ${[...good].join(", ")} could be read`);
+    for (const points of groups) {
+      const outcome = await outcomeOf(rig, connection.read(points, { signal: patient() }), points);
+      if (outcome === "good") good.add(points[0]!.name);
+      else {
+        await connection.close();
+        connection = await rig.connect();
       }
     }
   }
+}
 
+function checkLateAnswers(check: Check, open: Open): void {
   for (const where of ["on the same connection", "on a new connection"]) {
     check(`takes no late answer for that of a later request, ${where}`, async () => {
       const rig = await open({ timeoutMs: shortMs });
@@ -311,7 +321,10 @@ function checkAborts(subject: Subject, check: Check, open: Open): void {
 
   for (const [name, call] of Object.entries(calls)) {
     check(`${name} gives up when it is aborted, and leaves no timer`, async () => {
-      const rig = await open({ timeoutMs: endlessMs, settings: name === "identify" ? subject.table.identify : {} });
+      const rig = await open({
+        timeoutMs: endlessMs,
+        settings: name === "identify" ? subject.table.identify : {},
+      });
       const connection = await rig.connect();
       await rig.fault("silent");
       const timersBefore = runningTimers();
@@ -406,29 +419,32 @@ function checkLeaks(check: Check, open: Open): void {
 }
 
 function checkNeighbours(transport: Transport, check: Check, open: Open): void {
-  check("two devices at one place: each has its own values, and one that is dead leaves the other alone", async () => {
-    const rig = await open({ timeoutMs: shortMs, devices: 2 });
-    const { driver, table } = rig.subject;
-    const [lineA, lineB] = [1, 2].map((device) => driver.line?.(rig.driverSettings(device)));
-    expect(lineA).toBe(lineB);
-    expect(lineA !== undefined).toBe(transport.isShared);
-    const [a, b] = [await rig.connect(1), await rig.connect(2)];
-    const points = rig.pick(...table.alike);
-    const readA = async (): Promise<void> =>
-      rig.expectGood(await a.read(points, { signal: patient() }), points, 1);
-    for (let round = 0; round < 2; round++) {
+  check(
+    "two devices at one place: each has its own values, and one that is dead leaves the other alone",
+    async () => {
+      const rig = await open({ timeoutMs: shortMs, devices: 2 });
+      const { driver, table } = rig.subject;
+      const [lineA, lineB] = [1, 2].map((device) => driver.line?.(rig.driverSettings(device)));
+      expect(lineA).toBe(lineB);
+      expect(lineA !== undefined).toBe(transport.isShared);
+      const [a, b] = [await rig.connect(1), await rig.connect(2)];
+      const points = rig.pick(...table.alike);
+      const readA = async (): Promise<void> =>
+        rig.expectGood(await a.read(points, { signal: patient() }), points, 1);
+      for (let round = 0; round < 2; round++) {
+        await readA();
+        rig.expectGood(await b.read(points, { signal: patient() }), points, 2);
+      }
+      for (const fault of ["silent", "late"] as const) {
+        await rig.fault(fault, 1.5 * shortMs, 2);
+        expect(await codeOf(b.read(points, { signal: patient() }))).toBe("silent");
+        await readA();
+        await rig.fault(undefined, undefined, 2);
+      }
+      await b.close();
       await readA();
-      rig.expectGood(await b.read(points, { signal: patient() }), points, 2);
-    }
-    for (const fault of ["silent", "late"] as const) {
-      await rig.fault(fault, 1.5 * shortMs, 2);
-      expect(await codeOf(b.read(points, { signal: patient() }))).toBe("silent");
+      await rig.readsGoodAgain(5000, 2);
       await readA();
-      await rig.fault(undefined, undefined, 2);
-    }
-    await b.close();
-    await readA();
-    await rig.readsGoodAgain(5000, 2);
-    await readA();
-  });
+    },
+  );
 }

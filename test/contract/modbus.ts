@@ -24,7 +24,12 @@ function onTheNetwork(type: "tcp" | "rtu-over-tcp"): () => Promise<Place> {
 async function onALine(): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), "kerb-contract-"));
   const ends = { driver: join(folder, "driver"), simulator: join(folder, "simulator") };
-  const socat = spawn("socat", ["-d", "-d", `pty,rawer,link=${ends.driver}`, `pty,rawer,link=${ends.simulator}`]);
+  const socat = spawn("socat", [
+    "-d",
+    "-d",
+    `pty,rawer,link=${ends.driver}`,
+    `pty,rawer,link=${ends.simulator}`,
+  ]);
   await new Promise<void>((resolve, reject) => {
     const lines: string[] = [];
     createInterface({ input: socat.stderr }).on("line", (line) => {
