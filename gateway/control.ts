@@ -22,10 +22,13 @@ const pathBytesMax = 107;
 /** Listens at `path`; a socket left behind by a killed gateway is replaced, a live one is not. */
 export async function openControl(path: string, handler: ControlHandler): Promise<Server> {
   if (Buffer.byteLength(path) > pathBytesMax) {
-    throw new Error(`the control socket's path is longer than ${pathBytesMax} bytes: ${path}; choose a shorter state folder`);
+    throw new Error(
+      `the control socket's path is longer than ${pathBytesMax} bytes: ${path}; choose a shorter state folder`,
+    );
   }
   if (existsSync(path)) {
-    if (await answers(path)) throw new Error(`another kerb is running on this state folder (${path} answers)`);
+    if (await answers(path))
+      throw new Error(`another kerb is running on this state folder (${path} answers)`);
     rmSync(path);
   }
   const server = createServer((socket) => {
@@ -86,7 +89,7 @@ function firstLine(socket: Socket): Promise<string | undefined> {
 export class NotRunningError extends Error {}
 
 /** Asks the running gateway; yields its answers. Throws `NotRunningError`, or the gateway's own sentence. */
-export async function* ask(path: string, request: ControlRequest, signal?: AbortSignal): AsyncGenerator<unknown> {
+export async function* ask(path: string, request: ControlRequest, signal?: AbortSignal): AsyncGenerator {
   const socket = connect(path);
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);

@@ -116,7 +116,11 @@ export interface Driver<Settings, Address> {
   /** What the address looks like to a technician: "holding 40011 uint16". */
   describe(address: Address): string;
   /** Looks for devices inside `scope` (a CIDR or a port); read-only. */
-  discover?(scope: string, context: DriverContext, signal: AbortSignal): AsyncIterable<{ settings: Settings; identity: Identity }>;
+  discover?(
+    scope: string,
+    context: DriverContext,
+    signal: AbortSignal,
+  ): AsyncIterable<{ settings: Settings; identity: Identity }>;
 }
 
 /**

@@ -1,7 +1,4 @@
 // Plain JavaScript, so that a Node that is too old gets a sentence instead of a syntax error or a crash.
-import module from "node:module";
-import { fileURLToPath } from "node:url";
-
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
   process.stderr.write(
@@ -10,6 +7,4 @@ if (major < 24) {
   );
   process.exit(78);
 }
-// Type stripping costs a third of a second and 30 MB at every start; the cache makes it a one-off.
-module.enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/kerb", import.meta.url)));
 await import("./main.ts");

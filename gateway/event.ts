@@ -283,13 +283,17 @@ export class EventReader {
 
   /** The object of any kind but telemetry. */
   object(): Record<string, unknown> {
-    return JSON.parse(Buffer.from(this.#bytes.subarray(this.#at)).toString("utf8")) as Record<string, unknown>;
+    return JSON.parse(Buffer.from(this.#bytes.subarray(this.#at)).toString("utf8")) as Record<
+      string,
+      unknown
+    >;
   }
 
   #string(): string {
     const length = this.#varint();
     const start = this.#at;
-    if (start + length > this.#bytes.length) throw new RangeError("a stored event ends in the middle of a text");
+    if (start + length > this.#bytes.length)
+      throw new RangeError("a stored event ends in the middle of a text");
     this.#at += length;
     return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, length).toString("utf8");
   }

@@ -33,7 +33,9 @@ describe("a host process", () => {
     await expect.poll(() => host.status.state).toBe("running");
     const { pid } = host.status;
     process.kill(pid ?? 0, "SIGKILL");
-    await expect.poll(() => host.status.state === "running" && host.status.pid !== pid, { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(() => host.status.state === "running" && host.status.pid !== pid, { timeout: 10_000 })
+      .toBe(true);
     expect(reasons).toEqual(["signal SIGKILL"]);
     expect(host.status.restarts).toBe(1);
     expect(await host.request({ name: "devices" })).toEqual([]);

@@ -60,7 +60,10 @@ export class Host {
   #stopping = false;
   #killedFor: string | undefined;
   #nextId = 1;
-  readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  readonly #waiting = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
   #status: HostStatus;
 
   constructor(options: HostOptions) {
@@ -87,7 +90,7 @@ export class Host {
     const child = spawn(process.execPath, ["--max-semi-space-size=4", "--max-old-space-size=256", entry], {
       stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
       // What a driver does not need it does not get: the gateway's environment may hold secrets.
-      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: compileCache() },
+      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "" },
     });
     this.#child = child;
     this.#startedMs = this.#lastBeatMs = performance.now();
@@ -99,7 +102,9 @@ export class Host {
     pipe?.on("error", () => {});
     child.on("message", (message: FromHost) => this.#receive(message));
     child.on("error", (error) => this.#exited(child, error.message));
-    child.on("exit", (code, signal) => this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`));
+    child.on("exit", (code, signal) =>
+      this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
+    );
     this.#tell({ type: "start", driver, devices, gatewayIndex, creditBytes, ringBytesMax });
     this.#watch ??= setInterval(() => this.#check(), 1000);
   }
@@ -111,13 +116,19 @@ export class Host {
 
   request(request: HostRequest): Promise<unknown> {
     if (this.#status.state !== "running") {
-      return Promise.reject(new Error(`the ${this.#options.driver} host is ${this.#status.state}: ${this.#status.reason ?? "not ready yet"}`));
+      return Promise.reject(
+        new Error(
+          `the ${this.#options.driver} host is ${this.#status.state}: ${this.#status.reason ?? "not ready yet"}`,
+        ),
+      );
     }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new Error(`the ${this.#options.driver} host did not answer within ${requestTimeoutMs / 1000} s`));
+        reject(
+          new Error(`the ${this.#options.driver} host did not answer within ${requestTimeoutMs / 1000} s`),
+        );
       }, requestTimeoutMs);
       const done = () => clearTimeout(timer);
       this.#waiting.set(id, {
@@ -176,8 +187,12 @@ export class Host {
     // A host that is stuck cannot report its own memory.
     const rssBytes = residentBytes(child.pid);
     const rssBytesMax = this.#options.rssBytesMax ?? defaultRssBytesMax;
-    if (rssBytes > rssBytesMax) this.#kill(`it took ${Math.round(rssBytes / 1e6)} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`);
-    else if (performance.now() - this.#lastBeatMs > beatTimeoutMs) this.#kill(`no heartbeat for ${beatTimeoutMs / 1000} s`);
+    if (rssBytes > rssBytesMax)
+      this.#kill(
+        `it took ${Math.round(rssBytes / 1e6)} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`,
+      );
+    else if (performance.now() - this.#lastBeatMs > beatTimeoutMs)
+      this.#kill(`no heartbeat for ${beatTimeoutMs / 1000} s`);
   }
 
   #kill(reason: string): void {
@@ -188,7 +203,8 @@ export class Host {
   #exited(child: ChildProcess, how: string): void {
     if (child !== this.#child) return;
     this.#child = undefined;
-    for (const { reject } of this.#waiting.values()) reject(new Error(`the ${this.#options.driver} host has ended`));
+    for (const { reject } of this.#waiting.values())
+      reject(new Error(`the ${this.#options.driver} host has ended`));
     this.#waiting.clear();
     this.#status.pid = undefined;
     if (this.#stopping) {
@@ -208,10 +224,6 @@ export class Host {
     this.#options.failed(reason);
     this.#timer = setTimeout(() => this.start(), pauseMs);
   }
-}
-
-function compileCache(): string {
-  return process.env["NODE_COMPILE_CACHE"] ?? fileURLToPath(new URL("../node_modules/.cache/kerb", import.meta.url));
 }
 
 function residentBytes(pid: number | undefined): number {

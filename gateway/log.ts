@@ -20,5 +20,8 @@ function readable(line: string): string {
   const details = Object.entries(rest)
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(" ");
-  return `${time.slice(11, 19)} ${name} ${msg}${details === "" ? "" : `  (${details})`}\n`.replaceAll(controls, " ");
+  return `${time.slice(11, 19)} ${name} ${msg}${details === "" ? "" : `  (${details})`}\n`.replaceAll(
+    controls,
+    " ",
+  );
 }

@@ -14,12 +14,22 @@ import { Outbox, type OutboxStats } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 export { version };
 
 /** What `kerb status` shows: the whole gateway at one moment. */
 export interface GatewayStatus {
-  gateway: { id: string; name: string; city: string; version: string; pid: number; startedMs: number; clock: string };
+  gateway: {
+    id: string;
+    name: string;
+    city: string;
+    version: string;
+    pid: number;
+    startedMs: number;
+    clock: string;
+  };
   config: string;
   outbox: OutboxStats;
   uplinks: UplinkStatus[];
@@ -114,12 +124,20 @@ export class Supervisor {
       link.start();
     }
     const gatewayIndex = self?.index ?? 0;
-    outbox.tell({ type: "event", kind: "device-status", device: gatewayIndex, data: { state: "started", version } });
+    outbox.tell({
+      type: "event",
+      kind: "device-status",
+      device: gatewayIndex,
+      data: { state: "started", version },
+    });
     this.#startHosts(
       enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i]) })),
       gatewayIndex,
     );
-    this.#log.info({ epoch: opened.epoch }, `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`);
+    this.#log.info(
+      { epoch: opened.epoch },
+      `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
+    );
   }
 
   #startHosts(devices: { driver: string; device: HostDevice }[], gatewayIndex: number): void {
@@ -161,7 +179,11 @@ export class Supervisor {
 
   #storage(text: string | undefined): void {
     if (text === undefined) this.#log.info({ code: "KERB-OUT-OK" }, "the outbox takes events again");
-    else this.#log.error({ code: "KERB-OUT-FAILED" }, `the outbox cannot store events, polling goes on: ${text}`);
+    else
+      this.#log.error(
+        { code: "KERB-OUT-FAILED" },
+        `the outbox cannot store events, polling goes on: ${text}`,
+      );
   }
 
   async status(): Promise<GatewayStatus> {
@@ -219,11 +241,12 @@ export class Supervisor {
     return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));
   }
 
-  async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator<unknown> {
+  async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator {
     const { verb, args = {} } = request;
-    const device = String(args["device"] ?? "");
+    const device = typeof args["device"] === "string" ? args["device"] : "";
     if (verb === "status") yield await this.status();
-    else if (verb === "latest") yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));
+    else if (verb === "latest")
+      yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));
     else if (verb === "read") {
       const points = Array.isArray(args["points"]) ? args["points"].map(String) : [];
       yield await this.#readings(device, { points, raw: args["raw"] === true });
@@ -233,15 +256,15 @@ export class Supervisor {
 
   async *#tail(signal: AbortSignal): AsyncGenerator<KerbEvent> {
     let queue: KerbEvent[] = [];
-    let wake = () => {};
+    let wake: (() => void) | undefined;
     const take = (events: KerbEvent[]) => {
       // A slow reader misses events on its screen, never in the outbox.
       queue = [...queue, ...events].slice(-tailQueueMax);
-      wake();
+      wake?.();
     };
     this.#tails.add(take);
     this.#outbox?.tell({ type: "tail", on: true });
-    signal.addEventListener("abort", () => wake());
+    signal.addEventListener("abort", () => wake?.());
     try {
       while (!signal.aborted) {
         yield* queue.splice(0);
@@ -276,11 +299,19 @@ function registration(device: DeviceConfig): RegisterDevice {
     profile: device.profile ?? "",
     points: device.points
       .filter((point) => point.publish)
-      .map((point) => ({ name: point.name, unit: point.unit, kind: point.kind, decimals: decimalsOf(point) })),
+      .map((point) => ({
+        name: point.name,
+        unit: point.unit,
+        kind: point.kind,
+        decimals: decimalsOf(point),
+      })),
   };
 }
 
-function hostDevice(device: DeviceConfig, registered: { index: number; points: { name: string; index: number }[] } | undefined): HostDevice {
+function hostDevice(
+  device: DeviceConfig,
+  registered: { index: number; points: { name: string; index: number }[] } | undefined,
+): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
   return {
     id: device.id,

@@ -108,7 +108,8 @@ async function kill(name: string): Promise<void> {
 
 async function status(): Promise<GatewayStatus | undefined> {
   try {
-    for await (const answer of ask(join(state, "kerb.sock"), { verb: "status" }, AbortSignal.timeout(5000))) return answer as GatewayStatus;
+    for await (const answer of ask(join(state, "kerb.sock"), { verb: "status" }, AbortSignal.timeout(5000)))
+      return answer as GatewayStatus;
   } catch {
     // Killed a moment ago; the caller asks again.
   }
@@ -131,7 +132,10 @@ beforeAll(async () => {
   mkdirSync(state);
   brokerPort = await freePort();
   apiPort = await freePort();
-  writeFileSync(join(folder, "mosquitto.conf"), `listener ${brokerPort} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`);
+  writeFileSync(
+    join(folder, "mosquitto.conf"),
+    `listener ${brokerPort} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`,
+  );
   const blocks = await Promise.all(
     devices.map(
       async (id) => `
@@ -181,7 +185,9 @@ it.skipIf(!haveMosquitto)(
     console.log(`chaos: seed ${random}`);
     const next = () => (random = (random * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
     for (const name of ["broker", "receiver", "gateway"]) launch(name);
-    await expect.poll(async () => (await status())?.outbox.books.live.delivered ?? 0, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect
+      .poll(async () => (await status())?.outbox.books.live.delivered ?? 0, { timeout: 20_000 })
+      .toBeGreaterThan(0);
     /** When gateway or host were killed: what was served just before was not accepted. */
     const kills: number[] = [];
     const tally: Record<string, number> = {};
@@ -208,7 +214,16 @@ it.skipIf(!haveMosquitto)(
     await expect
       .poll(async () => (await status())?.outbox.books.live.kept ?? -1, { timeout: 60_000, interval: 500 })
       .toBe(0);
-    await expect.poll(() => fetch(`http://127.0.0.1:${apiPort}/health`).then(() => true, () => false), { timeout: 20_000 }).toBe(true);
+    await expect
+      .poll(
+        () =>
+          fetch(`http://127.0.0.1:${apiPort}/health`).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(true);
     const events = await received();
     await kill("gateway");
     verify(events, kills);
@@ -220,15 +235,23 @@ function verify(events: KerbEvent[], kills: number[]): void {
   const ids = new Set(events.map((event) => `${event.epoch}:${event.seq}`));
   expect(ids.size, "an event id is stored twice").toBe(events.length);
   const database = new Database(join(state, "outbox.db"), { readonly: true });
-  const epochs = database.prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch").all() as { epoch: number; base: number }[];
-  const { seq: last } = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'").get() as { seq: number };
+  const epochs = database.prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch").all() as {
+    epoch: number;
+    base: number;
+  }[];
+  const { seq: last } = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'").get() as {
+    seq: number;
+  };
   const kept = new Set(database.prepare("SELECT id FROM event").pluck().all() as number[]);
   database.close();
   for (const [i, { epoch, base }] of epochs.entries()) {
     const end = epochs[i + 1]?.base ?? last;
     for (let id = base + 1; id <= end; id++) {
       const there = ids.has(`${epoch}:${id - base}`) || kept.has(id);
-      expect(there, `event ${epoch}:${id - base} was accepted and is lost\n${log.slice(-40).join("\n")}`).toBe(true);
+      expect(
+        there,
+        `event ${epoch}:${id - base} was accepted and is lost\n${log.slice(-40).join("\n")}`,
+      ).toBe(true);
     }
   }
   expect(epochs.length).toBeGreaterThan(2);
@@ -247,12 +270,17 @@ function verifyNumbers(id: string, events: KerbEvent[], kills: number[]): void {
     expect(number, `${id}: a value came again under another id, or out of order`).toBeGreaterThan(before);
     before = number;
     const servedMs = times[number - 1] ?? 0;
-    expect(Math.abs(timeMs - servedMs), `${id}: number ${number} carries a time that is not that of its read`).toBeLessThan(500);
+    expect(
+      Math.abs(timeMs - servedMs),
+      `${id}: number ${number} carries a time that is not that of its read`,
+    ).toBeLessThan(500);
   }
   const there = new Set(numbers.map((entry) => entry.number));
   times.forEach((servedMs, i) => {
     if (there.has(i + 1)) return;
     const explained = kills.some((killMs) => servedMs > killMs - unacceptedMs && servedMs < killMs + 500);
-    expect(explained, `${id}: number ${i + 1} is missing though nothing was killed after it was served`).toBe(true);
+    expect(explained, `${id}: number ${i + 1} is missing though nothing was killed after it was served`).toBe(
+      true,
+    );
   });
 }

@@ -33,9 +33,20 @@ afterEach(async () => {
 async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Promise<void> {
   broker = await startBroker(options);
   cleanUp.push(() => broker.close());
-  receiver = new Receiver({ database: join(folder, "receiver.db"), ackIntervalMs: 200, busyIntervalMs: 200, holeAgeMs: 500 });
+  receiver = new Receiver({
+    database: join(folder, "receiver.db"),
+    ackIntervalMs: 200,
+    busyIntervalMs: 200,
+    holeAgeMs: 500,
+  });
   cleanUp.push(() => receiver.close());
-  link = new BrokerLink(receiver, { broker: broker.url, city: "hcmc", name: "ioc", retryFirstMs: 50, retryMaxMs: 200 });
+  link = new BrokerLink(receiver, {
+    broker: broker.url,
+    city: "hcmc",
+    name: "ioc",
+    retryFirstMs: 50,
+    retryMaxMs: 200,
+  });
   link.open();
   cleanUp.push(() => link.close());
   outbox = new Outbox(
@@ -61,7 +72,9 @@ async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Pr
   );
   cleanUp.push(() => outbox.close());
   const { epoch, epochs } = await outbox.request("open");
-  const { devices, dictionary } = await outbox.request("register", [{ id: "gw-01", type: "gateway", profile: "", points: [] }]);
+  const { devices, dictionary } = await outbox.request("register", [
+    { id: "gw-01", type: "gateway", profile: "", points: [] },
+  ]);
   device = devices[0]?.index ?? 0;
   uplink = new MqttUplink(
     {
@@ -80,7 +93,10 @@ async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Pr
     },
     outbox,
     { city: "hcmc", gateway: "gw-01", software: "test", epoch, epochs, dictionary },
-    pino({ level: "debug" }, { write: (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg) }),
+    pino(
+      { level: "debug" },
+      { write: (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg) },
+    ),
   );
   uplink.start();
   cleanUp.push(() => uplink.stop());
@@ -94,11 +110,18 @@ function emit(count: number, filler = ""): void {
 
 const books = async () => (await outbox.request("stats")).books.event;
 const inCustody = (count: number, timeout = 20_000) =>
-  expect.poll(async () => (await books()).delivered, { timeout, interval: 100 }).toBeGreaterThanOrEqual(count);
+  expect
+    .poll(async () => (await books()).delivered, { timeout, interval: 100 })
+    .toBeGreaterThanOrEqual(count);
 
 async function verify(count: number): Promise<void> {
   const { accepted, delivered, dropped, kept } = await books();
-  expect({ accepted, delivered, dropped, kept }).toEqual({ accepted: count, delivered: count, dropped: 0, kept: 0 });
+  expect({ accepted, delivered, dropped, kept }).toEqual({
+    accepted: count,
+    delivered: count,
+    dropped: 0,
+    kept: 0,
+  });
   expect(receiver.summaries("", 10)[0]).toMatchObject({ eventsStored: count });
 }
 
@@ -116,7 +139,9 @@ describe("a broker that misbehaves", () => {
     broker.fault({ kind: "refuse-connack", reasonCode: 0x86 });
     broker.fault({ kind: "drop-connections" });
     emit(20);
-    await expect.poll(() => uplink.status.reason ?? "", { timeout: 10_000 }).toMatch(/user name or password|Bad User/i);
+    await expect
+      .poll(() => uplink.status.reason ?? "", { timeout: 10_000 })
+      .toMatch(/user name or password|Bad User/i);
     expect((await books()).kept).toBe(20);
     broker.fault(undefined);
     await inCustody(20);
@@ -139,7 +164,9 @@ describe("a broker that misbehaves", () => {
     await expect.poll(() => uplink.status.state).toBe("connected");
     broker.fault({ kind: "stall" });
     emit(30);
-    await expect.poll(() => uplink.status.reason ?? "", { timeout: 20_000 }).toMatch(/no acknowledgement for 10 s/);
+    await expect
+      .poll(() => uplink.status.reason ?? "", { timeout: 20_000 })
+      .toMatch(/no acknowledgement for 10 s/);
     broker.fault(undefined);
     await inCustody(30);
     await verify(30);

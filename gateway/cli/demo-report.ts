@@ -77,12 +77,13 @@ const progressMs = 5000;
 /** Lines for a log: what has changed, and every five seconds how it goes. */
 export class PlainReport implements Report {
   readonly #words: Words;
-  #states = new Map<string, string>();
+  readonly #states = new Map<string, string>();
   #newsShownMs = 0;
   #progressAtMs = -Infinity;
   #linesAtMs = -Infinity;
   #hasFirst = false;
-  #waiting: string[] = [];
+  readonly #changed = new Set<string>();
+  readonly #happened: string[] = [];
 
   constructor(words: Words) {
     this.#words = words;
@@ -105,28 +106,35 @@ export class PlainReport implements Report {
     this.#collect(view);
     const nowMs = performance.now();
     if (nowMs - this.#linesAtMs < 1000) return;
-    if (this.#waiting.length > 0) {
+    const changes = this.#changes(view);
+    if (changes !== "") {
       this.#linesAtMs = nowMs;
-      printLines([this.#waiting.splice(0).join("; ")]);
+      printLines([changes]);
     } else if (nowMs - this.#progressAtMs >= progressMs) {
       this.#progressAtMs = this.#linesAtMs = nowMs;
       printLines([this.#progress(view)]);
     }
   }
 
-  /** Changes since the last line: devices by their state, and news. */
+  /** Remembers which devices have another state than last told, and what else has happened. */
   #collect({ status, news }: DemoView): void {
-    const changed = (status?.devices ?? []).filter(({ id, state }) => this.#states.get(id) !== state);
-    for (const device of changed) this.#states.set(device.id, device.state);
-    const groups = Map.groupBy(
-      changed.filter(({ state }) => state !== "starting"),
-      (device) => shownState(device, this.#words).text,
-    );
-    for (const [state, devices] of groups) this.#waiting.push(`${state}: ${devices.map(({ id }) => id).join(", ")}`);
-    // Devices have been told above, those of one state together.
+    for (const { id, state } of status?.devices ?? []) {
+      if (this.#states.get(id) !== state && state !== "starting") this.#changed.add(id);
+      this.#states.set(id, state);
+    }
+    // Devices are told by their states, those of one state together.
     const fresh = news.filter(({ timeMs, about }) => about === "program" && timeMs > this.#newsShownMs);
     this.#newsShownMs = news.at(-1)?.timeMs ?? this.#newsShownMs;
-    this.#waiting.push(...fresh.map(({ text }) => text));
+    this.#happened.push(...fresh.map(({ text }) => text));
+  }
+
+  /** All changes since the last line as one. */
+  #changes({ status }: DemoView): string {
+    const changed = (status?.devices ?? []).filter(({ id }) => this.#changed.has(id));
+    if (status !== undefined) this.#changed.clear();
+    const groups = Map.groupBy(changed, (device) => shownState(device, this.#words).text);
+    const texts = [...groups].map(([state, devices]) => `${state}: ${devices.map(({ id }) => id).join(", ")}`);
+    return [...this.#happened.splice(0), ...texts].join("; ");
   }
 
   #progress({ status }: DemoView): string {

@@ -60,32 +60,34 @@ export function tellingReadings(readings: readonly ShownReading[], count: number
   return chosen.filter((reading) => reading !== undefined).slice(0, count);
 }
 
-function worstQuality(readings: readonly ShownReading[]): "good" | "uncertain" | "bad" | undefined {
-  if (readings.length === 0) return undefined;
-  if (readings.some(({ status }) => status === "bad")) return "bad";
-  return readings.some(({ status }) => status === "uncertain") ? "uncertain" : "good";
+/** The worst quality of a device's readings, with how many have it; "good" where all are. */
+function shownQuality(readings: readonly ShownReading[], words: Words): [text: string, format: Format] {
+  const count = (status: ShownReading["status"]) => readings.filter((reading) => reading.status === status).length;
+  if (readings.length === 0) return ["-", "dim"];
+  if (count("bad") > 0) return [`${count("bad")} ${words.bad}`, "red"];
+  return count("uncertain") > 0 ? [`${count("uncertain")} ${words.uncertain}`, "yellow"] : [words.good, "green"];
 }
 
-const valueColumns = 12;
-const qualityFormats = { good: "green", uncertain: "yellow", bad: "red" } as const;
+const valueColumns = 11;
+const qualityColumns = 10;
 
 function deviceLine(device: GatewayStatus["devices"][number], view: DemoView, words: Words, size: Size, widths: Widths) {
   const readings = view.readings[device.id] ?? [];
   const state = shownState(device, words);
   const chosen = tellingReadings(readings, size.columns >= 110 ? 3 : 2);
   const values = chosen.map(({ value, unit, decimals }) => pad(cut(shownValue(value, unit, decimals), valueColumns - 1), valueColumns));
-  const worst = worstQuality(readings);
+  const [quality, format] = shownQuality(readings, words);
   const nowMs = Date.now();
   const age = device.lastGoodMs === undefined ? "-" : span(nowMs - device.lastGoodMs);
   const reason = shownReason(device);
   const head: Part[] = [[pad(state.text, widths.state), state.colour], `  ${pad(device.id, widths.id)}  `];
-  if (reason !== "") return line(size.columns, ...head, [reason, state.colour]);
+  if (reason !== "") return line(size.columns, ...head, [`${span(nowMs - device.sinceMs)}  ${reason}`, state.colour]);
   return line(
     size.columns,
     ...head,
     pad(values.join(""), widths.values),
-    [pad(worst ?? "-", 9), worst === undefined ? "dim" : qualityFormats[worst]],
-    `  ${pad(age, 6, "right")}  `,
+    [pad(quality, qualityColumns), format],
+    `${pad(age, 6, "right")}  `,
     [printable(device.name), "dim"],
   );
 }
@@ -111,13 +113,13 @@ function deviceLines(view: DemoView, words: Words, size: Size, room: number): st
 
 function headLines(view: DemoView, words: Words, { columns }: Size): string[] {
   const { status } = view;
-  const epoch = status === undefined ? "" : `   ${words.epoch} ${status.outbox.epoch}`;
+  const epoch = status === undefined ? "" : `  ${words.epoch} ${status.outbox.epoch}`;
   const programs = view.programs.flatMap(({ name, pid, isRunning }): Part[] => [
     [isRunning ? "✓ " : "✗ ", isRunning ? "green" : "red"],
     `${name} `,
     [`${pid ?? "-"}   `, "dim"],
   ]);
-  const head = `kerb   ${printable(view.name)}   ${words.up} ${span(performance.now())}${epoch}   `;
+  const head = `kerb  ${printable(view.name)}  ${words.up} ${span(performance.now())}${epoch}  `;
   return [line(columns, [head, "bold"], [words.ctrlC, "dim"]), line(columns, ...programs)];
 }
 
@@ -130,7 +132,9 @@ function centreLines(view: DemoView, words: Words, { columns }: Size): string[] 
   const states = { connected: words.connected, connecting: words.connecting, waiting: words.waiting, stopped: words.stopped };
   const receivers = { online: words.online, offline: words.offline, unknown: words.unknown };
   const lagMs = custodyLagMs(status.outbox, Date.now());
+  const sentence = `  ${words.outbox}: ${booksSentence(books, words)}`;
   const first = view.firstDeliveredMs === undefined ? "" : `   ${words.firstEvent} ${(view.firstDeliveredMs / 1000).toFixed(1)} s`;
+  const hasRoom = displayWidth(sentence + first) <= columns;
   return [
     line(
       columns,
@@ -139,9 +143,8 @@ function centreLines(view: DemoView, words: Words, { columns }: Size): string[] 
       [`${words.delivered} ${grouped(books.delivered)}`, "bold"],
       `   ${words.lag} `,
       [span(lagMs), lagMs > 5000 ? "yellow" : "bold"],
-      [first, "dim"],
     ),
-    line(columns, `  ${words.outbox}: ${booksSentence(books, words)}`),
+    line(columns, sentence, [hasRoom ? first : "", "dim"]),
   ];
 }
 
@@ -150,16 +153,17 @@ function clockTime(ms: number): string {
 }
 
 function commandLines(view: DemoView, words: Words, { columns }: Size): string[] {
-  const width = Math.max(0, ...view.commands.map(([command]) => command.length));
+  const fits = ([command, purpose]: [string, CommandPurpose]) =>
+    2 + command.length + 3 + displayWidth(words[purpose]) <= columns;
+  const width = Math.max(0, ...view.commands.filter(fits).map(([command]) => command.length));
   return [
     line(columns, [words.tryNext, "bold"]),
-    // A command that was cut would be worth nothing: one that is too long wraps and can still be copied.
-    ...view.commands.map(([command, purpose]) => {
-      const text = `  ${command}`;
-      const room = columns - displayWidth(text);
-      if (room < 10) return paint("cyan", text);
-      const fill = " ".repeat(Math.max(2, Math.min(width, columns - 46) + 3 - command.length));
-      return line(columns, [text, "cyan"], fill, [words[purpose], "dim"]);
+    ...view.commands.map((entry) => {
+      const [command, purpose] = entry;
+      // A command that was cut would be worth nothing: one that is too long wraps and can still be copied.
+      if (!fits(entry)) return paint("cyan", `  ${command}`);
+      const room = columns - 5 - displayWidth(words[purpose]);
+      return `${paint("cyan", `  ${command.padEnd(Math.min(width, room))}`)}   ${paint("dim", words[purpose])}`;
     }),
   ];
 }

@@ -113,13 +113,16 @@ class Demo {
     this.#deviceNews(status);
   }
 
-  /** A device that is lost, or is back, is news; that it came up at the start is not. */
+  /** Devices that are lost, or are back, are news; that one came up at the start is not. */
   #deviceNews({ devices }: GatewayStatus): void {
-    for (const device of devices) {
-      const before = this.#states.get(device.id);
-      this.#states.set(device.id, device.state);
-      if (before === undefined || before === device.state || before === "starting" && device.state === "online") continue;
-      this.#tell("device", [device.id, shownState(device, this.#words).text, shownReason(device)].join(" ").trim());
+    const changed = devices.filter(({ id, state }) => {
+      const before = this.#states.get(id);
+      this.#states.set(id, state);
+      return before !== undefined && before !== state && !(before === "starting" && state === "online");
+    });
+    for (const [text, group] of Map.groupBy(changed, (device) => shownState(device, this.#words).text)) {
+      const reason = group.length === 1 && group[0] !== undefined ? shownReason(group[0]) : "";
+      this.#tell("device", `${text}: ${group.map(({ id }) => id).join(", ")} ${reason}`.trim());
     }
   }
 

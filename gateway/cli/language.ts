@@ -4,6 +4,7 @@ import type { Language } from "../config/error-texts.ts";
 
 const en = {
   accepted: "accepted",
+  bad: "bad",
   balanced: "the books balance",
   broken: "THE BOOKS DO NOT BALANCE",
   broker: "broker",
@@ -22,6 +23,7 @@ const en = {
   failed: "FAILED",
   firstEvent: "first event delivered after",
   gateway: "gateway",
+  good: "good",
   hosts: "hosts",
   kept: "kept",
   lag: "custody lag",
@@ -65,6 +67,7 @@ export type Words = Record<keyof typeof en, string>;
 
 const vi: Words = {
   accepted: "đã nhận",
+  bad: "xấu",
   balanced: "sổ khớp",
   broken: "SỔ KHÔNG KHỚP",
   broker: "broker",
@@ -79,10 +82,11 @@ const vi: Words = {
   devices: "thiết bị",
   disabled: "đã tắt",
   dropped: "đã bỏ",
-  epoch: "kỳ chạy",
+  epoch: "kỳ",
   failed: "HỎNG",
   firstEvent: "sự kiện đầu tiên được giao sau",
   gateway: "gateway",
+  good: "tốt",
   hosts: "tiến trình driver",
   kept: "đang giữ",
   lag: "trễ bàn giao",

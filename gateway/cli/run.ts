@@ -1,12 +1,12 @@
 import pino from "pino";
-import { loadSite } from "../config.ts";
+import { loadSiteApart } from "../config/process.ts";
 import { exitCodes } from "../errors.ts";
 import { openLog } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
 
 /** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. `json`: log lines stay JSON on a terminal too. */
 export async function run(file: string, options: { json?: boolean } = {}): Promise<number> {
-  const site = await loadSite(file);
+  const site = await loadSiteApart(file);
   const { level } = site.log;
   const log =
     options.json === true

@@ -12,7 +12,14 @@ import { EventWriter, quality, type EventKind } from "../event.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import type { Handover } from "./handover.ts";
 import type { Line } from "./line.ts";
-import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading, PollClass } from "./messages.ts";
+import type {
+  DeviceReport,
+  DeviceState,
+  HostDevice,
+  HostPoint,
+  LatestReading,
+  PollClass,
+} from "./messages.ts";
 import { Normaliser } from "./normalise.ts";
 
 const connectTimeoutMs = 10_000;
@@ -104,7 +111,11 @@ export class DeviceLoop {
     const startedMs = performance.now();
     try {
       await this.#withDeadline(connectTimeoutMs, async (signal) => {
-        this.#connection = await this.#options.driver.connect(this.#device.settings, this.#options.context, signal);
+        this.#connection = await this.#options.driver.connect(
+          this.#device.settings,
+          this.#options.context,
+          signal,
+        );
         await this.#identify(this.#connection, signal);
       });
     } catch (error) {
@@ -128,7 +139,9 @@ export class DeviceLoop {
     }
     let mismatch: string | undefined;
     if (rules !== undefined) {
-      const fields = (["vendor", "model", "firmware", "serial"] as const).filter((field) => rules[field] !== undefined);
+      const fields = (["vendor", "model", "firmware", "serial"] as const).filter(
+        (field) => rules[field] !== undefined,
+      );
       const points = [
         ...fields.map((field) => ({ name: field as string, address: rules[field] })),
         ...rules.expect.map(({ address }, i) => ({ name: `expect.${i}`, address })),
@@ -155,10 +168,12 @@ export class DeviceLoop {
     const { firmware } = identity;
     const covered = firmware === undefined || inFirmwareRange(firmware, this.#device.firmwareRange);
     this.#regroup(firmware);
-    for (const group of this.#groups) group.normaliser.extraQuality = covered && mismatch === undefined ? 0 : quality.uncertain;
+    for (const group of this.#groups)
+      group.normaliser.extraQuality = covered && mismatch === undefined ? 0 : quality.uncertain;
     if (mismatch !== undefined) this.#set("wrong-device", "wrong-device", mismatch);
     const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
-    if (changed) this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
+    if (changed)
+      this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
     if (!covered) {
       const reason = `firmware ${firmware} is outside the profile's range ${this.#device.firmwareRange}`;
       this.#event("device-status", { state: "firmware-unknown", reason });
@@ -168,7 +183,9 @@ export class DeviceLoop {
   /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
   #regroup(firmware: string | undefined): void {
     const version = firmware ?? "999999";
-    const points = this.#device.points.filter(({ when }) => when === undefined || inFirmwareRange(version, when));
+    const points = this.#device.points.filter(
+      ({ when }) => when === undefined || inFirmwareRange(version, when),
+    );
     const now = performance.now();
     this.#groups = (["fast", "normal", "slow"] as PollClass[]).flatMap((name) => {
       const mine = points.filter((point) => point.poll === name);
@@ -176,9 +193,22 @@ export class DeviceLoop {
       const periodMs = this.#device.pollMs[name];
       // A new connection keeps the schedule of the last one; the first poll is spread over the period.
       const before = this.#groups.find((group) => group.name === name);
-      const dueMs = before === undefined ? now + this.#options.phase * Math.min(periodMs, 10_000) : Math.max(now, before.dueMs);
-      const same = before?.points.length === mine.length && before.points.every((point, i) => point === mine[i]);
-      return [{ name, points: mine, normaliser: new Normaliser(mine), periodMs, dueMs, latest: same ? before.latest : undefined }];
+      const dueMs =
+        before === undefined
+          ? now + this.#options.phase * Math.min(periodMs, 10_000)
+          : Math.max(now, before.dueMs);
+      const same =
+        before?.points.length === mine.length && before.points.every((point, i) => point === mine[i]);
+      return [
+        {
+          name,
+          points: mine,
+          normaliser: new Normaliser(mine),
+          periodMs,
+          dueMs,
+          latest: same ? before.latest : undefined,
+        },
+      ];
     });
   }
 
@@ -221,7 +251,8 @@ export class DeviceLoop {
     if (result.atMs !== undefined && result.atMs.length > 0) {
       const first = Math.min(...result.atMs);
       ageMs = nowMs - first;
-      if (Math.max(...result.atMs) - first > spreadMs) offsets = result.atMs.map((at) => Math.round(at - first));
+      if (Math.max(...result.atMs) - first > spreadMs)
+        offsets = result.atMs.map((at) => Math.round(at - first));
     }
     const timeMs = Math.round(wallMs - ageMs);
     group.latest = { result, timeMs };
@@ -256,7 +287,8 @@ export class DeviceLoop {
     this.#failures++;
     const code = error instanceof DeviceError ? error.code : "internal";
     const reason = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof DeviceError)) this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
+    if (!(error instanceof DeviceError))
+      this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
     if (this.#failures === 1 && this.#report.state === "online") return;
     this.#set("lost", code, reason);
@@ -293,7 +325,9 @@ export class DeviceLoop {
   /** The newest values as the last polls found them. */
   latest(): LatestReading[] {
     return this.#groups.flatMap((group) =>
-      group.latest === undefined ? [] : this.#readable(group.points, group.normaliser, group.latest.result, group.latest.timeMs),
+      group.latest === undefined
+        ? []
+        : this.#readable(group.points, group.normaliser, group.latest.result, group.latest.timeMs),
     );
   }
 
@@ -302,19 +336,27 @@ export class DeviceLoop {
     const all = this.#groups.flatMap((group) => group.points);
     const wanted = names.length === 0 ? all : all.filter((point) => names.includes(point.name));
     // A scaled point cannot be told without its scale factor.
-    const points = all.filter((point) => wanted.includes(point) || wanted.some((one) => one.scaleFactor === point.name));
+    const points = all.filter(
+      (point) => wanted.includes(point) || wanted.some((one) => one.scaleFactor === point.name),
+    );
     const result = await this.#read(points, raw);
     return this.#readable(points, new Normaliser(points), result, Date.now());
   }
 
-  #readable(points: readonly HostPoint[], normaliser: Normaliser, result: ReadResult, timeMs: number): LatestReading[] {
+  #readable(
+    points: readonly HostPoint[],
+    normaliser: Normaliser,
+    result: ReadResult,
+    timeMs: number,
+  ): LatestReading[] {
     return points.flatMap((point, i) => {
       if (point.index < 0) return [];
       const { value, quality: bits, detail } = normaliser.single(i, result.answers);
       const answer: Answer | undefined = result.answers[i];
       const rawBytes = typeof answer === "object" ? answer.raw : undefined;
       const all = bits | normaliser.extraQuality;
-      const status = (all & quality.bad) !== 0 ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good";
+      const status =
+        (all & quality.bad) !== 0 ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good";
       return [
         {
           point: point.name,
@@ -345,7 +387,11 @@ export class DeviceLoop {
       return await work(controller.signal);
     } catch (error) {
       const late = controller.signal.aborted && !this.#stopping.signal.aborted;
-      throw late ? new DeviceError("silent", `${this.#device.id}: no answer within ${timeoutMs / 1000} s`, { cause: error }) : error;
+      throw late
+        ? new DeviceError("silent", `${this.#device.id}: no answer within ${timeoutMs / 1000} s`, {
+            cause: error,
+          })
+        : error;
     } finally {
       clearTimeout(timer);
       this.#stopping.signal.removeEventListener("abort", stop);

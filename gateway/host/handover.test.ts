@@ -13,7 +13,11 @@ const body = (n: number, bytes = 100) => {
 function setUp(creditBytes: number, ringBytesMax: number) {
   const stream = new PassThrough({ highWaterMark: 1 << 26 });
   const drops: number[] = [];
-  const handover = new Handover(stream, { creditBytes, ringBytesMax, dropped: (events) => drops.push(events) });
+  const handover = new Handover(stream, {
+    creditBytes,
+    ringBytesMax,
+    dropped: (events) => drops.push(events),
+  });
   const splitter = new FrameSplitter();
   const taken = () => {
     const bytes = stream.read() as Buffer | null;
@@ -101,10 +105,11 @@ describe("frames", () => {
     for (const step of [1, 3, 7, 64, 1000]) {
       const splitter = new FrameSplitter();
       const frames = [];
-      for (let at = 0; at < bytes.length; at += step) frames.push(...splitter.push(bytes.subarray(at, at + step)));
-      expect(frames.map((frame) => [Buffer.from(frame.body).readUInt32LE(), frame.lane, frame.body.length])).toEqual(
-        Array.from({ length: 50 }, (_unused, i) => [i, i % 2, 4 + i * 7]),
-      );
+      for (let at = 0; at < bytes.length; at += step)
+        frames.push(...splitter.push(bytes.subarray(at, at + step)));
+      expect(
+        frames.map((frame) => [Buffer.from(frame.body).readUInt32LE(), frame.lane, frame.body.length]),
+      ).toEqual(Array.from({ length: 50 }, (_unused, i) => [i, i % 2, 4 + i * 7]));
     }
   });
 

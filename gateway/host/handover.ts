@@ -89,7 +89,10 @@ export class Handover {
       this.#ring.push({ bytes, events: this.#events, fromMs: this.#fromMs, toMs: Date.now() });
       this.#ringBytes += bytes.length;
       const left = this.#block.length - this.#at;
-      this.#block = left < 4096 || nextSize > left ? Buffer.allocUnsafe(Math.max(blockBytes, nextSize)) : this.#block.subarray(this.#at);
+      this.#block =
+        left < 4096 || nextSize > left
+          ? Buffer.allocUnsafe(Math.max(blockBytes, nextSize))
+          : this.#block.subarray(this.#at);
       this.#at = 0;
       this.#events = 0;
     } else if (nextSize > this.#block.length) this.#block = Buffer.allocUnsafe(nextSize);

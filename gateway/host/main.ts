@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { Socket } from "node:net";
 import { clockState, monotonicMs } from "../clock.ts";
 import type { Driver } from "../driver.ts";
@@ -25,7 +26,9 @@ function send(message: FromHost): void {
 }
 
 async function start(message: ToHost & { type: "start" }): Promise<void> {
-  const module = (await import(new URL(`../../drivers/${message.driver}/index.ts`, import.meta.url).href)) as {
+  const module = (await import(
+    new URL(`../../drivers/${message.driver}/index.ts`, import.meta.url).href
+  )) as {
     driver: Driver<unknown, unknown>;
   };
   const { driver } = module;
@@ -61,6 +64,8 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
   send({ type: "ready" });
   setInterval(beat, beatMs);
   beat();
+  // A host is ended without ceremony; the next one shall find the cache.
+  flushCompileCache();
 }
 
 const gap = { events: 0, fromMs: 0, toMs: 0, timer: undefined as NodeJS.Timeout | undefined };

@@ -31,7 +31,12 @@ function run(points: HostPoint[], answers: Answer[], nowMs = 0, normaliser = new
   expect(reader.count).toBe(count);
   const readings = [];
   while (reader.next()) {
-    readings.push({ index: reader.point, value: reader.value(), quality: reader.quality, detail: reader.detail });
+    readings.push({
+      index: reader.point,
+      value: reader.value(),
+      quality: reader.quality,
+      detail: reader.detail,
+    });
   }
   return readings;
 }
@@ -51,7 +56,9 @@ describe("normalising", () => {
     const scale = fc.constantFrom(1, 0.1, 0.01, 0.001, 10, 0.5, 2.5);
     fc.assert(
       fc.property(fc.integer({ min: -40_000, max: 70_000 }), scale, fc.boolean(), (raw, factor, limited) => {
-        const points = [point({ scale: factor, ...(limited ? { limits: [-100, 3000] as [number, number] } : {}) })];
+        const points = [
+          point({ scale: factor, ...(limited ? { limits: [-100, 3000] as [number, number] } : {}) }),
+        ];
         const [written] = run(points, [raw]);
         const single = new Normaliser(points).single(0, [raw]);
         expect(written).toEqual({ index: 7, ...single });
@@ -67,14 +74,19 @@ describe("normalising", () => {
   });
 
   it("never makes a number of a sentinel, a bad answer or a number that is none", () => {
-    const sentinels = [{ raw: 65_533, code: "no-object", reason: "nothing in view", certainty: "seen" as const }];
+    const sentinels = [
+      { raw: 65_533, code: "no-object", reason: "nothing in view", certainty: "seen" as const },
+    ];
     expect(one({ sentinels }, 65_533)).toEqual({
       index: 7,
       value: null,
       quality: quality.bad,
       detail: { code: "no-object", reason: "nothing in view" },
     });
-    expect(one({}, { value: null, status: "bad", code: "modbus-2" })).toMatchObject({ value: null, quality: quality.bad });
+    expect(one({}, { value: null, status: "bad", code: "modbus-2" })).toMatchObject({
+      value: null,
+      quality: quality.bad,
+    });
     expect(one({ scale: Infinity }, 1)).toMatchObject({ value: null, detail: { code: "not-a-number" } });
   });
 
@@ -88,8 +100,13 @@ describe("normalising", () => {
   it("couples a value with its scale factor, and is bad without it", () => {
     const factor = point({ name: "A_SF", index: -1, publish: false });
     const value = point({ name: "current.L1", scaleFactor: "A_SF", decimals: 2 });
-    expect(run([value, factor], [1234, -2])).toEqual([{ index: 7, value: 12.34, quality: 0, detail: undefined }]);
-    expect(run([value, factor], [1234, { value: null, status: "bad" }])[0]).toMatchObject({ value: null, quality: quality.bad });
+    expect(run([value, factor], [1234, -2])).toEqual([
+      { index: 7, value: 12.34, quality: 0, detail: undefined },
+    ]);
+    expect(run([value, factor], [1234, { value: null, status: "bad" }])[0]).toMatchObject({
+      value: null,
+      quality: quality.bad,
+    });
     expect(run([value, factor], [1234, -32_768])[0]).toMatchObject({ value: null });
   });
 
@@ -97,7 +114,11 @@ describe("normalising", () => {
     const values = { "0": "closed", "1": "open" };
     expect(one({ values }, 1)).toMatchObject({ value: "open", quality: 0 });
     expect(one({ values }, true)?.value).toBe("true");
-    expect(one({ values }, 9)).toMatchObject({ value: "9", quality: quality.uncertain, detail: { code: "unknown-value" } });
+    expect(one({ values }, 9)).toMatchObject({
+      value: "9",
+      quality: quality.uncertain,
+      detail: { code: "unknown-value" },
+    });
   });
 
   it("reports inside the dead band only once per heartbeat", () => {
@@ -112,6 +133,9 @@ describe("normalising", () => {
     const points = [point({}), point({ name: "b", index: 8 })];
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = quality.uncertain;
-    expect(run(points, [1, 2], 0, normaliser).map((reading) => reading.quality)).toEqual([quality.uncertain, quality.uncertain]);
+    expect(run(points, [1, 2], 0, normaliser).map((reading) => reading.quality)).toEqual([
+      quality.uncertain,
+      quality.uncertain,
+    ]);
   });
 });

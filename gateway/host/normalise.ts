@@ -144,7 +144,8 @@ export class Normaliser {
     let detail: QualityDetail | undefined;
     if (reading.code !== undefined) detail = { code: reading.code };
     if (reading.reason !== undefined) detail = { ...detail, reason: reading.reason };
-    if (reading.value === null || reading.status === "bad") return { value: null, quality: quality.bad, detail };
+    if (reading.value === null || reading.status === "bad")
+      return { value: null, quality: quality.bad, detail };
     const bits = statusBits[reading.status];
     const { point } = entry;
     if (typeof reading.value === "number") {
@@ -160,7 +161,11 @@ export class Normaliser {
   #named(point: HostPoint, raw: Value, bits: number, detail: QualityDetail | undefined): Normalised {
     const name = point.values?.[String(raw)];
     if (name !== undefined) return { value: name, quality: bits, detail };
-    return { value: String(raw), quality: bits | quality.uncertain, detail: { code: "unknown-value", ...detail } };
+    return {
+      value: String(raw),
+      quality: bits | quality.uncertain,
+      detail: { code: "unknown-value", ...detail },
+    };
   }
 
   #scaled(
@@ -176,7 +181,11 @@ export class Normaliser {
     if (point.scaleFactor !== undefined) {
       const exponent = answers[entry.scaleFactor];
       if (typeof exponent !== "number" || exponent < -10 || exponent > 10) {
-        return { value: null, quality: quality.bad, detail: { code: "scale-factor", reason: `of ${point.scaleFactor}` } };
+        return {
+          value: null,
+          quality: quality.bad,
+          detail: { code: "scale-factor", reason: `of ${point.scaleFactor}` },
+        };
       }
       value = exponent < 0 ? value / 10 ** -exponent : value * 10 ** exponent;
     }
@@ -185,7 +194,8 @@ export class Normaliser {
     const rounded = Math.round(value * power) / power;
     // Rounding is for the noise of floats; a value too large for it is kept as it is.
     if (Number.isFinite(rounded)) value = rounded;
-    if (!Number.isFinite(value)) return { value: null, quality: quality.bad, detail: { code: "not-a-number" } };
+    if (!Number.isFinite(value))
+      return { value: null, quality: quality.bad, detail: { code: "not-a-number" } };
     if (point.limits !== undefined && (value < point.limits[0] || value > point.limits[1])) {
       const reason = `outside ${point.limits[0]} to ${point.limits[1]} ${point.unit}`;
       return { value, quality: bits | quality.uncertain, detail: { code: "limit", reason } };

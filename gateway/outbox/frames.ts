@@ -29,7 +29,8 @@ export class FrameSplitter {
     let at = 0;
     while (at + frameHeadBytes <= data.length) {
       const length = view.getUint32(at, true);
-      if (length < 1 || length > frameBytesMax) throw new RangeError(`a frame of ${length} bytes from a host`);
+      if (length < 1 || length > frameBytesMax)
+        throw new RangeError(`a frame of ${length} bytes from a host`);
       if (at + 4 + length > data.length) break;
       frames.push({
         lane: data[at + 4] === 0 ? 0 : 1,

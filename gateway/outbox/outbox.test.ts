@@ -41,6 +41,7 @@ function telemetry(value: number): Buffer {
   writer.reading(1, value, 0);
   return Buffer.from(writer.bytes());
 }
+const body = (value: number) => Buffer.concat([telemetry(value), Buffer.alloc(400)]);
 const live = (value: number) => ({ lane: 1 as RowLane, body: telemetry(value) });
 const urgent = (value: number) => ({ lane: 0 as RowLane, body: telemetry(value) });
 
@@ -132,7 +133,9 @@ describe("what the outbox delivers", () => {
       database.close();
       store = start();
       const dropped = store.books().live.dropped + store.books().event.dropped;
-      const seen = [...store.rows(1, 0, store.lastId), ...store.rows(0, 0, store.lastId)].map((row) => row.id);
+      const seen = [...store.rows(1, 0, store.lastId), ...store.rows(0, 0, store.lastId)].map(
+        (row) => row.id,
+      );
       expect(seen).not.toContain(victim);
       expect(seen).toContain(victim - 1);
       expect(seen).toContain(victim + 1);
@@ -202,7 +205,6 @@ describe("what the outbox delivers", () => {
 
   it("evicts the oldest telemetry when its budget is used, and declares it in a gap event", () => {
     const store = start(1024 * 1024);
-    const body = (value: number) => Buffer.concat([telemetry(value), Buffer.alloc(400)]);
     store.commit([{ lane: 0, body: body(0) }]);
     for (let round = 0; round < 60; round++) {
       while (store.fill() > 0.9 && store.evict() > 0);
@@ -215,10 +217,16 @@ describe("what the outbox delivers", () => {
     check(store);
     const report = store.dropReport(1);
     const text = report?.body.toString("latin1") ?? "";
-    const gap = JSON.parse(text.slice(text.indexOf("{"))) as { lostCount: number; cause: string; dropped: { from: number; to: number }[] };
+    const gap = JSON.parse(text.slice(text.indexOf("{"))) as {
+      lostCount: number;
+      cause: string;
+      dropped: { from: number; to: number }[];
+    };
     expect(gap.cause).toBe("buffer_overflow");
     expect(gap.lostCount).toBe(telemetryBooks.dropped);
-    expect(gap.dropped.reduce((sum, range) => sum + range.to - range.from + 1, 0)).toBe(telemetryBooks.dropped);
+    expect(gap.dropped.reduce((sum, range) => sum + range.to - range.from + 1, 0)).toBe(
+      telemetryBooks.dropped,
+    );
     report?.done();
     expect(store.dropReport(1)).toBeUndefined();
   });

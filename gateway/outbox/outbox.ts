@@ -99,7 +99,7 @@ export class Outbox {
   request<Name extends keyof Requests>(name: Name, ...args: Requests[Name][0]): Promise<Requests[Name][1]> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
+      this.#waiting.set(id, { resolve, reject });
       this.tell({ type: "request", id, name, args });
     });
   }

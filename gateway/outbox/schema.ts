@@ -71,7 +71,9 @@ export function openDatabase(path: string, bytesMax: number): Database.Database 
     database.pragma("mmap_size = 0");
     const version = database.pragma("user_version", { simple: true }) as number;
     if (version > schemaVersion) {
-      throw new Error(`the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${schemaVersion})`);
+      throw new Error(
+        `the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${schemaVersion})`,
+      );
     }
     if (version === 0) {
       database.transaction(() => {
@@ -82,7 +84,11 @@ export function openDatabase(path: string, bytesMax: number): Database.Database 
     // better-sqlite3 is built with NORMAL as WAL's default: it comes back at the first table access unless FULL
     // was set after the mode, so the assertion stands behind such an access.
     database.prepare("SELECT count(*) FROM epoch").get();
-    assert.equal(database.pragma("synchronous", { simple: true }), 2, "the outbox must run with synchronous=FULL");
+    assert.equal(
+      database.pragma("synchronous", { simple: true }),
+      2,
+      "the outbox must run with synchronous=FULL",
+    );
     assert.equal(database.pragma("journal_mode", { simple: true }), "wal");
     return database;
   } catch (error) {

@@ -1,6 +1,15 @@
 import type Database from "better-sqlite3";
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { bootId, clockState, monotonicMs } from "../clock.ts";
@@ -138,7 +147,9 @@ export class OutboxStore {
         const { idx } = deviceIndex.get(device.id, device.type, device.profile) as { idx: number };
         const points = device.points.map((point) => {
           addPoint.run(idx, point.name, point.unit, point.kind, point.decimals);
-          const row = pointIndex.get(idx, point.name, point.unit, point.kind, point.decimals) as { idx: number };
+          const row = pointIndex.get(idx, point.name, point.unit, point.kind, point.decimals) as {
+            idx: number;
+          };
           return { ...point, index: row.idx };
         });
         return { index: idx, id: device.id, type: device.type, profile: device.profile, points };
@@ -156,7 +167,9 @@ export class OutboxStore {
   dictionaryOf(hash: string): Dictionary {
     if (hash === this.#dictionary.hash) return this.#dictionary;
     const row = this.#statements.dictionary.get(hash) as { json: string } | undefined;
-    return row === undefined ? this.#dictionary : new Dictionary(hash, JSON.parse(row.json) as DictionaryDevice[]);
+    return row === undefined
+      ? this.#dictionary
+      : new Dictionary(hash, JSON.parse(row.json) as DictionaryDevice[]);
   }
 
   /**
@@ -177,7 +190,8 @@ export class OutboxStore {
         this.#statements.insert.run(id, lane, recordedMs, rowCrc(id, lane, recordedMs, body), body);
         accepted[lane]++;
       }
-      for (const lane of [0, 1] as const) if (accepted[lane] > 0) this.#statements.accept.run(accepted[lane], lane);
+      for (const lane of [0, 1] as const)
+        if (accepted[lane] > 0) this.#statements.accept.run(accepted[lane], lane);
       for (const { uplink, cut } of cuts(rows)) this.#addCut(uplink, cut);
     })();
     this.#lastId += rows.length;
@@ -226,7 +240,8 @@ export class OutboxStore {
         const { epoch, base } = this.epochOf(row.id);
         const seq = row.id - base;
         const grown = this.#statements.growTombstone.run(seq, row.recordedMs, epoch, seq - 1, reason);
-        if (grown.changes === 0) this.#statements.addTombstone.run(epoch, seq, seq, reason, row.recordedMs, row.recordedMs);
+        if (grown.changes === 0)
+          this.#statements.addTombstone.run(epoch, seq, seq, reason, row.recordedMs, row.recordedMs);
         this.#statements.remove.run(row.id);
         this.#statements.bookDropped.run(1, row.lane);
       }
@@ -242,7 +257,11 @@ export class OutboxStore {
 
   /** Drops the oldest telemetry, then (only when there is none) the oldest urgent rows. Returns how many. */
   evict(): number {
-    const live = this.#statements.oldest.all(1, evictRows) as { id: number; lane: RowLane; recordedMs: number }[];
+    const live = this.#statements.oldest.all(1, evictRows) as {
+      id: number;
+      lane: RowLane;
+      recordedMs: number;
+    }[];
     const rows = live.length > 0 ? live : (this.#statements.oldest.all(0, evictRows) as typeof live);
     this.drop(rows, "evicted");
     return rows.length;
@@ -275,15 +294,27 @@ export class OutboxStore {
    * The receiver of `uplink` has committed every event of `epoch` up to `watermark`: rows that all of `uplinks`
    * have released are deleted, at most `limit` a call. Returns true when more could be deleted.
    */
-  release(uplink: string, epoch: number, watermark: number, uplinks: readonly string[], limit = 2000): boolean {
+  release(
+    uplink: string,
+    epoch: number,
+    watermark: number,
+    uplinks: readonly string[],
+    limit = 2000,
+  ): boolean {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined) return false;
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     return this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
-      const marks = uplinks.map((name) => (this.#statements.released.get(name, epoch) as { watermark: number } | undefined)?.watermark ?? 0);
+      const marks = uplinks.map(
+        (name) =>
+          (this.#statements.released.get(name, epoch) as { watermark: number } | undefined)?.watermark ?? 0,
+      );
       const last = record.base + Math.min(...marks);
-      const found = this.#statements.releasable.all(record.base + 1, last, limit) as { id: number; lane: RowLane }[];
+      const found = this.#statements.releasable.all(record.base + 1, last, limit) as {
+        id: number;
+        lane: RowLane;
+      }[];
       const more = found.length === limit;
       // Beyond the last row of this call everything up to the watermark has been evicted already.
       const end = more ? (found.at(-1)?.id ?? last) : last;
@@ -335,7 +366,8 @@ export class OutboxStore {
     const beside = existsSync(sidecar) ? Number.parseInt(readFileSync(sidecar, "utf8"), 10) || 0 : 0;
     // A fresh file does not know what a lost one had used, and a number used twice would hide new data as
     // duplicates: the seconds since 1970 lie above whatever an earlier file of this box counted up to.
-    const epoch = (known === null ? Math.max(beside, Math.floor(Date.now() / 1000)) : Math.max(beside, known)) + 1;
+    const epoch =
+      (known === null ? Math.max(beside, Math.floor(Date.now() / 1000)) : Math.max(beside, known)) + 1;
     const descriptor = openSync(`${sidecar}.new`, "w");
     writeSync(descriptor, `${epoch}\n`);
     fsyncSync(descriptor);
@@ -364,7 +396,10 @@ export class OutboxStore {
  * fresh one is started, because a box in a cabinet has nobody to delete it. The first complaint is not believed:
  * after an I/O error SQLite calls a healthy file corrupt until it is opened again.
  */
-function openOrQuarantine(options: StoreOptions): { database: Database.Database; quarantined: string | undefined } {
+function openOrQuarantine(options: StoreOptions): {
+  database: Database.Database;
+  quarantined: string | undefined;
+} {
   for (let attempt = 1; ; attempt++) {
     try {
       return { database: openDatabase(options.path, options.bytesMax), quarantined: undefined };
@@ -389,11 +424,17 @@ function prepare(database: Database.Database) {
     addEpoch: database.prepare("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)"),
     epochs: database.prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch"),
     insert: database.prepare("INSERT INTO event (id, lane, recorded, crc, body) VALUES (?, ?, ?, ?, ?)"),
-    rows: database.prepare(`SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 1 ORDER BY id LIMIT ?`),
-    urgentRows: database.prepare(`SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 0 ORDER BY id LIMIT ?`),
+    rows: database.prepare(
+      `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 1 ORDER BY id LIMIT ?`,
+    ),
+    urgentRows: database.prepare(
+      `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 0 ORDER BY id LIMIT ?`,
+    ),
     first: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 1 ORDER BY id LIMIT 1"),
     urgentFirst: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 0 ORDER BY id LIMIT 1"),
-    oldest: database.prepare("SELECT id, lane, recorded AS recordedMs FROM event WHERE lane = ? ORDER BY id LIMIT ?"),
+    oldest: database.prepare(
+      "SELECT id, lane, recorded AS recordedMs FROM event WHERE lane = ? ORDER BY id LIMIT ?",
+    ),
     oldestRow: database.prepare("SELECT recorded FROM event ORDER BY id LIMIT 1"),
     count: database.prepare("SELECT count(*) AS rows FROM event"),
     remove: database.prepare("DELETE FROM event WHERE id = ?"),
@@ -407,17 +448,25 @@ function prepare(database: Database.Database) {
       "UPDATE tombstone SET last = ?, to_ms = ? WHERE epoch = ? AND last = ? AND reason = ? AND reported = 0",
     ),
     addTombstone: database.prepare("INSERT INTO tombstone VALUES (?, ?, ?, ?, ?, ?, 0)"),
-    unreported: database.prepare("SELECT * FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT 1000"),
+    unreported: database.prepare(
+      "SELECT * FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT 1000",
+    ),
     markReported: database.prepare("UPDATE tombstone SET reported = 1 WHERE epoch = ? AND first = ?"),
-    removeTombstones: database.prepare("DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1"),
+    removeTombstones: database.prepare(
+      "DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1",
+    ),
     addDevice: database.prepare("INSERT OR IGNORE INTO device (id, type, profile) VALUES (?, ?, ?)"),
     deviceIndex: database.prepare("SELECT idx FROM device WHERE id = ? AND type = ? AND profile = ?"),
     devices: database.prepare('SELECT idx AS "index", id, type, profile FROM device ORDER BY idx'),
-    addPoint: database.prepare("INSERT OR IGNORE INTO point (device, name, unit, kind, decimals) VALUES (?, ?, ?, ?, ?)"),
+    addPoint: database.prepare(
+      "INSERT OR IGNORE INTO point (device, name, unit, kind, decimals) VALUES (?, ?, ?, ?, ?)",
+    ),
     pointIndex: database.prepare(
       "SELECT idx FROM point WHERE device = ? AND name = ? AND unit = ? AND kind = ? AND decimals = ?",
     ),
-    points: database.prepare('SELECT idx AS "index", device, name, unit, kind, decimals FROM point ORDER BY idx'),
+    points: database.prepare(
+      'SELECT idx AS "index", device, name, unit, kind, decimals FROM point ORDER BY idx',
+    ),
     addDictionary: database.prepare("INSERT OR IGNORE INTO dictionary VALUES (?, ?)"),
     dictionary: database.prepare("SELECT json FROM dictionary WHERE hash = ?"),
     addCut: database.prepare("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, ?, ?, ?)"),

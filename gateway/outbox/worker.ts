@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
@@ -19,7 +20,11 @@ if (port === null) throw new Error("worker.ts runs as the outbox's worker thread
 const store = new OutboxStore({ path: options.path, bytesMax: options.bytesMax });
 const [self] = store.register([{ id: options.gateway, type: "gateway", profile: "", points: [] }]);
 const gatewayDevice = self?.index ?? 0;
-const uplinks = options.uplinks.map((uplink) => ({ name: uplink.name, lanes: new Lanes(store, uplink), session: 0 }));
+const uplinks = options.uplinks.map((uplink) => ({
+  name: uplink.name,
+  lanes: new Lanes(store, uplink),
+  session: 0,
+}));
 const uplinkNames = uplinks.map((uplink) => uplink.name);
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
@@ -120,7 +125,8 @@ function pump(fresh: readonly StoredRow[] = []): void {
 /** The payload moves to the main thread instead of being copied; a pooled buffer cannot move. */
 function ownBuffer(message: Message): ArrayBuffer {
   const { payload } = message;
-  if (payload.byteLength !== payload.buffer.byteLength) message.payload = Buffer.from(Uint8Array.from(payload).buffer);
+  if (payload.byteLength !== payload.buffer.byteLength)
+    message.payload = Buffer.from(Uint8Array.from(payload).buffer);
   return message.payload.buffer as ArrayBuffer;
 }
 
@@ -172,7 +178,12 @@ function stats(): OutboxStats {
     uplinks: Object.fromEntries(
       uplinks.map(({ name, lanes }) => [
         name,
-        { connected: lanes.connected, inFlight: lanes.inFlight, backlogRows: lanes.backlogRows, ...lanes.counts },
+        {
+          connected: lanes.connected,
+          inFlight: lanes.inFlight,
+          backlogRows: lanes.backlogRows,
+          ...lanes.counts,
+        },
       ]),
     ),
   };
@@ -198,10 +209,20 @@ function answer(message: ToWorker & { type: "request" }): unknown {
     case "stats":
       return stats();
     case "close":
-      while (pending.length > 0 && failure === undefined) commit();
-      store.close();
-      return null;
+      return close();
+    default:
+      throw new Error(`unknown request "${String(message.name)}"`);
   }
+}
+
+/** Commits what it can: on a failing disk what is pending was never accepted, and the ring's owner knows. */
+function close(): null {
+  for (let left = Infinity; pending.length < left && pending.length > 0;) {
+    left = pending.length;
+    commit();
+  }
+  store.close();
+  return null;
 }
 
 function receive(message: ToWorker): void {
@@ -272,3 +293,5 @@ port.on("message", (message: ToWorker) => {
   }
 });
 setInterval(housekeeping, 1000);
+// A worker that is terminated does not write its part of the cache by itself.
+flushCompileCache();

@@ -68,7 +68,12 @@ function measurements(header: BatchHeader): Measurement[] {
   const list: Measurement[] = [];
   while (reader.next()) {
     const meaning = header.dictionary.point(reader.point)?.point;
-    const status = (reader.quality & quality.bad) !== 0 ? "bad" : (reader.quality & quality.uncertain) !== 0 ? "uncertain" : "good";
+    const status =
+      (reader.quality & quality.bad) !== 0
+        ? "bad"
+        : (reader.quality & quality.uncertain) !== 0
+          ? "uncertain"
+          : "good";
     list.push({
       property: meaning?.name ?? `point.${reader.point}`,
       value: reader.value(),
@@ -78,16 +83,19 @@ function measurements(header: BatchHeader): Measurement[] {
         ...((reader.quality & quality.substituted) === 0 ? {} : { substituted: true as const }),
         ...reader.detail,
       },
-      ...(reader.timeOffsetMs === 0 ? {} : { time: new Date(reader.timeMs + reader.timeOffsetMs).toISOString() }),
+      ...(reader.timeOffsetMs === 0
+        ? {}
+        : { time: new Date(reader.timeMs + reader.timeOffsetMs).toISOString() }),
     });
   }
   return list;
 }
 
+/** As it comes from outside: nothing but the shape of `data` is believed. */
 interface CloudEvent {
-  id: string;
-  source: string;
-  type: string;
+  id: unknown;
+  source: unknown;
+  type: unknown;
   time: string;
   recordedtime?: string;
   data: Record<string, unknown>;
@@ -133,7 +141,9 @@ function decodeOne(cloud: CloudEvent): KerbEvent {
   if (profile !== undefined) event.profile = profile;
   if (kind === "telemetry") {
     const unsynced = event.clock === "unsynced" ? quality.clockUnsynced : 0;
-    event.readings = ((cloud.data["measurements"] ?? []) as Measurement[]).map((m) => decodeMeasurement(m, timeMs, unsynced));
+    event.readings = ((cloud.data["measurements"] ?? []) as Measurement[]).map((m) =>
+      decodeMeasurement(m, timeMs, unsynced),
+    );
   } else event.data = (cloud.data[dataMember[kind]] ?? {}) as Record<string, unknown>;
   return event;
 }

@@ -2,7 +2,6 @@ import {
   clockStates,
   EventReader,
   eventKinds,
-
   quality,
   tag,
   type ClockState,
@@ -102,8 +101,8 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
   let text = `{"v":1,"gw":${JSON.stringify(header.gateway)},"ep":${header.epoch},"seq":${first.seq},"n":${rows.length}`;
   text += `,"lane":"${header.lane}","dict":"${header.dictionary.hash}","t0":${t0},"r0":${first.recordedMs}`;
   for (const [name, column] of Object.entries(columns)) text += `,"${name}":[${column}]`;
-  for (const [name, pairs] of Object.entries(sparse)) {
-    if (pairs.length > 0) text += `,"${name}":[${pairs.join(",")}]`;
+  for (const [name, list] of Object.entries(sparse)) {
+    if (list.length > 0) text += `,"${name}":[${list.join(",")}]`;
   }
   return `${text}}`;
 }
@@ -134,7 +133,8 @@ interface ColumnarBatch {
 function pairs<T>(list: readonly unknown[] | undefined): Map<number, T> {
   const map = new Map<number, T>();
   if (list === undefined) return map;
-  if (!Array.isArray(list) || list.length % 2 !== 0) throw new RangeError("a sparse column has an odd length");
+  if (!Array.isArray(list) || list.length % 2 !== 0)
+    throw new RangeError("a sparse column has an odd length");
   for (let i = 0; i < list.length; i += 2) map.set(list[i] as number, list[i + 1] as T);
   return map;
 }
@@ -163,7 +163,8 @@ export function decodeColumnar(json: unknown): DecodedBatch {
   if (batch.rd !== undefined) numbers(batch.rd, batch.n, "rd");
   const readings = k.reduce((sum, count) => sum + count, 0);
   numbers(batch.p, readings, "p");
-  if (!Array.isArray(batch.x) || batch.x.length !== readings) throw new RangeError(`column "x" must hold ${readings} values`);
+  if (!Array.isArray(batch.x) || batch.x.length !== readings)
+    throw new RangeError(`column "x" must hold ${readings} values`);
   const skip = pairs<number>(batch.skip);
   const seqs: number[] = [];
   let seq = batch.seq;
@@ -180,8 +181,13 @@ export function decodeColumnar(json: unknown): DecodedBatch {
   };
 }
 
-function columnarEvents(batch: ColumnarBatch, seqs: number[], dictionary: Dictionary | undefined): KerbEvent[] {
-  if (dictionary === undefined) throw new RangeError(`dictionary ${batch.dict} of ${batch.gw} has not arrived`);
+function columnarEvents(
+  batch: ColumnarBatch,
+  seqs: number[],
+  dictionary: Dictionary | undefined,
+): KerbEvent[] {
+  if (dictionary === undefined)
+    throw new RangeError(`dictionary ${batch.dict} of ${batch.gw} has not arrived`);
   const xs = pairs<ReadingValue>(batch.xs);
   const q = pairs<number>(batch.q);
   const qd = pairs<QualityDetail>(batch.qd);
@@ -203,7 +209,13 @@ function columnarEvents(batch: ColumnarBatch, seqs: number[], dictionary: Dictio
     if (other !== undefined) {
       if (!eventKinds.includes(other.kind)) throw new RangeError(`event kind ${other.kind} is not known`);
       const profile = dictionary.deviceById(other.device)?.profile;
-      events.push({ ...base, kind: other.kind, device: other.device, ...profiled(profile), data: other.data });
+      events.push({
+        ...base,
+        kind: other.kind,
+        device: other.device,
+        ...profiled(profile),
+        data: other.data,
+      });
       continue;
     }
     const readings: EventReading[] = [];
@@ -212,7 +224,8 @@ function columnarEvents(batch: ColumnarBatch, seqs: number[], dictionary: Dictio
     for (let j = 0; j < (batch.k[i] ?? 0); j++, position++) {
       point += batch.p[position] ?? 0;
       const meaning = dictionary.point(point);
-      if (meaning === undefined) throw new RangeError(`point index ${point} is not in dictionary ${batch.dict}`);
+      if (meaning === undefined)
+        throw new RangeError(`point index ${point} is not in dictionary ${batch.dict}`);
       device = meaning.device.id;
       profile = meaning.device.profile;
       const detail = qd.get(position);
@@ -233,4 +246,3 @@ function columnarEvents(batch: ColumnarBatch, seqs: number[], dictionary: Dictio
 function profiled(profile: string | undefined): { profile?: string } {
   return profile === undefined || profile === "" ? {} : { profile };
 }
-

@@ -29,12 +29,21 @@ const value = fc.oneof(
   fc.boolean(),
   fc.string(),
 );
-const detail = fc.option(fc.record({ code: fc.string(), reason: fc.string({ unit: "grapheme" }) }), { nil: undefined });
+const detail = fc.option(fc.record({ code: fc.string(), reason: fc.string({ unit: "grapheme" }) }), {
+  nil: undefined,
+});
 const reading = fc.record({
   point: fc.nat(49),
   value,
   bad: fc.boolean(),
-  bits: fc.constantFrom(0, 0, 0, quality.uncertain, quality.substituted, quality.uncertain | quality.substituted),
+  bits: fc.constantFrom(
+    0,
+    0,
+    0,
+    quality.uncertain,
+    quality.substituted,
+    quality.uncertain | quality.substituted,
+  ),
   decimals: fc.nat(8),
   detail,
   offset: fc.oneof(fc.constant(0), fc.integer({ min: -5000, max: 5000 })),
@@ -47,19 +56,29 @@ const event = fc.record({
   clock: fc.constantFrom(...clockStates),
   skip: fc.constantFrom(0, 0, 0, 1, 7),
   readings: fc.uniqueArray(reading, { selector: (r) => r.point, minLength: 1, maxLength: 20 }),
-  data: fc.dictionary(fc.string().filter((key) => key !== "__proto__"), fc.oneof(fc.string(), fc.integer(), fc.boolean())),
+  data: fc.dictionary(
+    fc.string().filter((key) => key !== "__proto__"),
+    fc.oneof(fc.string(), fc.integer(), fc.boolean()),
+  ),
 });
 
 function rows(events: (typeof event extends fc.Arbitrary<infer T> ? T : never)[]): Row[] {
   const writer = new EventWriter();
   let seq = 48_211_000;
   return events.map((e) => {
-    writer.begin(e.kind as "telemetry", e.device, e.time, 12.5, e.clock);
+    writer.begin(e.kind, e.device, e.time, 12.5, e.clock);
     if (e.kind === "telemetry") {
       writer.count(e.readings.length);
       for (const r of e.readings) {
         const bits = r.bad ? quality.bad : r.bits;
-        writer.reading((e.device - 1) * 100 + r.point, r.bad ? null : r.value, r.decimals, bits, r.detail, r.offset);
+        writer.reading(
+          (e.device - 1) * 100 + r.point,
+          r.bad ? null : r.value,
+          r.decimals,
+          bits,
+          r.detail,
+          r.offset,
+        );
       }
     } else writer.object(e.data);
     seq += e.skip + 1;
@@ -79,9 +98,16 @@ describe("the two encodings of the contract", () => {
         const decoded = columnar.events(dictionary);
         expect(cloud.events(undefined)).toEqual(decoded);
         for (const [i, e] of events.entries()) {
-          expect(decoded[i]).toMatchObject({ kind: e.kind, device: `dev-${e.device}`, timeMs: e.time, recordedMs: e.recorded });
+          expect(decoded[i]).toMatchObject({
+            kind: e.kind,
+            device: `dev-${e.device}`,
+            timeMs: e.time,
+            recordedMs: e.recorded,
+          });
           if (e.kind === "telemetry") {
-            expect(decoded[i]?.readings?.map((r) => r.value)).toEqual(e.readings.map((r) => (r.bad ? null : r.value)));
+            expect(decoded[i]?.readings?.map((r) => r.value)).toEqual(
+              e.readings.map((r) => (r.bad ? null : r.value)),
+            );
           } else expect(decoded[i]?.data).toEqual(e.data);
         }
       }),
@@ -104,7 +130,14 @@ describe("the two encodings of the contract", () => {
   });
 
   it("refuses what is not a batch with one sentence", () => {
-    for (const text of ["7", "[]", "{}", '{"v":2}', '{"v":1,"gw":"a","dict":"b","ep":1,"seq":1,"n":3,"k":[1]}', '[{"id":"x"}]']) {
+    for (const text of [
+      "7",
+      "[]",
+      "{}",
+      '{"v":2}',
+      '{"v":1,"gw":"a","dict":"b","ep":1,"seq":1,"n":3,"k":[1]}',
+      '[{"id":"x"}]',
+    ]) {
       expect(() => decodeBatch(Buffer.from(text)), text).toThrow(RangeError);
     }
   });

@@ -62,7 +62,12 @@ function commit(lanes: Lanes, events: { lane: RowLane; body: Buffer }[]): Stored
 
 const many = (count: number, lane: RowLane = 1) => Array.from({ length: count }, () => event(lane));
 const seqs = (messages: Message[]) => messages.flatMap((message) => decodeBatch(message.payload).seqs);
-const ack = (wm: number, more: Partial<Acknowledgement["ep"][string]> = {}, run = "r1", sess = 1): Acknowledgement => ({
+const ack = (
+  wm: number,
+  more: Partial<Acknowledgement["ep"][string]> = {},
+  run = "r1",
+  sess = 1,
+): Acknowledgement => ({
   v: 1,
   ts: 0,
   run,
@@ -135,7 +140,8 @@ describe("the lanes of an uplink", () => {
   it("send again at once what the first word of a receiver's run or session does not cover, and only that", () => {
     const lanes = new Lanes(store, options);
     lanes.connect(20, 32_768);
-    for (let i = 0; i < 4; i++) for (const message of lanes.next(0, commit(lanes, many(10)))) lanes.sent(message.key, 1);
+    for (let i = 0; i < 4; i++)
+      for (const message of lanes.next(0, commit(lanes, many(10)))) lanes.sent(message.key, 1);
     release(lanes, ack(10, { top: 30, miss: [[11, 20]] }));
     expect(seqs(lanes.next(2)).toSorted((a, b) => a - b)).toEqual([...range(11, 20), ...range(31, 40)]);
     // A retained word of an earlier session is not an answer to this one.
@@ -152,7 +158,8 @@ describe("the lanes of an uplink", () => {
     const lanes = new Lanes(store, options);
     lanes.connect(20, 32_768);
     release(lanes, ack(0));
-    for (let i = 0; i < 3; i++) for (const message of lanes.next(0, commit(lanes, many(10)))) lanes.sent(message.key, 0);
+    for (let i = 0; i < 3; i++)
+      for (const message of lanes.next(0, commit(lanes, many(10)))) lanes.sent(message.key, 0);
     release(lanes, ack(10, { top: 30, miss: [[11, 20]] }), 1, 1000);
     expect(lanes.next(1000)).toEqual([]);
     release(lanes, ack(10, { top: 30, miss: [[11, 20]] }), 1, 12_000);
@@ -223,7 +230,9 @@ function hostile(seed: number): void {
     volatile = new Set();
     const ep: Acknowledgement["ep"] = {};
     for (const { epoch } of store.epochs) {
-      const known = [...durable].filter((id) => id.startsWith(`${epoch}:`)).map((id) => Number(id.split(":")[1]));
+      const known = [...durable]
+        .filter((id) => id.startsWith(`${epoch}:`))
+        .map((id) => Number(id.split(":")[1]));
       const has = new Set(known);
       let wm = 0;
       while (has.has(wm + 1)) wm++;

@@ -110,7 +110,14 @@ export class Lanes {
   }
 
   #adopt(record: CutRecord): Cut {
-    const cut: Cut = { ...record, state: "waiting", key: this.#nextKey++, sentMs: 0, tries: 0, stored: false };
+    const cut: Cut = {
+      ...record,
+      state: "waiting",
+      key: this.#nextKey++,
+      sentMs: 0,
+      tries: 0,
+      stored: false,
+    };
     this.#cuts.set(cut.key, cut);
     return cut;
   }
@@ -214,7 +221,9 @@ export class Lanes {
   }
 
   #cutUrgent(): Cut | undefined {
-    const rows = this.#withinEpoch(this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax));
+    const rows = this.#withinEpoch(
+      this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax),
+    );
     if (rows.length === 0) return undefined;
     const record = this.#record(0, rows, "event");
     this.#store.freeze(this.#options.name, [record]);
@@ -226,7 +235,8 @@ export class Lanes {
   #nextFill(): Cut | undefined {
     const again = this.#waiting.fill[0];
     const range = this.#backlog[0];
-    if (range === undefined || (again !== undefined && again.first < range.first)) return this.#waiting.fill.shift();
+    if (range === undefined || (again !== undefined && again.first < range.first))
+      return this.#waiting.fill.shift();
     this.#cutBacklog(range);
     return this.#waiting.fill.shift();
   }
@@ -258,7 +268,12 @@ export class Lanes {
     this.#waiting.fill.sort((a, b) => a.first - b.first);
   }
 
-  #render(cut: Cut, lane: "event" | "live" | "fill", nowMs: number, fresh: readonly StoredRow[]): Message | undefined {
+  #render(
+    cut: Cut,
+    lane: "event" | "live" | "fill",
+    nowMs: number,
+    fresh: readonly StoredRow[],
+  ): Message | undefined {
     const inMemory = (fresh[0]?.id ?? Infinity) <= cut.first && (fresh.at(-1)?.id ?? 0) >= cut.last;
     const rows = inMemory
       ? fresh.filter((row) => row.id >= cut.first && row.id <= cut.last && row.lane === cut.rowLane)
@@ -370,7 +385,11 @@ export class Lanes {
    * An acknowledgement document. Returns the epochs and watermarks to release. The first one of a receiver's run
    * or of our session is complete, so everything that it does not cover is sent again at once.
    */
-  acknowledge(document: Acknowledgement, session: number, nowMs: number): { epoch: number; watermark: number }[] {
+  acknowledge(
+    document: Acknowledgement,
+    session: number,
+    nowMs: number,
+  ): { epoch: number; watermark: number }[] {
     const answer = `${document.run}:${document.sess}`;
     const complete = answer !== this.#answered && (document.sess === undefined || document.sess === session);
     if (complete) this.#answered = answer;
@@ -419,7 +438,10 @@ export class Lanes {
 
   /** Once a second or so: batches that have been outside the watermark for too long are sent again. */
   tick(nowMs: number): void {
-    const lowestPending = Math.min(this.#backlog[0]?.first ?? Infinity, this.#waiting.fill[0]?.first ?? Infinity);
+    const lowestPending = Math.min(
+      this.#backlog[0]?.first ?? Infinity,
+      this.#waiting.fill[0]?.first ?? Infinity,
+    );
     for (const cut of this.#cuts.values()) {
       if (cut.state !== "sent" || cut.stored) continue;
       // While older rows are still on their way the watermark cannot pass: that is no sign of a loss.
@@ -460,7 +482,10 @@ function chunks(rows: readonly StoredRow[]): StoredRow[][] {
   let bytes = 0;
   for (const row of rows) {
     const count = readingCount(row.body);
-    if (batch.length > 0 && (readings + count > batchReadingsMax || bytes + row.body.length > batchFormBytesMax)) {
+    if (
+      batch.length > 0 &&
+      (readings + count > batchReadingsMax || bytes + row.body.length > batchFormBytesMax)
+    ) {
       batches.push(batch);
       batch = [];
       readings = bytes = 0;

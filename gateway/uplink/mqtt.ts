@@ -109,7 +109,13 @@ export class MqttUplink {
     clearInterval(this.#watch);
     const client = this.#client;
     if (client !== undefined && this.#status.state === "connected") {
-      const state = JSON.stringify({ v: 1, online: false, sess: this.#status.session, reason: "stopped", ts: Date.now() });
+      const state = JSON.stringify({
+        v: 1,
+        online: false,
+        sess: this.#status.session,
+        reason: "stopped",
+        ts: Date.now(),
+      });
       await Promise.race([
         client.publishAsync(this.#topic("st"), state, { qos: 1, retain: true }).catch(() => {}),
         new Promise((resolve) => setTimeout(resolve, 2000)),
@@ -128,8 +134,11 @@ export class MqttUplink {
     for (const { key, lane, payload } of messages) {
       this.#inFlight.set(key, performance.now());
       const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-      const options = this.#config.protocol === 5 ? { qos: 1 as const, properties: { contentType } } : { qos: 1 as const };
-      client.publish(`${this.#topic("up")}/${lane}`, bytes, options, (error) => this.#acknowledged(client, key, error));
+      const options =
+        this.#config.protocol === 5 ? { qos: 1 as const, properties: { contentType } } : { qos: 1 as const };
+      client.publish(`${this.#topic("up")}/${lane}`, bytes, options, (error) =>
+        this.#acknowledged(client, key, error),
+      );
     }
   }
 
@@ -141,7 +150,10 @@ export class MqttUplink {
     }
     const reason = (error as { code?: unknown }).code;
     if (typeof reason !== "number") return;
-    this.#log.warn({ code: "KERB-UP-REFUSED", reason }, `the broker refused a message: 0x${reason.toString(16)} ${error.message}`);
+    this.#log.warn(
+      { code: "KERB-UP-REFUSED", reason },
+      `the broker refused a message: 0x${reason.toString(16)} ${error.message}`,
+    );
     this.#status.reason = `message refused: 0x${reason.toString(16)} ${error.message}`;
     this.#outbox.tell({ type: "refused", uplink: this.#config.id, key, reason });
   }
@@ -160,7 +172,7 @@ export class MqttUplink {
     this.#client = client;
     let reason: string | undefined;
     client.on("error", (error) => {
-      reason ??= error.message === "" ? String((error as { code?: string }).code ?? error.name) : error.message;
+      reason ??= error.message === "" ? ((error as { code?: string }).code ?? error.name) : error.message;
     });
     client.on("disconnect", (packet) => {
       reason = `the broker ended the session: 0x${(packet.reasonCode ?? 0).toString(16)}`;
@@ -214,7 +226,11 @@ export class MqttUplink {
     this.#log.info({ session }, `connected to ${this.#config.url}`);
     const { city } = this.#identity;
     client.subscribe({ [this.#topic("ack")]: { qos: 0 }, [`${city}/host/v1/+`]: { qos: 1 } }, (error) => {
-      if (error) this.#log.warn({ code: "KERB-UP-SUBSCRIBE" }, `the broker refused our subscriptions: ${error.message}`);
+      if (error)
+        this.#log.warn(
+          { code: "KERB-UP-SUBSCRIBE" },
+          `the broker refused our subscriptions: ${error.message}`,
+        );
     });
     this.#publishDictionary(client);
     client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true });
@@ -247,12 +263,16 @@ export class MqttUplink {
   /** The dictionary has grown: the receiver gets it before the first batch that needs it. */
   dictionaryChanged(dictionary: { hash: string; json: string }): void {
     this.#identity.dictionary = dictionary;
-    if (this.#client !== undefined && this.#status.state === "connected") this.#publishDictionary(this.#client);
+    if (this.#client !== undefined && this.#status.state === "connected")
+      this.#publishDictionary(this.#client);
   }
 
   #publishDictionary(client: MqttClient): void {
     const { hash, json } = this.#identity.dictionary;
-    client.publish(this.#topic("dict"), compress(`{"v":1,"dict":"${hash}","devices":${json}}`), { qos: 1, retain: true });
+    client.publish(this.#topic("dict"), compress(`{"v":1,"dict":"${hash}","devices":${json}}`), {
+      qos: 1,
+      retain: true,
+    });
   }
 
   #received(topic: string, payload: Buffer): void {
@@ -261,7 +281,8 @@ export class MqttUplink {
       if (typeof document !== "object" || document === null) throw new RangeError("not an object");
       if (topic === this.#topic("ack")) {
         const acknowledgement = document as Acknowledgement;
-        if (acknowledgement.v !== 1 || typeof acknowledgement.ep !== "object") throw new RangeError("not an acknowledgement");
+        if (acknowledgement.v !== 1 || typeof acknowledgement.ep !== "object")
+          throw new RangeError("not an acknowledgement");
         this.#status.lastAcknowledgementMs = Date.now();
         this.#outbox.tell({ type: "acknowledged", uplink: this.#config.id, document: acknowledgement });
       } else if (topic.startsWith(`${this.#identity.city}/host/v1/`)) {
@@ -270,14 +291,19 @@ export class MqttUplink {
         this.#outbox.tell({ type: "receiver", uplink: this.#config.id, online });
       }
     } catch (error) {
-      this.#log.warn({ topic }, `a message that is not kerb's contract was ignored: ${(error as Error).message}`);
+      this.#log.warn(
+        { topic },
+        `a message that is not kerb's contract was ignored: ${(error as Error).message}`,
+      );
     }
   }
 
   #checkProgress(): void {
     const oldest = this.#inFlight.values().next().value;
     if (oldest === undefined || performance.now() - oldest < ackTimeoutMs) return;
-    this.#ended(`no acknowledgement for ${ackTimeoutMs / 1000} s: the link is half open or the broker is stuck`);
+    this.#ended(
+      `no acknowledgement for ${ackTimeoutMs / 1000} s: the link is half open or the broker is stuck`,
+    );
   }
 
   /** The connection or the attempt is over; the next one follows after a jittered pause. */
@@ -290,7 +316,10 @@ export class MqttUplink {
     this.#attempts++;
     const pauseMs = Math.random() * ceiling;
     if (was === "connected" || reason !== this.#status.reason) {
-      this.#log.warn({ code: "KERB-UP-LOST" }, `${was === "connected" ? "lost" : "cannot reach"} ${this.#config.url}: ${reason}`);
+      this.#log.warn(
+        { code: "KERB-UP-LOST" },
+        `${was === "connected" ? "lost" : "cannot reach"} ${this.#config.url}: ${reason}`,
+      );
     }
     this.#status.reason = reason;
     this.#set("waiting");

@@ -133,20 +133,11 @@ export class Rig {
   }
 
   #startReceiver(): Program {
-    const options = {
-      broker: `mqtt://127.0.0.1:${this.brokerPort}`,
-      city,
-      name: "bench",
-      database: this.database,
-      listen: "127.0.0.1:0",
-      ackIntervalMs: 1000,
-    };
-    const file = fileURLToPath(new URL("receiver.ts", import.meta.url));
-    return new Program("receiver", this.folder, process.execPath, [
-      "--max-semi-space-size=4",
-      file,
-      this.#root,
-      JSON.stringify(options),
+    const link = ["--broker", `mqtt://127.0.0.1:${this.brokerPort}`, "--city", city, "--name", "bench"];
+    return new Program("receiver", this.folder, join(this.#root, "gateway/kerb"), [
+      "receive",
+      ...link,
+      ...["--database", this.database, "--listen", "127.0.0.1:0", "--ack-interval", "1s"],
     ]);
   }
 

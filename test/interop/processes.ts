@@ -199,18 +199,28 @@ export class Gateway {
   }
 }
 
+async function ownTransport(): Promise<Tree> {
+  return { type: "tcp", host: "127.0.0.1", port: await freePort() };
+}
+
 /** A three-phase meter and a radar level, over Modbus TCP on free ports, read twice a second. */
 export async function twoDevices(): Promise<Tree[]> {
-  const transport = async (): Promise<Tree> => ({ type: "tcp", host: "127.0.0.1", port: await freePort() });
   const poll = { fast: "500ms", normal: "500ms", slow: "1s" };
   return [
-    { id: "meter", driver: "modbus", profile: "eastron/sdm630", poll, transport: await transport(), unit: 1 },
+    {
+      id: "meter",
+      driver: "modbus",
+      profile: "eastron/sdm630",
+      poll,
+      transport: await ownTransport(),
+      unit: 1,
+    },
     {
       id: "radar",
       driver: "modbus",
       profile: "dfrobot/sen0676",
       poll,
-      transport: await transport(),
+      transport: await ownTransport(),
       unit: 7,
     },
   ];
