@@ -49,7 +49,9 @@ const defaultRssBytesMax = 384 * 1024 * 1024;
 let streams = 0;
 
 export class Host {
-  readonly #options: HostOptions;
+  readonly #options: Omit<HostOptions, "devices">;
+  /** As text: twenty thousand points take a fifth of the memory that they take as objects. */
+  readonly #devices: string;
   #child: ChildProcess | undefined;
   #stream = 0;
   #lastBeatMs = 0;
@@ -67,7 +69,9 @@ export class Host {
   #status: HostStatus;
 
   constructor(options: HostOptions) {
-    this.#options = options;
+    const { devices, ...rest } = options;
+    this.#options = rest;
+    this.#devices = JSON.stringify(devices);
     this.#status = {
       driver: options.driver,
       pid: undefined,
@@ -84,14 +88,18 @@ export class Host {
   }
 
   start(): void {
-    const { driver, devices, gatewayIndex } = this.#options;
+    const { driver, gatewayIndex } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
-    const child = spawn(process.execPath, ["--max-semi-space-size=4", "--max-old-space-size=256", entry], {
-      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
-      // What a driver does not need it does not get: the gateway's environment may hold secrets.
-      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "" },
-    });
+    const child = spawn(
+      process.execPath,
+      ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
+      {
+        stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+        // What a driver does not need it does not get: the gateway's environment may hold secrets.
+        env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX"]),
+      },
+    );
     this.#child = child;
     this.#startedMs = this.#lastBeatMs = performance.now();
     this.#status.pid = child.pid;
@@ -105,7 +113,7 @@ export class Host {
     child.on("exit", (code, signal) =>
       this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
     );
-    this.#tell({ type: "start", driver, devices, gatewayIndex, creditBytes, ringBytesMax });
+    this.#tell({ type: "start", driver, devices: this.#devices, gatewayIndex, creditBytes, ringBytesMax });
     this.#watch ??= setInterval(() => this.#check(), 1000);
   }
 
@@ -224,6 +232,12 @@ export class Host {
     this.#options.failed(reason);
     this.#timer = setTimeout(() => this.start(), pauseMs);
   }
+}
+
+function inherited(names: string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
 }
 
 function residentBytes(pid: number | undefined): number {

@@ -38,7 +38,6 @@ export interface GatewayStatus {
 }
 
 /** A reading for people: with the digits after the point that its point resolves. */
-export type ShownReading = LatestReading & { decimals: number };
 
 const tailQueueMax = 5000;
 
@@ -134,6 +133,8 @@ export class Supervisor {
       enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i]) })),
       gatewayIndex,
     );
+    // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
+    for (const device of devices) device.points = [];
     this.#log.info(
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
@@ -218,24 +219,18 @@ export class Supervisor {
     };
   }
 
-  async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<ShownReading[]> {
+  async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
     const host = this.#hosts.get(device.driver);
     if (host === undefined || !device.enabled) throw new Error(`device "${id}" is disabled`);
-    const readings = (await host.request(
+    return (await host.request(
       read === undefined ? { name: "latest", device: id } : { name: "read", device: id, ...read },
     )) as LatestReading[];
-    const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
-    // In the profile's order, whichever poll brought them.
-    return device.points.flatMap((point) => {
-      const reading = byPoint.get(point.name);
-      return reading === undefined ? [] : [{ ...reading, decimals: decimalsOf(point) }];
-    });
   }
 
   /** The newest values of every device; none for one that has not been read or whose host is down. */
-  async #everyReading(): Promise<Record<string, ShownReading[]>> {
+  async #everyReading(): Promise<Record<string, LatestReading[]>> {
     const enabled = this.#site.devices.filter((device) => device.enabled);
     const readings = await Promise.all(enabled.map(({ id }) => this.#readings(id).catch(() => [])));
     return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));

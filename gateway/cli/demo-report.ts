@@ -1,9 +1,8 @@
-import type { DemoView } from "./demo-screen.ts";
-import { screenLines } from "./demo-screen.ts";
+import { type DemoView, gatewaySentence, screenLines } from "./demo-screen.ts";
 import type { Words } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { booksSentence, custodyLagMs, shownState, totalBooks } from "./status.ts";
-import { paint, span } from "./text.ts";
+import { paint, span, terminalSize } from "./text.ts";
 
 /** How a demo shows itself: a live screen, plain lines, or JSON. */
 export interface Report {
@@ -53,8 +52,7 @@ export class LiveScreen implements Report {
 
   show(view: DemoView): void {
     this.#view = view;
-    const { columns = 80, rows = 24 } = process.stdout;
-    const lines = screenLines(view, this.#words, { columns, rows });
+    const lines = screenLines(view, this.#words, terminalSize());
     process.stdout.write(home + lines.map((line) => `${line}${clearLine}\n`).join("") + clearBelow);
   }
 
@@ -111,6 +109,8 @@ export class PlainReport implements Report {
       this.#linesAtMs = nowMs;
       printLines([changes]);
     } else if (nowMs - this.#progressAtMs >= progressMs) {
+      // Nothing has been told yet, and there is nothing to tell before the gateway answers.
+      if (view.status === undefined && this.#progressAtMs === -Infinity) return;
       this.#progressAtMs = this.#linesAtMs = nowMs;
       printLines([this.#progress(view)]);
     }
@@ -133,13 +133,16 @@ export class PlainReport implements Report {
     const changed = (status?.devices ?? []).filter(({ id }) => this.#changed.has(id));
     if (status !== undefined) this.#changed.clear();
     const groups = Map.groupBy(changed, (device) => shownState(device, this.#words).text);
-    const texts = [...groups].map(([state, devices]) => `${state}: ${devices.map(({ id }) => id).join(", ")}`);
+    const texts = [...groups].map(
+      ([state, devices]) => `${state}: ${devices.map(({ id }) => id).join(", ")}`,
+    );
     return [...this.#happened.splice(0), ...texts].join("; ");
   }
 
-  #progress({ status }: DemoView): string {
+  #progress(view: DemoView): string {
     const words = this.#words;
-    if (status === undefined) return `${words.gateway} ${words.noAnswer}`;
+    const { status } = view;
+    if (status === undefined) return gatewaySentence(view, words);
     const online = status.devices.filter(({ state }) => state === "online").length;
     const lag = span(custodyLagMs(status.outbox, Date.now()));
     return `${booksSentence(totalBooks(status.outbox), words)}   ${words.lag} ${lag}   ${words.online} ${online}/${status.devices.length}`;

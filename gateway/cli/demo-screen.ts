@@ -1,5 +1,6 @@
 import { printable } from "../errors.ts";
-import type { GatewayStatus, ShownReading } from "../supervisor.ts";
+import type { LatestReading } from "../host/messages.ts";
+import type { GatewayStatus } from "../supervisor.ts";
 import type { CommandPurpose } from "./demo-site.ts";
 import type { Words } from "./language.ts";
 import { booksSentence, custodyLagMs, shownReason, shownState, totalBooks } from "./status.ts";
@@ -13,7 +14,7 @@ export interface DemoView {
   firstDeliveredMs: number | undefined;
   /** Undefined while the gateway does not answer. */
   status: GatewayStatus | undefined;
-  readings: Record<string, ShownReading[]>;
+  readings: Record<string, LatestReading[]>;
   programs: { name: string; pid: number | undefined; isRunning: boolean }[];
   news: { timeMs: number; about: "program" | "device"; text: string }[];
   commands: [string, CommandPurpose][];
@@ -46,42 +47,60 @@ function line(columns: number, ...parts: Part[]): string {
 const telling = /^(activePower\.total|waterLevel|windSpeed|pm25|pm2_5|temperature)$/i;
 const rarelyTelling = new Set(["1", "V.A", "kV.A", "V.A{reactive}", "kV.A{reactive}", "Hz"]);
 
-function rank({ point, unit }: ShownReading): number {
+function rank({ point, unit }: LatestReading): number {
   if (telling.test(point)) return 0;
   return rarelyTelling.has(unit) ? 2 : 1;
 }
 
 /** The few readings that say most about a device: no two of one unit, totals before parts. */
-export function tellingReadings(readings: readonly ShownReading[], count: number): ShownReading[] {
-  const byUnit = Map.groupBy(readings.toSorted((a, b) => rank(a) - rank(b)), ({ unit }) => unit);
+export function tellingReadings(readings: readonly LatestReading[], count: number): LatestReading[] {
+  const byUnit = Map.groupBy(
+    readings.toSorted((a, b) => rank(a) - rank(b)),
+    ({ unit }) => unit,
+  );
   const chosen = [...byUnit.values()].map(
-    (group) => group.find(({ point }) => telling.test(point)) ?? group.find(({ point }) => point.endsWith(".total")) ?? group[0],
+    (group) =>
+      group.find(({ point }) => telling.test(point)) ??
+      group.find(({ point }) => point.endsWith(".total")) ??
+      group[0],
   );
   return chosen.filter((reading) => reading !== undefined).slice(0, count);
 }
 
 /** The worst quality of a device's readings, with how many have it; "good" where all are. */
-function shownQuality(readings: readonly ShownReading[], words: Words): [text: string, format: Format] {
-  const count = (status: ShownReading["status"]) => readings.filter((reading) => reading.status === status).length;
+function shownQuality(readings: readonly LatestReading[], words: Words): [text: string, format: Format] {
+  const count = (status: LatestReading["status"]) =>
+    readings.filter((reading) => reading.status === status).length;
   if (readings.length === 0) return ["-", "dim"];
   if (count("bad") > 0) return [`${count("bad")} ${words.bad}`, "red"];
-  return count("uncertain") > 0 ? [`${count("uncertain")} ${words.uncertain}`, "yellow"] : [words.good, "green"];
+  return count("uncertain") > 0
+    ? [`${count("uncertain")} ${words.uncertain}`, "yellow"]
+    : [words.good, "green"];
 }
 
 const valueColumns = 11;
 const qualityColumns = 10;
 
-function deviceLine(device: GatewayStatus["devices"][number], view: DemoView, words: Words, size: Size, widths: Widths) {
+function deviceLine(
+  device: GatewayStatus["devices"][number],
+  view: DemoView,
+  words: Words,
+  size: Size,
+  widths: Widths,
+) {
   const readings = view.readings[device.id] ?? [];
   const state = shownState(device, words);
   const chosen = tellingReadings(readings, size.columns >= 110 ? 3 : 2);
-  const values = chosen.map(({ value, unit, decimals }) => pad(cut(shownValue(value, unit, decimals), valueColumns - 1), valueColumns));
+  const values = chosen.map(({ value, unit, decimals }) =>
+    pad(cut(shownValue(value, unit, decimals), valueColumns - 1), valueColumns),
+  );
   const [quality, format] = shownQuality(readings, words);
   const nowMs = Date.now();
   const age = device.lastGoodMs === undefined ? "-" : span(nowMs - device.lastGoodMs);
   const reason = shownReason(device);
   const head: Part[] = [[pad(state.text, widths.state), state.colour], `  ${pad(device.id, widths.id)}  `];
-  if (reason !== "") return line(size.columns, ...head, [`${span(nowMs - device.sinceMs)}  ${reason}`, state.colour]);
+  if (reason !== "")
+    return line(size.columns, ...head, [`${span(nowMs - device.sinceMs)}  ${reason}`, state.colour]);
   return line(
     size.columns,
     ...head,
@@ -115,7 +134,7 @@ function headLines(view: DemoView, words: Words, { columns }: Size): string[] {
   const { status } = view;
   const epoch = status === undefined ? "" : `  ${words.epoch} ${status.outbox.epoch}`;
   const programs = view.programs.flatMap(({ name, pid, isRunning }): Part[] => [
-    [isRunning ? "✓ " : "✗ ", isRunning ? "green" : "red"],
+    isRunning ? ["✓ ", "green"] : pid === undefined ? ["✗ ", "red"] : ["… ", "yellow"],
     `${name} `,
     [`${pid ?? "-"}   `, "dim"],
   ]);
@@ -123,22 +142,39 @@ function headLines(view: DemoView, words: Words, { columns }: Size): string[] {
   return [line(columns, [head, "bold"], [words.ctrlC, "dim"]), line(columns, ...programs)];
 }
 
+/** Why there is nothing to show of the gateway. */
+export function gatewaySentence({ programs }: DemoView, words: Words): string {
+  const hasStarted = programs.every(({ isRunning }) => isRunning);
+  return hasStarted ? `✗ ${words.gateway} ${words.noAnswer}` : `… ${words.gateway} ${words.starting}`;
+}
+
 function centreLines(view: DemoView, words: Words, { columns }: Size): string[] {
   const { status } = view;
-  if (status === undefined) return [line(columns, [`✗ ${words.gateway} ${words.noAnswer}`, "red"]), ""];
+  if (status === undefined) return [line(columns, [gatewaySentence(view, words), "yellow"]), ""];
   const [uplink] = status.uplinks;
   const books = totalBooks(status.outbox);
   const isUp = uplink?.state === "connected";
-  const states = { connected: words.connected, connecting: words.connecting, waiting: words.waiting, stopped: words.stopped };
+  const states = {
+    connected: words.connected,
+    connecting: words.connecting,
+    waiting: words.waiting,
+    stopped: words.stopped,
+  };
   const receivers = { online: words.online, offline: words.offline, unknown: words.unknown };
   const lagMs = custodyLagMs(status.outbox, Date.now());
   const sentence = `  ${words.outbox}: ${booksSentence(books, words)}`;
-  const first = view.firstDeliveredMs === undefined ? "" : `   ${words.firstEvent} ${(view.firstDeliveredMs / 1000).toFixed(1)} s`;
+  const first =
+    view.firstDeliveredMs === undefined
+      ? ""
+      : `   ${words.firstEvent} ${(view.firstDeliveredMs / 1000).toFixed(1)} s`;
   const hasRoom = displayWidth(sentence + first) <= columns;
   return [
     line(
       columns,
-      [`${isUp ? "✓" : "✗"} IOC ${uplink === undefined ? words.none : states[uplink.state]}`, isUp ? "green" : "yellow"],
+      [
+        `${isUp ? "✓" : "✗"} IOC ${uplink === undefined ? words.none : states[uplink.state]}`,
+        isUp ? "green" : "yellow",
+      ],
       `   ${words.receiver} ${receivers[uplink?.receiver ?? "unknown"]}   `,
       [`${words.delivered} ${grouped(books.delivered)}`, "bold"],
       `   ${words.lag} `,
@@ -174,7 +210,9 @@ export function screenLines(view: DemoView, words: Words, size: Size): string[] 
   const head = headLines(view, words, size);
   const centre = centreLines(view, words, size);
   const commands = commandLines(view, words, size);
-  const news = view.news.map(({ timeMs, text }) => line(size.columns, [`${clockTime(timeMs)} ${printable(text)}`, "yellow"]));
+  const news = view.news.map(({ timeMs, text }) =>
+    line(size.columns, [`${clockTime(timeMs)} ${printable(text)}`, "yellow"]),
+  );
   const devices = view.status?.devices.length ?? 0;
   const fixed = head.length + centre.length + commands.length;
   const shownNews = news.slice(-Math.max(1, Math.min(5, room - fixed - devices - 4)));

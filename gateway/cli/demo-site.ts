@@ -1,5 +1,15 @@
 import Database from "better-sqlite3";
-import { accessSync, constants, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -46,17 +56,24 @@ function copied(file: string): { file: string; folder: string } {
   return { file: copy, folder };
 }
 
+function nothingToRemove(): void {}
+
 /** Loads the demo's site; where its state folder cannot be written, a copy of it whose state can. */
 export async function openDemoSite(given: string | undefined): Promise<DemoSite> {
   let site = await loadSite(given === undefined ? workedSite : findSite(given));
-  let remove = () => {};
+  let remove = nothingToRemove;
   if (!isWritable(site.gateway.stateFolder)) {
     const { file, folder } = copied(site.file);
     remove = () => rmSync(folder, { recursive: true, force: true });
     site = await loadSite(file);
   }
   const url = URL.parse(site.uplinks[0]?.url ?? "");
-  if (url === null || url.protocol !== "mqtt:" || url.port === "" || !["127.0.0.1", "localhost"].includes(url.hostname)) {
+  if (
+    url === null ||
+    url.protocol !== "mqtt:" ||
+    url.port === "" ||
+    !["127.0.0.1", "localhost"].includes(url.hostname)
+  ) {
     remove();
     throw usageError(
       `${shownFile(site.file)} has no uplink to a broker on this machine`,
@@ -106,12 +123,15 @@ export async function checkPorts({ site, brokerPort }: DemoSite): Promise<void> 
 }
 
 /** Accepted, delivered and dropped as the closed outbox has them written, and the rows that are really in it. */
-export function closingBooks(stateFolder: string): Record<"accepted" | "delivered" | "kept" | "dropped", number> | undefined {
+export function closingBooks(
+  stateFolder: string,
+): Record<"accepted" | "delivered" | "kept" | "dropped", number> | undefined {
   const file = join(stateFolder, "outbox.db");
   if (!existsSync(file)) return undefined;
   const database = new Database(file);
   try {
-    const query = "SELECT sum(accepted) AS accepted, sum(delivered) AS delivered, sum(dropped) AS dropped FROM books";
+    const query =
+      "SELECT sum(accepted) AS accepted, sum(delivered) AS delivered, sum(dropped) AS dropped FROM books";
     const books = database.prepare(query).get() as Record<"accepted" | "delivered" | "dropped", number>;
     const { kept } = database.prepare("SELECT count(*) AS kept FROM event").get() as { kept: number };
     return { ...books, kept };
@@ -129,13 +149,18 @@ function callOfKerb(): string {
 }
 
 function isInstalled(program: string): boolean {
-  return (process.env["PATH"] ?? "").split(":").some((folder) => folder !== "" && existsSync(join(folder, program)));
+  return (process.env["PATH"] ?? "")
+    .split(":")
+    .some((folder) => folder !== "" && existsSync(join(folder, program)));
 }
 
 export type CommandPurpose = "tryRead" | "tryTool" | "tryRetained" | "tryTail" | "tryStatus" | "tryKill";
 
 /** Commands that work from another terminal in this folder while the demo runs. */
-export function commandsToTry({ site, brokerPort }: DemoSite, brokerPid: number | undefined): [string, CommandPurpose][] {
+export function commandsToTry(
+  { site, brokerPort }: DemoSite,
+  brokerPid: number | undefined,
+): [string, CommandPurpose][] {
   const kerb = callOfKerb();
   let found: string | undefined;
   try {
@@ -151,7 +176,12 @@ export function commandsToTry({ site, brokerPort }: DemoSite, brokerPid: number 
     [isInstalled("mbpoll") ? tool : undefined, "tryTool"],
     [`${kerb} tail${where}`, "tryTail"],
     [`${kerb} status${where}`, "tryStatus"],
-    [isInstalled("mosquitto_sub") ? `mosquitto_sub -p ${brokerPort} -v -t '${site.gateway.city}/st/#'` : undefined, "tryRetained"],
+    [
+      isInstalled("mosquitto_sub")
+        ? `mosquitto_sub -p ${brokerPort} -v -t '${site.gateway.city}/st/#'`
+        : undefined,
+      "tryRetained",
+    ],
     [brokerPid === undefined ? undefined : `kill -9 ${brokerPid}`, "tryKill"],
   ];
   return list.filter((entry): entry is [string, CommandPurpose] => entry[0] !== undefined);

@@ -2,9 +2,17 @@ import { join } from "node:path";
 import type { Language } from "../config/error-texts.ts";
 import { ask, type ControlRequest } from "../control.ts";
 import { exitCodes, shownFile } from "../errors.ts";
-import type { GatewayStatus, ShownReading } from "../supervisor.ts";
+import type { LatestReading } from "../host/messages.ts";
+import type { GatewayStatus } from "../supervisor.ts";
 import { Child } from "./child.ts";
-import { checkPorts, closingBooks, commandsToTry, type DemoSite, freePort, openDemoSite } from "./demo-site.ts";
+import {
+  checkPorts,
+  closingBooks,
+  commandsToTry,
+  type DemoSite,
+  freePort,
+  openDemoSite,
+} from "./demo-site.ts";
 import { JsonReport, LiveScreen, PlainReport, type Report } from "./demo-report.ts";
 import type { DemoView } from "./demo-screen.ts";
 import { CommandError } from "./errors.ts";
@@ -31,7 +39,7 @@ class Demo {
   readonly #children: Record<"broker" | "simulators" | "receiver" | "gateway", Child>;
   readonly #news: DemoView["news"] = [];
   #status: GatewayStatus | undefined;
-  #readings: Record<string, ShownReading[]> = {};
+  #readings: Record<string, LatestReading[]> = {};
   #deliveredBefore: number | undefined;
   #firstDeliveredMs: number | undefined;
   readonly #states = new Map<string, string>();
@@ -48,11 +56,29 @@ class Demo {
         news: (what, how) => this.#childNews(name, what, how),
       });
     const database = join(gateway.stateFolder, "receiver.db");
-    const receive = ["receive", "--broker", site.brokerUrl, "--city", gateway.city, "--name", "ioc", "--database", database];
+    const receive = [
+      "receive",
+      "--broker",
+      site.brokerUrl,
+      "--city",
+      gateway.city,
+      "--name",
+      "ioc",
+      "--database",
+      database,
+    ];
     this.#children = {
-      broker: child(words.broker, ["simulate", "broker", "--port", String(site.brokerPort), "--json"], '"kind":"simulate"'),
+      broker: child(
+        words.broker,
+        ["simulate", "broker", "--port", String(site.brokerPort), "--json"],
+        '"kind":"simulate"',
+      ),
       simulators: child(words.simulators, ["simulate", "--site", file, "--json"], '"kind":"simulate"'),
-      receiver: child(words.receiver, [...receive, "--listen", apiListen, "--ack-interval", "1s", "--json"], '"started"'),
+      receiver: child(
+        words.receiver,
+        [...receive, "--listen", apiListen, "--ack-interval", "1s", "--json"],
+        '"started"',
+      ),
       gateway: child(words.gateway, ["run", file, "--json"], "is running"),
     };
   }
@@ -63,7 +89,10 @@ class Demo {
   }
 
   #childNews(name: string, what: "ended" | "running", how: string): void {
-    this.#tell("program", what === "ended" ? `${name} ${this.#words.startsAgain} (${how})` : `${name} ${this.#words.restarted}`);
+    this.#tell(
+      "program",
+      what === "ended" ? `${name} ${this.#words.startsAgain} (${how})` : `${name} ${this.#words.restarted}`,
+    );
   }
 
   /** Broker and devices first, then those who connect to them. Rejects when one of them cannot start. */
@@ -89,7 +118,8 @@ class Demo {
   async #ask<Answer>(request: ControlRequest): Promise<Answer | undefined> {
     const socket = join(this.#site.site.gateway.stateFolder, "kerb.sock");
     try {
-      for await (const answer of ask(socket, request, AbortSignal.timeout(answerTimeoutMs))) return answer as Answer;
+      for await (const answer of ask(socket, request, AbortSignal.timeout(answerTimeoutMs)))
+        return answer as Answer;
     } catch {
       // It has not started yet, or was killed: the screen says so.
     }
@@ -100,7 +130,7 @@ class Demo {
   async refresh(): Promise<void> {
     const [status, readings] = await Promise.all([
       this.#ask<GatewayStatus>({ verb: "status" }),
-      this.#ask<Record<string, ShownReading[]>>({ verb: "latest" }),
+      this.#ask<Record<string, LatestReading[]>>({ verb: "latest" }),
     ]);
     this.#status = status;
     this.#readings = readings ?? {};
@@ -155,21 +185,21 @@ async function checkNotRunning({ site }: DemoSite): Promise<void> {
   });
 }
 
-async function follow(demo: Demo, report: Report, signal: AbortSignal): Promise<void> {
+async function follow(running: Demo, report: Report, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await demo.refresh();
+    await running.refresh();
     if (signal.aborted) break;
-    report.show(demo.view);
-    const isWaiting = demo.view.firstDeliveredMs === undefined;
+    report.show(running.view);
+    const isWaiting = running.view.firstDeliveredMs === undefined;
     await pause(isWaiting ? startPollMs : refreshMs, signal);
   }
 }
 
 /** Ends the demo's programs in order; a second Ctrl-C ends them at once. */
-async function end(demo: Demo, site: DemoSite, report: Report): Promise<number> {
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => demo.kill());
+async function end(running: Demo, site: DemoSite, report: Report): Promise<number> {
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => running.kill());
   report.stopping();
-  await demo.stop();
+  await running.stop();
   const books = closingBooks(site.site.gateway.stateFolder);
   site.remove();
   if (books === undefined) return exitCodes.ok;
@@ -190,24 +220,21 @@ export async function demo(options: DemoOptions): Promise<number> {
   const signal = stopSignal();
   const running = new Demo(site, words, `127.0.0.1:${await freePort(apiPort)}`);
   const isScreen = process.stdout.isTTY && options.json !== true;
-  const report = options.json === true ? new JsonReport() : isScreen ? new LiveScreen(words) : new PlainReport(words);
+  const report =
+    options.json === true ? new JsonReport() : isScreen ? new LiveScreen(words) : new PlainReport(words);
   // Whatever ends this process, no program of the demo outlives it.
   process.once("exit", () => running.kill());
-  try {
-    report.starting(running.view);
-    const started = running.start();
-    const stopped = new Promise<void>((resolve) => {
-      signal.addEventListener("abort", () => resolve());
-    });
-    await Promise.race([started, stopped]);
-    started.catch(() => {});
-    await follow(running, report, signal);
-  } catch (error) {
-    report.close();
-    await running.stop();
-    site.remove();
-    throw error;
-  }
+  const broken = new AbortController();
+  let failure: unknown;
+  report.starting(running.view);
+  running.start().catch((error: unknown) => {
+    failure = error;
+    broken.abort();
+  });
+  await follow(running, report, AbortSignal.any([signal, broken.signal]));
   report.close();
-  return end(running, site, report);
+  if (signal.aborted) return end(running, site, report);
+  await running.stop();
+  site.remove();
+  throw failure;
 }

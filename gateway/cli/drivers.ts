@@ -20,7 +20,11 @@ export async function drivers(options: { json?: boolean }): Promise<number> {
     return exitCodes.ok;
   }
   const columns = [{ title: "DRIVER" }, { title: "SIMULATOR" }, { title: "PROFILES" }];
-  const rows = list.map(({ name, profiles: ids, simulator }) => [name, simulator ? "yes" : "no", ids.join(", ") || "-"]);
+  const rows = list.map(({ name, profiles: ids, simulator }) => [
+    name,
+    simulator ? "yes" : "no",
+    ids.join(", ") || "-",
+  ]);
   printLines(table(columns, rows));
   return exitCodes.ok;
 }

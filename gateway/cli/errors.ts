@@ -5,7 +5,13 @@ import { type ErrorCode, describeError, deviceErrorCode, exitCodes, printable } 
 /** What went wrong with a command, and what to do about it. */
 export interface Complaint {
   /** An error code of the table, or one of the command line's own: KERB-CLI-… */
-  code: ErrorCode | "KERB-CLI-USAGE" | "KERB-CLI-NOT-FOUND" | "KERB-CLI-NOT-RUNNING" | "KERB-CLI-TAKEN" | "KERB-CLI-FAILED";
+  code:
+    | ErrorCode
+    | "KERB-CLI-USAGE"
+    | "KERB-CLI-NOT-FOUND"
+    | "KERB-CLI-NOT-RUNNING"
+    | "KERB-CLI-TAKEN"
+    | "KERB-CLI-FAILED";
   exitCode: number;
   /** One sentence. */
   title: string;
@@ -36,7 +42,12 @@ export function notFoundError(title: string, hint: string): CommandError {
 }
 
 /** The title, likely cause and remedy of a device's failure; exit code 5. `seen` is the driver's own sentence. */
-export function deviceFailure(device: string, code: DeviceErrorCode, seen: string, language: Language): CommandError {
+export function deviceFailure(
+  device: string,
+  code: DeviceErrorCode,
+  seen: string,
+  language: Language,
+): CommandError {
   const { code: kerbCode, title, likely, do: remedy } = describeError(deviceErrorCode(code), language);
   return new CommandError({
     code: kerbCode,

@@ -1,11 +1,15 @@
 /** Commands of programs that are not ours, which read the same device: the second opinion of a technician. */
 
-interface ModbusTransport {
-  type: "tcp" | "rtu-over-tcp" | "rtu";
-  host?: string;
-  port: number | string;
-  baud?: number;
-  parity?: string;
+interface ModbusSettings {
+  transport: {
+    type: "tcp" | "rtu-over-tcp" | "rtu";
+    host?: string;
+    port: number | string;
+    baud?: number;
+    parity?: string;
+  };
+  unit: number;
+  order: string;
 }
 
 interface ModbusAddress {
@@ -36,11 +40,11 @@ function mbpollCount({ type }: ModbusAddress, format: string): number {
 }
 
 /** The mbpoll command that reads one point once; undefined where mbpoll cannot (RTU frames over TCP). */
-function mbpoll(settings: Record<string, unknown>, address: ModbusAddress): string | undefined {
-  const transport = settings["transport"] as ModbusTransport;
-  const format = mbpollType(address, String(settings["order"] ?? "ABCD"));
-  const what = `-a ${settings["unit"] ?? 1} -t ${format} -r ${address.register + 1} -c ${mbpollCount(address, format)} -1`;
-  if (transport.type === "tcp") return `mbpoll -m tcp -p ${transport.port} ${what} ${transport.host ?? "127.0.0.1"}`;
+function mbpoll({ transport, unit, order }: ModbusSettings, address: ModbusAddress): string | undefined {
+  const format = mbpollType(address, order);
+  const what = `-a ${unit} -t ${format} -r ${address.register + 1} -c ${mbpollCount(address, format)} -1`;
+  if (transport.type === "tcp")
+    return `mbpoll -m tcp -p ${transport.port} ${what} ${transport.host ?? "127.0.0.1"}`;
   if (transport.type === "rtu-over-tcp") return undefined;
   return `mbpoll -m rtu -b ${transport.baud ?? 9600} -P ${transport.parity ?? "none"} ${what} ${transport.port}`;
 }
@@ -53,5 +57,5 @@ export function foreignCommand(
 ): string | undefined {
   const first = points.find(({ publish }) => publish !== false);
   if (driver !== "modbus" || first === undefined) return undefined;
-  return mbpoll(settings, first.address as ModbusAddress);
+  return mbpoll(settings as unknown as ModbusSettings, first.address as ModbusAddress);
 }

@@ -130,7 +130,10 @@ const vi: Words = {
 export const dictionary: Record<Language, Words> = { en, vi };
 
 /** The language of a person: as asked for, else by the environment's locale. */
-export function languageOf(given: Language | undefined, environment: NodeJS.ProcessEnv = process.env): Language {
+export function languageOf(
+  given: Language | undefined,
+  environment: NodeJS.ProcessEnv = process.env,
+): Language {
   if (given !== undefined) return given;
   const locale = environment["LC_ALL"] || environment["LC_MESSAGES"] || environment["LANG"] || "";
   return /^vi([_.@-]|$)/i.test(locale) ? "vi" : "en";

@@ -48,7 +48,9 @@ function printProfile(profile: Profile): void {
       titles.map((title) => ({ title, widthMax: 48 })),
       profile.points.map(pointRow),
     ),
-    ...(quirks.length === 0 ? [] : ["", ...quirks.map((quirk) => `quirk ${quirk.id}: ${quirk.text} (${quirk.source})`)]),
+    ...(quirks.length === 0
+      ? []
+      : ["", ...quirks.map((quirk) => `quirk ${quirk.id}: ${quirk.text} (${quirk.source})`)]),
     "",
     ...Object.entries(sources).map(([name, { title, revision, url }]) =>
       [`source ${name}: ${title}`, revision, url].filter((part) => part !== undefined).join(", "),

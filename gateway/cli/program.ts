@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Language } from "../config/error-texts.ts";
-import { faults } from "../../simulators/simulator.ts";
+import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { reportFailure } from "./output.ts";
@@ -31,10 +31,25 @@ function timeSpan(text: string): number {
   throw new InvalidArgumentError('Expected a time span with its unit, such as "60s".');
 }
 
+const faults: Record<Fault, true> = {
+  silent: true,
+  refuse: true,
+  hangUp: true,
+  garbage: true,
+  slow: true,
+  late: true,
+  restart: true,
+  clockWrong: true,
+};
+
 const jsonOption = () => new Option("--json", "one JSON object a line");
 const siteOption = () =>
-  new Option("--site <file>", "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/district/gateway.yaml)");
-const languageOption = () => new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
+  new Option(
+    "--site <file>",
+    "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/district/gateway.yaml)",
+  );
+const languageOption = () =>
+  new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
 
 /** Holds the exit code of the verb that ran. */
 interface Outcome {
@@ -76,7 +91,9 @@ class Verbs {
     this.#verb("demo")
       .addOption(languageOption())
       .option("--site <file>", "another site than the worked one; its devices are simulated on this machine")
-      .action((options: Common) => this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)));
+      .action((options: Common) =>
+        this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)),
+      );
     this.#verb("run")
       .argument("<file>", "site file, such as config/district/gateway.yaml")
       .action((file: string, options: Common) =>
@@ -103,7 +120,9 @@ class Verbs {
     this.#verb("status")
       .addOption(siteOption())
       .addOption(languageOption())
-      .action((options: Common) => this.#run("status", options, async () => (await import("./status.ts")).status(options)));
+      .action((options: Common) =>
+        this.#run("status", options, async () => (await import("./status.ts")).status(options)),
+      );
     this.#verb("tail")
       .addOption(siteOption())
       .option("--device <id>", "only this device's events")
@@ -138,15 +157,21 @@ class Verbs {
     this.#verb("simulate")
       .argument("[profile]", 'vendor/model, or "broker" for an MQTT broker')
       .option("--site <file>", "one pretend device for each of the site's devices, at its address")
-      .option("--port <number>", "TCP port (default: 1502; a broker: 18830; 0: any free one)", number(0, 65_535))
+      .option(
+        "--port <number>",
+        "TCP port (default: 1502; a broker: 18830; 0: any free one)",
+        number(0, 65_535),
+      )
       .option("--unit <number>", "unit on the line", number(0, 255))
       .option("--serial <path>", "a serial port instead of TCP")
       .option("--firmware <version>", "the firmware that it reports")
       .option("--seed <number>", "same seed, same walk of values", number(0, 0xffff_ffff))
-      .addOption(new Option("--fault <name>", "what is wrong with it").choices(faults))
+      .addOption(new Option("--fault <name>", "what is wrong with it").choices(Object.keys(faults)))
       .option("--list", "list the profiles")
       .action((profile: string | undefined, options: Common) =>
-        this.#run("simulate", options, async () => (await import("./simulate.ts")).simulate(profile, options)),
+        this.#run("simulate", options, async () =>
+          (await import("./simulate.ts")).simulate(profile, options),
+        ),
       );
     this.#verb("profiles")
       .argument("[id]", "vendor/model: show its points")
@@ -185,9 +210,15 @@ function usageOf(error: CommanderError, verb: string | undefined): CommandError 
   const help = `kerb ${known ? `${verb} ` : ""}--help`;
   if (error.code === "commander.unknownCommand") {
     const title = `there is no verb "${verb}"`;
-    return usageError(title, meant === undefined ? `${help} lists the verbs` : `did you mean: kerb ${meant}?`);
+    return usageError(
+      title,
+      meant === undefined ? `${help} lists the verbs` : `did you mean: kerb ${meant}?`,
+    );
   }
-  return usageError(sentence, meant === undefined ? `${help} shows how it is written` : `did you mean ${meant}?`);
+  return usageError(
+    sentence,
+    meant === undefined ? `${help} shows how it is written` : `did you mean ${meant}?`,
+  );
 }
 
 /** Runs the verb that the arguments name; gives the exit code. */

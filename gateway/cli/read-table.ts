@@ -1,5 +1,5 @@
 import { printable } from "../errors.ts";
-import type { ShownReading } from "../supervisor.ts";
+import type { LatestReading } from "../host/messages.ts";
 import { decodingLines } from "./decodings.ts";
 import { displayWidth, paint, shownValue, span, table } from "./text.ts";
 
@@ -11,11 +11,11 @@ function shownHex(hex: string): string {
   return hex.toUpperCase().replaceAll(/(.{4})(?=.)/g, "$1 ");
 }
 
-function shownQuality({ status, code, reason }: ShownReading): string {
+function shownQuality({ status, code, reason }: LatestReading): string {
   return [status, code, reason].filter((part) => part !== undefined).join(", ");
 }
 
-function colour(line: string, { status }: ShownReading): string {
+function colour(line: string, { status }: LatestReading): string {
   return status === "good" ? line : paint(status === "bad" ? "red" : "yellow", line);
 }
 
@@ -23,7 +23,7 @@ function colour(line: string, { status }: ShownReading): string {
  * The table POINT VALUE QUALITY AGE RAW ADDRESS; what is not good says why at the end of its line. Readings that
  * came with their bytes have every decoding of them below their line; where none did, there is no column RAW.
  */
-export function readingLines(readings: readonly ShownReading[], nowMs: number): string[] {
+export function readingLines(readings: readonly LatestReading[], nowMs: number): string[] {
   const hasRaw = readings.some(({ rawHex }) => rawHex !== undefined);
   const columns = [
     { title: "POINT" },

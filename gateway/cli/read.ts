@@ -4,7 +4,8 @@ import { didYouMean } from "../config/words.ts";
 import { NotRunningError } from "../control.ts";
 import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
 import { errorTable, exitCodes, printable, shownFile } from "../errors.ts";
-import type { GatewayStatus, ShownReading } from "../supervisor.ts";
+import type { LatestReading } from "../host/messages.ts";
+import type { GatewayStatus } from "../supervisor.ts";
 import { decodings } from "./decodings.ts";
 import { CommandError, deviceFailure, notFoundError } from "./errors.ts";
 import { FieldDevice } from "./field.ts";
@@ -12,7 +13,7 @@ import { languageOf } from "./language.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
 import { readingLines } from "./read-table.ts";
 import { askOnce, controlSocket, findSite } from "./site.ts";
-import { counted } from "./text.ts";
+import { counted, terminalSize } from "./text.ts";
 
 export interface ReadOptions {
   site?: string;
@@ -37,7 +38,7 @@ interface Source {
   identity: Identity | undefined;
   doubt: string | undefined;
   /** Throws `CommandError`. */
-  read(signal: AbortSignal): Promise<ShownReading[]>;
+  read(signal: AbortSignal): Promise<LatestReading[]>;
   close(): Promise<void>;
 }
 
@@ -72,12 +73,12 @@ class GatewaySource implements Source {
     this.#request = request;
   }
 
-  async read(): Promise<ShownReading[]> {
+  async read(): Promise<LatestReading[]> {
     const { points, raw } = this.#request;
     const args = { device: this.#device, points, raw };
-    let readings: ShownReading[];
+    let readings: LatestReading[];
     try {
-      readings = await askOnce<ShownReading[]>(this.#socket, { verb: "read", args });
+      readings = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args });
     } catch (error) {
       throw await this.#explained(error as Error);
     }
@@ -86,8 +87,12 @@ class GatewaySource implements Source {
       this.identity ??= (await this.#report())?.identity;
       return readings.filter(({ point }) => points.length === 0 || points.includes(point));
     }
-    const all = await askOnce<ShownReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
-    throw unknownPoint(this.#device, missing, all.map(({ point }) => point));
+    const all = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
+    throw unknownPoint(
+      this.#device,
+      missing,
+      all.map(({ point }) => point),
+    );
   }
 
   async #report(): Promise<GatewayStatus["devices"][number] | undefined> {
@@ -101,10 +106,20 @@ class GatewaySource implements Source {
     const report = await this.#report();
     const code = report?.code;
     if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
-      return deviceFailure(this.#device, code as DeviceErrorCode, report?.reason ?? error.message, this.#request.language);
+      return deviceFailure(
+        this.#device,
+        code as DeviceErrorCode,
+        report?.reason ?? error.message,
+        this.#request.language,
+      );
     }
     if (report?.state === "starting") {
-      return deviceFailure(this.#device, "closed", "the gateway has not reached it yet: try again", this.#request.language);
+      return deviceFailure(
+        this.#device,
+        "closed",
+        "the gateway has not reached it yet: try again",
+        this.#request.language,
+      );
     }
     return deviceFailure(this.#device, "silent", error.message, this.#request.language);
   }
@@ -128,7 +143,7 @@ class DirectSource implements Source {
     this.#request = request;
   }
 
-  async read(signal: AbortSignal): Promise<ShownReading[]> {
+  async read(signal: AbortSignal): Promise<LatestReading[]> {
     try {
       this.#field ??= await FieldDevice.open(this.#device, signal);
       this.identity = this.#field.identity;
@@ -150,7 +165,12 @@ class DirectSource implements Source {
 async function directSource(site: string, id: string, request: Request): Promise<Source> {
   const { devices } = await loadSite(site);
   const device = devices.find((candidate) => candidate.id === id);
-  if (device === undefined) throw unknownDevice(id, devices.map((candidate) => candidate.id), site);
+  if (device === undefined)
+    throw unknownDevice(
+      id,
+      devices.map((candidate) => candidate.id),
+      site,
+    );
   const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
   const wrong = request.points.find((name) => !names.includes(name));
   if (wrong !== undefined) throw unknownPoint(id, wrong, names);
@@ -162,7 +182,12 @@ async function openSource(site: string, id: string, request: Request): Promise<S
   try {
     const { devices } = await askOnce<GatewayStatus>(socket, { verb: "status" });
     const device = devices.find((candidate) => candidate.id === id);
-    if (device === undefined) throw unknownDevice(id, devices.map((candidate) => candidate.id), site);
+    if (device === undefined)
+      throw unknownDevice(
+        id,
+        devices.map((candidate) => candidate.id),
+        site,
+      );
     if (device.enabled) return new GatewaySource(socket, device, request);
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
@@ -175,12 +200,13 @@ function shownIdentity(id: string, { identity, doubt, via, profile }: Source): s
   const known = [vendor, model, firmware && `firmware ${firmware}`, serial && `serial ${serial}`];
   const who = known.filter((part) => part !== undefined && part !== "").join(" ");
   const how = via === "gateway" ? "through the running gateway" : "directly, no gateway runs";
-  const nobody = profile === undefined ? "does not say who it is" : `does not say who it is, taken for ${profile}`;
+  const nobody =
+    profile === undefined ? "does not say who it is" : `does not say who it is, taken for ${profile}`;
   const text = `${id}   ${who === "" ? nobody : printable(who)}   read ${how}`;
   return doubt === undefined ? text : `${text}\nuncertain: ${printable(doubt)}`;
 }
 
-function printReadings(id: string, source: Source, readings: ShownReading[]): void {
+function printReadings(id: string, source: Source, readings: LatestReading[]): void {
   const shown = readings.map((reading) =>
     reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
   );
@@ -223,17 +249,20 @@ class Statistics {
 class Sheet {
   #linesBefore = 0;
 
-  draw(lines: string[]): void {
-    const { isTTY, rows = 24 } = process.stdout;
-    if (!isTTY) {
-      printLines([...lines, ""]);
+  /** `notes` stand below the table, whatever of it fits. */
+  draw(table: string[], notes: string[]): void {
+    if (!process.stdout.isTTY) {
+      printLines([...table, ...notes, ""]);
       return;
     }
-    const room = rows - 1;
-    const hidden = lines.length - room + 1;
-    const fitting = hidden > 1 ? [...lines.slice(0, room - 1), `… ${hidden} more lines: name the points to watch`] : lines;
+    const room = Math.max(2, terminalSize().rows - 1 - notes.length);
+    const hidden = table.length - room + 1;
+    const more = `… ${hidden} more lines: name the points to watch`;
+    const fitting = [...(hidden > 1 ? [...table.slice(0, room - 1), more] : table), ...notes];
     const up = this.#linesBefore === 0 ? "" : `\u001b[${this.#linesBefore}A`;
-    process.stdout.write(`${up}${fitting.map((line) => `\r\u001b[K${line}\n`).join("")}\u001b[J`);
+    const text = fitting.map((line) => `\r\u001b[K${line}\n`).join("");
+    // A line that wrapped would be two, and the next round would be drawn a line too low.
+    process.stdout.write(`\u001b[?7l${up}${text}\u001b[J\u001b[?7h`);
     this.#linesBefore = fitting.length;
   }
 }
@@ -242,7 +271,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
   const signal = stopSignal();
   const statistics = new Statistics();
   const sheet = new Sheet();
-  let readings: ShownReading[] = [];
+  let readings: LatestReading[] = [];
   while (!signal.aborted) {
     const startedMs = performance.now();
     let failure: CommandError | undefined;
@@ -265,13 +294,14 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       const { code, title } = failure?.complaint ?? {};
       const notes = failure === undefined ? [String(statistics)] : [`${code}  ${title}`, String(statistics)];
       const table = readings.length === 0 ? [] : readingLines(readings, Date.now());
-      sheet.draw(process.stdout.isTTY ? [...table, ...notes] : [...table, ...notes.slice(0, -1)]);
+      // Elsewhere than on a terminal the counts come once, in the end.
+      sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
     }
     await pause(watchPeriodMs - (performance.now() - startedMs), signal);
   }
   const { requests, replies, errors, lossPercent, p95Ms } = statistics;
   if (options.json === true) printData("read-statistics", { requests, replies, errors, lossPercent, p95Ms });
-  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics}`]);
+  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics.toString()}`]);
   return requests > 0 && replies === 0 ? exitCodes.noAnswer : exitCodes.ok;
 }
 

@@ -10,7 +10,10 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   const { level } = site.log;
   const log =
     options.json === true
-      ? pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 1, sync: true }))
+      ? pino(
+          { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+          pino.destination({ dest: 1, sync: true }),
+        )
       : openLog(level);
   for (const warning of site.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
   const { promise, resolve } = Promise.withResolvers<number>();

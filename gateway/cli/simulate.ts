@@ -22,7 +22,10 @@ export interface SimulateOptions {
 }
 
 /** What a pretend device is made of: a configured device, or a profile with settings for this machine. */
-type Model = Pick<DeviceConfig, "driver" | "profile" | "firmwareRange" | "settings" | "identify" | "identity" | "points"> & {
+type Model = Pick<
+  DeviceConfig,
+  "driver" | "profile" | "firmwareRange" | "settings" | "identify" | "identity" | "points"
+> & {
   id: string;
 };
 
@@ -49,8 +52,12 @@ function explained(error: unknown, what: string): unknown {
   return new CommandError({
     code: "KERB-CLI-TAKEN",
     exitCode: exitCodes.unexpected,
-    title: isTaken ? `${place} is taken by another program (wanted for ${what})` : `${place} needs root (wanted for ${what})`,
-    hint: isTaken ? `see who it is: ss -ltnp 'sport = :${port}'   or take another port` : "take a port above 1023",
+    title: isTaken
+      ? `${place} is taken by another program (wanted for ${what})`
+      : `${place} needs root (wanted for ${what})`,
+    hint: isTaken
+      ? `see who it is: ss -ltnp 'sport = :${port}'   or take another port`
+      : "take a port above 1023",
   });
 }
 
@@ -75,9 +82,13 @@ async function startSimulator(model: Model, seed: number, firmware: string | und
 }
 
 /** Where a pretend device of a profile lives on this machine. */
-function ownSettings({ port, unit, serial }: SimulateOptions, hasTransport: boolean): Record<string, unknown> {
+function ownSettings(
+  { port, unit, serial }: SimulateOptions,
+  hasTransport: boolean,
+): Record<string, unknown> {
   const own = unit === undefined ? {} : { unit };
-  if (serial !== undefined) return hasTransport ? { ...own, transport: { type: "rtu", port: serial } } : { ...own, port: serial };
+  if (serial !== undefined)
+    return hasTransport ? { ...own, transport: { type: "rtu", port: serial } } : { ...own, port: serial };
   const place = { host: "127.0.0.1", port: port ?? defaultPort };
   return hasTransport ? { ...own, transport: { type: "tcp", ...place } } : { ...own, ...place };
 }
@@ -89,15 +100,22 @@ async function modelOf(profile: Profile, options: SimulateOptions): Promise<Mode
   const own = ownSettings(options, shape !== undefined && "transport" in shape);
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
-  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape) : own;
+  const checked = isAny
+    ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape)
+    : own;
   const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw usageError(`${profile.id} cannot be simulated like this: ${issue?.path.join(".")} ${issue?.message}`, "kerb simulate --help");
+    throw usageError(
+      `${profile.id} cannot be simulated like this: ${issue?.path.join(".")} ${issue?.message}`,
+      "kerb simulate --help",
+    );
   }
   const address = (given: unknown) => schemas.address.parse(given);
   const { identify } = profile;
-  const fields = (["vendor", "model", "firmware", "serial"] as const).filter((field) => identify[field] !== undefined);
+  const fields = (["vendor", "model", "firmware", "serial"] as const).filter(
+    (field) => identify[field] !== undefined,
+  );
   return {
     id: profile.id,
     driver: profile.driver,
@@ -119,7 +137,9 @@ function placed(settings: Record<string, unknown>, address: string): Record<stri
   const port = Number(/:(\d+)\b/.exec(address)?.[1]);
   if (!Number.isInteger(port)) return settings;
   const { transport } = settings;
-  return typeof transport === "object" ? { ...settings, transport: { ...transport, port } } : { ...settings, port };
+  return typeof transport === "object"
+    ? { ...settings, transport: { ...transport, port } }
+    : { ...settings, port };
 }
 
 /** Runs pretend devices until Ctrl-C. */
@@ -147,7 +167,11 @@ async function runSimulators(models: readonly Model[], options: SimulateOptions)
   return exitCodes.ok;
 }
 
-function printHints(models: readonly Model[], running: readonly Simulator[], { fault }: SimulateOptions): void {
+function printHints(
+  models: readonly Model[],
+  running: readonly Simulator[],
+  { fault }: SimulateOptions,
+): void {
   const [model] = models;
   const address = running[0]?.address;
   if (model === undefined || address === undefined) return;
@@ -158,7 +182,9 @@ function printHints(models: readonly Model[], running: readonly Simulator[], { f
 
 async function simulateBroker(options: SimulateOptions): Promise<number> {
   const { startBroker } = (await module("mqtt")) as {
-    startBroker: (settings: { port: number }) => Promise<{ url: string; port: number; close: () => Promise<void> }>;
+    startBroker: (settings: {
+      port: number;
+    }) => Promise<{ url: string; port: number; close: () => Promise<void> }>;
   };
   const signal = stopSignal();
   const broker = await startBroker({ port: options.port ?? defaultBrokerPort }).catch((error: unknown) => {
@@ -193,7 +219,10 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
   if (profile !== undefined) return runSimulators([await modelOf(profileNamed(profile), options)], options);
   for (const name of ["port", "unit", "serial", "firmware"] as const) {
     if (options[name] === undefined) continue;
-    throw usageError(`--${name} is for one profile; with --site the site file says it`, `leave --${name} out`);
+    throw usageError(
+      `--${name} is for one profile; with --site the site file says it`,
+      `leave --${name} out`,
+    );
   }
   const site = await loadSite(options.site ?? "");
   return runSimulators(site.devices, options);

@@ -16,7 +16,10 @@ export function findSite(given: string | undefined): string {
   if (named !== undefined && named !== "") {
     if (existsSync(named)) return resolve(named);
     const from = given === undefined ? " (from KERB_SITE)" : "";
-    throw notFoundError(`there is no site file ${named}${from}`, "give the path of a gateway.yaml with --site FILE");
+    throw notFoundError(
+      `there is no site file ${named}${from}`,
+      "give the path of a gateway.yaml with --site FILE",
+    );
   }
   const found = [systemSite, workedSite].find((file) => existsSync(file));
   if (found !== undefined) return resolve(found);

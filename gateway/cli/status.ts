@@ -12,7 +12,12 @@ type Books = Record<"accepted" | "delivered" | "kept" | "dropped", number>;
 /** The books of both classes together. */
 export function totalBooks({ books }: Pick<GatewayStatus["outbox"], "books">): Books {
   const sum = (name: keyof Books) => books.event[name] + books.live[name];
-  return { accepted: sum("accepted"), delivered: sum("delivered"), kept: sum("kept"), dropped: sum("dropped") };
+  return {
+    accepted: sum("accepted"),
+    delivered: sum("delivered"),
+    kept: sum("kept"),
+    dropped: sum("dropped"),
+  };
 }
 
 /** How long the oldest event has been waiting for the IOC to take it; 0 when none waits. */
@@ -54,22 +59,39 @@ export function shownState({ state, enabled }: Pick<DeviceStatus, "state" | "ena
 }
 
 /** Why a device is not online: its code and the driver's sentence. */
-export function shownReason({ state, code, reason }: Pick<DeviceStatus, "state" | "code" | "reason">): string {
+export function shownReason({
+  state,
+  code,
+  reason,
+}: Pick<DeviceStatus, "state" | "code" | "reason">): string {
   if (state === "online") return "";
   const kerbCode = code === undefined ? undefined : `KERB-DEV-${code.toUpperCase()}`;
   return printable([kerbCode, reason].filter((part) => part !== undefined).join("  "));
 }
 
-function uplinkLine(uplink: GatewayStatus["uplinks"][number], status: GatewayStatus, words: Words, nowMs: number): string {
-  const states = { connected: words.connected, connecting: words.connecting, waiting: words.waiting, stopped: words.stopped };
+function uplinkLine(
+  uplink: GatewayStatus["uplinks"][number],
+  { outbox }: GatewayStatus,
+  words: Words,
+  nowMs: number,
+): string {
+  const states = {
+    connected: words.connected,
+    connecting: words.connecting,
+    waiting: words.waiting,
+    stopped: words.stopped,
+  };
   const receivers = { online: words.online, offline: words.offline, unknown: words.unknown };
   const isDown = uplink.state !== "connected" && uplink.reason !== undefined;
   const parts = [
-    `${uplink.id}`,
-    paint(uplink.state === "connected" ? "green" : "yellow", `${states[uplink.state]} ${span(nowMs - uplink.sinceMs)}`),
+    uplink.id,
+    paint(
+      uplink.state === "connected" ? "green" : "yellow",
+      `${states[uplink.state]} ${span(nowMs - uplink.sinceMs)}`,
+    ),
     `${words.receiver} ${receivers[uplink.receiver]}`,
     `${words.custody} ${uplink.custody}`,
-    `${words.lag} ${span(custodyLagMs(status.outbox, nowMs))}`,
+    `${words.lag} ${span(custodyLagMs(outbox, nowMs))}`,
     uplink.url,
     ...(isDown ? [printable(uplink.reason ?? "")] : []),
   ];
@@ -80,7 +102,8 @@ function outboxLines({ outbox }: GatewayStatus, words: Words): string[] {
   const percent = ((100 * outbox.bytes) / outbox.bytesMax).toFixed(1);
   const size = `${percent} % ${words.bytesOf} ${mebibytes(outbox.bytesMax)}`;
   const lines = [`${words.outbox}   ${booksSentence(totalBooks(outbox), words)}   ${size}`];
-  if (outbox.failure !== undefined) lines.push(paint("red", `${words.storageFails}: ${printable(outbox.failure)}`));
+  if (outbox.failure !== undefined)
+    lines.push(paint("red", `${words.storageFails}: ${printable(outbox.failure)}`));
   return lines;
 }
 
@@ -117,14 +140,16 @@ function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): s
     paint("bold", head),
     ...lines.map((line, i) => {
       const device = devices[i];
-      return device === undefined || device.state === "online" ? line : paint(shownState(device, words).colour, line);
+      return device === undefined || device.state === "online"
+        ? line
+        : paint(shownState(device, words).colour, line);
     }),
   ];
 }
 
 /** The whole status as lines for people. */
-export function statusLines(status: GatewayStatus, words: Words, nowMs: number): string[] {
-  const { gateway, outbox, uplinks } = status;
+export function statusLines(whole: GatewayStatus, words: Words, nowMs: number): string[] {
+  const { gateway, outbox, uplinks } = whole;
   const head = [
     paint("bold", gateway.id),
     printable(gateway.name),
@@ -135,11 +160,11 @@ export function statusLines(status: GatewayStatus, words: Words, nowMs: number):
   ];
   return [
     head.join("   "),
-    ...uplinks.map((uplink) => uplinkLine(uplink, status, words, nowMs)),
-    ...outboxLines(status, words),
-    hostLine(status, words),
+    ...uplinks.map((uplink) => uplinkLine(uplink, whole, words, nowMs)),
+    ...outboxLines(whole, words),
+    hostLine(whole, words),
     "",
-    ...deviceLines(status, words, nowMs),
+    ...deviceLines(whole, words, nowMs),
   ];
 }
 

@@ -10,15 +10,19 @@ import { cut, pad, shownValue } from "./text.ts";
 
 const readingsMax = 4;
 
+function twoDigits(number: number): string {
+  return String(number).padStart(2, "0");
+}
+
 function clockTime(ms: number): string {
   const date = new Date(ms);
-  const two = (number: number) => String(number).padStart(2, "0");
-  const fraction = String(date.getMilliseconds()).padStart(3, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${fraction}`;
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits);
+  return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
 function shownReading({ point, value, unit, quality: bits }: EventReading): string {
-  const doubt = (bits & quality.bad) !== 0 ? " (bad)" : (bits & quality.uncertain) !== 0 ? " (uncertain)" : "";
+  const doubt =
+    (bits & quality.bad) !== 0 ? " (bad)" : (bits & quality.uncertain) !== 0 ? " (uncertain)" : "";
   return `${point} ${shownValue(value, unit)}${doubt}`;
 }
 
@@ -32,7 +36,8 @@ function shownData(data: Record<string, unknown>): string {
 export function eventLine({ timeMs, device, kind, readings, data }: KerbEvent): string {
   const list = readings ?? [];
   const more = list.length > readingsMax ? `  +${list.length - readingsMax}` : "";
-  const text = data === undefined ? list.slice(0, readingsMax).map(shownReading).join("  ") + more : shownData(data);
+  const text =
+    data === undefined ? list.slice(0, readingsMax).map(shownReading).join("  ") + more : shownData(data);
   return printable(`${clockTime(timeMs)}  ${pad(device, 14)}  ${pad(kind, 14)}  ${text}`);
 }
 
@@ -40,11 +45,19 @@ async function checkDevice(socket: string, id: string): Promise<void> {
   const { devices, gateway } = await askOnce<GatewayStatus>(socket, { verb: "status" });
   const ids = [gateway.id, ...devices.map((device) => device.id)];
   if (ids.includes(id)) return;
-  throw notFoundError(`there is no device "${id}"${didYouMean(id, ids)}`, `those of this gateway: ${ids.slice(0, 20).join(", ")}`);
+  throw notFoundError(
+    `there is no device "${id}"${didYouMean(id, ids)}`,
+    `those of this gateway: ${ids.slice(0, 20).join(", ")}`,
+  );
 }
 
 /** `kerb tail`: events of the running gateway as they are committed, until Ctrl-C or until the gateway ends. */
-export async function tail(options: { site?: string; device?: string; kind?: string; json?: boolean }): Promise<number> {
+export async function tail(options: {
+  site?: string;
+  device?: string;
+  kind?: string;
+  json?: boolean;
+}): Promise<number> {
   const site = findSite(options.site);
   const socket = controlSocket(site);
   const signal = stopSignal();

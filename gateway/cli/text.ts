@@ -80,6 +80,12 @@ export function grouped(value: number, decimals = 0): string {
   return fraction === undefined ? spaced : `${spaced}.${fraction}`;
 }
 
+/** Size of the terminal; where its driver does not say (0), that of an old one. */
+export function terminalSize(): { columns: number; rows: number } {
+  const { columns, rows } = process.stdout;
+  return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
+}
+
 /** "1 reply", "2 replies". */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped(count)} ${count === 1 ? one : many}`;

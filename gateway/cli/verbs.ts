@@ -16,7 +16,11 @@ const groups: [title: string, verbs: Verb[]][] = [
   [
     "At the cabinet",
     [
-      { name: "read", usage: "DEVICE [POINT..]", summary: "read a device now: values, quality, age, address" },
+      {
+        name: "read",
+        usage: "DEVICE [POINT..]",
+        summary: "read a device now: values, quality, age, address",
+      },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
     ],
@@ -28,11 +32,18 @@ const groups: [title: string, verbs: Verb[]][] = [
       { name: "run", usage: "FILE", summary: "run the gateway of a site file until Ctrl-C" },
     ],
   ],
-  ["The operations centre", [{ name: "receive", usage: "", summary: "take events into custody and acknowledge them" }]],
+  [
+    "The operations centre",
+    [{ name: "receive", usage: "", summary: "take events into custody and acknowledge them" }],
+  ],
   [
     "For developers",
     [
-      { name: "simulate", usage: "[PROFILE]", summary: "pretend to be a device, all devices of a site, or a broker" },
+      {
+        name: "simulate",
+        usage: "[PROFILE]",
+        summary: "pretend to be a device, all devices of a site, or a broker",
+      },
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
       { name: "drivers", usage: "", summary: "protocols that kerb speaks" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },

@@ -1,16 +1,15 @@
 import { clockState, monotonicMs } from "../clock.ts";
-import {
-  DeviceError,
-  type Answer,
-  type Connection,
-  type Driver,
-  type DriverContext,
-  type Identity,
-  type ReadResult,
-} from "../driver.ts";
+import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
-import { inFirmwareRange } from "../firmware.ts";
 import type { Handover } from "./handover.ts";
+import {
+  firmwareDoubt,
+  identifyDevice,
+  pointsFor,
+  within,
+  withFactors,
+  type Recognised,
+} from "./identify.ts";
 import type { Line } from "./line.ts";
 import type {
   DeviceReport,
@@ -20,7 +19,7 @@ import type {
   LatestReading,
   PollClass,
 } from "./messages.ts";
-import { Normaliser } from "./normalise.ts";
+import { Normaliser, shownReadings } from "./normalise.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -56,18 +55,21 @@ export interface DeviceOptions {
 export class DeviceLoop {
   readonly #options: DeviceOptions;
   readonly #device: HostDevice;
+  readonly #byClass: Record<PollClass, HostPoint[]>;
   readonly #writer = new EventWriter();
   readonly #stopping = new AbortController();
   #groups: Group[] = [];
   #connection: Connection<unknown> | undefined;
   #busy: Promise<void> = Promise.resolve();
   #failures = 0;
+  #extraQuality = 0;
   #report: DeviceReport;
   #wake: (() => void) | undefined;
 
   constructor(options: DeviceOptions) {
     this.#options = options;
     this.#device = options.device;
+    this.#byClass = byClass(options.device.points);
     this.#report = {
       id: options.device.id,
       state: "starting",
@@ -110,13 +112,11 @@ export class DeviceLoop {
     const release = await this.#options.line?.acquire();
     const startedMs = performance.now();
     try {
-      await this.#withDeadline(connectTimeoutMs, async (signal) => {
-        this.#connection = await this.#options.driver.connect(
-          this.#device.settings,
-          this.#options.context,
-          signal,
-        );
-        await this.#identify(this.#connection, signal);
+      const { driver, context } = this.#options;
+      await within(connectTimeoutMs, this.#stopping.signal, async (signal) => {
+        const connection = await driver.connect(this.#device.settings, context, signal);
+        this.#connection = connection;
+        this.#recognise(await identifyDevice(driver, connection, this.#device.identify, signal));
       });
     } catch (error) {
       this.#options.line?.spent(performance.now() - startedMs, performance.now());
@@ -126,70 +126,26 @@ export class DeviceLoop {
     }
   }
 
-  /** Asks the device who it is, first by the protocol's means, then where the profile says. */
-  async #identify(connection: Connection<unknown>, signal: AbortSignal): Promise<void> {
-    const rules = this.#device.identify;
-    let identity: Identity = {};
-    if (rules === undefined || rules.standard) {
-      try {
-        identity = await connection.identify(signal);
-      } catch (error) {
-        if (!(error instanceof DeviceError) || error.code !== "unsupported") throw error;
-      }
-    }
-    let mismatch: string | undefined;
-    if (rules !== undefined) {
-      const fields = (["vendor", "model", "firmware", "serial"] as const).filter(
-        (field) => rules[field] !== undefined,
-      );
-      const points = [
-        ...fields.map((field) => ({ name: field as string, address: rules[field] })),
-        ...rules.expect.map(({ address }, i) => ({ name: `expect.${i}`, address })),
-      ];
-      const { answers } = points.length === 0 ? { answers: [] } : await connection.read(points, { signal });
-      fields.forEach((field, i) => {
-        const text = plain(answers[i]);
-        if (text !== "") identity[field] = text;
-      });
-      rules.expect.forEach(({ address, equals }, i) => {
-        const found = plain(answers[fields.length + i]);
-        if (found !== String(equals)) {
-          const place = this.#options.driver.describe(address);
-          mismatch ??= `${place} holds ${found === "" ? "nothing" : found}, the profile expects ${equals}`;
-        }
-      });
-    }
-    this.#recognise(identity, mismatch);
-  }
-
-  #recognise(identity: Identity, mismatch: string | undefined): void {
+  #recognise({ identity, mismatch }: Recognised): void {
     const before = this.#report.identity;
     if (Object.keys(identity).length > 0) this.#report.identity = identity;
-    const { firmware } = identity;
-    const covered = firmware === undefined || inFirmwareRange(firmware, this.#device.firmwareRange);
-    this.#regroup(firmware);
-    for (const group of this.#groups)
-      group.normaliser.extraQuality = covered && mismatch === undefined ? 0 : quality.uncertain;
+    const doubt = firmwareDoubt(identity, this.#device.firmwareRange);
+    this.#regroup(identity.firmware);
+    this.#extraQuality = doubt === undefined && mismatch === undefined ? 0 : quality.uncertain;
+    for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
     if (mismatch !== undefined) this.#set("wrong-device", "wrong-device", mismatch);
     const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
     if (changed)
       this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
-    if (!covered) {
-      const reason = `firmware ${firmware} is outside the profile's range ${this.#device.firmwareRange}`;
-      this.#event("device-status", { state: "firmware-unknown", reason });
-    }
+    if (doubt !== undefined) this.#event("device-status", { state: "firmware-unknown", reason: doubt });
   }
 
   /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
   #regroup(firmware: string | undefined): void {
-    const version = firmware ?? "999999";
-    const points = this.#device.points.filter(
-      ({ when }) => when === undefined || inFirmwareRange(version, when),
-    );
     const now = performance.now();
-    this.#groups = (["fast", "normal", "slow"] as PollClass[]).flatMap((name) => {
-      const mine = points.filter((point) => point.poll === name);
-      if (mine.length === 0) return [];
+    this.#groups = pollClasses.flatMap((name) => {
+      const points = pointsFor(this.#byClass[name], firmware);
+      if (!points.some((point) => point.poll === name)) return [];
       const periodMs = this.#device.pollMs[name];
       // A new connection keeps the schedule of the last one; the first poll is spread over the period.
       const before = this.#groups.find((group) => group.name === name);
@@ -198,12 +154,12 @@ export class DeviceLoop {
           ? now + this.#options.phase * Math.min(periodMs, 10_000)
           : Math.max(now, before.dueMs);
       const same =
-        before?.points.length === mine.length && before.points.every((point, i) => point === mine[i]);
+        before?.points.length === points.length && before.points.every((point, i) => point === points[i]);
       return [
         {
           name,
-          points: mine,
-          normaliser: new Normaliser(mine),
+          points,
+          normaliser: new Normaliser(points),
           periodMs,
           dueMs,
           latest: same ? before.latest : undefined,
@@ -273,7 +229,9 @@ export class DeviceLoop {
     try {
       const connection = this.#connection;
       if (connection === undefined) throw new DeviceError("closed", `${this.#device.id} is not connected`);
-      return await this.#withDeadline(readTimeoutMs, (signal) => connection.read(points, { signal, raw }));
+      return await within(readTimeoutMs, this.#stopping.signal, (signal) =>
+        connection.read(points, { signal, raw }),
+      );
     } finally {
       release?.();
       resolve();
@@ -322,80 +280,36 @@ export class DeviceLoop {
     this.#options.handover.push(0, this.#writer.bytes());
   }
 
-  /** The newest values as the last polls found them. */
+  /** The newest values as the last polls found them, in the profile's order. */
   latest(): LatestReading[] {
-    return this.#groups.flatMap((group) =>
-      group.latest === undefined
-        ? []
-        : this.#readable(group.points, group.normaliser, group.latest.result, group.latest.timeMs),
+    const { driver } = this.#options;
+    return this.#ordered(
+      this.#groups.flatMap(({ points, normaliser, latest }) =>
+        latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
+      ),
     );
   }
 
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
-    const all = this.#groups.flatMap((group) => group.points);
-    const wanted = names.length === 0 ? all : all.filter((point) => names.includes(point.name));
-    // A scaled point cannot be told without its scale factor.
-    const points = all.filter(
-      (point) => wanted.includes(point) || wanted.some((one) => one.scaleFactor === point.name),
-    );
+    const all = this.#groups.flatMap((group) => group.points.filter((point) => point.poll === group.name));
+    const points = withFactors(all, names);
+    const normaliser = new Normaliser(points);
+    normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
-    return this.#readable(points, new Normaliser(points), result, Date.now());
+    const shown = shownReadings(this.#options.driver, points, normaliser, result, Date.now());
+    return this.#ordered(names.length === 0 ? shown : shown.filter(({ point }) => names.includes(point)));
   }
 
-  #readable(
-    points: readonly HostPoint[],
-    normaliser: Normaliser,
-    result: ReadResult,
-    timeMs: number,
-  ): LatestReading[] {
-    return points.flatMap((point, i) => {
-      if (point.index < 0) return [];
-      const { value, quality: bits, detail } = normaliser.single(i, result.answers);
-      const answer: Answer | undefined = result.answers[i];
-      const rawBytes = typeof answer === "object" ? answer.raw : undefined;
-      const all = bits | normaliser.extraQuality;
-      const status =
-        (all & quality.bad) !== 0 ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good";
-      return [
-        {
-          point: point.name,
-          value,
-          unit: point.unit,
-          status,
-          ...detail,
-          timeMs,
-          address: this.#options.driver.describe(point.address),
-          ...(rawBytes === undefined ? {} : { rawHex: Buffer.from(rawBytes).toString("hex") }),
-        } satisfies LatestReading,
-      ];
-    });
+  #ordered(readings: readonly LatestReading[]): LatestReading[] {
+    const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
+    return this.#device.points.flatMap((point) => byPoint.get(point.name) ?? []);
   }
 
   async #close(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
     await connection?.close().catch(() => {});
-  }
-
-  async #withDeadline<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(), timeoutMs);
-    const stop = () => controller.abort();
-    this.#stopping.signal.addEventListener("abort", stop);
-    try {
-      return await work(controller.signal);
-    } catch (error) {
-      const late = controller.signal.aborted && !this.#stopping.signal.aborted;
-      throw late
-        ? new DeviceError("silent", `${this.#device.id}: no answer within ${timeoutMs / 1000} s`, {
-            cause: error,
-          })
-        : error;
-    } finally {
-      clearTimeout(timer);
-      this.#stopping.signal.removeEventListener("abort", stop);
-    }
   }
 
   async #sleep(forMs: number): Promise<void> {
@@ -414,8 +328,15 @@ export class DeviceLoop {
   }
 }
 
-function plain(answer: Answer | undefined): string {
-  if (answer === undefined) return "";
-  if (typeof answer === "object") return answer.value === null ? "" : String(answer.value).trim();
-  return String(answer).trim();
+const pollClasses: PollClass[] = ["fast", "normal", "slow"];
+
+/** Points by poll class. A scale factor is read with each point that it scales, and published in its own class only. */
+function byClass(points: readonly HostPoint[]): Record<PollClass, HostPoint[]> {
+  const of = (name: PollClass): HostPoint[] => {
+    const mine = points.filter((point) => point.poll === name);
+    const needed = new Set(mine.map((point) => point.scaleFactor));
+    const factors = points.filter((point) => needed.has(point.name) && point.poll !== name);
+    return [...mine, ...factors.map((factor) => ({ ...factor, index: -1 }))];
+  };
+  return { fast: of("fast"), normal: of("normal"), slow: of("slow") };
 }

@@ -6,7 +6,7 @@ import { EventWriter } from "../event.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
 import { Line } from "./line.ts";
-import type { FromHost, HostRequest, ToHost } from "./messages.ts";
+import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
 
 /**
  * A host: the child process in which one driver runs all its devices. Control goes over the IPC channel, events
@@ -42,7 +42,8 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     dropped: reportDropped,
   });
   const lines = new Map<string, Line>();
-  message.devices.forEach((device, position) => {
+  const devices = JSON.parse(message.devices) as HostDevice[];
+  devices.forEach((device, position) => {
     const key = driver.line?.(device.settings);
     const line = key === undefined ? undefined : (lines.get(key) ?? new Line());
     if (key !== undefined && line !== undefined) lines.set(key, line);
@@ -51,7 +52,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
       device,
       line,
       handover: handover as Handover,
-      phase: position / message.devices.length,
+      phase: position / devices.length,
       context: {
         deviceId: device.id,
         log: (level, text) => send({ type: "log", level, device: device.id, text }),

@@ -56,6 +56,8 @@ export interface LatestReading {
   point: string;
   value: ReadingValue;
   unit: string;
+  /** Digits after the point that the device resolves. */
+  decimals: number;
   status: QualityStatus;
   code?: string;
   reason?: string;
@@ -69,7 +71,8 @@ export type ToHost =
   | {
       type: "start";
       driver: string;
-      devices: HostDevice[];
+      /** `HostDevice[]` as JSON text. */
+      devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
       creditBytes: number;

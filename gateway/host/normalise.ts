@@ -1,6 +1,6 @@
-import type { Answer, QualityStatus, ReadResult, Reading, Value } from "../driver.ts";
+import type { Answer, Driver, QualityStatus, ReadResult, Reading, Value } from "../driver.ts";
 import { quality, type EventWriter, type QualityDetail, type ReadingValue } from "../event.ts";
-import type { HostPoint } from "./messages.ts";
+import type { HostPoint, LatestReading } from "./messages.ts";
 
 /**
  * Turns the raw answers of one poll into readings: sentinels, scale, limits, enumerations, dead band. The usual
@@ -179,7 +179,8 @@ export class Normaliser {
     let value = Number(raw);
     if (point.kind === "boolean") return { value: value !== 0, quality: bits, detail };
     if (point.scaleFactor !== undefined) {
-      const exponent = answers[entry.scaleFactor];
+      const factor = answers[entry.scaleFactor];
+      const exponent = typeof factor === "object" && factor.status === "good" ? factor.value : factor;
       if (typeof exponent !== "number" || exponent < -10 || exponent > 10) {
         return {
           value: null,
@@ -202,4 +203,35 @@ export class Normaliser {
     }
     return { value, quality: bits, detail };
   }
+}
+
+/** The readings of one poll as people see them: `points` are those of the normaliser and of `result`. */
+export function shownReadings(
+  driver: Driver<unknown, unknown>,
+  points: readonly HostPoint[],
+  normaliser: Normaliser,
+  result: ReadResult,
+  timeMs: number,
+): LatestReading[] {
+  return points.flatMap((point, i) => {
+    if (point.index < 0) return [];
+    const { value, quality: bits, detail } = normaliser.single(i, result.answers);
+    const answer = result.answers[i];
+    const raw = typeof answer === "object" ? answer.raw : undefined;
+    const all = bits | normaliser.extraQuality;
+    const bad = (all & quality.bad) !== 0;
+    return [
+      {
+        point: point.name,
+        value,
+        unit: point.unit,
+        decimals: decimalsOf(point),
+        status: bad ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good",
+        ...detail,
+        timeMs,
+        address: driver.describe(point.address),
+        ...(raw === undefined ? {} : { rawHex: Buffer.from(raw).toString("hex") }),
+      } satisfies LatestReading,
+    ];
+  });
 }

@@ -88,7 +88,7 @@ export class Outbox {
   constructor(options: OutboxOptions, events: OutboxEvents) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: options,
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
     });
     this.#worker.on("message", (message: FromWorker) => this.#receive(message, events));
     this.#worker.on("error", (error) => this.#died(error as Error, events));

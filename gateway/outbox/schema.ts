@@ -69,6 +69,8 @@ export function openDatabase(path: string, bytesMax: number): Database.Database 
     database.pragma("journal_size_limit = 1048576");
     database.pragma(`max_page_count = ${Math.max(64, Math.floor(bytesMax / 4096))}`);
     database.pragma("mmap_size = 0");
+    // better-sqlite3 would take 16 MB; a queue reads what it has just written.
+    database.pragma("cache_size = -2000");
     const version = database.pragma("user_version", { simple: true }) as number;
     if (version > schemaVersion) {
       throw new Error(

@@ -39,30 +39,29 @@ export interface DecodedBatch {
 export class Dictionary {
   readonly hash: string;
   readonly devices: DictionaryDevice[];
-  readonly #points = new Map<number, { device: DictionaryDevice; point: DictionaryPoint }>();
-  readonly #devices = new Map<number, DictionaryDevice>();
-  readonly #byId = new Map<string, DictionaryDevice>();
+  /** Made when the first point is looked up: the compact encoding never does. */
+  #points: Map<number, { device: DictionaryDevice; point: DictionaryPoint }> | undefined;
 
   constructor(hash: string, devices: DictionaryDevice[]) {
     this.hash = hash;
     this.devices = devices;
-    for (const device of devices) {
-      this.#devices.set(device.index, device);
-      this.#byId.set(device.id, device);
-      for (const point of device.points) this.#points.set(point.index, { device, point });
-    }
   }
 
   point(index: number): { device: DictionaryDevice; point: DictionaryPoint } | undefined {
+    this.#points ??= new Map(
+      this.devices.flatMap((device) =>
+        device.points.map((point) => [point.index, { device, point }] as const),
+      ),
+    );
     return this.#points.get(index);
   }
 
   device(index: number): DictionaryDevice | undefined {
-    return this.#devices.get(index);
+    return this.devices.find((device) => device.index === index);
   }
 
   deviceById(id: string): DictionaryDevice | undefined {
-    return this.#byId.get(id);
+    return this.devices.findLast((device) => device.id === id);
   }
 }
 

@@ -54,7 +54,7 @@ interface Cut extends CutRecord {
 const batchReadingsMax = 500;
 const batchFormBytesMax = 16_384;
 const urgentEventsMax = 64;
-/** Live batches that may wait for the window; more means that the link is too thin, and they become backlog. */
+/** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */
 const liveWaitingMax = 20;
 /** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
 const cutsMax = 20_000;
@@ -164,7 +164,7 @@ export class Lanes {
 
   /** Inside the transaction that stores `rows`: the batches in which their telemetry goes out at once. */
   planNew(rows: readonly StoredRow[]): CutRecord[] {
-    if (!this.#connected || this.#waiting.live.length >= liveWaitingMax) return [];
+    if (!this.#connected) return [];
     // Urgent rows are cut in id order, older ones included, when the window has room for them.
     const telemetry = rows.filter((row) => row.lane === 1);
     return chunks(telemetry).map((batch) => this.#record(1, batch, "live"));
@@ -173,6 +173,11 @@ export class Lanes {
   /** `rows` are stored, and with them the `planned` batches. */
   stored(rows: readonly StoredRow[], planned: readonly CutRecord[]): void {
     for (const record of planned) this.#waiting.live.push(this.#adopt(record));
+    const surplus = this.#waiting.live.length - liveWaitingMax;
+    if (surplus > 0) {
+      this.#waiting.fill.push(...this.#waiting.live.splice(0, surplus));
+      this.#sortFill();
+    }
     const last = rows.at(-1);
     if (planned.length === 0 && last !== undefined && rows.some((row) => row.lane === 1)) {
       this.#extendBacklog(rows[0]?.id ?? last.id, last.id);

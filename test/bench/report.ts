@@ -204,7 +204,7 @@ export function details(results: readonly Result[]): string {
         lines.push(`${name}: the farm took ${number((farmCpu * polledPerSecond) / 10_000, 0)} % of a core`);
       if (result.messageBytes !== undefined) {
         lines.push(
-          `${name}: ${number(result.messageBytes, 0)} B and ${number(result.readingsPerMessage, 0)} readings a message`,
+          `${name}: ${number(result.messageBytes, 0)} B and ${number(result.readingsPerMessage, 0)} readings a message, ${number((result.fillShare ?? 0) * 100, 0)} % of them in lane fill`,
         );
       }
       if ((result.failedPolls ?? 0) > 0)

@@ -134,10 +134,11 @@ export class Rig {
 
   #startReceiver(): Program {
     const link = ["--broker", `mqtt://127.0.0.1:${this.brokerPort}`, "--city", city, "--name", "bench"];
+    const own = ["--database", this.database, "--listen", "127.0.0.1:0", "--ack-interval", "1s"];
     return new Program("receiver", this.folder, join(this.#root, "gateway/kerb"), [
       "receive",
       ...link,
-      ...["--database", this.database, "--listen", "127.0.0.1:0", "--ack-interval", "1s"],
+      ...own,
     ]);
   }
 

@@ -49,6 +49,8 @@ export interface Result {
   diskPerReading?: number;
   messageBytes?: number;
   readingsPerMessage?: number;
+  /** Share of the readings that went in lane fill, 0 to 1: on a good link none should. */
+  fillShare?: number;
   lost?: number;
   failedPolls?: number;
   twice?: number;
@@ -151,6 +153,7 @@ function resultOf(
       ? {}
       : { wirePerReading: wireTotal(from.wire, to.wire) / polled }),
     diskPerReading: (to.gateway.writtenBytes - from.gateway.writtenBytes) / polled,
+    fillShare: inWindow.filter(({ lane }) => lane === "fill").length / inWindow.length,
     messageBytes: verdict.payloadBytes / verdict.messages,
     readingsPerMessage: (events * pointsPerDevice) / verdict.messages,
     lost: verdict.lost * pointsPerDevice,

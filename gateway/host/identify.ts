@@ -1,0 +1,93 @@
+import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
+import { inFirmwareRange } from "../firmware.ts";
+import type { HostPoint, IdentifyRules } from "./messages.ts";
+
+const fieldNames = ["vendor", "model", "firmware", "serial"] as const;
+
+/** Who is there, and why that may not be the model that the profile is for. */
+export interface Recognised {
+  identity: Identity;
+  mismatch: string | undefined;
+}
+
+/** Asks a device who it is: by the protocol's own means, then where the profile says. Throws `DeviceError`. */
+export async function identifyDevice(
+  driver: Driver<unknown, unknown>,
+  connection: Connection<unknown>,
+  rules: IdentifyRules | undefined,
+  signal: AbortSignal,
+): Promise<Recognised> {
+  let identity: Identity = {};
+  if (rules === undefined || rules.standard) {
+    try {
+      identity = await connection.identify(signal);
+    } catch (error) {
+      if (!(error instanceof DeviceError) || error.code !== "unsupported") throw error;
+    }
+  }
+  if (rules === undefined) return { identity, mismatch: undefined };
+  const fields = fieldNames.filter((field) => rules[field] !== undefined);
+  const points = [
+    ...fields.map((field) => ({ name: field as string, address: rules[field] })),
+    ...rules.expect.map(({ address }, i) => ({ name: `expect.${i}`, address })),
+  ];
+  if (points.length === 0) return { identity, mismatch: undefined };
+  const { answers } = await connection.read(points, { signal });
+  const texts = answers.map((answer) => {
+    const value = typeof answer === "object" ? answer.value : answer;
+    return value === null ? "" : String(value).trim();
+  });
+  fields.forEach((field, i) => {
+    const text = texts[i];
+    if (text !== undefined && text !== "") identity[field] = text;
+  });
+  const wrong = rules.expect.findIndex(({ equals }, i) => texts[fields.length + i] !== String(equals));
+  const expected = rules.expect[wrong];
+  if (expected === undefined) return { identity, mismatch: undefined };
+  const found = texts[fields.length + wrong] || "nothing";
+  const place = driver.describe(expected.address);
+  return { identity, mismatch: `${place} holds ${found}, the profile expects ${expected.equals}` };
+}
+
+/** Why a firmware is none that the profile speaks of; undefined when it is, or when the device told none. */
+export function firmwareDoubt({ firmware }: Identity, range: string): string | undefined {
+  if (firmware === undefined || inFirmwareRange(firmware, range)) return undefined;
+  return `firmware ${firmware} is outside the profile's range ${range}`;
+}
+
+/** The points that hold for a firmware; an unknown one gets what the newest has. */
+export function pointsFor(points: readonly HostPoint[], firmware: string | undefined): HostPoint[] {
+  const version = firmware ?? "999999";
+  return points.filter(({ when }) => when === undefined || inFirmwareRange(version, when));
+}
+
+/** The named points, or all, with the scale factors that they cannot be told without. */
+export function withFactors(points: readonly HostPoint[], names: readonly string[]): HostPoint[] {
+  const wanted = names.length === 0 ? points : points.filter((point) => names.includes(point.name));
+  const factors = new Set(wanted.map(({ scaleFactor }) => scaleFactor));
+  return points.filter((point) => wanted.includes(point) || factors.has(point.name));
+}
+
+/** `work` under a signal that also aborts after `timeoutMs`; an abort by the deadline alone is the device's silence. */
+export async function within<Result>(
+  timeoutMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  const timer = setTimeout(stop, timeoutMs);
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    const late = controller.signal.aborted && !signal.aborted;
+    throw late
+      ? new DeviceError("silent", `no answer within ${timeoutMs / 1000} s`, { cause: error })
+      : error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,515 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { verbs } from "../gateway/cli/verbs.ts";
+
+/** The real commands in real processes. */
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const launcher = join(root, "gateway", "kerb");
+const folder = mkdtempSync(join(tmpdir(), "kerb-cli-"));
+const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, LANG: "C.UTF-8" };
+
+// Debian's package belongs to Debian's interpreter, which need not be the first on the path.
+const python = ["python3", "/usr/bin/python3"].find(
+  (program) => spawnSync(program, ["-c", "import pymodbus.server.async_io"]).status === 0,
+);
+if (python === undefined) console.warn("skipped: python3-pymodbus is not installed");
+function isInstalled(program: string): boolean {
+  return spawnSync(program, ["-V"]).error === undefined;
+}
+
+const hasMbpoll = isInstalled("mbpoll");
+if (!hasMbpoll) console.warn("skipped: mbpoll is not installed");
+
+const open: Program[] = [];
+
+/** A process with its lines, as they come. */
+class Program {
+  readonly child: ChildProcess;
+  readonly lines: string[] = [];
+  readonly errorLines: string[] = [];
+  readonly ended: Promise<number | string>;
+  #wake: (() => void)[] = [];
+  #hasEnded = false;
+
+  constructor(command: string, args: string[], env: Record<string, string> = environment) {
+    this.child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    open.push(this);
+    const read = (stream: NodeJS.ReadableStream | null, lines: string[]) => {
+      if (stream === null) return;
+      createInterface({ input: stream }).on("line", (line) => {
+        lines.push(line);
+        this.#stir();
+      });
+    };
+    read(this.child.stdout, this.lines);
+    read(this.child.stderr, this.errorLines);
+    this.ended = new Promise((resolve) => {
+      this.child.on("close", (code, signal) => {
+        this.#hasEnded = true;
+        this.#stir();
+        resolve(signal ?? code ?? -1);
+      });
+    });
+  }
+
+  #stir(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  /** The first line on stdout that fits, printed or to come. */
+  async line(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const found = this.lines.find((line) => pattern.test(line));
+      if (found !== undefined) return found;
+      if (this.#hasEnded)
+        throw new Error(`ended without ${pattern}: ${[...this.lines, ...this.errorLines].join("\n")}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  /** Sends a signal and gives the exit code, or the signal that ended it. */
+  stop(signal: NodeJS.Signals = "SIGINT"): Promise<number | string> {
+    this.child.kill(signal);
+    return this.ended;
+  }
+}
+
+function kerbProgram(...args: string[]): Program {
+  return new Program(launcher, args);
+}
+
+interface Result {
+  code: number;
+  out: string;
+  err: string;
+}
+
+function kerb(args: string[], env: Record<string, string> = {}): Result {
+  const { status, stdout, stderr } = spawnSync(launcher, args, {
+    cwd: root,
+    env: { ...environment, ...env },
+    encoding: "utf8",
+    timeout: 25_000,
+  });
+  return { code: status ?? -1, out: stdout, err: stderr };
+}
+
+interface Envelope {
+  api: string;
+  kind: string;
+  ok: boolean;
+  data: Record<string, unknown>;
+  error: { code: string; title: string; hint: string };
+}
+
+function envelope(text: string): Envelope {
+  return JSON.parse(text) as Envelope;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers: Server[] = [];
+  for (let i = 0; i < count; i++) {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    servers.push(server);
+  }
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Writes a site with one meter and gives its file. */
+function siteFile(
+  name: string,
+  { broker, meter, device = "" }: { broker: number; meter: number; device?: string },
+): string {
+  const own = join(folder, name);
+  mkdirSync(own, { recursive: true });
+  const file = join(own, "gateway.yaml");
+  const text = `version: 1
+gateway: { id: cli-test, name: Tủ thử nghiệm, city: test, state: ./state }
+outbox: { commitAfter: 100ms }
+uplinks: [{ id: ioc, type: mqtt, url: "mqtt://127.0.0.1:${broker}", reconnectMax: 200ms }]
+devices:
+  - id: meter-01
+    name: Công tơ tủ chiếu sáng
+    driver: modbus
+    profile: eastron/sdm630
+    poll: 200ms
+    transport: { type: tcp, host: 127.0.0.1, port: ${meter} }
+    unit: 1
+${device}`;
+  writeFileSync(file, text);
+  return file;
+}
+
+/** Processes whose command line names this test's folder. */
+function processesOf(text: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+        return command.includes(text) ? [`${pid} ${command}`] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+function importsOf(file: string): (string | undefined)[] {
+  const text = readFileSync(join(root, file), "utf8");
+  return [...text.matchAll(/^import .* from "(.+)";$/gm)].map(([, from]) => from);
+}
+
+afterEach(async () => {
+  for (const program of open.splice(0)) {
+    program.child.kill("SIGKILL");
+    await program.ended;
+  }
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the command line", () => {
+  it("lists every verb, and each has a help of its own", () => {
+    const { code, out } = kerb(["--help"]);
+    expect(code).toBe(0);
+    for (const { name } of verbs) expect(out).toMatch(new RegExp(`^  ${name}\\b`, "m"));
+    for (const { name, summary } of verbs) {
+      const help = kerb([name, "--help"]);
+      expect(help).toMatchObject({ code: 0, err: "" });
+      expect(help.out.replaceAll(/\s+/g, " ")).toContain(summary);
+      expect(help.out).toContain("--json");
+    }
+  }, 60_000);
+
+  it("shows help without loading anything else", () => {
+    expect(importsOf("gateway/main.ts")).toEqual(["./cli/verbs.ts"]);
+    expect(importsOf("gateway/cli/verbs.ts")).toEqual(["node:fs"]);
+  });
+
+  it.each([
+    [["sttus"], /no verb "sttus"\n\s+do\s+did you mean: kerb status\?/],
+    [["nothing-like-it"], /no verb "nothing-like-it"\n\s+do\s+kerb --help/],
+    [["read"], /missing required argument 'device'/],
+    [["read", "meter-01", "--wach"], /unknown option '--wach'\n\s+do\s+did you mean --watch\?/],
+    [["tail", "--kind", "telemetri"], /Allowed choices are telemetry/],
+    [["receive", "--broker", "mqtt://127.0.0.1:1"], /'--city <city>' not specified/],
+    [["receive", "--broker", "x", "--city", "y", "--ack-interval", "60"], /time span with its unit/],
+    [["simulate", "eastron/sdm630", "--port", "70000"], /whole number from 0 to 65535/],
+    [["simulate"], /nothing to simulate was named\n\s+do\s+kerb simulate eastron\/sdm630/],
+    [["simulate", "eastron/sdm630", "--site", "config/district/gateway.yaml"], /exclude each other/],
+    [["check"], /missing required argument 'file'/],
+    [["status", "extra"], /too many arguments/],
+  ])("%j is refused in one sentence with the cure", (args, sentence) => {
+    const { code, out, err } = kerb(args);
+    expect(err).toMatch(sentence);
+    expect(err).toMatch(/^ {2}do +\S/m);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+  });
+
+  it("says the same to machines", () => {
+    const { code, out, err } = kerb(["sttus", "--json"]);
+    expect({ code, err }).toEqual({ code: 2, err: "" });
+    const error = {
+      code: "KERB-CLI-USAGE",
+      title: 'there is no verb "sttus"',
+      hint: "did you mean: kerb status?",
+    };
+    expect(envelope(out)).toEqual({ api: "kerb/v1", kind: "sttus", ok: false, error });
+  });
+
+  it("checks a site file", () => {
+    const file = siteFile("check", { broker: 1883, meter: 502 });
+    expect(kerb(["check", file])).toMatchObject({ code: 0, err: "" });
+    writeFileSync(file, readFileSync(file, "utf8").replace("unit: 1", "unt: 1"));
+    const { code, err } = kerb(["check", file]);
+    expect(code).toBe(78);
+    expect(err).toMatch(/gateway\.yaml:\d+:\d+ .*unt/);
+    expect(envelope(kerb(["check", file, "--json"]).out)).toMatchObject({ kind: "check", ok: false });
+    expect(kerb(["run", file]).code).toBe(78);
+  });
+
+  it("lists drivers, profiles and versions", () => {
+    expect(envelope(kerb(["drivers", "--json"]).out)).toMatchObject({ kind: "drivers", ok: true });
+    expect(kerb(["drivers"]).out).toMatch(/^modbus +yes +.*eastron\/sdm630/m);
+    expect(kerb(["profiles"]).out).toMatch(/^eastron\/sdm630 +Eastron SDM630-Modbus +energy-meter/m);
+    expect(kerb(["profiles", "eastron/sdm630"]).out).toMatch(/^voltage\.L1 +input 0 float32 +V /m);
+    const unknown = kerb(["profiles", "eastron/sdm63"]);
+    expect(unknown.code).toBe(3);
+    expect(unknown.err).toContain('did you mean "eastron/sdm630"?');
+    const { data } = envelope(kerb(["version", "--json"]).out);
+    expect(data).toMatchObject({
+      kerb: kerb(["--version"]).out.trim(),
+      sqlite: expect.stringMatching(/^3\./) as string,
+    });
+  }, 60_000);
+});
+
+describe("without a gateway", () => {
+  it("status says that none runs, and how to start one", () => {
+    const file = siteFile("status", { broker: 1883, meter: 502 });
+    const { code, out, err } = kerb(["status"], { KERB_SITE: file });
+    expect({ code, out }).toEqual({ code: 4, out: "" });
+    expect(err).toMatch(/no gateway is running for .*gateway\.yaml/);
+    expect(err).toMatch(/do +start it: kerb run /);
+    expect(kerb(["tail", "--site", file]).code).toBe(4);
+    expect(envelope(kerb(["status", "--json", "--site", file]).out).error.code).toBe("KERB-CLI-NOT-RUNNING");
+    expect(kerb(["status", "--site", "/nowhere.yaml"])).toMatchObject({ code: 3 });
+  });
+
+  it("reads a simulated meter directly, with every decoding of its bytes", async () => {
+    const simulator = kerbProgram("simulate", "eastron/sdm630", "--port", "0", "--seed", "7");
+    const port = Number(/127\.0\.0\.1:(\d+) unit 1/.exec(await simulator.line(/at 127/))?.[1]);
+    const file = siteFile("direct", { broker: 1883, meter: port });
+
+    const whole = kerb(["read", "meter-01", "--site", file]);
+    expect(whole.code).toBe(0);
+    expect(whole.err).toMatch(/^meter-01 {3}.*eastron\/sdm630 {3}read directly/);
+    expect(whole.out).toMatch(/^POINT +VALUE +QUALITY +AGE +ADDRESS$/m);
+    expect(whole.out).toMatch(/^voltage\.L1 +2\d\d\.\d V +good +\d\.\d s +input 0 float32$/m);
+    expect(whole.out.trim().split("\n")).toHaveLength(27);
+
+    const raw = kerb(["read", "meter-01", "voltage.L1", "--raw", "--site", file]).out;
+    expect(raw).toMatch(/^POINT +VALUE +QUALITY +AGE +RAW +ADDRESS$/m);
+    const [, volts = "", high = "", low = ""] =
+      /^voltage\.L1 +([\d.]+) V +good +\S+ s +(\w{4}) (\w{4}) /m.exec(raw) ?? [];
+    expect(
+      Buffer.from(high + low, "hex")
+        .readFloatBE()
+        .toFixed(1),
+    ).toBe(volts);
+    expect(raw).toMatch(new RegExp(`^ +ABCD .*float32 +${volts.replace(".", "\\.").slice(0, -1)}`, "m"));
+    expect(raw.match(/^ +(ABCD|CDAB|BADC|DCBA) +uint32/gm)).toHaveLength(4);
+
+    const json = envelope(kerb(["read", "meter-01", "voltage.L1", "--raw", "--json", "--site", file]).out);
+    const [reading] = json.data["readings"] as { point: string; decodings: { order: string }[] }[];
+    expect(json).toMatchObject({ kind: "read", ok: true, data: { device: "meter-01", via: "direct" } });
+    expect(reading).toMatchObject({ point: "voltage.L1", unit: "V", status: "good" });
+    expect(reading?.decodings.map(({ order }) => order)).toEqual(["ABCD", "CDAB", "BADC", "DCBA"]);
+
+    const mistyped = kerb(["read", "metr-01", "--site", file]);
+    expect(mistyped.code).toBe(3);
+    expect(mistyped.err).toContain('did you mean "meter-01"?');
+    const noPoint = kerb(["read", "meter-01", "voltage.L4", "--site", file]);
+    expect(noPoint.code).toBe(3);
+    expect(noPoint.err).toMatch(/has no point "voltage\.L4" - did you mean "voltage\.L\d"\?/);
+
+    const watch = kerbProgram("read", "meter-01", "voltage.L1", "--watch", "--site", file);
+    await watch.line(/^voltage\.L1/);
+    expect(await watch.stop()).toBe(0);
+    expect(watch.lines.at(-1)).toMatch(
+      /^(\d+) requests?, \1 repl(y|ies), 0 errors, 0\.0 % loss, p95 \d+ ms$/,
+    );
+
+    expect(await simulator.stop()).toBe(0);
+    const dead = kerb(["read", "meter-01", "--site", file]);
+    expect(dead.code).toBe(5);
+    expect(dead.err).toMatch(/KERB-DEV-REFUSED {2}meter-01: Nothing listens/);
+    expect(dead.err).toMatch(/^ {2}seen .*ECONNREFUSED\n {2}likely .*\n {2}do /m);
+    const vietnamese = envelope(
+      kerb(["read", "meter-01", "--json", "--site", file], { LANG: "vi_VN.UTF-8" }).out,
+    );
+    expect(vietnamese.error.code).toBe("KERB-DEV-REFUSED");
+    expect(vietnamese.error.title).toContain("Không có gì lắng nghe");
+  }, 60_000);
+
+  it("reads scaled SunSpec points with their bytes", async () => {
+    const simulator = kerbProgram("simulate", "sunspec/meter-203", "--port", "0", "--firmware", "2.7");
+    const port = Number(/127\.0\.0\.1:(\d+) /.exec(await simulator.line(/at 127/))?.[1]);
+    const file = siteFile("sunspec", { broker: 1883, meter: port });
+    writeFileSync(file, readFileSync(file, "utf8").replace("eastron/sdm630", "sunspec/meter-203"));
+    const { code, out, err } = kerb(["read", "meter-01", "voltage.L1", "--raw", "--site", file]);
+    expect(code).toBe(0);
+    expect(err).toMatch(/SunSpec .* firmware 2\.7 serial SIM1 {3}read directly/);
+    expect(out).toMatch(/^voltage\.L1 +2\d\d V +good/m);
+  });
+
+  it.skipIf(!hasMbpoll)("prints a command by which another program reads the same", async () => {
+    const simulator = kerbProgram("simulate", "eastron/sdm630", "--port", "0", "--unit", "5");
+    await simulator.line(/unit 5/);
+    while (simulator.errorLines.length === 0)
+      await new Promise((resolve) => simulator.child.stderr?.once("data", resolve));
+    const [, command = ""] = /Read it: +(mbpoll .*)$/.exec(simulator.errorLines[0] ?? "") ?? [];
+    const { stdout, status } = spawnSync(command, { shell: true, encoding: "utf8", timeout: 10_000 });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^\[1\]:\s+2\d\d\.\d/m);
+  });
+
+  it("a fault of the simulator is what the reader sees", async () => {
+    const simulator = kerbProgram("simulate", "eastron/sdm630", "--port", "0", "--fault", "silent", "--json");
+    const { data } = envelope(await simulator.line(/"simulator"/));
+    const port = Number(/:(\d+) /.exec(String(data["address"]))?.[1]);
+    const { code, err } = kerb([
+      "read",
+      "meter-01",
+      "--site",
+      siteFile("silent", { broker: 1883, meter: port }),
+    ]);
+    expect(code).toBe(5);
+    expect(err).toContain("KERB-DEV-SILENT");
+  });
+
+  it.skipIf(python === undefined)("reads a pymodbus server", async () => {
+    const [port = 0] = await freePorts(1);
+    const server = new Program(python ?? "", ["-c", pymodbusServer, String(port)]);
+    await server.line(/serving/);
+    const device = `  - id: foreign-01
+    driver: modbus
+    transport: { type: tcp, host: 127.0.0.1, port: ${port} }
+    unit: 3
+    points:
+      temperature: { address: { table: holding, register: 10, type: float32, order: CDAB }, unit: Cel, decimals: 2 }
+      absent: { address: { table: holding, register: 90 } }
+`;
+    const file = siteFile("pymodbus", { broker: 1883, meter: 502, device });
+    // The server says "serving" a moment before it does.
+    let result = kerb(["read", "foreign-01", "--site", file, "--raw"]);
+    for (let i = 0; i < 10 && result.code === 5; i++)
+      result = kerb(["read", "foreign-01", "--site", file, "--raw"]);
+    expect(result).toMatchObject({ code: 0 });
+    expect(result.err).toMatch(/Pymodbus/);
+    expect(result.out).toMatch(/^temperature +-3\.25 °C +good +\S+ s +0000 C050 +holding 10 float32 CDAB$/m);
+    expect(result.out).toMatch(/^absent +- +bad .*modbus-2/m);
+  });
+});
+
+const pymodbusServer = `
+import asyncio, struct, sys
+from pymodbus.datastore import ModbusSequentialDataBlock, ModbusSlaveContext, ModbusServerContext
+from pymodbus.device import ModbusDeviceIdentification
+from pymodbus.server.async_io import StartAsyncTcpServer
+from pymodbus.transaction import ModbusSocketFramer
+words = [0] * 50
+words[10:12] = struct.unpack(">2H", struct.pack(">f", -3.25))[::-1]
+slave = ModbusSlaveContext(hr=ModbusSequentialDataBlock(0, words), zero_mode=True)
+identity = ModbusDeviceIdentification(info_name={"VendorName": "Pymodbus", "ProductCode": "PM", "MajorMinorRevision": "3.0"})
+async def serve():
+    print("serving", flush=True)
+    await StartAsyncTcpServer(ModbusServerContext(slaves={3: slave}, single=False), identity=identity,
+                              address=("127.0.0.1", int(sys.argv[1])), framer=ModbusSocketFramer)
+asyncio.run(serve())
+`;
+
+describe("with a gateway", () => {
+  it("reads through it, shows its status and its events", async () => {
+    const simulator = kerbProgram("simulate", "eastron/sdm630", "--port", "0");
+    const port = Number(/127\.0\.0\.1:(\d+) /.exec(await simulator.line(/at 127/))?.[1]);
+    const [broker = 0] = await freePorts(1);
+    const file = siteFile("running", { broker, meter: port });
+    const gateway = kerbProgram("run", file);
+    await gateway.line(/meter-01 is online/);
+
+    const read = kerb(["read", "meter-01", "frequency", "--site", file, "--raw"]);
+    expect(read.code).toBe(0);
+    expect(read.err).toContain("read through the running gateway");
+    expect(read.out).toMatch(
+      /^frequency +(49|50)\.\d+ Hz +good +\d\.\d s +[0-9A-F]{4} [0-9A-F]{4} +input 70 float32$/m,
+    );
+    const mistyped = kerb(["read", "meter-01", "frequenzy", "--site", file]);
+    expect(mistyped.code).toBe(3);
+    expect(mistyped.err).toContain('did you mean "frequency"?');
+    expect(kerb(["read", "meter-1", "--site", file]).code).toBe(3);
+
+    const status = kerb(["status", "--site", file]);
+    expect(status).toMatchObject({ code: 0, err: "" });
+    expect(status.out).toMatch(/^cli-test {3}Tủ thử nghiệm {3}kerb .* {3}epoch \d+/m);
+    expect(status.out).toMatch(/^outbox {3}accepted [\d ]+ = delivered 0 \+ kept [\d ]+ \+ dropped 0/m);
+    expect(status.out).toMatch(/^meter-01 +✓ online .*Công tơ tủ chiếu sáng$/m);
+    expect(kerb(["status", "--site", file, "--lang", "vi"]).out).toMatch(
+      /^THIẾT BỊ .*\nmeter-01 +✓ trực tuyến/m,
+    );
+    expect(envelope(kerb(["status", "--site", file, "--json"]).out).data["devices"]).toMatchObject([
+      { id: "meter-01", state: "online", enabled: true },
+    ]);
+
+    const tail = kerbProgram("tail", "--site", file, "--device", "meter-01", "--kind", "telemetry", "--json");
+    const event = envelope(await tail.line(/"event"/));
+    expect(event).toMatchObject({ kind: "event", ok: true, data: { device: "meter-01", kind: "telemetry" } });
+    expect(await tail.stop()).toBe(0);
+    expect(tail.errorLines).toEqual([]);
+    const readable = kerbProgram("tail", "--site", file);
+    await readable.line(/^\d\d:\d\d:\d\d\.\d{3} {2}meter-01 +telemetry +voltage\.L1 2\d\d/);
+    expect(kerb(["tail", "--site", file, "--device", "meter-1"]).code).toBe(3);
+
+    await simulator.stop("SIGKILL");
+    await gateway.line(/meter-01 is lost/);
+    const lost = kerb(["read", "meter-01", "--site", file]);
+    expect(lost.code).toBe(5);
+    expect(lost.err).toMatch(/KERB-DEV-\S+ {2}meter-01: .*\n {2}seen .*\n {2}likely .*\n {2}do /);
+    expect(kerb(["status", "--site", file]).out).toMatch(/^meter-01 +✗ lost .*KERB-DEV-REFUSED/m);
+
+    expect(await gateway.stop()).toBe(0);
+    expect(await readable.ended).toBe(4);
+  }, 60_000);
+});
+
+describe("the demo", () => {
+  let ports: number[];
+  beforeAll(async () => {
+    ports = await freePorts(2);
+  });
+
+  function demoSite(name: string): string {
+    return siteFile(name, { broker: ports[0] ?? 0, meter: ports[1] ?? 0 });
+  }
+
+  it("delivers, brings back what is killed, ends with balanced books and leaves no process", async () => {
+    const file = demoSite("demo");
+    const demo = kerbProgram("demo", "--site", file);
+    await demo.line(/^first event delivered after \d+\.\d s$/);
+    await demo.line(/✓ online: meter-01/);
+    const command = await demo.line(/^ {2}kerb read|^ {2}npx kerb read|read meter-01/);
+    expect(command).toContain(`read meter-01 --site`);
+    const pid = Number(/kill -9 (\d+)/.exec(await demo.line(/kill -9 \d+/))?.[1]);
+    process.kill(pid, "SIGKILL");
+    await demo.line(/broker has ended and starts again \(SIGKILL\)/);
+    await demo.line(/broker runs again/);
+    expect(await demo.stop()).toBe(0);
+    const closing = demo.lines.at(-1) ?? "";
+    const [, ...numbers] =
+      /^accepted ([\d ]+) = delivered ([\d ]+) \+ kept ([\d ]+) \+ dropped ([\d ]+) {3}the books balance$/.exec(
+        closing,
+      ) ?? [];
+    const [accepted = 0, delivered = 0, kept = 0, dropped = 0] = numbers.map((text) =>
+      Number(text.replaceAll(" ", "")),
+    );
+    expect(delivered).toBeGreaterThan(0);
+    expect(accepted).toBe(delivered + kept + dropped);
+    expect(processesOf(file)).toEqual([]);
+    expect(processesOf(`--port ${ports[0]}`)).toEqual([]);
+  }, 60_000);
+
+  it("leaves no process when it is killed itself", async () => {
+    const file = demoSite("killed");
+    const demo = kerbProgram("demo", "--site", file, "--json");
+    const { data } = envelope(await demo.line(/"delivering"/));
+    const programs = data["programs"] as { name: string; pid: number }[];
+    expect(programs.map(({ name }) => name)).toEqual(["broker", "simulators", "receiver", "gateway"]);
+    expect(processesOf(file).length).toBeGreaterThanOrEqual(3);
+    await demo.stop("SIGKILL");
+    await expect.poll(() => processesOf(file), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processesOf(`--port ${ports[0]}`), { timeout: 10_000 }).toEqual([]);
+  }, 60_000);
+
+  it("names a port that is taken", async () => {
+    const file = demoSite("taken");
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(ports[1], "127.0.0.1", resolve));
+    const demo = kerbProgram("demo", "--site", file);
+    expect(await demo.ended).toBe(1);
+    server.close();
+    expect(demo.errorLines[0]).toMatch(
+      new RegExp(`port ${ports[1]} on 127\\.0\\.0\\.1 is taken .*meter-01 needs it`),
+    );
+    expect(demo.errorLines[1]).toMatch(/^ {2}do +end that program/);
+  });
+});
