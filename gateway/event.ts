@@ -26,7 +26,7 @@ export const clockStates = ["synced", "holdover", "unsynced"] as const;
 export type ClockState = (typeof clockStates)[number];
 
 /** Lanes by urgency. An event is born in `event` or `live`; `fill` carries backlog and re-sends. */
-export const lanes = ["event", "live", "fill"] as const;
+const lanes = ["event", "live", "fill"] as const;
 export type Lane = (typeof lanes)[number];
 
 /** Quality bits of a reading, kerb contract v1 (`q`); 0 is good. */
@@ -78,7 +78,7 @@ const powers = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8] as const;
 
 /** Tag constants, for the reader loops of the encoders. */
 export const tag = { null: 0, f64: 1, false: 2, true: 3, text: 4, decimal: 7 } as const;
-export const flag = { quality: 0x10, detail: 0x20, time: 0x40 } as const;
+const flag = { quality: 0x10, detail: 0x20, time: 0x40 } as const;
 
 /** Writes one event after the other into a reusable buffer. */
 export class EventWriter {

@@ -4,9 +4,9 @@ import pino, { type Logger } from "pino";
  * Logs synchronously to stdout, one JSON object a line; a person at a terminal gets the same as text. Rotation is
  * the journal's business.
  */
-export function openLog(level: string): Logger {
+export function openLog(level: string, json = false): Logger {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (!process.stdout.isTTY) return pino(options, pino.destination({ dest: 1, sync: true }));
+  if (json || !process.stdout.isTTY) return pino(options, pino.destination({ dest: 1, sync: true }));
   return pino(options, { write: (line: string) => process.stdout.write(readable(line)) });
 }
 

@@ -17,7 +17,6 @@ import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
-export { version };
 
 /** What `kerb status` shows: the whole gateway at one moment. */
 export interface GatewayStatus {
@@ -70,36 +69,8 @@ export class Supervisor {
 
   /** Everything is started; devices and links come up by themselves. Throws when the outbox cannot be opened. */
   async start(): Promise<void> {
-    const { gateway, outbox: limits, uplinks, devices } = this.#site;
-    const outbox = new Outbox(
-      {
-        path: join(gateway.stateFolder, "outbox.db"),
-        bytesMax: limits.bytesMax,
-        commitAfterMs: limits.commitAfterMs,
-        commitEventsMax: limits.commitEventsMax,
-        gateway: gateway.id,
-        uplinks: uplinks.map((uplink) => ({
-          name: uplink.id,
-          city: gateway.city,
-          gateway: gateway.id,
-          encoding: uplink.encoding,
-          windowMax: uplink.windowMax,
-          bytesMax: uplink.messageBytesMax,
-          resendAfterMs: uplink.resendAfterMs,
-        })),
-      },
-      {
-        accepted: (stream, bytes) => {
-          for (const host of this.#hosts.values()) host.credit(stream, bytes);
-        },
-        send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
-        tail: (events) => {
-          for (const tail of this.#tails) tail(events);
-        },
-        failure: (text) => this.#storage(text),
-        died: (error) => this.#fatal(error),
-      },
-    );
+    const { gateway, devices } = this.#site;
+    const outbox = this.#openOutbox();
     this.#outbox = outbox;
     const opened = await outbox.request("open");
     this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
@@ -109,20 +80,8 @@ export class Supervisor {
       ...enabled.map(registration),
     ]);
     const [self, ...indexes] = registered.devices;
-    for (const uplink of uplinks) {
-      const identity = {
-        city: gateway.city,
-        gateway: gateway.id,
-        software: `kerb ${version}`,
-        epoch: opened.epoch,
-        epochs: opened.epochs,
-        dictionary: registered.dictionary,
-      };
-      const link = new MqttUplink(uplink, outbox, identity, this.#log);
-      this.#uplinks.set(uplink.id, link);
-      link.start();
-    }
     const gatewayIndex = self?.index ?? 0;
+    this.#startUplinks(outbox, opened, registered.dictionary);
     outbox.tell({
       type: "event",
       kind: "device-status",
@@ -139,6 +98,48 @@ export class Supervisor {
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
     );
+  }
+
+  #openOutbox(): Outbox {
+    const { gateway, outbox: limits, uplinks } = this.#site;
+    const lanes = uplinks.map((uplink) => ({
+      name: uplink.id,
+      city: gateway.city,
+      gateway: gateway.id,
+      encoding: uplink.encoding,
+      windowMax: uplink.windowMax,
+      bytesMax: uplink.messageBytesMax,
+      resendAfterMs: uplink.resendAfterMs,
+    }));
+    return new Outbox(
+      { path: join(gateway.stateFolder, "outbox.db"), ...limits, gateway: gateway.id, uplinks: lanes },
+      {
+        accepted: (stream, bytes) => {
+          for (const host of this.#hosts.values()) host.credit(stream, bytes);
+        },
+        send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
+        tail: (events) => {
+          for (const tail of this.#tails) tail(events);
+        },
+        failure: (text) => this.#storage(text),
+        died: (error) => this.#fatal(error),
+      },
+    );
+  }
+
+  #startUplinks(
+    outbox: Outbox,
+    { epoch, epochs }: { epoch: number; epochs: [number, number][] },
+    dictionary: { hash: string; json: string },
+  ): void {
+    const { gateway, uplinks } = this.#site;
+    const software = `kerb ${version}`;
+    for (const uplink of uplinks) {
+      const identity = { city: gateway.city, gateway: gateway.id, software, epoch, epochs, dictionary };
+      const link = new MqttUplink(uplink, outbox, identity, this.#log);
+      this.#uplinks.set(uplink.id, link);
+      link.start();
+    }
   }
 
   #startHosts(devices: { driver: string; device: HostDevice }[], gatewayIndex: number): void {

@@ -14,7 +14,16 @@
  * next ones at once, so that a late answer meets a later request) · restart (drops all connections and is gone
  * for `delayMs`) · clockWrong (a device with a clock reports it 7 h off; without one: no effect).
  */
-export const faults = ["silent", "refuse", "hangUp", "garbage", "slow", "late", "restart", "clockWrong"] as const;
+export const faults = [
+  "silent",
+  "refuse",
+  "hangUp",
+  "garbage",
+  "slow",
+  "late",
+  "restart",
+  "clockWrong",
+] as const;
 export type Fault = (typeof faults)[number];
 
 /** A point of the profile as far as a pretend device needs it. */

@@ -1,4 +1,4 @@
-import pino from "pino";
+import { flushCompileCache } from "node:module";
 import { loadSiteApart } from "../config/process.ts";
 import { exitCodes } from "../errors.ts";
 import { openLog } from "../log.ts";
@@ -7,14 +7,7 @@ import { Supervisor } from "../supervisor.ts";
 /** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. `json`: log lines stay JSON on a terminal too. */
 export async function run(file: string, options: { json?: boolean } = {}): Promise<number> {
   const site = await loadSiteApart(file);
-  const { level } = site.log;
-  const log =
-    options.json === true
-      ? pino(
-          { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-          pino.destination({ dest: 1, sync: true }),
-        )
-      : openLog(level);
+  const log = openLog(site.log.level, options.json);
   for (const warning of site.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
   const { promise, resolve } = Promise.withResolvers<number>();
   const supervisor = new Supervisor(site, log, (error) => {
@@ -30,6 +23,8 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
     await supervisor.stop().catch(() => {});
     return exitCodes.unexpected;
   }
+  // A box loses its power without a word; the next start shall find the cache.
+  flushCompileCache();
   const code = await promise;
   log.info("stopping");
   await supervisor.stop();

@@ -14,7 +14,7 @@ export interface OutboxOptions {
   uplinks: LanesOptions[];
 }
 
-export interface UplinkStats {
+interface UplinkStats {
   connected: boolean;
   inFlight: number;
   backlogRows: number;

@@ -7,7 +7,7 @@ import assert from "node:assert";
  */
 
 /** Raised when the meaning of a table changes; a file with a higher number is not opened. */
-export const schemaVersion = 1;
+const schemaVersion = 1;
 
 const tables = `
 CREATE TABLE epoch (
