@@ -1,5 +1,6 @@
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 
 /**
@@ -25,6 +26,13 @@ export async function openControl(path: string, handler: ControlHandler): Promis
     throw new Error(
       `the control socket's path is longer than ${pathBytesMax} bytes: ${path}; choose a shorter state folder`,
     );
+  }
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+  } catch (error) {
+    throw new Error(`cannot use the state folder ${dirname(path)}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   if (existsSync(path)) {
     if (await answers(path))

@@ -70,10 +70,11 @@ export class Supervisor {
   /** Everything is started; devices and links come up by themselves. Throws when the outbox cannot be opened. */
   async start(): Promise<void> {
     const { gateway, devices } = this.#site;
+    // First of all: it also finds out whether another gateway runs on this state folder.
+    this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
     const outbox = this.#openOutbox();
     this.#outbox = outbox;
     const opened = await outbox.request("open");
-    this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
     const enabled = devices.filter((device) => device.enabled);
     const registered = await outbox.request("register", [
       { id: gateway.id, type: "gateway", profile: "", points: [] },
@@ -122,9 +123,14 @@ export class Supervisor {
           for (const tail of this.#tails) tail(events);
         },
         failure: (text) => this.#storage(text),
-        died: (error) => this.#fatal(error),
+        died: (error) => this.#died(error),
       },
     );
+  }
+
+  /** While starting, the question that the worker left unanswered tells the same to whoever waits for it. */
+  #died(error: Error): void {
+    if (this.#hosts.size > 0) this.#fatal(error);
   }
 
   #startUplinks(

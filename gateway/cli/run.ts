@@ -17,7 +17,7 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   process.on("SIGINT", () => resolve(exitCodes.ok));
   process.on("SIGTERM", () => resolve(exitCodes.ok));
   try {
-    await supervisor.start();
+    await Promise.race([supervisor.start(), promise]);
   } catch (error) {
     log.fatal((error as Error).message);
     await supervisor.stop().catch(() => {});

@@ -99,7 +99,7 @@ describe("normalising", () => {
 
   it("couples a value with its scale factor, and is bad without it", () => {
     const factor = point({ name: "A_SF", index: -1, publish: false });
-    const value = point({ name: "current.L1", scaleFactor: "A_SF", decimals: 2 });
+    const value = point({ name: "current.L1", scaleFactor: "A_SF" });
     const detailed = { value: -2, status: "good" as const, raw: new Uint8Array([255, 254]) };
     expect(run([value, factor], [1234, detailed])[0]?.value).toBe(12.34);
     expect(run([value, factor], [1234, -2])).toEqual([

@@ -13,13 +13,26 @@ export interface Normalised {
   detail: QualityDetail | undefined;
 }
 
+/** Digits kept of a value whose own resolution is not known before it is read. */
+const decimalsUnknown = 6;
+
 /** Digits after the point with which a point's values leave. */
-export function decimalsOf(point: Pick<HostPoint, "decimals" | "scale" | "offset" | "scaleFactor">): number {
+export function decimalsOf(
+  point: Pick<HostPoint, "decimals" | "scale" | "offset"> & { scaleFactor?: string | undefined },
+): number {
   if (point.decimals !== undefined) return point.decimals;
   const digits = -Math.log10(Math.abs(point.scale));
   const exact = Math.round(digits);
-  if (point.offset === 0 && exact >= 0 && exact <= 8 && Math.abs(digits - exact) < 1e-9) return exact;
-  return 6;
+  const known = point.offset === 0 && point.scaleFactor === undefined;
+  return known && exact >= 0 && exact <= 8 && Math.abs(digits - exact) < 1e-9 ? exact : decimalsUnknown;
+}
+
+/** Digits with which a person sees a value: the point's own, or as many as the value has. */
+function shownDecimals(point: HostPoint, value: ReadingValue): number {
+  const decimals = decimalsOf(point);
+  if (point.decimals !== undefined || typeof value !== "number" || decimals < decimalsUnknown)
+    return decimals;
+  return Math.min(decimals, String(value).split(".")[1]?.length ?? 0);
 }
 
 interface Compiled {
@@ -225,7 +238,7 @@ export function shownReadings(
         point: point.name,
         value,
         unit: point.unit,
-        decimals: decimalsOf(point),
+        decimals: shownDecimals(point, value),
         status: bad ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good",
         ...detail,
         timeMs,

@@ -405,6 +405,8 @@ function openOrQuarantine(options: StoreOptions): {
       return { database: openDatabase(options.path, options.bytesMax), quarantined: undefined };
     } catch (error) {
       const code = (error as { code?: string }).code ?? "";
+      if (code === "SQLITE_BUSY")
+        throw new Error(`another process has ${options.path} open`, { cause: error });
       if (!/^SQLITE_(NOTADB|CORRUPT)/.test(code)) throw error;
       if (attempt === 1) continue;
       const aside = `${options.path}.damaged-${Date.now()}`;

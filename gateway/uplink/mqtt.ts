@@ -338,6 +338,7 @@ export class MqttUplink {
     this.#bytes.written += this.#socket()?.bytesWritten ?? 0;
     this.#bytes.read += this.#socket()?.bytesRead ?? 0;
     this.#client = undefined;
+    this.#status.receiver = "unknown";
     this.#inFlight.clear();
     client.end(true);
     this.#outbox.tell({ type: "disconnected", uplink: this.#config.id });

@@ -12,8 +12,6 @@ export class LinkProxy {
   #waiting: Socket[] = [];
   #state: LinkState = "pass";
   port = 0;
-  /** Wall-clock ms of the first byte from the broker since the link last came back. */
-  firstByteMs: number | undefined;
 
   constructor(targetPort: number) {
     this.#target = targetPort;
@@ -34,7 +32,6 @@ export class LinkProxy {
     if (state === "refuse") return this.close();
     if (state === "black-hole") for (const socket of this.#sockets) socket.pause();
     if (state !== "pass") return undefined;
-    this.firstByteMs = undefined;
     if (before === "refuse") return this.open();
     for (const socket of this.#sockets) socket.resume();
     for (const socket of this.#waiting.splice(0)) if (!socket.destroyed) this.#join(socket);
@@ -66,10 +63,7 @@ export class LinkProxy {
     const far = connect({ port: this.#target, host: "127.0.0.1", noDelay: true });
     this.#keep(far);
     near.on("data", (bytes) => far.write(bytes));
-    far.on("data", (bytes) => {
-      this.firstByteMs ??= performance.timeOrigin + performance.now();
-      near.write(bytes);
-    });
+    far.on("data", (bytes) => near.write(bytes));
     near.on("close", () => far.destroy());
     far.on("close", () => near.destroy());
     near.resume();

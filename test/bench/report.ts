@@ -146,7 +146,7 @@ export function targets(results: readonly Result[], flushMs: number): Target[] {
         atMost(name, "on the wire per reading", result.wirePerReading, 5, "B", 2),
       );
     }
-    if (name === "flat-out") {
+    if (name === "flat-out" || name === "steady-500k") {
       const delivered = result.deliveredPerSecond ?? 0;
       list.push(
         {
@@ -225,7 +225,7 @@ export function details(results: readonly Result[]): string {
         } = outage;
         lines.push(
           `${name}: ${outage.link} for ${number(cutMs / 1000, 1)} s, backlog ${number(backlogReadings, 0)} readings; ` +
-            `bytes flowed ${number(reconnectMs / 1000, 2)} s after the link was back, drained ${number(drainFromBackMs / 1000, 2)} s after that moment, ` +
+            `session again ${number(reconnectMs / 1000, 2)} s after the link was back, drained ${number(drainFromBackMs / 1000, 2)} s after that moment, ` +
             `${number(drainFromReconnectMs / 1000, 2)} s after the reconnect`,
           `${name}: live meanwhile p50 ${number(liveMeanwhile.p50, 0)} p99 ${number(liveMeanwhile.p99, 0)} ms (${liveMeanwhile.count} polls); ` +
             `time error p50 ${number(timeError.p50, 1)} p99 ${number(timeError.p99, 1)} max ${number(timeError.max, 1)} ms`,

@@ -32,6 +32,8 @@ export interface RigOptions {
   farm: FarmOptions;
   pollMs: number;
   requestsInFlight: number;
+  /** The outbox's size, as the site file writes it. */
+  outboxBytesMax?: string;
   /** Devices behind closed ports, beside the farm's. */
   closedPorts?: number;
   /** Where the gateway connects to instead of the broker. */
@@ -99,7 +101,7 @@ export class Rig {
 
   async start(): Promise<void> {
     await this.startFarm();
-    const { pollMs, requestsInFlight, closedPorts = 0, link } = this.#options;
+    const { pollMs, requestsInFlight, outboxBytesMax = "256MiB", closedPorts = 0, link } = this.#options;
     this.uplinkPort = (await link?.(this.brokerPort)) ?? this.brokerPort;
     const closed = await Promise.all(Array.from({ length: closedPorts }, freePort));
     const ports = [...this.ports, ...closed];
@@ -109,6 +111,7 @@ export class Rig {
       ports,
       pollMs,
       requestsInFlight,
+      outboxBytesMax,
     });
     this.#receiver = this.#startReceiver();
     const { profileFolder } = this.#options;

@@ -8,17 +8,26 @@ export interface SiteOptions {
   ports: readonly number[];
   pollMs: number;
   requestsInFlight: number;
+  outboxBytesMax: string;
 }
 
 export const city = "bench";
 export const gatewayId = "bench-gateway";
 
 /** Writes a site file with one file for each device, points in full; returns the site file's path. */
-export function writeSite({ folder, brokerPort, ports, pollMs, requestsInFlight }: SiteOptions): string {
+export function writeSite({
+  folder,
+  brokerPort,
+  ports,
+  pollMs,
+  requestsInFlight,
+  outboxBytesMax,
+}: SiteOptions): string {
   const site = {
     version: 1,
     gateway: { id: gatewayId, name: "Bench", city, state: "state" },
     uplinks: [{ id: "ioc", type: "mqtt", url: `mqtt://127.0.0.1:${brokerPort}`, encoding: "columnar" }],
+    outbox: { sizeMax: outboxBytesMax },
     log: { level: "warn" },
     include: ["devices.d/*.yaml"],
   };

@@ -67,7 +67,7 @@ export interface Result {
 export interface OutageResult {
   link: LinkState;
   cutMs: number;
-  /** From the moment the link was back, until bytes flowed, and until the last backlog was at the receiver. */
+  /** From the moment the link was back, until the session stood, and until the last backlog was at the receiver. */
   reconnectMs: number;
   drainFromBackMs: number;
   drainFromReconnectMs: number;
@@ -116,7 +116,10 @@ function polledReadings(log: readonly DeviceLog[], from: number, to: number): nu
   return log.reduce((sum, { answeredMs }) => sum + within(answeredMs, from, to), 0) * pointsPerDevice;
 }
 
-/** What every workload with a gateway shares: the figures between two samples, and the books. */
+/**
+ * What every workload with a gateway shares: the figures between two samples, and the books. CPU and wire count
+ * per reading that was delivered, which is fewer than were polled while an outbox fills.
+ */
 function resultOf(
   name: string,
   from: Sample,
@@ -130,11 +133,8 @@ function resultOf(
   );
   const delivered = inWindow.length * pointsPerDevice;
   const seconds = (to.atMs - from.atMs) / 1000;
-  const thousands = polled / 1000;
+  const thousands = Math.min(polled, delivered) / 1000;
   const cpu = (to.gateway.cpuMs - from.gateway.cpuMs) / thousands;
-  const changes = inWindow.flatMap(({ receivedMs, changedMs }) =>
-    changedMs > from.atMs - 60_000 ? [receivedMs - changedMs] : [],
-  );
   const events = verdict.arrivals.length;
   return {
     name,
@@ -147,11 +147,11 @@ function resultOf(
     pssMb: to.gateway.pssBytes / 1e6,
     rssMbEach: to.gateway.rssBytesEach.map((bytes) => bytes / 1e6),
     receiverRssMb: to.receiver.rssBytes / 1e6,
-    ...(changes.length === inWindow.length ? { fromChange: spread(changes) } : {}),
+    fromChange: spread(inWindow.map(({ receivedMs, changedMs }) => receivedMs - changedMs)),
     fromAnswer: spread(inWindow.map(({ receivedMs, answeredMs }) => receivedMs - answeredMs)),
     ...(from.wire === undefined || to.wire === undefined
       ? {}
-      : { wirePerReading: wireTotal(from.wire, to.wire) / polled }),
+      : { wirePerReading: wireTotal(from.wire, to.wire) / (thousands * 1000) }),
     diskPerReading: (to.gateway.writtenBytes - from.gateway.writtenBytes) / polled,
     fillShare: inWindow.filter(({ lane }) => lane === "fill").length / inWindow.length,
     messageBytes: verdict.payloadBytes / verdict.messages,
@@ -236,12 +236,15 @@ export async function poll(
   return resultOf(name, from, to, log, verdict);
 }
 
-/** `flat-out`: every device is asked again as soon as it has answered, and every poll finds new values. */
-export async function flatOut(name: string, effort: Effort): Promise<Result> {
+/**
+ * `flat-out`: 50 devices are asked again after `pollMs`, and every poll finds new values. With 1 ms each is asked as
+ * soon as it has answered, which is more than the uplink can carry: the outbox grows, and the rest drains afterwards.
+ */
+export async function flatOut(name: string, pollMs: number, effort: Effort): Promise<Result> {
   const farm = farmOf({ devices: 50, change: "poll" });
-  const options = rigOptions(effort, { farm, pollMs: 1, requestsInFlight: 4 });
+  const options = rigOptions(effort, { farm, pollMs, requestsInFlight: 4, outboxBytesMax: "8GiB" });
   const { measured, log, verdict } = await onRig(options, effort, 180_000, (rig) =>
-    counted(rig, effort.countMs),
+    counted(rig, effort.countMs / 2),
   );
   const [from, to] = measured;
   const { fromChange: _, ...result } = resultOf(name, from, to, log, verdict);
@@ -330,9 +333,9 @@ export async function outage(name: string, link: LinkState, effort: Effort): Pro
       await sleep(effort.outageMs);
       await proxy?.set("pass");
       const backAtMs = wallMs();
-      await drained(rig);
+      const connectedAtMs = await drained(rig);
       await sleep(5000);
-      return { from, to: sample(rig), cutAtMs, backAtMs, flowsAtMs: proxy?.firstByteMs ?? Number.NaN };
+      return { from, to: sample(rig), cutAtMs, backAtMs, flowsAtMs: Math.max(backAtMs, connectedAtMs) };
     });
     const { from, to, ...times } = measured;
     const { wirePerReading: _, ...result } = resultOf(name, from, to, log, verdict);
@@ -342,13 +345,15 @@ export async function outage(name: string, link: LinkState, effort: Effort): Pro
   }
 }
 
-/** Waits until the uplink is up again and nothing is left to fill. */
-async function drained(rig: Rig): Promise<void> {
-  for (let quiet = 0; quiet < 2;) {
+/** Waits until the uplink is up again and nothing is left to fill; returns since when it is up, wall-clock ms. */
+async function drained(rig: Rig): Promise<number> {
+  for (let quiet = 0; ;) {
     await sleep(1000);
     rig.gateway.check();
     const { uplinks, outbox } = await rig.status();
-    quiet = uplinks[0]?.state === "connected" && outbox.uplinks["ioc"]?.backlogRows === 0 ? quiet + 1 : 0;
+    const [uplink] = uplinks;
+    quiet = uplink?.state === "connected" && outbox.uplinks["ioc"]?.backlogRows === 0 ? quiet + 1 : 0;
+    if (quiet === 2) return uplink?.sinceMs ?? Number.NaN;
   }
 }
 
