@@ -53,6 +53,7 @@ export class Supervisor {
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   #control: Server | undefined;
+  #started = false;
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
   readonly #fatal: (error: Error) => void;
@@ -93,6 +94,7 @@ export class Supervisor {
       enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i]) })),
       gatewayIndex,
     );
+    this.#started = true;
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
     for (const device of devices) device.points = [];
     this.#log.info(
@@ -123,6 +125,7 @@ export class Supervisor {
           for (const tail of this.#tails) tail(events);
         },
         failure: (text) => this.#storage(text),
+        problem: (text) => this.#log.warn({ code: "KERB-OUT-PROBLEM" }, text),
         died: (error) => this.#died(error),
       },
     );
@@ -130,7 +133,7 @@ export class Supervisor {
 
   /** While starting, the question that the worker left unanswered tells the same to whoever waits for it. */
   #died(error: Error): void {
-    if (this.#hosts.size > 0) this.#fatal(error);
+    if (this.#started) this.#fatal(error);
   }
 
   #startUplinks(

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import mqtt from "mqtt";
 import pino from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Outbox } from "../gateway/outbox/outbox.ts";
@@ -30,7 +31,11 @@ afterEach(async () => {
   for (const step of cleanUp.splice(0).toReversed()) await step();
 });
 
-async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Promise<void> {
+async function start(
+  options: BrokerOptions = {},
+  protocol: 5 | "3.1.1" = 5,
+  bytesMax = 1 << 26,
+): Promise<void> {
   broker = await startBroker(options);
   cleanUp.push(() => broker.close());
   receiver = new Receiver({
@@ -52,7 +57,7 @@ async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Pr
   outbox = new Outbox(
     {
       path: join(folder, "outbox.db"),
-      bytesMax: 1 << 26,
+      bytesMax,
       commitAfterMs: 50,
       commitEventsMax: 200,
       gateway: "gw-01",
@@ -68,7 +73,14 @@ async function start(options: BrokerOptions = {}, protocol: 5 | "3.1.1" = 5): Pr
         },
       ],
     },
-    { accepted() {}, send: (_name, messages) => uplink.send(messages), tail() {}, failure() {}, died() {} },
+    {
+      accepted() {},
+      send: (_name, messages) => uplink.send(messages),
+      tail() {},
+      failure() {},
+      problem() {},
+      died() {},
+    },
   );
   cleanUp.push(() => outbox.close());
   const { epoch, epochs } = await outbox.request("open");
@@ -124,6 +136,42 @@ async function verify(count: number): Promise<void> {
   });
   expect(receiver.summaries("", 10)[0]).toMatchObject({ eventsStored: count });
 }
+
+describe("words from the broker that are not the contract", () => {
+  it("stop nothing: a mangled acknowledgement is ignored and said once, events go on", async () => {
+    await start();
+    await expect.poll(() => uplink.status.state).toBe("connected");
+    const { epoch } = await outbox.request("open");
+    const stranger = await mqtt.connectAsync(broker.url);
+    for (const text of [
+      '{"v":1,"ep":null}',
+      `{"v":1,"ep":{"${epoch}":null}}`,
+      `{"v":1,"ep":{"${epoch}":{"wm":1,"miss":5}}}`,
+      "][",
+    ]) {
+      await stranger.publishAsync("hcmc/ack/v1/gw-01", text, { qos: 1 });
+    }
+    await stranger.endAsync();
+    await expect.poll(() => logged.filter((text) => text.includes("not kerb's contract")).length).toBe(4);
+    emit(10);
+    await inCustody(10);
+    await verify(10);
+  });
+});
+
+describe("an outbox without room", () => {
+  it("goes on with a tiny budget and large events, and its books close", async () => {
+    await start({}, 5, 1024 * 1024);
+    broker.fault({ kind: "refuse-connack", reasonCode: 0x88 });
+    broker.fault({ kind: "drop-connections" });
+    emit(3000, "x".repeat(1500));
+    await expect.poll(async () => (await books()).accepted, { timeout: 20_000 }).toBeGreaterThanOrEqual(3000);
+    const { accepted, delivered, dropped, kept } = await books();
+    expect(dropped).toBeGreaterThan(1000);
+    expect(accepted).toBe(delivered + dropped + kept);
+    expect((await outbox.request("stats")).rows).toBe(kept);
+  });
+});
 
 describe("a broker that misbehaves", () => {
   it("that grants a window of 5 and 1,000 bytes is never asked for more", async () => {

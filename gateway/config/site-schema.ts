@@ -73,7 +73,7 @@ export const mqttUplink = z
     keepalive: durationBetween("5s", "1h").prefault("30s"),
     windowMax: z.int().min(1).max(100).default(20).describe("messages in flight"),
     messageBytesMax: byteSizeBetween("1KiB", "1MiB").prefault("32KiB").describe("after compression"),
-    resendAfter: durationBetween("1s", "1h").prefault("30s").describe("without the receiver's word"),
+    resendAfter: durationBetween("1s", "1h").prefault("3m").describe("without the receiver's word"),
     reconnectMax: durationBetween("100ms", "1h").prefault("60s").describe("longest pause between attempts"),
   })
   .superRefine((uplink, context) => {

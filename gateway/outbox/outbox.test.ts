@@ -227,8 +227,39 @@ describe("what the outbox delivers", () => {
     expect(gap.dropped.reduce((sum, range) => sum + range.to - range.from + 1, 0)).toBe(
       telemetryBooks.dropped,
     );
-    report?.done();
+    store.commit([{ lane: 0, body: report?.body ?? Buffer.alloc(0) }], () => {
+      report?.mark();
+      return [];
+    });
     expect(store.dropReport(1)).toBeUndefined();
+  });
+});
+
+describe("drop reports", () => {
+  it("declare every dropped number, also one that is evicted while a report is on its way, or is a report itself", () => {
+    const store = start(1024 * 1024);
+    const declared = new Set<number>();
+    const report = (alter: () => void) => {
+      const drops = store.dropReport(1);
+      if (drops === undefined) return;
+      const text = drops.body.toString("latin1");
+      const gap = JSON.parse(text.slice(text.indexOf("{"))) as { dropped: { from: number; to: number }[] };
+      alter();
+      store.commit([{ lane: 0, body: drops.body }], () => {
+        drops.mark();
+        return [];
+      });
+      for (const { from, to } of gap.dropped) for (let seq = from; seq <= to; seq++) declared.add(seq);
+    };
+    store.commit(Array.from({ length: 3000 }, (_, i) => live(i)));
+    store.evict();
+    report(() => store.evict());
+    declared.clear();
+    store.drop(store.rows(0, 0, store.lastId), "too-large");
+    for (let i = 0; i < 5; i++) report(() => {});
+    expect([...declared].filter((seq) => seq <= 1000)).toHaveLength(1000);
+    const { event, live: telemetryBooks } = store.books();
+    expect(event.dropped + telemetryBooks.dropped).toBe(declared.size);
   });
 });
 

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
-import type { Acknowledgement, LanesOptions, Message } from "../uplink/lanes.ts";
+import type { Acknowledgement } from "../uplink/acknowledgement.ts";
+import type { LanesOptions, Message } from "../uplink/lanes.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -58,7 +59,7 @@ export type ToWorker =
   | { type: "sent"; uplink: string; key: number }
   | { type: "refused"; uplink: string; key: number; reason: number }
   | { type: "acknowledged"; uplink: string; document: Acknowledgement }
-  | { type: "receiver"; uplink: string; online: boolean }
+  | { type: "receiver"; uplink: string; name: string; online: boolean }
   | { type: "tail"; on: boolean };
 
 /** Worker → supervisor. */
@@ -67,13 +68,16 @@ export type FromWorker =
   | { type: "accepted"; stream: number; bytes: number }
   | { type: "send"; uplink: string; messages: Message[] }
   | { type: "tail"; events: KerbEvent[] }
-  | { type: "failure"; text: string | undefined };
+  | { type: "failure"; text: string | undefined }
+  | { type: "problem"; text: string };
 
 export interface OutboxEvents {
   accepted(stream: number, bytes: number): void;
   send(uplink: string, messages: Message[]): void;
   tail(events: KerbEvent[]): void;
   failure(text: string | undefined): void;
+  /** Something beside a commit went wrong: a damaged row, a file put aside. */
+  problem(text: string): void;
   /** The worker has died; nothing is accepted any more. */
   died(error: Error): void;
 }
@@ -84,6 +88,7 @@ export class Outbox {
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #nextId = 1;
   #closed = false;
+  #dead: Error | undefined;
 
   constructor(options: OutboxOptions, events: OutboxEvents) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
@@ -97,6 +102,7 @@ export class Outbox {
 
   /** Asks the worker; rejects with its sentence. */
   request<Name extends keyof Requests>(name: Name, ...args: Requests[Name][0]): Promise<Requests[Name][1]> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -112,6 +118,7 @@ export class Outbox {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#dead !== undefined) return;
     await this.request("close");
     await this.#worker.terminate();
   }
@@ -121,6 +128,7 @@ export class Outbox {
     else if (message.type === "send") events.send(message.uplink, message.messages);
     else if (message.type === "tail") events.tail(message.events);
     else if (message.type === "failure") events.failure(message.text);
+    else if (message.type === "problem") events.problem(message.text);
     else {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
@@ -130,10 +138,10 @@ export class Outbox {
   }
 
   #died(error: Error, events: OutboxEvents): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
-    if (this.#closed) return;
-    this.#closed = true;
-    events.died(error);
+    if (!this.#closed) events.died(error);
   }
 }

@@ -110,7 +110,7 @@ export class OutboxStore {
     this.epoch = this.#nextEpoch();
     this.base = this.#lastId;
     this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
-    this.#epochs = this.#statements.epochs.all() as EpochRecord[];
+    this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
     this.#dictionary = this.#loadDictionary();
   }
 
@@ -205,6 +205,14 @@ export class OutboxStore {
     })();
   }
 
+  /** Replaces a cut by others of the same rows. */
+  recut(uplink: string, cut: CutRecord, parts: readonly CutRecord[]): void {
+    this.#database.transaction(() => {
+      this.thaw(uplink, cut);
+      for (const part of parts) this.#addCut(uplink, part);
+    })();
+  }
+
   /** Forgets a cut, so that its rows can be cut otherwise. */
   thaw(uplink: string, cut: CutRecord): void {
     this.#statements.removeCut.run(uplink, cut.rowLane, cut.first);
@@ -236,6 +244,8 @@ export class OutboxStore {
   /** Takes rows out of the queue, leaving tombstones that say why. */
   drop(rows: readonly { id: number; lane: RowLane; recordedMs: number }[], reason: string): void {
     this.#database.transaction(() => {
+      // A gap event may be among them: what it declared is declared again, which is harmless.
+      if (rows.some((row) => row.lane === 0)) this.#statements.reportAgain.run();
       for (const row of rows) {
         const { epoch, base } = this.epochOf(row.id);
         const seq = row.id - base;
@@ -269,10 +279,9 @@ export class OutboxStore {
 
   /**
    * The tombstones that the IOC has not heard of, as the body of one `gap` event; undefined when there are none.
-   * `device` is the dictionary index of the gateway itself. Call `done` once the event is stored: a crash in
-   * between reports a range twice, which is harmless, and never not at all.
+   * `device` is the dictionary index of the gateway itself. Call `mark` in the transaction that stores it.
    */
-  dropReport(device: number): { body: Buffer; done: () => void } | undefined {
+  dropReport(device: number): { body: Buffer; mark: () => void } | undefined {
     const rows = this.#statements.unreported.all() as Tombstone[];
     if (rows.length === 0) return undefined;
     const writer = new EventWriter();
@@ -284,10 +293,10 @@ export class OutboxStore {
       lostCount: rows.reduce((sum, row) => sum + row.last - row.first + 1, 0),
       dropped: rows.map(({ epoch, first, last, reason }) => ({ epoch, from: first, to: last, reason })),
     });
-    const done = this.#database.transaction(() => {
-      for (const row of rows) this.#statements.markReported.run(row.epoch, row.first);
-    });
-    return { body: Buffer.from(writer.bytes()), done };
+    const mark = () => {
+      for (const row of rows) this.#statements.markReported.run(row.epoch, row.first, row.last);
+    };
+    return { body: Buffer.from(writer.bytes()), mark };
   }
 
   /**
@@ -376,6 +385,19 @@ export class OutboxStore {
     return epoch;
   }
 
+  /** Forgets epochs that have nothing left in the queue; the newest eight stay, because a birth names them. */
+  #pruneEpochs(records: EpochRecord[]): EpochRecord[] {
+    const oldest = this.#statements.minId.get() as { id: number | null };
+    const lowest = oldest.id ?? this.#lastId + 1;
+    return records.filter((record, i) => {
+      const next = records[i + 1];
+      if (next === undefined || i >= records.length - 8 || next.base >= lowest) return true;
+      this.#statements.removeEpoch.run(record.epoch);
+      this.#statements.removeReleased.run(record.epoch);
+      return false;
+    });
+  }
+
   #loadDictionary(): Dictionary {
     const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
     const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
@@ -387,6 +409,7 @@ export class OutboxStore {
     const json = JSON.stringify(devices);
     const hash = createHash("sha256").update(json).digest("hex").slice(0, 8);
     this.#statements.addDictionary.run(hash, json);
+    this.#statements.pruneDictionaries.run(hash);
     return new Dictionary(hash, devices);
   }
 }
@@ -423,6 +446,11 @@ function prepare(database: Database.Database) {
   return {
     sequence: database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'"),
     lastEpoch: database.prepare("SELECT max(epoch) AS epoch FROM epoch"),
+    removeEpoch: database.prepare("DELETE FROM epoch WHERE epoch = ?"),
+    removeReleased: database.prepare("DELETE FROM released WHERE epoch = ?"),
+    pruneDictionaries: database.prepare(
+      "DELETE FROM dictionary WHERE hash <> ? AND hash NOT IN (SELECT dictionary FROM cut)",
+    ),
     addEpoch: database.prepare("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)"),
     epochs: database.prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch"),
     insert: database.prepare("INSERT INTO event (id, lane, recorded, crc, body) VALUES (?, ?, ?, ?, ?)"),
@@ -438,6 +466,7 @@ function prepare(database: Database.Database) {
       "SELECT id, lane, recorded AS recordedMs FROM event WHERE lane = ? ORDER BY id LIMIT ?",
     ),
     oldestRow: database.prepare("SELECT recorded FROM event ORDER BY id LIMIT 1"),
+    minId: database.prepare("SELECT min(id) AS id FROM event"),
     count: database.prepare("SELECT count(*) AS rows FROM event"),
     remove: database.prepare("DELETE FROM event WHERE id = ?"),
     removeRange: database.prepare("DELETE FROM event WHERE id BETWEEN ? AND ?"),
@@ -451,9 +480,12 @@ function prepare(database: Database.Database) {
     ),
     addTombstone: database.prepare("INSERT INTO tombstone VALUES (?, ?, ?, ?, ?, ?, 0)"),
     unreported: database.prepare(
-      "SELECT * FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT 1000",
+      "SELECT * FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT 100",
     ),
-    markReported: database.prepare("UPDATE tombstone SET reported = 1 WHERE epoch = ? AND first = ?"),
+    reportAgain: database.prepare("UPDATE tombstone SET reported = 0"),
+    markReported: database.prepare(
+      "UPDATE tombstone SET reported = 1 WHERE epoch = ? AND first = ? AND last = ?",
+    ),
     removeTombstones: database.prepare(
       "DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1",
     ),

@@ -1,4 +1,5 @@
 import { flushCompileCache } from "node:module";
+import { basename } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
@@ -29,18 +30,29 @@ const uplinkNames = uplinks.map((uplink) => uplink.name);
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
 const commitRowsMax = 1000;
+/** Bytes of one transaction: a share of the budget, so that what is evicted for it makes enough room. */
+const commitBytesMax = Math.max(32_768, Math.floor(options.bytesMax / 16));
 /** An urgent event waits this long for company. */
 const urgentCommitMs = 20;
+const retryMs = 1000;
+const streamsMax = 64;
 const evictAbove = 0.9;
+const problemPauseMs = 10_000;
+
+type Pending = Frame & { stream: number };
 
 const splitters = new Map<number, FrameSplitter>();
-let pending: (Frame & { stream: number })[] = [];
+let pending: Pending[] = [];
 let timer: NodeJS.Timeout | undefined;
 let timerAtMs = Infinity;
+/** Set while commits fail. */
 let failure: string | undefined;
+/** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
+let rowsMax = commitRowsMax;
 let tailing = false;
 /** Tombstones are reported once a minute and at each connect, not one event for each eviction. */
 let dropsDueMs = 0;
+let problem = { text: "", atMs: -Infinity };
 
 function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
@@ -56,36 +68,60 @@ function schedule(afterMs: number): void {
 
 function accept(stream: number, frame: Frame): void {
   pending.push({ ...frame, stream });
-  if (failure !== undefined) return;
-  if (pending.length >= options.commitEventsMax) schedule(0);
+  if (failure !== undefined) schedule(retryMs);
+  else if (pending.length >= options.commitEventsMax) schedule(0);
   else schedule(frame.lane === 0 ? urgentCommitMs : options.commitAfterMs);
+}
+
+/** The next rows for one transaction; a single one of any size. */
+function nextBatch(): Pending[] {
+  let bytes = 0;
+  let rows = 0;
+  while (rows < pending.length && rows < rowsMax) {
+    bytes += pending[rows]?.body.length ?? 0;
+    if (rows > 0 && bytes > commitBytesMax) break;
+    rows++;
+  }
+  return pending.slice(0, rows);
 }
 
 function commit(): void {
   timer = undefined;
   timerAtMs = Infinity;
-  const batch = pending.slice(0, commitRowsMax);
+  const batch = nextBatch();
   if (batch.length === 0) return;
   try {
-    while (store.fill() > evictAbove && store.evict() > 0);
-    const planned = new Map<string, CutRecord[]>();
-    const rows = store.commit(batch, (stored) =>
-      uplinks.flatMap(({ name, lanes }) => {
-        const cuts = lanes.planNew(stored);
-        planned.set(name, cuts);
-        return cuts.map((cut) => ({ uplink: name, cut }));
-      }),
-    );
+    makeRoom();
+    const rows = storeRows(batch);
     pending = pending.slice(batch.length);
-    for (const { name, lanes } of uplinks) lanes.stored(rows, planned.get(name) ?? []);
+    rowsMax = commitRowsMax;
     recovered();
     confirm(batch);
     pump(rows);
     if (tailing) post({ type: "tail", events: decode(rows) });
   } catch (error) {
-    failed(error);
+    commitFailed(error);
   }
-  if (pending.length > 0) schedule(failure === undefined ? 0 : 1000);
+  if (pending.length > 0) schedule(failure === undefined ? 0 : retryMs);
+}
+
+/** Stores rows with the batches in which they go out, and whatever else belongs into the same transaction. */
+function storeRows(events: readonly { lane: 0 | 1; body: Uint8Array }[], also?: () => void): StoredRow[] {
+  const planned = new Map<string, CutRecord[]>();
+  const rows = store.commit(events, (stored) => {
+    also?.();
+    return uplinks.flatMap(({ name, lanes }) => {
+      const cuts = lanes.planNew(stored);
+      planned.set(name, cuts);
+      return cuts.map((cut) => ({ uplink: name, cut }));
+    });
+  });
+  for (const { name, lanes } of uplinks) lanes.stored(rows, planned.get(name) ?? []);
+  return rows;
+}
+
+function makeRoom(): void {
+  while (store.fill() > evictAbove && store.evict() > 0);
 }
 
 function confirm(batch: readonly { stream: number; size: number }[]): void {
@@ -94,11 +130,15 @@ function confirm(batch: readonly { stream: number; size: number }[]): void {
   for (const [stream, sum] of bytes) if (stream > 0) post({ type: "accepted", stream, bytes: sum });
 }
 
-/** The disk refused. Nothing is lost: the events stay here and in the hosts' rings, and polling goes on. */
-function failed(error: unknown): void {
+function sentence(error: unknown): string {
   const { code = "", message } = error as { code?: string; message: string };
-  if (code === "SQLITE_FULL") store.evict();
-  const text = code === "" ? message : `${code}: ${message}`;
+  return code === "" ? message : `${code}: ${message}`;
+}
+
+/** The disk refused. Nothing is lost: the events stay here and in the hosts' rings, and polling goes on. */
+function commitFailed(error: unknown): void {
+  if ((error as { code?: string }).code === "SQLITE_FULL") rowsMax = Math.max(1, rowsMax >> 1);
+  const text = sentence(error);
   if (text !== failure) post({ type: "failure", text });
   failure = text;
 }
@@ -109,16 +149,21 @@ function recovered(): void {
   post({ type: "failure", text: undefined });
 }
 
+/** Something else than a commit went wrong; commits go on. The same text is said once in ten seconds. */
+function report(error: unknown): void {
+  const text = sentence(error);
+  const nowMs = performance.now();
+  if (text === problem.text && nowMs - problem.atMs < problemPauseMs) return;
+  problem = { text, atMs: nowMs };
+  post({ type: "problem", text });
+}
+
 /** Hands every uplink the messages that its window has room for. */
 function pump(fresh: readonly StoredRow[] = []): void {
   for (const { name, lanes } of uplinks) {
     if (!lanes.connected) continue;
-    try {
-      const messages = lanes.next(performance.now(), fresh);
-      if (messages.length > 0) post({ type: "send", uplink: name, messages }, messages.map(ownBuffer));
-    } catch (error) {
-      failed(error);
-    }
+    const messages = lanes.next(performance.now(), fresh, report);
+    if (messages.length > 0) post({ type: "send", uplink: name, messages }, messages.map(ownBuffer));
   }
 }
 
@@ -143,14 +188,14 @@ function decode(rows: readonly StoredRow[]): KerbEvent[] {
   return decodeColumnar(JSON.parse(encodeColumnar(header, batch))).events(store.dictionary);
 }
 
+/** The gap event and the mark on what it declares go into one transaction: neither stands without the other. */
 function reportDrops(): void {
   if (performance.now() < dropsDueMs) return;
-  const report = store.dropReport(gatewayDevice);
-  if (report === undefined) return;
+  makeRoom();
+  const drops = store.dropReport(gatewayDevice);
+  if (drops === undefined) return;
   dropsDueMs = performance.now() + 60_000;
-  accept(0, { lane: 0, body: report.body, size: 0 });
-  commit();
-  if (failure === undefined) report.done();
+  storeRows([{ lane: 0, body: drops.body }], drops.mark);
 }
 
 function housekeeping(): void {
@@ -159,7 +204,7 @@ function housekeeping(): void {
     reportDrops();
     pump();
   } catch (error) {
-    failed(error);
+    report(error);
   }
 }
 
@@ -237,6 +282,9 @@ function receive(message: ToWorker): void {
   if (message.type === "frames") {
     const splitter = splitters.get(message.stream) ?? new FrameSplitter();
     splitters.set(message.stream, splitter);
+    // Each start of a host is a stream of its own; the oldest ones have long ended.
+    const [oldest] = splitters.keys();
+    if (splitters.size > streamsMax && oldest !== undefined) splitters.delete(oldest);
     for (const frame of splitter.push(message.bytes)) accept(message.stream, frame);
     return;
   }
@@ -267,7 +315,7 @@ function steer(uplink: (typeof uplinks)[number], message: Steering): void {
   } else if (message.type === "disconnected") lanes.disconnect();
   else if (message.type === "sent") lanes.sent(message.key, nowMs);
   else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
-  else if (message.type === "receiver") lanes.receiver(message.online);
+  else if (message.type === "receiver") lanes.receiver(message.name, message.online);
   else {
     for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
       releaseAll(uplink.name, epoch, watermark);
@@ -281,7 +329,7 @@ function releaseAll(name: string, epoch: number, watermark: number): void {
   try {
     if (store.release(name, epoch, watermark, uplinkNames)) setImmediate(releaseAll, name, epoch, watermark);
   } catch (error) {
-    failed(error);
+    report(error);
   }
 }
 
@@ -289,9 +337,21 @@ port.on("message", (message: ToWorker) => {
   try {
     receive(message);
   } catch (error) {
-    failed(error);
+    report(error);
   }
 });
 setInterval(housekeeping, 1000);
+if (store.quarantined !== undefined) {
+  const file = basename(store.quarantined);
+  report(
+    new Error(`the outbox could not be read; it was put aside as ${file}, and what it held is not delivered`),
+  );
+  receive({
+    type: "event",
+    kind: "gap",
+    device: gatewayDevice,
+    data: { cause: "storage", file, epoch: store.epoch },
+  });
+}
 // A worker that is terminated does not write its part of the cache by itself.
 flushCompileCache();

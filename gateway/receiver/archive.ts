@@ -170,7 +170,11 @@ export class Archive {
     const known = this.#dictionaries.get(key);
     if (known !== undefined) return known;
     const body = this.#store.dictionary(gateway, hash);
-    if (body === undefined) return undefined;
+    if (body === undefined) {
+      // Lost on the way and replaced since: a later one holds the same points.
+      const newest = this.#store.newestDictionary(gateway);
+      return newest === undefined ? undefined : this.#dictionary(gateway, newest.hash);
+    }
     const dictionary = parseDictionary(body);
     const oldest = this.#dictionaries.keys().next();
     if (this.#dictionaries.size >= dictionariesMax && oldest.done !== true)

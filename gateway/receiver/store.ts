@@ -197,6 +197,15 @@ export class Store {
       | undefined;
   }
 
+  /** The dictionary that came last: an index keeps its meaning, so it also reads what an earlier one was for. */
+  newestDictionary(gateway: string): { hash: string; body: Uint8Array } | undefined {
+    const [row] = this.#all(
+      "SELECT hash, body FROM dictionary WHERE gw = ? ORDER BY rowid DESC LIMIT 1",
+      gateway,
+    );
+    return row as { hash: string; body: Uint8Array } | undefined;
+  }
+
   dictionaryCount(gateway: string): number {
     return this.#all("SELECT count(*) AS n FROM dictionary WHERE gw = ?", gateway)[0]?.["n"] as number;
   }

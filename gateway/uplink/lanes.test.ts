@@ -6,7 +6,8 @@ import { seededRandom } from "../../simulators/simulator.ts";
 import { EventWriter } from "../event.ts";
 import { OutboxStore, type RowLane, type StoredRow } from "../outbox/store.ts";
 import { decodeBatch } from "../receiver/decode.ts";
-import { Lanes, type Acknowledgement, type LanesOptions, type Message } from "./lanes.ts";
+import type { Acknowledgement } from "./acknowledgement.ts";
+import { Lanes, type LanesOptions, type Message } from "./lanes.ts";
 
 let folder = "";
 let store: OutboxStore;
@@ -197,22 +198,61 @@ describe("the lanes of an uplink", () => {
     lanes.refused(again?.key ?? 0, 0x95, 1500);
     const halves = lanes.next(1500);
     expect(halves.map((half) => decodeBatch(half.payload).seqs.length)).toEqual([50, 50]);
-    lanes.refused(halves[0]?.key ?? 0, 0x99, 1500);
+    lanes.sent(halves[1]?.key ?? 0, 1500);
+    let [refused] = halves;
+    for (let nowMs = 1500; refused !== undefined; [refused] = lanes.next((nowMs += 60_000))) {
+      expect(store.books().live.dropped).toBe(0);
+      lanes.refused(refused.key, 0x99, nowMs);
+    }
     expect(store.books().live.dropped).toBe(50);
     commit(lanes, [event(0, randomText(60_000)), event(0)]);
-    const urgent = lanes.next(1500);
+    const urgent = lanes.next(1_000_000);
     expect(seqs(urgent)).toEqual([102]);
     expect(store.books().event.dropped).toBe(1);
+  });
+
+  it("lose no batch and no window when the store fails in the middle", () => {
+    const lanes = new Lanes(store, options);
+    lanes.connect(20, 32_768);
+    for (let i = 0; i < 3; i++) commit(lanes, many(5));
+    const read = store.rows.bind(store);
+    let left = 2;
+    store.rows = (...args) => {
+      if (left-- <= 0) throw Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR" });
+      return read(...args);
+    };
+    const errors: unknown[] = [];
+    const before = lanes.next(0, [], (error) => errors.push(error));
+    expect(errors).toHaveLength(1);
+    store.rows = read;
+    const after = lanes.next(1, [], (error) => errors.push(error));
+    expect(seqs([...before, ...after])).toEqual(range(1, 15));
+    expect(lanes.inFlight).toBe(before.length + after.length);
+  });
+
+  it("find the backlog at once behind ranges that were evicted", () => {
+    const lanes = new Lanes(store, options);
+    for (let i = 0; i < 200; i++) {
+      lanes.connect(20, 32_768);
+      lanes.disconnect();
+      commit(lanes, [event(1)]);
+      commit(lanes, [event(0)]);
+    }
+    store.drop(store.rows(1, 0, store.lastId - 2), "evicted");
+    lanes.connect(20, 32_768);
+    expect(lanes.next(0).some((message) => message.lane === "fill")).toBe(true);
   });
 
   it("hold fill while the receiver is away, and go on live", () => {
     const lanes = new Lanes(store, options);
     commit(lanes, many(20));
     lanes.connect(20, 32_768);
-    lanes.receiver(false);
+    lanes.receiver("ioc", false);
     commit(lanes, many(5));
     expect(lanes.next(0).map((message) => message.lane)).toEqual(["live"]);
-    lanes.receiver(true);
+    lanes.receiver("test", false);
+    expect(lanes.next(0)).toEqual([]);
+    lanes.receiver("ioc", true);
     expect(lanes.next(0).map((message) => message.lane)).toEqual(["fill"]);
   });
 });

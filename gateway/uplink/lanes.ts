@@ -1,4 +1,5 @@
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
+import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
 import { batchReadingsMax, chunks, merge } from "./batches.ts";
 import { encodeCloudEvents } from "./cloudevents.ts";
 import { encodeColumnar } from "./columnar.ts";
@@ -33,15 +34,6 @@ export interface Message {
   payload: Buffer;
 }
 
-/** Receiver → gateway, kerb contract v1 (9.8), with `top`, `run` and `sess` as additions. */
-export interface Acknowledgement {
-  v: number;
-  ts: number;
-  run?: string;
-  sess?: number;
-  ep: Record<string, { wm: number; top?: number; miss?: [number, number][]; closed?: boolean }>;
-}
-
 interface Cut extends CutRecord {
   state: "waiting" | "flying" | "sent";
   key: number;
@@ -55,15 +47,23 @@ const urgentEventsMax = 64;
 /** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */
 const liveWaitingMax = 20;
 /** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
+/** Tries of a batch whose payload the broker refuses, before its rows are dropped and declared. */
+const refusalsMax = 3;
+const receiversMax = 64;
 const cutsMax = 20_000;
 /** Fill batches are frozen by the handful, so that a drain does not pay one fsync for each. */
 const fillFreezeBatches = 8;
+
+function rethrow(error: unknown): never {
+  throw error;
+}
 
 export class Lanes {
   readonly #store: OutboxStore;
   readonly #options: LanesOptions;
   #connected = false;
-  #receiverOnline = true;
+  /** Receivers heard of over this connection. */
+  readonly #receivers = new Map<string, boolean>();
   #windowMax: number;
   #bytesMax: number;
   /** All cuts of rows that are still in the outbox, by key; keys grow. */
@@ -142,6 +142,7 @@ export class Lanes {
     this.#windowMax = Math.max(1, Math.min(this.#options.windowMax, windowMax));
     this.#bytesMax = Math.min(this.#options.bytesMax, bytesMax);
     this.#pausedUntilMs = 0;
+    this.#receivers.clear();
   }
 
   /** The link is gone: nothing in flight counts, live that waits becomes backlog. */
@@ -155,9 +156,13 @@ export class Lanes {
     this.#sortFill();
   }
 
-  /** `{t}/host/v1/{ioc}`: while the receiver is away live goes on, and fill waits for it. */
-  receiver(online: boolean): void {
-    this.#receiverOnline = online;
+  /** `{t}/host/v1/{ioc}`: while every receiver heard of is away, live goes on and fill waits. */
+  receiver(name: string, online: boolean): void {
+    if (this.#receivers.size < receiversMax || this.#receivers.has(name)) this.#receivers.set(name, online);
+  }
+
+  get #receiverAway(): boolean {
+    return this.#receivers.size > 0 && ![...this.#receivers.values()].includes(true);
   }
 
   /** Inside the transaction that stores `rows`: the batches in which their telemetry goes out at once. */
@@ -193,14 +198,29 @@ export class Lanes {
     else this.#backlog.push({ first, last });
   }
 
-  /** The next messages that the window has room for. `fresh`: rows that are still in memory. */
-  next(nowMs: number, fresh: readonly StoredRow[] = []): Message[] {
+  /**
+   * The next messages that the window has room for. `fresh`: rows that are still in memory. An error of the store
+   * goes to `failed`; what it hit stays queued, and what was rendered before goes out.
+   */
+  next(
+    nowMs: number,
+    fresh: readonly StoredRow[] = [],
+    failed: (error: unknown) => void = rethrow,
+  ): Message[] {
     const messages: Message[] = [];
     while (this.#connected && nowMs >= this.#pausedUntilMs && this.#flyingCuts.size < this.#windowMax) {
-      const chosen = this.#choose();
-      if (chosen === undefined) break;
-      const message = this.#render(chosen.cut, chosen.lane, nowMs, fresh);
-      if (message !== undefined) messages.push(message);
+      let chosen: { cut: Cut; lane: "event" | "live" | "fill" } | undefined;
+      try {
+        chosen = this.#choose();
+        if (chosen === undefined) break;
+        const message = this.#render(chosen.cut, chosen.lane, nowMs, fresh);
+        if (message !== undefined) messages.push(message);
+      } catch (error) {
+        if (chosen !== undefined && this.#cuts.has(chosen.cut.key))
+          this.#waiting[chosen.lane].unshift(chosen.cut);
+        failed(error);
+        break;
+      }
     }
     return messages;
   }
@@ -210,7 +230,7 @@ export class Lanes {
     if (urgent !== undefined) return { cut: urgent, lane: "event" };
     const live = this.#waiting.live.shift();
     if (live !== undefined) return { cut: live, lane: "live" };
-    if (!this.#receiverOnline || this.#flying.fill >= this.#fillWindow()) return undefined;
+    if (this.#receiverAway || this.#flying.fill >= this.#fillWindow()) return undefined;
     const fill = this.#nextFill();
     return fill === undefined ? undefined : { cut: fill, lane: "fill" };
   }
@@ -236,21 +256,20 @@ export class Lanes {
 
   /** The oldest of: batches to send again, and backlog that was never cut. */
   #nextFill(): Cut | undefined {
-    const again = this.#waiting.fill[0];
-    const range = this.#backlog[0];
-    if (range === undefined || (again !== undefined && again.first < range.first))
-      return this.#waiting.fill.shift();
-    this.#cutBacklog(range);
+    for (let range = this.#backlog[0]; range !== undefined; range = this.#backlog[0]) {
+      const again = this.#waiting.fill[0];
+      if (again !== undefined && again.first < range.first) break;
+      if (this.#cutBacklog(range)) break;
+      // Nothing is left of the range: it was evicted.
+      this.#backlog.shift();
+    }
     return this.#waiting.fill.shift();
   }
 
-  #cutBacklog(range: { first: number; last: number }): void {
+  /** Cuts the oldest rows of a range; false when it holds none. */
+  #cutBacklog(range: { first: number; last: number }): boolean {
     const rows = this.#withinEpoch(this.#store.rows(1, range.first, range.last, batchReadingsMax));
-    const last = rows.at(-1);
-    if (last === undefined) {
-      this.#backlog.shift();
-      return;
-    }
+    if (rows.length === 0) return false;
     const batches = chunks(rows).slice(0, fillFreezeBatches);
     const records = batches.map((batch) => this.#record(1, batch, "fill"));
     this.#store.freeze(this.#options.name, records);
@@ -258,6 +277,7 @@ export class Lanes {
     this.#sortFill();
     range.first = (records.at(-1)?.last ?? range.last) + 1;
     if (range.first > range.last) this.#backlog.shift();
+    return true;
   }
 
   #withinEpoch(rows: StoredRow[]): StoredRow[] {
@@ -319,11 +339,10 @@ export class Lanes {
 
   /** A batch over the size limit goes as two; an event that is too large alone can never go and is dropped. */
   #split(cut: Cut, rows: StoredRow[], lane: "event" | "live" | "fill"): void {
-    this.#forget(cut);
-    this.#store.thaw(this.#options.name, cut);
     const [only] = rows;
     if (rows.length === 1 && only !== undefined) {
       this.#store.drop([only], "too-large");
+      this.#forget(cut);
       return;
     }
     const middle = rows.length >> 1;
@@ -331,7 +350,8 @@ export class Lanes {
       ...this.#record(cut.rowLane, half, cut.lane),
       dictionary: cut.dictionary,
     }));
-    this.#store.freeze(this.#options.name, records);
+    this.#store.recut(this.#options.name, cut, records);
+    this.#forget(cut);
     this.#waiting[lane].unshift(...records.map((record) => this.#adopt(record)));
   }
 
@@ -350,7 +370,7 @@ export class Lanes {
 
   /**
    * PUBACK with a reason code >= 0x80. Quota and rate (0x96, 0x97): pause and send again. Too large (0x95): split.
-   * Payload refused (0x99): the batch can never go and is dropped with its reason. Others: pause.
+   * Payload refused (0x99): after three tries the batch is dropped and declared. Others: pause.
    */
   refused(key: number, reason: number, nowMs: number): void {
     const flight = this.#land(key);
@@ -361,7 +381,7 @@ export class Lanes {
       this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
       return;
     }
-    if (reason === 0x99) {
+    if (reason === 0x99 && cut.tries >= refusalsMax) {
       this.#forget(cut);
       this.#store.drop(this.#store.rows(cut.rowLane, cut.first, cut.last), "refused");
       return;
@@ -399,7 +419,7 @@ export class Lanes {
     const releases: { epoch: number; watermark: number }[] = [];
     for (const [name, state] of Object.entries(document.ep)) {
       const record = this.#store.epochs.find((candidate) => candidate.epoch === Number(name));
-      if (record === undefined || !Number.isSafeInteger(state.wm)) continue;
+      if (record === undefined) continue;
       releases.push({ epoch: record.epoch, watermark: state.wm });
       this.#apply(record.base, this.#store.lastIdOf(record), state, complete, nowMs);
     }
@@ -407,13 +427,7 @@ export class Lanes {
     return releases;
   }
 
-  #apply(
-    base: number,
-    end: number,
-    state: { wm: number; top?: number; miss?: [number, number][] },
-    complete: boolean,
-    nowMs: number,
-  ): void {
+  #apply(base: number, end: number, state: Acknowledged, complete: boolean, nowMs: number): void {
     const watermark = base + state.wm;
     const top = base + (state.top ?? state.wm);
     const miss = (state.miss ?? []).map(([first, last]) => [base + first, base + last] as const);

@@ -4,10 +4,11 @@ import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 
 import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { parseAcknowledgement } from "./acknowledgement.ts";
 import { contentType as cloudEventsType } from "./cloudevents.ts";
 import { contentType as columnarType } from "./columnar.ts";
 import { compress } from "./encoding.ts";
-import type { Acknowledgement, Message } from "./lanes.ts";
+import type { Message } from "./lanes.ts";
 
 /**
  * One MQTT destination. mqtt.js is trusted with one connection and one window of messages, never with our backlog
@@ -51,6 +52,8 @@ const connectTimeoutMs = 10_000;
 const ackTimeoutMs = 10_000;
 /** A connection that held this long makes the next back-off start anew. */
 const stableMs = 60_000;
+/** Stands among the keys of messages in flight for the birth; messages count from 1. */
+const birthKey = 0;
 /** Topic, properties and headers beside the payload. */
 const packetOverheadBytes = 256;
 const sessionExpirySeconds = 300;
@@ -67,6 +70,8 @@ export class MqttUplink {
   #timer: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   readonly #inFlight = new Map<number, number>();
+  #lastProgressMs = 0;
+  #receiverTopic = "";
   #stopped = false;
   #bytes = { written: 0, read: 0 };
   #status: Omit<UplinkStatus, "bytesWritten" | "bytesRead">;
@@ -148,6 +153,7 @@ export class MqttUplink {
 
   #acknowledged(client: MqttClient, key: number, error: Error | null | undefined): void {
     if (client !== this.#client || !this.#inFlight.delete(key)) return;
+    this.#lastProgressMs = performance.now();
     if (!error) {
       this.#outbox.tell({ type: "sent", uplink: this.#config.id, key });
       return;
@@ -237,14 +243,19 @@ export class MqttUplink {
         );
     });
     this.#publishDictionary(client);
-    client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true });
     const { receiveMaximum = 65_535, maximumPacketSize = Infinity } = connack.properties ?? {};
-    this.#outbox.tell({
-      type: "connected",
-      uplink: this.#config.id,
-      windowMax: Math.min(this.#config.windowMax, receiveMaximum),
-      bytesMax: Math.min(this.#config.messageBytesMax, maximumPacketSize - packetOverheadBytes),
-      session,
+    // Events follow when the broker has taken birth and dictionary, so that these never count beyond its window.
+    this.#inFlight.set(birthKey, performance.now());
+    client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true }, () => {
+      if (client !== this.#client) return;
+      this.#inFlight.delete(birthKey);
+      this.#outbox.tell({
+        type: "connected",
+        uplink: this.#config.id,
+        windowMax: Math.min(this.#config.windowMax, receiveMaximum),
+        bytesMax: Math.min(this.#config.messageBytesMax, maximumPacketSize - packetOverheadBytes),
+        session,
+      });
     });
   }
 
@@ -284,15 +295,17 @@ export class MqttUplink {
       const document: unknown = JSON.parse(payload.toString("utf8"));
       if (typeof document !== "object" || document === null) throw new RangeError("not an object");
       if (topic === this.#topic("ack")) {
-        const acknowledgement = document as Acknowledgement;
-        if (acknowledgement.v !== 1 || typeof acknowledgement.ep !== "object")
-          throw new RangeError("not an acknowledgement");
+        const acknowledgement = parseAcknowledgement(document);
         this.#status.lastAcknowledgementMs = Date.now();
         this.#outbox.tell({ type: "acknowledged", uplink: this.#config.id, document: acknowledgement });
       } else if (topic.startsWith(`${this.#identity.city}/host/v1/`)) {
         const online = (document as { online?: unknown }).online === true;
-        this.#status.receiver = online ? "online" : "offline";
-        this.#outbox.tell({ type: "receiver", uplink: this.#config.id, online });
+        // Another receiver's old will must not speak for the one that is there.
+        if (online || this.#status.receiver !== "online" || topic === this.#receiverTopic) {
+          this.#status.receiver = online ? "online" : "offline";
+          this.#receiverTopic = topic;
+        }
+        this.#outbox.tell({ type: "receiver", uplink: this.#config.id, name: topic, online });
       }
     } catch (error) {
       this.#log.warn(
@@ -304,7 +317,9 @@ export class MqttUplink {
 
   #checkProgress(): void {
     const oldest = this.#inFlight.values().next().value;
-    if (oldest === undefined || performance.now() - oldest < ackTimeoutMs) return;
+    // A thin link may need long for a window; it is stuck when nothing at all comes back.
+    if (oldest === undefined || performance.now() - Math.max(oldest, this.#lastProgressMs) < ackTimeoutMs)
+      return;
     this.#ended(
       `no acknowledgement for ${ackTimeoutMs / 1000} s: the link is half open or the broker is stuck`,
     );
