@@ -254,6 +254,8 @@ describe("drop reports", () => {
     store.commit(Array.from({ length: 3000 }, (_, i) => live(i)));
     store.evict();
     report(() => store.evict());
+    report(() => {});
+    expect(declared.size).toBe(1000);
     declared.clear();
     store.drop(store.rows(0, 0, store.lastId), "too-large");
     for (let i = 0; i < 5; i++) report(() => {});
