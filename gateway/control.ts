@@ -18,6 +18,8 @@ export type ControlHandler = (request: ControlRequest, signal: AbortSignal) => A
 
 const requestBytesMax = 65_536;
 const clientsMax = 32;
+/** A client that has not sent its request by then gives its place to another one. */
+const requestTimeoutMs = 5000;
 const pathBytesMax = 107;
 
 /** Listens at `path`; a socket left behind by a killed gateway is replaced, a live one is not. */
@@ -64,14 +66,19 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
   const text = await firstLine(socket);
   if (text === undefined) return;
   const gone = new AbortController();
-  socket.once("close", () => gone.abort());
+  let wake: (() => void) | undefined;
+  socket.on("drain", () => wake?.());
+  socket.once("close", () => {
+    gone.abort();
+    wake?.();
+  });
   try {
     const request = JSON.parse(text) as ControlRequest;
     for await (const data of handler(request, gone.signal)) {
       if (socket.destroyed) return;
       const flowing = socket.write(`${JSON.stringify({ data })}\n`);
       // A reader that sleeps must not make the gateway keep its lines.
-      if (!flowing) await new Promise((resolve) => socket.once("drain", resolve).once("close", resolve));
+      if (!flowing && !socket.destroyed) await new Promise<void>((resolve) => (wake = resolve));
     }
     socket.end();
   } catch (error) {
@@ -79,17 +86,27 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
   }
 }
 
+/** The request's line; undefined when the client has gone, sends too much or takes too long. */
 function firstLine(socket: Socket): Promise<string | undefined> {
   return new Promise((resolve) => {
     let text = "";
-    socket.setEncoding("utf8");
-    socket.on("close", () => resolve(undefined));
-    socket.on("data", (chunk: string) => {
+    const timer = setTimeout(() => socket.destroy(), requestTimeoutMs);
+    const finish = (line: string | undefined) => {
+      clearTimeout(timer);
+      socket.off("close", onClose).off("data", onData);
+      // What comes after the request is read and forgotten: a paused socket would not tell that it is closed.
+      socket.resume();
+      resolve(line);
+    };
+    const onClose = () => finish(undefined);
+    const onData = (chunk: string) => {
       text += chunk;
       const end = text.indexOf("\n");
-      if (end >= 0) resolve(text.slice(0, end));
-      else if (text.length > requestBytesMax) socket.destroy();
-    });
+      if (end > requestBytesMax || (end < 0 && text.length > requestBytesMax)) socket.destroy();
+      else if (end >= 0) finish(text.slice(0, end));
+    };
+    socket.setEncoding("utf8");
+    socket.on("close", onClose).on("data", onData);
   });
 }
 

@@ -1,12 +1,37 @@
-import pino from "pino";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
-import { Host } from "./hosts.ts";
+import type { HostDevice } from "./host/messages.ts";
+import { Host, type HostOptions } from "./hosts.ts";
 
 const log = pino({ level: "silent" });
 const running: Host[] = [];
 
-function start(more: { driver?: string; rssBytesMax?: number } = {}) {
+const folders: string[] = [];
+
+/** A driver written in the test, by the name under which a host finds it. */
+function driverFolder(source: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "kerb-driver-"));
+  folders.push(folder);
+  writeFileSync(join(folder, "index.ts"), source);
+  return relative(fileURLToPath(new URL("../drivers", import.meta.url)), folder);
+}
+
+const device = (index: number): HostDevice => ({
+  id: `device-${index}`,
+  index,
+  settings: {},
+  identify: undefined,
+  firmwareRange: "*",
+  pollMs: { fast: 1000, normal: 1000, slow: 1000 },
+  points: [],
+});
+
+function start(more: Partial<HostOptions> = {}) {
   const reasons: string[] = [];
   const host = new Host({
     driver: "modbus",
@@ -25,6 +50,7 @@ function start(more: { driver?: string; rssBytesMax?: number } = {}) {
 
 afterEach(async () => {
   await Promise.all(running.splice(0).map((host) => host.stop()));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
 describe("a host process", () => {
@@ -60,11 +86,51 @@ describe("a host process", () => {
     await expect(host.request({ name: "devices" })).rejects.toThrow(/no-such-driver host is/);
   });
 
+  it("is waited for while its driver takes long to load", async () => {
+    const folder = driverFolder(`
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 7500);
+      export const driver = { name: "slow" };
+    `);
+    const { host, reasons } = start({ driver: folder });
+    await expect.poll(() => host.status.state, { timeout: 15_000 }).toBe("running");
+    expect(reasons).toEqual([]);
+  });
+
+  it("hands over all that it has before it ends", async () => {
+    const folder = driverFolder(`
+      export const driver = {
+        name: "chatty",
+        describe: () => "",
+        connect: async () => ({
+          identify: async () => ({ model: "x".repeat(700_000) }),
+          read: async () => ({ answers: [] }),
+          close: async () => {},
+        }),
+      };
+    `);
+    let bytes = 0;
+    const { host } = start({
+      driver: folder,
+      devices: [0, 1, 2, 3].map((index) => device(index)),
+      frames: (stream, chunk) => {
+        bytes += chunk.length;
+        // A supervisor that is busy: the pipe is full when the host ends.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+        host.credit(stream, chunk.length);
+      },
+    });
+    await expect.poll(() => host.status.state, { timeout: 5000 }).toBe("running");
+    await host.stop();
+    expect(bytes).toBeGreaterThan(4 * 700_000);
+  });
+
   it("ends with its supervisor's word, and leaves no process behind", async () => {
     const { host } = start();
     await expect.poll(() => host.status.state).toBe("running");
     const { pid } = host.status;
+    const startedMs = performance.now();
     await host.stop();
+    expect(performance.now() - startedMs).toBeLessThan(2500);
     expect(host.status.state).toBe("stopped");
     await sleep(50);
     expect(() => process.kill(pid ?? 0, 0)).toThrow(/ESRCH/);

@@ -36,6 +36,8 @@ export interface HostOptions {
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
 const beatTimeoutMs = 6000;
+/** Until the driver is loaded, which a slow box may take long for without a beat. */
+const loadTimeoutMs = 30_000;
 const creditBytes = 1024 * 1024;
 const ringBytesMax = 8 * 1024 * 1024;
 const backOffFirstMs = 500;
@@ -44,6 +46,8 @@ const backOffMaxMs = 10_000;
 const stableMs = 60_000;
 const requestTimeoutMs = 20_000;
 const stopTimeoutMs = 3000;
+/** After a kill the pipes end at once, unless something else holds them. */
+const closeTimeoutMs = 1000;
 const defaultRssBytesMax = 384 * 1024 * 1024;
 
 let streams = 0;
@@ -110,7 +114,8 @@ export class Host {
     pipe?.on("error", () => {});
     child.on("message", (message: FromHost) => this.#receive(message));
     child.on("error", (error) => this.#exited(child, error.message));
-    child.on("exit", (code, signal) =>
+    // Not "exit": what the host has handed over may still be in the pipe.
+    child.on("close", (code, signal) =>
       this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
     );
     this.#tell({ type: "start", driver, devices: this.#devices, gatewayIndex, creditBytes, ringBytesMax });
@@ -153,13 +158,15 @@ export class Host {
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise<void>((resolve) => {
-      child.once("exit", () => resolve());
-    });
-    const timer = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+    if (child === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.once("close", () => resolve());
+    let timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      timer = setTimeout(resolve, closeTimeoutMs);
+    }, stopTimeoutMs);
     this.#tell({ type: "stop" });
-    await ended;
+    await promise;
     clearTimeout(timer);
     this.#status.state = "stopped";
   }
@@ -172,6 +179,7 @@ export class Host {
   #receive(message: FromHost): void {
     if (message.type === "ready") {
       this.#status.state = "running";
+      this.#lastBeatMs = performance.now();
       delete this.#status.reason;
     } else if (message.type === "beat") {
       this.#lastBeatMs = performance.now();
@@ -186,7 +194,7 @@ export class Host {
     } else if (message.type === "state") this.#options.changed(message.report);
     else if (message.type === "log") {
       this.#options.log[message.level]({ device: message.device }, message.text);
-    } else this.#child?.disconnect();
+    }
   }
 
   #check(): void {
@@ -195,12 +203,15 @@ export class Host {
     // A host that is stuck cannot report its own memory.
     const rssBytes = residentBytes(child.pid);
     const rssBytesMax = this.#options.rssBytesMax ?? defaultRssBytesMax;
-    if (rssBytes > rssBytesMax)
+    if (rssBytes > rssBytesMax) {
       this.#kill(
         `it took ${Math.round(rssBytes / 1e6)} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`,
       );
-    else if (performance.now() - this.#lastBeatMs > beatTimeoutMs)
-      this.#kill(`no heartbeat for ${beatTimeoutMs / 1000} s`);
+      return;
+    }
+    const timeoutMs = this.#status.state === "starting" ? loadTimeoutMs : beatTimeoutMs;
+    if (performance.now() - this.#lastBeatMs > timeoutMs)
+      this.#kill(`no heartbeat for ${timeoutMs / 1000} s`);
   }
 
   #kill(reason: string): void {

@@ -20,6 +20,8 @@ type Points = readonly PointRequest<Address>[];
 const searchRequestsMax = 32;
 /** Unanswered requests after which a read asks no further ones. */
 const lostMax = 2;
+/** Answers that arrived within this time need no times of their own. */
+const momentMs = 10;
 
 /** One search for the registers at fault, within one read. */
 interface Search {
@@ -70,12 +72,16 @@ export class ModbusConnection implements Connection<Address> {
       const { batch } = plan;
       const total = batch.requests.length;
       plan.begin(options.raw === true);
-      if (total > this.#link.inFlightMax) plan.timed();
+      const begunMs = performance.now();
+      if (total > 1) plan.timed();
       if (total > 0) await this.#link.run(batch, signal);
       if (batch.answered !== total) await this.#account(plan, signal);
       else if (plan.isProbe && total > 0) this.#knowledge.forget();
       const { answers, atMs } = plan;
-      return atMs === undefined ? { answers } : { answers, atMs };
+      // Requests sent together and answered at once have one time.
+      const isOneMoment =
+        total <= this.#link.inFlightMax && batch.answered === total && performance.now() - begunMs < momentMs;
+      return isOneMoment || atMs === undefined ? { answers } : { answers, atMs };
     } finally {
       this.#turn.give();
     }

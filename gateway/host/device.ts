@@ -30,6 +30,11 @@ const backOffMaxMs = 30_000;
 const roomWaitMs = 50;
 /** Answers of one poll that lie further apart than this carry their own times. */
 const spreadMs = 10;
+/** A driver's `close` may take a second; one that takes longer is not waited for. */
+const closeTimeoutMs = 1000;
+
+/** Something else answers at the device's address. */
+class WrongDeviceError extends Error {}
 
 interface Group {
   name: PollClass;
@@ -62,6 +67,9 @@ export class DeviceLoop {
   #connection: Connection<unknown> | undefined;
   #busy: Promise<void> = Promise.resolve();
   #failures = 0;
+  /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
+  #isSuspect = true;
+  #aliveMs = 0;
   #extraQuality = 0;
   #report: DeviceReport;
   #wake: (() => void) | undefined;
@@ -109,31 +117,38 @@ export class DeviceLoop {
   }
 
   async #open(): Promise<void> {
-    const release = await this.#options.line?.acquire();
-    const startedMs = performance.now();
-    try {
-      const { driver, context } = this.#options;
-      await within(connectTimeoutMs, this.#stopping.signal, async (signal) => {
+    const { driver, context } = this.#options;
+    const recognised = await this.#alone(() =>
+      within(connectTimeoutMs, this.#stopping.signal, async (signal) => {
         const connection = await driver.connect(this.#device.settings, context, signal);
+        if (signal.aborted) {
+          // A driver that was given up on may still come back with a connection.
+          void connection.close().catch(() => {});
+          throw new DeviceError("aborted", `${this.#device.id} was connected too late`);
+        }
         this.#connection = connection;
-        this.#recognise(await identifyDevice(driver, connection, this.#device.identify, signal));
-      });
-    } catch (error) {
-      this.#options.line?.spent(performance.now() - startedMs, performance.now());
-      throw error;
-    } finally {
-      release?.();
-    }
+        const found = await identifyDevice(driver, connection, this.#device.identify, signal);
+        if (found.mismatch !== undefined) throw new WrongDeviceError(found.mismatch);
+        return found;
+      }),
+    );
+    this.#recognise(recognised);
   }
 
-  #recognise({ identity, mismatch }: Recognised): void {
+  #alive(): void {
+    this.#isSuspect = false;
+    this.#aliveMs = performance.now();
+  }
+
+  #recognise({ identity }: Recognised): void {
+    const hasAnswered = Object.keys(identity).length > 0;
+    if (hasAnswered) this.#alive();
     const before = this.#report.identity;
-    if (Object.keys(identity).length > 0) this.#report.identity = identity;
+    if (hasAnswered) this.#report.identity = identity;
     const doubt = firmwareDoubt(identity, this.#device.firmwareRange);
     this.#regroup(identity.firmware);
-    this.#extraQuality = doubt === undefined && mismatch === undefined ? 0 : quality.uncertain;
+    this.#extraQuality = doubt === undefined ? 0 : quality.uncertain;
     for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
-    if (mismatch !== undefined) this.#set("wrong-device", "wrong-device", mismatch);
     const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
     if (changed)
       this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
@@ -195,6 +210,7 @@ export class DeviceLoop {
     const result = await this.#read(group.points, false);
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#failures = 0;
+    this.#alive();
     this.#set("online");
     this.#publish(group, result);
   }
@@ -205,10 +221,14 @@ export class DeviceLoop {
     let ageMs = 0;
     let offsets: number[] | undefined;
     if (result.atMs !== undefined && result.atMs.length > 0) {
-      const first = Math.min(...result.atMs);
+      let first = Infinity;
+      let last = 0;
+      for (const at of result.atMs) {
+        if (at < first) first = at;
+        if (at > last) last = at;
+      }
       ageMs = nowMs - first;
-      if (Math.max(...result.atMs) - first > spreadMs)
-        offsets = result.atMs.map((at) => Math.round(at - first));
+      if (last - first > spreadMs) offsets = result.atMs.map((at) => Math.round(at - first));
     }
     const timeMs = Math.round(wallMs - ageMs);
     group.latest = { result, timeMs };
@@ -219,19 +239,51 @@ export class DeviceLoop {
     }
   }
 
-  /** One read on the connection: alone on it and on its line. */
   async #read(points: readonly HostPoint[], raw: boolean): Promise<ReadResult> {
+    // Who asks while the device is being opened shall not wait for that.
+    this.#connected();
+    return this.#alone(() => {
+      const connection = this.#connected();
+      return within(readTimeoutMs, this.#stopping.signal, (signal) =>
+        connection.read(points, { signal, raw }),
+      );
+    });
+  }
+
+  #connected(): Connection<unknown> {
+    if (this.#connection !== undefined) return this.#connection;
+    throw new DeviceError("closed", `${this.#device.id} is not connected`);
+  }
+
+  /** Runs `work` alone on the connection and on its line; a failure costs the connection. */
+  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
     const before = this.#busy;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy = promise;
-    await before;
-    const release = await this.#options.line?.acquire();
+    let release: (() => void) | undefined;
     try {
-      const connection = this.#connection;
-      if (connection === undefined) throw new DeviceError("closed", `${this.#device.id} is not connected`);
-      return await within(readTimeoutMs, this.#stopping.signal, (signal) =>
-        connection.read(points, { signal, raw }),
-      );
+      await before;
+      const { line } = this.#options;
+      release = await line?.acquire({
+        isSuspect: this.#isSuspect,
+        aliveMs: this.#aliveMs,
+        signal: this.#stopping.signal,
+      });
+      const startedMs = performance.now();
+      try {
+        return await work();
+      } catch (error) {
+        await this.#close();
+        if (error instanceof WrongDeviceError) {
+          this.#alive();
+          throw error;
+        }
+        const nowMs = performance.now();
+        const mayRetry = line?.spent(nowMs - startedMs, nowMs) ?? true;
+        // A lone lost answer may be noise; when several units fail, each has to wait.
+        this.#isSuspect ||= !mayRetry || this.#failures > 0;
+        throw error;
+      }
     } finally {
       release?.();
       resolve();
@@ -245,20 +297,19 @@ export class DeviceLoop {
     this.#failures++;
     const code = error instanceof DeviceError ? error.code : "internal";
     const reason = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof DeviceError))
+    if (!(error instanceof DeviceError || error instanceof WrongDeviceError))
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
+    if (error instanceof WrongDeviceError) this.#set("wrong-device", "wrong-device", reason);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
-    if (this.#failures === 1 && this.#report.state === "online") return;
-    this.#set("lost", code, reason);
+    else if (this.#failures === 1 && this.#report.state === "online" && !this.#isSuspect) return;
+    else this.#set("lost", code, reason);
     const backOffMs = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.min(10, this.#failures - 1));
-    const lineMs = this.#options.line?.deadWaitMs(performance.now()) ?? 0;
     const spentMs = performance.now() - startedMs;
-    await this.#sleep(Math.max(lineMs, backOffMs * (0.75 + Math.random() / 2) - spentMs, 100));
+    await this.#sleep(Math.max(backOffMs * (0.75 + Math.random() / 2) - spentMs, 100));
   }
 
   #set(state: DeviceState, code?: string, reason?: string): void {
     const { state: before, code: codeBefore } = this.#report;
-    if (state === "online" && before === "wrong-device") return;
     if (state === before && code === codeBefore) return;
     const { code: _code, reason: _reason, ...kept } = this.#report;
     this.#report = { ...kept, state, sinceMs: Date.now() };
@@ -309,7 +360,12 @@ export class DeviceLoop {
   async #close(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
-    await connection?.close().catch(() => {});
+    if (connection === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, closeTimeoutMs);
+    connection.close().then(resolve, () => resolve());
+    await promise;
+    clearTimeout(timer);
   }
 
   async #sleep(forMs: number): Promise<void> {

@@ -10,20 +10,25 @@ const body = (n: number, bytes = 100) => {
   return buffer;
 };
 
+const gapMark = 1_000_000;
+
 function setUp(creditBytes: number, ringBytesMax: number) {
   const stream = new PassThrough({ highWaterMark: 1 << 26 });
-  const drops: number[] = [];
+  const told: number[] = [];
   const handover = new Handover(stream, {
     creditBytes,
     ringBytesMax,
-    dropped: (events) => drops.push(events),
+    gapEvent: ({ events }) => {
+      told.push(events);
+      return body(gapMark + events);
+    },
   });
   const splitter = new FrameSplitter();
   const taken = () => {
     const bytes = stream.read() as Buffer | null;
     return bytes === null ? [] : splitter.push(bytes).map((frame) => Buffer.from(frame.body).readUInt32LE());
   };
-  return { handover, drops, taken };
+  return { handover, told, taken, stream };
 }
 
 describe("the hand-over from host to outbox", () => {
@@ -37,7 +42,7 @@ describe("the hand-over from host to outbox", () => {
   });
 
   it("sends no more than its credit, and goes on where it stopped", () => {
-    const { handover, taken, drops } = setUp(100_000, 1 << 22);
+    const { handover, taken, told } = setUp(100_000, 1 << 22);
     for (let i = 0; i < 10_000; i++) handover.push(1, body(i));
     handover.flush();
     const first = taken();
@@ -51,11 +56,11 @@ describe("the hand-over from host to outbox", () => {
       all = [...all, ...more];
     }
     expect(all).toEqual(Array.from({ length: 10_000 }, (_, i) => i));
-    expect(drops).toEqual([]);
+    expect(told).toEqual([]);
   });
 
   it("drops the oldest when nobody takes anything, and counts each event that it drops", () => {
-    const { handover, taken, drops } = setUp(1, 500_000);
+    const { handover, taken, told } = setUp(1, 500_000);
     for (let i = 0; i < 20_000; i++) handover.push(1, body(i));
     handover.flush();
     expect(handover.ringBytes).toBeLessThanOrEqual(500_000);
@@ -66,11 +71,45 @@ describe("the hand-over from host to outbox", () => {
       handover.credit(1 << 30);
       all.push(...taken());
     }
-    const dropped = drops.reduce((sum, events) => sum + events, 0);
-    expect(dropped).toBe(handover.droppedEvents);
+    const dropped = handover.droppedEvents;
     expect(dropped).toBeGreaterThan(10_000);
-    expect(all.length + dropped).toBe(20_000);
-    expect(all.at(-1)).toBe(19_999);
+    expect(told).toEqual([dropped]);
+    expect(all.filter((n) => n >= gapMark)).toEqual([gapMark + dropped]);
+    const events = all.filter((n) => n < gapMark);
+    expect(events.length + dropped).toBe(20_000);
+    expect(events.at(-1)).toBe(19_999);
+  });
+
+  it("accounts for each event however often the ring overflows, with the gap events that it drops", () => {
+    const { handover, taken } = setUp(1, 200_000);
+    const all: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 5000; i++) handover.push(1, body(i));
+      handover.flush();
+      // Enough for a gap event to enter the ring, not for it to leave.
+      handover.credit(120_000);
+      handover.credit(120_000);
+      all.push(...taken());
+    }
+    while (handover.ringBytes > 0) {
+      handover.credit(1 << 30);
+      all.push(...taken());
+    }
+    const events = all.filter((n) => n < gapMark).length;
+    const told = all.filter((n) => n >= gapMark).reduce((sum, n) => sum + n - gapMark, 0);
+    expect(told).toBe(handover.droppedEvents);
+    expect(events + told).toBe(100_000);
+  });
+
+  it("tells at its end what the outbox did not take, and ends when all is in the pipe", async () => {
+    const { handover, taken, stream } = setUp(1, 500_000);
+    for (let i = 0; i < 20_000; i++) handover.push(1, body(i));
+    handover.push(0, body(7));
+    const written = taken().length;
+    await handover.end(30);
+    expect(stream.writableFinished).toBe(true);
+    expect(taken()).toEqual([gapMark + 20_001 - written]);
+    handover.push(0, body(1));
   });
 
   it("tells who asks when there is room again", async () => {
@@ -98,7 +137,11 @@ describe("frames", () => {
     const { handover, taken: _ } = setUp(1 << 20, 1 << 20);
     void handover;
     const stream = new PassThrough();
-    const source = new Handover(stream, { creditBytes: 1 << 20, ringBytesMax: 1 << 20, dropped: () => {} });
+    const source = new Handover(stream, {
+      creditBytes: 1 << 20,
+      ringBytesMax: 1 << 20,
+      gapEvent: () => body(0),
+    });
     for (let i = 0; i < 50; i++) source.push(i % 2 === 0 ? 0 : 1, body(i, 4 + i * 7));
     source.flush();
     const bytes = stream.read() as Buffer;
@@ -132,6 +175,41 @@ describe("a shared line", () => {
     release();
     await Promise.all(others);
     expect(order).toEqual([1, 2, 3]);
+  });
+
+  it("lets a healthy unit wait for one suspect at most, and those wait for their budget", async () => {
+    const line = new Line();
+    const order: string[] = [];
+    const probe = async (name: string) => {
+      const done = await line.acquire({ isSuspect: true, aliveMs: 0 });
+      order.push(name);
+      line.spent(20, performance.now());
+      done();
+    };
+    const read = async (name: string, aliveMs: number) => {
+      const done = await line.acquire({ isSuspect: false, aliveMs });
+      order.push(name);
+      done();
+    };
+    const release = await line.acquire();
+    const startedMs = performance.now();
+    const all = [probe("dead 1"), probe("dead 2"), probe("dead 3"), read("old", 1), read("new", 2)];
+    release();
+    await Promise.all(all);
+    // While there is debt the unit that was seen alive last goes first.
+    expect(order).toEqual(["dead 1", "new", "old", "dead 2", "dead 3"]);
+    expect(performance.now() - startedMs).toBeGreaterThanOrEqual(160);
+  });
+
+  it("is not waited for after an abort", async () => {
+    const line = new Line();
+    const release = await line.acquire();
+    const stop = new AbortController();
+    const waiting = line.acquire({ isSuspect: false, aliveMs: 0, signal: stop.signal });
+    stop.abort();
+    await expect(waiting).rejects.toMatchObject({ code: "aborted" });
+    release();
+    (await line.acquire())();
   });
 
   it("lets dead units use a fifth of the time, all together", () => {

@@ -1,16 +1,25 @@
+import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { frameHeadBytes, writeFrame } from "../outbox/frames.ts";
 
 /**
  * The host's end of the way into the outbox. Events are gathered for a moment and written in blocks; bytes that
  * the outbox has not yet committed count against a credit. What cannot be written waits in a bounded ring, and
- * when that is full the oldest block is dropped, counted, and reported as a gap.
+ * when that is full the oldest block is dropped and counted. The gap event that tells of it is made when the ring
+ * has room again, and its count returns to the counter should it be dropped itself.
  */
 export interface HandoverOptions {
   creditBytes: number;
   ringBytesMax: number;
-  /** Events were dropped because the outbox took none for too long. */
-  dropped(events: number, fromMs: number, toMs: number): void;
+  /** Encodes the event that tells of events dropped because the outbox took none for too long. */
+  gapEvent(loss: Loss): Uint8Array;
+}
+
+/** Events that got no number. `fromMs` and `toMs` are ms since 1970 UTC. */
+export interface Loss {
+  events: number;
+  fromMs: number;
+  toMs: number;
 }
 
 interface Block {
@@ -18,6 +27,8 @@ interface Block {
   events: number;
   fromMs: number;
   toMs: number;
+  /** What the gap event in this block tells of. */
+  told: Loss | undefined;
 }
 
 const blockBytes = 65_536;
@@ -36,6 +47,9 @@ export class Handover {
   #ringBytes = 0;
   #outstanding = 0;
   #waiters: (() => void)[] = [];
+  #loss: Loss | undefined;
+  #told: Loss | undefined;
+  #emptied: (() => void) | undefined;
   droppedEvents = 0;
 
   constructor(stream: Writable, options: HandoverOptions) {
@@ -49,6 +63,7 @@ export class Handover {
 
   /** Takes one event; `urgent` ones do not wait for company. */
   push(lane: 0 | 1, body: Uint8Array): void {
+    if (this.#stream.writableEnded) return;
     const size = body.length + frameHeadBytes;
     if (this.#at + size > this.#block.length) this.#close(size);
     if (this.#events === 0) this.#fromMs = Date.now();
@@ -74,6 +89,7 @@ export class Handover {
   credit(bytes: number): void {
     this.#outstanding = Math.max(0, this.#outstanding - bytes);
     this.#drain();
+    this.#tellLoss();
   }
 
   flush(): void {
@@ -81,12 +97,43 @@ export class Handover {
     this.#timer = undefined;
     this.#close(0);
     this.#drain();
+    this.#tellLoss();
+  }
+
+  /**
+   * Hands over what it can within `waitMsMax`, tells what it could not, and ends the stream. Resolves when the
+   * last byte is in the pipe.
+   */
+  async end(waitMsMax: number): Promise<void> {
+    this.flush();
+    if (this.#ring.length > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#emptied = resolve;
+      const timer = setTimeout(resolve, waitMsMax);
+      await promise;
+      clearTimeout(timer);
+    }
+    while (this.#ring.length > 0) this.#dropOldest();
+    this.#tellLoss();
+    // The one event that says what is missing goes even when there is no credit for it.
+    for (const { bytes } of this.#ring.splice(0)) this.#stream.write(bytes);
+    this.#ringBytes = 0;
+    const finished = once(this.#stream, "finish");
+    this.#stream.end();
+    await finished;
   }
 
   #close(nextSize: number): void {
     if (this.#events > 0) {
       const bytes = this.#block.subarray(0, this.#at);
-      this.#ring.push({ bytes, events: this.#events, fromMs: this.#fromMs, toMs: Date.now() });
+      this.#ring.push({
+        bytes,
+        events: this.#events,
+        fromMs: this.#fromMs,
+        toMs: Date.now(),
+        told: this.#told,
+      });
+      this.#told = undefined;
       this.#ringBytes += bytes.length;
       const left = this.#block.length - this.#at;
       this.#block =
@@ -107,6 +154,7 @@ export class Handover {
       this.#outstanding += block.bytes.length;
       this.#stream.write(block.bytes);
     }
+    if (this.#ring.length === 0) this.#emptied?.();
     if (this.#waiters.length > 0 && this.#ringBytes < this.#options.ringBytesMax / 2) {
       for (const wake of this.#waiters.splice(0)) wake();
     }
@@ -116,7 +164,31 @@ export class Handover {
     const block = this.#ring.shift();
     if (block === undefined) return;
     this.#ringBytes -= block.bytes.length;
-    this.droppedEvents += block.events;
-    this.#options.dropped(block.events, block.fromMs, block.toMs);
+    const { events, fromMs, toMs, told } = block;
+    // A gap event is no loss by itself: what it told will be told again.
+    const lost = told === undefined ? events : events - 1;
+    this.droppedEvents += lost;
+    this.#count({ events: lost, fromMs, toMs });
+    if (told !== undefined) this.#count(told);
+  }
+
+  #count({ events, fromMs, toMs }: Loss): void {
+    if (events === 0) return;
+    const before = this.#loss ?? { events: 0, fromMs, toMs };
+    this.#loss = {
+      events: before.events + events,
+      fromMs: Math.min(before.fromMs, fromMs),
+      toMs: Math.max(before.toMs, toMs),
+    };
+  }
+
+  #tellLoss(): void {
+    const loss = this.#loss;
+    if (loss === undefined || this.ringBytes >= this.#options.ringBytesMax / 2) return;
+    // A block tells of one loss at most.
+    if (this.#events > 0) this.#close(0);
+    this.#loss = undefined;
+    this.#told = loss;
+    this.push(0, this.#options.gapEvent(loss));
   }
 }

@@ -68,19 +68,33 @@ export function withFactors(points: readonly HostPoint[], names: readonly string
   return points.filter((point) => wanted.includes(point) || factors.has(point.name));
 }
 
-/** `work` under a signal that also aborts after `timeoutMs`; an abort by the deadline alone is the device's silence. */
+/** What a driver gets for giving up after its signal; the contract says 50 ms. */
+const graceMs = 200;
+
+/**
+ * `work` under a signal that also aborts after `timeoutMs`; an abort by the deadline alone is the device's silence.
+ * Settles within 200 ms of the abort even if the driver does not: the caller then closes the connection.
+ */
 export async function within<Result>(
   timeoutMs: number,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const controller = new AbortController();
-  const stop = () => controller.abort();
+  const ignored = Promise.withResolvers<never>();
+  let grace: NodeJS.Timeout | undefined;
+  const stop = () => {
+    controller.abort();
+    grace ??= setTimeout(
+      () => ignored.reject(new DeviceError("aborted", "the driver did not give up")),
+      graceMs,
+    );
+  };
   const timer = setTimeout(stop, timeoutMs);
   signal.addEventListener("abort", stop);
   if (signal.aborted) stop();
   try {
-    return await work(controller.signal);
+    return await Promise.race([work(controller.signal), ignored.promise]);
   } catch (error) {
     const late = controller.signal.aborted && !signal.aborted;
     throw late
@@ -88,6 +102,7 @@ export async function within<Result>(
       : error;
   } finally {
     clearTimeout(timer);
+    clearTimeout(grace);
     signal.removeEventListener("abort", stop);
   }
 }

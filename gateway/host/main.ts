@@ -4,8 +4,9 @@ import { clockState, monotonicMs } from "../clock.ts";
 import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
 import { DeviceLoop } from "./device.ts";
-import { Handover } from "./handover.ts";
+import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
+import { limitLog } from "./log-rate.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
 
 /**
@@ -15,31 +16,35 @@ import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
 
 const dataDescriptor = 4;
 const beatMs = 1000;
+/** At stop: until the loops have ended, then until the outbox has taken what there is. */
+const loopsEndMs = 1300;
+const handOverMs = 1000;
 
 const loops = new Map<string, DeviceLoop>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
-let gatewayIndex = 0;
 
 function send(message: FromHost): void {
   process.send?.(message);
 }
 
 async function start(message: ToHost & { type: "start" }): Promise<void> {
+  setInterval(beat, beatMs);
+  beat();
   const module = (await import(
     new URL(`../../drivers/${message.driver}/index.ts`, import.meta.url).href
   )) as {
     driver: Driver<unknown, unknown>;
   };
   const { driver } = module;
-  gatewayIndex = message.gatewayIndex;
+  const { gatewayIndex } = message;
   const stream = new Socket({ fd: dataDescriptor, readable: false, writable: true });
   // The supervisor has gone: there is nobody to hand events to, and it starts new hosts when it is back.
   stream.on("error", () => process.exit(1));
   handover = new Handover(stream, {
     creditBytes: message.creditBytes,
     ringBytesMax: message.ringBytesMax,
-    dropped: reportDropped,
+    gapEvent: (loss) => gapEvent(gatewayIndex, loss),
   });
   const lines = new Map<string, Line>();
   const devices = JSON.parse(message.devices) as HostDevice[];
@@ -55,7 +60,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
       phase: position / devices.length,
       context: {
         deviceId: device.id,
-        log: (level, text) => send({ type: "log", level, device: device.id, text }),
+        log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
       },
       changed: (report) => send({ type: "state", report }),
     });
@@ -63,32 +68,20 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     ended.push(loop.run());
   });
   send({ type: "ready" });
-  setInterval(beat, beatMs);
-  beat();
   // A host is ended without ceremony; the next one shall find the cache.
   flushCompileCache();
 }
 
-const gap = { events: 0, fromMs: 0, toMs: 0, timer: undefined as NodeJS.Timeout | undefined };
-
-/** One gap event a second at most, whatever the ring drops meanwhile. It speaks of events that got no number. */
-function reportDropped(events: number, fromMs: number, toMs: number): void {
-  if (gap.events === 0) gap.fromMs = fromMs;
-  gap.events += events;
-  gap.toMs = toMs;
-  gap.timer ??= setTimeout(() => {
-    const writer = new EventWriter();
-    writer.begin("gap", gatewayIndex, Date.now(), monotonicMs(), clockState());
-    writer.object({
-      cause: "handover_overflow",
-      from: new Date(gap.fromMs).toISOString(),
-      to: new Date(gap.toMs).toISOString(),
-      lostCount: gap.events,
-    });
-    gap.events = 0;
-    gap.timer = undefined;
-    handover?.push(0, writer.bytes());
-  }, 1000);
+function gapEvent(gatewayIndex: number, { events, fromMs, toMs }: Loss): Uint8Array {
+  const writer = new EventWriter();
+  writer.begin("gap", gatewayIndex, Date.now(), monotonicMs(), clockState());
+  writer.object({
+    cause: "handover_overflow",
+    from: new Date(fromMs).toISOString(),
+    to: new Date(toMs).toISOString(),
+    lostCount: events,
+  });
+  return writer.bytes();
 }
 
 function beat(): void {
@@ -110,10 +103,14 @@ async function answer(request: HostRequest): Promise<unknown> {
 }
 
 async function stop(): Promise<void> {
-  await Promise.all([...loops.values()].map((loop) => loop.stop()));
-  await Promise.race([Promise.all(ended), new Promise((resolve) => setTimeout(resolve, 2000))]);
-  handover?.flush();
-  send({ type: "stopped" });
+  const stopped = Promise.all([...loops.values()].map((loop) => loop.stop()));
+  await Promise.race([
+    Promise.all([stopped, ...ended]),
+    new Promise((resolve) => setTimeout(resolve, loopsEndMs)),
+  ]);
+  await handover?.end(handOverMs);
+  // The host ends itself: a supervisor that disconnects first never gets the "close" of its child.
+  process.send?.({ type: "stopped" } satisfies FromHost, () => process.disconnect());
 }
 
 process.on("message", (message: ToHost) => {

@@ -90,6 +90,31 @@ describe("normalising", () => {
     expect(one({ scale: Infinity }, 1)).toMatchObject({ value: null, detail: { code: "not-a-number" } });
   });
 
+  it("keeps the fraction of a float whose point has no decimals, and integers as they are", () => {
+    expect(one({}, Math.fround(21.73))?.value).toBe(21.73);
+    expect(one({ scale: 0.1 }, 21.73)?.value).toBe(2.173);
+    expect(one({ decimals: 0 }, 21.73)?.value).toBe(22);
+    expect(one({}, { value: 21.73, status: "good" })?.value).toBe(21.73);
+    expect(one({}, 22)?.value).toBe(22);
+    expect(decimalsOf(point({})) + 0).toBe(0);
+  });
+
+  it("knows a sentinel of 64 bits", () => {
+    const sentinels = [
+      {
+        raw: Number(0xffff_ffff_ffff_ffffn),
+        code: "not-available",
+        reason: "none",
+        certainty: "seen" as const,
+      },
+    ];
+    expect(one({ sentinels }, 0xffff_ffff_ffff_ffffn)).toMatchObject({
+      value: null,
+      detail: { code: "not-available" },
+    });
+    expect(one({ sentinels }, 2n ** 60n)?.value).toBe(2 ** 60);
+  });
+
   it("marks what no sensor of the model can measure as uncertain, with the limit", () => {
     const reading = one({ limits: [0, 300], scale: 0.1 }, 3001);
     expect(reading).toMatchObject({ value: 300.1, quality: quality.uncertain });

@@ -30,9 +30,9 @@ export function decimalsOf(
 /** Digits with which a person sees a value: the point's own, or as many as the value has. */
 function shownDecimals(point: HostPoint, value: ReadingValue): number {
   const decimals = decimalsOf(point);
-  if (point.decimals !== undefined || typeof value !== "number" || decimals < decimalsUnknown)
-    return decimals;
-  return Math.min(decimals, String(value).split(".")[1]?.length ?? 0);
+  if (point.decimals !== undefined || typeof value !== "number") return decimals;
+  const own = Math.min(decimalsUnknown, String(value).split(".")[1]?.length ?? 0);
+  return decimals < decimalsUnknown ? Math.max(decimals, own) : own;
 }
 
 interface Compiled {
@@ -113,7 +113,8 @@ export class Normaliser {
         continue;
       }
       const { value, quality: bits, detail } = this.#one(entry, answers);
-      writer.reading(entry.point.index, value, entry.decimals, bits | this.extraQuality, detail, offset);
+      const decimals = decimalsFor(entry, rawOf(raw));
+      writer.reading(entry.point.index, value, decimals, bits | this.extraQuality, detail, offset);
     }
     return reported.length;
   }
@@ -161,8 +162,8 @@ export class Normaliser {
       return { value: null, quality: quality.bad, detail };
     const bits = statusBits[reading.status];
     const { point } = entry;
-    if (typeof reading.value === "number") {
-      const sentinel = entry.sentinels?.get(reading.value);
+    if (typeof reading.value === "number" || typeof reading.value === "bigint") {
+      const sentinel = entry.sentinels?.get(Number(reading.value));
       if (sentinel !== undefined) return { value: null, quality: quality.bad, detail: sentinel };
     }
     if (point.values !== undefined) return this.#named(point, reading.value, bits, detail);
@@ -188,7 +189,7 @@ export class Normaliser {
     bits: number,
     detail: QualityDetail | undefined,
   ): Normalised {
-    const { point, decimals } = entry;
+    const { point } = entry;
     let value = Number(raw);
     if (point.kind === "boolean") return { value: value !== 0, quality: bits, detail };
     if (point.scaleFactor !== undefined) {
@@ -204,7 +205,7 @@ export class Normaliser {
       value = exponent < 0 ? value / 10 ** -exponent : value * 10 ** exponent;
     }
     value = value * point.scale + point.offset;
-    const power = 10 ** decimals;
+    const power = 10 ** decimalsFor(entry, raw);
     const rounded = Math.round(value * power) / power;
     // Rounding is for the noise of floats; a value too large for it is kept as it is.
     if (Number.isFinite(rounded)) value = rounded;
@@ -216,6 +217,16 @@ export class Normaliser {
     }
     return { value, quality: bits, detail };
   }
+}
+
+function rawOf(answer: Answer | undefined): Value | null | undefined {
+  return typeof answer === "object" ? answer?.value : answer;
+}
+
+/** The scale tells the resolution of an integer; a float has its own, which only the configuration can narrow. */
+function decimalsFor({ point, decimals }: Compiled, raw: Value | null | undefined): number {
+  const isFloat = typeof raw === "number" && !Number.isInteger(raw);
+  return isFloat && point.decimals === undefined ? Math.max(decimals, decimalsUnknown) : decimals;
 }
 
 /** The readings of one poll as people see them: `points` are those of the normaliser and of `result`. */

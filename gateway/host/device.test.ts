@@ -1,0 +1,175 @@
+import { PassThrough } from "node:stream";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Simulator, StartSimulator } from "../../simulators/simulator.ts";
+import type { Driver } from "../driver.ts";
+import { EventReader } from "../event.ts";
+import { FrameSplitter } from "../outbox/frames.ts";
+import { DeviceLoop } from "./device.ts";
+import { Handover } from "./handover.ts";
+import { Line } from "./line.ts";
+import type { DeviceReport, HostDevice } from "./messages.ts";
+
+const name = "modbus";
+const { driver } = (await import(`../../drivers/${name}/index.ts`)) as { driver: Driver<unknown, unknown> };
+const parse = (await import(`../../drivers/${name}/settings.ts`)) as {
+  settings: { parse(value: unknown): Record<string, unknown> };
+  address: { parse(value: unknown): unknown };
+};
+const simulator = (await import(`../../simulators/${name}/index.ts`)) as { start: StartSimulator };
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function simulate(type: string, port: number, unit: number): Promise<Simulator> {
+  const running = await simulator.start({
+    profile: "test/device",
+    identity: {},
+    settings: { transport: { type, host: "127.0.0.1", port }, unit },
+    points: [
+      { name: "model", address: { table: "holding", register: 0, type: "uint16" }, scale: 1, offset: 0 },
+      { name: "level", address: { table: "holding", register: 1, type: "uint16" }, scale: 1, offset: 0 },
+      { name: "far", address: { table: "holding", register: 500, type: "uint16" }, scale: 1, offset: 0 },
+    ],
+  });
+  running.set("model", 33);
+  cleanups.push(() => running.close());
+  return running;
+}
+
+const portOf = (running: Simulator) => Number(/:(\d+) unit/.exec(running.address)?.[1]);
+const register = (number: number) => parse.address.parse({ table: "holding", register: number });
+
+interface Setup {
+  type: string;
+  port: number;
+  unit: number;
+  line?: Line;
+  identify?: HostDevice["identify"];
+}
+
+function run({ type, port, unit, line, identify }: Setup) {
+  const stream = new PassThrough();
+  const splitter = new FrameSplitter();
+  const reader = new EventReader();
+  const telemetry: number[] = [];
+  stream.on("data", (bytes: Buffer) => {
+    for (const { body } of splitter.push(bytes)) {
+      reader.open(body);
+      if (reader.kind === "telemetry") telemetry.push(performance.now());
+    }
+  });
+  const settings = { transport: { type, host: "127.0.0.1", port }, unit, timeout: 300, functions: [3] };
+  const states: string[] = [];
+  const loop = new DeviceLoop({
+    driver,
+    line,
+    phase: 0,
+    handover: new Handover(stream, {
+      creditBytes: 1 << 28,
+      ringBytesMax: 1 << 20,
+      gapEvent: () => new Uint8Array(),
+    }),
+    context: { deviceId: `unit-${unit}`, log: () => {} },
+    changed: (report: DeviceReport) => states.push(report.state),
+    device: {
+      id: `unit-${unit}`,
+      index: unit,
+      settings: parse.settings.parse(settings),
+      identify,
+      firmwareRange: "*",
+      pollMs: { fast: 200, normal: 200, slow: 200 },
+      points: [
+        {
+          name: "level",
+          index: 1,
+          address: register(1),
+          unit: "m",
+          kind: "number",
+          scale: 1,
+          offset: 0,
+          sentinels: [],
+          heartbeat: 300_000,
+          poll: "normal",
+          publish: true,
+        },
+      ],
+    },
+  });
+  void loop.run();
+  cleanups.push(() => loop.stop());
+  return { loop, states, telemetry };
+}
+
+describe("a device that is another model", () => {
+  it("is not read under this id until it is the right one again", async () => {
+    const running = await simulate("tcp", 0, 1);
+    running.set("model", 44);
+    const identify = { standard: false, expect: [{ address: register(0), equals: 33 }] };
+    const { loop, telemetry } = run({ type: "tcp", port: portOf(running), unit: 1, identify });
+    await expect.poll(() => loop.report.state).toBe("wrong-device");
+    expect(loop.report.reason).toMatch(/holds 44, the profile expects 33/);
+    await expect(loop.readNow([], false)).rejects.toThrow(/not connected/);
+    const before = running.counts.requests;
+    // It is asked again who it is, and nothing else.
+    await expect.poll(() => running.counts.requests, { timeout: 5000 }).toBeGreaterThan(before);
+    expect(telemetry).toEqual([]);
+    expect(loop.report.state).toBe("wrong-device");
+    running.set("model", 33);
+    await expect.poll(() => telemetry.length, { timeout: 8000 }).toBeGreaterThan(0);
+    expect(loop.report.state).toBe("online");
+  }, 20_000);
+});
+
+describe("a shared line with several dead units", () => {
+  it("goes on serving the healthy one when all others die together", async () => {
+    const type = "rtu-over-tcp";
+    const first = await simulate(type, 0, 1);
+    const port = portOf(first);
+    const line = new Line();
+    const others = [];
+    for (let unit = 2; unit <= 7; unit++) others.push(await simulate(type, port, unit));
+    const healthy = run({ type, port, unit: 1, line });
+    const dying = others.map((_, i) => run({ type, port, unit: i + 2, line }));
+    await expect.poll(() => dying.every(({ loop }) => loop.report.state === "online")).toBe(true);
+    for (const other of others) other.fault("silent");
+    await expect
+      .poll(() => dying.every(({ loop }) => loop.report.state === "lost"), { timeout: 15_000 })
+      .toBe(true);
+    // Past the first failures only every fifth slice of time is theirs.
+    const fromMs = performance.now();
+    const before = others.reduce((sum, { counts }) => sum + counts.requests, 0);
+    await expect.poll(() => performance.now() - fromMs, { timeout: 10_000 }).toBeGreaterThan(6000);
+    const asked = others.reduce((sum, { counts }) => sum + counts.requests, 0) - before;
+    expect(asked).toBeLessThanOrEqual(6);
+    const times = healthy.telemetry;
+    const gaps = times.slice(1).map((at, i) => ({ at, gapMs: at - (times[i] ?? 0) }));
+    // Nobody can know beforehand who has died: each may cost its timeout once, and then one at a time.
+    expect(Math.max(...gaps.map(({ gapMs }) => gapMs))).toBeLessThan(8 * 350);
+    expect(Math.max(...gaps.filter(({ at }) => at > fromMs + 500).map(({ gapMs }) => gapMs))).toBeLessThan(
+      900,
+    );
+    expect(healthy.loop.report.state).toBe("online");
+  }, 40_000);
+});
+
+describe("a read of several requests in flight together", () => {
+  it("stamps each answer when it arrives", async () => {
+    const running = await simulate("tcp", 0, 1);
+    const transport = { type: "tcp", host: "127.0.0.1", port: portOf(running) };
+    const settings = parse.settings.parse({
+      transport,
+      requestsInFlight: 2,
+      gapRegisters: 0,
+      evenCount: false,
+    });
+    const { signal } = new AbortController();
+    const connection = await driver.connect(settings, { deviceId: "unit", log: () => {} }, signal);
+    cleanups.push(() => connection.close());
+    running.fault("late", 150);
+    const points = [0, 500].map((number) => ({ name: `at ${number}`, address: register(number) }));
+    const { atMs } = await connection.read(points, { signal });
+    expect((atMs?.[0] ?? 0) - (atMs?.[1] ?? 0)).toBeGreaterThan(100);
+  });
+});
