@@ -145,10 +145,12 @@ describe("a shared line with several dead units", () => {
     expect(asked).toBeLessThanOrEqual(6);
     const times = healthy.telemetry;
     const gaps = times.slice(1).map((at, i) => ({ at, gapMs: at - (times[i] ?? 0) }));
-    // Nobody can know beforehand who has died: each may cost its timeout once, and then one at a time.
-    expect(Math.max(...gaps.map(({ gapMs }) => gapMs))).toBeLessThan(8 * 350);
+    // Nobody can know beforehand who has died: each may cost its timeout (300 ms) and the quiet after it (500 ms)
+    // once, and then one at a time.
+    expect(Math.max(...gaps.map(({ gapMs }) => gapMs))).toBeLessThan(8 * 850);
+    // From then on it waits for one of them at the most: 800 ms, its own period, and a busy machine.
     expect(Math.max(...gaps.filter(({ at }) => at > fromMs + 500).map(({ gapMs }) => gapMs))).toBeLessThan(
-      900,
+      1600,
     );
     expect(healthy.loop.report.state).toBe("online");
   }, 40_000);

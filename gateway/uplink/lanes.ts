@@ -45,7 +45,7 @@ interface Cut extends CutRecord {
 
 const urgentEventsMax = 64;
 /** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */
-const liveWaitingMax = 20;
+const liveWaitingMax = 64;
 /** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
 /** Tries of a batch whose payload the broker refuses, before its rows are dropped and declared. */
 const refusalsMax = 3;
@@ -76,6 +76,8 @@ export class Lanes {
   #backlog: { first: number; last: number }[] = [];
   /** Urgent rows above this id are not cut yet. */
   #urgentCutTo = 0;
+  /** No urgent row has a higher id. */
+  #urgentTop: number;
   /** The receiver's run and our session that the last complete acknowledgement spoke of. */
   #answered = "";
   #pausedUntilMs = 0;
@@ -87,6 +89,7 @@ export class Lanes {
     this.#options = options;
     this.#windowMax = options.windowMax;
     this.#bytesMax = options.bytesMax;
+    this.#urgentTop = store.lastId;
     this.#restore();
   }
 
@@ -175,6 +178,7 @@ export class Lanes {
 
   /** `rows` are stored, and with them the `planned` batches. */
   stored(rows: readonly StoredRow[], planned: readonly CutRecord[]): void {
+    this.#urgentTop = rows.findLast((row) => row.lane === 0)?.id ?? this.#urgentTop;
     for (const record of planned) this.#waiting.live.push(this.#adopt(record));
     const surplus = this.#waiting.live.length - liveWaitingMax;
     if (surplus > 0) {
@@ -244,10 +248,14 @@ export class Lanes {
   }
 
   #cutUrgent(): Cut | undefined {
+    if (this.#urgentCutTo >= this.#urgentTop) return undefined;
     const rows = this.#withinEpoch(
       this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax),
     );
-    if (rows.length === 0) return undefined;
+    if (rows.length === 0) {
+      this.#urgentCutTo = this.#urgentTop;
+      return undefined;
+    }
     const record = this.#record(0, rows, "event");
     this.#store.freeze(this.#options.name, [record]);
     this.#urgentCutTo = record.last;

@@ -101,5 +101,8 @@ async function main(): Promise<number> {
   return bad.length > 0 || broken.length > 0 ? 1 : 0;
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  return 1;
+});
 process.exit();
