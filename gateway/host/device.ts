@@ -56,12 +56,14 @@ export interface DeviceOptions {
   changed(report: DeviceReport): void;
 }
 
+/** One for all devices: an event is written and handed over without a pause in between. */
+const writer = new EventWriter();
+
 /** Runs one device: connect, identify, poll, back off. Never throws; ends with `stop`. */
 export class DeviceLoop {
   readonly #options: DeviceOptions;
   readonly #device: HostDevice;
   readonly #byClass: Record<PollClass, HostPoint[]>;
-  readonly #writer = new EventWriter();
   readonly #stopping = new AbortController();
   #groups: Group[] = [];
   #connection: Connection<unknown> | undefined;
@@ -233,9 +235,9 @@ export class DeviceLoop {
     const timeMs = Math.round(wallMs - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
-    this.#writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
-    if (group.normaliser.write(result, this.#writer, nowMs, offsets) > 0) {
-      this.#options.handover.push(1, this.#writer.bytes());
+    writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
+    if (group.normaliser.write(result, writer, nowMs, offsets) > 0) {
+      this.#options.handover.push(1, writer.bytes());
     }
   }
 
@@ -326,9 +328,9 @@ export class DeviceLoop {
   }
 
   #event(kind: EventKind, data: Record<string, unknown>): void {
-    this.#writer.begin(kind, this.#device.index, Date.now(), monotonicMs(), clockState());
-    this.#writer.object(data);
-    this.#options.handover.push(0, this.#writer.bytes());
+    writer.begin(kind, this.#device.index, Date.now(), monotonicMs(), clockState());
+    writer.object(data);
+    this.#options.handover.push(0, writer.bytes());
   }
 
   /** The newest values as the last polls found them, in the profile's order. */
