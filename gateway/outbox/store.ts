@@ -401,11 +401,10 @@ export class OutboxStore {
 
   #loadDictionary(): Dictionary {
     const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
+    const byDevice = Map.groupBy(points, (point) => point.device);
     const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
       ...device,
-      points: points
-        .filter((point) => point.device === device.index)
-        .map(({ index, name, unit, kind, decimals }) => ({ index, name, unit, kind, decimals })),
+      points: (byDevice.get(device.index) ?? []).map(({ device: _device, ...point }) => point),
     }));
     const json = JSON.stringify(devices);
     const hash = createHash("sha256").update(json).digest("hex").slice(0, 8);

@@ -24,7 +24,7 @@ export interface BatchHeader {
 
 export type EncodingName = "columnar" | "cloudevents";
 
-/** A decoded message. `events` is undefined when the dictionary it needs has not arrived yet. */
+/** A decoded message. `events` throws `RangeError` without the dictionary that it needs. */
 export interface DecodedBatch {
   gateway: string;
   epoch: number;
