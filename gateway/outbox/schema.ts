@@ -6,10 +6,7 @@ import assert from "node:assert";
  * Source of the settings: SQLite documentation, "PRAGMA statements"; each is proved by a test in outbox.test.ts.
  */
 
-/** Raised when the meaning of a table changes; a file with a higher number is not opened. */
-const schemaVersion = 1;
-
-const tables = `
+const firstTables = `
 CREATE TABLE epoch (
   epoch INTEGER PRIMARY KEY,
   base INTEGER NOT NULL,          -- an event's seq is its id minus this
@@ -56,6 +53,12 @@ CREATE TABLE dictionary (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 `;
 
 /**
+ * The steps from an empty file to today's tables, each the work of one released version; a step is never edited
+ * once it is released. `user_version` counts the steps done, and a file with more of them is not opened.
+ */
+const migrations: ((database: Database.Database) => void)[] = [(database) => database.exec(firstTables)];
+
+/**
  * Opens the queue file, creates or checks its tables and sets what SQLite forgets at every open.
  * `bytesMax` becomes `max_page_count`. Throws SQLite's error (code SQLITE_NOTADB, SQLITE_CORRUPT, …).
  */
@@ -72,15 +75,16 @@ export function openDatabase(path: string, bytesMax: number): Database.Database 
     // better-sqlite3 would take 16 MB; a queue reads what it has just written.
     database.pragma("cache_size = -2000");
     const version = database.pragma("user_version", { simple: true }) as number;
-    if (version > schemaVersion) {
+    if (version > migrations.length) {
       throw new Error(
-        `the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${schemaVersion})`,
+        `the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${migrations.length})`,
       );
     }
-    if (version === 0) {
+    // All steps or none: a kill in between leaves the file as it was.
+    if (version < migrations.length) {
       database.transaction(() => {
-        database.exec(tables);
-        database.pragma(`user_version = ${schemaVersion}`);
+        for (const step of migrations.slice(version)) step(database);
+        database.pragma(`user_version = ${migrations.length}`);
       })();
     }
     // better-sqlite3 is built with NORMAL as WAL's default: it comes back at the first table access unless FULL

@@ -1,0 +1,80 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+/** What a trial needs of the machine; a machine without it skips the trial and says so. */
+export type Need =
+  | "root"
+  | "loop"
+  | "mount-namespace"
+  | "net-namespace"
+  | "faketime"
+  | "gcc"
+  | "strace"
+  | "mosquitto"
+  | "python";
+
+/** What a trial found: how often it was tried, the figure to hold against the pass line, and the verdict. */
+export interface Outcome {
+  trials: number;
+  figure: string;
+  passed: boolean;
+}
+
+/** How much is tried: `short` in CI (seconds each), `full` by hand. */
+export type Scale = "short" | "full";
+
+/**
+ * One row of the reliability catalogue. Each file `test/reliability/*.trial.ts` exports `trials: Trial[]`. A trial
+ * cleans up after itself, mounts included, and works beside others in folders of its own.
+ */
+export interface Trial {
+  /** "R1" to "R28"; a row of the catalogue that takes several trials adds a letter, "R16a". */
+  id: string;
+  name: string;
+  /** The pass line in words. */
+  passLine: string;
+  needs: Need[];
+  run(scale: Scale, say: (progress: string) => void): Promise<Outcome>;
+}
+
+/** Why this machine cannot serve a need; undefined when it can. */
+export function missing(need: Need): string | undefined {
+  return tests[need]() ? undefined : reasons[need];
+}
+
+const faketimeLibrary = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+const tests: Record<Need, () => boolean> = {
+  root: () => process.getuid?.() === 0,
+  loop: () => succeeds("losetup", ["--find"]),
+  "mount-namespace": () => succeeds("unshare", ["-m", "true"]),
+  "net-namespace": () =>
+    succeeds("unshare", ["-n", "sh", "-c", "ip link set lo up && tc qdisc add dev lo root blackhole"]),
+  faketime: () => existsSync(faketimeLibrary) || existsSync(faketimeLibrary.replace("x86_64", "aarch64")),
+  gcc: () => succeeds("gcc", ["--version"]),
+  strace: () => succeeds("strace", ["true"]),
+  mosquitto: () =>
+    succeeds("mosquitto", ["-h"], [0, 1, 3]) || succeeds("/usr/sbin/mosquitto", ["-h"], [0, 1, 3]),
+  python: () => succeeds("python3", ["-c", "import fcntl"]),
+};
+
+const reasons: Record<Need, string> = {
+  root: "needs root",
+  loop: "needs loop devices",
+  "mount-namespace": "needs mount namespaces",
+  "net-namespace": "needs network namespaces and tc",
+  faketime: "needs libfaketime",
+  gcc: "needs gcc",
+  strace: "needs strace",
+  mosquitto: "needs mosquitto",
+  python: "needs python3",
+};
+
+function succeeds(program: string, args: string[], statuses = [0]): boolean {
+  try {
+    execFileSync(program, args, { stdio: "ignore" });
+    return true;
+  } catch (error) {
+    return statuses.includes((error as { status?: number }).status ?? -1);
+  }
+}
