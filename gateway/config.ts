@@ -23,6 +23,7 @@ export interface Site {
   gateway: { id: string; name: string; city: string; stateFolder: string };
   outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number };
   uplinks: UplinkConfig[];
+  privacy: { legalBasis: string | undefined; tokenKey: string | undefined };
   log: { level: "debug" | "info" | "warn" | "error" };
   devices: DeviceConfig[];
   warnings: Diagnostic[];
@@ -140,6 +141,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
       commitEventsMax: site.outbox.commitEvents,
     },
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
+    privacy: { legalBasis: site.privacy.legalBasis, tokenKey: site.privacy.tokenKey },
     log: site.log,
     devices,
     warnings: found.filter(({ severity }) => severity === "warning"),

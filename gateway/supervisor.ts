@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -90,13 +91,14 @@ export class Supervisor {
       device: gatewayIndex,
       data: { state: "started", version },
     });
+    const key = tokenKey(this.#site);
     this.#startHosts(
-      enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i]) })),
+      enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i], key) })),
       gatewayIndex,
     );
     this.#started = true;
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
-    for (const device of devices) device.points = [];
+    for (const device of devices) device.points = device.records = [];
     this.#log.info(
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
@@ -313,9 +315,24 @@ function registration(device: DeviceConfig): RegisterDevice {
   };
 }
 
+/** The key of the tokens that stand for plates: the site's, or the box's own; none where plates may leave. */
+function tokenKey({ privacy, gateway }: Site): string {
+  if (privacy.legalBasis !== undefined) return "";
+  if (privacy.tokenKey !== undefined) return privacy.tokenKey;
+  const file = join(gateway.stateFolder, "token.key");
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    const key = randomBytes(32).toString("base64url");
+    writeFileSync(file, `${key}\n`, { mode: 0o600 });
+    return key;
+  }
+}
+
 function hostDevice(
   device: DeviceConfig,
   registered: { index: number; points: { name: string; index: number }[] } | undefined,
+  key: string,
 ): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
   return {
@@ -325,6 +342,11 @@ function hostDevice(
     identify: device.identify,
     firmwareRange: device.firmwareRange,
     pollMs: device.pollMs,
+    silenceMs: device.silenceMs,
+    tokenKey: device.records.some(({ fields }) => fields.some(({ privacy }) => privacy === "token"))
+      ? key
+      : "",
+    records: device.records.map(({ label: _label, ...record }) => record),
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,
       index: indexes.get(point.name) ?? -1,

@@ -109,6 +109,21 @@ export const siteSchema = z.strictObject({
     })
     .prefault({}),
   uplinks: z.array(mqttUplink).max(8).default([]),
+  privacy: z
+    .strictObject({
+      legalBasis: z
+        .string()
+        .min(8)
+        .max(500)
+        .optional()
+        .describe("the decision by which personal data (plates) may leave; without it only tokens do"),
+      tokenKey: z
+        .string()
+        .min(16)
+        .optional()
+        .describe("key of the tokens, as a reference; without it the box makes one of its own"),
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
   include: z
     .array(filePath.regex(/^(?!.*\*\*)/, { error: "** would search whole disks: name the folder" }))
