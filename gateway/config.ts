@@ -23,7 +23,11 @@ export interface Site {
   gateway: { id: string; name: string; city: string; stateFolder: string };
   outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number };
   uplinks: UplinkConfig[];
-  privacy: { legalBasis: string | undefined; tokenKey: string | undefined };
+  privacy: {
+    personalData: "token" | "drop" | "clear";
+    legalBasis?: string | undefined;
+    tokenKey?: string | undefined;
+  };
   log: { level: "debug" | "info" | "warn" | "error" };
   devices: DeviceConfig[];
   warnings: Diagnostic[];
@@ -141,7 +145,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
       commitEventsMax: site.outbox.commitEvents,
     },
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
-    privacy: { legalBasis: site.privacy.legalBasis, tokenKey: site.privacy.tokenKey },
+    privacy: site.privacy,
     log: site.log,
     devices,
     warnings: found.filter(({ severity }) => severity === "warning"),

@@ -29,7 +29,7 @@ const device = (index: number): HostDevice => ({
   firmwareRange: "*",
   records: [],
   silenceMs: 0,
-  tokenKey: "",
+  personalData: { how: "drop" },
   pollMs: { fast: 1000, normal: 1000, slow: 1000 },
   points: [],
 });

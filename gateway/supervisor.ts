@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -91,9 +91,12 @@ export class Supervisor {
       device: gatewayIndex,
       data: { state: "started", version },
     });
-    const key = tokenKey(this.#site);
+    const personal = personalData(this.#site);
     this.#startHosts(
-      enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i], key) })),
+      enabled.map((device, i) => ({
+        driver: device.driver,
+        device: hostDevice(device, indexes[i], personal),
+      })),
       gatewayIndex,
     );
     this.#started = true;
@@ -315,24 +318,23 @@ function registration(device: DeviceConfig): RegisterDevice {
   };
 }
 
-/** The key of the tokens that stand for plates: the site's, or the box's own; none where plates may leave. */
-function tokenKey({ privacy, gateway }: Site): string {
-  if (privacy.legalBasis !== undefined) return "";
-  if (privacy.tokenKey !== undefined) return privacy.tokenKey;
+/** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
+function personalData({ privacy, gateway }: Site): HostDevice["personalData"] {
+  const { personalData: how, legalBasis = "", tokenKey } = privacy;
+  if (how === "drop") return { how };
+  if (how === "clear") return { how, legalBasis };
+  if (tokenKey !== undefined) return { how, key: tokenKey };
   const file = join(gateway.stateFolder, "token.key");
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    const key = randomBytes(32).toString("base64url");
-    writeFileSync(file, `${key}\n`, { mode: 0o600 });
-    return key;
-  }
+  if (existsSync(file)) return { how, key: readFileSync(file, "utf8").trim() };
+  const key = randomBytes(32).toString("base64url");
+  writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  return { how, key };
 }
 
 function hostDevice(
   device: DeviceConfig,
   registered: { index: number; points: { name: string; index: number }[] } | undefined,
-  key: string,
+  personal: HostDevice["personalData"],
 ): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
   return {
@@ -343,9 +345,7 @@ function hostDevice(
     firmwareRange: device.firmwareRange,
     pollMs: device.pollMs,
     silenceMs: device.silenceMs,
-    tokenKey: device.records.some(({ fields }) => fields.some(({ privacy }) => privacy === "token"))
-      ? key
-      : "",
+    personalData: personal,
     records: device.records.map(({ label: _label, ...record }) => record),
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,

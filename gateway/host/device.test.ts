@@ -81,7 +81,7 @@ function run({ type, port, unit, line, identify }: Setup) {
       firmwareRange: "*",
       records: [],
       silenceMs: 0,
-      tokenKey: "",
+      personalData: { how: "drop" },
       pollMs: { fast: 200, normal: 200, slow: 200 },
       points: [
         {

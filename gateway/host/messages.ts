@@ -32,8 +32,8 @@ export interface HostDevice {
   records: HostRecord[];
   /** A device that pushes and says nothing for this long is lost, ms; 0 = its silence means nothing. */
   silenceMs: number;
-  /** Key of the tokens that stand for personal data. */
-  tokenKey: string;
+  /** What leaves of the fields of records that hold personal data. */
+  personalData: { how: "drop" } | { how: "clear"; legalBasis: string } | { how: "token"; key: string };
 }
 
 /**

@@ -115,7 +115,7 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
     points,
     records,
     silenceMs,
-    tokenKey: "k".repeat(16),
+    personalData: { how: "token", key: "k".repeat(16) },
   };
   const loop = new DeviceLoop({
     driver,

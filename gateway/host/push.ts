@@ -105,7 +105,8 @@ export class Push implements Sink {
       if (field.instance) instance += `\0${String(one.value)}`;
       if (field.name === definition.active) active = one.value;
       isPersonal ||= field.privacy === "token";
-      if (field.privacy !== "drop") values[field.name] = this.#shown(field, one);
+      const how = field.privacy === "token" ? this.#device.personalData.how : field.privacy;
+      if (how !== "drop") values[field.name] = this.#shown(field, one);
     });
     const { phase = "occurred" } = about;
     const state = phase === "deleted" ? "deleted" : stateOf(definition, active);
@@ -118,7 +119,7 @@ export class Push implements Sink {
         ...(definition.severity === undefined ? {} : { severity: definition.severity }),
         ...(state === undefined ? {} : { state }),
         ...(phase === "initial" ? { initial: true } : {}),
-        ...(isPersonal ? { privacy: "personal" } : {}),
+        ...(isPersonal ? this.#privacy() : {}),
         values,
       },
       saneTimeMs(about.sourceTimeMs, Date.now()),
@@ -144,13 +145,19 @@ export class Push implements Sink {
     return told !== before && !(isQuiet && before === undefined);
   }
 
+  #privacy(): Record<string, unknown> {
+    const { personalData } = this.#device;
+    return personalData.how === "clear"
+      ? { privacy: "personal", legalBasis: personalData.legalBasis }
+      : { privacy: "personal" };
+  }
+
   #shown(field: HostRecord["fields"][number], { value, quality: bits, detail }: Normalised): unknown {
     const unit = field.unit === "1" ? {} : { unit: field.unit };
     const status = (bits & quality.bad) !== 0 ? "bad" : "uncertain";
-    const shown =
-      field.privacy === "token" && value !== null && this.#device.tokenKey !== ""
-        ? { token: tokenOf(this.#device.tokenKey, String(value)) }
-        : { value };
+    const { personalData } = this.#device;
+    const isToken = field.privacy === "token" && personalData.how === "token" && value !== null;
+    const shown = isToken ? { token: tokenOf(personalData.key, String(value)) } : { value };
     return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...detail } }) };
   }
 
