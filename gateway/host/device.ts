@@ -1,6 +1,7 @@
 import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
+import { byClass, groupOf, planGroups, type Group } from "./groups.ts";
 import type { Handover } from "./handover.ts";
 import {
   firmwareDoubt,
@@ -11,7 +12,7 @@ import {
   type Recognised,
 } from "./identify.ts";
 import type { Line } from "./line.ts";
-import { Push, saneTimeMs } from "./push.ts";
+import { Push, sourceOffsets } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
 
@@ -29,15 +30,6 @@ const closeTimeoutMs = 1000;
 
 /** Something else answers at the device's address. */
 class WrongDeviceError extends Error {}
-
-interface Group {
-  name: GroupName;
-  points: HostPoint[];
-  normaliser: Normaliser;
-  periodMs: number;
-  dueMs: number;
-  latest: { result: ReadResult; timeMs: number } | undefined;
-}
 
 export interface DeviceOptions {
   driver: Driver<unknown, unknown>;
@@ -57,7 +49,7 @@ const writer = new EventWriter();
 export class DeviceLoop {
   readonly #options: DeviceOptions;
   readonly #device: HostDevice;
-  readonly #byClass: Record<GroupName, HostPoint[]>;
+  readonly #byClass: ReturnType<typeof byClass>;
   readonly #stopping = new AbortController();
   /** Ends with the connection. */
   #session: AbortController | undefined;
@@ -137,19 +129,24 @@ export class DeviceLoop {
     while (!signal.aborted) await this.#pollNext(signal);
   }
 
-  /** Starts the subscription of a device that pushes. */
+  /** Listens to a device that pushes, until it is lost; undefined where there is nothing to listen to. */
   #listen(signal: AbortSignal): Promise<void> | undefined {
     const connection = this.#connected();
     const push = this.#push;
-    const isListening = connection.subscribe !== undefined && push !== undefined;
-    if (!isListening && this.#groups.length === 0) this.#set("online");
-    if (!isListening) return undefined;
+    if (connection.subscribe === undefined || push === undefined) {
+      if (this.#groups.length === 0) this.#set("online");
+      return undefined;
+    }
     this.#heardMs = performance.now();
     if (this.#report.state !== "online") this.#set("listening");
     const { records } = this.#device;
-    return connection.subscribe?.({ points: push.points, records, sink: push, signal }).then(() => {
-      if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
-    });
+    const subscribed = connection.subscribe({ points: push.points, records, sink: push, signal });
+    return this.#lasting(subscribed, signal);
+  }
+
+  async #lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
+    await subscribed;
+    if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
   }
 
   #checkSilence(tell: (error: DeviceError) => void): void {
@@ -240,34 +237,13 @@ export class DeviceLoop {
 
   /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
   #regroup(firmware: string | undefined): void {
-    const now = performance.now();
     const isPushed = (point: HostPoint) => {
       const position = this.#push?.points.indexOf(point) ?? -1;
       return position >= 0 && !this.#pulled.has(position);
     };
-    this.#groups = pollClasses.flatMap((name) => {
-      const points = pointsFor(this.#byClass[name], firmware).filter((point) => !isPushed(point));
-      if (!points.some((point) => groupOf(point) === name)) return [];
-      const periodMs = this.#device.pollMs[name];
-      // A new connection keeps the schedule of the last one; the first poll is spread over the period.
-      const before = this.#groups.find((group) => group.name === name);
-      const dueMs =
-        before === undefined
-          ? now + this.#options.phase * Math.min(periodMs, 10_000)
-          : Math.max(now, before.dueMs);
-      const same =
-        before?.points.length === points.length && before.points.every((point, i) => point === points[i]);
-      return [
-        {
-          name,
-          points,
-          normaliser: new Normaliser(points),
-          periodMs,
-          dueMs,
-          latest: same ? before.latest : undefined,
-        },
-      ];
-    });
+    this.#groups = planGroups(this.#groups, this.#options.phase, this.#device.pollMs, (name) =>
+      pointsFor(this.#byClass[name], firmware).filter((point) => !isPushed(point)),
+    );
   }
 
   async #pollNext(signal: AbortSignal): Promise<void> {
@@ -434,44 +410,29 @@ export class DeviceLoop {
   latest(): LatestReading[] {
     const { driver } = this.#options;
     return this.#ordered([
-      ...this.#latestPushed(),
+      ...(this.#push?.shown(driver) ?? []),
       ...this.#groups.flatMap(({ points, normaliser, latest }) =>
         latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
       ),
     ]);
   }
 
-  #latestPushed(): LatestReading[] {
-    const push = this.#push;
-    if (push === undefined) return [];
-    const found = push.latest();
-    const answers: ReadResult["answers"] = [];
-    for (const { position, answer } of found) answers[position] = answer;
-    const times = new Map(found.map(({ position, timeMs }) => [push.points[position]?.name, timeMs]));
-    const shown = shownReadings(this.#options.driver, push.points, push.normaliser, { answers }, 0);
-    return shown.flatMap((reading) => {
-      const timeMs = times.get(reading.point);
-      return timeMs === undefined ? [] : [{ ...reading, timeMs }];
-    });
-  }
-
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
+    const { driver } = this.#options;
+    const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
     const all = this.#groups.flatMap((group) =>
       group.points.filter((point) => groupOf(point) === group.name),
     );
-    const pushed = this.#latestPushed().filter(({ point }) => names.length === 0 || names.includes(point));
+    const pushed = (this.#push?.shown(driver) ?? []).filter(isWanted);
     const points = withFactors(all, names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
     if (points.length === 0) return this.#ordered(pushed);
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
-    const shown = shownReadings(this.#options.driver, points, normaliser, result, Date.now());
-    return this.#ordered([
-      ...pushed,
-      ...(names.length === 0 ? shown : shown.filter(({ point }) => names.includes(point))),
-    ]);
+    const shown = shownReadings(driver, points, normaliser, result, Date.now());
+    return this.#ordered([...pushed, ...shown.filter(isWanted)]);
   }
 
   #ordered(readings: readonly LatestReading[]): LatestReading[] {
@@ -504,34 +465,4 @@ export class DeviceLoop {
       };
     });
   }
-}
-
-const pollClasses = ["fast", "normal", "slow"] as const;
-type GroupName = (typeof pollClasses)[number];
-
-/** The poll group of a point: what a device should push but does not is polled as normal. */
-function groupOf({ poll }: HostPoint): GroupName {
-  return poll === "push" ? "normal" : poll;
-}
-
-/** How far the device's own times of its answers lie from the event's; undefined when it gave none. */
-function sourceOffsets(answers: ReadResult["answers"], timeMs: number): number[] | undefined {
-  let offsets: number[] | undefined;
-  answers.forEach((answer, i) => {
-    if (typeof answer !== "object" || answer.sourceTimeMs === undefined) return;
-    offsets ??= Array.from({ length: answers.length }, () => 0);
-    offsets[i] = saneTimeMs(answer.sourceTimeMs, Date.now()) - timeMs;
-  });
-  return offsets;
-}
-
-/** Points by poll class. A scale factor is read with each point that it scales, and published in its own class only. */
-function byClass(points: readonly HostPoint[]): Record<GroupName, HostPoint[]> {
-  const of = (name: GroupName): HostPoint[] => {
-    const mine = points.filter((point) => groupOf(point) === name);
-    const needed = new Set(mine.map((point) => point.scaleFactor));
-    const factors = points.filter((point) => needed.has(point.name) && groupOf(point) !== name);
-    return [...mine, ...factors.map((factor) => ({ ...factor, index: -1 }))];
-  };
-  return { fast: of("fast"), normal: of("normal"), slow: of("slow") };
 }

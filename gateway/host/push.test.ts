@@ -101,7 +101,7 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
       const { kind, timeMs } = reader;
       const values: Record<number, unknown> = {};
       const data = kind === "telemetry" ? {} : reader.object();
-      while (kind === "telemetry" && reader.next()) values[reader.point] = reader.value();
+      if (kind === "telemetry") while (reader.next()) values[reader.point] = reader.value();
       told.push({ kind, timeMs, values, data });
     }
   });

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
-import type { Answer, RecordPhase, Sink } from "../driver.ts";
+import type { Answer, Driver, RecordPhase, Sink } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
-import type { HostDevice, HostPoint, HostRecord } from "./messages.ts";
-import { Normaliser, type Normalised } from "./normalise.ts";
+import type { HostDevice, HostPoint, HostRecord, LatestReading } from "./messages.ts";
+import { Normaliser, shownReadings, type Normalised } from "./normalise.ts";
 
 /** A device's clock is not believed when it is ahead by more than this, or shows a time before kerb. */
 const aheadMsMax = 5000;
@@ -161,12 +161,26 @@ export class Push implements Sink {
     return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...detail } }) };
   }
 
-  /** The newest value of each point that has been heard, by its position. */
-  latest(): { position: number; answer: Answer; timeMs: number }[] {
-    return this.#latest.flatMap((latest, position) =>
-      latest === undefined ? [] : [{ position, answer: latest.answer, timeMs: latest.timeMs }],
-    );
+  /** The newest value of each point that has been heard, for people. */
+  shown(driver: Driver<unknown, unknown>): LatestReading[] {
+    const answers = this.#latest.map((latest) => latest?.answer ?? { value: null, status: "bad" as const });
+    const times = new Map(this.#latest.map((latest, i) => [this.points[i]?.name, latest?.timeMs]));
+    return shownReadings(driver, this.points, this.normaliser, { answers }, 0).flatMap((reading) => {
+      const timeMs = times.get(reading.point);
+      return timeMs === undefined ? [] : [{ ...reading, timeMs }];
+    });
   }
+}
+
+/** How far the device's own times of its answers lie from the event's; undefined when it gave none. */
+export function sourceOffsets(answers: readonly Answer[], timeMs: number): number[] | undefined {
+  let offsets: number[] | undefined;
+  answers.forEach((answer, i) => {
+    if (typeof answer !== "object" || answer.sourceTimeMs === undefined) return;
+    offsets ??= Array.from({ length: answers.length }, () => 0);
+    offsets[i] = saneTimeMs(answer.sourceTimeMs, Date.now()) - timeMs;
+  });
+  return offsets;
 }
 
 function asPoint(field: HostRecord["fields"][number]): HostPoint {
