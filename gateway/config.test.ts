@@ -116,7 +116,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown key with no near one",
     device("    colour: red\n"),
-    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, points',
+    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records',
   ],
   [
     "unknown key inside a setting",
@@ -355,7 +355,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "a device that is none",
     head + "devices: [air-01]\n",
-    'bad.yaml:3:11  expected keys and values (id, name, driver, profile, enabled, poll, points), found "air-01"',
+    'bad.yaml:3:11  expected keys and values (id, name, driver, profile, enabled, poll, silence, points, records), found "air-01"',
   ],
   [
     "devices that are no list",
@@ -365,7 +365,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "an empty file",
     "",
-    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, log, include, devices)",
+    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, log, include, devices)",
   ],
   [
     "three mistakes in file order",
@@ -637,9 +637,13 @@ describe("the files of config/", () => {
 
   it("still load when every commented key of the sample is used", async () => {
     const sample = readFileSync(join(configFolder, "gateway.sample.yaml"), "utf8");
-    const full = sample.replaceAll(/^( +)# (insecure|username|password|ca|cert|key): /gm, "$1$2: ");
-    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(6);
-    const site = await loadSite(write("sample/gateway.yaml", full.replace("${secret:ioc}", "x")));
+    const full = sample.replaceAll(
+      /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|silence|records): /gm,
+      "$1$2: ",
+    );
+    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(10);
+    const secrets = full.replace("${secret:ioc}", "x").replace("${secret:token}", "x".repeat(32));
+    const site = await loadSite(write("sample/gateway.yaml", secrets));
     expect(site.uplinks[0]).toMatchObject({ username: "q1-bayhien-01", insecure: true });
     expect(site.warnings).toHaveLength(3);
     const { gateway } = await jsonSchemas();
@@ -648,7 +652,8 @@ describe("the files of config/", () => {
       unknown
     >;
     expectAllKeys(written, gateway);
-    for (const part of ["gateway", "outbox", "log"]) expectAllKeys(written[part], propertyOf(gateway, part));
+    for (const part of ["gateway", "outbox", "privacy", "log"])
+      expectAllKeys(written[part], propertyOf(gateway, part));
     const uplinkJson = (propertyOf(gateway, "uplinks") as { items: unknown }).items;
     expectAllKeys(written.uplinks[0], uplinkJson);
     expectAllKeys(written.uplinks[0]?.tls, propertyOf(uplinkJson, "tls"));

@@ -23,6 +23,11 @@ export interface Site {
   gateway: { id: string; name: string; city: string; stateFolder: string };
   outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number };
   uplinks: UplinkConfig[];
+  privacy: {
+    personalData: "token" | "drop" | "clear";
+    legalBasis?: string | undefined;
+    tokenKey?: string | undefined;
+  };
   log: { level: "debug" | "info" | "warn" | "error" };
   devices: DeviceConfig[];
   warnings: Diagnostic[];
@@ -140,6 +145,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
       commitEventsMax: site.outbox.commitEvents,
     },
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
+    privacy: site.privacy,
     log: site.log,
     devices,
     warnings: found.filter(({ severity }) => severity === "warning"),

@@ -17,6 +17,9 @@
  * 5. `close` is safe twice, after a failure and during a call (which then rejects with "closed"). It settles
  *    within a second even when the peer does not answer.
  * 6. Nothing that a device sends may throw anything but a `DeviceError` or grow memory without a bound.
+ * 7. `subscribe`, where a driver has it, runs beside the other calls from the connection's first moment to its
+ *    last. It settles within 50 ms of its signal, and rejects with the `DeviceError` that ends the connection. What
+ *    the device pushes is handed on once: a driver keeps nothing to send it again.
  *
  * A driver folder holds `settings.ts` (the zod schemas `settings` and `address`, read by the configuration check
  * in the supervisor) and `index.ts` (`export const driver: Driver`, loaded in the driver's own child process, and
@@ -77,6 +80,41 @@ export interface Identity {
   more?: Record<string, string>;
 }
 
+/**
+ * Values that a device tells together and that leave as one event of their own: a weighing, a plate, an alarm.
+ * `address` says where the record comes from (a topic, a frame, an event type), each field's where in it.
+ */
+export interface RecordRequest<Address> extends PointRequest<Address> {
+  readonly fields: readonly PointRequest<Address>[];
+}
+
+/** How a record stands to the state that it tells of; a plain occurrence has no state. */
+export type RecordPhase = "occurred" | "initial" | "changed" | "deleted";
+
+/** Where pushed values go. No method throws or waits; indexes are positions in the subscription's lists. */
+export interface Sink {
+  /** The device itself has given a sign of life: data, a keep-alive. Values are one as well. */
+  alive(): void;
+  /** Values that came together; each may carry its own `sourceTimeMs`. */
+  readings(values: readonly { index: number; answer: Answer }[]): void;
+  /** One record; `answers[i]` belongs to field i, undefined where the device left it out. */
+  record(
+    index: number,
+    answers: readonly (Answer | undefined)[],
+    about?: { phase?: RecordPhase; sourceTimeMs?: number },
+  ): void;
+  /** The device will not push this point: it is polled from now on. */
+  poll(index: number): void;
+}
+
+/** What to push, and where to. */
+export interface Subscription<Address> {
+  readonly points: readonly PointRequest<Address>[];
+  readonly records: readonly RecordRequest<Address>[];
+  readonly sink: Sink;
+  readonly signal: AbortSignal;
+}
+
 /** One open device. See the rules at the head of this file. */
 export interface Connection<Address> {
   /** Asks the device who it is; rejects with `DeviceError("unsupported")` if it has no way to say. */
@@ -87,12 +125,8 @@ export interface Connection<Address> {
    */
   read(points: readonly PointRequest<Address>[], options: ReadOptions): Promise<ReadResult>;
   close(): Promise<void>;
-  /** Devices that push: calls `emit` with the index of the point until the signal aborts. */
-  subscribe?(
-    points: readonly PointRequest<Address>[],
-    emit: (index: number, answer: Answer) => void,
-    signal: AbortSignal,
-  ): Promise<void>;
+  /** Devices that push: hands on what they say until the signal aborts (resolves) or they are lost (rejects). */
+  subscribe?(subscription: Subscription<Address>): Promise<void>;
   /** Devices that act: resolves when the device has accepted the value. */
   write?(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void>;
 }

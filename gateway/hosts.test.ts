@@ -27,6 +27,9 @@ const device = (index: number): HostDevice => ({
   settings: {},
   identify: undefined,
   firmwareRange: "*",
+  records: [],
+  silenceMs: 0,
+  personalData: { how: "drop" },
   pollMs: { fast: 1000, normal: 1000, slow: 1000 },
   points: [],
 });

@@ -15,7 +15,7 @@ const name = z.string().regex(/^[a-zA-Z][a-zA-Z0-9]*(\.[a-zA-Z0-9]+)*$/, {
   error: 'a point is named in camelCase with dots between its parts, such as "voltage.L1"',
 });
 const scalar = z.union([z.number(), z.string(), z.boolean()]);
-const pollClass = z.enum(["fast", "normal", "slow"]);
+const pollClass = z.enum(["fast", "normal", "slow", "push"]);
 const text = z.strictObject({ en: z.string(), vi: z.string() });
 const range = z.string().refine(isFirmwareRange, {
   error: 'a firmware range is a list of comparators, such as ">=2.0 <2.4", or "*"',
@@ -62,12 +62,41 @@ const pointSchema = z.strictObject({
     .optional()
     .describe("smaller changes are not reported, but once per heartbeat"),
   heartbeat: duration.prefault("5m"),
-  poll: pollClass.default("normal"),
+  poll: pollClass
+    .default("normal")
+    .describe("push: the device tells it by itself; where it cannot, it is polled as normal"),
   publish: z.boolean().default(true).describe("false: read for other points (a scale factor), not an event"),
   fixed: scalar
     .optional()
     .describe("raw value that a simulator always shows: a constant, a scale factor, a setting"),
   when: range.optional().describe("only for these firmware versions"),
+  ...evidence,
+});
+
+/** One field of a record: a point without a schedule. */
+const fieldSchema = pointSchema
+  .omit({ poll: true, publish: true, deadband: true, heartbeat: true, scaleFactor: true, when: true })
+  .extend({
+    privacy: z
+      .enum(["none", "token", "drop"])
+      .default("none")
+      .describe("token: a keyed hash leaves instead of the value; drop: it never leaves the box"),
+    instance: z
+      .boolean()
+      .default(false)
+      .describe("tells several of the same record apart: a channel, a lane, a rule"),
+  });
+
+const recordSchema = z.strictObject({
+  address: z.unknown().describe("the driver's address: where the record comes from"),
+  kind: z.enum(["transaction", "alarm", "state"]),
+  label: text.optional(),
+  category: z.string().optional().describe("alarm: what it is about, such as tamper"),
+  severity: z.enum(["low", "medium", "high", "critical"]).optional(),
+  active: name
+    .optional()
+    .describe("alarm: the field that is true while it lasts; without it it is momentary"),
+  fields: z.record(name, fieldSchema),
   ...evidence,
 });
 
@@ -119,15 +148,26 @@ export const profileSchema = z.strictObject({
     })
     .prefault({}),
   points: z.record(name, pointSchema),
+  records: z
+    .record(name, recordSchema)
+    .default({})
+    .describe("values that a device tells together, each time as one event of its own"),
+  silence: duration.optional().describe("a device that pushes and says nothing for this long is lost"),
   quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
 });
 
 export type Point = z.infer<typeof pointSchema> & { name: string };
-export type Profile = Omit<z.infer<typeof profileSchema>, "points"> & {
+export type Field = z.infer<typeof fieldSchema> & { name: string };
+export type RecordDefinition = Omit<z.infer<typeof recordSchema>, "fields"> & {
+  name: string;
+  fields: Field[];
+};
+export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records"> & {
   /** `<vendor>/<model>`: the file's place under the profile folder. */
   id: string;
   file: string;
   points: Point[];
+  records: RecordDefinition[];
 };
 
 /** Reads and checks one profile file. Throws `ConfigError` with every mistake and its place. */
@@ -139,8 +179,14 @@ export function loadProfile(id: string, folder = profileFolder): Profile {
     ...value,
     id,
     file,
-    points: Object.entries(value.points).map(([pointName, point]) => ({ ...point, name: pointName })),
+    points: named(value.points),
+    records: named(value.records).map((record) => ({ ...record, fields: named(record.fields) })),
   };
+}
+
+/** A map of things by name as a list of things with names, in its order. */
+export function named<Item extends object>(items: Record<string, Item>): (Item & { name: string })[] {
+  return Object.entries(items).map(([itemName, item]) => ({ ...item, name: itemName }));
 }
 
 /** The ids of all profiles in a folder, sorted. */
@@ -181,7 +227,13 @@ type SimulatedPoint = Pick<Point, "name" | "address" | "scale" | "offset"> & {
   fixed?: number | string;
 };
 
-function simulatedPoint({ name: pointName, address, scale, offset, ...point }: Point): SimulatedPoint {
+function simulatedPoint({
+  name: pointName,
+  address,
+  scale,
+  offset,
+  ...point
+}: Omit<Field, "privacy" | "instance"> & { scaleFactor?: string | undefined }): SimulatedPoint {
   return {
     name: pointName,
     address,
@@ -199,6 +251,17 @@ function constantPoint(pointName: string, address: unknown, fixed: number | stri
 
 function rawOf(value: z.infer<typeof scalar>): number | string {
   return typeof value === "boolean" ? Number(value) : value;
+}
+
+/** The records that a simulator of this model tells, as `simulators/simulator.ts` wants them. */
+export function simulatedRecords(profile: Pick<Profile, "records">) {
+  return profile.records.map(({ name: recordName, address, kind, active, fields }) => ({
+    name: recordName,
+    address,
+    kind,
+    ...(active === undefined ? {} : { active }),
+    fields: fields.map((field) => simulatedPoint(field)),
+  }));
 }
 
 /**

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -90,13 +91,17 @@ export class Supervisor {
       device: gatewayIndex,
       data: { state: "started", version },
     });
+    const personal = personalData(this.#site);
     this.#startHosts(
-      enabled.map((device, i) => ({ driver: device.driver, device: hostDevice(device, indexes[i]) })),
+      enabled.map((device, i) => ({
+        driver: device.driver,
+        device: hostDevice(device, indexes[i], personal),
+      })),
       gatewayIndex,
     );
     this.#started = true;
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
-    for (const device of devices) device.points = [];
+    for (const device of devices) device.points = device.records = [];
     this.#log.info(
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
@@ -313,9 +318,23 @@ function registration(device: DeviceConfig): RegisterDevice {
   };
 }
 
+/** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
+function personalData({ privacy, gateway }: Site): HostDevice["personalData"] {
+  const { personalData: how, legalBasis = "", tokenKey } = privacy;
+  if (how === "drop") return { how };
+  if (how === "clear") return { how, legalBasis };
+  if (tokenKey !== undefined) return { how, key: tokenKey };
+  const file = join(gateway.stateFolder, "token.key");
+  if (existsSync(file)) return { how, key: readFileSync(file, "utf8").trim() };
+  const key = randomBytes(32).toString("base64url");
+  writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  return { how, key };
+}
+
 function hostDevice(
   device: DeviceConfig,
   registered: { index: number; points: { name: string; index: number }[] } | undefined,
+  personal: HostDevice["personalData"],
 ): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
   return {
@@ -325,6 +344,9 @@ function hostDevice(
     identify: device.identify,
     firmwareRange: device.firmwareRange,
     pollMs: device.pollMs,
+    silenceMs: device.silenceMs,
+    personalData: personal,
+    records: device.records.map(({ label: _label, ...record }) => record),
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,
       index: indexes.get(point.name) ?? -1,

@@ -42,9 +42,23 @@ export interface SimulatedPoint {
   readonly fixed?: number | string;
 }
 
+/** A record of the profile: values that the device tells together, as one message or event of its protocol. */
+export interface SimulatedRecord {
+  readonly name: string;
+  readonly address: unknown;
+  readonly kind: "transaction" | "alarm" | "state";
+  /** The field that is true while the alarm lasts. */
+  readonly active?: string;
+  readonly fields: readonly SimulatedPoint[];
+}
+
 export interface SimulatorOptions {
   readonly profile: string;
   readonly points: readonly SimulatedPoint[];
+  /** Told by `tell`, and by a plausible device now and then by itself. */
+  readonly records?: readonly SimulatedRecord[];
+  /** How often it tells a record by itself, ms; 0 = never. */
+  readonly recordEveryMs?: number;
   /** The parsed settings of the device: where the driver would connect to is where the simulator listens. */
   readonly settings: Record<string, unknown>;
   /** What the device answers when it is asked who it is. */
@@ -60,6 +74,8 @@ export interface Simulator {
   readonly address: string;
   /** Pins an engineering value; undefined lets it wander again. */
   set(point: string, value: number | string | undefined): void;
+  /** Tells one record: engineering values by field; a field that is not named is plausible. */
+  tell?(record: string, values?: Record<string, number | string | boolean>): void;
   /** Raises a fault, or ends it with undefined. */
   fault(fault: Fault | undefined, delayMs?: number): void;
   /** Requests answered and refused so far. */

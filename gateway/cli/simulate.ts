@@ -2,7 +2,7 @@ import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { exitCodes } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
-import { mergeSettings, type Profile, simulatedPoints } from "../profiles.ts";
+import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
@@ -24,11 +24,13 @@ export interface SimulateOptions {
 /** What a pretend device is made of: a configured device, or a profile with settings for this machine. */
 type Model = Pick<
   DeviceConfig,
-  "driver" | "profile" | "firmwareRange" | "settings" | "identify" | "identity" | "points"
+  "driver" | "profile" | "firmwareRange" | "settings" | "identify" | "identity" | "points" | "records"
 > & {
   id: string;
 };
 
+/** A pretend device tells each of its records about so often. */
+const recordEveryMs = 20_000;
 const defaultPort = 1502;
 const defaultBrokerPort = 18_830;
 
@@ -72,6 +74,8 @@ async function startSimulator(model: Model, seed: number, firmware: string | und
     return await start({
       profile: model.profile ?? "",
       points: simulatedPoints({ points, identify }, identity),
+      records: simulatedRecords(model),
+      recordEveryMs,
       settings: model.settings,
       identity,
       seed,
@@ -129,6 +133,11 @@ async function modelOf(profile: Profile, options: SimulateOptions): Promise<Mode
     },
     identity: { vendor: profile.vendor, model: profile.model },
     points: profile.points.map((point) => ({ ...point, address: address(point.address) })),
+    records: profile.records.map((record) => ({
+      ...record,
+      address: address(record.address),
+      fields: record.fields.map((field) => ({ ...field, address: address(field.address) })),
+    })),
   };
 }
 

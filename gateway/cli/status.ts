@@ -42,6 +42,7 @@ const stateMarks: Record<StateName, { mark: string; colour: "green" | "red" | "y
   lost: { mark: "✗", colour: "red" },
   "wrong-device": { mark: "!", colour: "yellow" },
   starting: { mark: "…", colour: "dim" },
+  listening: { mark: "…", colour: "dim" },
   disabled: { mark: "-", colour: "dim" },
 };
 
@@ -53,6 +54,7 @@ export function shownState({ state, enabled }: Pick<DeviceStatus, "state" | "ena
     lost: words.lost,
     "wrong-device": words.wrongDevice,
     starting: words.starting,
+    listening: words.listening,
     disabled: words.disabled,
   };
   return { text: `${stateMarks[name].mark} ${names[name]}`, colour: stateMarks[name].colour };

@@ -15,12 +15,16 @@ const overrideSchema = z.strictObject({
   limits: z.tuple([z.number(), z.number()]).optional().describe("outside these the value is uncertain"),
   deadband: z.number().positive().optional(),
   heartbeat: durationBetween("1s", "24h").optional(),
-  poll: z.enum(["fast", "normal", "slow"]).optional(),
+  poll: z.enum(["fast", "normal", "slow", "push"]).optional(),
 });
 /** `points` of a device with a profile. */
 export const overridesSchema = z.record(z.string(), overrideSchema);
 /** `points` of a device without a profile. */
 export const definitionsSchema = profileSchema.shape.points;
+/** `records` of a device with a profile. */
+export const recordOverridesSchema = z.record(z.string(), z.strictObject({ enabled: z.boolean() }));
+/** `records` of a device without a profile. */
+export const recordDefinitionsSchema = profileSchema.shape.records;
 
 /** The keys that devices of every driver have; the driver's own settings stand beside them. */
 export function deviceSchema(drivers: readonly string[]) {
@@ -35,7 +39,11 @@ export function deviceSchema(drivers: readonly string[]) {
       .describe("vendor/model; not needed where `points` say everything"),
     enabled: z.boolean().default(true),
     poll: pollSchema.optional().describe("one period, or one for each class of points"),
+    silence: durationBetween("1s", "31d")
+      .optional()
+      .describe("a device that pushes and says nothing for this long is lost"),
     points: z.record(z.string(), z.unknown()).optional(),
+    records: z.record(z.string(), z.unknown()).optional(),
   });
 }
 

@@ -1,6 +1,13 @@
 import type { z } from "zod";
-import { mergeSettings, type Point, type Profile } from "../profiles.ts";
-import { commonKeys, definitionsSchema, deviceSchema, overridesSchema } from "./device-schema.ts";
+import { mergeSettings, named, type Point, type Profile, type RecordDefinition } from "../profiles.ts";
+import {
+  commonKeys,
+  definitionsSchema,
+  deviceSchema,
+  overridesSchema,
+  recordDefinitionsSchema,
+  recordOverridesSchema,
+} from "./device-schema.ts";
 import type { YamlDocument } from "./document.ts";
 import { type DriverSchemas, driverSchemas } from "./drivers.ts";
 import { isRecord, type Path, valueAt } from "./path.ts";
@@ -25,6 +32,9 @@ export interface DeviceConfig {
   pollMs: { fast: number; normal: number; slow: number };
   /** The enabled points, and those that an enabled one takes its scale factor from. */
   points: Point[];
+  records: RecordDefinition[];
+  /** A device that pushes and says nothing for this long is lost, ms; 0 = never. */
+  silenceMs: number;
   place: { file: string; line: number };
 }
 
@@ -49,7 +59,7 @@ function straightened(
 }
 
 function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
-  const { id, name, driver, enabled, poll } = common;
+  const { id, name, driver, enabled, poll, silence } = common;
   return {
     id,
     name: name ?? id,
@@ -64,6 +74,7 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
       normal: poll?.normal ?? profile?.poll.normal ?? 10_000,
       slow: poll?.slow ?? profile?.poll.slow ?? 60_000,
     },
+    silenceMs: silence ?? profile?.silence ?? 0,
   };
 }
 
@@ -91,6 +102,8 @@ function checkSettings(
 function definedPoints(document: YamlDocument, path: Path, schemas: DriverSchemas): Point[] | undefined {
   const at = [...path, "points"];
   if (valueAt(document.value, at) === undefined) {
+    // A device may tell nothing but records.
+    if (valueAt(document.value, [...path, "records"]) !== undefined) return [];
     const message = 'missing key "profile", or "points" that say everything about the device';
     document.mistake(at, "KERB-CFG-MISSING", message, { at: "key" });
     return undefined;
@@ -152,6 +165,54 @@ function profilePoints(
     });
 }
 
+/** Addresses of a record and of its fields, parsed where they stand. */
+function parsedRecord(
+  document: YamlDocument,
+  path: Path,
+  schemas: DriverSchemas,
+  record: RecordDefinition,
+): RecordDefinition {
+  const parse = (given: unknown, inner: Path) =>
+    document.check(schemas.address, given, { path: [...path, ...inner, "address"] });
+  return {
+    ...record,
+    address: parse(record.address, []),
+    fields: record.fields.map((field) => ({
+      ...field,
+      address: parse(field.address, ["fields", field.name]),
+    })),
+  };
+}
+
+/** The records of a device: its own, or the profile's that it does not switch off. */
+function checkRecords(
+  document: YamlDocument,
+  path: Path,
+  schemas: DriverSchemas,
+  opened: OpenProfile | undefined,
+): RecordDefinition[] | undefined {
+  const at = [...path, "records"];
+  const given = valueAt(document.value, at) ?? {};
+  if (opened === undefined) {
+    const definitions = document.check(recordDefinitionsSchema, given, { path: at });
+    if (definitions === undefined) return undefined;
+    return named(definitions).map((record) =>
+      parsedRecord(document, [...at, record.name], schemas, { ...record, fields: named(record.fields) }),
+    );
+  }
+  const overrides = document.check(recordOverridesSchema, given, { path: at });
+  if (overrides === undefined) return undefined;
+  const { profile, document: profileDocument } = opened;
+  const names = profile.records.map(({ name }) => name);
+  for (const name of Object.keys(overrides).filter((one) => !names.includes(one))) {
+    const message = `the profile ${document.shown([...path, "profile"])} has no record "${name}"${didYouMean(name, names)}`;
+    document.mistake([...at, name], "KERB-CFG-KEY", message, { at: "key" });
+  }
+  return profile.records
+    .filter(({ name }) => overrides[name]?.enabled !== false)
+    .map((record) => parsedRecord(profileDocument, ["records", record.name], schemas, record));
+}
+
 function checkIdentify(schemas: DriverSchemas, { profile, document }: OpenProfile): Profile["identify"] {
   const { identify } = profile;
   const parsed = { ...identify };
@@ -197,14 +258,17 @@ export async function checkDevice(
     opened === undefined
       ? definedPoints(document, path, schemas)
       : profilePoints(document, path, schemas, opened);
+  const records = checkRecords(document, path, schemas, opened);
   const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);
-  if (common === undefined || settings === undefined || points === undefined) return undefined;
+  if (common === undefined || settings === undefined || points === undefined || records === undefined)
+    return undefined;
   const { line } = document.locate([...path, "id"]);
   return {
     ...described(common, opened?.profile),
     settings,
     identify,
     points,
+    records,
     place: { file: document.file, line },
   };
 }

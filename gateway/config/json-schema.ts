@@ -2,7 +2,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { profileSchema } from "../profiles.ts";
-import { definitionsSchema, deviceSchema, overridesSchema } from "./device-schema.ts";
+import {
+  definitionsSchema,
+  deviceSchema,
+  overridesSchema,
+  recordDefinitionsSchema,
+  recordOverridesSchema,
+} from "./device-schema.ts";
 import { driverSchemas, listDrivers } from "./drivers.ts";
 import { isRecord } from "./path.ts";
 import { devicesFileSchema, devicesMax, siteSchema } from "./site-schema.ts";
@@ -69,11 +75,17 @@ async function driverJson(name: string): Promise<{ device: Json; profile: Json }
   const { settings, address } = await driverSchemas(name);
   const settingsJson = partial(toJson(settings));
   const pointsJson = {
-    properties: { points: pointsWithAddress(toJson(definitionsSchema), toJson(address)) },
+    properties: {
+      points: withAddress(toJson(definitionsSchema), toJson(address)),
+      records: recordsWithAddress(toJson(recordDefinitionsSchema), toJson(address)),
+    },
   };
   const device = mergeProperties(toJson(deviceSchema([name])), settingsJson);
   const points = {
-    properties: { points: { anyOf: [toJson(overridesSchema), pointsJson.properties.points] } },
+    properties: {
+      points: { anyOf: [toJson(overridesSchema), pointsJson.properties.points] },
+      records: { anyOf: [toJson(recordOverridesSchema), pointsJson.properties.records] },
+    },
   };
   const profile = mergeProperties(toJson(profileSchema.extend({ driver: z.literal(name) })), pointsJson);
   return {
@@ -82,9 +94,16 @@ async function driverJson(name: string): Promise<{ device: Json; profile: Json }
   };
 }
 
-function pointsWithAddress(points: Json, address: Json): Json {
-  const point = points["additionalProperties"] as Json;
-  return { ...points, additionalProperties: mergeProperties(point, { properties: { address } }) };
+function withAddress(items: Json, address: Json): Json {
+  const item = items["additionalProperties"] as Json;
+  return { ...items, additionalProperties: mergeProperties(item, { properties: { address } }) };
+}
+
+function recordsWithAddress(records: Json, address: Json): Json {
+  const { additionalProperties, ...rest } = withAddress(records, address);
+  const { fields } = (additionalProperties as Json)["properties"] as { fields: Json };
+  const properties = { fields: withAddress(fields, address) };
+  return { ...rest, additionalProperties: mergeProperties(additionalProperties as Json, { properties }) };
 }
 
 /** The JSON Schemas for editors of the site file, of files with devices and of profiles. */

@@ -109,6 +109,26 @@ export const siteSchema = z.strictObject({
     })
     .prefault({}),
   uplinks: z.array(mqttUplink).max(8).default([]),
+  privacy: z
+    .strictObject({
+      personalData: z
+        .enum(["token", "drop", "clear"])
+        .default("token")
+        .describe("how number plates and the like leave: as a keyed hash, not at all, or as they are"),
+      legalBasis: label.optional().describe("the decision by which personal data may leave as it is"),
+      tokenKey: z
+        .string()
+        .min(16)
+        .max(200)
+        .optional()
+        .describe("key of the tokens, as a reference; without it the box makes one of its own"),
+    })
+    .refine(({ personalData, legalBasis }) => personalData !== "clear" || legalBasis !== undefined, {
+      path: ["personalData"],
+      error:
+        'personal data may leave as it is only by a decision: write it as "legalBasis", or use token or drop',
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
   include: z
     .array(filePath.regex(/^(?!.*\*\*)/, { error: "** would search whole disks: name the folder" }))

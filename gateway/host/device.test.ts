@@ -79,6 +79,9 @@ function run({ type, port, unit, line, identify }: Setup) {
       settings: parse.settings.parse(settings),
       identify,
       firmwareRange: "*",
+      records: [],
+      silenceMs: 0,
+      personalData: { how: "drop" },
       pollMs: { fast: 200, normal: 200, slow: 200 },
       points: [
         {

@@ -1,6 +1,7 @@
 import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
+import { byClass, groupOf, planGroups, type Group } from "./groups.ts";
 import type { Handover } from "./handover.ts";
 import {
   firmwareDoubt,
@@ -11,14 +12,8 @@ import {
   type Recognised,
 } from "./identify.ts";
 import type { Line } from "./line.ts";
-import type {
-  DeviceReport,
-  DeviceState,
-  HostDevice,
-  HostPoint,
-  LatestReading,
-  PollClass,
-} from "./messages.ts";
+import { Push, sourceOffsets } from "./push.ts";
+import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
 
 const connectTimeoutMs = 10_000;
@@ -35,15 +30,6 @@ const closeTimeoutMs = 1000;
 
 /** Something else answers at the device's address. */
 class WrongDeviceError extends Error {}
-
-interface Group {
-  name: PollClass;
-  points: HostPoint[];
-  normaliser: Normaliser;
-  periodMs: number;
-  dueMs: number;
-  latest: { result: ReadResult; timeMs: number } | undefined;
-}
 
 export interface DeviceOptions {
   driver: Driver<unknown, unknown>;
@@ -63,10 +49,17 @@ const writer = new EventWriter();
 export class DeviceLoop {
   readonly #options: DeviceOptions;
   readonly #device: HostDevice;
-  readonly #byClass: Record<PollClass, HostPoint[]>;
+  readonly #byClass: ReturnType<typeof byClass>;
   readonly #stopping = new AbortController();
+  /** Ends with the connection. */
+  #session: AbortController | undefined;
   #groups: Group[] = [];
   #connection: Connection<unknown> | undefined;
+  /** Lives as long as the device: what it told last is still what it told last after a reconnect. */
+  #push: Push | undefined;
+  /** Positions of push points that the device will not push. */
+  readonly #pulled = new Set<number>();
+  #heardMs = 0;
   #busy: Promise<void> = Promise.resolve();
   #failures = 0;
   /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
@@ -103,8 +96,7 @@ export class DeviceLoop {
       const startedMs = performance.now();
       try {
         await this.#open();
-        if (this.#groups.length === 0) this.#set("online");
-        while (!signal.aborted) await this.#pollNext();
+        await this.#work();
       } catch (error) {
         await this.#lost(error, startedMs);
       }
@@ -112,8 +104,68 @@ export class DeviceLoop {
     await this.#close();
   }
 
+  /** Polls, and listens where the device pushes, until one of the two fails. */
+  async #work(): Promise<void> {
+    const session = new AbortController();
+    this.#session = session;
+    // `stop` may have come while the device was being opened.
+    if (this.#stopping.signal.aborted) session.abort();
+    const silent = Promise.withResolvers<never>();
+    const watch = setInterval(() => this.#checkSilence(silent.reject), 1000);
+    const polling = this.#pollOn(session.signal);
+    try {
+      await Promise.race([this.#listen(session.signal) ?? polling, polling, silent.promise]);
+    } finally {
+      clearInterval(watch);
+      session.abort();
+      this.#wake?.();
+      await this.#close();
+      // Its next poll must not meet the next connection.
+      await polling.catch(() => {});
+    }
+  }
+
+  async #pollOn(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) await this.#pollNext(signal);
+  }
+
+  /** Listens to a device that pushes, until it is lost; undefined where there is nothing to listen to. */
+  #listen(signal: AbortSignal): Promise<void> | undefined {
+    const connection = this.#connected();
+    const push = this.#push;
+    if (connection.subscribe === undefined || push === undefined) {
+      if (this.#groups.length === 0) this.#set("online");
+      return undefined;
+    }
+    this.#heardMs = performance.now();
+    if (this.#report.state !== "online") this.#set("listening");
+    const { records } = this.#device;
+    const subscribed = connection.subscribe({ points: push.points, records, sink: push, signal });
+    return this.#lasting(subscribed, signal);
+  }
+
+  async #lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
+    await subscribed;
+    if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
+  }
+
+  #checkSilence(tell: (error: DeviceError) => void): void {
+    const { silenceMs } = this.#device;
+    if (silenceMs === 0 || this.#push === undefined || performance.now() - this.#heardMs < silenceMs) return;
+    tell(new DeviceError("silent", `nothing has been heard for ${Math.round(silenceMs / 1000)} s`));
+  }
+
+  /** The device has spoken by itself. */
+  #heard(): void {
+    this.#heardMs = performance.now();
+    this.#failures = 0;
+    this.#alive();
+    this.#set("online");
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#session?.abort();
     this.#wake?.();
     await this.#close();
   }
@@ -148,8 +200,9 @@ export class DeviceLoop {
     const before = this.#report.identity;
     if (hasAnswered) this.#report.identity = identity;
     const doubt = firmwareDoubt(identity, this.#device.firmwareRange);
-    this.#regroup(identity.firmware);
+    this.#plan(identity.firmware);
     this.#extraQuality = doubt === undefined ? 0 : quality.uncertain;
+    if (this.#push !== undefined) this.#push.normaliser.extraQuality = this.#extraQuality;
     for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
     const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
     if (changed)
@@ -157,43 +210,51 @@ export class DeviceLoop {
     if (doubt !== undefined) this.#event("device-status", { state: "firmware-unknown", reason: doubt });
   }
 
-  /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
-  #regroup(firmware: string | undefined): void {
-    const now = performance.now();
-    this.#groups = pollClasses.flatMap((name) => {
-      const points = pointsFor(this.#byClass[name], firmware);
-      if (!points.some((point) => point.poll === name)) return [];
-      const periodMs = this.#device.pollMs[name];
-      // A new connection keeps the schedule of the last one; the first poll is spread over the period.
-      const before = this.#groups.find((group) => group.name === name);
-      const dueMs =
-        before === undefined
-          ? now + this.#options.phase * Math.min(periodMs, 10_000)
-          : Math.max(now, before.dueMs);
-      const same =
-        before?.points.length === points.length && before.points.every((point, i) => point === points[i]);
-      return [
-        {
-          name,
-          points,
-          normaliser: new Normaliser(points),
-          periodMs,
-          dueMs,
-          latest: same ? before.latest : undefined,
+  /** What the device is to push; the rest, and all of it where the driver cannot listen, is polled. */
+  #plan(firmware: string | undefined): void {
+    const points = pointsFor(this.#device.points, firmware).filter(({ poll }) => poll === "push");
+    const canPush = this.#connection?.subscribe !== undefined;
+    const same =
+      this.#push?.points.every((point, i) => point === points[i]) &&
+      this.#push.points.length === points.length;
+    if (canPush && (points.length > 0 || this.#device.records.length > 0) && !same) {
+      this.#push = new Push(this.#device, points, {
+        heard: () => this.#heard(),
+        telemetry: (normaliser, answers, positions, timeMs) => {
+          this.#tell(normaliser, { answers }, timeMs, positions);
         },
-      ];
-    });
+        event: (kind, data, timeMs) => this.#event(kind, data, timeMs),
+        poll: (position) => {
+          this.#pulled.add(position);
+          this.#regroup(this.#report.identity?.firmware);
+          this.#wake?.();
+        },
+      });
+      this.#pulled.clear();
+    }
+    this.#regroup(firmware);
   }
 
-  async #pollNext(): Promise<void> {
+  /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
+  #regroup(firmware: string | undefined): void {
+    const isPushed = (point: HostPoint) => {
+      const position = this.#push?.points.indexOf(point) ?? -1;
+      return position >= 0 && !this.#pulled.has(position);
+    };
+    this.#groups = planGroups(this.#groups, this.#options.phase, this.#device.pollMs, (name) =>
+      pointsFor(this.#byClass[name], firmware).filter((point) => !isPushed(point)),
+    );
+  }
+
+  async #pollNext(signal: AbortSignal): Promise<void> {
     let next = this.#groups[0];
     for (const group of this.#groups) if (next === undefined || group.dueMs < next.dueMs) next = group;
     if (next === undefined) {
-      await this.#sleep(60_000);
+      await this.#sleep(60_000, signal);
       return;
     }
-    await this.#sleep(next.dueMs - performance.now());
-    if (this.#stopping.signal.aborted) return;
+    await this.#sleep(next.dueMs - performance.now(), signal);
+    if (signal.aborted) return;
     const waiting = this.#options.handover.room(roomWaitMs);
     if (waiting !== undefined) await waiting;
     await this.#poll(next);
@@ -235,10 +296,22 @@ export class DeviceLoop {
     const timeMs = Math.round(wallMs - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
+    if (offsets === undefined && result.answers.some((answer) => typeof answer === "object"))
+      offsets = sourceOffsets(result.answers, timeMs);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (group.normaliser.write(result, writer, nowMs, offsets) > 0) {
       this.#options.handover.push(1, writer.bytes());
     }
+  }
+
+  /** Hands on what was pushed: `answers` holds something at the `positions`. */
+  #tell(normaliser: Normaliser, result: ReadResult, timeMs: number, positions: readonly number[]): void {
+    const ageMs = Date.now() - timeMs;
+    this.#report.lastGoodMs = timeMs;
+    const offsets = sourceOffsets(result.answers, timeMs);
+    writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
+    if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
+      this.#options.handover.push(1, writer.bytes());
   }
 
   async #read(points: readonly HostPoint[], raw: boolean): Promise<ReadResult> {
@@ -327,8 +400,8 @@ export class DeviceLoop {
     this.#options.changed(this.report);
   }
 
-  #event(kind: EventKind, data: Record<string, unknown>): void {
-    writer.begin(kind, this.#device.index, Date.now(), monotonicMs(), clockState());
+  #event(kind: EventKind, data: Record<string, unknown>, timeMs = Date.now()): void {
+    writer.begin(kind, this.#device.index, timeMs, monotonicMs() - (Date.now() - timeMs), clockState());
     writer.object(data);
     this.#options.handover.push(0, writer.bytes());
   }
@@ -336,22 +409,30 @@ export class DeviceLoop {
   /** The newest values as the last polls found them, in the profile's order. */
   latest(): LatestReading[] {
     const { driver } = this.#options;
-    return this.#ordered(
-      this.#groups.flatMap(({ points, normaliser, latest }) =>
+    return this.#ordered([
+      ...(this.#push?.shown(driver) ?? []),
+      ...this.#groups.flatMap(({ points, normaliser, latest }) =>
         latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
       ),
-    );
+    ]);
   }
 
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
-    const all = this.#groups.flatMap((group) => group.points.filter((point) => point.poll === group.name));
+    const { driver } = this.#options;
+    const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
+    const all = this.#groups.flatMap((group) =>
+      group.points.filter((point) => groupOf(point) === group.name),
+    );
+    const pushed = (this.#push?.shown(driver) ?? []).filter(isWanted);
     const points = withFactors(all, names);
+    // What is pushed cannot be asked for: it is shown with the age that it has.
+    if (points.length === 0) return this.#ordered(pushed);
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
-    const shown = shownReadings(this.#options.driver, points, normaliser, result, Date.now());
-    return this.#ordered(names.length === 0 ? shown : shown.filter(({ point }) => names.includes(point)));
+    const shown = shownReadings(driver, points, normaliser, result, Date.now());
+    return this.#ordered([...pushed, ...shown.filter(isWanted)]);
   }
 
   #ordered(readings: readonly LatestReading[]): LatestReading[] {
@@ -370,8 +451,8 @@ export class DeviceLoop {
     clearTimeout(timer);
   }
 
-  async #sleep(forMs: number): Promise<void> {
-    if (forMs <= 0 || this.#stopping.signal.aborted) {
+  async #sleep(forMs: number, signal = this.#stopping.signal): Promise<void> {
+    if (forMs <= 0 || signal.aborted) {
       // The loop must breathe even when every poll is overdue, or one fast device starves the rest of its host.
       await new Promise((resolve) => setImmediate(resolve));
       return;
@@ -384,17 +465,4 @@ export class DeviceLoop {
       };
     });
   }
-}
-
-const pollClasses: PollClass[] = ["fast", "normal", "slow"];
-
-/** Points by poll class. A scale factor is read with each point that it scales, and published in its own class only. */
-function byClass(points: readonly HostPoint[]): Record<PollClass, HostPoint[]> {
-  const of = (name: PollClass): HostPoint[] => {
-    const mine = points.filter((point) => point.poll === name);
-    const needed = new Set(mine.map((point) => point.scaleFactor));
-    const factors = points.filter((point) => needed.has(point.name) && point.poll !== name);
-    return [...mine, ...factors.map((factor) => ({ ...factor, index: -1 }))];
-  };
-  return { fast: of("fast"), normal: of("normal"), slow: of("slow") };
 }

@@ -1,6 +1,6 @@
 import type { Identity, QualityStatus } from "../driver.ts";
 import type { ReadingValue } from "../event.ts";
-import type { Point } from "../profiles.ts";
+import type { Point, RecordDefinition } from "../profiles.ts";
 
 /** A point as the host needs it: the profile's, with its dictionary index. Points that are read only to make others have index -1. */
 export interface HostPoint extends Omit<Point, "address" | "label" | "source" | "certainty"> {
@@ -18,7 +18,8 @@ export interface IdentifyRules {
   expect: { address: unknown; equals: number | string | boolean }[];
 }
 
-export type PollClass = "fast" | "normal" | "slow";
+/** A record with the addresses parsed. */
+export type HostRecord = Omit<RecordDefinition, "label">;
 
 export interface HostDevice {
   id: string;
@@ -26,15 +27,20 @@ export interface HostDevice {
   settings: Record<string, unknown>;
   identify: IdentifyRules | undefined;
   firmwareRange: string;
-  pollMs: Record<PollClass, number>;
+  pollMs: Record<"fast" | "normal" | "slow", number>;
   points: HostPoint[];
+  records: HostRecord[];
+  /** A device that pushes and says nothing for this long is lost, ms; 0 = its silence means nothing. */
+  silenceMs: number;
+  /** What leaves of the fields of records that hold personal data. */
+  personalData: { how: "drop" } | { how: "clear"; legalBasis: string } | { how: "token"; key: string };
 }
 
 /**
- * starting: not tried yet · online: answers · lost: does not · wrong-device: something else answers at its
+ * starting: not tried yet · listening: nothing has been heard of it yet · online: answers · lost: does not · wrong-device: something else answers at its
  * address.
  */
-export type DeviceState = "starting" | "online" | "lost" | "wrong-device";
+export type DeviceState = "starting" | "listening" | "online" | "lost" | "wrong-device";
 
 export interface DeviceReport {
   id: string;

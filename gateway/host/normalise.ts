@@ -87,11 +87,19 @@ export class Normaliser {
     });
   }
 
-  /** Writes the readings of one poll; returns how many. `offsets[i]` is answer i's time relative to the event. */
-  write(result: ReadResult, writer: EventWriter, nowMs: number, offsets: number[] | undefined): number {
-    const { answers } = result;
+  /**
+   * Writes the readings of one poll, or of the `positions` that were pushed; returns how many. `offsets[i]` is
+   * answer i's time relative to the event.
+   */
+  write(
+    { answers }: Pick<ReadResult, "answers">,
+    writer: EventWriter,
+    nowMs: number,
+    offsets: readonly number[] | undefined,
+    positions?: readonly number[],
+  ): number {
     const compiled = this.#compiled;
-    const reported = this.#reported(answers, nowMs);
+    const reported = this.#reported(answers, nowMs, positions);
     writer.count(reported.length);
     for (const i of reported) {
       const entry = compiled[i] as Compiled;
@@ -120,11 +128,13 @@ export class Normaliser {
   }
 
   /** Positions that go into the event: published ones that have moved out of their dead band, or are due. */
-  #reported(answers: readonly Answer[], nowMs: number): number[] {
+  #reported(answers: readonly Answer[], nowMs: number, pushed: readonly number[] | undefined): number[] {
     const positions: number[] = [];
-    for (let i = 0; i < this.#compiled.length; i++) {
-      const entry = this.#compiled[i] as Compiled;
-      if (entry.point.index < 0) continue;
+    const count = pushed?.length ?? this.#compiled.length;
+    for (let n = 0; n < count; n++) {
+      const i = pushed?.[n] ?? n;
+      const entry = this.#compiled[i];
+      if (entry === undefined || entry.point.index < 0) continue;
       if (entry.point.deadband !== undefined && !this.#due(entry, answers, nowMs)) continue;
       positions.push(i);
     }

@@ -1,0 +1,250 @@
+import { PassThrough } from "node:stream";
+import { afterEach, describe, expect, it } from "vitest";
+import { DeviceError, type Connection, type Driver, type Subscription } from "../driver.ts";
+import { EventReader, type EventKind } from "../event.ts";
+import { FrameSplitter } from "../outbox/frames.ts";
+import { DeviceLoop } from "./device.ts";
+import { Handover } from "./handover.ts";
+import type { HostDevice, HostPoint, HostRecord } from "./messages.ts";
+import { saneTimeMs, tokenOf } from "./push.ts";
+
+interface Told {
+  kind: EventKind;
+  timeMs: number;
+  values: Record<number, unknown>;
+  data: Record<string, unknown>;
+}
+
+const point = (name: string, index: number, more: Partial<HostPoint> = {}): HostPoint => ({
+  name,
+  index,
+  address: name,
+  unit: "1",
+  kind: "number",
+  scale: 1,
+  offset: 0,
+  sentinels: [],
+  heartbeat: 300_000,
+  poll: "push",
+  publish: true,
+  ...more,
+});
+const field = (name: string, more: Partial<HostRecord["fields"][number]> = {}) => ({
+  name,
+  address: name,
+  unit: "1",
+  kind: "number" as const,
+  scale: 1,
+  offset: 0,
+  sentinels: [],
+  certainty: "seen" as const,
+  privacy: "none" as const,
+  instance: false,
+  ...more,
+});
+const weighing: HostRecord = {
+  name: "weighing",
+  address: "weighing",
+  kind: "transaction",
+  certainty: "seen",
+  fields: [
+    field("gross", { unit: "kg", scale: 10 }),
+    field("plate", { kind: "text", privacy: "token" }),
+    field("driver", { kind: "text", privacy: "drop" }),
+  ],
+};
+const tamper: HostRecord = {
+  name: "tamper",
+  address: "tamper",
+  kind: "alarm",
+  category: "tamper",
+  severity: "high",
+  active: "moved",
+  certainty: "seen",
+  fields: [field("channel", { instance: true }), field("moved", { kind: "boolean" })],
+};
+
+const loops: DeviceLoop[] = [];
+afterEach(async () => {
+  for (const loop of loops.splice(0)) await loop.stop();
+});
+
+/** A device that pushes: the test is its other end. */
+function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: () => number) {
+  const subscriptions: Subscription<unknown>[] = [];
+  const losses: ((error: Error) => void)[] = [];
+  const driver: Driver<unknown, unknown> = {
+    name: "pushing",
+    describe: String,
+    connect: () => {
+      const connection: Connection<unknown> = {
+        identify: () => Promise.reject(new DeviceError("unsupported", "it cannot say")),
+        read: (asked) => Promise.resolve({ answers: asked.map(() => reads?.() ?? 0) }),
+        close: () => Promise.resolve(),
+        subscribe: (subscription) => {
+          subscriptions.push(subscription);
+          const { promise, resolve, reject } = Promise.withResolvers<void>();
+          losses.push(reject);
+          subscription.signal.addEventListener("abort", () => resolve());
+          return promise;
+        },
+      };
+      return Promise.resolve(connection);
+    },
+  };
+  const told: Told[] = [];
+  const splitter = new FrameSplitter();
+  const reader = new EventReader();
+  const stream = new PassThrough().on("data", (bytes: Buffer) => {
+    for (const { body } of splitter.push(bytes)) {
+      reader.open(body);
+      const { kind, timeMs } = reader;
+      const values: Record<number, unknown> = {};
+      const data = kind === "telemetry" ? {} : reader.object();
+      if (kind === "telemetry") while (reader.next()) values[reader.point] = reader.value();
+      told.push({ kind, timeMs, values, data });
+    }
+  });
+  const device: HostDevice = {
+    id: "d1",
+    index: 1,
+    settings: {},
+    identify: undefined,
+    firmwareRange: "*",
+    pollMs: { fast: 100, normal: 100, slow: 100 },
+    points,
+    records,
+    silenceMs,
+    personalData: { how: "token", key: "k".repeat(16) },
+  };
+  const loop = new DeviceLoop({
+    driver,
+    device,
+    line: undefined,
+    phase: 0,
+    handover: new Handover(stream, {
+      creditBytes: 1 << 20,
+      ringBytesMax: 1 << 20,
+      gapEvent: () => new Uint8Array(),
+    }),
+    context: { deviceId: "d1", log: () => {} },
+    changed: () => {},
+  });
+  loops.push(loop);
+  void loop.run();
+  const sink = async (nth = 0) => {
+    await expect.poll(() => subscriptions[nth], { timeout: 5000 }).toBeDefined();
+    return (subscriptions[nth] as Subscription<unknown>).sink;
+  };
+  const of = (kind: EventKind) => told.filter((event) => event.kind === kind);
+  return { loop, sink, losses, subscriptions, told, of };
+}
+
+describe("a device that pushes", () => {
+  it("is listening until it is heard, and its values leave as they come", async () => {
+    const { loop, sink, of } = run([point("level", 7, { scale: 0.01 }), point("rain", 8)], []);
+    const to = await sink();
+    expect(loop.report.state).toBe("listening");
+    to.readings([{ index: 0, answer: 123 }]);
+    to.readings([{ index: 1, answer: { value: 5, status: "good", sourceTimeMs: 1_790_000_000_000 } }]);
+    await expect.poll(() => of("telemetry").map(({ values }) => values)).toEqual([{ 7: 1.23 }, { 8: 5 }]);
+    expect(of("telemetry")[1]?.timeMs).toBe(1_790_000_000_000);
+    expect(loop.report.state).toBe("online");
+    expect(loop.latest().map(({ point: name, value }) => [name, value])).toEqual([
+      ["level", 1.23],
+      ["rain", 5],
+    ]);
+    // Asked for now, a pushed value is shown with its age and not as a new one.
+    const [, rain] = await loop.readNow([], false);
+    expect(rain?.timeMs).toBe(1_790_000_000_000);
+  });
+
+  it("keeps both of two values of one point that come together", async () => {
+    const { sink, of } = run([point("level", 7)], []);
+    (await sink()).readings([
+      { index: 0, answer: 1 },
+      { index: 0, answer: 2 },
+    ]);
+    await expect.poll(() => of("telemetry").map(({ values }) => values[7])).toEqual([1, 2]);
+  });
+
+  it("is polled for what it will not push", async () => {
+    let count = 0;
+    const { sink, of } = run([point("level", 7), point("rain", 8)], [], 0, () => ++count);
+    const to = await sink();
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(of("telemetry")).toEqual([]);
+    to.poll(1);
+    await expect.poll(() => of("telemetry").length, { timeout: 3000 }).toBeGreaterThan(2);
+    expect(of("telemetry").every(({ values }) => values[8] !== undefined && values[7] === undefined)).toBe(
+      true,
+    );
+  });
+
+  it("is lost when it says nothing for too long, and listened to again", async () => {
+    const { loop, sink, subscriptions } = run([point("level", 7)], [], 1500);
+    (await sink()).alive();
+    expect(loop.report.state).toBe("online");
+    await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("lost");
+    expect(loop.report.reason).toMatch(/nothing has been heard for 2 s/);
+    expect(subscriptions[0]?.signal.aborted).toBe(true);
+    (await sink(1)).alive();
+    expect(loop.report.state).toBe("online");
+  }, 15_000);
+
+  it("is lost when its subscription fails or ends", async () => {
+    const { loop, sink, losses } = run([point("level", 7)], []);
+    (await sink()).alive();
+    losses[0]?.(new DeviceError("hung-up", "gone"));
+    (await sink(1)).alive();
+    await expect.poll(() => loop.report.failed).toBe(1);
+    expect(loop.report.state).toBe("online");
+  });
+});
+
+describe("records", () => {
+  it("leave as events of their own, personal data as tokens or not at all", async () => {
+    const { sink, of } = run([], [weighing]);
+    (await sink()).record(0, [2447, "51F-123.45", "Nguyen"], { sourceTimeMs: 1_790_000_000_000 });
+    await expect.poll(() => of("transaction").length).toBe(1);
+    const [event] = of("transaction");
+    expect(event?.timeMs).toBe(1_790_000_000_000);
+    expect(event?.data).toEqual({
+      record: "weighing",
+      privacy: "personal",
+      values: { gross: { value: 24_470, unit: "kg" }, plate: { token: tokenOf("k".repeat(16), "51f12345") } },
+    });
+  });
+
+  it("of a state that is told again are no news, but each channel has its own", async () => {
+    const { sink, of } = run([], [tamper]);
+    const to = await sink();
+    to.record(0, [1, false], { phase: "initial" });
+    to.record(0, [2, true], { phase: "initial" });
+    to.record(0, [1, true], { phase: "changed" });
+    to.record(0, [1, true], { phase: "changed" });
+    to.record(0, [1, true], { phase: "initial" });
+    to.record(0, [1, false], { phase: "changed" });
+    to.record(0, [1], { phase: "deleted" });
+    await expect
+      .poll(() => of("alarm").map(({ data }) => [data["state"], data["initial"], data["values"]]))
+      .toEqual([
+        ["active", true, { channel: { value: 2 }, moved: { value: true } }],
+        ["active", undefined, { channel: { value: 1 }, moved: { value: true } }],
+        ["inactive", undefined, { channel: { value: 1 }, moved: { value: false } }],
+        ["deleted", undefined, { channel: { value: 1 } }],
+      ]);
+  });
+});
+
+describe("the time that a device gives", () => {
+  it("is believed unless it cannot be true", () => {
+    const nowMs = 1_790_000_000_000;
+    expect(saneTimeMs(undefined, nowMs)).toBe(nowMs);
+    expect(saneTimeMs(nowMs - 3_600_000, nowMs)).toBe(nowMs - 3_600_000);
+    expect(saneTimeMs(nowMs + 4000, nowMs)).toBe(nowMs + 4000);
+    expect(saneTimeMs(nowMs + 60_000, nowMs)).toBe(nowMs);
+    expect(saneTimeMs(0, nowMs)).toBe(nowMs);
+    expect(saneTimeMs(NaN, nowMs)).toBe(nowMs);
+  });
+});

@@ -1,0 +1,202 @@
+import { createHmac } from "node:crypto";
+import type { Answer, Driver, RecordPhase, Sink } from "../driver.ts";
+import { quality, type ReadingValue } from "../event.ts";
+import type { HostDevice, HostPoint, HostRecord, LatestReading } from "./messages.ts";
+import { Normaliser, shownReadings, type Normalised } from "./normalise.ts";
+
+/** A device's clock is not believed when it is ahead by more than this, or shows a time before kerb. */
+const aheadMsMax = 5000;
+const earliestMs = Date.UTC(2020, 0, 1);
+/** Instances of a device's records whose last state is known; the oldest is forgotten first. */
+const statesMax = 1000;
+
+/** Where the events go: their bytes are made by the device loop, which owns the writer. */
+export interface PushOutput {
+  heard(): void;
+  telemetry(normaliser: Normaliser, answers: Answer[], positions: readonly number[], timeMs: number): void;
+  event(kind: HostRecord["kind"], data: Record<string, unknown>, timeMs: number): void;
+  /** The point at this position of `points` is to be polled. */
+  poll(position: number): void;
+}
+
+interface Latest {
+  answer: Answer;
+  timeMs: number;
+}
+
+/** The time that a device gave, or the time of arrival when the device gave none that can be true. */
+export function saneTimeMs(sourceTimeMs: number | undefined, arrivalMs: number): number {
+  if (sourceTimeMs === undefined || !Number.isFinite(sourceTimeMs)) return arrivalMs;
+  return sourceTimeMs < earliestMs || sourceTimeMs > arrivalMs + aheadMsMax
+    ? arrivalMs
+    : Math.round(sourceTimeMs);
+}
+
+/** Turns what one device pushes into events: readings into telemetry, records into events of their own. */
+export class Push implements Sink {
+  readonly points: HostPoint[];
+  readonly normaliser: Normaliser;
+  readonly #device: HostDevice;
+  readonly #output: PushOutput;
+  readonly #records: { definition: HostRecord; normaliser: Normaliser }[];
+  readonly #latest: (Latest | undefined)[] = [];
+  /** Last state of each instance of a record: what is said again is no news. */
+  readonly #states = new Map<string, string>();
+
+  constructor(device: HostDevice, points: HostPoint[], output: PushOutput) {
+    this.points = points;
+    this.normaliser = new Normaliser(points);
+    this.#device = device;
+    this.#output = output;
+    this.#records = device.records.map((definition) => ({
+      definition,
+      normaliser: new Normaliser(definition.fields.map(asPoint)),
+    }));
+  }
+
+  alive(): void {
+    this.#output.heard();
+  }
+
+  poll(index: number): void {
+    this.#output.poll(index);
+  }
+
+  readings(values: readonly { index: number; answer: Answer }[]): void {
+    this.#output.heard();
+    const nowMs = Date.now();
+    const answers: Answer[] = [];
+    const positions: number[] = [];
+    let timeMs = Infinity;
+    for (const { index, answer } of values) {
+      if (this.points[index] === undefined) continue;
+      const ownMs = saneTimeMs(typeof answer === "object" ? answer.sourceTimeMs : undefined, nowMs);
+      if (positions.includes(index)) this.#tell(answers, positions.splice(0), timeMs);
+      if (positions.length === 0) timeMs = ownMs;
+      timeMs = Math.min(timeMs, ownMs);
+      answers[index] = answer;
+      positions.push(index);
+      this.#latest[index] = { answer, timeMs: ownMs };
+    }
+    this.#tell(answers, positions, timeMs);
+  }
+
+  #tell(answers: Answer[], positions: number[], timeMs: number): void {
+    if (positions.length > 0) this.#output.telemetry(this.normaliser, [...answers], positions, timeMs);
+  }
+
+  record(
+    index: number,
+    answers: readonly (Answer | undefined)[],
+    about: { phase?: RecordPhase; sourceTimeMs?: number } = {},
+  ): void {
+    this.#output.heard();
+    const entry = this.#records[index];
+    if (entry === undefined) return;
+    const { definition, normaliser } = entry;
+    const given = definition.fields.map((_, i) => answers[i] ?? { value: null, status: "bad" as const });
+    const values: Record<string, unknown> = {};
+    let instance = definition.name;
+    let active: ReadingValue = null;
+    let isPersonal = false;
+    definition.fields.forEach((field, i) => {
+      if (answers[i] === undefined) return;
+      const one = normaliser.single(i, given);
+      if (field.instance) instance += `\0${String(one.value)}`;
+      if (field.name === definition.active) active = one.value;
+      isPersonal ||= field.privacy === "token";
+      const how = field.privacy === "token" ? this.#device.personalData.how : field.privacy;
+      if (how !== "drop") values[field.name] = this.#shown(field, one);
+    });
+    const { phase = "occurred" } = about;
+    const state = phase === "deleted" ? "deleted" : stateOf(definition, active);
+    if (phase !== "occurred" && !this.#isNews(instance, definition, phase, state, values)) return;
+    this.#output.event(
+      definition.kind,
+      {
+        record: definition.name,
+        ...(definition.category === undefined ? {} : { category: definition.category }),
+        ...(definition.severity === undefined ? {} : { severity: definition.severity }),
+        ...(state === undefined ? {} : { state }),
+        ...(phase === "initial" ? { initial: true } : {}),
+        ...(isPersonal ? this.#privacy() : {}),
+        values,
+      },
+      saneTimeMs(about.sourceTimeMs, Date.now()),
+    );
+  }
+
+  /** A property that a device tells anew, as after each subscription, is news only when it has changed. */
+  #isNews(
+    instance: string,
+    definition: HostRecord,
+    phase: RecordPhase,
+    state: string | undefined,
+    values: Record<string, unknown>,
+  ): boolean {
+    const told = JSON.stringify([state, definition.kind === "alarm" ? "" : values]);
+    const before = this.#states.get(instance);
+    this.#states.delete(instance);
+    this.#states.set(instance, told);
+    const [oldest] = this.#states.keys();
+    if (this.#states.size > statesMax && oldest !== undefined) this.#states.delete(oldest);
+    // An alarm that is not there when the device is first asked has not ended just now.
+    const isQuiet = phase === "initial" && definition.kind === "alarm" && state === "inactive";
+    return told !== before && !(isQuiet && before === undefined);
+  }
+
+  #privacy(): Record<string, unknown> {
+    const { personalData } = this.#device;
+    return personalData.how === "clear"
+      ? { privacy: "personal", legalBasis: personalData.legalBasis }
+      : { privacy: "personal" };
+  }
+
+  #shown(field: HostRecord["fields"][number], { value, quality: bits, detail }: Normalised): unknown {
+    const unit = field.unit === "1" ? {} : { unit: field.unit };
+    const status = (bits & quality.bad) !== 0 ? "bad" : "uncertain";
+    const { personalData } = this.#device;
+    const isToken = field.privacy === "token" && personalData.how === "token" && value !== null;
+    const shown = isToken ? { token: tokenOf(personalData.key, String(value)) } : { value };
+    return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...detail } }) };
+  }
+
+  /** The newest value of each point that has been heard, for people. */
+  shown(driver: Driver<unknown, unknown>): LatestReading[] {
+    const answers = this.#latest.map((latest) => latest?.answer ?? { value: null, status: "bad" as const });
+    const times = new Map(this.#latest.map((latest, i) => [this.points[i]?.name, latest?.timeMs]));
+    return shownReadings(driver, this.points, this.normaliser, { answers }, 0).flatMap((reading) => {
+      const timeMs = times.get(reading.point);
+      return timeMs === undefined ? [] : [{ ...reading, timeMs }];
+    });
+  }
+}
+
+/** How far the device's own times of its answers lie from the event's; undefined when it gave none. */
+export function sourceOffsets(answers: readonly Answer[], timeMs: number): number[] | undefined {
+  let offsets: number[] | undefined;
+  answers.forEach((answer, i) => {
+    if (typeof answer !== "object" || answer.sourceTimeMs === undefined) return;
+    offsets ??= Array.from({ length: answers.length }, () => 0);
+    offsets[i] = saneTimeMs(answer.sourceTimeMs, Date.now()) - timeMs;
+  });
+  return offsets;
+}
+
+function asPoint(field: HostRecord["fields"][number]): HostPoint {
+  return { ...field, poll: "push", publish: true, heartbeat: 0, index: 0 };
+}
+
+function stateOf({ kind, active: name }: HostRecord, active: ReadingValue): string | undefined {
+  if (kind !== "alarm" || name === undefined) return undefined;
+  return active === true || active === "true" || active === 1 ? "active" : "inactive";
+}
+
+/**
+ * A token for a text that names a person or a vehicle: the same text gives the same token on one box, and nobody
+ * without the key can find the text by trying. Written differently ("51F-123.45", "51f12345") it is the same.
+ */
+export function tokenOf(key: string, text: string): string {
+  const plain = text.toUpperCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
+  return `hmac-sha256:${createHmac("sha256", key).update(plain).digest("base64url").slice(0, 22)}`;
+}
