@@ -6,12 +6,12 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
-import { pad, paint } from "./text.ts";
+import { displayWidth, pad, paint } from "./text.ts";
 
 /** The gateway itself answers within two seconds whatever hangs; past this its main loop does. */
 const answerMs = 4000;
 
-const names: Record<Language, Record<HealthCheck["check"] | "likely" | "do", string>> = {
+const names: Record<Language, Record<HealthCheck["check"] | "seen" | "likely" | "do", string>> = {
   en: {
     loop: "main loop",
     outbox: "outbox",
@@ -21,6 +21,7 @@ const names: Record<Language, Record<HealthCheck["check"] | "likely" | "do", str
     host: "driver",
     devices: "devices",
     device: "device",
+    seen: "seen",
     likely: "likely",
     do: "do",
   },
@@ -33,6 +34,7 @@ const names: Record<Language, Record<HealthCheck["check"] | "likely" | "do", str
     host: "driver",
     devices: "thiết bị",
     device: "thiết bị",
+    seen: "ghi nhận",
     likely: "có thể do",
     do: "cách xử lý",
   },
@@ -55,20 +57,22 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
   const words = names[language];
   const name = ({ check, object }: HealthCheck) =>
     object === undefined ? words[check] : `${words[check]} ${object}`;
-  const width = Math.max(...checks.map((check) => pad(name(check), 0).length));
+  const width = Math.max(...checks.map((check) => displayWidth(name(check))));
+  const labels = Math.max(...[words.seen, words.likely, words.do].map(displayWidth));
   return checks.flatMap((check) => {
     const { state, seen, code } = check;
     const { mark, colour } = marks[state];
-    const error = code === undefined ? undefined : describeError(code, language);
-    const text = [error?.title, seen[language]].filter((part) => part !== undefined).join(": ");
-    const head = `${paint(colour, mark)} ${pad(name(check), width)}  ${text}`;
-    if (error === undefined) return [head];
-    const labels = Math.max(words.likely.length, words.do.length);
-    const indent = " ".repeat(width + 4);
+    const head = (text: string) => `${paint(colour, mark)} ${pad(name(check), width)}  ${text}`;
+    if (code === undefined) return [head(seen[language])];
+    const { title, likely, do: remedy } = describeError(code, language);
+    const details = [
+      [words.seen, seen[language]],
+      [words.likely, likely],
+      [words.do, remedy],
+    ] as const;
     return [
-      head,
-      `${indent}${pad(words.likely, labels)}  ${error.likely}`,
-      `${indent}${pad(words.do, labels)}  ${error.do}   (${error.code})`,
+      head(`${title}   (${code})`),
+      ...details.map(([label, text]) => `${" ".repeat(width + 4)}${pad(label, labels)}  ${text}`),
     ];
   });
 }
