@@ -15,38 +15,65 @@ export const metricsType = Registry.PROMETHEUS_CONTENT_TYPE;
 type Labels = Record<string, string>;
 type Sample = [labels: Labels, value: number | undefined];
 
+/** Samples that are formatted in one go: a thousand devices must not keep the main loop from its work. */
+const chunkMax = 200;
+
 /** Metric families in the order in which they are shown. */
 class Families {
-  readonly registry = new Registry();
+  readonly #parts: (() => Promise<string>)[] = [];
 
   gauge(name: string, help: string, samples: Sample[]): void {
-    if (isEmpty(samples)) return;
-    const gauge = new Gauge({ name, help, labelNames: labelNames(samples), registers: [this.registry] });
-    for (const [labels, value] of samples) if (value !== undefined) gauge.set(labels, value);
+    this.#add(name, known(samples), (part, registers) => {
+      const gauge = new Gauge({ name, help, labelNames: labelNames(part), registers });
+      for (const [labels, value] of part) gauge.set(labels, value);
+    });
   }
 
   counter(name: string, help: string, samples: Sample[]): void {
-    if (isEmpty(samples)) return;
-    const counter = new Counter({ name, help, labelNames: labelNames(samples), registers: [this.registry] });
-    for (const [labels, value] of samples) if (value !== undefined) counter.inc(labels, value);
+    this.#add(name, known(samples), (part, registers) => {
+      const counter = new Counter({ name, help, labelNames: labelNames(part), registers });
+      for (const [labels, value] of part) counter.inc(labels, value);
+    });
   }
 
   /** prom-client's own histogram takes observations, and these were counted elsewhere. */
   histogram(name: string, help: string, all: [labels: Labels, counts: DurationCounts][]): void {
-    if (all.length === 0) return;
-    const values = all.flatMap(([labels, counts]) => histogramValues(name, labels, counts));
-    const metric = { name, help, type: "histogram", aggregator: "sum" };
-    const counted = { name, get: () => Promise.resolve({ ...metric, values }) };
-    this.registry.registerMetric(counted as unknown as Gauge);
+    this.#add(name, all, (part, [registry]) => {
+      const values = part.flatMap(([labels, counts]) => histogramValues(name, labels, counts));
+      const get = () => Promise.resolve({ name, help, type: "histogram", aggregator: "sum", values });
+      registry.registerMetric({ name, get } as unknown as Gauge);
+    });
+  }
+
+  #add<Item>(name: string, items: Item[], fill: (part: Item[], registers: [Registry]) => void): void {
+    for (let first = 0; first < items.length; first += chunkMax) {
+      const part = items.slice(first, first + chunkMax);
+      this.#parts.push(async () => {
+        const registry = new Registry();
+        fill(part, [registry]);
+        const text = await registry.getSingleMetricAsString(name);
+        // HELP and TYPE stand before the first sample of a family and nowhere else.
+        return first === 0 ? text : text.split("\n").slice(2).join("\n");
+      });
+    }
+  }
+
+  async text(): Promise<string> {
+    const texts: string[] = [];
+    for (const part of this.#parts) {
+      texts.push(await part());
+      await setImmediate();
+    }
+    return `${texts.join("\n")}\n`;
   }
 }
 
 /** prom-client shows a family without labels and values as 0, which a time or a size is not. */
-function isEmpty(samples: Sample[]): boolean {
-  return samples.every(([, value]) => value === undefined);
+function known(samples: Sample[]): [Labels, number][] {
+  return samples.flatMap(([labels, value]) => (value === undefined ? [] : [[labels, value]]));
 }
 
-function labelNames(samples: Sample[]): string[] {
+function labelNames(samples: [Labels, number][]): string[] {
   return Object.keys(samples[0]?.[0] ?? {});
 }
 
@@ -245,19 +272,12 @@ function addDevices(families: Families, status: GatewayStatus): void {
 }
 
 /** The whole status as text of the Prometheus exposition format, version 0.0.4. */
-export async function metricsText(status: GatewayStatus, nowMs: number): Promise<string> {
+export function metricsText(status: GatewayStatus, nowMs: number): Promise<string> {
   const families = new Families();
   addGateway(families, status, nowMs);
   addOutbox(families, status);
   addUplinks(families, status, nowMs);
   addHosts(families, status);
   addDevices(families, status);
-  const { registry } = families;
-  const parts: string[] = [];
-  for (const { name } of registry.getMetricsAsArray() as unknown as { name: string }[]) {
-    parts.push(await registry.getSingleMetricAsString(name));
-    // A thousand devices are ten thousand lines: the main loop gets its turn in between.
-    await setImmediate();
-  }
-  return `${parts.join("\n")}\n`;
+  return families.text();
 }

@@ -22,18 +22,20 @@ export function takeNotifyTarget(environment: NodeJS.ProcessEnv): NotifyTarget |
 }
 
 const timeoutMs = 10_000;
+/** systemd-notify waits up to 5 s for the receiver's word, which one that is not systemd may never give. */
+const unconfirmedMs = 4500;
+const childrenMax = 8;
 const textMax = 200;
 
 /**
- * Tells the service manager something by `systemd-notify`: Node has no unix datagram sockets. One child runs at a
- * time and nobody waits for it; what is told meanwhile goes out with the next one. Not with --no-block: systemd
- * drops the word of a child that has ended before it could be found in the unit.
+ * Tells the service manager something by `systemd-notify`: Node has no unix datagram sockets. Nobody waits for the
+ * child. Not with --no-block: systemd drops the word of a child that has ended before it could be found in the unit.
  */
 export class Notifier {
   readonly #socket: string;
   readonly #log: Logger;
   #waiting: Record<string, string> = {};
-  #isRunning = false;
+  #running = 0;
   #complained = "";
 
   constructor(socket: string, log: Logger) {
@@ -52,9 +54,10 @@ export class Notifier {
       // oxlint-disable-next-line no-control-regex
       ([name, value]) => `${name}=${value.replaceAll(/[\u0000-\u001f]/g, " ").slice(0, textMax)}`,
     );
-    if (this.#isRunning || words.length === 0) return;
+    if (this.#running >= childrenMax || words.length === 0) return;
     this.#waiting = {};
-    this.#isRunning = true;
+    this.#running++;
+    const startedMs = performance.now();
     try {
       const child = spawn("systemd-notify", words, {
         env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", NOTIFY_SOCKET: this.#socket },
@@ -65,7 +68,8 @@ export class Notifier {
       let reason: string | undefined;
       child.once("error", (error) => (reason = error.message));
       child.once("close", (status, signal) => {
-        this.#ended(status === 0 ? undefined : (reason ?? `it ended with ${signal ?? `status ${status}`}`));
+        const isSent = status === 0 || performance.now() - startedMs > unconfirmedMs;
+        this.#ended(isSent ? undefined : (reason ?? `it ended with ${signal ?? `status ${status}`}`));
       });
     } catch (error) {
       // No memory for a process: the next ping tries again.
@@ -74,7 +78,7 @@ export class Notifier {
   }
 
   #ended(reason: string | undefined): void {
-    this.#isRunning = false;
+    this.#running--;
     if (reason !== undefined && reason !== this.#complained) {
       this.#log.warn(
         { code: "KERB-GW-NOTIFY" },
