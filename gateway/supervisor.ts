@@ -90,6 +90,8 @@ export class Supervisor implements Vitals {
     const outbox = this.#openOutbox();
     this.#outbox = outbox;
     const opened = await outbox.request("open");
+    // The first figures; should the disk hang later on, there is something to show.
+    await this.#stats.get(statusWaitMs);
     const enabled = devices.filter((device) => device.enabled);
     const registered = await outbox.request("register", [
       { id: gateway.id, type: "gateway", profile: "", points: [] },
