@@ -90,8 +90,6 @@ export class Supervisor implements Vitals {
     const outbox = this.#openOutbox();
     this.#outbox = outbox;
     const opened = await outbox.request("open");
-    // The first figures; should the disk hang later on, there is something to show.
-    await this.#stats.get(statusWaitMs);
     const enabled = devices.filter((device) => device.enabled);
     const registered = await outbox.request("register", [
       { id: gateway.id, type: "gateway", profile: "", points: [] },
@@ -111,6 +109,8 @@ export class Supervisor implements Vitals {
       gatewayIndex,
     );
     this.#started = true;
+    // The first figures: should the disk hang from now on, there is something to show.
+    void this.#stats.get(statusWaitMs);
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
     for (const device of devices) device.points = [];
     this.#log.info(
