@@ -365,7 +365,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "an empty file",
     "",
-    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, log, include, devices)",
+    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, log, health, include, devices)",
   ],
   [
     "three mistakes in file order",

@@ -45,20 +45,20 @@ describe("the health of a gateway", () => {
   });
 
   it.each<[string, string, Change]>([
-    ["loop", "warn KERB-GW-LOOP", (it) => (it.loop.maxMs = 1500)],
-    ["loop", "bad KERB-GW-LOOP alive", (it) => (it.loop.maxMs = 6000)],
-    ["outbox", "warn KERB-OUT-STUCK ready", (it) => (it.outboxSilentMs = 1500)],
-    ["outbox", "bad KERB-OUT-STUCK alive", (it) => (it.outboxSilentMs = 11_000)],
-    ["outbox", "bad KERB-OUT-DISK-FULL ready", (it) => (it.outbox.failure = "SQLITE_FULL: full")],
-    ["outbox", "bad KERB-OUT-READ-ONLY ready", (it) => (it.outbox.failure = "SQLITE_READONLY: x")],
-    ["outbox", "bad KERB-OUT-FAILED ready", (it) => (it.outbox.failure = "SQLITE_IOERR_FSYNC: x")],
-    ["outbox", "warn KERB-OUT-DAMAGED", (it) => (it.outbox.quarantined = "/var/lib/kerb/o.damaged")],
-    ["disk", "warn KERB-OUT-BUDGET", (it) => (it.outbox.fill = 0.75)],
-    ["disk", "bad KERB-OUT-EVICTED", (it) => (it.outbox.fill = 0.9)],
-    ["disk", "warn KERB-OUT-SPACE", (it) => (it.diskFreeBytes = 100 * 1024 ** 2)],
-    ["disk", "bad KERB-OUT-DISK-FULL", (it) => (it.diskFreeBytes = 4096)],
-    ["clock", "warn KERB-CLOCK-UNPROVED", (it) => (it.gateway.clock = "holdover")],
-    ["clock", "bad KERB-CLOCK-UNSYNCED", (it) => (it.gateway.clock = "unsynced")],
+    ["loop", "warn KERB-GW-LOOP", (status) => (status.loop.maxMs = 1500)],
+    ["loop", "bad KERB-GW-LOOP alive", (status) => (status.loop.maxMs = 6000)],
+    ["outbox", "warn KERB-OUT-STUCK ready", (status) => (status.outboxSilentMs = 1500)],
+    ["outbox", "bad KERB-OUT-STUCK alive", (status) => (status.outboxSilentMs = 11_000)],
+    ["outbox", "bad KERB-OUT-DISK-FULL ready", (status) => (status.outbox.failure = "SQLITE_FULL: full")],
+    ["outbox", "bad KERB-OUT-READ-ONLY ready", (status) => (status.outbox.failure = "SQLITE_READONLY: x")],
+    ["outbox", "bad KERB-OUT-FAILED ready", (status) => (status.outbox.failure = "SQLITE_IOERR_FSYNC: x")],
+    ["outbox", "warn KERB-OUT-DAMAGED", (status) => (status.outbox.quarantined = "/var/lib/kerb/o.damaged")],
+    ["disk", "warn KERB-OUT-BUDGET", (status) => (status.outbox.fill = 0.75)],
+    ["disk", "bad KERB-OUT-EVICTED", (status) => (status.outbox.fill = 0.9)],
+    ["disk", "warn KERB-OUT-SPACE", (status) => (status.diskFreeBytes = 100 * 1024 ** 2)],
+    ["disk", "bad KERB-OUT-DISK-FULL", (status) => (status.diskFreeBytes = 4096)],
+    ["clock", "warn KERB-CLOCK-UNPROVED", (status) => (status.gateway.clock = "holdover")],
+    ["clock", "bad KERB-CLOCK-UNSYNCED", (status) => (status.gateway.clock = "unsynced")],
     ["uplink", "bad KERB-UP-REFUSED", down("connect ECONNREFUSED 10.0.0.1:8883")],
     ["uplink", "bad KERB-UP-UNREACHABLE", down("getaddrinfo EAI_AGAIN ioc.example")],
     ["uplink", "bad KERB-UP-TLS-UNTRUSTED", down("unable to verify the first certificate")],
@@ -68,24 +68,28 @@ describe("the health of a gateway", () => {
     ["uplink", "bad KERB-UP-SILENT", down("connack timeout")],
     ["uplink", "bad KERB-UP-CLOSED", down("the connection was closed")],
     ["uplink", "bad KERB-CFG-FILE", down("ENOENT: no such file or directory, open 'ca.pem'")],
-    ["uplink", "warn KERB-UP-NO-CUSTODY", (it) => (link(it).receiver = "offline")],
-    ["uplink", "warn KERB-UP-NO-CUSTODY", (it) => (link(it).lastAcknowledgementMs = nowMs - 400_000)],
-    ["uplink", "warn KERB-UP-QUOTA", (it) => (link(it).reason = "message refused: 0x97 quota")],
-    ["uplink", "warn KERB-UP-NONE", (it) => (it.uplinks = [])],
-    ["host", "bad KERB-HOST-ENDED ready", (it) => (host(it).state = "waiting")],
-    ["host", "warn KERB-HOST-ENDED ready", (it) => (host(it).state = "starting")],
-    ["host", "bad KERB-HOST-SILENT ready", (it) => (host(it).silentMs = 5000)],
-    ["host", "warn KERB-HOST-MEMORY", (it) => (host(it).rssBytes = 3.9e8)],
-    ["device", "bad KERB-DEV-SILENT", (it) => Object.assign(device(it), { state: "lost", code: "silent" })],
+    ["uplink", "warn KERB-UP-NO-CUSTODY", (status) => (link(status).receiver = "offline")],
+    ["uplink", "warn KERB-UP-NO-CUSTODY", (status) => (link(status).lastAcknowledgementMs = nowMs - 400_000)],
+    ["uplink", "warn KERB-UP-QUOTA", (status) => (link(status).reason = "message refused: 0x97 quota")],
+    ["uplink", "warn KERB-UP-NONE", (status) => (status.uplinks = [])],
+    ["host", "bad KERB-HOST-ENDED ready", (status) => (host(status).state = "waiting")],
+    ["host", "warn KERB-HOST-ENDED ready", (status) => (host(status).state = "starting")],
+    ["host", "bad KERB-HOST-SILENT ready", (status) => (host(status).silentMs = 5000)],
+    ["host", "warn KERB-HOST-MEMORY", (status) => (host(status).rssBytes = 3.9e8)],
+    [
+      "device",
+      "bad KERB-DEV-SILENT",
+      (status) => Object.assign(device(status), { state: "lost", code: "silent" }),
+    ],
     [
       "device",
       "bad KERB-DEV-WRONG-DEVICE",
-      (it) => Object.assign(device(it), { state: "wrong-device", code: "wrong-device" }),
+      (status) => Object.assign(device(status), { state: "wrong-device", code: "wrong-device" }),
     ],
     [
       "device",
       "bad KERB-DEV-INTERNAL",
-      (it) => Object.assign(device(it), { state: "lost", code: "internal" }),
+      (status) => Object.assign(device(status), { state: "lost", code: "internal" }),
     ],
   ])("%s: %s", (name, verdict, change) => {
     const [found, ...others] = checksWith(change).filter(
@@ -119,6 +123,12 @@ describe("the health of a gateway", () => {
     });
     expect(worstState(checks)).toBe("bad");
     expect(reasonsNot("ready", checks)).toEqual([]);
+  });
+
+  it("is not ready while it hangs", () => {
+    const checks = checksWith((status) => (status.outboxSilentMs = 20_000));
+    expect(reasonsNot("alive", checks)).toEqual(["outbox: no answer for 20 s"]);
+    expect(reasonsNot("ready", checks)).toEqual(["outbox: no answer for 20 s"]);
   });
 
   it("names a dead host once, not each of its devices", () => {

@@ -82,10 +82,8 @@ function get(path: string): Promise<Response> {
 
 let gateway: ChildProcess;
 
-beforeAll(async () => {
-  const [meter, nobody] = [await freePort(), await freePort()];
-  metricsPort = await freePort();
-  const device = (id: string, port: number) => `
+function deviceText(id: string, port: number): string {
+  return `
   - id: ${id}
     name: Công tơ ${id}
     driver: modbus
@@ -93,6 +91,11 @@ beforeAll(async () => {
     poll: 200ms
     transport: { type: tcp, host: 127.0.0.1, port: ${port} }
     unit: 1`;
+}
+
+beforeAll(async () => {
+  const [meter, nobody] = [await freePort(), await freePort()];
+  metricsPort = await freePort();
   writeFileSync(
     file,
     `version: 1
@@ -100,7 +103,7 @@ gateway: { id: health-test, name: Tủ thử nghiệm, city: test, state: ./stat
 outbox: { commitAfter: 100ms }
 uplinks: [{ id: ioc, type: mqtt, url: "mqtt://127.0.0.1:${nobody}", reconnectMax: 200ms }]
 health: { listen: "127.0.0.1:${metricsPort}" }
-devices:${device("meter-01", meter)}${device("meter-02", nobody)}
+devices:${deviceText("meter-01", meter)}${deviceText("meter-02", nobody)}
 `,
   );
   let simulated = "";

@@ -20,7 +20,11 @@ async function listening(): Promise<{ server: Server; port: number }> {
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-async function open(status: () => Promise<GatewayStatus>) {
+function healthy(): Promise<GatewayStatus> {
+  return Promise.resolve(healthyStatus(Date.now()));
+}
+
+async function serve(status: () => Promise<GatewayStatus>) {
   const { server, port } = await listening();
   await new Promise((resolve) => server.close(resolve));
   const endpoint = new HealthEndpoint({ host: "127.0.0.1", port, status, log: pino({ level: "silent" }) });
@@ -34,7 +38,7 @@ async function open(status: () => Promise<GatewayStatus>) {
 
 describe("the health endpoint", () => {
   it("answers three paths and nothing else", async () => {
-    const get = await open(() => Promise.resolve(healthyStatus(Date.now())));
+    const get = await serve(healthy);
     expect(await get("/healthz")).toMatchObject({ code: 200, text: '{"ok":true,"reasons":[]}\n' });
     expect((await get("/readyz?x=1")).code).toBe(200);
     const metrics = await get("/metrics");
@@ -47,7 +51,7 @@ describe("the health endpoint", () => {
 
   it("tells alive from ready", async () => {
     const status = healthyStatus(Date.now());
-    const get = await open(() => Promise.resolve(status));
+    const get = await serve(() => Promise.resolve(status));
     status.outbox.failure = "SQLITE_FULL: database or disk is full";
     expect((await get("/healthz")).code).toBe(200);
     expect(await get("/readyz")).toMatchObject({
@@ -62,7 +66,7 @@ describe("the health endpoint", () => {
   });
 
   it("is alive and not ready while it starts, and says why metrics fail", async () => {
-    const get = await open(() => Promise.reject(new Error("the gateway is still opening its outbox")));
+    const get = await serve(() => Promise.reject(new Error("the gateway is still opening its outbox")));
     expect((await get("/healthz")).code).toBe(200);
     expect(await get("/readyz")).toMatchObject({
       code: 503,
@@ -71,16 +75,18 @@ describe("the health endpoint", () => {
     expect(await get("/metrics")).toMatchObject({ code: 500 });
   });
 
-  it("does not end the gateway when its port is taken", async () => {
-    const { port } = await listening();
+  it("does not end the gateway when its port is taken, and takes it when it is free", async () => {
+    const { server, port } = await listening();
     const lines: string[] = [];
     const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
-    const status = () => Promise.reject(new Error("nobody asks"));
-    const endpoint = new HealthEndpoint({ host: "127.0.0.1", port, status, log });
+    const endpoint = new HealthEndpoint({ host: "127.0.0.1", port, status: healthy, log });
     closing.push(() => endpoint.stop());
     endpoint.start();
     await expect.poll(() => lines.join("")).toContain("KERB-GW-ENDPOINT");
     expect(lines.join("")).toContain("EADDRINUSE");
+    server.close();
+    await expect.poll(() => lines.at(-1), { timeout: 15_000 }).toContain("health and metrics at");
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
   });
 });
 

@@ -7,7 +7,7 @@ import { metricsText, metricsType } from "./metrics.ts";
 /** Who scrapes is on this box or named in the site file; more than a handful is a mistake. */
 const connectionsMax = 16;
 const requestTimeoutMs = 5000;
-const retryMs = 10_000;
+const retryMs = 3000;
 
 export interface HealthEndpointOptions {
   host: string;
