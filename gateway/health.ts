@@ -102,6 +102,8 @@ function diskCheck({ outbox, diskFreeBytes }: GatewayStatus): HealthCheck {
     vi: `đã dùng ${percent} của ${size}${free === undefined ? "" : `, đĩa còn ${free}`}`,
   };
   const found = (state: HealthState, code: ErrorCode): HealthCheck => ({ check: "disk", state, seen, code });
+  // What the outbox has just said of the disk is not said twice.
+  if (outbox.failure !== undefined) return { check: "disk", state: "bad", seen };
   if (diskFreeBytes !== undefined && diskFreeBytes < 1024 ** 2) return found("bad", "KERB-OUT-DISK-FULL");
   if (outbox.fill >= fillBad) return found("bad", "KERB-OUT-EVICTED");
   if (outbox.fill >= fillWarn) return found("warn", "KERB-OUT-BUDGET");

@@ -5,9 +5,10 @@ import { type ErrorCode, errorTable } from "../errors.ts";
 type Rule = [pattern: RegExp, code: ErrorCode];
 
 const storageRules: Rule[] = [
-  [/SQLITE_FULL|ENOSPC/, "KERB-OUT-DISK-FULL"],
-  [/SQLITE_READONLY|SQLITE_CANTOPEN|SQLITE_PERM|EROFS|EACCES/, "KERB-OUT-READ-ONLY"],
-  [/SQLITE_CORRUPT|SQLITE_NOTADB/, "KERB-OUT-DAMAGED"],
+  [/SQLITE_FULL|disk is full|ENOSPC/, "KERB-OUT-DISK-FULL"],
+  [/SQLITE_(READONLY|CANTOPEN|PERM)|readonly database|unable to open|EROFS/, "KERB-OUT-READ-ONLY"],
+  [/SQLITE_(CORRUPT|NOTADB)|malformed|not a database/, "KERB-OUT-DAMAGED"],
+  [/SQLITE_|disk I\/O error|database is locked/, "KERB-OUT-FAILED"],
 ];
 
 // In this order: a TLS alert also closes the connection.
@@ -34,9 +35,9 @@ export function storageCause(failure: string): ErrorCode {
   return firstMatch(storageRules, failure) ?? "KERB-OUT-FAILED";
 }
 
-/** The code for why an uplink's last attempt or connection ended. */
+/** The code for why an uplink's last attempt or connection ended; it needs the disk for the number of its session. */
 export function uplinkCause(reason: string): ErrorCode {
-  return firstMatch(uplinkRules, reason) ?? "KERB-UP-CLOSED";
+  return firstMatch(storageRules, reason) ?? firstMatch(uplinkRules, reason) ?? "KERB-UP-CLOSED";
 }
 
 /** The code of a device that is not online; undefined when the table has none. */
