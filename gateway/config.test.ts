@@ -365,7 +365,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "an empty file",
     "",
-    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, log, include, devices)",
+    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, log, health, include, devices)",
   ],
   [
     "three mistakes in file order",
@@ -637,11 +637,13 @@ describe("the files of config/", () => {
 
   it("still load when every commented key of the sample is used", async () => {
     const sample = readFileSync(join(configFolder, "gateway.sample.yaml"), "utf8");
-    const full = sample.replaceAll(
-      /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|silence|records): /gm,
-      "$1$2: ",
-    );
-    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(10);
+    const full = sample
+      .replaceAll(
+        /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|silence|records): /gm,
+        "$1$2: ",
+      )
+      .replaceAll(/^# ( *(health|listen|insecure):)/gm, "$1");
+    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(13);
     const secrets = full.replace("${secret:ioc}", "x").replace("${secret:token}", "x".repeat(32));
     const site = await loadSite(write("sample/gateway.yaml", secrets));
     expect(site.uplinks[0]).toMatchObject({ username: "q1-bayhien-01", insecure: true });
@@ -652,7 +654,7 @@ describe("the files of config/", () => {
       unknown
     >;
     expectAllKeys(written, gateway);
-    for (const part of ["gateway", "outbox", "privacy", "log"])
+    for (const part of ["gateway", "outbox", "privacy", "log", "health"])
       expectAllKeys(written[part], propertyOf(gateway, part));
     const uplinkJson = (propertyOf(gateway, "uplinks") as { items: unknown }).items;
     expectAllKeys(written.uplinks[0], uplinkJson);

@@ -5,7 +5,13 @@ import { checkDevice, type DeviceConfig } from "./config/devices.ts";
 import type { YamlDocument } from "./config/document.ts";
 import { type Path, valueAt } from "./config/path.ts";
 import { SiteFiles } from "./config/site-files.ts";
-import { devicesFileSchema, devicesMax, type mqttUplink, siteSchema } from "./config/site-schema.ts";
+import {
+  devicesFileSchema,
+  devicesMax,
+  hostAndPort,
+  type mqttUplink,
+  siteSchema,
+} from "./config/site-schema.ts";
 import { ConfigError, type Diagnostic } from "./errors.ts";
 import { profileFolder } from "./profiles.ts";
 
@@ -29,6 +35,8 @@ export interface Site {
     tokenKey?: string | undefined;
   };
   log: { level: "debug" | "info" | "warn" | "error" };
+  /** Where health checks and metrics are served; undefined: nowhere. */
+  health: { host: string; port: number } | undefined;
   devices: DeviceConfig[];
   warnings: Diagnostic[];
 }
@@ -147,6 +155,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
     privacy: site.privacy,
     log: site.log,
+    health: hostAndPort(site.health.listen ?? ""),
     devices,
     warnings: found.filter(({ severity }) => severity === "warning"),
   };

@@ -7,6 +7,7 @@ import {
   uplinkErrors,
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
+import { healthErrors } from "./health/error-texts.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
 export const exitCodes = {
@@ -24,7 +25,13 @@ export const exitCodes = {
 } as const;
 
 /** All error codes; a code is never used again for another meaning. */
-export const errorTable = { ...deviceErrors, ...configErrors, ...outboxErrors, ...uplinkErrors };
+export const errorTable = {
+  ...deviceErrors,
+  ...configErrors,
+  ...outboxErrors,
+  ...uplinkErrors,
+  ...healthErrors,
+};
 
 export type ErrorCode = keyof typeof errorTable;
 export type ConfigErrorCode = keyof typeof configErrors;

@@ -19,6 +19,10 @@ export interface HostStatus {
   rssBytes: number;
   cpuMs: number;
   droppedEvents: number;
+  /** Since the last heartbeat. */
+  silentMs: number;
+  /** Above it the host is killed. */
+  rssBytesMax: number;
 }
 
 export interface HostOptions {
@@ -46,6 +50,8 @@ const backOffMaxMs = 10_000;
 const stableMs = 60_000;
 const requestTimeoutMs = 20_000;
 const stopTimeoutMs = 3000;
+/** Until a process that was killed has gone, even on a box that swaps. */
+const killTimeoutMs = 15_000;
 /** After a kill the pipes end at once, unless something else holds them. */
 const closeTimeoutMs = 1000;
 const defaultRssBytesMax = 384 * 1024 * 1024;
@@ -84,11 +90,20 @@ export class Host {
       rssBytes: 0,
       cpuMs: 0,
       droppedEvents: 0,
+      silentMs: 0,
+      rssBytesMax: options.rssBytesMax ?? defaultRssBytesMax,
     };
   }
 
   get status(): HostStatus {
-    return { ...this.#status };
+    const silentMs = this.#child === undefined ? 0 : performance.now() - this.#lastBeatMs;
+    return { ...this.#status, silentMs };
+  }
+
+  /** It has been silent for longer than the kill that was due can take. */
+  get isStuck(): boolean {
+    const limitMs = this.#status.state === "starting" ? loadTimeoutMs : beatTimeoutMs;
+    return this.#child !== undefined && performance.now() - this.#lastBeatMs > limitMs + killTimeoutMs;
   }
 
   start(): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,11 +8,15 @@ import type { Logger } from "pino";
 import { clockState } from "./clock.ts";
 import type { DeviceConfig, Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
-import type { KerbEvent } from "./event.ts";
+import { Durations } from "./durations.ts";
+import type { ClockState, KerbEvent } from "./event.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
+import { Latest, within } from "./health/latest.ts";
+import { type LoopDelay, LoopProbe } from "./health/loop.ts";
+import type { Vitals } from "./health/watchdog.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus } from "./hosts.ts";
-import { Outbox, type OutboxStats } from "./outbox/outbox.ts";
+import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
@@ -28,24 +33,31 @@ export interface GatewayStatus {
     version: string;
     pid: number;
     startedMs: number;
-    clock: string;
+    clock: ClockState;
+    rssBytes: number;
+    cpuMs: number;
   };
+  loop: LoopDelay;
   config: string;
   outbox: OutboxStats;
+  /** How long the outbox has not answered: its figures are that old. 0: they are fresh. */
+  outboxSilentMs: number;
+  /** What the disk of the state folder has left; undefined: it does not say. */
+  diskFreeBytes: number | undefined;
   uplinks: UplinkStatus[];
   hosts: HostStatus[];
   devices: (DeviceReport & { name: string; driver: string; profile: string | undefined; enabled: boolean })[];
 }
 
-/** A reading for people: with the digits after the point that its point resolves. */
-
 const tailQueueMax = 5000;
+/** Who asks for the status gets what is known by then; a disk or a host may hang. */
+const statusWaitMs = 1500;
 
 /**
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
  * answers the control socket. It does nothing that takes long.
  */
-export class Supervisor {
+export class Supervisor implements Vitals {
   readonly #site: Site;
   readonly #log: Logger;
   readonly #startedMs = Date.now();
@@ -53,6 +65,8 @@ export class Supervisor {
   readonly #hosts = new Map<string, Host>();
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
+  readonly #loop = new LoopProbe();
+  readonly #stats = new Latest(() => this.#opened.request("stats"));
   #control: Server | undefined;
   #started = false;
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
@@ -100,6 +114,8 @@ export class Supervisor {
       gatewayIndex,
     );
     this.#started = true;
+    // The first figures: should the disk hang from now on, there is something to show.
+    void this.#stats.get(statusWaitMs);
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
     for (const device of devices) device.points = device.records = [];
     this.#log.info(
@@ -202,14 +218,43 @@ export class Supervisor {
       );
   }
 
+  get #opened(): Outbox {
+    if (this.#outbox === undefined) throw new Error("the gateway is still starting");
+    return this.#outbox;
+  }
+
+  pulse(): Promise<Pulse> {
+    return this.#opened.request("pulse");
+  }
+
+  stuckHosts(): string[] {
+    return [...this.#hosts].flatMap(([driver, host]) => (host.isStuck ? [driver] : []));
+  }
+
+  summary(): string {
+    const enabled = this.#site.devices.filter((device) => device.enabled);
+    const online = enabled.filter(({ id }) => this.#reports.get(id)?.state === "online").length;
+    const links = [...this.#uplinks.values()].map(({ status: { id, state } }) => `${id} ${state}`);
+    return [`${online} of ${enabled.length} devices online`, ...links].join(", ");
+  }
+
+  async #refreshReports(host: Host): Promise<void> {
+    const reports = (await within(host.request({ name: "devices" }), statusWaitMs)) as
+      | DeviceReport[]
+      | undefined;
+    for (const report of reports ?? []) this.#reports.set(report.id, report);
+  }
+
+  /** The whole gateway as far as it is known within two seconds; rejects when the outbox has never answered. */
   async status(): Promise<GatewayStatus> {
     const { gateway, file, devices } = this.#site;
-    if (this.#outbox === undefined) throw new Error("the gateway is not started");
-    const outbox = await this.#outbox.request("stats");
-    for (const host of this.#hosts.values()) {
-      const reports = (await host.request({ name: "devices" }).catch(() => [])) as DeviceReport[];
-      for (const report of reports) this.#reports.set(report.id, report);
-    }
+    const [{ answer: outbox, silentMs }, disk] = await Promise.all([
+      this.#stats.get(statusWaitMs),
+      within(statfs(gateway.stateFolder), statusWaitMs),
+      ...[...this.#hosts.values()].map((host) => this.#refreshReports(host)),
+    ]);
+    if (outbox === undefined) throw new Error("the gateway is still opening its outbox");
+    const cpu = process.cpuUsage();
     return {
       gateway: {
         id: gateway.id,
@@ -219,19 +264,32 @@ export class Supervisor {
         pid: process.pid,
         startedMs: this.#startedMs,
         clock: clockState(),
+        rssBytes: process.memoryUsage.rss(),
+        cpuMs: (cpu.user + cpu.system) / 1000,
       },
+      loop: this.#loop.delay,
       config: file,
       outbox,
+      outboxSilentMs: silentMs,
+      diskFreeBytes: disk === undefined ? undefined : disk.bavail * disk.bsize,
       uplinks: [...this.#uplinks.values()].map((uplink) => uplink.status),
       hosts: [...this.#hosts.values()].map((host) => host.status),
       devices: devices.map((device) => ({
-        ...(this.#reports.get(device.id) ?? unread(device, this.#startedMs)),
+        ...this.#reportOf(device),
         name: device.name,
         driver: device.driver,
         profile: device.profile,
         enabled: device.enabled,
       })),
     };
+  }
+
+  /** What a host said before it ended is not so any more. */
+  #reportOf(device: DeviceConfig): DeviceReport {
+    const report = this.#reports.get(device.id) ?? unread(device, this.#startedMs);
+    const host = this.#hosts.get(device.driver)?.status;
+    if (host?.state !== "waiting" || report.state !== "online") return report;
+    return { ...report, state: "lost", reason: `the ${device.driver} host has ended: ${host.reason}` };
   }
 
   async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
@@ -293,6 +351,7 @@ export class Supervisor {
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
   async stop(): Promise<void> {
     this.#control?.close();
+    this.#loop.stop();
     await Promise.all([...this.#hosts.values()].map((host) => host.stop()));
     // What the hosts flushed at the end is still on its way through the worker's port; give it one commit.
     await this.#outbox?.request("stats").catch(() => {});
@@ -355,5 +414,14 @@ function hostDevice(
 }
 
 function unread(device: DeviceConfig, sinceMs: number): DeviceReport {
-  return { id: device.id, state: "starting", sinceMs, polls: 0, failed: 0, missed: 0, lastReadMs: 0 };
+  return {
+    id: device.id,
+    state: "starting",
+    sinceMs,
+    polls: 0,
+    failed: 0,
+    missed: 0,
+    lastReadMs: 0,
+    reads: new Durations().counts,
+  };
 }

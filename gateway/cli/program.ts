@@ -123,6 +123,12 @@ class Verbs {
       .action((options: Common) =>
         this.#run("status", options, async () => (await import("./status.ts")).status(options)),
       );
+    this.#verb("health")
+      .addOption(siteOption())
+      .addOption(languageOption())
+      .action((options: Common) =>
+        this.#run("health", options, async () => (await import("./health.ts")).health(options)),
+      );
     this.#verb("tail")
       .addOption(siteOption())
       .option("--device <id>", "only this device's events")

@@ -1,11 +1,24 @@
 import { flushCompileCache } from "node:module";
+import type { Logger } from "pino";
+import type { Site } from "../config.ts";
 import { loadSiteApart } from "../config/process.ts";
 import { exitCodes } from "../errors.ts";
+import { takeNotifyTarget } from "../health/notify.ts";
+import { Watchdog } from "../health/watchdog.ts";
 import { openLog } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
 
+async function openEndpoint({ health }: Site, supervisor: Supervisor, log: Logger) {
+  if (health === undefined) return undefined;
+  const { HealthEndpoint } = await import("../health/http.ts");
+  const endpoint = new HealthEndpoint({ ...health, status: () => supervisor.status(), log });
+  endpoint.start();
+  return endpoint;
+}
+
 /** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. `json`: log lines stay JSON on a terminal too. */
 export async function run(file: string, options: { json?: boolean } = {}): Promise<number> {
+  const notify = takeNotifyTarget(process.env);
   const site = await loadSiteApart(file);
   const log = openLog(site.log.level, options.json);
   for (const warning of site.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
@@ -16,6 +29,8 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   });
   process.on("SIGINT", () => resolve(exitCodes.ok));
   process.on("SIGTERM", () => resolve(exitCodes.ok));
+  const watchdog = notify === undefined ? undefined : new Watchdog(notify, supervisor, log);
+  watchdog?.starting();
   try {
     await Promise.race([supervisor.start(), promise]);
   } catch (error) {
@@ -23,10 +38,14 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
     await supervisor.stop().catch(() => {});
     return exitCodes.unexpected;
   }
+  watchdog?.ready();
+  const endpoint = await openEndpoint(site, supervisor, log);
   // A box loses its power without a word; the next start shall find the cache.
   flushCompileCache();
   const code = await promise;
   log.info("stopping");
+  watchdog?.stopping();
+  endpoint?.stop();
   await supervisor.stop();
   log.info("stopped");
   return code;

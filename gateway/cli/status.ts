@@ -1,5 +1,7 @@
 import type { Language } from "../config/error-texts.ts";
-import { exitCodes, printable } from "../errors.ts";
+import { describeError, type ErrorCode, exitCodes, printable } from "../errors.ts";
+import { healthChecks } from "../health.ts";
+import { storageCause, uplinkCause } from "../health/causes.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { printData, printLines } from "./output.ts";
@@ -71,10 +73,21 @@ export function shownReason({
   return printable([kerbCode, reason].filter((part) => part !== undefined).join("  "));
 }
 
+/** The language and its words. */
+interface Shown {
+  language: Language;
+  words: Words;
+}
+
+/** What it means, and what was seen. */
+function whyDown(reason: string, language: Language): string {
+  return `${describeError(uplinkCause(reason), language).title}: ${printable(reason)}`;
+}
+
 function uplinkLine(
   uplink: GatewayStatus["uplinks"][number],
   { outbox }: GatewayStatus,
-  words: Words,
+  { words, language }: Shown,
   nowMs: number,
 ): string {
   const states = {
@@ -95,17 +108,19 @@ function uplinkLine(
     `${words.custody} ${uplink.custody}`,
     `${words.lag} ${span(custodyLagMs(outbox, nowMs))}`,
     uplink.url,
-    ...(isDown ? [printable(uplink.reason ?? "")] : []),
+    ...(isDown ? [whyDown(uplink.reason ?? "", language)] : []),
   ];
   return parts.join("   ");
 }
 
-function outboxLines({ outbox }: GatewayStatus, words: Words): string[] {
-  const percent = ((100 * outbox.bytes) / outbox.bytesMax).toFixed(1);
+function outboxLines({ outbox, outboxSilentMs }: GatewayStatus, { words, language }: Shown): string[] {
+  const percent = (100 * outbox.fill).toFixed(1);
   const size = `${percent} % ${words.bytesOf} ${mebibytes(outbox.bytesMax)}`;
   const lines = [`${words.outbox}   ${booksSentence(totalBooks(outbox), words)}   ${size}`];
-  if (outbox.failure !== undefined)
-    lines.push(paint("red", `${words.storageFails}: ${printable(outbox.failure)}`));
+  const trouble = (code: ErrorCode, seen: string) =>
+    lines.push(paint("red", `${describeError(code, language).title}: ${seen}`));
+  if (outboxSilentMs > 0) trouble("KERB-OUT-STUCK", span(outboxSilentMs));
+  if (outbox.failure !== undefined) trouble(storageCause(outbox.failure), printable(outbox.failure));
   return lines;
 }
 
@@ -149,24 +164,36 @@ function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): s
   ];
 }
 
+/** Where to read on: `kerb health` explains what is wrong. */
+function findingsLine(whole: GatewayStatus, words: Words, nowMs: number): string[] {
+  const count = healthChecks(whole, nowMs).filter(
+    ({ check, state }) => state !== "ok" && check !== "devices",
+  ).length;
+  return count === 0 ? [] : ["", `${words.findings} ${count}   kerb health`];
+}
+
 /** The whole status as lines for people. */
-export function statusLines(whole: GatewayStatus, words: Words, nowMs: number): string[] {
+export function statusLines(whole: GatewayStatus, language: Language, nowMs: number): string[] {
   const { gateway, outbox, uplinks } = whole;
+  const words = dictionary[language];
+  const shown = { words, language };
+  const clocks = { synced: words.clockSynced, holdover: words.clockHoldover, unsynced: words.clockUnsynced };
   const head = [
     paint("bold", gateway.id),
     printable(gateway.name),
     `kerb ${gateway.version}`,
     `${words.up} ${span(nowMs - gateway.startedMs)}`,
     `${words.epoch} ${outbox.epoch}`,
-    `${words.clock} ${gateway.clock}`,
+    `${words.clock} ${clocks[gateway.clock]}`,
   ];
   return [
     head.join("   "),
-    ...uplinks.map((uplink) => uplinkLine(uplink, whole, words, nowMs)),
-    ...outboxLines(whole, words),
+    ...uplinks.map((uplink) => uplinkLine(uplink, whole, shown, nowMs)),
+    ...outboxLines(whole, shown),
     hostLine(whole, words),
     "",
     ...deviceLines(whole, words, nowMs),
+    ...findingsLine(whole, words, nowMs),
   ];
 }
 
@@ -176,7 +203,7 @@ export async function status(options: { site?: string; json?: boolean; lang?: La
   try {
     const found = await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
     if (options.json === true) printData("status", found);
-    else printLines(statusLines(found, dictionary[languageOf(options.lang)], Date.now()));
+    else printLines(statusLines(found, languageOf(options.lang), Date.now()));
     return exitCodes.ok;
   } catch (error) {
     return notRunning(error, site);

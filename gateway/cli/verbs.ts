@@ -22,6 +22,7 @@ const groups: [title: string, verbs: Verb[]][] = [
         summary: "read a device now: values, quality, age, address",
       },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
+      { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
     ],
   ],
@@ -77,7 +78,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            78 configuration wrong, 130 interrupted",
+    "            6 health found something, 78 configuration wrong, 130 interrupted",
     "",
   ].join("\n");
 }

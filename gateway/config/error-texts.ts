@@ -4,7 +4,8 @@ import type { DeviceErrorCode } from "../driver.ts";
 export type Language = "en" | "vi";
 type Text = Record<Language, string>;
 
-interface ErrorText {
+/** What an error code says to people. */
+export interface ErrorText {
   title: Text;
   likely: Text;
   do: Text;

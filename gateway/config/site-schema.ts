@@ -32,6 +32,40 @@ function brokerProblem(text: string): string | undefined {
   return extra ? "expected nothing behind the port of the address" : undefined;
 }
 
+/** "127.0.0.1:9464" or "[::1]:9464" in its parts; undefined: it is no such address. */
+export function hostAndPort(text: string): { host: string; port: number } | undefined {
+  const [, host, port] = /^(\[[\da-f:.]{2,45}\]|[\w.-]{1,253}):(\d{1,5})$/i.exec(text) ?? [];
+  if (host === undefined || Number(port) < 1 || Number(port) > 65_535) return undefined;
+  return { host: host.replaceAll(/[[\]]/g, ""), port: Number(port) };
+}
+
+const healthEndpoint = z
+  .strictObject({
+    listen: z
+      .string()
+      .max(300)
+      .superRefine((text, context) => {
+        if (hostAndPort(text) !== undefined) return;
+        const message = "expected address and port (1 to 65535) such as 127.0.0.1:9464";
+        context.addIssue({ code: "custom", message });
+      })
+      .optional()
+      .describe(
+        "where /healthz, /readyz and /metrics are served, such as 127.0.0.1:9464; without it nowhere",
+      ),
+    insecure: z
+      .literal("acknowledged")
+      .optional()
+      .describe("allows an address that other machines reach: everybody there may read"),
+  })
+  .superRefine(({ listen = "", insecure }, context) => {
+    const host = listen.slice(0, listen.lastIndexOf(":"));
+    if (hostAndPort(listen) === undefined || isLoopback(host) || insecure !== undefined) return;
+    const message =
+      'every machine that reaches this address may read it, without login: use 127.0.0.1, or write "insecure: acknowledged"';
+    context.addIssue({ code: "custom", path: ["listen"], message });
+  });
+
 /** One entry of `uplinks`. */
 export const mqttUplink = z
   .strictObject({
@@ -130,6 +164,7 @@ export const siteSchema = z.strictObject({
     })
     .prefault({}),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+  health: healthEndpoint.prefault({}),
   include: z
     .array(filePath.regex(/^(?!.*\*\*)/, { error: "** would search whole disks: name the folder" }))
     .max(20)

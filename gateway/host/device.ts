@@ -1,5 +1,6 @@
 import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
+import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
 import { byClass, groupOf, planGroups, type Group } from "./groups.ts";
 import type { Handover } from "./handover.ts";
@@ -66,7 +67,8 @@ export class DeviceLoop {
   #isSuspect = true;
   #aliveMs = 0;
   #extraQuality = 0;
-  #report: DeviceReport;
+  #report: Omit<DeviceReport, "reads">;
+  readonly #reads = new Durations();
   #wake: (() => void) | undefined;
 
   constructor(options: DeviceOptions) {
@@ -86,7 +88,7 @@ export class DeviceLoop {
   }
 
   get report(): DeviceReport {
-    return { ...this.#report };
+    return { ...this.#report, reads: this.#reads.counts };
   }
 
   /** Ends when `stop` is called. */
@@ -272,6 +274,7 @@ export class DeviceLoop {
     const startedMs = performance.now();
     const result = await this.#read(group.points, false);
     this.#report.lastReadMs = performance.now() - startedMs;
+    this.#reads.add(this.#report.lastReadMs);
     this.#failures = 0;
     this.#alive();
     this.#set("online");

@@ -1,4 +1,5 @@
 import type { Identity, QualityStatus } from "../driver.ts";
+import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
 import type { Point, RecordDefinition } from "../profiles.ts";
 
@@ -55,6 +56,8 @@ export interface DeviceReport {
   /** Polls that were due while the one before was still running. */
   missed: number;
   lastReadMs: number;
+  /** How long the polls took that were answered. */
+  reads: DurationCounts;
 }
 
 /** The newest value of a point, for people: `kerb status`, `read`, the demo. */

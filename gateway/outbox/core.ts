@@ -1,10 +1,11 @@
 import { basename } from "node:path";
 import { clockState, monotonicMs } from "../clock.ts";
+import { Durations } from "../durations.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
-import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
+import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
@@ -48,6 +49,9 @@ export class OutboxCore {
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
   #rowsMax = commitRowsMax;
   #tailing = false;
+  readonly #commits = new Durations();
+  /** Since when events have been waiting for a commit. */
+  #pendingSinceMs = 0;
   /** Tombstones are reported once a minute and at each connect, not one event for each eviction. */
   #dropsDueMs = 0;
   #problem = { text: "", atMs: -Infinity };
@@ -99,6 +103,7 @@ export class OutboxCore {
   }
 
   #accept(stream: number, frame: Frame): void {
+    if (this.#pending.length === 0) this.#pendingSinceMs = performance.now();
     this.#pending.push({ ...frame, stream });
     if (this.#failure !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
@@ -124,7 +129,10 @@ export class OutboxCore {
     if (batch.length === 0) return;
     try {
       this.#makeRoom();
+      const startedMs = performance.now();
       const rows = this.#storeRows(batch);
+      this.#pendingSinceMs = performance.now();
+      this.#commits.add(this.#pendingSinceMs - startedMs);
       this.#pending = this.#pending.slice(batch.length);
       this.#rowsMax = commitRowsMax;
       this.#recovered();
@@ -240,7 +248,9 @@ export class OutboxCore {
       rows,
       bytes,
       bytesMax: this.#options.bytesMax,
+      fill: this.#store.fill(),
       oldestMs,
+      commits: this.#commits.counts,
       failure: this.#failure,
       quarantined: this.#store.quarantined,
       uplinks: Object.fromEntries(
@@ -254,6 +264,14 @@ export class OutboxCore {
           },
         ]),
       ),
+    };
+  }
+
+  #pulse(): Pulse {
+    const waitingMs = this.#pending.length === 0 ? 0 : performance.now() - this.#pendingSinceMs;
+    return {
+      overdueMs: Math.max(0, waitingMs - this.#options.commitAfterMs),
+      failure: this.#failure,
     };
   }
 
@@ -279,6 +297,8 @@ export class OutboxCore {
         return this.#store.nextSession(message.args[0] as string);
       case "stats":
         return this.#stats();
+      case "pulse":
+        return this.#pulse();
       case "close":
         return this.#close();
       default:

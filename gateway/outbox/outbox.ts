@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import type { DurationCounts } from "../durations.ts";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { LanesOptions, Message } from "../uplink/lanes.ts";
@@ -33,11 +34,22 @@ export interface OutboxStats {
   rows: number;
   bytes: number;
   bytesMax: number;
+  /** Share of the byte budget that is in use, 0 to 1; the file itself keeps the size it once had. */
+  fill: number;
   oldestMs: number | undefined;
+  /** How long the transactions took that stored events, this process. */
+  commits: DurationCounts;
   /** Set while commits fail: what the disk said. */
   failure: string | undefined;
   quarantined: string | undefined;
   uplinks: Record<string, UplinkStats>;
+}
+
+/** A sign of life of the worker, without a look at the disk. */
+export interface Pulse {
+  /** How much longer than it may the oldest event has been waiting for its commit; 0 = nothing is late. */
+  overdueMs: number;
+  failure: string | undefined;
 }
 
 /** Questions that the worker answers, by name: arguments and result. */
@@ -46,6 +58,7 @@ export interface Requests {
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
   stats: [[], OutboxStats];
+  pulse: [[], Pulse];
   close: [[], null];
 }
 

@@ -23,6 +23,7 @@ export interface UplinkStatus {
   encoding: string;
   custody: "C3";
   state: "connected" | "connecting" | "waiting" | "stopped";
+  /** Since when it has been connected, or has not been. */
   sinceMs: number;
   session: number;
   /** Why the last attempt or connection ended. */
@@ -360,9 +361,11 @@ export class MqttUplink {
   }
 
   #set(state: UplinkStatus["state"]): void {
-    if (state === this.#status.state) return;
+    const before = this.#status.state;
     this.#status.state = state;
-    this.#status.sinceMs = Date.now();
+    // An attempt to connect does not make the outage a new one.
+    const isTurn = (state === "connected") !== (before === "connected") || state === "stopped";
+    if (isTurn) this.#status.sinceMs = Date.now();
   }
 }
 

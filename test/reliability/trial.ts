@@ -11,7 +11,9 @@ export type Need =
   | "gcc"
   | "strace"
   | "mosquitto"
-  | "python";
+  | "python"
+  | "socat"
+  | "systemd-notify";
 
 /** What a trial found: how often it was tried, the figure to hold against the pass line, and the verdict. */
 export interface Outcome {
@@ -56,6 +58,8 @@ const tests: Record<Need, () => boolean> = {
   mosquitto: () =>
     succeeds("mosquitto", ["-h"], [0, 1, 3]) || succeeds("/usr/sbin/mosquitto", ["-h"], [0, 1, 3]),
   python: () => succeeds("python3", ["-c", "import fcntl"]),
+  socat: () => succeeds("socat", ["-V"]),
+  "systemd-notify": () => succeeds("systemd-notify", ["--version"]),
 };
 
 const reasons: Record<Need, string> = {
@@ -68,6 +72,8 @@ const reasons: Record<Need, string> = {
   strace: "needs strace",
   mosquitto: "needs mosquitto",
   python: "needs python3",
+  socat: "needs socat",
+  "systemd-notify": "needs systemd-notify (Debian package systemd)",
 };
 
 function succeeds(program: string, args: string[], statuses = [0]): boolean {

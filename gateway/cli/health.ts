@@ -1,0 +1,108 @@
+import type { Language } from "../config/error-texts.ts";
+import { describeError, exitCodes, shownFile } from "../errors.ts";
+import { type HealthCheck, type HealthState, healthChecks, worstState } from "../health.ts";
+import { within } from "../health/latest.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+import { languageOf } from "./language.ts";
+import { printData, printLines } from "./output.ts";
+import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
+import { displayWidth, pad, paint } from "./text.ts";
+
+/** The gateway itself answers within two seconds whatever hangs; past this its main loop does. */
+const answerMs = 4000;
+
+const names: Record<Language, Record<HealthCheck["check"] | "seen" | "likely" | "do", string>> = {
+  en: {
+    loop: "main loop",
+    outbox: "outbox",
+    disk: "disk",
+    clock: "clock",
+    uplink: "uplink",
+    host: "driver",
+    devices: "devices",
+    device: "device",
+    seen: "seen",
+    likely: "likely",
+    do: "do",
+  },
+  vi: {
+    loop: "vòng lặp chính",
+    outbox: "hộp gửi",
+    disk: "đĩa",
+    clock: "đồng hồ",
+    uplink: "kết nối IOC",
+    host: "driver",
+    devices: "thiết bị",
+    device: "thiết bị",
+    seen: "ghi nhận",
+    likely: "có thể do",
+    do: "cách xử lý",
+  },
+};
+
+const marks: Record<HealthState, { mark: string; colour: "green" | "yellow" | "red" }> = {
+  ok: { mark: "✓", colour: "green" },
+  warn: { mark: "!", colour: "yellow" },
+  bad: { mark: "✗", colour: "red" },
+};
+
+/** A check for machines: its sentences in one language. */
+function plain({ check, object, state, seen, code }: HealthCheck, language: Language) {
+  const { title, likely, do: remedy } = code === undefined ? {} : describeError(code, language);
+  return { check, object, state, code, title, seen: seen[language], likely, do: remedy };
+}
+
+/** The checks as lines for people: what is wrong, what was seen, likely cause and cure. */
+export function healthLines(checks: readonly HealthCheck[], language: Language): string[] {
+  const words = names[language];
+  const name = ({ check, object }: HealthCheck) =>
+    object === undefined ? words[check] : `${words[check]} ${object}`;
+  const width = Math.max(...checks.map((check) => displayWidth(name(check))));
+  const labels = Math.max(...[words.seen, words.likely, words.do].map(displayWidth));
+  return checks.flatMap((check) => {
+    const { state, seen, code } = check;
+    const { mark, colour } = marks[state];
+    const head = (text: string) => `${paint(colour, mark)} ${pad(name(check), width)}  ${text}`;
+    if (code === undefined) return [head(seen[language])];
+    const { title, likely, do: remedy } = describeError(code, language);
+    const details = [
+      [words.seen, seen[language]],
+      [words.likely, likely],
+      [words.do, remedy],
+    ] as const;
+    return [
+      head(`${title}   (${code})`),
+      ...details.map(([label, text]) => `${" ".repeat(width + 4)}${pad(label, labels)}  ${text}`),
+    ];
+  });
+}
+
+async function findChecks(site: string): Promise<HealthCheck[]> {
+  const asked = askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
+  const found = await within(
+    asked.then(
+      (status) => ({ status }),
+      (error: unknown) => ({ error }),
+    ),
+    answerMs,
+  );
+  if (found === undefined) {
+    const seconds = answerMs / 1000;
+    const seen = { en: `no answer within ${seconds} s`, vi: `không phản hồi trong ${seconds} giây` };
+    return [{ check: "loop", state: "bad", seen, code: "KERB-GW-SILENT", stops: "alive" }];
+  }
+  return "error" in found ? notRunning(found.error, site) : healthChecks(found.status, Date.now());
+}
+
+/** `kerb health`: one line a check; exit code 0 when all is well, 6 with findings, 4 when no gateway runs. */
+export async function health(options: { site?: string; json?: boolean; lang?: Language }): Promise<number> {
+  const site = findSite(options.site);
+  const checks = await findChecks(site);
+  const state = worstState(checks);
+  const language = languageOf(options.lang);
+  if (options.json === true) {
+    const list = checks.map((check) => plain(check, language));
+    printData("health", { site: shownFile(site), state, checks: list });
+  } else printLines(healthLines(checks, language));
+  return state === "ok" ? exitCodes.ok : exitCodes.findings;
+}

@@ -1,0 +1,47 @@
+import { type ErrorCode, errorTable } from "../errors.ts";
+
+/** Which entry of the table of errors a sentence of SQLite, OpenSSL, the socket or the broker belongs to. */
+
+type Rule = [pattern: RegExp, code: ErrorCode];
+
+const storageRules: Rule[] = [
+  [/SQLITE_FULL|disk is full|ENOSPC/, "KERB-OUT-DISK-FULL"],
+  [/SQLITE_(READONLY|CANTOPEN|PERM)|readonly database|unable to open|EROFS/, "KERB-OUT-READ-ONLY"],
+  [/SQLITE_(CORRUPT|NOTADB)|malformed|not a database/, "KERB-OUT-DAMAGED"],
+  [/SQLITE_|disk I\/O error|database is locked/, "KERB-OUT-FAILED"],
+];
+
+// In this order: a TLS alert also closes the connection.
+const uplinkRules: Rule[] = [
+  [/ECONNREFUSED/, "KERB-UP-REFUSED"],
+  [/ENOENT|EACCES/, "KERB-CFG-FILE"],
+  [/ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENETDOWN|ETIMEDOUT/, "KERB-UP-UNREACHABLE"],
+  [/ended the TLS handshake/, "KERB-UP-TLS-REJECTED"],
+  [/certificate|self.signed|altnames|unable to (get|verify)/i, "KERB-UP-TLS-UNTRUSTED"],
+  [/user ?name or password|0x86/i, "KERB-UP-CREDENTIALS"],
+  [/not authori[sz]ed|0x87/i, "KERB-UP-NOT-AUTHORISED"],
+  [/protocol version|0x84/i, "KERB-UP-PROTOCOL"],
+  [/quota|0x97/i, "KERB-UP-QUOTA"],
+  [/too large|0x95/i, "KERB-UP-TOO-LARGE"],
+  [/half open|no acknowledgement|keepalive|connack timeout/i, "KERB-UP-SILENT"],
+];
+
+function firstMatch(rules: Rule[], text: string): ErrorCode | undefined {
+  return rules.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** The code for what the disk said when a commit failed. */
+export function storageCause(failure: string): ErrorCode {
+  return firstMatch(storageRules, failure) ?? "KERB-OUT-FAILED";
+}
+
+/** The code for why an uplink's last attempt or connection ended; it needs the disk for the number of its session. */
+export function uplinkCause(reason: string): ErrorCode {
+  return firstMatch(storageRules, reason) ?? firstMatch(uplinkRules, reason) ?? "KERB-UP-CLOSED";
+}
+
+/** The code of a device that is not online; undefined when the table has none. */
+export function deviceCause(code: string | undefined): ErrorCode | undefined {
+  const found = `KERB-DEV-${code?.toUpperCase() ?? ""}`;
+  return Object.hasOwn(errorTable, found) ? (found as ErrorCode) : undefined;
+}

@@ -1,0 +1,97 @@
+import { Durations } from "../durations.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+
+/** For tests: what a healthy gateway with one uplink, one host and two devices says of itself at `nowMs`. */
+export function healthyStatus(nowMs: number): GatewayStatus {
+  const reads = new Durations();
+  for (const ms of [3, 4, 80]) reads.add(ms);
+  const device = (id: string): GatewayStatus["devices"][number] => ({
+    id,
+    name: `Công tơ ${id}`,
+    driver: "modbus",
+    profile: "eastron/sdm630",
+    enabled: true,
+    state: "online",
+    sinceMs: nowMs - 60_000,
+    lastGoodMs: nowMs - 1000,
+    polls: 4,
+    failed: 1,
+    missed: 0,
+    lastReadMs: 80,
+    reads: reads.counts,
+  });
+  return {
+    gateway: {
+      id: "one-box",
+      name: "Tủ thử nghiệm",
+      city: "test",
+      version: "0.1.0",
+      pid: 1,
+      startedMs: nowMs - 3_600_000,
+      clock: "synced",
+      rssBytes: 1e8,
+      cpuMs: 5000,
+    },
+    config: "/etc/kerb/gateway.yaml",
+    loop: { p50Ms: 0.2, p99Ms: 3, maxMs: 12 },
+    outboxSilentMs: 0,
+    diskFreeBytes: 10 * 1024 ** 3,
+    outbox: {
+      epoch: 7,
+      lastSeq: 120,
+      books: {
+        event: { accepted: 20, delivered: 19, dropped: 0, kept: 1 },
+        live: { accepted: 100, delivered: 90, dropped: 5, kept: 5 },
+      },
+      rows: 6,
+      bytes: 1_000_000,
+      bytesMax: 256 * 1024 ** 2,
+      fill: 0.01,
+      oldestMs: nowMs - 2000,
+      commits: reads.counts,
+      failure: undefined,
+      quarantined: undefined,
+      uplinks: {
+        ioc: {
+          connected: true,
+          inFlight: 1,
+          backlogRows: 0,
+          batches: 9,
+          events: 110,
+          bytes: 900,
+          resent: 1,
+          refused: 0,
+        },
+      },
+    },
+    uplinks: [
+      {
+        id: "ioc",
+        url: "mqtts://ioc.example:8883",
+        encoding: "columnar",
+        custody: "C3",
+        state: "connected",
+        sinceMs: nowMs - 600_000,
+        session: 3,
+        receiver: "online",
+        lastAcknowledgementMs: nowMs - 30_000,
+        bytesWritten: 1000,
+        bytesRead: 200,
+      },
+    ],
+    hosts: [
+      {
+        driver: "modbus",
+        pid: 2,
+        state: "running",
+        restarts: 0,
+        rssBytes: 6e7,
+        rssBytesMax: 4e8,
+        cpuMs: 700,
+        droppedEvents: 0,
+        silentMs: 400,
+      },
+    ],
+    devices: [device("meter-01"), device("meter-02")],
+  };
+}
