@@ -83,7 +83,7 @@ export class Supervisor {
     ]);
     const [self, ...indexes] = registered.devices;
     const gatewayIndex = self?.index ?? 0;
-    this.#startUplinks(outbox, opened, registered.dictionary);
+    this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
     outbox.tell({
       type: "event",
       kind: "device-status",
@@ -140,11 +140,13 @@ export class Supervisor {
     outbox: Outbox,
     { epoch, epochs }: { epoch: number; epochs: [number, number][] },
     dictionary: { hash: string; json: string },
+    device: number,
   ): void {
     const { gateway, uplinks } = this.#site;
     const software = `kerb ${version}`;
     for (const uplink of uplinks) {
-      const identity = { city: gateway.city, gateway: gateway.id, software, epoch, epochs, dictionary };
+      const own = { city: gateway.city, gateway: gateway.id, device, folder: gateway.stateFolder };
+      const identity = { ...own, software, epoch, epochs, dictionary };
       const link = new MqttUplink(uplink, outbox, identity, this.#log);
       this.#uplinks.set(uplink.id, link);
       link.start();

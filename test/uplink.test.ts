@@ -104,7 +104,7 @@ async function start(
       tls: undefined,
     },
     outbox,
-    { city: "hcmc", gateway: "gw-01", software: "test", epoch, epochs, dictionary },
+    { city: "hcmc", gateway: "gw-01", device, software: "test", epoch, epochs, dictionary },
     pino(
       { level: "debug" },
       { write: (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg) },

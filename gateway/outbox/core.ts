@@ -224,6 +224,7 @@ export class OutboxCore {
   #housekeeping(): void {
     try {
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
+      this.#store.deadLetters.settle(this.#uplinkNames);
       this.#reportDrops();
       this.#pump();
     } catch (error) {
@@ -243,6 +244,7 @@ export class OutboxCore {
       oldestMs,
       failure: this.#failure,
       quarantined: this.#store.quarantined,
+      deadLetters: this.#store.deadLetters.summary(),
       uplinks: Object.fromEntries(
         this.#uplinks.map(({ name, lanes }) => [
           name,
@@ -279,11 +281,21 @@ export class OutboxCore {
         return this.#store.nextSession(message.args[0] as string);
       case "stats":
         return this.#stats();
+      case "retry":
+        return this.#retry();
       case "close":
         return this.#close();
       default:
         throw new Error(`unknown request "${String(message.name)}"`);
     }
+  }
+
+  /** Accepts copies of refused events anew, under new numbers; returns how many. */
+  #retry(): number {
+    const { events, remove } = this.#store.deadLetters.takeCopies();
+    if (events.length > 0) this.#storeRows(events, remove);
+    this.#pump();
+    return events.length;
   }
 
   /** Commits what it can: on a failing disk what is pending was never accepted, and the ring's owner knows. */
@@ -347,7 +359,7 @@ export class OutboxCore {
       uplink.session = message.session;
       lanes.connect(message.windowMax, message.bytesMax);
       this.#dropsDueMs = 0;
-    } else if (message.type === "disconnected") lanes.disconnect();
+    } else if (message.type === "disconnected") lanes.disconnect(message.blamed);
     else if (message.type === "sent") lanes.sent(message.key, nowMs);
     else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
     else if (message.type === "receiver") lanes.receiver(message.name, message.online);

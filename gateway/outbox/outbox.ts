@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { LanesOptions, Message } from "../uplink/lanes.ts";
+import type { DeadLetter } from "./dead-letters.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -23,7 +24,9 @@ interface UplinkStats {
   events: number;
   bytes: number;
   resent: number;
+  /** Messages that the broker refused, and events that it refused for good. */
   refused: number;
+  dead: number;
 }
 
 export interface OutboxStats {
@@ -37,6 +40,8 @@ export interface OutboxStats {
   /** Set while commits fail: what the disk said. */
   failure: string | undefined;
   quarantined: string | undefined;
+  /** Events that a broker refused for good: how many per uplink, and the newest. */
+  deadLetters: { counts: Record<string, number>; newest: DeadLetter[] };
   uplinks: Record<string, UplinkStats>;
 }
 
@@ -46,6 +51,8 @@ export interface Requests {
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
   stats: [[], OutboxStats];
+  /** Sends copies of refused events anew; how many. */
+  retry: [[], number];
   close: [[], null];
 }
 
@@ -55,7 +62,7 @@ export type ToWorker =
   | { type: "frames"; stream: number; bytes: Uint8Array }
   | { type: "event"; kind: EventKind; device: number; data: Record<string, unknown> }
   | { type: "connected"; uplink: string; windowMax: number; bytesMax: number; session: number }
-  | { type: "disconnected"; uplink: string }
+  | { type: "disconnected"; uplink: string; blamed: boolean }
   | { type: "sent"; uplink: string; key: number }
   | { type: "refused"; uplink: string; key: number; reason: number }
   | { type: "acknowledged"; uplink: string; document: Acknowledgement }

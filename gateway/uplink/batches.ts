@@ -2,10 +2,10 @@ import type { StoredRow } from "../outbox/store.ts";
 
 /** Readings and form bytes of one batch; small enough for 16 KiB on the wire in either encoding. */
 export const batchReadingsMax = 500;
-const batchFormBytesMax = 16_384;
+export const batchFormBytesMax = 16_384;
 
 /** Splits rows into batches by readings and bytes; a single large event is a batch of its own. */
-export function chunks(rows: readonly StoredRow[]): StoredRow[][] {
+export function chunks(rows: readonly StoredRow[], formBytesMax = batchFormBytesMax): StoredRow[][] {
   const batches: StoredRow[][] = [];
   let batch: StoredRow[] = [];
   let readings = 0;
@@ -14,7 +14,7 @@ export function chunks(rows: readonly StoredRow[]): StoredRow[][] {
     const count = readingCount(row.body);
     if (
       batch.length > 0 &&
-      (readings + count > batchReadingsMax || bytes + row.body.length > batchFormBytesMax)
+      (readings + count > batchReadingsMax || bytes + row.body.length > formBytesMax)
     ) {
       batches.push(batch);
       batch = [];

@@ -1,9 +1,10 @@
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
-import { batchReadingsMax, chunks, merge } from "./batches.ts";
+import { batchFormBytesMax, batchReadingsMax, chunks, merge } from "./batches.ts";
 import { encodeCloudEvents } from "./cloudevents.ts";
 import { encodeColumnar } from "./columnar.ts";
 import { compress, type EncodingName } from "./encoding.ts";
+import { Pace, type Flight } from "./pace.ts";
 
 /**
  * Three lanes from one outbox to one destination: what to send next, what is in flight, what to send again.
@@ -30,8 +31,15 @@ export interface LanesOptions {
 /** A message for the uplink to send; `key` comes back with `sent`, `refused` or a disconnect. */
 export interface Message {
   key: number;
-  lane: "event" | "live" | "fill";
+  lane: LaneName;
   payload: Buffer;
+}
+
+type LaneName = "event" | "live" | "fill";
+
+interface Chosen {
+  cut: Cut;
+  lane: LaneName;
 }
 
 interface Cut extends CutRecord {
@@ -41,16 +49,22 @@ interface Cut extends CutRecord {
   tries: number;
   /** The receiver has it, though its watermark is still held back by an older hole. */
   stored: boolean;
+  /** Connections that ended while it was on the way, and whether other messages got through meanwhile. */
+  deaths: number;
+  witnessed: boolean;
+  /** Of its payload when it was last sent. */
+  bytes: number;
 }
 
 const urgentEventsMax = 64;
 /** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */
 const liveWaitingMax = 64;
-/** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
-/** Tries of a batch whose payload the broker refuses, before its rows are dropped and declared. */
+/** Tries of a batch that the broker refuses or hangs up on, before its events become dead letters. */
 const refusalsMax = 3;
 const receiversMax = 64;
+/** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
 const cutsMax = 20_000;
+const deadMax = 1000;
 /** Fill batches are frozen by the handful, so that a drain does not pay one fsync for each. */
 const fillFreezeBatches = 8;
 
@@ -70,8 +84,14 @@ export class Lanes {
   readonly #cuts = new Map<number, Cut>();
   #nextKey = 1;
   readonly #waiting = { event: [] as Cut[], live: [] as Cut[], fill: [] as Cut[] };
+  /** Batches on whose way the broker hung up: sent one at a time and alone, after another message got through. */
+  #suspects: Cut[] = [];
+  #othersFirst = true;
   readonly #flying = { event: 0, live: 0, fill: 0 };
-  readonly #flyingCuts = new Map<number, { cut: Cut; lane: "event" | "live" | "fill"; atMs: number }>();
+  readonly #flyingCuts = new Map<number, Chosen & { flight: Flight }>();
+  readonly #pace = new Pace();
+  /** Rows in the outbox that this uplink's broker refuses. */
+  #dead: Set<number>;
   /** Telemetry ids that no cut covers, oldest first. */
   #backlog: { first: number; last: number }[] = [];
   /** Urgent rows above this id are not cut yet. */
@@ -80,9 +100,13 @@ export class Lanes {
   #urgentTop: number;
   /** The receiver's run and our session that the last complete acknowledgement spoke of. */
   #answered = "";
-  #pausedUntilMs = 0;
-  #ackLatencyMs = 100;
-  counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0 };
+  /** Refusals in a row, and until when the lane pauses for them. */
+  readonly #refused = { event: 0, live: 0, fill: 0 };
+  readonly #pausedUntilMs = { event: 0, live: 0, fill: 0 };
+  /** The largest payload that got through, and the limit that was learnt from those that did not. */
+  #provenBytes = 0;
+  #learntBytesMax = Infinity;
+  counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0, dead: 0 };
 
   constructor(store: OutboxStore, options: LanesOptions) {
     this.#store = store;
@@ -90,6 +114,7 @@ export class Lanes {
     this.#windowMax = options.windowMax;
     this.#bytesMax = options.bytesMax;
     this.#urgentTop = store.lastId;
+    this.#dead = new Set(store.deadLetters.of(options.name));
     this.#restore();
   }
 
@@ -118,6 +143,9 @@ export class Lanes {
       sentMs: 0,
       tries: 0,
       stored: false,
+      deaths: 0,
+      witnessed: false,
+      bytes: 0,
     };
     this.#cuts.set(cut.key, cut);
     return cut;
@@ -144,19 +172,44 @@ export class Lanes {
     this.#connected = true;
     this.#windowMax = Math.max(1, Math.min(this.#options.windowMax, windowMax));
     this.#bytesMax = Math.min(this.#options.bytesMax, bytesMax);
-    this.#pausedUntilMs = 0;
+    for (const lane of ["event", "live", "fill"] as const) this.#pausedUntilMs[lane] = this.#refused[lane] = 0;
+    this.#othersFirst = true;
     this.#receivers.clear();
   }
 
-  /** The link is gone: nothing in flight counts, live that waits becomes backlog. */
-  disconnect(): void {
+  /**
+   * The link is gone: nothing in flight counts, live that waits becomes backlog. `blamed`: the broker hung up, and
+   * a message on the way may be why.
+   */
+  disconnect(blamed = false): void {
     this.#connected = false;
-    for (const { cut } of this.#flyingCuts.values()) this.#requeue(cut);
+    const flights = [...this.#flyingCuts.values()];
     this.#flyingCuts.clear();
     this.#flying.event = this.#flying.live = this.#flying.fill = 0;
+    this.#pace.reset();
+    for (const { cut } of flights) {
+      if (blamed) cut.deaths++;
+      this.#requeue(cut);
+    }
     for (const cut of this.#waiting.live) this.#waiting.fill.push(cut);
     this.#waiting.live = [];
     this.#sortFill();
+    const [only] = flights;
+    if (blamed && flights.length === 1 && only !== undefined) this.#judge(only.cut);
+  }
+
+  /** The broker hung up with nothing but this batch on the way. */
+  #judge(cut: Cut): void {
+    const rows = this.#rows(cut);
+    if (rows.length > 1 && cut.deaths >= 2 && cut.bytes > this.#provenBytes) {
+      // MQTT 3.1.1 has no word for a size limit: the largest that got through is what is known of it.
+      this.#learntBytesMax = Math.max(this.#provenBytes, cut.bytes >> 1);
+      this.#withdraw(cut);
+      this.#split(cut, rows, cut.rowLane === 0 ? "event" : "fill");
+    } else if (cut.deaths >= refusalsMax && cut.witnessed) {
+      this.#withdraw(cut);
+      this.#bury(cut, rows, "kills-connection");
+    }
   }
 
   /** `{t}/host/v1/{ioc}`: while every receiver heard of is away, live goes on and fill waits. */
@@ -212,16 +265,18 @@ export class Lanes {
     failed: (error: unknown) => void = rethrow,
   ): Message[] {
     const messages: Message[] = [];
-    while (this.#connected && nowMs >= this.#pausedUntilMs && this.#flyingCuts.size < this.#windowMax) {
-      let chosen: { cut: Cut; lane: "event" | "live" | "fill" } | undefined;
+    while (this.#connected && this.#flyingCuts.size < this.#windowMax) {
+      let chosen: Chosen | undefined;
       try {
-        chosen = this.#choose();
+        chosen = this.#choose(nowMs);
         if (chosen === undefined) break;
         const message = this.#render(chosen.cut, chosen.lane, nowMs, fresh);
         if (message !== undefined) messages.push(message);
       } catch (error) {
-        if (chosen !== undefined && this.#cuts.has(chosen.cut.key))
-          this.#waiting[chosen.lane].unshift(chosen.cut);
+        if (chosen !== undefined && this.#cuts.has(chosen.cut.key)) {
+          const { cut, lane } = chosen;
+          (cut.deaths > 0 ? this.#suspects : this.#waiting[lane]).unshift(cut);
+        }
         failed(error);
         break;
       }
@@ -229,31 +284,47 @@ export class Lanes {
     return messages;
   }
 
-  #choose(): { cut: Cut; lane: "event" | "live" | "fill" } | undefined {
-    const urgent = this.#waiting.event.shift() ?? this.#cutUrgent();
-    if (urgent !== undefined) return { cut: urgent, lane: "event" };
-    const live = this.#waiting.live.shift();
-    if (live !== undefined) return { cut: live, lane: "live" };
-    if (this.#receiverAway || this.#flying.fill >= this.#fillWindow()) return undefined;
+  #choose(nowMs: number): Chosen | undefined {
+    if (this.#suspects.length === 0 && ![...this.#flyingCuts.values()].some(({ cut }) => cut.deaths > 0))
+      return this.#chooseFreely(nowMs);
+    // One at a time: should the broker hang up again it is clear on what.
+    if (this.#flyingCuts.size > 0) return undefined;
+    const other = this.#othersFirst ? this.#chooseFreely(nowMs) : undefined;
+    const cut = other === undefined ? this.#suspects.shift() : undefined;
+    return cut === undefined ? other : { cut, lane: cut.rowLane === 0 ? "event" : "fill" };
+  }
+
+  #chooseFreely(nowMs: number): Chosen | undefined {
+    if (this.#mayGo("event", nowMs)) {
+      const urgent = this.#waiting.event.shift() ?? this.#cutUrgent();
+      if (urgent !== undefined) return { cut: urgent, lane: "event" };
+    }
+    if (this.#waiting.live.length > 0) {
+      const live = this.#mayGo("live", nowMs) ? this.#waiting.live.shift() : undefined;
+      if (live !== undefined) return { cut: live, lane: "live" };
+      // Fill would only make the queue longer that live is waiting for.
+      if (this.#refused.live === 0) return undefined;
+    }
+    if (this.#receiverAway || !this.#mayGo("fill", nowMs)) return undefined;
     const fill = this.#nextFill();
     return fill === undefined ? undefined : { cut: fill, lane: "fill" };
   }
 
-  /**
-   * Fill batches that may be in flight: two on a slow link, so that live never queues behind them on the shared
-   * socket; up to half the window when acknowledgements come back fast.
-   */
-  #fillWindow(): number {
-    return Math.max(2, Math.min(Math.floor(this.#windowMax / 2), Math.floor(400 / this.#ackLatencyMs)));
+  /** After a refusal a lane pauses, and then tries with one message. */
+  #mayGo(lane: LaneName, nowMs: number): boolean {
+    if (nowMs < this.#pausedUntilMs[lane]) return false;
+    if (this.#refused[lane] > 0 && this.#flying[lane] > 0) return false;
+    if (lane === "event") return true;
+    if (lane === "fill" && this.#flying.fill >= Math.max(1, this.#windowMax >> 1)) return false;
+    return this.#pace.admits(lane, this.#flying[lane]);
   }
 
   #cutUrgent(): Cut | undefined {
     if (this.#urgentCutTo >= this.#urgentTop) return undefined;
-    const rows = this.#withinEpoch(
-      this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax),
-    );
+    const found = this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax);
+    const rows = this.#withinEpoch(this.#alive(found));
     if (rows.length === 0) {
-      this.#urgentCutTo = this.#urgentTop;
+      this.#urgentCutTo = found.at(-1)?.id ?? this.#urgentTop;
       return undefined;
     }
     const record = this.#record(0, rows, "event");
@@ -276,9 +347,14 @@ export class Lanes {
 
   /** Cuts the oldest rows of a range; false when it holds none. */
   #cutBacklog(range: { first: number; last: number }): boolean {
-    const rows = this.#withinEpoch(this.#store.rows(1, range.first, range.last, batchReadingsMax));
-    if (rows.length === 0) return false;
-    const batches = chunks(rows).slice(0, fillFreezeBatches);
+    const found = this.#store.rows(1, range.first, range.last, batchReadingsMax);
+    const rows = this.#withinEpoch(this.#alive(found));
+    if (rows.length === 0) {
+      // All of them dead letters: what comes after may not be.
+      range.first = (found.at(-1)?.id ?? range.last) + 1;
+      return found.length > 0 && range.first <= range.last && this.#cutBacklog(range);
+    }
+    const batches = chunks(rows, this.#pace.fillFormBytes(batchFormBytesMax)).slice(0, fillFreezeBatches);
     const records = batches.map((batch) => this.#record(1, batch, "fill"));
     this.#store.freeze(this.#options.name, records);
     for (const record of records) this.#waiting.fill.push(this.#adopt(record));
@@ -286,6 +362,14 @@ export class Lanes {
     range.first = (records.at(-1)?.last ?? range.last) + 1;
     if (range.first > range.last) this.#backlog.shift();
     return true;
+  }
+
+  #alive(rows: StoredRow[]): StoredRow[] {
+    return this.#dead.size === 0 ? rows : rows.filter((row) => !this.#dead.has(row.id));
+  }
+
+  #rows(cut: Cut): StoredRow[] {
+    return this.#alive(this.#store.rows(cut.rowLane, cut.first, cut.last, cut.last - cut.first + 1));
   }
 
   #withinEpoch(rows: StoredRow[]): StoredRow[] {
@@ -299,16 +383,11 @@ export class Lanes {
     this.#waiting.fill.sort((a, b) => a.first - b.first);
   }
 
-  #render(
-    cut: Cut,
-    lane: "event" | "live" | "fill",
-    nowMs: number,
-    fresh: readonly StoredRow[],
-  ): Message | undefined {
+  #render(cut: Cut, lane: LaneName, nowMs: number, fresh: readonly StoredRow[]): Message | undefined {
     const inMemory = (fresh[0]?.id ?? Infinity) <= cut.first && (fresh.at(-1)?.id ?? 0) >= cut.last;
     const rows = inMemory
       ? fresh.filter((row) => row.id >= cut.first && row.id <= cut.last && row.lane === cut.rowLane)
-      : this.#store.rows(cut.rowLane, cut.first, cut.last, cut.last - cut.first + 1);
+      : this.#rows(cut);
     if (rows.length === 0) {
       this.#forget(cut);
       return undefined;
@@ -328,7 +407,8 @@ export class Lanes {
         rows.map((row) => ({ seq: row.id - base, recordedMs: row.recordedMs, body: row.body })),
       ),
     );
-    if (payload.length > this.#bytesMax) {
+    cut.bytes = payload.length;
+    if (payload.length > Math.min(this.#bytesMax, this.#learntBytesMax)) {
       this.#split(cut, rows, lane);
       return undefined;
     }
@@ -341,18 +421,23 @@ export class Lanes {
     cut.state = "flying";
     cut.tries++;
     this.#flying[lane]++;
-    this.#flyingCuts.set(cut.key, { cut, lane, atMs: nowMs });
+    const formBytes = rows.reduce((sum, row) => sum + row.body.length, 0);
+    this.#flyingCuts.set(cut.key, { cut, lane, flight: this.#pace.leave(payload.length, formBytes, nowMs) });
     return { key: cut.key, lane, payload };
   }
 
-  /** A batch over the size limit goes as two; an event that is too large alone can never go and is dropped. */
-  #split(cut: Cut, rows: StoredRow[], lane: "event" | "live" | "fill"): void {
-    const [only] = rows;
-    if (rows.length === 1 && only !== undefined) {
-      this.#store.drop([only], "too-large");
-      this.#forget(cut);
-      return;
-    }
+  /** Dead letters: the uplink goes on without these events. */
+  #bury(cut: Cut, rows: StoredRow[], reason: string): void {
+    this.#store.deadLetters.add(this.#options.name, rows, reason, cut.tries);
+    for (const { id } of rows) this.#dead.add(id);
+    this.#store.thaw(this.#options.name, cut);
+    this.#forget(cut);
+    this.counts.dead += rows.length;
+  }
+
+  /** A batch over the size limit goes as two; an event that is too large alone can never go. */
+  #split(cut: Cut, rows: StoredRow[], lane: LaneName): void {
+    if (rows.length <= 1) return this.#bury(cut, rows, "too-large");
     const middle = rows.length >> 1;
     const records = [rows.slice(0, middle), rows.slice(middle)].map((half) => ({
       ...this.#record(cut.rowLane, half, cut.lane),
@@ -369,46 +454,53 @@ export class Lanes {
 
   /** PUBACK without an error: the window is free, the rows stay. */
   sent(key: number, nowMs: number): void {
-    const flight = this.#land(key);
+    const flight = this.#land(key, nowMs, true);
     if (flight === undefined) return;
-    flight.cut.state = "sent";
-    flight.cut.sentMs = nowMs;
-    this.#ackLatencyMs = Math.max(1, this.#ackLatencyMs * 0.8 + (nowMs - flight.atMs) * 0.2);
+    const { cut, lane } = flight;
+    cut.state = "sent";
+    cut.sentMs = nowMs;
+    this.#refused[lane] = 0;
+    this.#provenBytes = Math.max(this.#provenBytes, cut.bytes);
+    // A suspect that got through is none; another message that did shows that it is not the link.
+    this.#othersFirst = cut.deaths > 0;
+    if (cut.deaths === 0) for (const suspect of this.#suspects) suspect.witnessed = true;
+    cut.deaths = 0;
   }
 
   /**
-   * PUBACK with a reason code >= 0x80. Quota and rate (0x96, 0x97): pause and send again. Too large (0x95): split.
-   * Payload refused (0x99): after three tries the batch is dropped and declared. Others: pause.
+   * PUBACK with a reason code >= 0x80. Too large (0x95): split. Payload refused (0x99): after three tries the
+   * events become dead letters. Quota, rate, rights and all others: the lane pauses, longer each time.
    */
   refused(key: number, reason: number, nowMs: number): void {
-    const flight = this.#land(key);
+    const flight = this.#land(key, nowMs, false);
     if (flight === undefined) return;
     this.counts.refused++;
     const { cut, lane } = flight;
-    if (reason === 0x95) {
-      this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
-      return;
-    }
-    if (reason === 0x99 && cut.tries >= refusalsMax) {
-      this.#forget(cut);
-      this.#store.drop(this.#store.rows(cut.rowLane, cut.first, cut.last), "refused");
-      return;
-    }
+    if (reason === 0x95) return this.#split(cut, this.#rows(cut), lane);
+    if (reason === 0x99 && cut.tries >= refusalsMax) return this.#bury(cut, this.#rows(cut), "refused");
     this.#requeue(cut);
-    this.#pausedUntilMs = nowMs + Math.min(60_000, 1000 * 2 ** Math.min(6, cut.tries - 1));
+    // What left before the first answer came back is refused for the same reason.
+    if (nowMs < this.#pausedUntilMs[lane]) return undefined;
+    const untilMs = nowMs + Math.min(30_000, 1000 * 2 ** Math.min(5, this.#refused[lane]++));
+    this.#pausedUntilMs[lane] = untilMs;
+    // The batch has become fill, and shall not go round by that way.
+    if (lane === "live") this.#pausedUntilMs.fill = untilMs;
+    return undefined;
   }
 
-  #land(key: number): { cut: Cut; lane: "event" | "live" | "fill"; atMs: number } | undefined {
+  #land(key: number, nowMs: number, good: boolean): Chosen | undefined {
     const flight = this.#flyingCuts.get(key);
     if (flight === undefined) return undefined;
     this.#flyingCuts.delete(key);
     this.#flying[flight.lane]--;
+    this.#pace.land(flight.flight, nowMs, good);
     return flight;
   }
 
   #requeue(cut: Cut): void {
     cut.state = "waiting";
-    if (cut.rowLane === 0) this.#waiting.event.push(cut);
+    if (cut.deaths > 0) this.#suspects.push(cut);
+    else if (cut.rowLane === 0) this.#waiting.event.push(cut);
     else this.#waiting.fill.push(cut);
   }
 
@@ -459,6 +551,7 @@ export class Lanes {
       const index = this.#waiting[lane].indexOf(cut);
       if (index >= 0) this.#waiting[lane].splice(index, 1);
     }
+    this.#suspects = this.#suspects.filter((suspect) => suspect !== cut);
   }
 
   /** Once a second or so: batches that have been outside the watermark for too long are sent again. */
@@ -475,6 +568,7 @@ export class Lanes {
       if (nowMs - cut.sentMs > patience) this.#requeue(cut);
     }
     this.#sortFill();
+    if (this.#dead.size > deadMax) this.#dead = new Set(this.#store.deadLetters.of(this.#options.name));
     if (this.#cuts.size > cutsMax) this.#forgetOldest();
   }
 
