@@ -14,6 +14,16 @@ export interface ReconnectOptions {
   random?: () => number;
 }
 
+/** Sessions that a broker takes up in one second without anybody waiting: TLS costs it about 2 ms each. */
+const connectsPerSecond = 15;
+/** Clients that may be at a broker of which nobody has said how many there are. */
+const clientsUnknown = 450;
+
+/** Over how long so many clients come back to a broker that was away, ms. */
+export function spreadOf(clients: number = clientsUnknown): number {
+  return (clients * 1000) / connectsPerSecond;
+}
+
 /** A connection that held this long was a good one. */
 const stableMs = 60_000;
 /** The pause is this share of the outage so far, so that a short one is noticed soon and a long one costs little. */

@@ -207,6 +207,8 @@ export class Lanes {
       this.#withdraw(cut);
       this.#split(cut, rows, cut.rowLane === 0 ? "event" : "fill");
     } else if (cut.deaths >= refusalsMax && cut.witnessed) {
+      if (cut.bytes > this.#provenBytes)
+        this.#learntBytesMax = Math.min(this.#learntBytesMax, Math.max(this.#provenBytes, cut.bytes - 1));
       this.#withdraw(cut);
       this.#bury(cut, rows, "kills-connection");
     }

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
 import { LinkMemory } from "../mqtt/addresses.ts";
 import { MqttLink, type Ended } from "../mqtt/link.ts";
+import { spreadOf } from "../mqtt/reconnect.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { parseAcknowledgement } from "./acknowledgement.ts";
 import { contentType as cloudEventsType } from "./cloudevents.ts";
@@ -44,10 +45,6 @@ export interface UplinkIdentity {
 const retryFirstMs = 1000;
 /** Oldest message without a PUBACK; sooner than keepalive can, this shows that a link is half open. */
 const ackTimeoutMs = 10_000;
-/** Sessions that a broker takes up in one second without anybody waiting: TLS costs it about 2 ms each. */
-const connectsPerSecond = 15;
-/** Gateways that may be at a broker of which nobody has said how many there are. */
-const fleetUnknown = 450;
 /** Stands among the keys of messages in flight for the birth; messages count from 1. */
 const birthKey = 0;
 /** Topic, properties and headers beside the payload. */
@@ -101,7 +98,7 @@ export class MqttUplink {
         tls,
         retryFirstMs: Math.min(retryFirstMs, reconnectMaxMs),
         retryMaxMs: reconnectMaxMs,
-        spreadMs: () => ((this.#memory.fleet ?? fleetUnknown) * 1000) / connectsPerSecond,
+        spreadMs: () => spreadOf(this.#memory.fleet),
         memory: this.#memory,
       },
       {

@@ -10,7 +10,7 @@ export interface Flight {
  * How much of the line may be filled ahead, in ms of its own throughput. Backlog keeps it busy and no more; live
  * may queue longer, but never so long that an alarm behind it takes half a second.
  */
-const aheadMs = { live: 350, fill: 100 };
+const aheadMs = { live: 250, fill: 40 };
 /** TCP, TLS and MQTT around a payload. */
 const overheadBytes = 150;
 /** Messages that may always be on the way, or a thin line would never show what it can do. */
