@@ -46,7 +46,7 @@ export interface LinkEvents {
   opened(client: MqttClient, connack: IConnackPacket): void;
   message(topic: string, payload: Buffer, packet: IPublishPacket): void;
   ended(ended: Ended): void;
-  /** Another client seems to use our id, so this one stands back for `pauseMs`. */
+  /** Another client seems to use our id, so this one stands back for `pauseMs`; 0: a first suspicion. */
   contested?(pauseMs: number): void;
   /** Nothing of ours was on the way that could be why the broker hangs up. */
   isQuiet?(): boolean;
@@ -254,9 +254,8 @@ export class MqttLink {
   #over(ending: Ending, reason: string, code?: number): void {
     if (this.#isStopped) return;
     const wasOpen = this.#isOpen;
-    // MQTT 3.1.1 has no word for a take-over: the broker hangs up on a session that did nothing.
-    const suspicious =
-      ending === "closed" && this.#options.protocol !== 5 && this.#events.isQuiet?.() === true;
+    // MQTT 3.1.1 and older brokers have no word for a take-over: they hang up on a session that did nothing.
+    const suspicious = ending === "closed" && code === undefined && this.#events.isQuiet?.() === true;
     this.#drop();
     const { pauseMs, contested } = this.#reconnect.ended(ending, performance.now(), suspicious);
     this.#timer = setTimeout(() => this.#begin(), pauseMs);

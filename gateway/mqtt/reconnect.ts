@@ -29,7 +29,7 @@ const stableMs = 60_000;
 /** The pause is this share of the outage so far, so that a short one is noticed soon and a long one costs little. */
 const outageShare = 1 / 60;
 const takeOversMax = 2;
-/** MQTT 5 says that another client has come; without its word there is only the pattern, which may deceive. */
+/** A broker may say that another client has come; without its word there is only the pattern, which may deceive. */
 const takeOverPauseMs = { sure: 3_600_000, guessed: 300_000 };
 
 /**
@@ -46,7 +46,8 @@ export class Reconnect {
   #falls = 0;
   #isHerd = false;
   #takeOversMs: number[] = [];
-  #isSuspicious = false;
+  /** The session that was hung up on had done nothing, and had held for so long. */
+  #suspectHeldMs: number | undefined;
 
   constructor(options: ReconnectOptions) {
     this.#options = options;
@@ -57,7 +58,8 @@ export class Reconnect {
   opened(nowMs: number): void {
     this.#openedMs = nowMs;
     this.#downMs = undefined;
-    this.#isHerd = this.#isSuspicious = false;
+    this.#isHerd = false;
+    this.#suspectHeldMs = undefined;
   }
 
   /**
@@ -73,7 +75,7 @@ export class Reconnect {
     if (held !== undefined && held >= stableMs) this.#falls = 0;
     else if (held !== undefined || ending === "refused") this.#falls++;
     if (ending === "away") this.#isHerd = true;
-    this.#isSuspicious = suspicious;
+    this.#suspectHeldMs = suspicious ? held : undefined;
     if (ending === "taken-over" && this.#isContested(nowMs))
       return { pauseMs: takeOverPauseMs.sure, contested: true };
     const jitter = 0.5 + this.#random() / 2;
@@ -84,12 +86,17 @@ export class Reconnect {
     return { pauseMs: pause * jitter, contested: false };
   }
 
-  /** The port is open. How long to wait before the CONNECT; 0 when nobody else was away. */
+  /**
+   * The port is open. How long to wait before the CONNECT; 0 when nobody else was away. `contested`: another client
+   * seems to use our id; without a pause it is a suspicion only.
+   */
   reached(nowMs: number): { pauseMs: number; contested: boolean } {
-    const isSuspicious = this.#isSuspicious;
-    this.#isSuspicious = false;
-    if (isSuspicious && this.#isContested(nowMs))
-      return { pauseMs: takeOverPauseMs.guessed, contested: true };
+    const heldMs = this.#suspectHeldMs;
+    this.#suspectHeldMs = undefined;
+    if (heldMs !== undefined) {
+      if (this.#isContested(nowMs)) return { pauseMs: takeOverPauseMs.guessed, contested: true };
+      return { pauseMs: 0, contested: heldMs < stableMs };
+    }
     const { maxMs, spreadMs } = this.#options;
     return { pauseMs: this.#isHerd ? this.#random() * Math.min(maxMs, spreadMs()) : 0, contested: false };
   }

@@ -1,10 +1,9 @@
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
-import { batchFormBytesMax, batchReadingsMax, chunks, merge } from "./batches.ts";
-import { encodeCloudEvents } from "./cloudevents.ts";
-import { encodeColumnar } from "./columnar.ts";
-import { compress, type EncodingName } from "./encoding.ts";
-import { Pace, type Flight } from "./pace.ts";
+import { batchFormBytesMax, batchReadingsMax, chunks, encodeBatch, merge } from "./batches.ts";
+import type { EncodingName } from "./encoding.ts";
+import { Flights, type LaneName } from "./flights.ts";
+import { Suspects, type Suspect } from "./suspects.ts";
 
 /**
  * Three lanes from one outbox to one destination: what to send next, what is in flight, what to send again.
@@ -35,23 +34,18 @@ export interface Message {
   payload: Buffer;
 }
 
-type LaneName = "event" | "live" | "fill";
-
 interface Chosen {
   cut: Cut;
   lane: LaneName;
 }
 
-interface Cut extends CutRecord {
+interface Cut extends CutRecord, Suspect {
   state: "waiting" | "flying" | "sent";
   key: number;
   sentMs: number;
   tries: number;
   /** The receiver has it, though its watermark is still held back by an older hole. */
   stored: boolean;
-  /** Connections that ended while it was on the way, and whether other messages got through meanwhile. */
-  deaths: number;
-  witnessed: boolean;
   /** Of its payload when it was last sent. */
   bytes: number;
 }
@@ -78,18 +72,13 @@ export class Lanes {
   #connected = false;
   /** Receivers heard of over this connection. */
   readonly #receivers = new Map<string, boolean>();
-  #windowMax: number;
   #bytesMax: number;
   /** All cuts of rows that are still in the outbox, by key; keys grow. */
   readonly #cuts = new Map<number, Cut>();
   #nextKey = 1;
   readonly #waiting = { event: [] as Cut[], live: [] as Cut[], fill: [] as Cut[] };
-  /** Batches on whose way the broker hung up: sent one at a time and alone, after another message got through. */
-  #suspects: Cut[] = [];
-  #othersFirst = true;
-  readonly #flying = { event: 0, live: 0, fill: 0 };
-  readonly #flyingCuts = new Map<number, Chosen & { flight: Flight }>();
-  readonly #pace = new Pace();
+  readonly #suspects = new Suspects<Cut>();
+  readonly #flights = new Flights<Cut>();
   /** Rows in the outbox that this uplink's broker refuses. */
   #dead: Set<number>;
   /** Telemetry ids that no cut covers, oldest first. */
@@ -100,9 +89,6 @@ export class Lanes {
   #urgentTop: number;
   /** The receiver's run and our session that the last complete acknowledgement spoke of. */
   #answered = "";
-  /** Refusals in a row, and until when the lane pauses for them. */
-  readonly #refused = { event: 0, live: 0, fill: 0 };
-  readonly #pausedUntilMs = { event: 0, live: 0, fill: 0 };
   /** The largest payload that got through, and the limit that was learnt from those that did not. */
   #provenBytes = 0;
   #learntBytesMax = Infinity;
@@ -111,7 +97,6 @@ export class Lanes {
   constructor(store: OutboxStore, options: LanesOptions) {
     this.#store = store;
     this.#options = options;
-    this.#windowMax = options.windowMax;
     this.#bytesMax = options.bytesMax;
     this.#urgentTop = store.lastId;
     this.#dead = new Set(store.deadLetters.of(options.name));
@@ -164,16 +149,15 @@ export class Lanes {
   }
 
   get inFlight(): number {
-    return this.#flyingCuts.size;
+    return this.#flights.size;
   }
 
   /** The uplink has a session: `windowMax` and `bytesMax` are what the broker grants. */
   connect(windowMax: number, bytesMax: number): void {
     this.#connected = true;
-    this.#windowMax = Math.max(1, Math.min(this.#options.windowMax, windowMax));
+    this.#flights.open(Math.max(1, Math.min(this.#options.windowMax, windowMax)));
     this.#bytesMax = Math.min(this.#options.bytesMax, bytesMax);
-    for (const lane of ["event", "live", "fill"] as const) this.#pausedUntilMs[lane] = this.#refused[lane] = 0;
-    this.#othersFirst = true;
+    this.#suspects.connect();
     this.#receivers.clear();
   }
 
@@ -183,19 +167,16 @@ export class Lanes {
    */
   disconnect(blamed = false): void {
     this.#connected = false;
-    const flights = [...this.#flyingCuts.values()];
-    this.#flyingCuts.clear();
-    this.#flying.event = this.#flying.live = this.#flying.fill = 0;
-    this.#pace.reset();
-    for (const { cut } of flights) {
+    const flown = this.#flights.close();
+    for (const cut of flown) {
       if (blamed) cut.deaths++;
       this.#requeue(cut);
     }
     for (const cut of this.#waiting.live) this.#waiting.fill.push(cut);
     this.#waiting.live = [];
     this.#sortFill();
-    const [only] = flights;
-    if (blamed && flights.length === 1 && only !== undefined) this.#judge(only.cut);
+    const [only] = flown;
+    if (blamed && flown.length === 1 && only !== undefined) this.#judge(only);
   }
 
   /** The broker hung up with nothing but this batch on the way. */
@@ -267,7 +248,7 @@ export class Lanes {
     failed: (error: unknown) => void = rethrow,
   ): Message[] {
     const messages: Message[] = [];
-    while (this.#connected && this.#flyingCuts.size < this.#windowMax) {
+    while (this.#connected && this.#flights.hasRoom) {
       let chosen: Chosen | undefined;
       try {
         chosen = this.#choose(nowMs);
@@ -277,7 +258,8 @@ export class Lanes {
       } catch (error) {
         if (chosen !== undefined && this.#cuts.has(chosen.cut.key)) {
           const { cut, lane } = chosen;
-          (cut.deaths > 0 ? this.#suspects : this.#waiting[lane]).unshift(cut);
+          if (cut.deaths > 0) this.#suspects.giveBack(cut);
+          else this.#waiting[lane].unshift(cut);
         }
         failed(error);
         break;
@@ -287,38 +269,29 @@ export class Lanes {
   }
 
   #choose(nowMs: number): Chosen | undefined {
-    if (this.#suspects.length === 0 && ![...this.#flyingCuts.values()].some(({ cut }) => cut.deaths > 0))
-      return this.#chooseFreely(nowMs);
-    // One at a time: should the broker hang up again it is clear on what.
-    if (this.#flyingCuts.size > 0) return undefined;
-    const other = this.#othersFirst ? this.#chooseFreely(nowMs) : undefined;
-    const cut = other === undefined ? this.#suspects.shift() : undefined;
-    return cut === undefined ? other : { cut, lane: cut.rowLane === 0 ? "event" : "fill" };
+    const isSuspectFlying = [...this.#flights.batches()].some(({ deaths }) => deaths > 0);
+    if (this.#suspects.size === 0 && !isSuspectFlying) return this.#chooseFreely(nowMs);
+    if (this.#flights.size > 0) return undefined;
+    return this.#suspects.next(
+      () => this.#chooseFreely(nowMs),
+      (cut) => ({ cut, lane: cut.rowLane === 0 ? "event" : "fill" }),
+    );
   }
 
   #chooseFreely(nowMs: number): Chosen | undefined {
-    if (this.#mayGo("event", nowMs)) {
+    if (this.#flights.admits("event", nowMs)) {
       const urgent = this.#waiting.event.shift() ?? this.#cutUrgent();
       if (urgent !== undefined) return { cut: urgent, lane: "event" };
     }
     if (this.#waiting.live.length > 0) {
-      const live = this.#mayGo("live", nowMs) ? this.#waiting.live.shift() : undefined;
+      const live = this.#flights.admits("live", nowMs) ? this.#waiting.live.shift() : undefined;
       if (live !== undefined) return { cut: live, lane: "live" };
       // Fill would only make the queue longer that live is waiting for.
-      if (this.#refused.live === 0) return undefined;
+      if (!this.#flights.pauses.has("live")) return undefined;
     }
-    if (this.#receiverAway || !this.#mayGo("fill", nowMs)) return undefined;
+    if (this.#receiverAway || !this.#flights.admits("fill", nowMs)) return undefined;
     const fill = this.#nextFill();
     return fill === undefined ? undefined : { cut: fill, lane: "fill" };
-  }
-
-  /** After a refusal a lane pauses, and then tries with one message. */
-  #mayGo(lane: LaneName, nowMs: number): boolean {
-    if (nowMs < this.#pausedUntilMs[lane]) return false;
-    if (this.#refused[lane] > 0 && this.#flying[lane] > 0) return false;
-    if (lane === "event") return true;
-    if (lane === "fill" && this.#flying.fill >= Math.max(1, this.#windowMax >> 1)) return false;
-    return this.#pace.admits(lane, this.#flying[lane]);
   }
 
   #cutUrgent(): Cut | undefined {
@@ -356,7 +329,7 @@ export class Lanes {
       range.first = (found.at(-1)?.id ?? range.last) + 1;
       return found.length > 0 && range.first <= range.last && this.#cutBacklog(range);
     }
-    const batches = chunks(rows, this.#pace.fillFormBytes(batchFormBytesMax)).slice(0, fillFreezeBatches);
+    const batches = chunks(rows, this.#flights.pace.fillFormBytes(batchFormBytesMax)).slice(0, fillFreezeBatches);
     const records = batches.map((batch) => this.#record(1, batch, "fill"));
     this.#store.freeze(this.#options.name, records);
     for (const record of records) this.#waiting.fill.push(this.#adopt(record));
@@ -394,21 +367,7 @@ export class Lanes {
       this.#forget(cut);
       return undefined;
     }
-    const { epoch, base } = this.#store.epochOf(cut.first);
-    const header = {
-      city: this.#options.city,
-      gateway: this.#options.gateway,
-      epoch,
-      lane: cut.lane,
-      dictionary: this.#store.dictionaryOf(cut.dictionary),
-    };
-    const encode = this.#options.encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
-    const payload = compress(
-      encode(
-        header,
-        rows.map((row) => ({ seq: row.id - base, recordedMs: row.recordedMs, body: row.body })),
-      ),
-    );
+    const payload = encodeBatch(this.#store, this.#options, cut, rows);
     cut.bytes = payload.length;
     if (payload.length > Math.min(this.#bytesMax, this.#learntBytesMax)) {
       this.#split(cut, rows, lane);
@@ -422,9 +381,8 @@ export class Lanes {
     this.counts.bytes += payload.length;
     cut.state = "flying";
     cut.tries++;
-    this.#flying[lane]++;
-    const formBytes = rows.reduce((sum, row) => sum + row.body.length, 0);
-    this.#flyingCuts.set(cut.key, { cut, lane, flight: this.#pace.leave(payload.length, formBytes, nowMs) });
+    const form = rows.reduce((sum, row) => sum + row.body.length, 0);
+    this.#flights.start(cut.key, cut, lane, { payload: payload.length, form }, nowMs);
     return { key: cut.key, lane, payload };
   }
 
@@ -456,17 +414,12 @@ export class Lanes {
 
   /** PUBACK without an error: the window is free, the rows stay. */
   sent(key: number, nowMs: number): void {
-    const flight = this.#land(key, nowMs, true);
-    if (flight === undefined) return;
-    const { cut, lane } = flight;
+    const cut = this.#flights.land(key, nowMs, true)?.batch;
+    if (cut === undefined) return;
     cut.state = "sent";
     cut.sentMs = nowMs;
-    this.#refused[lane] = 0;
+    this.#suspects.passed(cut);
     this.#provenBytes = Math.max(this.#provenBytes, cut.bytes);
-    // A suspect that got through is none; another message that did shows that it is not the link.
-    this.#othersFirst = cut.deaths > 0;
-    if (cut.deaths === 0) for (const suspect of this.#suspects) suspect.witnessed = true;
-    cut.deaths = 0;
   }
 
   /**
@@ -474,34 +427,21 @@ export class Lanes {
    * events become dead letters. Quota, rate, rights and all others: the lane pauses, longer each time.
    */
   refused(key: number, reason: number, nowMs: number): void {
-    const flight = this.#land(key, nowMs, false);
-    if (flight === undefined) return;
+    const flying = this.#flights.land(key, nowMs, false);
+    if (flying === undefined) return;
     this.counts.refused++;
-    const { cut, lane } = flight;
-    if (reason === 0x95) return this.#split(cut, this.#rows(cut), lane);
-    if (reason === 0x99 && cut.tries >= refusalsMax) return this.#bury(cut, this.#rows(cut), "refused");
-    this.#requeue(cut);
-    // What left before the first answer came back is refused for the same reason.
-    if (nowMs < this.#pausedUntilMs[lane]) return undefined;
-    const untilMs = nowMs + Math.min(30_000, 1000 * 2 ** Math.min(5, this.#refused[lane]++));
-    this.#pausedUntilMs[lane] = untilMs;
-    // The batch has become fill, and shall not go round by that way.
-    if (lane === "live") this.#pausedUntilMs.fill = untilMs;
-    return undefined;
-  }
-
-  #land(key: number, nowMs: number, good: boolean): Chosen | undefined {
-    const flight = this.#flyingCuts.get(key);
-    if (flight === undefined) return undefined;
-    this.#flyingCuts.delete(key);
-    this.#flying[flight.lane]--;
-    this.#pace.land(flight.flight, nowMs, good);
-    return flight;
+    const { batch: cut, lane } = flying;
+    if (reason === 0x95) this.#split(cut, this.#rows(cut), lane);
+    else if (reason === 0x99 && cut.tries >= refusalsMax) this.#bury(cut, this.#rows(cut), "refused");
+    else {
+      this.#requeue(cut);
+      this.#flights.pauses.refused(lane, nowMs);
+    }
   }
 
   #requeue(cut: Cut): void {
     cut.state = "waiting";
-    if (cut.deaths > 0) this.#suspects.push(cut);
+    if (cut.deaths > 0) this.#suspects.add(cut);
     else if (cut.rowLane === 0) this.#waiting.event.push(cut);
     else this.#waiting.fill.push(cut);
   }
@@ -553,7 +493,7 @@ export class Lanes {
       const index = this.#waiting[lane].indexOf(cut);
       if (index >= 0) this.#waiting[lane].splice(index, 1);
     }
-    this.#suspects = this.#suspects.filter((suspect) => suspect !== cut);
+    this.#suspects.remove(cut);
   }
 
   /** Once a second or so: batches that have been outside the watermark for too long are sent again. */

@@ -66,6 +66,7 @@ export class MqttUplink {
   readonly #inFlight = new Map<number, number>();
   #lastProgressMs = 0;
   #receiverTopic = "";
+  #packetBytesMax = Infinity;
   #isStopped = false;
   #status: Omit<UplinkStatus, "bytesWritten" | "bytesRead">;
 
@@ -214,8 +215,9 @@ export class MqttUplink {
           `the broker refused our subscriptions: ${error.message}`,
         );
     });
-    this.#publishDictionary(client);
     const { receiveMaximum = 65_535, maximumPacketSize = Infinity } = connack.properties ?? {};
+    this.#packetBytesMax = maximumPacketSize;
+    this.#publishDictionary(client);
     // Events follow when the broker has taken birth and dictionary, so that these never count beyond its window.
     this.#inFlight.set(birthKey, performance.now());
     client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true }, () => {
@@ -256,10 +258,16 @@ export class MqttUplink {
 
   #publishDictionary(client: MqttClient): void {
     const { hash, json } = this.#identity.dictionary;
-    client.publish(this.#topic("dict"), compress(`{"v":1,"dict":"${hash}","devices":${json}}`), {
-      qos: 1,
-      retain: true,
-    });
+    const payload = compress(`{"v":1,"dict":"${hash}","devices":${json}}`);
+    if (payload.length + packetOverheadBytes > this.#packetBytesMax) {
+      // Sending it would end the connection each time; the receiver keeps what it cannot read yet.
+      this.#log.error(
+        { code: "KERB-UP-TOO-LARGE" },
+        `the broker takes ${this.#packetBytesMax} bytes a message, the point dictionary has ${payload.length}: have the broker's limit raised`,
+      );
+      return;
+    }
+    client.publish(this.#topic("dict"), payload, { qos: 1, retain: true });
   }
 
   #received(topic: string, payload: Buffer): void {
@@ -312,18 +320,20 @@ export class MqttUplink {
     }
     this.#status.reason = reason;
     this.#set("waiting");
-    if (ending === "taken-over") this.#alarmDuplicate();
+    if (ending === "taken-over") this.#alarmDuplicate("active");
   }
 
   #contested(pauseMs: number): void {
+    if (pauseMs === 0) return this.#alarmDuplicate("suspected");
     const reason = `another box uses the id "${this.#identity.gateway}": this one stands back for ${Math.round(pauseMs / 60_000)} min; give one of them an id of its own`;
     this.#log.error({ code: "KERB-UP-DUPLICATE" }, reason);
     this.#status.reason = reason;
     this.#set("waiting");
-    this.#alarmDuplicate();
+    return this.#alarmDuplicate("active");
   }
 
-  #alarmDuplicate(): void {
+  /** The IOC hears it from the box that is still connected. */
+  #alarmDuplicate(state: "active" | "suspected"): void {
     this.#outbox.tell({
       type: "event",
       kind: "alarm",
@@ -331,7 +341,7 @@ export class MqttUplink {
       data: {
         code: "KERB-UP-DUPLICATE",
         category: "identity",
-        state: "active",
+        state,
         severity: "high",
         uplink: this.#config.id,
       },

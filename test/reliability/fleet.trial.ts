@@ -85,6 +85,7 @@ async function clone(protocol: 5 | "3.1.1", scale: Scale): Promise<Outcome> {
     await rig.gateway(uplink);
     await rig.wait("the first one", 20_000, ({ uplinks }) => uplinks[0]?.state === "connected");
     await sleep(2000);
+    const before = rig.log("mosquitto").length;
     const startMs = Date.now();
     await rig.gateway(uplink, "copy");
     const alarmed = (): boolean =>
@@ -92,7 +93,7 @@ async function clone(protocol: 5 | "3.1.1", scale: Scale): Promise<Outcome> {
     await until("the alarm", 60_000, () => alarmed() || undefined);
     const alarmMs = Date.now() - startMs;
     await sleep(scale === "short" ? 12_000 : 120_000);
-    const takeOvers = rig.log("mosquitto").split("already connected, closing old connection").length - 1;
+    const takeOvers = rig.log("mosquitto").slice(before).split(" as kerb-trial-gw-ioc ").length - 1;
     await rig.program("receiver-ioc").stop();
     const alarms = arrivals(rig.database()).filter(({ data }) => data?.["code"] === "KERB-UP-DUPLICATE").length;
     return {

@@ -1,0 +1,53 @@
+/** What a batch is held against: connections that ended while it was on the way. */
+export interface Suspect {
+  deaths: number;
+  /** Other messages got through since. */
+  witnessed: boolean;
+}
+
+/**
+ * Batches on whose way the broker hung up. They go one at a time and with nothing else on the way, by turns with
+ * others: should the broker hang up again it is clear on what, and that others get through shows that it is not the
+ * link.
+ */
+export class Suspects<Batch extends Suspect> {
+  #waiting: Batch[] = [];
+  #isOthersTurn = true;
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /** A new connection shows first that it carries anything at all. */
+  connect(): void {
+    this.#isOthersTurn = true;
+  }
+
+  add(batch: Batch): void {
+    this.#waiting.push(batch);
+  }
+
+  /** It was chosen and could not be rendered. */
+  giveBack(batch: Batch): void {
+    this.#waiting.unshift(batch);
+  }
+
+  remove(batch: Batch): void {
+    this.#waiting = this.#waiting.filter((one) => one !== batch);
+  }
+
+  /** What goes next: another message when it is their turn and there is one, else a suspect. */
+  next<Chosen>(other: () => Chosen | undefined, suspect: (batch: Batch) => Chosen): Chosen | undefined {
+    const chosen = this.#isOthersTurn ? other() : undefined;
+    if (chosen !== undefined) return chosen;
+    const batch = this.#waiting.shift();
+    return batch === undefined ? undefined : suspect(batch);
+  }
+
+  /** A batch got through: a suspect is none any more, another one is their witness. */
+  passed(batch: Batch): void {
+    this.#isOthersTurn = batch.deaths > 0;
+    if (batch.deaths === 0) for (const suspect of this.#waiting) suspect.witnessed = true;
+    batch.deaths = 0;
+  }
+}
