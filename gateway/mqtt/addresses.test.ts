@@ -48,7 +48,13 @@ it("asks a silent name service one question at a time", async () => {
 });
 
 it("takes a file that is not its own for an empty one", async () => {
-  for (const text of ["", "[]", "{", '{"addresses":{"a":[{"address":"x y","family":9}]},"fleet":"many"}', "null"]) {
+  for (const text of [
+    "",
+    "[]",
+    "{",
+    '{"addresses":{"a":[{"address":"x y","family":9}]},"fleet":"many"}',
+    "null",
+  ]) {
     writeFileSync(file, text);
     const memory = new LinkMemory(file, is("192.0.2.1"));
     expect(memory.fleet).toBeUndefined();

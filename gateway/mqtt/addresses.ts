@@ -64,7 +64,10 @@ export class LinkMemory {
       const fitting = found.filter(({ family }) => !options.family || family === options.family);
       const [first] = fitting;
       if (first === undefined)
-        return callback(Object.assign(new Error(`no address of ${host} is known`), { code: "ENOTFOUND" }), []);
+        return callback(
+          Object.assign(new Error(`no address of ${host} is known`), { code: "ENOTFOUND" }),
+          [],
+        );
       return options.all === true ? callback(null, fitting) : callback(null, first.address, first.family);
     });
   };
@@ -109,7 +112,9 @@ function readMemory(file: string): Memory {
     const { addresses = {}, fleet } = JSON.parse(text) as Memory;
     const good = Object.entries(addresses).map(([host, list]) => [
       host,
-      list.filter(({ address }) => isIP(address) !== 0).map(({ address }) => ({ address, family: isIP(address) })),
+      list
+        .filter(({ address }) => isIP(address) !== 0)
+        .map(({ address }) => ({ address, family: isIP(address) })),
     ]);
     return {
       addresses: Object.fromEntries(good) as Record<string, Address[]>,

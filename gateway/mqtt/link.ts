@@ -19,7 +19,14 @@ export interface LinkOptions {
   username?: string | undefined;
   password?: string | undefined;
   /** PEM files, read at each connection, so that a new certificate needs no restart. */
-  tls?: { ca?: string | undefined; cert?: string | undefined; key?: string | undefined; serverName?: string | undefined } | undefined;
+  tls?:
+    | {
+        ca?: string | undefined;
+        cert?: string | undefined;
+        key?: string | undefined;
+        serverName?: string | undefined;
+      }
+    | undefined;
   /** Pauses between attempts. */
   retryFirstMs: number;
   retryMaxMs: number;
@@ -129,7 +136,12 @@ export class MqttLink {
   #begin(isTurn = false): void {
     const attempt = ++this.#attempt;
     this.#events.connecting?.();
-    const socket = connect({ host: this.#host, port: this.#port, noDelay: true, lookup: this.#memory.lookup });
+    const socket = connect({
+      host: this.#host,
+      port: this.#port,
+      noDelay: true,
+      lookup: this.#memory.lookup,
+    });
     this.#socket = socket;
     this.#timer = setTimeout(
       () => this.#over("silent", `${this.#host} does not answer within ${reachTimeoutMs / 1000} s`),
@@ -181,7 +193,8 @@ export class MqttLink {
     client.on("disconnect", ({ reasonCode = 0 }) => {
       const reason = `the broker ended the session: 0x${reasonCode.toString(16)}`;
       if (!current()) return;
-      if (reasonCode === 0x8e) this.#over("taken-over", `${reason}, another client uses this gateway's id`, reasonCode);
+      if (reasonCode === 0x8e)
+        this.#over("taken-over", `${reason}, another client uses this gateway's id`, reasonCode);
       else if (reasonCode === 0x8d) this.#over("silent", reason, reasonCode);
       else this.#over(awayCodes.has(reasonCode) ? "away" : "closed", reason, reasonCode);
     });
@@ -285,6 +298,9 @@ export function sentence(error: Error & { code?: unknown; errors?: Error[] }): s
   const [, alert] = /\balert ([a-z ]+?)(?::|$)/i.exec(error.message) ?? [];
   if (alert !== undefined)
     return `the broker ended the TLS handshake: ${alert.toLowerCase()} (see uplinks → tls)`;
-  const text = (error.message || error.errors?.[0]?.message || "").replaceAll(/\s+/g, " ").trim().slice(0, 300);
+  const text = (error.message || error.errors?.[0]?.message || "")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+    .slice(0, 300);
   return text === "" ? (typeof error.code === "string" ? error.code : error.name) : text;
 }

@@ -65,7 +65,9 @@ export class DeadLetters {
       unsettled: database.prepare(
         "SELECT DISTINCT id, epoch, seq FROM dead_letter WHERE settled = 0 ORDER BY id LIMIT ?",
       ),
-      of: database.prepare("SELECT uplink, lane, recorded, reason FROM dead_letter WHERE id = ? AND settled = 0"),
+      of: database.prepare(
+        "SELECT uplink, lane, recorded, reason FROM dead_letter WHERE id = ? AND settled = 0",
+      ),
       event: database.prepare("SELECT body FROM event WHERE id = ?"),
       forget: database.prepare("DELETE FROM dead_letter WHERE id = ? AND settled = 0"),
       settle: database.prepare("UPDATE dead_letter SET settled = 1, body = ? WHERE id = ?"),
@@ -99,7 +101,8 @@ export class DeadLetters {
   /** Takes out of the queue what no uplink waits for any more; `uplinks` are those that are configured. */
   settle(uplinks: readonly string[]): void {
     type Open = { id: number; epoch: number; seq: number };
-    for (const letter of this.#statements.unsettled.all(settledAtOnce) as Open[]) this.#settle(letter, uplinks);
+    for (const letter of this.#statements.unsettled.all(settledAtOnce) as Open[])
+      this.#settle(letter, uplinks);
   }
 
   #settle({ id, epoch, seq }: { id: number; epoch: number; seq: number }, uplinks: readonly string[]): void {

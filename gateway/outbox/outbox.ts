@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
-import type { LanesOptions, Message } from "../uplink/lanes.ts";
+import type { Message } from "../uplink/flights.ts";
+import type { LanesOptions } from "../uplink/lanes.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 

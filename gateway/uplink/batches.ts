@@ -15,10 +15,7 @@ export function chunks(rows: readonly StoredRow[], formBytesMax = batchFormBytes
   let bytes = 0;
   for (const row of rows) {
     const count = readingCount(row.body);
-    if (
-      batch.length > 0 &&
-      (readings + count > batchReadingsMax || bytes + row.body.length > formBytesMax)
-    ) {
+    if (batch.length > 0 && (readings + count > batchReadingsMax || bytes + row.body.length > formBytesMax)) {
       batches.push(batch);
       batch = [];
       readings = bytes = 0;

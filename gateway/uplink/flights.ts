@@ -3,6 +3,13 @@ import { Pauses } from "./pauses.ts";
 
 export type LaneName = "event" | "live" | "fill";
 
+/** A message for the uplink to send; `key` comes back with `sent`, `refused` or a disconnect. */
+export interface Message {
+  key: number;
+  lane: LaneName;
+  payload: Buffer;
+}
+
 interface Flying<Batch> {
   batch: Batch;
   lane: LaneName;
@@ -43,7 +50,13 @@ export class Flights<Batch> {
     return this.pace.admits(lane, flying);
   }
 
-  start(key: number, batch: Batch, lane: LaneName, bytes: { payload: number; form: number }, nowMs: number): void {
+  start(
+    key: number,
+    batch: Batch,
+    lane: LaneName,
+    bytes: { payload: number; form: number },
+    nowMs: number,
+  ): void {
     this.#count[lane]++;
     this.#flying.set(key, { batch, lane, flight: this.pace.leave(bytes.payload, bytes.form, nowMs) });
   }

@@ -7,7 +7,8 @@ import { EventWriter } from "../event.ts";
 import { OutboxStore, type RowLane, type StoredRow } from "../outbox/store.ts";
 import { decodeBatch } from "../receiver/decode.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
-import { Lanes, type LanesOptions, type Message } from "./lanes.ts";
+import type { Message } from "./flights.ts";
+import { Lanes, type LanesOptions } from "./lanes.ts";
 
 let folder = "";
 let store: OutboxStore;

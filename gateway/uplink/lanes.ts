@@ -1,9 +1,10 @@
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
-import { batchFormBytesMax, batchReadingsMax, chunks, encodeBatch, merge } from "./batches.ts";
+import { Backlog, Receivers } from "./backlog.ts";
+import { batchFormBytesMax, batchReadingsMax, chunks, encodeBatch } from "./batches.ts";
 import type { EncodingName } from "./encoding.ts";
-import { Flights, type LaneName } from "./flights.ts";
-import { Suspects, type Suspect } from "./suspects.ts";
+import { Flights, type LaneName, type Message } from "./flights.ts";
+import { SizeLimit, Suspects, type Suspect } from "./suspects.ts";
 
 /**
  * Three lanes from one outbox to one destination: what to send next, what is in flight, what to send again.
@@ -27,13 +28,6 @@ export interface LanesOptions {
   resendAfterMs: number;
 }
 
-/** A message for the uplink to send; `key` comes back with `sent`, `refused` or a disconnect. */
-export interface Message {
-  key: number;
-  lane: LaneName;
-  payload: Buffer;
-}
-
 interface Chosen {
   cut: Cut;
   lane: LaneName;
@@ -55,7 +49,6 @@ const urgentEventsMax = 64;
 const liveWaitingMax = 64;
 /** Tries of a batch that the broker refuses or hangs up on, before its events become dead letters. */
 const refusalsMax = 3;
-const receiversMax = 64;
 /** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
 const cutsMax = 20_000;
 const deadMax = 1000;
@@ -70,9 +63,7 @@ export class Lanes {
   readonly #store: OutboxStore;
   readonly #options: LanesOptions;
   #connected = false;
-  /** Receivers heard of over this connection. */
-  readonly #receivers = new Map<string, boolean>();
-  #bytesMax: number;
+  readonly #receivers = new Receivers();
   /** All cuts of rows that are still in the outbox, by key; keys grow. */
   readonly #cuts = new Map<number, Cut>();
   #nextKey = 1;
@@ -81,23 +72,19 @@ export class Lanes {
   readonly #flights = new Flights<Cut>();
   /** Rows in the outbox that this uplink's broker refuses. */
   #dead: Set<number>;
-  /** Telemetry ids that no cut covers, oldest first. */
-  #backlog: { first: number; last: number }[] = [];
+  readonly #backlog = new Backlog();
   /** Urgent rows above this id are not cut yet. */
   #urgentCutTo = 0;
   /** No urgent row has a higher id. */
   #urgentTop: number;
   /** The receiver's run and our session that the last complete acknowledgement spoke of. */
   #answered = "";
-  /** The largest payload that got through, and the limit that was learnt from those that did not. */
-  #provenBytes = 0;
-  #learntBytesMax = Infinity;
+  readonly #size = new SizeLimit();
   counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0, dead: 0 };
 
   constructor(store: OutboxStore, options: LanesOptions) {
     this.#store = store;
     this.#options = options;
-    this.#bytesMax = options.bytesMax;
     this.#urgentTop = store.lastId;
     this.#dead = new Set(store.deadLetters.of(options.name));
     this.#restore();
@@ -114,10 +101,10 @@ export class Lanes {
         continue;
       }
       this.#waiting.fill.push(cut);
-      if (record.first > next) this.#backlog.push({ first: next, last: record.first - 1 });
+      this.#backlog.append(next, record.first - 1);
       next = Math.max(next, record.last + 1);
     }
-    if (next <= this.#store.lastId) this.#backlog.push({ first: next, last: this.#store.lastId });
+    this.#backlog.append(next, this.#store.lastId);
   }
 
   #adopt(record: CutRecord): Cut {
@@ -142,10 +129,7 @@ export class Lanes {
 
   /** Rows of telemetry (about) that wait in fill; 0 when the present is all there is. */
   get backlogRows(): number {
-    return (
-      this.#backlog.reduce((sum, range) => sum + range.last - range.first + 1, 0) +
-      this.#waiting.fill.reduce((sum, cut) => sum + cut.last - cut.first + 1, 0)
-    );
+    return this.#backlog.size + this.#waiting.fill.reduce((sum, cut) => sum + cut.last - cut.first + 1, 0);
   }
 
   get inFlight(): number {
@@ -156,7 +140,7 @@ export class Lanes {
   connect(windowMax: number, bytesMax: number): void {
     this.#connected = true;
     this.#flights.open(Math.max(1, Math.min(this.#options.windowMax, windowMax)));
-    this.#bytesMax = Math.min(this.#options.bytesMax, bytesMax);
+    this.#size.granted = Math.min(this.#options.bytesMax, bytesMax);
     this.#suspects.connect();
     this.#receivers.clear();
   }
@@ -182,14 +166,11 @@ export class Lanes {
   /** The broker hung up with nothing but this batch on the way. */
   #judge(cut: Cut): void {
     const rows = this.#rows(cut);
-    if (rows.length > 1 && cut.deaths >= 2 && cut.bytes > this.#provenBytes) {
-      // MQTT 3.1.1 has no word for a size limit: the largest that got through is what is known of it.
-      this.#learntBytesMax = Math.max(this.#provenBytes, cut.bytes >> 1);
+    if (rows.length > 1 && cut.deaths >= 2 && this.#size.learn(cut.bytes, cut.bytes >> 1)) {
       this.#withdraw(cut);
       this.#split(cut, rows, cut.rowLane === 0 ? "event" : "fill");
     } else if (cut.deaths >= refusalsMax && cut.witnessed) {
-      if (cut.bytes > this.#provenBytes)
-        this.#learntBytesMax = Math.min(this.#learntBytesMax, Math.max(this.#provenBytes, cut.bytes - 1));
+      this.#size.learn(cut.bytes, cut.bytes - 1);
       this.#withdraw(cut);
       this.#bury(cut, rows, "kills-connection");
     }
@@ -197,11 +178,7 @@ export class Lanes {
 
   /** `{t}/host/v1/{ioc}`: while every receiver heard of is away, live goes on and fill waits. */
   receiver(name: string, online: boolean): void {
-    if (this.#receivers.size < receiversMax || this.#receivers.has(name)) this.#receivers.set(name, online);
-  }
-
-  get #receiverAway(): boolean {
-    return this.#receivers.size > 0 && ![...this.#receivers.values()].includes(true);
+    this.#receivers.heard(name, online);
   }
 
   /** Inside the transaction that stores `rows`: the batches in which their telemetry goes out at once. */
@@ -223,19 +200,13 @@ export class Lanes {
     }
     const last = rows.at(-1);
     if (planned.length === 0 && last !== undefined && rows.some((row) => row.lane === 1)) {
-      this.#extendBacklog(rows[0]?.id ?? last.id, last.id);
+      this.#backlog.append(rows[0]?.id ?? last.id, last.id);
     }
   }
 
   #record(rowLane: RowLane, rows: readonly { id: number }[], lane: CutRecord["lane"]): CutRecord {
     const first = rows[0]?.id ?? 0;
     return { rowLane, first, last: rows.at(-1)?.id ?? first, lane, dictionary: this.#store.dictionary.hash };
-  }
-
-  #extendBacklog(first: number, last: number): void {
-    const tail = this.#backlog.at(-1);
-    if (tail !== undefined && tail.last === first - 1) tail.last = last;
-    else this.#backlog.push({ first, last });
   }
 
   /**
@@ -289,7 +260,7 @@ export class Lanes {
       // Fill would only make the queue longer that live is waiting for.
       if (!this.#flights.pauses.has("live")) return undefined;
     }
-    if (this.#receiverAway || !this.#flights.admits("fill", nowMs)) return undefined;
+    if (this.#receivers.areAway || !this.#flights.admits("fill", nowMs)) return undefined;
     const fill = this.#nextFill();
     return fill === undefined ? undefined : { cut: fill, lane: "fill" };
   }
@@ -310,37 +281,40 @@ export class Lanes {
 
   /** The oldest of: batches to send again, and backlog that was never cut. */
   #nextFill(): Cut | undefined {
-    for (let range = this.#backlog[0]; range !== undefined; range = this.#backlog[0]) {
+    for (let { oldest } = this.#backlog; oldest !== undefined; { oldest } = this.#backlog) {
       const again = this.#waiting.fill[0];
-      if (again !== undefined && again.first < range.first) break;
-      if (this.#cutBacklog(range)) break;
-      // Nothing is left of the range: it was evicted.
-      this.#backlog.shift();
+      if (again !== undefined && again.first < oldest.first) break;
+      if (this.#cutBacklog(oldest)) break;
     }
     return this.#waiting.fill.shift();
   }
 
-  /** Cuts the oldest rows of a range; false when it holds none. */
-  #cutBacklog(range: { first: number; last: number }): boolean {
-    const found = this.#store.rows(1, range.first, range.last, batchReadingsMax);
+  /** Cuts the oldest rows of a range; false when the first of it are gone, or dead letters. */
+  #cutBacklog({ first, last }: { first: number; last: number }): boolean {
+    const found = this.#store.rows(1, first, last, batchReadingsMax);
     const rows = this.#withinEpoch(this.#alive(found));
     if (rows.length === 0) {
-      // All of them dead letters: what comes after may not be.
-      range.first = (found.at(-1)?.id ?? range.last) + 1;
-      return found.length > 0 && range.first <= range.last && this.#cutBacklog(range);
+      this.#backlog.takeTo(found.at(-1)?.id ?? last);
+      return false;
     }
-    const batches = chunks(rows, this.#flights.pace.fillFormBytes(batchFormBytesMax)).slice(0, fillFreezeBatches);
+    const batches = chunks(rows, this.#flights.pace.fillFormBytes(batchFormBytesMax)).slice(
+      0,
+      fillFreezeBatches,
+    );
     const records = batches.map((batch) => this.#record(1, batch, "fill"));
     this.#store.freeze(this.#options.name, records);
     for (const record of records) this.#waiting.fill.push(this.#adopt(record));
     this.#sortFill();
-    range.first = (records.at(-1)?.last ?? range.last) + 1;
-    if (range.first > range.last) this.#backlog.shift();
+    this.#backlog.takeTo(records.at(-1)?.last ?? last);
     return true;
   }
 
+  /** The first rows in a row that are no dead letters: a batch must not reach over one, which never gets there. */
   #alive(rows: StoredRow[]): StoredRow[] {
-    return this.#dead.size === 0 ? rows : rows.filter((row) => !this.#dead.has(row.id));
+    if (this.#dead.size === 0) return rows;
+    const start = rows.findIndex(({ id }) => !this.#dead.has(id));
+    const end = rows.findIndex(({ id }, i) => i > start && this.#dead.has(id));
+    return start < 0 ? [] : rows.slice(start, end < 0 ? undefined : end);
   }
 
   #rows(cut: Cut): StoredRow[] {
@@ -364,12 +338,12 @@ export class Lanes {
       ? fresh.filter((row) => row.id >= cut.first && row.id <= cut.last && row.lane === cut.rowLane)
       : this.#rows(cut);
     if (rows.length === 0) {
-      this.#forget(cut);
+      this.#cuts.delete(cut.key);
       return undefined;
     }
     const payload = encodeBatch(this.#store, this.#options, cut, rows);
     cut.bytes = payload.length;
-    if (payload.length > Math.min(this.#bytesMax, this.#learntBytesMax)) {
+    if (payload.length > this.#size.max) {
       this.#split(cut, rows, lane);
       return undefined;
     }
@@ -391,7 +365,7 @@ export class Lanes {
     this.#store.deadLetters.add(this.#options.name, rows, reason, cut.tries);
     for (const { id } of rows) this.#dead.add(id);
     this.#store.thaw(this.#options.name, cut);
-    this.#forget(cut);
+    this.#cuts.delete(cut.key);
     this.counts.dead += rows.length;
   }
 
@@ -404,12 +378,8 @@ export class Lanes {
       dictionary: cut.dictionary,
     }));
     this.#store.recut(this.#options.name, cut, records);
-    this.#forget(cut);
-    this.#waiting[lane].unshift(...records.map((record) => this.#adopt(record)));
-  }
-
-  #forget(cut: Cut): void {
     this.#cuts.delete(cut.key);
+    this.#waiting[lane].unshift(...records.map((record) => this.#adopt(record)));
   }
 
   /** PUBACK without an error: the window is free, the rows stay. */
@@ -419,7 +389,7 @@ export class Lanes {
     cut.state = "sent";
     cut.sentMs = nowMs;
     this.#suspects.passed(cut);
-    this.#provenBytes = Math.max(this.#provenBytes, cut.bytes);
+    this.#size.passed(cut.bytes);
   }
 
   /**
@@ -499,7 +469,7 @@ export class Lanes {
   /** Once a second or so: batches that have been outside the watermark for too long are sent again. */
   tick(nowMs: number): void {
     const lowestPending = Math.min(
-      this.#backlog[0]?.first ?? Infinity,
+      this.#backlog.oldest?.first ?? Infinity,
       this.#waiting.fill[0]?.first ?? Infinity,
     );
     for (const cut of this.#cuts.values()) {
@@ -515,12 +485,12 @@ export class Lanes {
   }
 
   #forgetOldest(): void {
-    const surplus = [...this.#cuts.values()].filter((cut) => cut.state === "sent" && cut.rowLane === 1);
-    for (const cut of surplus.slice(0, this.#cuts.size - cutsMax)) {
-      this.#forget(cut);
+    const sent = [...this.#cuts.values()].filter((cut) => cut.state === "sent" && cut.rowLane === 1);
+    const surplus = sent.slice(0, this.#cuts.size - cutsMax);
+    for (const cut of surplus) {
+      this.#cuts.delete(cut.key);
       this.#store.thaw(this.#options.name, cut);
-      this.#backlog.push({ first: cut.first, last: cut.last });
     }
-    this.#backlog = merge(this.#backlog);
+    this.#backlog.give(surplus.map(({ first, last }) => ({ first, last })));
   }
 }

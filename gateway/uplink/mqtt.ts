@@ -10,7 +10,7 @@ import { parseAcknowledgement } from "./acknowledgement.ts";
 import { contentType as cloudEventsType } from "./cloudevents.ts";
 import { contentType as columnarType } from "./columnar.ts";
 import { compress } from "./encoding.ts";
-import type { Message } from "./lanes.ts";
+import type { Message } from "./flights.ts";
 
 export interface UplinkStatus {
   id: string;
@@ -76,7 +76,9 @@ export class MqttUplink {
     this.#identity = identity;
     this.#log = log.child({ uplink: config.id });
     const { folder } = identity;
-    this.#memory = new LinkMemory(folder === undefined ? undefined : join(folder, `uplink-${config.id}.json`));
+    this.#memory = new LinkMemory(
+      folder === undefined ? undefined : join(folder, `uplink-${config.id}.json`),
+    );
     this.#status = {
       id: config.id,
       url: config.url,

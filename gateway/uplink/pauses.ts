@@ -24,7 +24,8 @@ export class Pauses {
   refused(lane: LaneName, nowMs: number): void {
     // What left before the first answer came back is refused for the same reason.
     if (nowMs < this.#untilMs[lane]) return;
-    this.#untilMs[lane] = nowMs + Math.min(pauseMaxMs, pauseFirstMs * 1.5 ** Math.min(20, this.#refusals[lane]++));
+    this.#untilMs[lane] =
+      nowMs + Math.min(pauseMaxMs, pauseFirstMs * 1.5 ** Math.min(20, this.#refusals[lane]++));
     // A refused live batch becomes fill, and shall not go round by that way.
     if (lane === "live") this.#untilMs.fill = this.#untilMs.live;
   }

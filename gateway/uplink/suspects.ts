@@ -51,3 +51,26 @@ export class Suspects<Batch extends Suspect> {
     batch.deaths = 0;
   }
 }
+
+/** How large a payload may be: as granted, and as learnt from a broker that has no word for its limit (3.1.1). */
+export class SizeLimit {
+  granted = Infinity;
+  #learnt = Infinity;
+  /** The largest that got through. */
+  #proven = 0;
+
+  get max(): number {
+    return Math.min(this.granted, this.#learnt);
+  }
+
+  passed(bytes: number): void {
+    this.#proven = Math.max(this.#proven, bytes);
+  }
+
+  /** So many bytes did not get through: tries `guess` next. False when as many did before, so it is not the size. */
+  learn(bytes: number, guess: number): boolean {
+    if (bytes <= this.#proven) return false;
+    this.#learnt = Math.min(this.#learnt, Math.max(this.#proven, guess));
+    return true;
+  }
+}

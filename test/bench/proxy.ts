@@ -46,7 +46,8 @@ class Lane {
       }
       const waiting = (this.#busyUntilMs - performance.now()) * bytesPerMs;
       if (from.isPaused() && waiting < bufferBytes / 2) from.resume();
-      if (arrivals[0] !== undefined) timer = setTimeout(deliver, Math.max(0, arrivals[0].atMs - performance.now()));
+      if (arrivals[0] !== undefined)
+        timer = setTimeout(deliver, Math.max(0, arrivals[0].atMs - performance.now()));
       else if (ended) to.end();
     };
     from.on("data", (chunk: Buffer) => {

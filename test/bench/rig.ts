@@ -104,7 +104,14 @@ export class Rig {
 
   async start(): Promise<void> {
     await this.startFarm();
-    const { pollMs, requestsInFlight, outboxBytesMax = "256MiB", closedPorts = 0, ownPorts = [], link } = this.#options;
+    const {
+      pollMs,
+      requestsInFlight,
+      outboxBytesMax = "256MiB",
+      closedPorts = 0,
+      ownPorts = [],
+      link,
+    } = this.#options;
     this.uplinkPort = (await link?.(this.brokerPort)) ?? this.brokerPort;
     const closed = await Promise.all(Array.from({ length: closedPorts }, freePort));
     const ports = [...this.ports, ...closed, ...ownPorts];

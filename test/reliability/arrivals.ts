@@ -30,7 +30,13 @@ export function arrivals(file: string): Arrival[] {
       dictionaries.set(hash, parseDictionary(body));
     const found: Arrival[] = [];
     for (const row of database.prepare("SELECT lane, dict, received_ms, take, body FROM batch").iterate()) {
-      const { lane, dict, received_ms: receivedMs, take, body } = row as {
+      const {
+        lane,
+        dict,
+        received_ms: receivedMs,
+        take,
+        body,
+      } = row as {
         lane: string;
         dict: string;
         received_ms: number;

@@ -59,8 +59,7 @@ export class CounterDevice {
     answer.writeUInt16BE(3 + 2 * count, 4);
     answer[8] = 2 * count;
     for (let i = 9; i < answer.length; i++) answer[i] = 33 + Math.floor(Math.random() * 90);
-    if (request.readUInt16BE(8) === 0 && count >= 2)
-      answer.writeUInt32BE(this.servedMs.push(Date.now()), 9);
+    if (request.readUInt16BE(8) === 0 && count >= 2) answer.writeUInt32BE(this.servedMs.push(Date.now()), 9);
     socket.write(answer);
   }
 }

@@ -95,7 +95,9 @@ async function clone(protocol: 5 | "3.1.1", scale: Scale): Promise<Outcome> {
     await sleep(scale === "short" ? 12_000 : 120_000);
     const takeOvers = rig.log("mosquitto").slice(before).split(" as kerb-trial-gw-ioc ").length - 1;
     await rig.program("receiver-ioc").stop();
-    const alarms = arrivals(rig.database()).filter(({ data }) => data?.["code"] === "KERB-UP-DUPLICATE").length;
+    const alarms = arrivals(rig.database()).filter(
+      ({ data }) => data?.["code"] === "KERB-UP-DUPLICATE",
+    ).length;
     return {
       trials: 1,
       figure: `MQTT ${protocol}: alarm ${(alarmMs / 1000).toFixed(1)} s after the copy was started, ${takeOvers} take-overs in all, ${alarms} alarms at the receiver`,

@@ -42,7 +42,10 @@ export class LinkRig {
     if (this.brokerPort === 0) this.brokerPort = await freePort();
     const file = join(this.folder, "mosquitto.conf");
     const head = [`listener ${this.brokerPort} 127.0.0.1`, "allow_anonymous true", "set_tcp_nodelay true"];
-    writeFileSync(file, [...head, `user ${userInfo().username}`, "persistence false", ...lines, ""].join("\n"));
+    writeFileSync(
+      file,
+      [...head, `user ${userInfo().username}`, "persistence false", ...lines, ""].join("\n"),
+    );
     this.#run("mosquitto", "mosquitto", ["-c", file], {
       PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin`,
     });
@@ -164,8 +167,13 @@ export class LinkRig {
   async settle(timeoutMs = 30_000, name = "ioc"): Promise<{ lost: number; twice: number; list: Arrival[] }> {
     this.device.stop();
     this.large.stop();
-    await this.wait("the outbox to run empty", timeoutMs, ({ outbox, devices }) =>
-      devices.every(({ state }) => state !== "online") && outbox.books.live.kept === 0 && outbox.books.event.kept === 0,
+    await this.wait(
+      "the outbox to run empty",
+      timeoutMs,
+      ({ outbox, devices }) =>
+        devices.every(({ state }) => state !== "online") &&
+        outbox.books.live.kept === 0 &&
+        outbox.books.event.kept === 0,
     );
     // While it runs its file is its own.
     await this.program(`receiver-${name}`).stop();

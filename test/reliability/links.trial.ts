@@ -106,7 +106,11 @@ async function flapping(scale: Scale): Promise<Outcome> {
   return onRig(async (rig) => {
     await rig.broker();
     rig.receiver();
-    const proxy = await rig.proxy(rig.brokerPort, { bitsPerSecond: 64_000, delayMs: 100, bufferBytes: 65_536 });
+    const proxy = await rig.proxy(rig.brokerPort, {
+      bitsPerSecond: 64_000,
+      delayMs: 100,
+      bufferBytes: 65_536,
+    });
     await rig.gateway({ url: mqtt(proxy.port) });
     await rig.flowing();
     const before = proxy.joined;

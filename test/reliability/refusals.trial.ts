@@ -9,7 +9,9 @@ import type { Outcome, Trial } from "./trial.ts";
 const mqtt = (port: number): string => `mqtt://127.0.0.1:${port}`;
 
 /** Longest way of an event of the counting device, ms, from its read to the receiver. */
-function longestMs(list: readonly { device: string; kind: string; timeMs: number; receivedMs: number }[]): number {
+function longestMs(
+  list: readonly { device: string; kind: string; timeMs: number; receivedMs: number }[],
+): number {
   const own = list.filter(({ device, kind }) => device === "counter" && kind === "telemetry");
   return Math.max(...own.map(({ timeMs, receivedMs }) => receivedMs - timeMs));
 }
@@ -31,7 +33,14 @@ async function verdict(rig: LinkRig, what: string): Promise<Outcome> {
   return {
     trials: dead,
     figure: `${what}: ${dead} dead letters after ${tries} tries at most, ${declared} declared; every other event at the receiver within ${(wayMs / 1000).toFixed(1)} s; ${twice} twice`,
-    passed: dead > 0 && tries <= 3 && declared === dead && dropped === dead && wayMs <= 5000 && twice === 0 && lost <= dead,
+    passed:
+      dead > 0 &&
+      tries <= 3 &&
+      declared === dead &&
+      dropped === dead &&
+      wayMs <= 5000 &&
+      twice === 0 &&
+      lost <= dead,
   };
 }
 
@@ -115,7 +124,13 @@ export const trials: Trial[] = [
     needs: ["mosquitto"],
     run: () => tooLarge("3.1.1"),
   },
-  { id: "R19c", name: "message that kills the connection", passLine, needs: [], run: () => poison("hangs up") },
+  {
+    id: "R19c",
+    name: "message that kills the connection",
+    passLine,
+    needs: [],
+    run: () => poison("hangs up"),
+  },
   { id: "R19d", name: "message whose content is refused", passLine, needs: [], run: () => poison("0x99") },
   {
     id: "R19e",
