@@ -216,6 +216,80 @@ describe("the lanes of an uplink", () => {
     expect(store.books().event.dropped).toBe(1);
   });
 
+  it("find the batch on which the broker hangs up, and go on without it", () => {
+    const lanes = new Lanes(store, options);
+    lanes.connect(20, 32_768);
+    const poison = 7;
+    const delivered = new Set<number>();
+    let hangUps = 0;
+    for (let i = 0; i < 12; i++) commit(lanes, [event(1)]);
+    for (let nowMs = 0; nowMs < 60_000 && store.deadLetters.of("ioc").length === 0; nowMs += 100) {
+      if (!lanes.connected) lanes.connect(20, 32_768);
+      if (nowMs % 1000 === 0) commit(lanes, [event(1)]);
+      const messages = lanes.next(nowMs);
+      const bad = messages.find((message) => seqs([message]).includes(poison));
+      for (const message of messages) {
+        if (message === bad) {
+          hangUps++;
+          lanes.disconnect(true);
+          break;
+        }
+        for (const seq of seqs([message])) delivered.add(seq);
+        lanes.sent(message.key, nowMs);
+      }
+    }
+    expect(hangUps).toBe(3);
+    expect(store.deadLetters.of("ioc")).toEqual([poison]);
+    lanes.connect(20, 32_768);
+    for (let i = 0; i < 20; i++)
+      for (const message of lanes.next(70_000 + i)) {
+        for (const seq of seqs([message])) delivered.add(seq);
+        lanes.sent(message.key, 70_000 + i);
+      }
+    expect([...delivered].toSorted((a, b) => a - b)).toEqual(
+      range(1, store.lastId).filter((seq) => seq !== poison),
+    );
+  });
+
+  it("blame no batch while nothing else gets through either, nor for a broker that restarts", () => {
+    const lanes = new Lanes(store, options);
+    for (let i = 0; i < 10; i++) {
+      lanes.connect(20, 32_768);
+      if (i === 0) for (let batch = 0; batch < 3; batch++) commit(lanes, [event(1)]);
+      lanes.next(i);
+      lanes.disconnect(true);
+    }
+    expect(store.deadLetters.of("ioc")).toEqual([]);
+    lanes.connect(20, 32_768);
+    const got: number[] = [];
+    for (let i = 0; i < 10; i++)
+      for (const message of lanes.next(100 + i)) {
+        got.push(...seqs([message]));
+        lanes.sent(message.key, 100 + i);
+      }
+    expect(got.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+  });
+
+  it("learn a size limit that the broker only shows by hanging up", () => {
+    const lanes = new Lanes(store, options);
+    commit(lanes, many(400));
+    const limit = 1000;
+    const got = new Set<number>();
+    for (let nowMs = 0; nowMs < 20_000; nowMs += 100) {
+      if (!lanes.connected) lanes.connect(20, 32_768);
+      for (const message of lanes.next(nowMs)) {
+        if (message.payload.length > limit) {
+          lanes.disconnect(true);
+          break;
+        }
+        for (const seq of seqs([message])) got.add(seq);
+        lanes.sent(message.key, nowMs);
+      }
+    }
+    expect(got.size).toBe(400);
+    expect(store.deadLetters.of("ioc")).toEqual([]);
+  });
+
   it("lose no batch and no window when the store fails in the middle", () => {
     const lanes = new Lanes(store, options);
     lanes.connect(20, 32_768);

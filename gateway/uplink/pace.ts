@@ -2,8 +2,9 @@
 export interface Flight {
   bytes: number;
   atMs: number;
-  /** Bytes that had been acknowledged when it left. */
+  /** Bytes that had been acknowledged when it left, and when the last of them were. */
   deliveredBefore: number;
+  sinceMs: number;
 }
 
 /**
@@ -33,6 +34,7 @@ const formBytesMin = 1024;
 export class Pace {
   #onTheWay = 0;
   #delivered = 0;
+  #deliveredAtMs = 0;
   #rates = { now: 0, before: 0, sinceMs: 0 };
   #floors = { now: Infinity, before: Infinity, sinceMs: 0 };
   /** Fill holds back until nothing of it is on the way, so that the empty line is seen again. */
@@ -42,6 +44,7 @@ export class Pace {
   /** The connection is gone; the next one may take another way. */
   reset(): void {
     this.#onTheWay = 0;
+    this.#deliveredAtMs = 0;
     this.#rates = { now: 0, before: 0, sinceMs: 0 };
     this.#floors = { now: Infinity, before: Infinity, sinceMs: 0 };
     this.#listening = false;
@@ -61,8 +64,9 @@ export class Pace {
   leave(payloadBytes: number, formBytes: number, nowMs: number): Flight {
     const bytes = payloadBytes + overheadBytes;
     this.#wirePerForm = this.#wirePerForm * 0.9 + 0.1 * (bytes / Math.max(1, formBytes));
+    const sinceMs = this.#onTheWay === 0 ? nowMs : Math.min(nowMs, this.#deliveredAtMs);
     this.#onTheWay += bytes;
-    return { bytes, atMs: nowMs, deliveredBefore: this.#delivered };
+    return { bytes, atMs: nowMs, deliveredBefore: this.#delivered, sinceMs };
   }
 
   /** Its acknowledgement is there; `good` = not a refusal, which may come from anywhere. */
@@ -70,10 +74,12 @@ export class Pace {
     this.#onTheWay -= flight.bytes;
     if (!good) return;
     this.#delivered += flight.bytes;
+    this.#deliveredAtMs = nowMs;
     const latencyMs = Math.max(0.5, nowMs - flight.atMs);
     if (nowMs - this.#rates.sinceMs > rateWindowMs)
       this.#rates = { now: 0, before: this.#rates.now, sinceMs: nowMs };
-    this.#rates.now = Math.max(this.#rates.now, (this.#delivered - flight.deliveredBefore) / latencyMs);
+    const rate = (this.#delivered - flight.deliveredBefore) / Math.max(latencyMs, nowMs - flight.sinceMs);
+    this.#rates.now = Math.max(this.#rates.now, rate);
     if (nowMs - this.#floors.sinceMs > floorWindowMs) {
       this.#listening = this.#floors.now !== Infinity;
       this.#floors = { now: Infinity, before: this.#floors.now, sinceMs: nowMs };

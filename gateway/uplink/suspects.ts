@@ -44,11 +44,12 @@ export class Suspects<Batch extends Suspect> {
     return batch === undefined ? undefined : suspect(batch);
   }
 
-  /** A batch got through: a suspect is none any more, another one is their witness. */
+  /** A batch got through: it is no suspect any more, and a witness against the others. */
   passed(batch: Batch): void {
     this.#isOthersTurn = batch.deaths > 0;
-    if (batch.deaths === 0) for (const suspect of this.#waiting) suspect.witnessed = true;
+    for (const suspect of this.#waiting) suspect.witnessed = true;
     batch.deaths = 0;
+    batch.witnessed = false;
   }
 }
 
