@@ -16,7 +16,7 @@ const aheadMs = { live: 250, fill: 40 };
 const overheadBytes = 150;
 /** Messages that may always be on the way, or a thin line would never show what it can do. */
 const flightsMin = { live: 3, fill: 1 };
-/** Fill messages while nothing is known of the line. */
+/** Fill messages when none is on the way; each acknowledgement allows one more, so that no burst leaves at once. */
 const fillFirst = 2;
 const rateWindowMs = 2000;
 const floorWindowMs = 30_000;
@@ -39,6 +39,7 @@ export class Pace {
   #floors = { now: Infinity, before: Infinity, sinceMs: 0 };
   /** Fill holds back until nothing of it is on the way, so that the empty line is seen again. */
   #listening = false;
+  #fillWindow = fillFirst;
   #wirePerForm = 1;
 
   /** The connection is gone; the next one may take another way. */
@@ -73,6 +74,7 @@ export class Pace {
   land(flight: Flight, nowMs: number, good: boolean): void {
     this.#onTheWay -= flight.bytes;
     if (!good) return;
+    this.#fillWindow++;
     this.#delivered += flight.bytes;
     this.#deliveredAtMs = nowMs;
     const latencyMs = Math.max(0.5, nowMs - flight.atMs);
@@ -89,13 +91,14 @@ export class Pace {
 
   /** Whether one more message of a lane may leave; `flying` = how many of it are on the way. */
   admits(lane: "live" | "fill", flying: number): boolean {
-    if (lane === "fill" && this.#listening) {
-      if (flying > 0) return false;
+    if (lane === "fill") {
+      if (this.#listening && flying > 0) return false;
       this.#listening = false;
+      if (flying === 0) this.#fillWindow = fillFirst;
+      else if (flying >= this.#fillWindow) return false;
     }
-    if (flying < flightsMin[lane]) return true;
     const { rate } = this;
-    if (rate === 0) return lane === "live" || flying < fillFirst;
+    if (rate === 0 || flying < flightsMin[lane]) return true;
     return this.#onTheWay < rate * (this.floorMs + aheadMs[lane]);
   }
 
