@@ -258,6 +258,7 @@ export class Supervisor {
       const points = Array.isArray(args["points"]) ? args["points"].map(String) : [];
       yield await this.#readings(device, { points, raw: args["raw"] === true });
     } else if (verb === "tail") yield* this.#tail(signal);
+    else if (verb === "retry-refused") yield (await this.#outbox?.request("retry")) ?? 0;
     else throw new Error(`unknown verb "${verb}"`);
   }
 

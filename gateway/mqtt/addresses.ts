@@ -60,16 +60,17 @@ export class LinkMemory {
 
   /** For `net.connect`: what the name service says, else what was good before. */
   readonly lookup: LookupFunction = (host, options, callback) => {
-    void this.addresses(host).then((found) => {
+    const answer = async (): Promise<void> => {
+      const found = await this.addresses(host);
       const fitting = found.filter(({ family }) => !options.family || family === options.family);
       const [first] = fitting;
-      if (first === undefined)
-        return callback(
-          Object.assign(new Error(`no address of ${host} is known`), { code: "ENOTFOUND" }),
-          [],
-        );
-      return options.all === true ? callback(null, fitting) : callback(null, first.address, first.family);
-    });
+      if (first === undefined) {
+        const unknown = new Error(`no address of ${host} is known`);
+        callback(Object.assign(unknown, { code: "ENOTFOUND" }), []);
+      } else if (options.all === true) callback(null, fitting);
+      else callback(null, first.address, first.family);
+    };
+    void answer();
   };
 
   /** Addresses to try, in order; empty when neither the name service nor the memory has one. */

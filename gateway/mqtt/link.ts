@@ -179,7 +179,7 @@ export class MqttLink {
     if (attempt !== this.#attempt) return;
     if (socket.destroyed) return this.#over("away", "the connection was closed");
     const options = { ...this.#clientOptions(), ...own };
-    const client = new MqttClient(() => this.#stream(socket), options as IClientOptions);
+    const client = new MqttClient(() => this.#stream(socket), options);
     this.#client = client;
     client.connect();
     this.#watch(client);
@@ -294,7 +294,7 @@ function isRefusal(error: Error & { code?: string; errors?: { code?: string }[] 
 }
 
 /** What an error of socket, TLS or MQTT says, as one line. OpenSSL wraps an alert into its own file and line. */
-export function sentence(error: Error & { code?: unknown; errors?: Error[] }): string {
+function sentence(error: Error & { code?: unknown; errors?: Error[] }): string {
   const [, alert] = /\balert ([a-z ]+?)(?::|$)/i.exec(error.message) ?? [];
   if (alert !== undefined)
     return `the broker ended the TLS handshake: ${alert.toLowerCase()} (see uplinks → tls)`;

@@ -26,7 +26,9 @@ function commit(count: number): void {
   const writer = new EventWriter();
   writer.begin("telemetry", 1, 1_795_000_000_000, 0, "synced");
   writer.count(0);
-  store.commit(Array.from({ length: count }, () => ({ lane: 1 as const, body: Buffer.from(writer.bytes()) })));
+  store.commit(
+    Array.from({ length: count }, () => ({ lane: 1 as const, body: Buffer.from(writer.bytes()) })),
+  );
 }
 
 const refuse = (uplink: string, id: number) =>
@@ -34,8 +36,13 @@ const refuse = (uplink: string, id: number) =>
 const declared = () => store.dropReport(1) !== undefined;
 const lanesOf = (name: string) =>
   new Lanes(store, {
-    ...{ name, city: "hcmc", gateway: "gw-01", encoding: "columnar" as const },
-    ...{ windowMax: 20, bytesMax: 32_768, resendAfterMs: 30_000 },
+    name,
+    city: "hcmc",
+    gateway: "gw-01",
+    encoding: "columnar",
+    windowMax: 20,
+    bytesMax: 32_768,
+    resendAfterMs: 30_000,
   });
 const books = () => {
   const { accepted, delivered, dropped, kept } = store.books().live;

@@ -48,7 +48,15 @@ export function arrivals(file: string): Arrival[] {
         if (ranges?.some(([first, last]) => event.seq >= first && event.seq <= last) === false) continue;
         const { epoch, seq, device, kind, timeMs, recordedMs, data, readings } = event;
         found.push({
-          ...{ epoch, seq, device, kind, lane, timeMs, recordedMs, receivedMs, data },
+          epoch,
+          seq,
+          device,
+          kind,
+          lane,
+          timeMs,
+          recordedMs,
+          receivedMs,
+          data,
           value: readings?.[0]?.value,
         });
       }

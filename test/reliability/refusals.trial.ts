@@ -58,12 +58,13 @@ async function tooLarge(protocol: 5 | "3.1.1"): Promise<Outcome> {
   });
 }
 
+const text = (payload: Buffer): string => Buffer.from(inflate(payload)).toString();
+
 async function poison(answer: "hangs up" | "0x99"): Promise<Outcome> {
   const broker = await startBroker();
   try {
     return await onRig(async (rig) => {
       rig.receiver("ioc", broker.port);
-      const text = (payload: Buffer): string => Buffer.from(inflate(payload)).toString();
       broker.fault({
         kind: "poison",
         matches: (topic, payload) =>
