@@ -73,7 +73,7 @@ describe("when to connect again", () => {
     expect(clone.reached(100_001)).toEqual({ pauseMs: 0, contested: false });
     clone.opened(100_002);
     clone.ended("closed", 101_000, true);
-    expect(clone.reached(101_001)).toEqual({ pauseMs: 300_000, contested: true });
+    expect(clone.reached(101_001)).toEqual({ pauseMs: 60_000, contested: true });
     const other = new Reconnect(options);
     other.opened(0);
     other.ended("closed", 1000, true);

@@ -29,8 +29,8 @@ const stableMs = 60_000;
 /** The pause is this share of the outage so far, so that a short one is noticed soon and a long one costs little. */
 const outageShare = 1 / 60;
 const takeOversMax = 2;
-/** A broker may say that another client has come; without its word there is only the pattern, which may deceive. */
-const takeOverPauseMs = { sure: 3_600_000, guessed: 300_000 };
+/** Where the broker says that another client has come. Without its word the pause begins short: it is a guess. */
+const takeOverPauseMs = 3_600_000;
 
 /**
  * When to try again. A link that was silent or cut comes back at once, because only this client was away. When the
@@ -46,6 +46,8 @@ export class Reconnect {
   #falls = 0;
   #isHerd = false;
   #takeOversMs: number[] = [];
+  /** Times that this one stood back on a guess. */
+  #guesses = 0;
   /** The session that was hung up on had done nothing, and had held for so long. */
   #suspectHeldMs: number | undefined;
 
@@ -72,12 +74,12 @@ export class Reconnect {
     this.#downMs ??= nowMs;
     const held = this.#openedMs === undefined ? undefined : nowMs - this.#openedMs;
     this.#openedMs = undefined;
-    if (held !== undefined && held >= stableMs) this.#falls = 0;
+    if (held !== undefined && held >= stableMs) this.#falls = this.#guesses = 0;
     else if (held !== undefined || ending === "refused") this.#falls++;
     if (ending === "away") this.#isHerd = true;
     this.#suspectHeldMs = suspicious ? held : undefined;
     if (ending === "taken-over" && this.#isContested(nowMs))
-      return { pauseMs: takeOverPauseMs.sure, contested: true };
+      return { pauseMs: takeOverPauseMs, contested: true };
     const jitter = 0.5 + this.#random() / 2;
     const fallen = this.#falls === 0 ? 0 : Math.min(maxMs, firstMs * 2 ** Math.min(16, this.#falls - 1));
     const outage = Math.min(maxMs, Math.max(firstMs, (nowMs - this.#downMs) * outageShare));
@@ -92,12 +94,13 @@ export class Reconnect {
    */
   reached(nowMs: number): { pauseMs: number; contested: boolean } {
     const heldMs = this.#suspectHeldMs;
+    const { maxMs, spreadMs } = this.#options;
     this.#suspectHeldMs = undefined;
     if (heldMs !== undefined) {
-      if (this.#isContested(nowMs)) return { pauseMs: takeOverPauseMs.guessed, contested: true };
-      return { pauseMs: 0, contested: heldMs < stableMs };
+      if (!this.#isContested(nowMs)) return { pauseMs: 0, contested: heldMs < stableMs };
+      const pauseMs = Math.min(takeOverPauseMs, maxMs * 2 ** Math.min(12, this.#guesses++));
+      return { pauseMs, contested: true };
     }
-    const { maxMs, spreadMs } = this.#options;
     return { pauseMs: this.#isHerd ? this.#random() * Math.min(maxMs, spreadMs()) : 0, contested: false };
   }
 

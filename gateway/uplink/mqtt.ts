@@ -327,11 +327,11 @@ export class MqttUplink {
 
   #contested(pauseMs: number): void {
     if (pauseMs === 0) return this.#alarmDuplicate("suspected");
-    const reason = `another box uses the id "${this.#identity.gateway}": this one stands back for ${Math.round(pauseMs / 60_000)} min; give one of them an id of its own`;
+    const reason = `another box uses the id "${this.#identity.gateway}": this one stands back for ${Math.ceil(pauseMs / 1000)} s; give one of them an id of its own`;
     this.#log.error({ code: "KERB-UP-DUPLICATE" }, reason);
     this.#status.reason = reason;
     this.#set("waiting");
-    return this.#alarmDuplicate("active");
+    return this.#alarmDuplicate("suspected");
   }
 
   /** The IOC hears it from the box that is still connected. */
