@@ -98,7 +98,7 @@ export class Supervisor implements Vitals {
     ]);
     const [self, ...indexes] = registered.devices;
     const gatewayIndex = self?.index ?? 0;
-    this.#startUplinks(outbox, opened, registered.dictionary);
+    this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
     outbox.tell({
       type: "event",
       kind: "device-status",
@@ -161,11 +161,13 @@ export class Supervisor implements Vitals {
     outbox: Outbox,
     { epoch, epochs }: { epoch: number; epochs: [number, number][] },
     dictionary: { hash: string; json: string },
+    device: number,
   ): void {
     const { gateway, uplinks } = this.#site;
     const software = `kerb ${version}`;
     for (const uplink of uplinks) {
-      const identity = { city: gateway.city, gateway: gateway.id, software, epoch, epochs, dictionary };
+      const own = { city: gateway.city, gateway: gateway.id, device, folder: gateway.stateFolder };
+      const identity = { ...own, software, epoch, epochs, dictionary };
       const link = new MqttUplink(uplink, outbox, identity, this.#log);
       this.#uplinks.set(uplink.id, link);
       link.start();
@@ -319,6 +321,7 @@ export class Supervisor implements Vitals {
       const points = Array.isArray(args["points"]) ? args["points"].map(String) : [];
       yield await this.#readings(device, { points, raw: args["raw"] === true });
     } else if (verb === "tail") yield* this.#tail(signal);
+    else if (verb === "retry-refused") yield (await this.#outbox?.request("retry")) ?? 0;
     else throw new Error(`unknown verb "${verb}"`);
   }
 

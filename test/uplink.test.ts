@@ -104,7 +104,7 @@ async function start(
       tls: undefined,
     },
     outbox,
-    { city: "hcmc", gateway: "gw-01", software: "test", epoch, epochs, dictionary },
+    { city: "hcmc", gateway: "gw-01", device, software: "test", epoch, epochs, dictionary },
     pino(
       { level: "debug" },
       { write: (line: string) => logged.push((JSON.parse(line) as { msg: string }).msg) },
@@ -126,15 +126,20 @@ const inCustody = (count: number, timeout = 20_000) =>
     .poll(async () => (await books()).delivered, { timeout, interval: 100 })
     .toBeGreaterThanOrEqual(count);
 
-async function verify(count: number): Promise<void> {
+/** `more`: the uplink may have had something to say itself. */
+async function verify(count: number, more = false): Promise<void> {
+  const settled = async () => (await books()).kept === 0;
+  if (more) await expect.poll(settled, { timeout: 10_000 }).toBe(true);
   const { accepted, delivered, dropped, kept } = await books();
+  const all = more ? accepted : count;
   expect({ accepted, delivered, dropped, kept }).toEqual({
-    accepted: count,
-    delivered: count,
+    accepted: all,
+    delivered: all,
     dropped: 0,
     kept: 0,
   });
-  expect(receiver.summaries("", 10)[0]).toMatchObject({ eventsStored: count });
+  expect(all).toBeGreaterThanOrEqual(count);
+  expect(receiver.summaries("", 10)[0]).toMatchObject({ eventsStored: all });
 }
 
 describe("words from the broker that are not the contract", () => {
@@ -190,7 +195,7 @@ describe("a broker that misbehaves", () => {
     await expect
       .poll(() => uplink.status.reason ?? "", { timeout: 10_000 })
       .toMatch(/user name or password|Bad User/i);
-    expect((await books()).kept).toBe(20);
+    await expect.poll(async () => (await books()).kept).toBe(20);
     broker.fault(undefined);
     await inCustody(20);
     await verify(20);
@@ -204,7 +209,7 @@ describe("a broker that misbehaves", () => {
       broker.fault({ kind: "forget", retained: true });
     }
     await inCustody(200);
-    await verify(200);
+    await verify(200, true);
   });
 
   it("that takes messages and never acknowledges them is left after 10 s, and gets them again", async () => {

@@ -119,8 +119,9 @@ class Verbs {
       );
     this.#verb("status")
       .addOption(siteOption())
+      .option("--retry-refused", "first send again what brokers refused for good, under new numbers")
       .addOption(languageOption())
-      .action((options: Common) =>
+      .action((options: Common & { retryRefused?: boolean }) =>
         this.#run("status", options, async () => (await import("./status.ts")).status(options)),
       );
     this.#verb("health")

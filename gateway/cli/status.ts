@@ -116,12 +116,17 @@ function uplinkLine(
 function outboxLines({ outbox, outboxSilentMs }: GatewayStatus, { words, language }: Shown): string[] {
   const percent = (100 * outbox.fill).toFixed(1);
   const size = `${percent} % ${words.bytesOf} ${mebibytes(outbox.bytesMax)}`;
+  const refused = Object.entries(outbox.deadLetters.counts).map(([name, count]) => {
+    const { reason, epoch, seq } = outbox.deadLetters.newest.find(({ uplink }) => uplink === name) ?? {};
+    const last = reason === undefined ? "" : ` (${reason}, ${epoch}:${seq})`;
+    return paint("yellow", `${name}   ${words.refusedForGood} ${grouped(count)}${last}`);
+  });
   const lines = [`${words.outbox}   ${booksSentence(totalBooks(outbox), words)}   ${size}`];
   const trouble = (code: ErrorCode, seen: string) =>
     lines.push(paint("red", `${describeError(code, language).title}: ${seen}`));
   if (outboxSilentMs > 0) trouble("KERB-OUT-STUCK", span(outboxSilentMs));
   if (outbox.failure !== undefined) trouble(storageCause(outbox.failure), printable(outbox.failure));
-  return lines;
+  return [...lines, ...refused];
 }
 
 function hostLine({ hosts }: GatewayStatus, words: Words): string {
@@ -197,10 +202,23 @@ export function statusLines(whole: GatewayStatus, language: Language, nowMs: num
   ];
 }
 
-/** `kerb status`: the running gateway of a site; exit code 4 when there is none. */
-export async function status(options: { site?: string; json?: boolean; lang?: Language }): Promise<number> {
+/**
+ * `kerb status`: the running gateway of a site; exit code 4 when there is none. `retryRefused`: copies of what
+ * brokers refused for good are accepted anew first.
+ */
+export async function status(options: {
+  site?: string;
+  json?: boolean;
+  lang?: Language;
+  retryRefused?: boolean;
+}): Promise<number> {
   const site = findSite(options.site);
   try {
+    if (options.retryRefused === true) {
+      const count = await askOnce<number>(controlSocket(site), { verb: "retry-refused" });
+      if (options.json !== true)
+        printLines([`${dictionary[languageOf(options.lang)].resent}: ${grouped(count)}`]);
+    }
     const found = await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
     if (options.json === true) printData("status", found);
     else printLines(statusLines(found, languageOf(options.lang), Date.now()));

@@ -370,6 +370,18 @@ export const uplinkErrors = {
     },
     retry: true,
   },
+  "KERB-UP-DUPLICATE": {
+    title: { en: "Another box uses this gateway's id", vi: "Hộp khác đang dùng mã của gateway này" },
+    likely: {
+      en: "its state folder or its site file was copied from this one",
+      vi: "thư mục trạng thái hoặc tệp cấu hình được sao chép từ hộp này",
+    },
+    do: {
+      en: "give one of them an id of its own and an empty state folder",
+      vi: "đặt mã riêng và thư mục trạng thái trống cho một trong hai hộp",
+    },
+    retry: true,
+  },
   "KERB-UP-QUOTA": {
     title: { en: "The broker asks to send less", vi: "Broker yêu cầu giảm lượng gửi" },
     likely: { en: "a quota or rate limit of the IOC", vi: "hạn mức hoặc giới hạn tốc độ của IOC" },

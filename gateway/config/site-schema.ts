@@ -104,7 +104,7 @@ export const mqttUplink = z
           .describe("the name in the broker's certificate, if not the host of `url`"),
       })
       .optional(),
-    keepalive: durationBetween("5s", "1h").prefault("30s"),
+    keepalive: durationBetween("5s", "1h").prefault("20s"),
     windowMax: z.int().min(1).max(100).default(20).describe("messages in flight"),
     messageBytesMax: byteSizeBetween("1KiB", "1MiB").prefault("32KiB").describe("after compression"),
     resendAfter: durationBetween("1s", "1h").prefault("3m").describe("without the receiver's word"),

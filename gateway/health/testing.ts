@@ -51,6 +51,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
       commits: reads.counts,
       failure: undefined,
       quarantined: undefined,
+      deadLetters: { counts: {}, newest: [] },
       uplinks: {
         ioc: {
           connected: true,
@@ -61,6 +62,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
           bytes: 900,
           resent: 1,
           refused: 0,
+          dead: 0,
         },
       },
     },

@@ -3,7 +3,8 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
-import { Lanes, type Message } from "../uplink/lanes.ts";
+import type { Message } from "../uplink/flights.ts";
+import { Lanes } from "../uplink/lanes.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
@@ -232,6 +233,7 @@ export class OutboxCore {
   #housekeeping(): void {
     try {
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
+      this.#store.deadLetters.settle(this.#uplinkNames);
       this.#reportDrops();
       this.#pump();
     } catch (error) {
@@ -253,6 +255,7 @@ export class OutboxCore {
       commits: this.#commits.counts,
       failure: this.#failure,
       quarantined: this.#store.quarantined,
+      deadLetters: this.#store.deadLetters.summary(),
       uplinks: Object.fromEntries(
         this.#uplinks.map(({ name, lanes }) => [
           name,
@@ -299,11 +302,21 @@ export class OutboxCore {
         return this.#stats();
       case "pulse":
         return this.#pulse();
+      case "retry":
+        return this.#retry();
       case "close":
         return this.#close();
       default:
         throw new Error(`unknown request "${String(message.name)}"`);
     }
+  }
+
+  /** Accepts copies of refused events anew, under new numbers; returns how many. */
+  #retry(): number {
+    const { events, remove } = this.#store.deadLetters.takeCopies();
+    if (events.length > 0) this.#storeRows(events, remove);
+    this.#pump();
+    return events.length;
   }
 
   /** Commits what it can: on a failing disk what is pending was never accepted, and the ring's owner knows. */
@@ -367,7 +380,7 @@ export class OutboxCore {
       uplink.session = message.session;
       lanes.connect(message.windowMax, message.bytesMax);
       this.#dropsDueMs = 0;
-    } else if (message.type === "disconnected") lanes.disconnect();
+    } else if (message.type === "disconnected") lanes.disconnect(message.blamed);
     else if (message.type === "sent") lanes.sent(message.key, nowMs);
     else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
     else if (message.type === "receiver") lanes.receiver(message.name, message.online);

@@ -2,7 +2,9 @@ import { Worker } from "node:worker_threads";
 import type { DurationCounts } from "../durations.ts";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
-import type { LanesOptions, Message } from "../uplink/lanes.ts";
+import type { Message } from "../uplink/flights.ts";
+import type { LanesOptions } from "../uplink/lanes.ts";
+import type { DeadLetter } from "./dead-letters.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -24,7 +26,9 @@ interface UplinkStats {
   events: number;
   bytes: number;
   resent: number;
+  /** Messages that the broker refused, and events that it refused for good. */
   refused: number;
+  dead: number;
 }
 
 export interface OutboxStats {
@@ -42,6 +46,8 @@ export interface OutboxStats {
   /** Set while commits fail: what the disk said. */
   failure: string | undefined;
   quarantined: string | undefined;
+  /** Events that a broker refused for good: how many per uplink, and the newest. */
+  deadLetters: { counts: Record<string, number>; newest: DeadLetter[] };
   uplinks: Record<string, UplinkStats>;
 }
 
@@ -59,6 +65,8 @@ export interface Requests {
   session: [[uplink: string], number];
   stats: [[], OutboxStats];
   pulse: [[], Pulse];
+  /** Sends copies of refused events anew; how many. */
+  retry: [[], number];
   close: [[], null];
 }
 
@@ -68,7 +76,7 @@ export type ToWorker =
   | { type: "frames"; stream: number; bytes: Uint8Array }
   | { type: "event"; kind: EventKind; device: number; data: Record<string, unknown> }
   | { type: "connected"; uplink: string; windowMax: number; bytesMax: number; session: number }
-  | { type: "disconnected"; uplink: string }
+  | { type: "disconnected"; uplink: string; blamed: boolean }
   | { type: "sent"; uplink: string; key: number }
   | { type: "refused"; uplink: string; key: number; reason: number }
   | { type: "acknowledged"; uplink: string; document: Acknowledgement }

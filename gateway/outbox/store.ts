@@ -15,6 +15,7 @@ import { crc32 } from "node:zlib";
 import { bootId, clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type DictionaryDevice, type DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { openDatabase } from "./schema.ts";
 import { prepare } from "./statements.ts";
 
@@ -97,6 +98,7 @@ export class OutboxStore {
   #dictionary: Dictionary;
   readonly #statements;
   readonly #pagesMax: number;
+  readonly deadLetters: DeadLetters;
 
   /** Opens the file and durably starts the next epoch before it accepts anything. */
   constructor(options: StoreOptions) {
@@ -107,6 +109,7 @@ export class OutboxStore {
     this.quarantined = opened.quarantined;
     this.#pagesMax = this.#database.pragma("max_page_count", { simple: true }) as number;
     this.#statements = prepare(this.#database);
+    this.deadLetters = new DeadLetters(this, this.#database);
     this.#lastId = (this.#statements.sequence.get() as { seq: number } | undefined)?.seq ?? 0;
     this.epoch = this.#nextEpoch();
     this.base = this.#lastId;
@@ -242,8 +245,12 @@ export class OutboxStore {
     return (statement.get(first) as { id: number } | undefined)?.id;
   }
 
-  /** Takes rows out of the queue, leaving tombstones that say why. */
-  drop(rows: readonly { id: number; lane: RowLane; recordedMs: number }[], reason: string): void {
+  /** Takes rows out of the queue, leaving tombstones that say why; `booked`: what they count as. */
+  drop(
+    rows: readonly { id: number; lane: RowLane; recordedMs: number }[],
+    reason: string,
+    booked: "dropped" | "delivered" = "dropped",
+  ): void {
     this.#database.transaction(() => {
       // A gap event may be among them: what it declared is declared again, which is harmless.
       if (rows.some((row) => row.lane === 0)) this.#statements.reportAgain.run();
@@ -254,7 +261,7 @@ export class OutboxStore {
         if (grown.changes === 0)
           this.#statements.addTombstone.run(epoch, seq, seq, reason, row.recordedMs, row.recordedMs);
         this.#statements.remove.run(row.id);
-        this.#statements.bookDropped.run(1, row.lane);
+        this.#statements[booked === "dropped" ? "bookDropped" : "bookDelivered"].run(1, row.lane);
       }
     })();
   }
@@ -316,10 +323,7 @@ export class OutboxStore {
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     return this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
-      const marks = uplinks.map(
-        (name) =>
-          (this.#statements.released.get(name, epoch) as { watermark: number } | undefined)?.watermark ?? 0,
-      );
+      const marks = uplinks.map((name) => this.releasedBy(name, epoch));
       const last = record.base + Math.min(...marks);
       const found = this.#statements.releasable.all(record.base + 1, last, limit) as {
         id: number;
@@ -336,6 +340,12 @@ export class OutboxStore {
       this.#statements.removeTombstones.run(epoch, end - record.base);
       return more;
     })();
+  }
+
+  /** The watermark of an uplink's receiver in an epoch. */
+  releasedBy(uplink: string, epoch: number): number {
+    const found = this.#statements.released.get(uplink, epoch) as { watermark: number } | undefined;
+    return found?.watermark ?? 0;
   }
 
   /** The session number of the next CONNECT: one more than ever before, durably. */

@@ -64,6 +64,10 @@ export class Gateways {
     return this.#live.get(id);
   }
 
+  get count(): number {
+    return this.#live.size;
+  }
+
   all(): Iterable<LiveGateway> {
     return this.#live.values();
   }

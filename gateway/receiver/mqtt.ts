@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
-import { performance } from "node:perf_hooks";
-import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { accessSync, constants } from "node:fs";
+import type { IClientOptions, MqttClient } from "mqtt";
+import { MqttLink, type Ended } from "../mqtt/link.ts";
 import type { Acknowledgement } from "./acknowledge.ts";
 import type { Change, Receiver } from "./receiver.ts";
 
@@ -29,138 +29,115 @@ const lanes = ["event", "live", "fill", "seal"] as const;
 const sessionExpirySeconds = 3600;
 const receiveMaximum = 200;
 const packetBytesMax = 1024 * 1024 + 1024;
-const connectTimeoutMs = 15_000;
-const keepaliveSeconds = 30;
-/** A connection that held this long makes the next back-off start anew. */
-const stableMs = 10_000;
+const keepaliveMs = 20_000;
 const farewellMs = 1000;
+/** How often the number of gateways is compared with what was published. */
+const countMs = 10_000;
 
 /**
- * The receiver's link to one broker: subscribes to what gateways send and publishes acknowledgements. Every
- * connection is a new mqtt.js client, because mqtt.js itself gives up for ever after one CONNACK error and
- * forgets callbacks over a reconnect.
+ * The receiver's link to one broker: subscribes to what gateways send and publishes acknowledgements. Its `host`
+ * topic also says how many gateways there are, over which they spread themselves after the broker was away.
  */
 export class BrokerLink {
   readonly #receiver: Receiver;
   readonly #options: BrokerOptions;
-  readonly #files: { ca?: Buffer; cert?: Buffer; key?: Buffer } = {};
+  readonly #link: MqttLink;
   readonly #log: (change: Change) => void;
-  #client: MqttClient | undefined;
-  #attempts = 0;
-  #subscribed = false;
-  #connectedMs: number | undefined;
-  #reason = "";
-  #retryTimer: NodeJS.Timeout | undefined;
-  #closed = false;
+  #isSubscribed = false;
+  #isReady = false;
+  #isSaid = false;
+  #gateways = 0;
+  #counter: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
-  /** Reads the certificate files; throws if one cannot be read. Connects only at `open`. */
+  /** Throws if a certificate file cannot be read. Connects only at `open`. */
   constructor(receiver: Receiver, options: BrokerOptions) {
     this.#receiver = receiver;
     this.#options = options;
     this.#log = options.log ?? (() => {});
-    for (const name of ["ca", "cert", "key"] as const) {
-      const path = options[name];
-      if (path !== undefined) this.#files[name] = readFileSync(path);
-    }
+    const { broker, city, name, protocol = "5", username, password, ca, cert, key } = options;
+    for (const file of [ca, cert, key]) if (file !== undefined) accessSync(file, constants.R_OK);
+    this.#link = new MqttLink(
+      {
+        url: broker,
+        protocol: protocol === "5" ? 5 : "3.1.1",
+        clientId: `kerb-receive-${city}-${name}`,
+        keepaliveMs,
+        username,
+        password,
+        tls: { ca, cert, key },
+        retryFirstMs: options.retryFirstMs ?? 1000,
+        retryMaxMs: options.retryMaxMs ?? 60_000,
+        // Receivers are few, and gateways wait for them.
+        spreadMs: () => 0,
+      },
+      {
+        prepare: () => this.#clientOptions(),
+        opened: (client, connack) => void this.#opened(client, connack.sessionPresent),
+        message: (topic, payload) => this.#dispatch(topic, payload),
+        ended: (ended) => this.#ended(ended),
+      },
+    );
   }
 
   /** True while subscribed. */
   get connected(): boolean {
-    return this.#connectedMs !== undefined;
+    return this.#isReady;
   }
 
   /** Begins to connect, and goes on until `close`. */
   open(): void {
-    if (!this.#closed) this.#connect();
+    if (this.#isClosed) return;
+    this.#link.start();
+    this.#counter = setInterval(() => this.#recount(), countMs);
   }
 
   /** Publishes `online: false` and disconnects; settles within about a second. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#retryTimer);
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearInterval(this.#counter);
     this.#receiver.stop();
-    const client = this.#client;
-    if (client === undefined) return;
-    if (client.connected) {
+    const { client } = this.#link;
+    if (client?.connected === true) {
       const farewell = client
         .publishAsync(this.#hostTopic(), hostState(false), { qos: 1, retain: true })
         .then(() => client.endAsync())
         .catch(() => {});
       await Promise.race([farewell, new Promise((resolve) => setTimeout(resolve, farewellMs).unref())]);
     }
-    client.end(true);
+    this.#link.stop();
   }
 
   #hostTopic(): string {
     return `${this.#options.city}/host/v1/${this.#options.name}`;
   }
 
-  #connect(): void {
-    const client = mqtt.connect(this.#options.broker, this.#clientOptions());
-    this.#client = client;
-    let over = false;
-    const end = (): void => {
-      if (over) return;
-      over = true;
-      client.end(true);
-      this.#ended();
-    };
-    client.on("error", (error: Error & { code?: unknown }) => {
-      this.#reason = error.message === "" && typeof error.code === "string" ? error.code : error.message;
-      // mqtt.js leaves the socket open after a refused CONNECT and after bytes that are not MQTT.
-      end();
-    });
-    client.on("disconnect", (packet) => {
-      this.#reason = `the broker ended the session (reason ${packet.reasonCode ?? 0})`;
-    });
-    client.on("close", end);
-    client.on("message", (topic, payload) => {
-      if (!over) this.#dispatch(topic, payload);
-    });
-    client.on("connect", (connack) => {
-      setNoDelay(client);
-      void this.#subscribe(client, connack.sessionPresent).then((failure) => {
-        if (over) return;
-        if (failure === undefined) return this.#established(client);
-        this.#reason = failure;
-        return end();
-      });
-    });
-    setNoDelay(client);
-  }
-
-  #clientOptions(): IClientOptions {
-    const { city, name, protocol = "5", username, password } = this.#options;
-    const five = protocol === "5";
+  #clientOptions(): Partial<IClientOptions> {
     return {
-      protocolVersion: five ? 5 : 4,
-      clientId: `kerb-receive-${city}-${name}`,
-      clean: false,
-      reconnectPeriod: 0,
-      connectTimeout: connectTimeoutMs,
-      keepalive: keepaliveSeconds,
-      queueQoSZero: false,
-      resubscribe: false,
       will: {
         topic: this.#hostTopic(),
         payload: Buffer.from(JSON.stringify({ online: false })),
         qos: 1,
         retain: true,
       },
-      ...(five
-        ? {
+      ...(this.#options.protocol === "3.1.1"
+        ? {}
+        : {
             properties: {
               sessionExpiryInterval: sessionExpirySeconds,
               receiveMaximum,
               maximumPacketSize: packetBytesMax,
             },
-          }
-        : {}),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...this.#files,
+          }),
     };
+  }
+
+  async #opened(client: MqttClient, sessionPresent: boolean): Promise<void> {
+    const failure = await this.#subscribe(client, sessionPresent);
+    if (client !== this.#link.client || this.#isClosed) return;
+    if (failure !== undefined) this.#link.refuse(failure);
+    else this.#established(client);
   }
 
   /**
@@ -168,8 +145,8 @@ export class BrokerLink {
    * dictionaries come with it. Gives back why it failed.
    */
   async #subscribe(client: MqttClient, sessionPresent: boolean): Promise<string | undefined> {
-    if (sessionPresent && this.#subscribed) return undefined;
-    this.#subscribed = false;
+    if (sessionPresent && this.#isSubscribed) return undefined;
+    this.#isSubscribed = false;
     const { city } = this.#options;
     const topics = [
       ...lanes.map((lane) => `${city}/up/v1/+/${lane}`),
@@ -183,16 +160,27 @@ export class BrokerLink {
     } catch (error) {
       return `the broker refused the subscriptions: ${error instanceof Error ? error.message : String(error)}`;
     }
-    this.#subscribed = true;
+    this.#isSubscribed = true;
     return undefined;
   }
 
   #established(client: MqttClient): void {
-    this.#connectedMs = performance.now();
-    this.#reason = "";
+    this.#isReady = this.#isSaid = true;
     this.#log({ kind: "connected", text: `connected to ${this.#options.broker}` });
-    client.publish(this.#hostTopic(), hostState(true), { qos: 1, retain: true });
+    this.#sayOnline(client);
     this.#receiver.start((gateway, document) => this.#publish(client, gateway, document));
+  }
+
+  #sayOnline(client: MqttClient): void {
+    this.#gateways = this.#receiver.gatewayCount;
+    client.publish(this.#hostTopic(), hostState(true, this.#gateways), { qos: 1, retain: true });
+  }
+
+  #recount(): void {
+    const { client } = this.#link;
+    const now = this.#receiver.gatewayCount;
+    if (client !== undefined && this.#isReady && Math.abs(now - this.#gateways) > this.#gateways / 10)
+      this.#sayOnline(client);
   }
 
   #publish(client: MqttClient, gateway: string, document: Acknowledgement): void {
@@ -211,30 +199,18 @@ export class BrokerLink {
     else if (kind === "dict") this.#receiver.dictionary(gateway, payload);
   }
 
-  /** The connection or the attempt is over; the next one follows after a jittered pause. */
-  #ended(): void {
+  /** One line for each change of the state, not one for each attempt. */
+  #ended({ reason }: Ended): void {
     this.#receiver.stop();
-    const { broker, retryFirstMs = 1000, retryMaxMs = 60_000 } = this.#options;
-    const connectedMs = this.#connectedMs;
-    this.#connectedMs = undefined;
-    this.#client = undefined;
-    if (this.#closed) return;
-    const reason = this.#reason === "" ? "the connection was closed" : this.#reason;
-    if (connectedMs !== undefined) this.#log({ kind: "lost", text: `lost ${broker}: ${reason}` });
-    else if (this.#attempts === 0)
+    const { broker } = this.#options;
+    if (this.#isReady) this.#log({ kind: "lost", text: `lost ${broker}: ${reason}` });
+    else if (!this.#isSaid)
       this.#log({ kind: "lost", text: `cannot reach ${broker}: ${reason}; trying again` });
-    if (connectedMs !== undefined && performance.now() - connectedMs > stableMs) this.#attempts = 0;
-    const pauseMs = Math.random() * Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(16, this.#attempts));
-    this.#attempts++;
-    this.#retryTimer = setTimeout(() => this.#connect(), pauseMs);
+    this.#isReady = false;
+    this.#isSaid = true;
   }
 }
 
-function hostState(online: boolean): string {
-  return JSON.stringify({ online, ts: Date.now() });
-}
-
-/** Nagle costs 88 ms for every round trip of small messages. */
-function setNoDelay(client: MqttClient): void {
-  (client.stream as { setNoDelay?: (on: boolean) => void } | undefined)?.setNoDelay?.(true);
+function hostState(online: boolean, gateways?: number): string {
+  return JSON.stringify({ online, ts: Date.now(), ...(gateways === undefined ? {} : { gateways }) });
 }

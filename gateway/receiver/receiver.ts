@@ -200,6 +200,11 @@ export class Receiver {
     return [...this.#gateways.all()].map(summary);
   }
 
+  /** Gateways that have ever been heard. */
+  get gatewayCount(): number {
+    return this.#gateways.count;
+  }
+
   knows(gatewayId: string): boolean {
     return this.#gateways.known(gatewayId) !== undefined;
   }

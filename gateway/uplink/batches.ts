@@ -1,21 +1,21 @@
-import type { StoredRow } from "../outbox/store.ts";
+import type { CutRecord, OutboxStore, StoredRow } from "../outbox/store.ts";
+import { encodeCloudEvents } from "./cloudevents.ts";
+import { encodeColumnar } from "./columnar.ts";
+import { compress, type EncodingName } from "./encoding.ts";
 
 /** Readings and form bytes of one batch; small enough for 16 KiB on the wire in either encoding. */
 export const batchReadingsMax = 500;
-const batchFormBytesMax = 16_384;
+export const batchFormBytesMax = 16_384;
 
 /** Splits rows into batches by readings and bytes; a single large event is a batch of its own. */
-export function chunks(rows: readonly StoredRow[]): StoredRow[][] {
+export function chunks(rows: readonly StoredRow[], formBytesMax = batchFormBytesMax): StoredRow[][] {
   const batches: StoredRow[][] = [];
   let batch: StoredRow[] = [];
   let readings = 0;
   let bytes = 0;
   for (const row of rows) {
     const count = readingCount(row.body);
-    if (
-      batch.length > 0 &&
-      (readings + count > batchReadingsMax || bytes + row.body.length > batchFormBytesMax)
-    ) {
+    if (batch.length > 0 && (readings + count > batchReadingsMax || bytes + row.body.length > formBytesMax)) {
       batches.push(batch);
       batch = [];
       readings = bytes = 0;
@@ -52,4 +52,22 @@ export function merge(ranges: { first: number; last: number }[]): { first: numbe
     else merged.push({ ...range });
   }
   return merged;
+}
+
+/** The payload of a cut: the same rows of one epoch give the same bytes each time. */
+export function encodeBatch(
+  store: OutboxStore,
+  { city, gateway, encoding }: { city: string; gateway: string; encoding: EncodingName },
+  cut: CutRecord,
+  rows: readonly StoredRow[],
+): Buffer {
+  const { epoch, base } = store.epochOf(cut.first);
+  const header = { city, gateway, epoch, lane: cut.lane, dictionary: store.dictionaryOf(cut.dictionary) };
+  const encode = encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
+  return compress(
+    encode(
+      header,
+      rows.map((row) => ({ seq: row.id - base, recordedMs: row.recordedMs, body: row.body })),
+    ),
+  );
 }

@@ -7,7 +7,8 @@ import { EventWriter } from "../event.ts";
 import { OutboxStore, type RowLane, type StoredRow } from "../outbox/store.ts";
 import { decodeBatch } from "../receiver/decode.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
-import { Lanes, type LanesOptions, type Message } from "./lanes.ts";
+import type { Message } from "./flights.ts";
+import { Lanes, type LanesOptions } from "./lanes.ts";
 
 let folder = "";
 let store: OutboxStore;
@@ -110,7 +111,7 @@ describe("the lanes of an uplink", () => {
     expect(store.cuts("ioc")).toEqual([]);
   });
 
-  it("respect the window that the broker grants, and two fill messages on a slow link", () => {
+  it("respect the window that the broker grants, and leave half of it to the present", () => {
     const lanes = new Lanes(store, options);
     commit(lanes, many(6000));
     lanes.connect(5, 32_768);
@@ -118,9 +119,11 @@ describe("the lanes of an uplink", () => {
     expect(lanes.next(0)).toHaveLength(5);
     lanes.disconnect();
     lanes.connect(20, 32_768);
-    const messages = lanes.next(0);
-    for (const message of messages) lanes.sent(message.key, 5000);
-    expect(lanes.next(5000).filter((message) => message.lane === "fill")).toHaveLength(2);
+    for (let nowMs = 0; nowMs < 100; nowMs++) {
+      const messages = lanes.next(nowMs);
+      expect(messages.length).toBeLessThanOrEqual(10);
+      for (const message of messages) lanes.sent(message.key, nowMs + 1);
+    }
   });
 
   it("show the present first when a link was stuck: the oldest live batches step back into fill", () => {
@@ -166,7 +169,10 @@ describe("the lanes of an uplink", () => {
     release(lanes, ack(10, {}, "r1", 1), 2, 4);
     expect(lanes.next(5)).toEqual([]);
     release(lanes, ack(10, { top: 10 }, "r1", 2), 2, 6);
-    expect(seqs(lanes.next(7))).toEqual(range(11, 40));
+    // Backlog begins with two messages; each acknowledgement allows one more.
+    const again = lanes.next(7);
+    for (const message of again) lanes.sent(message.key, 8);
+    expect(seqs([...again, ...lanes.next(8)])).toEqual(range(11, 40));
   });
 
   it("send a hole again that the receiver names later, and a batch that stays unconfirmed", () => {
@@ -188,7 +194,7 @@ describe("the lanes of an uplink", () => {
     expect(seqs(lanes.next(73_000))).toEqual(range(11, 20));
   });
 
-  it("pause on quota, split what is too large, and drop what can never go, saying so", () => {
+  it("pause on quota, split what is too large, and lay aside what can never go, saying so", () => {
     const lanes = new Lanes(store, options);
     lanes.connect(20, 32_768);
     const [message] = lanes.next(0, commit(lanes, many(100)));
@@ -201,14 +207,90 @@ describe("the lanes of an uplink", () => {
     lanes.sent(halves[1]?.key ?? 0, 1500);
     let [refused] = halves;
     for (let nowMs = 1500; refused !== undefined; [refused] = lanes.next((nowMs += 60_000))) {
-      expect(store.books().live.dropped).toBe(0);
+      expect(store.deadLetters.of("ioc")).toEqual([]);
       lanes.refused(refused.key, 0x99, nowMs);
     }
+    store.deadLetters.settle(["ioc"]);
     expect(store.books().live.dropped).toBe(50);
     commit(lanes, [event(0, randomText(60_000)), event(0)]);
     const urgent = lanes.next(1_000_000);
     expect(seqs(urgent)).toEqual([102]);
+    store.deadLetters.settle(["ioc"]);
     expect(store.books().event.dropped).toBe(1);
+  });
+
+  it("find the batch on which the broker hangs up, and go on without it", () => {
+    const lanes = new Lanes(store, options);
+    lanes.connect(20, 32_768);
+    const poison = 7;
+    const delivered = new Set<number>();
+    let hangUps = 0;
+    for (let i = 0; i < 12; i++) commit(lanes, [event(1)]);
+    for (let nowMs = 0; nowMs < 60_000 && store.deadLetters.of("ioc").length === 0; nowMs += 100) {
+      if (!lanes.connected) lanes.connect(20, 32_768);
+      if (nowMs % 1000 === 0) commit(lanes, [event(1)]);
+      const messages = lanes.next(nowMs);
+      const bad = messages.find((message) => seqs([message]).includes(poison));
+      for (const message of messages) {
+        if (message === bad) {
+          hangUps++;
+          lanes.disconnect(true);
+          break;
+        }
+        for (const seq of seqs([message])) delivered.add(seq);
+        lanes.sent(message.key, nowMs);
+      }
+    }
+    expect(hangUps).toBe(3);
+    expect(store.deadLetters.of("ioc")).toEqual([poison]);
+    lanes.connect(20, 32_768);
+    for (let i = 0; i < 20; i++)
+      for (const message of lanes.next(70_000 + i)) {
+        for (const seq of seqs([message])) delivered.add(seq);
+        lanes.sent(message.key, 70_000 + i);
+      }
+    expect([...delivered].toSorted((a, b) => a - b)).toEqual(
+      range(1, store.lastId).filter((seq) => seq !== poison),
+    );
+  });
+
+  it("blame no batch while nothing else gets through either, nor for a broker that restarts", () => {
+    const lanes = new Lanes(store, options);
+    for (let i = 0; i < 10; i++) {
+      lanes.connect(20, 32_768);
+      if (i === 0) for (let batch = 0; batch < 3; batch++) commit(lanes, [event(1)]);
+      lanes.next(i);
+      lanes.disconnect(true);
+    }
+    expect(store.deadLetters.of("ioc")).toEqual([]);
+    lanes.connect(20, 32_768);
+    const got: number[] = [];
+    for (let i = 0; i < 10; i++)
+      for (const message of lanes.next(100 + i)) {
+        got.push(...seqs([message]));
+        lanes.sent(message.key, 100 + i);
+      }
+    expect(got.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+  });
+
+  it("learn a size limit that the broker only shows by hanging up", () => {
+    const lanes = new Lanes(store, options);
+    commit(lanes, many(400));
+    const limit = 1000;
+    const got = new Set<number>();
+    for (let nowMs = 0; nowMs < 20_000; nowMs += 100) {
+      if (!lanes.connected) lanes.connect(20, 32_768);
+      for (const message of lanes.next(nowMs)) {
+        if (message.payload.length > limit) {
+          lanes.disconnect(true);
+          break;
+        }
+        for (const seq of seqs([message])) got.add(seq);
+        lanes.sent(message.key, nowMs);
+      }
+    }
+    expect(got.size).toBe(400);
+    expect(store.deadLetters.of("ioc")).toEqual([]);
   });
 
   it("lose no batch and no window when the store fails in the middle", () => {

@@ -1,9 +1,10 @@
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
-import { batchReadingsMax, chunks, merge } from "./batches.ts";
-import { encodeCloudEvents } from "./cloudevents.ts";
-import { encodeColumnar } from "./columnar.ts";
-import { compress, type EncodingName } from "./encoding.ts";
+import { Backlog, Receivers } from "./backlog.ts";
+import { batchFormBytesMax, batchReadingsMax, chunks, encodeBatch } from "./batches.ts";
+import type { EncodingName } from "./encoding.ts";
+import { Flights, type LaneName, type Message } from "./flights.ts";
+import { SizeLimit, Suspects, type Suspect } from "./suspects.ts";
 
 /**
  * Three lanes from one outbox to one destination: what to send next, what is in flight, what to send again.
@@ -27,30 +28,30 @@ export interface LanesOptions {
   resendAfterMs: number;
 }
 
-/** A message for the uplink to send; `key` comes back with `sent`, `refused` or a disconnect. */
-export interface Message {
-  key: number;
-  lane: "event" | "live" | "fill";
-  payload: Buffer;
+interface Chosen {
+  cut: Cut;
+  lane: LaneName;
 }
 
-interface Cut extends CutRecord {
+interface Cut extends CutRecord, Suspect {
   state: "waiting" | "flying" | "sent";
   key: number;
   sentMs: number;
   tries: number;
   /** The receiver has it, though its watermark is still held back by an older hole. */
   stored: boolean;
+  /** Of its payload when it was last sent. */
+  bytes: number;
 }
 
 const urgentEventsMax = 64;
 /** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */
 const liveWaitingMax = 64;
-/** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
-/** Tries of a batch whose payload the broker refuses, before its rows are dropped and declared. */
+/** Tries of a batch that the broker refuses or hangs up on, before its events become dead letters. */
 const refusalsMax = 3;
-const receiversMax = 64;
+/** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
 const cutsMax = 20_000;
+const deadMax = 1000;
 /** Fill batches are frozen by the handful, so that a drain does not pay one fsync for each. */
 const fillFreezeBatches = 8;
 
@@ -62,34 +63,30 @@ export class Lanes {
   readonly #store: OutboxStore;
   readonly #options: LanesOptions;
   #connected = false;
-  /** Receivers heard of over this connection. */
-  readonly #receivers = new Map<string, boolean>();
-  #windowMax: number;
-  #bytesMax: number;
+  readonly #receivers = new Receivers();
   /** All cuts of rows that are still in the outbox, by key; keys grow. */
   readonly #cuts = new Map<number, Cut>();
   #nextKey = 1;
   readonly #waiting = { event: [] as Cut[], live: [] as Cut[], fill: [] as Cut[] };
-  readonly #flying = { event: 0, live: 0, fill: 0 };
-  readonly #flyingCuts = new Map<number, { cut: Cut; lane: "event" | "live" | "fill"; atMs: number }>();
-  /** Telemetry ids that no cut covers, oldest first. */
-  #backlog: { first: number; last: number }[] = [];
+  readonly #suspects = new Suspects<Cut>();
+  readonly #flights = new Flights<Cut>();
+  /** Rows in the outbox that this uplink's broker refuses. */
+  #dead: Set<number>;
+  readonly #backlog = new Backlog();
   /** Urgent rows above this id are not cut yet. */
   #urgentCutTo = 0;
   /** No urgent row has a higher id. */
   #urgentTop: number;
   /** The receiver's run and our session that the last complete acknowledgement spoke of. */
   #answered = "";
-  #pausedUntilMs = 0;
-  #ackLatencyMs = 100;
-  counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0 };
+  readonly #size = new SizeLimit();
+  counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0, dead: 0 };
 
   constructor(store: OutboxStore, options: LanesOptions) {
     this.#store = store;
     this.#options = options;
-    this.#windowMax = options.windowMax;
-    this.#bytesMax = options.bytesMax;
     this.#urgentTop = store.lastId;
+    this.#dead = new Set(store.deadLetters.of(options.name));
     this.#restore();
   }
 
@@ -104,10 +101,10 @@ export class Lanes {
         continue;
       }
       this.#waiting.fill.push(cut);
-      if (record.first > next) this.#backlog.push({ first: next, last: record.first - 1 });
+      this.#backlog.append(next, record.first - 1);
       next = Math.max(next, record.last + 1);
     }
-    if (next <= this.#store.lastId) this.#backlog.push({ first: next, last: this.#store.lastId });
+    this.#backlog.append(next, this.#store.lastId);
   }
 
   #adopt(record: CutRecord): Cut {
@@ -118,6 +115,9 @@ export class Lanes {
       sentMs: 0,
       tries: 0,
       stored: false,
+      deaths: 0,
+      witnessed: false,
+      bytes: 0,
     };
     this.#cuts.set(cut.key, cut);
     return cut;
@@ -129,43 +129,56 @@ export class Lanes {
 
   /** Rows of telemetry (about) that wait in fill; 0 when the present is all there is. */
   get backlogRows(): number {
-    return (
-      this.#backlog.reduce((sum, range) => sum + range.last - range.first + 1, 0) +
-      this.#waiting.fill.reduce((sum, cut) => sum + cut.last - cut.first + 1, 0)
-    );
+    return this.#backlog.size + this.#waiting.fill.reduce((sum, cut) => sum + cut.last - cut.first + 1, 0);
   }
 
   get inFlight(): number {
-    return this.#flyingCuts.size;
+    return this.#flights.size;
   }
 
   /** The uplink has a session: `windowMax` and `bytesMax` are what the broker grants. */
   connect(windowMax: number, bytesMax: number): void {
     this.#connected = true;
-    this.#windowMax = Math.max(1, Math.min(this.#options.windowMax, windowMax));
-    this.#bytesMax = Math.min(this.#options.bytesMax, bytesMax);
-    this.#pausedUntilMs = 0;
+    this.#flights.open(Math.max(1, Math.min(this.#options.windowMax, windowMax)));
+    this.#size.granted = Math.min(this.#options.bytesMax, bytesMax);
+    this.#suspects.connect();
     this.#receivers.clear();
   }
 
-  /** The link is gone: nothing in flight counts, live that waits becomes backlog. */
-  disconnect(): void {
+  /**
+   * The link is gone: nothing in flight counts, live that waits becomes backlog. `blamed`: the broker hung up, and
+   * a message on the way may be why.
+   */
+  disconnect(blamed = false): void {
     this.#connected = false;
-    for (const { cut } of this.#flyingCuts.values()) this.#requeue(cut);
-    this.#flyingCuts.clear();
-    this.#flying.event = this.#flying.live = this.#flying.fill = 0;
+    const flown = this.#flights.close();
+    for (const cut of flown) {
+      if (blamed) cut.deaths++;
+      this.#requeue(cut);
+    }
     for (const cut of this.#waiting.live) this.#waiting.fill.push(cut);
     this.#waiting.live = [];
     this.#sortFill();
+    const [only] = flown;
+    if (blamed && flown.length === 1 && only !== undefined) this.#judge(only);
+  }
+
+  /** The broker hung up with nothing but this batch on the way. */
+  #judge(cut: Cut): void {
+    const rows = this.#rows(cut);
+    if (rows.length > 1 && cut.deaths >= 2 && this.#size.learn(cut.bytes, cut.bytes >> 1)) {
+      this.#withdraw(cut);
+      this.#split(cut, rows, cut.rowLane === 0 ? "event" : "fill");
+    } else if (cut.deaths >= refusalsMax && cut.witnessed) {
+      this.#size.learn(cut.bytes, cut.bytes - 1);
+      this.#withdraw(cut);
+      this.#bury(cut, rows, "kills-connection");
+    }
   }
 
   /** `{t}/host/v1/{ioc}`: while every receiver heard of is away, live goes on and fill waits. */
   receiver(name: string, online: boolean): void {
-    if (this.#receivers.size < receiversMax || this.#receivers.has(name)) this.#receivers.set(name, online);
-  }
-
-  get #receiverAway(): boolean {
-    return this.#receivers.size > 0 && ![...this.#receivers.values()].includes(true);
+    this.#receivers.heard(name, online);
   }
 
   /** Inside the transaction that stores `rows`: the batches in which their telemetry goes out at once. */
@@ -187,19 +200,13 @@ export class Lanes {
     }
     const last = rows.at(-1);
     if (planned.length === 0 && last !== undefined && rows.some((row) => row.lane === 1)) {
-      this.#extendBacklog(rows[0]?.id ?? last.id, last.id);
+      this.#backlog.append(rows[0]?.id ?? last.id, last.id);
     }
   }
 
   #record(rowLane: RowLane, rows: readonly { id: number }[], lane: CutRecord["lane"]): CutRecord {
     const first = rows[0]?.id ?? 0;
     return { rowLane, first, last: rows.at(-1)?.id ?? first, lane, dictionary: this.#store.dictionary.hash };
-  }
-
-  #extendBacklog(first: number, last: number): void {
-    const tail = this.#backlog.at(-1);
-    if (tail !== undefined && tail.last === first - 1) tail.last = last;
-    else this.#backlog.push({ first, last });
   }
 
   /**
@@ -212,16 +219,19 @@ export class Lanes {
     failed: (error: unknown) => void = rethrow,
   ): Message[] {
     const messages: Message[] = [];
-    while (this.#connected && nowMs >= this.#pausedUntilMs && this.#flyingCuts.size < this.#windowMax) {
-      let chosen: { cut: Cut; lane: "event" | "live" | "fill" } | undefined;
+    while (this.#connected && this.#flights.hasRoom) {
+      let chosen: Chosen | undefined;
       try {
-        chosen = this.#choose();
+        chosen = this.#choose(nowMs);
         if (chosen === undefined) break;
         const message = this.#render(chosen.cut, chosen.lane, nowMs, fresh);
         if (message !== undefined) messages.push(message);
       } catch (error) {
-        if (chosen !== undefined && this.#cuts.has(chosen.cut.key))
-          this.#waiting[chosen.lane].unshift(chosen.cut);
+        if (chosen !== undefined && this.#cuts.has(chosen.cut.key)) {
+          const { cut, lane } = chosen;
+          if (cut.deaths > 0) this.#suspects.giveBack(cut);
+          else this.#waiting[lane].unshift(cut);
+        }
         failed(error);
         break;
       }
@@ -229,31 +239,38 @@ export class Lanes {
     return messages;
   }
 
-  #choose(): { cut: Cut; lane: "event" | "live" | "fill" } | undefined {
-    const urgent = this.#waiting.event.shift() ?? this.#cutUrgent();
-    if (urgent !== undefined) return { cut: urgent, lane: "event" };
-    const live = this.#waiting.live.shift();
-    if (live !== undefined) return { cut: live, lane: "live" };
-    if (this.#receiverAway || this.#flying.fill >= this.#fillWindow()) return undefined;
+  #choose(nowMs: number): Chosen | undefined {
+    const isSuspectFlying = [...this.#flights.batches()].some(({ deaths }) => deaths > 0);
+    if (this.#suspects.size === 0 && !isSuspectFlying) return this.#chooseFreely(nowMs);
+    if (this.#flights.size > 0) return undefined;
+    return this.#suspects.next(
+      () => this.#chooseFreely(nowMs),
+      (cut) => ({ cut, lane: cut.rowLane === 0 ? "event" : "fill" }),
+    );
+  }
+
+  #chooseFreely(nowMs: number): Chosen | undefined {
+    if (this.#flights.admits("event", nowMs)) {
+      const urgent = this.#waiting.event.shift() ?? this.#cutUrgent();
+      if (urgent !== undefined) return { cut: urgent, lane: "event" };
+    }
+    if (this.#waiting.live.length > 0) {
+      const live = this.#flights.admits("live", nowMs) ? this.#waiting.live.shift() : undefined;
+      if (live !== undefined) return { cut: live, lane: "live" };
+      // Fill would only make the queue longer that live is waiting for.
+      if (!this.#flights.pauses.has("live")) return undefined;
+    }
+    if (this.#receivers.areAway || !this.#flights.admits("fill", nowMs)) return undefined;
     const fill = this.#nextFill();
     return fill === undefined ? undefined : { cut: fill, lane: "fill" };
   }
 
-  /**
-   * Fill batches that may be in flight: two on a slow link, so that live never queues behind them on the shared
-   * socket; up to half the window when acknowledgements come back fast.
-   */
-  #fillWindow(): number {
-    return Math.max(2, Math.min(Math.floor(this.#windowMax / 2), Math.floor(400 / this.#ackLatencyMs)));
-  }
-
   #cutUrgent(): Cut | undefined {
     if (this.#urgentCutTo >= this.#urgentTop) return undefined;
-    const rows = this.#withinEpoch(
-      this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax),
-    );
+    const found = this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax);
+    const rows = this.#withinEpoch(this.#alive(found));
     if (rows.length === 0) {
-      this.#urgentCutTo = this.#urgentTop;
+      this.#urgentCutTo = found.at(-1)?.id ?? this.#urgentTop;
       return undefined;
     }
     const record = this.#record(0, rows, "event");
@@ -264,28 +281,44 @@ export class Lanes {
 
   /** The oldest of: batches to send again, and backlog that was never cut. */
   #nextFill(): Cut | undefined {
-    for (let range = this.#backlog[0]; range !== undefined; range = this.#backlog[0]) {
+    for (let { oldest } = this.#backlog; oldest !== undefined; { oldest } = this.#backlog) {
       const again = this.#waiting.fill[0];
-      if (again !== undefined && again.first < range.first) break;
-      if (this.#cutBacklog(range)) break;
-      // Nothing is left of the range: it was evicted.
-      this.#backlog.shift();
+      if (again !== undefined && again.first < oldest.first) break;
+      if (this.#cutBacklog(oldest)) break;
     }
     return this.#waiting.fill.shift();
   }
 
-  /** Cuts the oldest rows of a range; false when it holds none. */
-  #cutBacklog(range: { first: number; last: number }): boolean {
-    const rows = this.#withinEpoch(this.#store.rows(1, range.first, range.last, batchReadingsMax));
-    if (rows.length === 0) return false;
-    const batches = chunks(rows).slice(0, fillFreezeBatches);
+  /** Cuts the oldest rows of a range; false when the first of it are gone, or dead letters. */
+  #cutBacklog({ first, last }: { first: number; last: number }): boolean {
+    const found = this.#store.rows(1, first, last, batchReadingsMax);
+    const rows = this.#withinEpoch(this.#alive(found));
+    if (rows.length === 0) {
+      this.#backlog.takeTo(found.at(-1)?.id ?? last);
+      return false;
+    }
+    const batches = chunks(rows, this.#flights.pace.fillFormBytes(batchFormBytesMax)).slice(
+      0,
+      fillFreezeBatches,
+    );
     const records = batches.map((batch) => this.#record(1, batch, "fill"));
     this.#store.freeze(this.#options.name, records);
     for (const record of records) this.#waiting.fill.push(this.#adopt(record));
     this.#sortFill();
-    range.first = (records.at(-1)?.last ?? range.last) + 1;
-    if (range.first > range.last) this.#backlog.shift();
+    this.#backlog.takeTo(records.at(-1)?.last ?? last);
     return true;
+  }
+
+  /** The first rows in a row that are no dead letters: a batch must not reach over one, which never gets there. */
+  #alive(rows: StoredRow[]): StoredRow[] {
+    if (this.#dead.size === 0) return rows;
+    const start = rows.findIndex(({ id }) => !this.#dead.has(id));
+    const end = rows.findIndex(({ id }, i) => i > start && this.#dead.has(id));
+    return start < 0 ? [] : rows.slice(start, end < 0 ? undefined : end);
+  }
+
+  #rows(cut: Cut): StoredRow[] {
+    return this.#alive(this.#store.rows(cut.rowLane, cut.first, cut.last, cut.last - cut.first + 1));
   }
 
   #withinEpoch(rows: StoredRow[]): StoredRow[] {
@@ -299,36 +332,18 @@ export class Lanes {
     this.#waiting.fill.sort((a, b) => a.first - b.first);
   }
 
-  #render(
-    cut: Cut,
-    lane: "event" | "live" | "fill",
-    nowMs: number,
-    fresh: readonly StoredRow[],
-  ): Message | undefined {
+  #render(cut: Cut, lane: LaneName, nowMs: number, fresh: readonly StoredRow[]): Message | undefined {
     const inMemory = (fresh[0]?.id ?? Infinity) <= cut.first && (fresh.at(-1)?.id ?? 0) >= cut.last;
     const rows = inMemory
       ? fresh.filter((row) => row.id >= cut.first && row.id <= cut.last && row.lane === cut.rowLane)
-      : this.#store.rows(cut.rowLane, cut.first, cut.last, cut.last - cut.first + 1);
+      : this.#rows(cut);
     if (rows.length === 0) {
-      this.#forget(cut);
+      this.#cuts.delete(cut.key);
       return undefined;
     }
-    const { epoch, base } = this.#store.epochOf(cut.first);
-    const header = {
-      city: this.#options.city,
-      gateway: this.#options.gateway,
-      epoch,
-      lane: cut.lane,
-      dictionary: this.#store.dictionaryOf(cut.dictionary),
-    };
-    const encode = this.#options.encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
-    const payload = compress(
-      encode(
-        header,
-        rows.map((row) => ({ seq: row.id - base, recordedMs: row.recordedMs, body: row.body })),
-      ),
-    );
-    if (payload.length > this.#bytesMax) {
+    const payload = encodeBatch(this.#store, this.#options, cut, rows);
+    cut.bytes = payload.length;
+    if (payload.length > this.#size.max) {
       this.#split(cut, rows, lane);
       return undefined;
     }
@@ -340,75 +355,64 @@ export class Lanes {
     this.counts.bytes += payload.length;
     cut.state = "flying";
     cut.tries++;
-    this.#flying[lane]++;
-    this.#flyingCuts.set(cut.key, { cut, lane, atMs: nowMs });
+    const form = rows.reduce((sum, row) => sum + row.body.length, 0);
+    this.#flights.start(cut.key, cut, lane, { payload: payload.length, form }, nowMs);
     return { key: cut.key, lane, payload };
   }
 
-  /** A batch over the size limit goes as two; an event that is too large alone can never go and is dropped. */
-  #split(cut: Cut, rows: StoredRow[], lane: "event" | "live" | "fill"): void {
-    const [only] = rows;
-    if (rows.length === 1 && only !== undefined) {
-      this.#store.drop([only], "too-large");
-      this.#forget(cut);
-      return;
-    }
+  /** Dead letters: the uplink goes on without these events. */
+  #bury(cut: Cut, rows: StoredRow[], reason: string): void {
+    this.#store.deadLetters.add(this.#options.name, rows, reason, cut.tries);
+    for (const { id } of rows) this.#dead.add(id);
+    this.#store.thaw(this.#options.name, cut);
+    this.#cuts.delete(cut.key);
+    this.counts.dead += rows.length;
+  }
+
+  /** A batch over the size limit goes as two; an event that is too large alone can never go. */
+  #split(cut: Cut, rows: StoredRow[], lane: LaneName): void {
+    if (rows.length <= 1) return this.#bury(cut, rows, "too-large");
     const middle = rows.length >> 1;
     const records = [rows.slice(0, middle), rows.slice(middle)].map((half) => ({
       ...this.#record(cut.rowLane, half, cut.lane),
       dictionary: cut.dictionary,
     }));
     this.#store.recut(this.#options.name, cut, records);
-    this.#forget(cut);
-    this.#waiting[lane].unshift(...records.map((record) => this.#adopt(record)));
-  }
-
-  #forget(cut: Cut): void {
     this.#cuts.delete(cut.key);
+    this.#waiting[lane].unshift(...records.map((record) => this.#adopt(record)));
   }
 
   /** PUBACK without an error: the window is free, the rows stay. */
   sent(key: number, nowMs: number): void {
-    const flight = this.#land(key);
-    if (flight === undefined) return;
-    flight.cut.state = "sent";
-    flight.cut.sentMs = nowMs;
-    this.#ackLatencyMs = Math.max(1, this.#ackLatencyMs * 0.8 + (nowMs - flight.atMs) * 0.2);
+    const cut = this.#flights.land(key, nowMs, true)?.batch;
+    if (cut === undefined) return;
+    cut.state = "sent";
+    cut.sentMs = nowMs;
+    this.#suspects.passed(cut);
+    this.#size.passed(cut.bytes);
   }
 
   /**
-   * PUBACK with a reason code >= 0x80. Quota and rate (0x96, 0x97): pause and send again. Too large (0x95): split.
-   * Payload refused (0x99): after three tries the batch is dropped and declared. Others: pause.
+   * PUBACK with a reason code >= 0x80. Too large (0x95): split. Payload refused (0x99): after three tries the
+   * events become dead letters. Quota, rate, rights and all others: the lane pauses, longer each time.
    */
   refused(key: number, reason: number, nowMs: number): void {
-    const flight = this.#land(key);
-    if (flight === undefined) return;
+    const flying = this.#flights.land(key, nowMs, false);
+    if (flying === undefined) return;
     this.counts.refused++;
-    const { cut, lane } = flight;
-    if (reason === 0x95) {
-      this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
-      return;
+    const { batch: cut, lane } = flying;
+    if (reason === 0x95) this.#split(cut, this.#rows(cut), lane);
+    else if (reason === 0x99 && cut.tries >= refusalsMax) this.#bury(cut, this.#rows(cut), "refused");
+    else {
+      this.#requeue(cut);
+      this.#flights.pauses.refused(lane, nowMs);
     }
-    if (reason === 0x99 && cut.tries >= refusalsMax) {
-      this.#forget(cut);
-      this.#store.drop(this.#store.rows(cut.rowLane, cut.first, cut.last), "refused");
-      return;
-    }
-    this.#requeue(cut);
-    this.#pausedUntilMs = nowMs + Math.min(60_000, 1000 * 2 ** Math.min(6, cut.tries - 1));
-  }
-
-  #land(key: number): { cut: Cut; lane: "event" | "live" | "fill"; atMs: number } | undefined {
-    const flight = this.#flyingCuts.get(key);
-    if (flight === undefined) return undefined;
-    this.#flyingCuts.delete(key);
-    this.#flying[flight.lane]--;
-    return flight;
   }
 
   #requeue(cut: Cut): void {
     cut.state = "waiting";
-    if (cut.rowLane === 0) this.#waiting.event.push(cut);
+    if (cut.deaths > 0) this.#suspects.add(cut);
+    else if (cut.rowLane === 0) this.#waiting.event.push(cut);
     else this.#waiting.fill.push(cut);
   }
 
@@ -459,12 +463,13 @@ export class Lanes {
       const index = this.#waiting[lane].indexOf(cut);
       if (index >= 0) this.#waiting[lane].splice(index, 1);
     }
+    this.#suspects.remove(cut);
   }
 
   /** Once a second or so: batches that have been outside the watermark for too long are sent again. */
   tick(nowMs: number): void {
     const lowestPending = Math.min(
-      this.#backlog[0]?.first ?? Infinity,
+      this.#backlog.oldest?.first ?? Infinity,
       this.#waiting.fill[0]?.first ?? Infinity,
     );
     for (const cut of this.#cuts.values()) {
@@ -475,16 +480,17 @@ export class Lanes {
       if (nowMs - cut.sentMs > patience) this.#requeue(cut);
     }
     this.#sortFill();
+    if (this.#dead.size > deadMax) this.#dead = new Set(this.#store.deadLetters.of(this.#options.name));
     if (this.#cuts.size > cutsMax) this.#forgetOldest();
   }
 
   #forgetOldest(): void {
-    const surplus = [...this.#cuts.values()].filter((cut) => cut.state === "sent" && cut.rowLane === 1);
-    for (const cut of surplus.slice(0, this.#cuts.size - cutsMax)) {
-      this.#forget(cut);
+    const sent = [...this.#cuts.values()].filter((cut) => cut.state === "sent" && cut.rowLane === 1);
+    const surplus = sent.slice(0, this.#cuts.size - cutsMax);
+    for (const cut of surplus) {
+      this.#cuts.delete(cut.key);
       this.#store.thaw(this.#options.name, cut);
-      this.#backlog.push({ first: cut.first, last: cut.last });
     }
-    this.#backlog = merge(this.#backlog);
+    this.#backlog.give(surplus.map(({ first, last }) => ({ first, last })));
   }
 }

@@ -1,21 +1,16 @@
-import { readFileSync } from "node:fs";
-import mqttPacket from "mqtt-packet";
-import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
+import { join } from "node:path";
+import type { IClientOptions, IConnackPacket, MqttClient } from "mqtt";
 import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
+import { LinkMemory } from "../mqtt/addresses.ts";
+import { MqttLink, type Ended } from "../mqtt/link.ts";
+import { spreadOf } from "../mqtt/reconnect.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { parseAcknowledgement } from "./acknowledgement.ts";
 import { contentType as cloudEventsType } from "./cloudevents.ts";
 import { contentType as columnarType } from "./columnar.ts";
 import { compress } from "./encoding.ts";
-import type { Message } from "./lanes.ts";
-
-/**
- * One MQTT destination. mqtt.js is trusted with one connection and one window of messages, never with our backlog
- * or the reconnect: it re-sends a store one message per round trip, forgets callbacks over a reconnect, and gives
- * up for ever after one CONNACK error. So each connection is a new client, and what was in flight goes back to
- * the outbox.
- */
+import type { Message } from "./flights.ts";
 
 export interface UplinkStatus {
   id: string;
@@ -36,6 +31,10 @@ export interface UplinkStatus {
 }
 
 export interface UplinkIdentity {
+  /** Dictionary index of the gateway itself. */
+  device: number;
+  /** Folder for what an uplink remembers over restarts; undefined = nothing. */
+  folder?: string;
   city: string;
   gateway: string;
   software: string;
@@ -44,37 +43,32 @@ export interface UplinkIdentity {
   dictionary: { hash: string; json: string };
 }
 
-// mqtt-packet keeps a Buffer for each of the 65,536 packet identifiers: 11 MB to save an allocation of two bytes.
-(mqttPacket.writeToStream as { cacheNumbers?: boolean }).cacheNumbers = false;
-
-const backOffFirstMs = 500;
-const connectTimeoutMs = 10_000;
+const retryFirstMs = 1000;
 /** Oldest message without a PUBACK; sooner than keepalive can, this shows that a link is half open. */
 const ackTimeoutMs = 10_000;
-/** A connection that held this long makes the next back-off start anew. */
-const stableMs = 60_000;
 /** Stands among the keys of messages in flight for the birth; messages count from 1. */
 const birthKey = 0;
 /** Topic, properties and headers beside the payload. */
 const packetOverheadBytes = 256;
 const sessionExpirySeconds = 300;
 const willDelaySeconds = 30;
+/** MQTT 5 reasons to end a session that say nothing against the messages on the way. */
+const innocentCodes: ReadonlySet<number> = new Set([0x87, 0x93, 0x96, 0x97, 0x98]);
 
+/** One MQTT destination: births, messages and their PUBACKs, and what the receiver says. */
 export class MqttUplink {
   readonly #config: UplinkConfig;
   readonly #outbox: Outbox;
   readonly #identity: UplinkIdentity;
   readonly #log: Logger;
-  #client: MqttClient | undefined;
-  #connectedAtMs = 0;
-  #attempts = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #memory: LinkMemory;
+  readonly #link: MqttLink;
   #watch: NodeJS.Timeout | undefined;
   readonly #inFlight = new Map<number, number>();
   #lastProgressMs = 0;
   #receiverTopic = "";
-  #stopped = false;
-  #bytes = { written: 0, read: 0 };
+  #packetBytesMax = Infinity;
+  #isStopped = false;
   #status: Omit<UplinkStatus, "bytesWritten" | "bytesRead">;
 
   constructor(config: UplinkConfig, outbox: Outbox, identity: UplinkIdentity, log: Logger) {
@@ -82,6 +76,10 @@ export class MqttUplink {
     this.#outbox = outbox;
     this.#identity = identity;
     this.#log = log.child({ uplink: config.id });
+    const { folder } = identity;
+    this.#memory = new LinkMemory(
+      folder === undefined ? undefined : join(folder, `uplink-${config.id}.json`),
+    );
     this.#status = {
       id: config.id,
       url: config.url,
@@ -92,33 +90,49 @@ export class MqttUplink {
       session: 0,
       receiver: "unknown",
     };
+    const { url, protocol, keepaliveMs, username, password, tls, reconnectMaxMs } = config;
+    this.#link = new MqttLink(
+      {
+        url,
+        protocol,
+        clientId: `kerb-${identity.gateway}-${config.id}`,
+        keepaliveMs,
+        username,
+        password,
+        tls,
+        retryFirstMs: Math.min(retryFirstMs, reconnectMaxMs),
+        retryMaxMs: reconnectMaxMs,
+        spreadMs: () => spreadOf(this.#memory.fleet),
+        memory: this.#memory,
+      },
+      {
+        prepare: () => this.#prepare(),
+        connecting: () => this.#set("connecting"),
+        opened: (client, connack) => this.#established(client, connack),
+        message: (topic, payload) => this.#received(topic, payload),
+        ended: (ended) => this.#ended(ended),
+        contested: (pauseMs) => this.#contested(pauseMs),
+        isQuiet: () => this.#inFlight.size === 0,
+      },
+    );
   }
 
   get status(): UplinkStatus {
-    const stream = this.#socket();
-    return {
-      ...this.#status,
-      bytesWritten: this.#bytes.written + (stream?.bytesWritten ?? 0),
-      bytesRead: this.#bytes.read + (stream?.bytesRead ?? 0),
-    };
-  }
-
-  #socket(): { bytesWritten?: number; bytesRead?: number; setNoDelay?: (on: boolean) => void } | undefined {
-    return this.#client?.stream as never;
+    const { written, read } = this.#link.bytes;
+    return { ...this.#status, bytesWritten: written, bytesRead: read };
   }
 
   start(): void {
     this.#watch = setInterval(() => this.#checkProgress(), 1000);
-    this.#connect().catch((error: Error) => this.#ended(error.message));
+    this.#link.start();
   }
 
   /** Publishes `online: false` and disconnects; never takes longer than two seconds. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#isStopped = true;
     clearInterval(this.#watch);
-    const client = this.#client;
-    if (client !== undefined && this.#status.state === "connected") {
+    const { client } = this.#link;
+    if (client !== undefined) {
       const state = JSON.stringify({
         v: 1,
         online: false,
@@ -131,15 +145,17 @@ export class MqttUplink {
         new Promise((resolve) => setTimeout(resolve, 2000)),
       ]);
     }
-    this.#drop();
+    this.#link.stop();
+    this.#lost(false);
     this.#set("stopped");
+    await this.#memory.settled();
   }
 
   /** Sends what the lanes have chosen. */
   send(messages: readonly Message[]): void {
-    const client = this.#client;
+    const { client } = this.#link;
     // The lanes learn of the lost connection from `disconnected`, which is on its way to them.
-    if (client === undefined || this.#status.state !== "connected") return;
+    if (client === undefined) return;
     const contentType = this.#config.encoding === "columnar" ? columnarType : cloudEventsType;
     for (const { key, lane, payload } of messages) {
       this.#inFlight.set(key, performance.now());
@@ -153,7 +169,7 @@ export class MqttUplink {
   }
 
   #acknowledged(client: MqttClient, key: number, error: Error | null | undefined): void {
-    if (client !== this.#client || !this.#inFlight.delete(key)) return;
+    if (client !== this.#link.client || !this.#inFlight.delete(key)) return;
     this.#lastProgressMs = performance.now();
     if (!error) {
       this.#outbox.tell({ type: "sent", uplink: this.#config.id, key });
@@ -173,65 +189,24 @@ export class MqttUplink {
     return `${this.#identity.city}/${kind}/v1/${this.#identity.gateway}`;
   }
 
-  async #connect(): Promise<void> {
-    if (this.#stopped) return;
-    this.#set("connecting");
+  async #prepare(): Promise<Partial<IClientOptions>> {
     const session = await this.#outbox.request("session", this.#config.id);
-    if (this.#stopped) return;
     this.#status.session = session;
-    const client = mqtt.connect(this.#config.url, this.#clientOptions(session));
-    this.#client = client;
-    let reason: string | undefined;
-    client.on("error", (error) => {
-      reason ??= sentence(error);
-    });
-    client.on("disconnect", (packet) => {
-      reason = `the broker ended the session: 0x${(packet.reasonCode ?? 0).toString(16)}`;
-    });
-    client.on("close", () => {
-      if (client === this.#client) this.#ended(reason ?? "the connection was closed");
-    });
-    client.on("connect", (connack) => {
-      if (client === this.#client) this.#established(client, connack, session);
-    });
-    client.on("message", (topic, payload) => {
-      if (client === this.#client) this.#received(topic, payload);
-    });
-  }
-
-  #clientOptions(session: number): IClientOptions {
-    const { username, password, tls, keepaliveMs } = this.#config;
     const five = this.#config.protocol === 5;
-    const will = JSON.stringify({ v: 1, online: false, sess: session });
     return {
-      protocolVersion: five ? 5 : 4,
-      clientId: `kerb-${this.#identity.gateway}-${this.#config.id}`,
-      clean: false,
-      reconnectPeriod: 0,
-      connectTimeout: connectTimeoutMs,
-      keepalive: Math.round(keepaliveMs / 1000),
-      queueQoSZero: false,
-      resubscribe: false,
       will: {
         topic: this.#topic("st"),
-        payload: Buffer.from(will),
+        payload: Buffer.from(JSON.stringify({ v: 1, online: false, sess: session })),
         qos: 1,
         retain: true,
         ...(five ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
       },
       ...(five ? { properties: { sessionExpiryInterval: sessionExpirySeconds } } : {}),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...(tls?.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-      ...(tls?.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-      ...(tls?.key === undefined ? {} : { key: readFileSync(tls.key) }),
-      ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
     };
   }
 
-  #established(client: MqttClient, connack: IConnackPacket, session: number): void {
-    this.#socket()?.setNoDelay?.(true);
-    this.#connectedAtMs = performance.now();
+  #established(client: MqttClient, connack: IConnackPacket): void {
+    const { session } = this.#status;
     delete this.#status.reason;
     this.#set("connected");
     this.#log.info({ session }, `connected to ${this.#config.url}`);
@@ -243,12 +218,13 @@ export class MqttUplink {
           `the broker refused our subscriptions: ${error.message}`,
         );
     });
-    this.#publishDictionary(client);
     const { receiveMaximum = 65_535, maximumPacketSize = Infinity } = connack.properties ?? {};
+    this.#packetBytesMax = maximumPacketSize;
+    this.#publishDictionary(client);
     // Events follow when the broker has taken birth and dictionary, so that these never count beyond its window.
     this.#inFlight.set(birthKey, performance.now());
     client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true }, () => {
-      if (client !== this.#client) return;
+      if (client !== this.#link.client) return;
       this.#inFlight.delete(birthKey);
       this.#outbox.tell({
         type: "connected",
@@ -279,16 +255,22 @@ export class MqttUplink {
   /** The dictionary has grown: the receiver gets it before the first batch that needs it. */
   dictionaryChanged(dictionary: { hash: string; json: string }): void {
     this.#identity.dictionary = dictionary;
-    if (this.#client !== undefined && this.#status.state === "connected")
-      this.#publishDictionary(this.#client);
+    const { client } = this.#link;
+    if (client !== undefined) this.#publishDictionary(client);
   }
 
   #publishDictionary(client: MqttClient): void {
     const { hash, json } = this.#identity.dictionary;
-    client.publish(this.#topic("dict"), compress(`{"v":1,"dict":"${hash}","devices":${json}}`), {
-      qos: 1,
-      retain: true,
-    });
+    const payload = compress(`{"v":1,"dict":"${hash}","devices":${json}}`);
+    if (payload.length + packetOverheadBytes > this.#packetBytesMax) {
+      // Sending it would end the connection each time; the receiver keeps what it cannot read yet.
+      this.#log.error(
+        { code: "KERB-UP-TOO-LARGE" },
+        `the broker takes ${this.#packetBytesMax} bytes a message, the point dictionary has ${payload.length}: have the broker's limit raised`,
+      );
+      return;
+    }
+    client.publish(this.#topic("dict"), payload, { qos: 1, retain: true });
   }
 
   #received(topic: string, payload: Buffer): void {
@@ -306,6 +288,8 @@ export class MqttUplink {
           this.#status.receiver = online ? "online" : "offline";
           this.#receiverTopic = topic;
         }
+        const { gateways } = document as { gateways?: unknown };
+        if (Number.isSafeInteger(gateways)) this.#memory.setFleet(Math.max(1, gateways as number));
         this.#outbox.tell({ type: "receiver", uplink: this.#config.id, name: topic, online });
       }
     } catch (error) {
@@ -321,43 +305,58 @@ export class MqttUplink {
     // A thin link may need long for a window; it is stuck when nothing at all comes back.
     if (oldest === undefined || performance.now() - Math.max(oldest, this.#lastProgressMs) < ackTimeoutMs)
       return;
-    this.#ended(
+    this.#link.fail(
       `no acknowledgement for ${ackTimeoutMs / 1000} s: the link is half open or the broker is stuck`,
     );
   }
 
-  /** The connection or the attempt is over; the next one follows after a jittered pause. */
-  #ended(reason: string): void {
-    const was = this.#status.state;
-    this.#drop();
-    if (this.#stopped) return;
-    if (was === "connected" && performance.now() - this.#connectedAtMs > stableMs) this.#attempts = 0;
-    const ceiling = Math.min(this.#config.reconnectMaxMs, backOffFirstMs * 2 ** Math.min(16, this.#attempts));
-    this.#attempts++;
-    const pauseMs = Math.random() * ceiling;
-    if (was === "connected" || reason !== this.#status.reason) {
+  /** The connection or the attempt is over; the link tries again by itself. */
+  #ended({ ending, reason, code = 0, wasOpen }: Ended): void {
+    // A broker that hangs up while messages are on the way may mean one of them.
+    this.#lost(ending === "closed" && !innocentCodes.has(code));
+    if (this.#isStopped) return;
+    if (wasOpen || reason !== this.#status.reason) {
       this.#log.warn(
         { code: "KERB-UP-LOST" },
-        `${was === "connected" ? "lost" : "cannot reach"} ${this.#config.url}: ${reason}`,
+        `${wasOpen ? "lost" : "cannot reach"} ${this.#config.url}: ${reason}`,
       );
     }
     this.#status.reason = reason;
     this.#set("waiting");
-    this.#timer = setTimeout(() => {
-      this.#connect().catch((error: Error) => this.#ended(error.message));
-    }, pauseMs);
+    if (ending === "taken-over") this.#alarmDuplicate("active");
   }
 
-  #drop(): void {
-    const client = this.#client;
-    if (client === undefined) return;
-    this.#bytes.written += this.#socket()?.bytesWritten ?? 0;
-    this.#bytes.read += this.#socket()?.bytesRead ?? 0;
-    this.#client = undefined;
+  #contested(pauseMs: number): void {
+    if (pauseMs === 0) return this.#alarmDuplicate("suspected");
+    const reason = `another box uses the id "${this.#identity.gateway}": this one stands back for ${Math.ceil(pauseMs / 1000)} s; give one of them an id of its own`;
+    this.#log.error({ code: "KERB-UP-DUPLICATE" }, reason);
+    this.#status.reason = reason;
+    this.#set("waiting");
+    return this.#alarmDuplicate("suspected");
+  }
+
+  /** The IOC hears it from the box that is still connected. */
+  #alarmDuplicate(state: "active" | "suspected"): void {
+    this.#outbox.tell({
+      type: "event",
+      kind: "alarm",
+      device: this.#identity.device,
+      data: {
+        code: "KERB-UP-DUPLICATE",
+        category: "identity",
+        state,
+        severity: "high",
+        uplink: this.#config.id,
+      },
+    });
+  }
+
+  /** `blamed`: a message on the way may be why. */
+  #lost(blamed: boolean): void {
     this.#status.receiver = "unknown";
+    const { size } = this.#inFlight;
     this.#inFlight.clear();
-    client.end(true);
-    this.#outbox.tell({ type: "disconnected", uplink: this.#config.id });
+    this.#outbox.tell({ type: "disconnected", uplink: this.#config.id, blamed: blamed && size > 0 });
   }
 
   #set(state: UplinkStatus["state"]): void {
@@ -367,13 +366,4 @@ export class MqttUplink {
     const isTurn = (state === "connected") !== (before === "connected") || state === "stopped";
     if (isTurn) this.#status.sinceMs = Date.now();
   }
-}
-
-/** What an error of socket, TLS or MQTT says, as one line. OpenSSL wraps an alert into its own file and line. */
-function sentence(error: Error): string {
-  const [, alert] = /\balert ([a-z ]+?)(?::|$)/i.exec(error.message) ?? [];
-  if (alert !== undefined)
-    return `the broker ended the TLS handshake: ${alert.toLowerCase()} (see uplinks → tls)`;
-  const text = error.message.replaceAll(/\s+/g, " ").trim().slice(0, 300);
-  return text === "" ? ((error as { code?: string }).code ?? error.name) : text;
 }

@@ -112,7 +112,11 @@ export class Client {
     if (packet.qos > 0 && this.#overWindow(session, messageId)) {
       return connection.close(0x93, "Receive Maximum exceeded");
     }
-    const fault = router.publishFault(topic);
+    const fault = router.publishFault(topic, packet.payload);
+    if (fault === "hang-up") {
+      router.counts.refused++;
+      return connection.destroy();
+    }
     if (typeof fault === "number") {
       router.counts.refused++;
       return this.#answer(session, packet, fault);

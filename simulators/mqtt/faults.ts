@@ -1,13 +1,14 @@
 import { matchesFilter } from "./topics.ts";
 
 /**
- * What may go wrong with the broker. The first five stand until the next call of `fault`; "forget" and
+ * What may go wrong with the broker. The first six stand until the next call of `fault`; "forget" and
  * "drop-connections" happen once and leave a standing fault alone. `filter` narrows a fault to some topics;
  * `reasonCode` is MQTT 5's and is translated for 3.1.1.
  */
 export type BrokerFault =
   | SwallowPuback
   | PublishRefusal
+  | Poison
   | { readonly kind: "stall" }
   | { readonly kind: "refuse-connack"; readonly reasonCode: number }
   | { readonly kind: "forget"; readonly retained?: boolean }
@@ -28,8 +29,21 @@ interface PublishRefusal {
   readonly filter?: string;
 }
 
-/** What the standing fault makes of a PUBLISH to `topic`: the reason code, "swallow", or undefined for nothing. */
-export function publishFault(fault: BrokerFault | undefined, topic: string): number | "swallow" | undefined {
+/** Refuses the PUBLISHes that match: with `reasonCode` in the PUBACK, without one by hanging up. */
+interface Poison {
+  readonly kind: "poison";
+  readonly matches: (topic: string, payload: Buffer) => boolean;
+  readonly reasonCode?: number;
+}
+
+/** What the standing fault makes of a PUBLISH: the reason code, what to do instead, or undefined for nothing. */
+export function publishFault(
+  fault: BrokerFault | undefined,
+  topic: string,
+  payload: string | Buffer,
+): number | "swallow" | "hang-up" | undefined {
+  if (fault?.kind === "poison")
+    return fault.matches(topic, Buffer.from(payload)) ? (fault.reasonCode ?? "hang-up") : undefined;
   if (fault?.kind !== "swallow-puback" && fault?.kind !== "quota" && fault?.kind !== "deny") return undefined;
   if (fault.filter !== undefined && !matchesFilter(fault.filter, topic)) return undefined;
   if (fault.kind === "swallow-puback") return "swallow";

@@ -69,8 +69,8 @@ export class Router {
     this.#retained = new RetainedMessages(limits.retainedMax, limits.retainedBytesMax);
   }
 
-  publishFault(topic: string): number | "swallow" | undefined {
-    return publishFault(this.fault, topic);
+  publishFault(topic: string, payload: string | Buffer): number | "swallow" | "hang-up" | undefined {
+    return publishFault(this.fault, topic, payload);
   }
 
   /**

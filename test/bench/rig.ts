@@ -36,6 +36,9 @@ export interface RigOptions {
   outboxBytesMax?: string;
   /** Devices behind closed ports, beside the farm's. */
   closedPorts?: number;
+  encoding?: "columnar" | "cloudevents";
+  /** Ports of devices that the caller plays. */
+  ownPorts?: readonly number[];
   /** Where the gateway connects to instead of the broker. */
   link?: (brokerPort: number) => Promise<number>;
   /** Folder for CPU profiles of supervisor and outbox worker. */
@@ -101,10 +104,17 @@ export class Rig {
 
   async start(): Promise<void> {
     await this.startFarm();
-    const { pollMs, requestsInFlight, outboxBytesMax = "256MiB", closedPorts = 0, link } = this.#options;
+    const {
+      pollMs,
+      requestsInFlight,
+      outboxBytesMax = "256MiB",
+      closedPorts = 0,
+      ownPorts = [],
+      link,
+    } = this.#options;
     this.uplinkPort = (await link?.(this.brokerPort)) ?? this.brokerPort;
     const closed = await Promise.all(Array.from({ length: closedPorts }, freePort));
-    const ports = [...this.ports, ...closed];
+    const ports = [...this.ports, ...closed, ...ownPorts];
     const site = writeSite({
       folder: this.folder,
       brokerPort: this.uplinkPort,
@@ -112,6 +122,7 @@ export class Rig {
       pollMs,
       requestsInFlight,
       outboxBytesMax,
+      encoding: this.#options.encoding ?? "columnar",
     });
     this.#receiver = this.#startReceiver();
     const { profileFolder } = this.#options;
@@ -128,7 +139,7 @@ export class Rig {
       this.gateway.check();
       this.receiver.check();
       const status = await this.status().catch(() => undefined);
-      const healthy = ports.length - closedPorts - this.#options.farm.silent;
+      const healthy = ports.length - ownPorts.length - closedPorts - this.#options.farm.silent;
       const online =
         status?.devices.filter(({ state, polls }) => state === "online" && polls > 2).length ?? 0;
       return online >= healthy && status?.uplinks[0]?.state === "connected" ? true : undefined;

@@ -9,6 +9,7 @@ export interface SiteOptions {
   pollMs: number;
   requestsInFlight: number;
   outboxBytesMax: string;
+  encoding: "columnar" | "cloudevents";
 }
 
 export const city = "bench";
@@ -22,11 +23,12 @@ export function writeSite({
   pollMs,
   requestsInFlight,
   outboxBytesMax,
+  encoding,
 }: SiteOptions): string {
   const site = {
     version: 1,
     gateway: { id: gatewayId, name: "Bench", city, state: "state" },
-    uplinks: [{ id: "ioc", type: "mqtt", url: `mqtt://127.0.0.1:${brokerPort}`, encoding: "columnar" }],
+    uplinks: [{ id: "ioc", type: "mqtt", url: `mqtt://127.0.0.1:${brokerPort}`, encoding }],
     outbox: { sizeMax: outboxBytesMax },
     log: { level: "warn" },
     include: ["devices.d/*.yaml"],

@@ -36,7 +36,9 @@ function row(cells: string[]): string {
 
 const all = await catalogue();
 const chosen = all.filter(
-  ({ id }) => wanted === undefined || wanted.some((one) => id === one || id.replace(/[a-z]$/, "") === one),
+  ({ id }) =>
+    wanted === undefined ||
+    wanted.some((one) => id.toUpperCase() === one || id.replace(/[a-z]$/, "") === one),
 );
 const unknown = wanted?.filter((one) => !chosen.some(({ id }) => id.toUpperCase().startsWith(one))) ?? [];
 if (unknown.length > 0) {

@@ -45,7 +45,13 @@ class Watched {
     this.#folder = folder;
     this.diskFlag = join(folder, "disk-flag");
     this.#systemd = new Program("systemd", folder, "socat", ["-u", `UNIX-RECV:${socket}`, "-"]);
-    this.#site = writeSite({ ...site, folder, requestsInFlight: 4, outboxBytesMax: "8GiB" });
+    this.#site = writeSite({
+      ...site,
+      folder,
+      requestsInFlight: 4,
+      outboxBytesMax: "8GiB",
+      encoding: "columnar",
+    });
     this.#gateway = new Program("gateway", folder, launcher, ["run", this.#site], {
       NOTIFY_SOCKET: socket,
       WATCHDOG_USEC: String(watchdogMs * 1000),

@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+import { Reconnect, spreadOf, type Ending } from "./reconnect.ts";
+
+const options = { firstMs: 1000, maxMs: 60_000, spreadMs: () => spreadOf(500), random: () => 1 };
+
+function held(reconnect: Reconnect, fromMs: number, forMs: number, ending: Ending): number {
+  reconnect.opened(fromMs);
+  return reconnect.ended(ending, fromMs + forMs).pauseMs;
+}
+
+describe("when to connect again", () => {
+  it("is at once for a good connection that was cut, and nobody has to take turns", () => {
+    for (const ending of ["silent", "closed"] as const) {
+      const reconnect = new Reconnect(options);
+      expect(held(reconnect, 0, 100_000, ending)).toBe(0);
+      expect(reconnect.reached(100_001)).toEqual({ pauseMs: 0, contested: false });
+    }
+  });
+
+  it("looks every second in the first minute of an outage, and at most every minute later", () => {
+    const reconnect = new Reconnect(options);
+    held(reconnect, 0, 100_000, "silent");
+    expect(reconnect.ended("silent", 110_000).pauseMs).toBe(1000);
+    expect(reconnect.ended("silent", 100_000 + 600_000).pauseMs).toBe(10_000);
+    expect(reconnect.ended("silent", 100_000 + 86_400_000).pauseMs).toBe(60_000);
+  });
+
+  it("is doubled for each session in a row that did not hold, and for each refusal", () => {
+    const reconnect = new Reconnect(options);
+    const pauses = [0, 1, 2].map((i) => held(reconnect, i * 10_000, 2000, "closed"));
+    expect(pauses).toEqual([1000, 2000, 4000]);
+    expect(reconnect.ended("refused", 40_000).pauseMs).toBe(8000);
+    expect(held(reconnect, 50_000, 100_000, "closed")).toBe(0);
+  });
+
+  it("is each client's own moment once a broker that was away is back: 500 over 33 s, one at once", () => {
+    const moments = Array.from({ length: 500 }, (_, i) => {
+      const reconnect = new Reconnect({ ...options, random: () => i / 500 });
+      held(reconnect, 0, 100_000, "closed");
+      reconnect.ended("away", 100_010);
+      return reconnect.reached(103_000).pauseMs;
+    });
+    expect(Math.max(...moments) - Math.min(...moments)).toBeGreaterThan(30_000);
+    expect(moments.filter((ms) => ms < 1000).length).toBeLessThan(30);
+    const alone = new Reconnect({ ...options, spreadMs: () => spreadOf(1) });
+    alone.ended("away", 0);
+    expect(alone.reached(1000).pauseMs).toBeLessThan(100);
+  });
+
+  it("does not stay a herd after the session was established", () => {
+    const reconnect = new Reconnect(options);
+    reconnect.ended("away", 0);
+    reconnect.opened(1000);
+    reconnect.ended("silent", 100_000);
+    expect(reconnect.reached(100_001).pauseMs).toBe(0);
+  });
+
+  it("is far off after two take-overs in a minute, and not after two in an hour", () => {
+    const often = new Reconnect(options);
+    held(often, 0, 100_000, "taken-over");
+    often.opened(100_000);
+    expect(often.ended("taken-over", 101_000)).toEqual({ pauseMs: 3_600_000, contested: true });
+    const seldom = new Reconnect(options);
+    held(seldom, 0, 100_000, "taken-over");
+    seldom.opened(100_000);
+    expect(seldom.ended("taken-over", 1_900_000).contested).toBe(false);
+  });
+
+  it("takes a silent session that is hung up on for a take-over only when the port is open right after", () => {
+    const clone = new Reconnect(options);
+    clone.opened(0);
+    clone.ended("closed", 100_000, true);
+    expect(clone.reached(100_001)).toEqual({ pauseMs: 0, contested: false });
+    clone.opened(100_002);
+    clone.ended("closed", 101_000, true);
+    expect(clone.reached(101_001)).toEqual({ pauseMs: 60_000, contested: true });
+    const other = new Reconnect(options);
+    other.opened(0);
+    other.ended("closed", 1000, true);
+    expect(other.reached(1001), "a suspicion").toEqual({ pauseMs: 0, contested: true });
+    const restarts = new Reconnect(options);
+    for (let i = 0; i < 4; i++) {
+      restarts.opened(i * 5000);
+      restarts.ended("closed", i * 5000 + 1000, true);
+      restarts.ended("away", i * 5000 + 1001);
+      expect(restarts.reached(i * 5000 + 2000).contested).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,65 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+/** A Modbus TCP device whose registers 0 and 1 hold a number that grows by one with each read; the rest is noise. */
+export class CounterDevice {
+  /** When each number was served, wall-clock ms; number n is at n - 1. */
+  readonly servedMs: number[] = [];
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  port = 0;
+
+  async start(): Promise<void> {
+    const server = createServer((socket) => this.#serve(socket));
+    this.#server = server;
+    server.listen(this.port, "127.0.0.1");
+    await once(server, "listening");
+    this.port = (server.address() as AddressInfo).port;
+  }
+
+  /** Goes away and comes back by turns; each time is an urgent event. */
+  flicker(periodMs: number): void {
+    this.#timer = setInterval(() => {
+      if (this.#server === undefined) void this.start();
+      else this.#close();
+    }, periodMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#close();
+  }
+
+  #close(): void {
+    this.#server?.close();
+    this.#server = undefined;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => this.#sockets.delete(socket));
+    let rest = Buffer.alloc(0);
+    socket.on("data", (chunk) => {
+      rest = Buffer.concat([rest, chunk]);
+      for (; rest.length >= 12; rest = rest.subarray(12)) this.#answer(socket, rest.subarray(0, 12));
+    });
+  }
+
+  #answer(socket: Socket, request: Buffer): void {
+    if (request[7] !== 3) {
+      socket.write(Buffer.from([...request.subarray(0, 4), 0, 3, 1, (request[7] ?? 0) | 128, 1]));
+      return;
+    }
+    const count = request.readUInt16BE(10);
+    const answer = Buffer.alloc(9 + 2 * count);
+    request.copy(answer, 0, 0, 8);
+    answer.writeUInt16BE(3 + 2 * count, 4);
+    answer[8] = 2 * count;
+    for (let i = 9; i < answer.length; i++) answer[i] = 33 + Math.floor(Math.random() * 90);
+    if (request.readUInt16BE(8) === 0 && count >= 2) answer.writeUInt32BE(this.servedMs.push(Date.now()), 9);
+    socket.write(answer);
+  }
+}
