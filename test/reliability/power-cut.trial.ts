@@ -1,8 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { openDatabase } from "../../gateway/outbox/schema.ts";
 import { freeze, LoopDisk } from "./loop-disk.ts";
 import { checkControl, checkOutbox, firstAcknowledgement, readAcknowledged, startWriter } from "./outbox-check.ts";
 import { Tally } from "./outbox-check.ts";
@@ -63,6 +66,38 @@ async function kernelPowerCut(scale: Scale, say: (progress: string) => void): Pr
   };
 }
 
+/** The pragma at every open, and the flushes of the real outbox worker, counted by the kernel. */
+function synchronousGuard(scale: Scale): Promise<Outcome> {
+  const folder = mkdtempSync(join(tmpdir(), "kerb-guard-"));
+  try {
+    const path = join(folder, "outbox.db");
+    const pragmas = Array.from({ length: 3 }, () => {
+      const database = openDatabase(path, 1 << 24);
+      database.prepare("SELECT count(*) FROM event").get();
+      const value = database.pragma("synchronous", { simple: true });
+      database.close();
+      return value;
+    });
+    const commits = scale === "short" ? 200 : 2000;
+    const report = join(folder, "strace");
+    const worker = fileURLToPath(new URL("committing-worker.ts", import.meta.url));
+    const strace = ["-f", "-c", "-e", "trace=fdatasync,fsync", "-o", report];
+    const argument = [...strace, process.execPath, worker, path, String(commits)];
+    const accepted = Number(execFileSync("strace", argument, { encoding: "utf8" }));
+    // "% time  seconds  usecs/call  calls  [errors]  syscall", one line each.
+    const lines = readFileSync(report, "utf8").matchAll(/^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+.*\bf(?:data)?sync$/gm);
+    const flushes = [...lines].reduce((sum, [, calls]) => sum + Number(calls), 0);
+    const isFull = pragmas.every((value) => value === 2);
+    return Promise.resolve({
+      trials: commits,
+      figure: `synchronous = ${pragmas.join(", ")} at three opens; ${flushes} flushes for ${accepted} commits`,
+      passed: isFull && accepted === commits && flushes >= commits,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 export const trials: Trial[] = [
   {
     id: "R2",
@@ -70,5 +105,12 @@ export const trials: Trial[] = [
     passLine: "0 lost, 0 corrupt; the control with synchronous=NORMAL must lose rows",
     needs: ["root", "loop", "mount-namespace", "python"],
     run: kernelPowerCut,
+  },
+  {
+    id: "R5",
+    name: "synchronous guard on the real outbox worker",
+    passLine: "the pragma reads 2 at every open, at least one flush for each commit",
+    needs: ["strace"],
+    run: synchronousGuard,
   },
 ];
