@@ -1,8 +1,10 @@
 import { flushCompileCache } from "node:module";
 import { loadSiteApart } from "../config/process.ts";
-import { exitCodes } from "../errors.ts";
+import type { Logger } from "pino";
+import { describeError, exitCodes } from "../errors.ts";
 import { openLog } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
+import { languageOf } from "./language.ts";
 
 /** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. `json`: log lines stay JSON on a terminal too. */
 export async function run(file: string, options: { json?: boolean } = {}): Promise<number> {
@@ -19,9 +21,8 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   try {
     await Promise.race([supervisor.start(), promise]);
   } catch (error) {
-    log.fatal((error as Error).message);
     await supervisor.stop().catch(() => {});
-    return exitCodes.unexpected;
+    return sayWhy(log, error as Error & { code?: string });
   }
   // A box loses its power without a word; the next start shall find the cache.
   flushCompileCache();
@@ -30,4 +31,15 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   await supervisor.stop();
   log.info("stopped");
   return code;
+}
+
+/** Why the gateway did not start, and the exit code. 79: a restart does not help, a person has to. */
+function sayWhy(log: Logger, { code, message }: Error & { code?: string }): number {
+  if (code !== "KERB-OUT-NEWER") {
+    log.fatal(message);
+    return exitCodes.unexpected;
+  }
+  const { title, do: cure } = describeError(code, languageOf(undefined));
+  log.fatal({ code, details: message }, `${title}; ${cure}`);
+  return exitCodes.newerOutbox;
 }
