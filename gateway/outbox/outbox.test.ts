@@ -57,7 +57,8 @@ describe("the outbox file", () => {
       database.prepare("SELECT count(*) FROM event").get();
       expect(database.pragma("synchronous", { simple: true })).toBe(2);
       expect(database.pragma("locking_mode", { simple: true })).toBe("exclusive");
-      expect(database.pragma("max_page_count", { simple: true })).toBe(4096);
+      expect(database.pragma("page_size", { simple: true })).toBe(2048);
+      expect(database.pragma("max_page_count", { simple: true })).toBe(8192);
       database.close();
     }
   });
@@ -267,7 +268,9 @@ describe("drop reports", () => {
 
 describe("kill -9", () => {
   it("loses nothing that was accepted, and leaves no hole, in 12 kills under load", async () => {
-    const writerFile = fileURLToPath(new URL("../../test/reliability/acknowledging-writer.ts", import.meta.url));
+    const writerFile = fileURLToPath(
+      new URL("../../test/reliability/acknowledging-writer.ts", import.meta.url),
+    );
     const acknowledgedPath = join(folder, "acknowledged");
     writeFileSync(acknowledgedPath, Buffer.alloc(16));
     for (let trial = 0; trial < 12; trial++) {

@@ -60,7 +60,7 @@ function writeProduct(): void {
     acknowledge(newest, released);
     for (const epoch of store.epochs) {
       const seq = Math.min(released, store.lastIdOf(epoch)) - epoch.base;
-      while (seq > 0 && store.release("ioc", epoch.epoch, seq, ["ioc"]));
+      if (seq > 0) store.release("ioc", epoch.epoch, seq, ["ioc"], 1_000_000);
     }
   }
 }
@@ -70,7 +70,9 @@ function writeNormal(): void {
   database.pragma("locking_mode = EXCLUSIVE");
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = NORMAL");
-  database.exec("CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL)");
+  database.exec(
+    "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL)",
+  );
   const insert = database.prepare("INSERT INTO event (body) VALUES (?)");
   for (let i = 1; i <= Number(commits); i++) {
     let newest = 0;

@@ -48,7 +48,13 @@ export class ExactnessRig {
       version: 1,
       gateway: { id: "chaos-gw", name: "Chaos", city: "chaos", state: this.#state },
       uplinks: [
-        { id: "ioc", type: "mqtt", url: `mqtt://127.0.0.1:${this.#link.port}`, reconnectMax: "1s", resendAfter: "5s" },
+        {
+          id: "ioc",
+          type: "mqtt",
+          url: `mqtt://127.0.0.1:${this.#link.port}`,
+          reconnectMax: "1s",
+          resendAfter: "5s",
+        },
       ],
       devices: this.devices.map(({ id }, i) => ({
         id,
@@ -72,7 +78,14 @@ export class ExactnessRig {
     if (name === "broker") return ["mosquitto", ["-c", file("mosquitto.conf")]];
     if (name === "gateway") return [kerb, ["run", file("site.yaml")]];
     const link = ["--broker", `mqtt://127.0.0.1:${this.#brokerPort}`, "--city", "chaos", "--name", "ioc"];
-    const own = ["--database", file("receiver.db"), "--listen", `127.0.0.1:${this.#apiPort}`, "--ack-interval", "1s"];
+    const own = [
+      "--database",
+      file("receiver.db"),
+      "--listen",
+      `127.0.0.1:${this.#apiPort}`,
+      "--ack-interval",
+      "1s",
+    ];
     return [kerb, ["receive", ...link, ...own]];
   }
 
@@ -176,9 +189,12 @@ export class ExactnessRig {
   /** Every number that was accepted, as [epoch, seq], with its row's id; and the ids of rows still kept. */
   accepted(): { numbers: { epoch: number; seq: number; id: number }[]; kept: Set<number> } {
     this.#noteEpochs();
-    const last = this.#query<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'event'")[0]?.seq ?? 0;
+    const last =
+      this.#query<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'event'")[0]?.seq ?? 0;
     const kept = new Set(this.#query<{ id: number }>("SELECT id FROM event").map(({ id }) => id));
-    const epochs = [...this.#bases].map(([epoch, base]) => ({ epoch, base })).sort((a, b) => a.epoch - b.epoch);
+    const epochs = [...this.#bases]
+      .map(([epoch, base]) => ({ epoch, base }))
+      .sort((a, b) => a.epoch - b.epoch);
     const numbers = epochs.flatMap(({ epoch, base }, i) => {
       const end = epochs[i + 1]?.base ?? last;
       return Array.from({ length: end - base }, (_, k) => ({ epoch, seq: k + 1, id: base + k + 1 }));

@@ -56,7 +56,7 @@ async function endToEnd(scale: Scale, say: (progress: string) => void): Promise<
   const tally: Record<string, number> = {};
   try {
     await rig.start();
-    for (const endMs = Date.now() + seconds * 1000; Date.now() < endMs; ) {
+    for (const endMs = Date.now() + seconds * 1000; Date.now() < endMs;) {
       await sleep(1000 + random() * 1500);
       const fault = faults[Math.floor(random() * faults.length)] ?? "gateway";
       tally[fault] = (tally[fault] ?? 0) + 1;
@@ -95,7 +95,7 @@ function declaredIn(events: readonly KerbEvent[]): Set<string> {
   type Dropped = { epoch: number; from: number; to: number };
   const ranges = events
     .filter(({ kind }) => kind === "gap")
-    .flatMap(({ data }) => ((data as { dropped?: Dropped[] } | undefined)?.dropped ?? []) as Dropped[]);
+    .flatMap(({ data }) => (data as { dropped?: Dropped[] } | undefined)?.dropped ?? []);
   return new Set(
     ranges.flatMap(({ epoch, from, to }) =>
       Array.from({ length: to - from + 1 }, (_, i) => `${epoch}:${from + i}`),
@@ -113,7 +113,10 @@ function verify(rig: ExactnessRig, events: readonly KerbEvent[], kills: readonly
     if (!ids.has(`${epoch}:${seq}`) && !kept.has(id) && !declared.has(`${epoch}:${seq}`))
       defects.push(`event ${epoch}:${seq} was accepted and is lost`);
   }
-  const latestMs = Math.max(0, ...rig.devices.map((device) => verifyNumbers(device, events, kills, seconds, defects)));
+  const latestMs = Math.max(
+    0,
+    ...rig.devices.map((device) => verifyNumbers(device, events, kills, seconds, defects)),
+  );
   return { defects, declared: declared.size, latestMs };
 }
 
@@ -129,7 +132,8 @@ function verifyNumbers(
     .filter((event) => event.device === id && event.kind === "telemetry")
     .toSorted((a, b) => a.epoch - b.epoch || a.seq - b.seq)
     .map((event) => ({ number: event.readings?.[0]?.value as number, timeMs: event.timeMs }));
-  if (numbers.length < (seconds * 1000) / pollMs / 4) defects.push(`${id}: only ${numbers.length} numbers arrived`);
+  if (numbers.length < (seconds * 1000) / pollMs / 4)
+    defects.push(`${id}: only ${numbers.length} numbers arrived`);
   let before = 0;
   for (const { number, timeMs } of numbers) {
     if (number <= before) defects.push(`${id}: ${number} came under two ids, or out of order`);
@@ -156,7 +160,8 @@ export const trials: Trial[] = [
   {
     id: "R14",
     name: "end-to-end exactness under random kills, power cuts and link faults",
-    passLine: "every accepted number received once under its id or declared, order kept, values served 2 s before a kill are there",
+    passLine:
+      "every accepted number received once under its id or declared, order kept, values served 2 s before a kill are there",
     needs: ["root", "loop", "mount-namespace", "python", "mosquitto"],
     exclusive: true,
     run: endToEnd,

@@ -80,7 +80,8 @@ export class LoopDisk {
 /** Stops a process, and returns when its last thread has: an fsync in flight ends before. */
 export async function freeze(pid: number): Promise<void> {
   process.kill(pid, "SIGSTOP");
-  const state = (task: string) => readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8").split(") ").at(-1)?.[0];
+  const state = (task: string) =>
+    readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8").split(") ").at(-1)?.[0];
   while (readdirSync(`/proc/${pid}/task`).some((task) => state(task) !== "T")) await sleep(1);
 }
 

@@ -41,7 +41,9 @@ function writeFirstVersion(path: string): void {
   database.transaction(() => {
     for (let i = 0; i < rows; i++) insert.run(1_795_000_000_000 + i, Buffer.alloc(150, i));
   })();
-  database.exec(`INSERT INTO epoch VALUES (1, 0, 'boot', 0, 0); UPDATE books SET accepted = ${rows} WHERE lane = 1`);
+  database.exec(
+    `INSERT INTO epoch VALUES (1, 0, 'boot', 0, 0); UPDATE books SET accepted = ${rows} WHERE lane = 1`,
+  );
   database.close();
 }
 
@@ -56,7 +58,9 @@ function fingerprint(path: string): string {
     const version = database.pragma("user_version", { simple: true });
     const schema = database.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name").all();
     const tables = database
-      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('epoch', 'dictionary', 'sqlite_sequence')")
+      .prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('epoch', 'dictionary', 'sqlite_sequence')",
+      )
       .pluck()
       .all() as string[];
     const counts = tables.map((table) => {
@@ -113,11 +117,18 @@ function refusesNewer(folder: string): boolean {
   database.pragma("user_version = 99");
   database.close();
   const site = join(folder, "site.yaml");
-  writeFileSync(site, "version: 1\ngateway: { id: newer, name: Newer, city: trial, state: state }\nuplinks: []\ndevices: []\n");
+  writeFileSync(
+    site,
+    "version: 1\ngateway: { id: newer, name: Newer, city: trial, state: state }\nuplinks: []\ndevices: []\n",
+  );
   const says = { "en_GB.UTF-8": "written by a newer kerb", "vi_VN.UTF-8": "bản kerb mới hơn" };
   return Object.entries(says).every(([language, words]) => {
     const environment = { ...process.env, LC_ALL: language };
-    const { status, stdout } = spawnSync(kerb, ["run", site], { env: environment, encoding: "utf8", timeout: 30_000 });
+    const { status, stdout } = spawnSync(kerb, ["run", site], {
+      env: environment,
+      encoding: "utf8",
+      timeout: 30_000,
+    });
     return status === 79 && stdout.includes(words) && stdout.includes("KERB-OUT-NEWER");
   });
 }

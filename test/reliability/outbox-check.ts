@@ -31,7 +31,11 @@ export interface WriterOptions {
 }
 
 /** Starts the acknowledging writer, in a process group of its own: a stopped one must not get a SIGHUP. */
-export function startWriter(path: string, acknowledgedPath: string, options: WriterOptions = {}): ChildProcess {
+export function startWriter(
+  path: string,
+  acknowledgedPath: string,
+  options: WriterOptions = {},
+): ChildProcess {
   const { mode = "product", commits = Infinity, environment = {} } = options;
   const file = fileURLToPath(new URL("acknowledging-writer.ts", import.meta.url));
   return spawn(process.execPath, [file, path, acknowledgedPath, mode, String(commits)], {
@@ -75,7 +79,8 @@ export function checkOutbox(path: string, { newest, released }: Acknowledged): F
   }
   const { event, live } = store.books();
   const rows = store.count().rows;
-  if (event.kept + live.kept !== rows) defect = `the books say ${event.kept + live.kept} rows, there are ${rows}`;
+  if (event.kept + live.kept !== rows)
+    defect = `the books say ${event.kept + live.kept} rows, there are ${rows}`;
   store.close();
   defect = quickCheck(path) ?? defect;
   return { acknowledged: newest, lost, gaps, defect, openMs };

@@ -7,7 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openDatabase } from "../../gateway/outbox/schema.ts";
 import { freeze, LoopDisk } from "./loop-disk.ts";
-import { checkControl, checkOutbox, firstAcknowledgement, readAcknowledged, startWriter } from "./outbox-check.ts";
+import {
+  checkControl,
+  checkOutbox,
+  firstAcknowledgement,
+  readAcknowledged,
+  startWriter,
+} from "./outbox-check.ts";
 import { Tally } from "./outbox-check.ts";
 import type { Outcome, Scale, Trial } from "./trial.ts";
 
@@ -85,7 +91,9 @@ function synchronousGuard(scale: Scale): Promise<Outcome> {
     const argument = [...strace, process.execPath, worker, path, String(commits)];
     const accepted = Number(execFileSync("strace", argument, { encoding: "utf8" }));
     // "% time  seconds  usecs/call  calls  [errors]  syscall", one line each.
-    const lines = readFileSync(report, "utf8").matchAll(/^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+.*\bf(?:data)?sync$/gm);
+    const lines = readFileSync(report, "utf8").matchAll(
+      /^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+.*\bf(?:data)?sync$/gm,
+    );
     const flushes = [...lines].reduce((sum, [, calls]) => sum + Number(calls), 0);
     const isFull = pragmas.every((value) => value === 2);
     return Promise.resolve({

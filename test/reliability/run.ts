@@ -21,6 +21,8 @@ const { values } = parseArgs({
     alone: { type: "string" },
   },
 });
+// Where Debian keeps programs that are for root.
+process.env["PATH"] += ":/usr/sbin:/sbin";
 const scale: Scale = values.short === true ? "short" : "full";
 const limitMs = scale === "short" ? 240_000 : 3 * 3_600_000;
 const wanted = values.only?.split(",").map((id) => id.trim().toUpperCase());
@@ -70,7 +72,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 async function attempt(trial: Trial): Promise<Row> {
   const begun = performance.now();
   console.error(`== ${trial.id} ${trial.name}`);
-  const self = [fileURLToPath(import.meta.url), "--alone", trial.id, ...(scale === "short" ? ["--short"] : [])];
+  const self = [
+    fileURLToPath(import.meta.url),
+    "--alone",
+    trial.id,
+    ...(scale === "short" ? ["--short"] : []),
+  ];
   const command = [process.execPath, ...process.execArgv, ...self];
   if (trial.needs.includes("mount-namespace")) command.unshift("unshare", "-m");
   const child = spawn(command[0] ?? "", command.slice(1), {
@@ -88,7 +95,11 @@ async function attempt(trial: Trial): Promise<Row> {
   clearTimeout(timer);
   endGroup(child);
   running.delete(child);
-  const { passed, ...found } = outcome ?? { trials: 0, figure: `ended without a word: ${ended}`, passed: false };
+  const { passed, ...found } = outcome ?? {
+    trials: 0,
+    figure: `ended without a word: ${ended}`,
+    passed: false,
+  };
   const seconds = (performance.now() - begun) / 1000;
   const verdict = passed ? "pass" : "FAIL";
   console.error(`== ${trial.id} ${verdict} (${seconds.toFixed(1)} s): ${found.figure}`);

@@ -12,7 +12,8 @@ import { LoopDisk } from "./loop-disk.ts";
 import type { Outcome, Scale, Trial } from "./trial.ts";
 
 const devices = 50;
-const bytesPerEventMax = 1229;
+/** In the short run rows live shorter, and what is deleted before a checkpoint is written once instead of twice. */
+const bytesPerEventMax = { short: 1024, full: 1229 };
 const flushesPerSecondMax = 2.5;
 const kerb = fileURLToPath(new URL("../../gateway/kerb", import.meta.url));
 
@@ -49,13 +50,14 @@ function writeSite(folder: string, state: string, brokerPort: number, ports: rea
 }
 
 async function status(state: string): Promise<GatewayStatus> {
-  for await (const answer of ask(join(state, "kerb.sock"), { verb: "status" })) return answer as GatewayStatus;
+  for await (const answer of ask(join(state, "kerb.sock"), { verb: "status" }))
+    return answer as GatewayStatus;
   throw new Error("the gateway did not answer");
 }
 
 /** What reaches the block device under a steady gateway: 50 events a second, delivered, acknowledged, deleted. */
 async function wear(scale: Scale, say: (progress: string) => void): Promise<Outcome> {
-  const [warmMs, seconds, acknowledgeEvery] = scale === "short" ? [25_000, 40, "10s"] : [90_000, 300, "60s"];
+  const [warmMs, seconds, acknowledgeEvery] = scale === "short" ? [25_000, 45, "20s"] : [90_000, 300, "60s"];
   const folder = mkdtempSync(join(tmpdir(), "kerb-wear-"));
   const disk = new LoopDisk(256);
   const farm = new Peer<ToFarm, FromFarm>("farm.ts");
@@ -70,24 +72,48 @@ async function wear(scale: Scale, say: (progress: string) => void): Promise<Outc
     const { ports } = await farm.ask({ type: "start", options }, "listening");
     const brokerPort = await freePort();
     const configuration = join(folder, "mosquitto.conf");
-    writeFileSync(configuration, `listener ${brokerPort} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
+    writeFileSync(
+      configuration,
+      `listener ${brokerPort} 127.0.0.1\nallow_anonymous true\npersistence false\n`,
+    );
     start("broker", "mosquitto", "-c", configuration);
     const broker = `mqtt://127.0.0.1:${brokerPort}`;
     const own = ["--database", join(folder, "receiver.db"), "--listen", "127.0.0.1:0"];
-    start("receiver", kerb, "receive", "--broker", broker, "--city", "trial", "--name", "ioc", ...own, "--ack-interval", acknowledgeEvery);
+    start(
+      "receiver",
+      kerb,
+      "receive",
+      "--broker",
+      broker,
+      "--city",
+      "trial",
+      "--name",
+      "ioc",
+      ...own,
+      "--ack-interval",
+      acknowledgeEvery,
+    );
     const state = join(disk.folder, "state");
     mkdirSync(state);
     const gateway = start("gateway", kerb, "run", writeSite(folder, state, brokerPort, ports));
     await until("every device and the uplink", 60_000, async () => {
       gateway.check();
       const now = await status(state).catch(() => undefined);
-      return now?.devices.every((device) => device.state === "online") && now.uplinks[0]?.state === "connected" ? true : undefined;
+      return now?.devices.every((device) => device.state === "online") &&
+        now.uplinks[0]?.state === "connected"
+        ? true
+        : undefined;
     });
     await sleep(warmMs);
     const measure = async () => {
       disk.sync();
       const { books } = (await status(state)).outbox;
-      return { counts: disk.counts, accepted: books.live.accepted + books.event.accepted, delivered: books.live.delivered, atMs: performance.now() };
+      return {
+        counts: disk.counts,
+        accepted: books.live.accepted + books.event.accepted,
+        delivered: books.live.delivered,
+        atMs: performance.now(),
+      };
     };
     const before = await measure();
     await sleep(seconds * 1000);
@@ -102,7 +128,7 @@ async function wear(scale: Scale, say: (progress: string) => void): Promise<Outc
     return {
       trials: events,
       figure: `${bytes.toFixed(0)} B/event, ${flushes.toFixed(2)} flushes/s, ${((after.counts.writes - before.counts.writes) / span).toFixed(1)} writes/s at ${(events / span).toFixed(0)} events/s`,
-      passed: bytes <= bytesPerEventMax && flushes <= flushesPerSecondMax && delivered > events / 2,
+      passed: bytes <= bytesPerEventMax[scale] && flushes <= flushesPerSecondMax && delivered > events / 2,
     };
   } finally {
     for (const program of programs) await program.stop();
@@ -116,9 +142,8 @@ export const trials: Trial[] = [
   {
     id: "R26",
     name: "flash wear: 50 devices read once a second, acknowledged and deleted",
-    passLine: "≤ 1.2 KB/event and ≤ 2.5 flushes/s",
+    passLine: "≤ 1.2 KB/event (1.0 KB in the short run) and ≤ 2.5 flushes/s",
     needs: ["root", "loop", "mount-namespace", "mosquitto"],
-    exclusive: true,
     run: wear,
   },
 ];

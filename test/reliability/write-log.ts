@@ -61,7 +61,7 @@ function parseLog(log: Buffer): Operation[] {
   const operations: Operation[] = [];
   const names = new Map<string, number>();
   let files = 0;
-  for (let at = 0; at < log.length; ) {
+  for (let at = 0; at < log.length;) {
     const kind = kinds[(log[at] ?? 0) - 1] ?? "sync";
     const dataAt = at + 16 + (log[at + 1] ?? 0);
     const end = dataAt + log.readUInt32LE(at + 4);
@@ -135,7 +135,8 @@ class Disk {
 
   /** A file's bytes are safe by its own sync; names (create, unlink, rename) only by that of their folder. */
   #sync({ name, file }: Operation): void {
-    const safe = (one: Operation) => (name === "." ? changesNames(one) : one.file === file && !changesNames(one));
+    const safe = (one: Operation) =>
+      name === "." ? changesNames(one) : one.file === file && !changesNames(one);
     for (const one of this.#pending) if (safe(one)) apply(one, this.#durable, this.#names);
     this.#pending = this.#pending.filter((one) => !safe(one));
   }
@@ -167,7 +168,7 @@ class Disk {
     contents: Map<number, Content>,
   ): void {
     const { offset, data, file } = write;
-    for (let at = offset; at < offset + data.length; ) {
+    for (let at = offset; at < offset + data.length;) {
       const end = Math.min(offset + data.length, (Math.floor(at / size) + 1) * size);
       const block = data.subarray(at - offset, end - offset);
       if (garbage && this.#random() < 1 / 3) {
@@ -205,7 +206,9 @@ function named(contents: Map<number, Content>, names: Map<string, number>): Map<
 
 /** Sorted moments of the log at which the power goes. */
 function cutPoints(operations: readonly Operation[], count: number, random: () => number): number[] {
-  const said = operations.flatMap(({ name, kind }, i) => (name === acknowledgedName && kind === "write" ? [i] : []));
+  const said = operations.flatMap(({ name, kind }, i) =>
+    name === acknowledgedName && kind === "write" ? [i] : [],
+  );
   const warm = said[Math.min(warmAcknowledgements, said.length - 1)] ?? 0;
   const points = Array.from({ length: count }, () => {
     const from = random() < 0.8 ? warm : 0;
@@ -249,7 +252,9 @@ function* lyingDisk(
   count: number,
   random: () => number,
 ): Generator<CrashImage> {
-  const onWay = operations.flatMap(({ kind, name }, i) => (kind === "write" && name !== acknowledgedName ? [i] : []));
+  const onWay = operations.flatMap(({ kind, name }, i) =>
+    kind === "write" && name !== acknowledgedName ? [i] : [],
+  );
   const settled = new Map<number, Content>();
   const names = new Map<string, number>();
   let acknowledged: Acknowledged = { newest: 0, released: 0 };
