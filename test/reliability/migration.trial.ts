@@ -103,6 +103,8 @@ async function killMigration(folder: string, how: How, kills: number) {
     await ended;
     const now = fingerprint(path);
     found[now === before ? "before" : now === after ? "after" : "mixed"]++;
+    // Once in a while: it takes as long as all the rest.
+    if (i % 5 !== 0) continue;
     open(path, how);
     if (fingerprint(path) !== after) found.unfinished++;
   }

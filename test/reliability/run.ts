@@ -23,6 +23,10 @@ const { values } = parseArgs({
 });
 // Where Debian keeps programs that are for root.
 process.env["PATH"] += ":/usr/sbin:/sbin";
+// The same as `gateway/kerb`: victims start by the hundred, in half the time with a cache.
+process.env["NODE_COMPILE_CACHE"] ||= fileURLToPath(
+  new URL("../../node_modules/.cache/kerb", import.meta.url),
+);
 const scale: Scale = values.short === true ? "short" : "full";
 const limitMs = scale === "short" ? 240_000 : 3 * 3_600_000;
 const wanted = values.only?.split(",").map((id) => id.trim().toUpperCase());
