@@ -21,6 +21,7 @@ export const exitCodes = {
   notAllowed: 7,
   timedOut: 8,
   configInvalid: 78,
+  newerOutbox: 79,
   interrupted: 130,
 } as const;
 

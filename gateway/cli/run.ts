@@ -2,11 +2,12 @@ import { flushCompileCache } from "node:module";
 import type { Logger } from "pino";
 import type { Site } from "../config.ts";
 import { loadSiteApart } from "../config/process.ts";
-import { exitCodes } from "../errors.ts";
+import { describeError, exitCodes } from "../errors.ts";
 import { takeNotifyTarget } from "../health/notify.ts";
 import { Watchdog } from "../health/watchdog.ts";
 import { openLog } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
+import { languageOf } from "./language.ts";
 
 async function openEndpoint({ health }: Site, supervisor: Supervisor, log: Logger) {
   if (health === undefined) return undefined;
@@ -34,9 +35,8 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   try {
     await Promise.race([supervisor.start(), promise]);
   } catch (error) {
-    log.fatal((error as Error).message);
     await supervisor.stop().catch(() => {});
-    return exitCodes.unexpected;
+    return sayWhy(log, error as Error & { code?: string });
   }
   watchdog?.ready();
   const endpoint = await openEndpoint(site, supervisor, log);
@@ -49,4 +49,15 @@ export async function run(file: string, options: { json?: boolean } = {}): Promi
   await supervisor.stop();
   log.info("stopped");
   return code;
+}
+
+/** Why the gateway did not start, and the exit code. 79: a restart does not help, a person has to. */
+function sayWhy(log: Logger, { code, message }: Error & { code?: string }): number {
+  if (code !== "KERB-OUT-NEWER") {
+    log.fatal(message);
+    return exitCodes.unexpected;
+  }
+  const { title, do: cure } = describeError(code, languageOf(undefined));
+  log.fatal({ code, details: message }, `${title}; ${cure}`);
+  return exitCodes.newerOutbox;
 }

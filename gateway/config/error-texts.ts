@@ -265,6 +265,21 @@ export const outboxErrors = {
     },
     retry: true,
   },
+  "KERB-OUT-NEWER": {
+    title: {
+      en: "The outbox was written by a newer kerb than this one",
+      vi: "Hộp gửi do bản kerb mới hơn bản này ghi ra",
+    },
+    likely: {
+      en: "kerb was set back to an older release",
+      vi: "kerb đã bị đưa về bản phát hành cũ hơn",
+    },
+    do: {
+      en: "install the newer kerb again; only if what is not yet delivered may be lost, rename the file, and this kerb starts an empty one",
+      vi: "cài lại bản kerb mới; chỉ khi chấp nhận mất phần chưa giao thì đổi tên tệp này, kerb sẽ tạo tệp rỗng",
+    },
+    retry: false,
+  },
 } satisfies Record<string, ErrorText>;
 
 export const uplinkErrors = {

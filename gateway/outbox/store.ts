@@ -368,7 +368,8 @@ export class OutboxStore {
     const { rows } = this.#statements.count.get() as { rows: number };
     const oldest = this.#statements.oldestRow.get() as { recorded: number } | undefined;
     const pages = this.#database.pragma("page_count", { simple: true }) as number;
-    return { rows, oldestMs: oldest?.recorded, bytes: pages * 4096 };
+    const pageBytes = this.#database.pragma("page_size", { simple: true }) as number;
+    return { rows, oldestMs: oldest?.recorded, bytes: pages * pageBytes };
   }
 
   close(): void {

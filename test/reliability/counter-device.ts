@@ -3,12 +3,17 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 
 /** A Modbus TCP device whose registers 0 and 1 hold a number that grows by one with each read; the rest is noise. */
 export class CounterDevice {
+  readonly id: string;
   /** When each number was served, wall-clock ms; number n is at n - 1. */
   readonly servedMs: number[] = [];
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
   port = 0;
+
+  constructor(id = "counter") {
+    this.id = id;
+  }
 
   async start(): Promise<void> {
     const server = createServer((socket) => this.#serve(socket));

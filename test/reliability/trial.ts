@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 /** What a trial needs of the machine; a machine without it skips the trial and says so. */
 export type Need =
   | "root"
+  /** Loop devices with ext4. */
   | "loop"
   | "mount-namespace"
   | "net-namespace"
@@ -27,7 +28,8 @@ export type Scale = "short" | "full";
 
 /**
  * One row of the reliability catalogue. Each file `test/reliability/*.trial.ts` exports `trials: Trial[]`. A trial
- * cleans up after itself, mounts included, and works beside others in folders of its own.
+ * runs in a process of its own, one that needs "mount-namespace" in a private one: what it mounts goes with it.
+ * It ends what it starts and works in folders of its own.
  */
 export interface Trial {
   /** "R1" to "R28"; a row of the catalogue that takes several trials adds a letter, "R16a". */
@@ -36,6 +38,8 @@ export interface Trial {
   /** The pass line in words. */
   passLine: string;
   needs: Need[];
+  /** Holds times against its pass line: runs alone. All others run two at a time. */
+  exclusive?: boolean;
   run(scale: Scale, say: (progress: string) => void): Promise<Outcome>;
 }
 
@@ -48,7 +52,7 @@ const faketimeLibrary = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 const tests: Record<Need, () => boolean> = {
   root: () => process.getuid?.() === 0,
-  loop: () => succeeds("losetup", ["--find"]),
+  loop: () => succeeds("losetup", ["--find"]) && succeeds("mkfs.ext4", ["-V"]),
   "mount-namespace": () => succeeds("unshare", ["-m", "true"]),
   "net-namespace": () =>
     succeeds("unshare", ["-n", "sh", "-c", "ip link set lo up && tc qdisc add dev lo root blackhole"]),
@@ -64,7 +68,7 @@ const tests: Record<Need, () => boolean> = {
 
 const reasons: Record<Need, string> = {
   root: "needs root",
-  loop: "needs loop devices",
+  loop: "needs loop devices and mkfs.ext4",
   "mount-namespace": "needs mount namespaces",
   "net-namespace": "needs network namespaces and tc",
   faketime: "needs libfaketime",
