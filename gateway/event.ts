@@ -210,6 +210,17 @@ export class EventWriter {
   }
 }
 
+/** The device index of an event, from its first 7 bytes alone; of damaged ones some number below 2^28. */
+export function deviceOf(body: Uint8Array): number {
+  let device = 0;
+  for (let at = 3, shift = 0; at < 7; at++, shift += 7) {
+    const byte = body[at] ?? 0;
+    device |= (byte & 127) << shift;
+    if (byte < 128) break;
+  }
+  return device;
+}
+
 /** Reads the positional form. One reader serves many events: `open` each, then walk its readings. */
 export class EventReader {
   #bytes: Uint8Array = new Uint8Array(0);

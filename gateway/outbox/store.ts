@@ -12,9 +12,12 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
-import { bootId, clockState, monotonicMs } from "../clock.ts";
-import { EventWriter, type DictionaryDevice, type DictionaryPoint } from "../event.ts";
+import { bootId, monotonicMs } from "../clock.ts";
+import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
+import { Accounts, type AccountedRow } from "./accounts.ts";
+import { Audit } from "./audit.ts";
+import { Losses } from "./losses.ts";
 import { openDatabase } from "./schema.ts";
 import { prepare } from "./statements.ts";
 
@@ -62,15 +65,6 @@ export interface StoreOptions {
   bytesMax: number;
 }
 
-interface Tombstone {
-  epoch: number;
-  first: number;
-  last: number;
-  reason: string;
-  from_ms: number;
-  to_ms: number;
-}
-
 const evictRows = 500;
 const header = Buffer.alloc(17);
 
@@ -95,6 +89,11 @@ export class OutboxStore {
   #lastId: number;
   #epochs: EpochRecord[];
   #dictionary: Dictionary;
+  readonly accounts: Accounts;
+  readonly losses: Losses;
+  /** Rows found damaged in this run: the account that such a row was charged to is a guess until the next audit. */
+  damaged = 0;
+  #audit: Audit | undefined;
   readonly #statements;
   readonly #pagesMax: number;
 
@@ -107,7 +106,9 @@ export class OutboxStore {
     this.quarantined = opened.quarantined;
     this.#pagesMax = this.#database.pragma("max_page_count", { simple: true }) as number;
     this.#statements = prepare(this.#database);
-    this.#lastId = (this.#statements.sequence.get() as { seq: number } | undefined)?.seq ?? 0;
+    this.accounts = new Accounts(this.#database);
+    this.losses = new Losses(this.#database);
+    this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
     this.epoch = this.#nextEpoch();
     this.base = this.#lastId;
     this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
@@ -184,15 +185,13 @@ export class OutboxStore {
     const recordedMs = Date.now();
     const first = this.#lastId + 1;
     const rows = events.map(({ lane, body }, i) => ({ id: first + i, lane, recordedMs, body }));
-    const accepted: [number, number] = [0, 0];
+    const last = { id: this.#lastId + rows.length, wallMs: recordedMs, monoMs: monotonicMs() };
     this.#database.transaction(() => {
       for (const row of rows) {
         const { id, lane, body } = row;
         this.#statements.insert.run(id, lane, recordedMs, rowCrc(id, lane, recordedMs, body), body);
-        accepted[lane]++;
       }
-      for (const lane of [0, 1] as const)
-        if (accepted[lane] > 0) this.#statements.accept.run(accepted[lane], lane);
+      this.accounts.accept(rows, last);
       for (const { uplink, cut } of cuts(rows)) this.#addCut(uplink, cut);
     })();
     this.#lastId += rows.length;
@@ -229,11 +228,15 @@ export class OutboxStore {
    */
   rows(lane: RowLane, first: number, last: number, limit = 500): StoredRow[] {
     const statement = lane === 0 ? this.#statements.urgentRows : this.#statements.rows;
-    const found = statement.all(first, last, limit) as (StoredRow & { crc: number })[];
-    const bad = found.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) !== row.crc);
-    if (bad.length === 0) return found;
+    return this.#withoutDamaged(statement.all(first, last, limit) as (StoredRow & { crc: number })[]);
+  }
+
+  #withoutDamaged(rows: (StoredRow & { crc: number })[]): StoredRow[] {
+    const bad = rows.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) !== row.crc);
+    if (bad.length === 0) return rows;
     this.drop(bad, "corrupt");
-    return found.filter((row) => !bad.includes(row));
+    this.damaged += bad.length;
+    return rows.filter((row) => !bad.includes(row));
   }
 
   /** The highest id among the first `limit` rows of a class from `first` on; undefined when there is none. */
@@ -242,21 +245,14 @@ export class OutboxStore {
     return (statement.get(first) as { id: number } | undefined)?.id;
   }
 
-  /** Takes rows out of the queue, leaving tombstones that say why. */
-  drop(rows: readonly { id: number; lane: RowLane; recordedMs: number }[], reason: string): void {
+  /** Takes rows out of the queue, leaving tombstones that say why; of `body` only the head is needed. */
+  drop(rows: readonly (AccountedRow & { recordedMs: number })[], reason: string): void {
     this.#database.transaction(() => {
-      // A gap event may be among them: what it declared is declared again, which is harmless.
-      if (rows.some((row) => row.lane === 0)) this.#statements.reportAgain.run();
-      for (const row of rows) {
-        const { epoch, base } = this.epochOf(row.id);
-        const seq = row.id - base;
-        const grown = this.#statements.growTombstone.run(seq, row.recordedMs, epoch, seq - 1, reason);
-        if (grown.changes === 0)
-          this.#statements.addTombstone.run(epoch, seq, seq, reason, row.recordedMs, row.recordedMs);
-        this.#statements.remove.run(row.id);
-        this.#statements.bookDropped.run(1, row.lane);
-      }
+      this.losses.bury(rows, reason, (id) => this.epochOf(id));
+      this.accounts.drop(rows, reason);
+      for (const { id } of rows) this.#statements.remove.run(id);
     })();
+    this.#audit?.removed(rows);
   }
 
   /** Share of the byte budget that is in use, 0 to 1. */
@@ -268,36 +264,15 @@ export class OutboxStore {
 
   /** Drops the oldest telemetry, then (only when there is none) the oldest urgent rows. Returns how many. */
   evict(): number {
-    const live = this.#statements.oldest.all(1, evictRows) as {
-      id: number;
-      lane: RowLane;
-      recordedMs: number;
-    }[];
+    const live = this.#statements.oldest.all(1, evictRows) as StoredRow[];
     const rows = live.length > 0 ? live : (this.#statements.oldest.all(0, evictRows) as typeof live);
     this.drop(rows, "evicted");
     return rows.length;
   }
 
-  /**
-   * The tombstones that the IOC has not heard of, as the body of one `gap` event; undefined when there are none.
-   * `device` is the dictionary index of the gateway itself. Call `mark` in the transaction that stores it.
-   */
+  /** What was dropped and not yet declared, as one `gap` event: see `Losses.report`. */
   dropReport(device: number): { body: Buffer; mark: () => void } | undefined {
-    const rows = this.#statements.unreported.all() as Tombstone[];
-    if (rows.length === 0) return undefined;
-    const writer = new EventWriter();
-    writer.begin("gap", device, Date.now(), monotonicMs(), clockState());
-    writer.object({
-      cause: rows.every((row) => row.reason === "evicted") ? "buffer_overflow" : "storage",
-      from: new Date(Math.min(...rows.map((row) => row.from_ms))).toISOString(),
-      to: new Date(Math.max(...rows.map((row) => row.to_ms))).toISOString(),
-      lostCount: rows.reduce((sum, row) => sum + row.last - row.first + 1, 0),
-      dropped: rows.map(({ epoch, first, last, reason }) => ({ epoch, from: first, to: last, reason })),
-    });
-    const mark = () => {
-      for (const row of rows) this.#statements.markReported.run(row.epoch, row.first, row.last);
-    };
-    return { body: Buffer.from(writer.bytes()), mark };
+    return this.losses.report(device);
   }
 
   /**
@@ -314,28 +289,25 @@ export class OutboxStore {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined) return false;
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
-    return this.#database.transaction(() => {
+    const { found, more } = this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
       const marks = uplinks.map(
         (name) =>
           (this.#statements.released.get(name, epoch) as { watermark: number } | undefined)?.watermark ?? 0,
       );
       const last = record.base + Math.min(...marks);
-      const found = this.#statements.releasable.all(record.base + 1, last, limit) as {
-        id: number;
-        lane: RowLane;
-      }[];
+      const found = this.#statements.releasable.all(record.base + 1, last, limit) as AccountedRow[];
       const more = found.length === limit;
       // Beyond the last row of this call everything up to the watermark has been evicted already.
       const end = more ? (found.at(-1)?.id ?? last) : last;
       this.#statements.removeRange.run(record.base + 1, end);
-      for (const lane of [0, 1] as const) {
-        this.#statements.bookDelivered.run(found.filter((row) => row.lane === lane).length, lane);
-      }
+      this.accounts.deliver(found);
       this.#statements.removeCuts.run(end, record.base);
-      this.#statements.removeTombstones.run(epoch, end - record.base);
-      return more;
+      this.losses.forget(epoch, end - record.base);
+      return { found, more };
     })();
+    this.#audit?.removed(found);
+    return more;
   }
 
   /** The session number of the next CONNECT: one more than ever before, durably. */
@@ -345,12 +317,24 @@ export class OutboxStore {
   }
 
   books(): Record<"event" | "live", Books> {
-    const rows = this.#statements.books.all() as (Omit<Books, "kept"> & { lane: RowLane })[];
-    const of = (lane: RowLane): Books => {
-      const { accepted = 0, delivered = 0, dropped = 0 } = rows.find((row) => row.lane === lane) ?? {};
-      return { accepted, delivered, dropped, kept: accepted - delivered - dropped };
-    };
-    return { event: of(0), live: of(1) };
+    return this.accounts.books();
+  }
+
+  /**
+   * Counts the next rows of each account and checks their CRCs, until all are counted and the accounts are held
+   * against them; undefined until then. The queue may go on between two steps.
+   */
+  auditStep(limit = 500): Audit | undefined {
+    this.#audit ??= new Audit();
+    const audit = this.#audit;
+    const found = this.#statements.anyRows.all(audit.cursor, limit) as (StoredRow & { crc: number })[];
+    const good = this.#withoutDamaged(found);
+    audit.cursor = found.at(-1)?.id ?? audit.cursor;
+    audit.count(good);
+    if (found.length === limit) return undefined;
+    this.#audit = undefined;
+    this.#database.transaction(() => this.accounts.settle(audit.counted))();
+    return audit;
   }
 
   /** Rows that are really in the table, to hold against the books, and the time of the oldest. */
