@@ -18,7 +18,8 @@ export interface HostStatus {
   reason?: string;
   rssBytes: number;
   cpuMs: number;
-  droppedEvents: number;
+  /** Events that got no number, by device: what the ring had to drop, over all starts of the host. */
+  dropped: Record<string, number>;
 }
 
 export interface HostOptions {
@@ -71,6 +72,8 @@ export class Host {
     { resolve: (value: unknown) => void; reject: (error: Error) => void }
   >();
   #status: HostStatus;
+  /** What earlier starts of the host dropped. */
+  #droppedBefore: Record<string, number> = {};
 
   constructor(options: HostOptions) {
     const { devices, ...rest } = options;
@@ -83,7 +86,7 @@ export class Host {
       restarts: 0,
       rssBytes: 0,
       cpuMs: 0,
-      droppedEvents: 0,
+      dropped: {},
     };
   }
 
@@ -95,6 +98,7 @@ export class Host {
     const { driver, gatewayIndex } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
+    this.#droppedBefore = this.#status.dropped;
     const child = spawn(
       process.execPath,
       ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
@@ -185,7 +189,9 @@ export class Host {
       this.#lastBeatMs = performance.now();
       this.#status.rssBytes = message.rssBytes;
       this.#status.cpuMs = message.cpuMs;
-      this.#status.droppedEvents = message.droppedEvents;
+      this.#status.dropped = { ...this.#droppedBefore };
+      for (const [device, events] of Object.entries(message.dropped))
+        this.#status.dropped[device] = (this.#droppedBefore[device] ?? 0) + events;
     } else if (message.type === "answer") {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);

@@ -10,6 +10,7 @@ import type { KerbEvent } from "./event.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus } from "./hosts.ts";
+import type { AuditedBooks } from "./outbox/books.ts";
 import { Outbox, type OutboxStats } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
@@ -36,7 +37,11 @@ export interface GatewayStatus {
   devices: (DeviceReport & { name: string; driver: string; profile: string | undefined; enabled: boolean })[];
 }
 
-/** A reading for people: with the digits after the point that its point resolves. */
+/** What `kerb books` shows. `lost`: events of this run that got no number, by device. */
+export interface GatewayBooks extends AuditedBooks {
+  gateway: string;
+  lost: Record<string, number>;
+}
 
 const tailQueueMax = 5000;
 
@@ -229,6 +234,14 @@ export class Supervisor {
     };
   }
 
+  /** The outbox's books, and what the hosts had to drop before it got a number. */
+  async books(): Promise<GatewayBooks> {
+    if (this.#outbox === undefined) throw new Error("the gateway is not started");
+    const lost: Record<string, number> = {};
+    for (const { status } of this.#hosts.values()) Object.assign(lost, status.dropped);
+    return { gateway: this.#site.gateway.id, ...(await this.#outbox.request("books")), lost };
+  }
+
   async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
@@ -250,6 +263,7 @@ export class Supervisor {
     const { verb, args = {} } = request;
     const device = typeof args["device"] === "string" ? args["device"] : "";
     if (verb === "status") yield await this.status();
+    else if (verb === "books") yield await this.books();
     else if (verb === "latest")
       yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));
     else if (verb === "read") {

@@ -123,6 +123,12 @@ class Verbs {
       .action((options: Common) =>
         this.#run("status", options, async () => (await import("./status.ts")).status(options)),
       );
+    this.#verb("books")
+      .addOption(siteOption())
+      .addOption(languageOption())
+      .action((options: Common) =>
+        this.#run("books", options, async () => (await import("./books.ts")).books(options)),
+      );
     this.#verb("tail")
       .addOption(siteOption())
       .option("--device <id>", "only this device's events")

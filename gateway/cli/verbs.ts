@@ -23,6 +23,11 @@ const groups: [title: string, verbs: Verb[]][] = [
       },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
+      {
+        name: "books",
+        usage: "",
+        summary: "every accepted event accounted for, by device: delivered, kept, dropped",
+      },
     ],
   ],
   [
@@ -77,7 +82,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            78 configuration wrong, 130 interrupted",
+    "            6 findings, such as books that do not close, 78 configuration wrong, 130 interrupted",
     "",
   ].join("\n");
 }

@@ -90,7 +90,7 @@ export type HostRequest =
 /** Host → supervisor. */
 export type FromHost =
   | { type: "ready" }
-  | { type: "beat"; rssBytes: number; cpuMs: number; ringBytes: number; droppedEvents: number }
+  | { type: "beat"; rssBytes: number; cpuMs: number; ringBytes: number; dropped: Record<string, number> }
   | { type: "answer"; id: number; result?: unknown; error?: string }
   | { type: "state"; report: DeviceReport }
   | { type: "log"; level: "debug" | "info" | "warn"; device: string; text: string }

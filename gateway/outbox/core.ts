@@ -3,6 +3,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
+import { auditBooks } from "./books.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
@@ -15,6 +16,7 @@ const retryMs = 1000;
 const streamsMax = 64;
 const evictAbove = 0.9;
 const problemPauseMs = 10_000;
+const auditPauseMs = 60_000;
 
 type Pending = Frame & { stream: number };
 type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
@@ -51,6 +53,8 @@ export class OutboxCore {
   /** Tombstones are reported once a minute and at each connect, not one event for each eviction. */
   #dropsDueMs = 0;
   #problem = { text: "", atMs: -Infinity };
+  #auditDueMs = 0;
+  #auditedDamaged = 0;
 
   /** Opens the queue file; throws when that is not possible. */
   constructor(options: OutboxOptions, emit: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
@@ -225,10 +229,20 @@ export class OutboxCore {
     try {
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
       this.#reportDrops();
+      this.#audit();
       this.#pump();
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  /** A damaged row may have been booked on another account than its own; only counting all rows tells. */
+  #audit(): void {
+    const { damaged } = this.#store;
+    if (damaged === this.#auditedDamaged || performance.now() < this.#auditDueMs) return;
+    this.#auditDueMs = performance.now() + auditPauseMs;
+    this.#auditedDamaged = damaged;
+    auditBooks(this.#store).catch((error: unknown) => this.#report(error));
   }
 
   #stats(): OutboxStats {
@@ -309,6 +323,13 @@ export class OutboxCore {
 
   #take(message: ToWorker): void {
     if (message.type === "request") {
+      if (message.name === "books") {
+        auditBooks(this.#store).then(
+          (result) => this.#post({ type: "answer", id: message.id, result }),
+          (error: Error) => this.#post({ type: "answer", id: message.id, error: error.message }),
+        );
+        return;
+      }
       try {
         this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
       } catch (error) {

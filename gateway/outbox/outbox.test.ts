@@ -217,7 +217,7 @@ describe("what the outbox delivers", () => {
     check(store);
     const report = store.dropReport(1);
     const text = report?.body.toString("latin1") ?? "";
-    const gap = JSON.parse(text.slice(text.indexOf("{"))) as {
+    const gap = JSON.parse(text.slice(text.indexOf('{"'))) as {
       lostCount: number;
       cause: string;
       dropped: { from: number; to: number }[];
@@ -243,7 +243,7 @@ describe("drop reports", () => {
       const drops = store.dropReport(1);
       if (drops === undefined) return;
       const text = drops.body.toString("latin1");
-      const gap = JSON.parse(text.slice(text.indexOf("{"))) as { dropped: { from: number; to: number }[] };
+      const gap = JSON.parse(text.slice(text.indexOf('{"'))) as { dropped: { from: number; to: number }[] };
       alter();
       store.commit([{ lane: 0, body: drops.body }], () => {
         drops.mark();

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { LanesOptions, Message } from "../uplink/lanes.ts";
+import type { AuditedBooks } from "./books.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -46,6 +47,7 @@ export interface Requests {
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
   stats: [[], OutboxStats];
+  books: [[], AuditedBooks];
   close: [[], null];
 }
 
