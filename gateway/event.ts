@@ -64,6 +64,8 @@ export interface KerbEvent {
   timeMs: number;
   recordedMs: number;
   clock: ClockState;
+  /** Of an unsynced event: ms since the boot of its box, which a `clock_step` gap relates to the true time. */
+  monoMs?: number;
   readings?: EventReading[];
   data?: Record<string, unknown>;
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
+import { clockDoubt, clockState } from "./clock.ts";
 import type { DeviceReport, FromHost, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface HostOptions {
   changed(report: DeviceReport): void;
   /** The host has ended by itself or was killed: its devices are not being read. */
   failed(reason: string): void;
+  /** A host that had ended runs again. `fromMs`: when the one before was last known to be alive, ms since 1970. */
+  returned(fromMs: number, reason: string): void;
 }
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
@@ -72,6 +75,8 @@ export class Host {
     { resolve: (value: unknown) => void; reject: (error: Error) => void }
   >();
   #status: HostStatus;
+  /** Since the host before this one has ended, by the wall clock. */
+  #downFromMs: number | undefined;
   /** What earlier starts of the host dropped. */
   #droppedBefore: Record<string, number> = {};
 
@@ -105,7 +110,7 @@ export class Host {
       {
         stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
         // What a driver does not need it does not get: the gateway's environment may hold secrets.
-        env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX"]),
+        env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX", "KERB_CLOCK_MARK"]),
       },
     );
     this.#child = child;
@@ -122,7 +127,10 @@ export class Host {
     child.on("close", (code, signal) =>
       this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
     );
-    this.#tell({ type: "start", driver, devices: this.#devices, gatewayIndex, creditBytes, ringBytesMax });
+    clockState();
+    const clock = clockDoubt();
+    const devices = this.#devices;
+    this.#tell({ type: "start", driver, devices, gatewayIndex, clock, creditBytes, ringBytesMax });
     this.#watch ??= setInterval(() => this.#check(), 1000);
   }
 
@@ -184,6 +192,9 @@ export class Host {
     if (message.type === "ready") {
       this.#status.state = "running";
       this.#lastBeatMs = performance.now();
+      if (this.#downFromMs !== undefined)
+        this.#options.returned(this.#downFromMs, this.#status.reason ?? "ended");
+      this.#downFromMs = undefined;
       delete this.#status.reason;
     } else if (message.type === "beat") {
       this.#lastBeatMs = performance.now();
@@ -237,6 +248,7 @@ export class Host {
       return;
     }
     const reason = this.#killedFor ?? how;
+    this.#downFromMs ??= Date.now() - (performance.now() - this.#lastBeatMs);
     this.#failures = performance.now() - this.#startedMs > stableMs ? 0 : this.#failures + 1;
     const pauseMs = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.max(0, this.#failures - 1));
     this.#status.state = "waiting";

@@ -3,10 +3,12 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { clockState } from "./clock.ts";
+import { createHash } from "node:crypto";
+import { clockState, doubtClock } from "./clock.ts";
 import type { DeviceConfig, Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
 import type { KerbEvent } from "./event.ts";
+import { gap } from "./gaps.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus } from "./hosts.ts";
@@ -88,6 +90,8 @@ export class Supervisor {
     ]);
     const [self, ...indexes] = registered.devices;
     const gatewayIndex = self?.index ?? 0;
+    doubtClock(opened.clock);
+    await outbox.request("roster", roster(devices, registered.devices));
     this.#startUplinks(outbox, opened, registered.dictionary);
     outbox.tell({
       type: "event",
@@ -171,6 +175,15 @@ export class Supervisor {
             kind: "device-status",
             device: gatewayIndex,
             data: { state: "host-ended", driver, reason },
+          });
+        },
+        returned: (fromMs, reason) => {
+          const details = { driver, reason, devices: group.map(({ device }) => device.id) };
+          this.#outbox?.tell({
+            type: "event",
+            kind: "gap",
+            device: gatewayIndex,
+            data: gap("driver_error", fromMs, Date.now(), details),
           });
         },
       });
@@ -325,6 +338,20 @@ function registration(device: DeviceConfig): RegisterDevice {
         decimals: decimalsOf(point),
       })),
   };
+}
+
+/** Every device of the site with a hash of what it is and how it is read. */
+function roster(devices: readonly DeviceConfig[], registered: readonly { id: string; index: number }[]) {
+  const indexes = new Map(registered.map(({ id, index }) => [id, index]));
+  return devices.map(({ id, enabled, driver, profile, settings, pollMs, points }) => ({
+    id,
+    enabled,
+    device: indexes.get(id),
+    fingerprint: createHash("sha256")
+      .update(JSON.stringify([driver, profile, settings, pollMs, points]))
+      .digest("hex")
+      .slice(0, 16),
+  }));
 }
 
 function hostDevice(

@@ -20,6 +20,7 @@ import type {
   PollClass,
 } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
+import { Outage } from "./outage.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -74,6 +75,7 @@ export class DeviceLoop {
   #aliveMs = 0;
   #extraQuality = 0;
   #report: DeviceReport;
+  readonly #outage = new Outage();
   #wake: (() => void) | undefined;
 
   constructor(options: DeviceOptions) {
@@ -109,6 +111,7 @@ export class DeviceLoop {
         await this.#lost(error, startedMs);
       }
     }
+    this.#endOutage(true);
     await this.#close();
   }
 
@@ -235,6 +238,7 @@ export class DeviceLoop {
     const timeMs = Math.round(wallMs - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
+    this.#outage.read(timeMs);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (group.normaliser.write(result, writer, nowMs, offsets) > 0) {
       this.#options.handover.push(1, writer.bytes());
@@ -324,7 +328,17 @@ export class DeviceLoop {
       ...(reason === undefined ? {} : { reason }),
       ...(state === "online" && identity !== undefined ? { identity } : {}),
     });
+    if (state === "online") this.#endOutage(false);
+    else this.#outage.lost(code ?? state);
     this.#options.changed(this.report);
+  }
+
+  #endOutage(open: boolean): void {
+    const data = this.#outage.end(
+      this.#groups.map(({ periodMs }) => periodMs),
+      open,
+    );
+    if (data !== undefined) this.#event("gap", data);
   }
 
   #event(kind: EventKind, data: Record<string, unknown>): void {

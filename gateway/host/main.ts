@@ -1,6 +1,6 @@
 import { flushCompileCache } from "node:module";
 import { Socket } from "node:net";
-import { clockState, monotonicMs } from "../clock.ts";
+import { clockState, doubtClock, monotonicMs } from "../clock.ts";
 import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
 import { gap } from "../gaps.ts";
@@ -32,6 +32,7 @@ function send(message: FromHost): void {
 }
 
 async function start(message: ToHost & { type: "start" }): Promise<void> {
+  doubtClock(message.clock);
   setInterval(beat, beatMs);
   beat();
   const module = (await import(

@@ -1,3 +1,4 @@
+import type { ClockDoubt } from "../clock.ts";
 import type { Identity, QualityStatus } from "../driver.ts";
 import type { ReadingValue } from "../event.ts";
 import type { Point } from "../profiles.ts";
@@ -75,6 +76,8 @@ export type ToHost =
       devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
+      /** What is known against the clock, which a process that starts later cannot see. */
+      clock: ClockDoubt;
       creditBytes: number;
       ringBytesMax: number;
     }

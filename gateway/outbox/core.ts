@@ -1,11 +1,13 @@
 import { basename } from "node:path";
-import { clockState, monotonicMs } from "../clock.ts";
+import { bootId, clockDoubt, clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
+import { gap } from "../gaps.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
 import { auditBooks } from "./books.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
+import type { FoundGap, RosterEntry } from "./runs.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
@@ -72,6 +74,13 @@ export class OutboxCore {
     this.#uplinkNames = this.#uplinks.map((uplink) => uplink.name);
     this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
     this.#tellQuarantined();
+    this.#watchClock();
+    const off = this.#store.runs.boxOff(this.#store.clock);
+    if (off !== undefined) this.#tellGap(off);
+  }
+
+  #tellGap({ device = this.#gatewayDevice, data }: FoundGap): void {
+    this.receive({ type: "event", kind: "gap", device, data });
   }
 
   #tellQuarantined(): void {
@@ -82,11 +91,10 @@ export class OutboxCore {
         `the outbox could not be read; it was put aside as ${file}, and what it held is not delivered`,
       ),
     );
-    this.receive({
-      type: "event",
-      kind: "gap",
-      device: this.#gatewayDevice,
-      data: { cause: "storage", file, epoch: this.#store.epoch },
+    const nowMs = Date.now();
+    this.#tellGap({
+      device: undefined,
+      data: gap("storage", nowMs, nowMs, { file, epoch: this.#store.epoch }),
     });
   }
 
@@ -225,8 +233,39 @@ export class OutboxCore {
     this.#storeRows([{ lane: 0, body: drops.body }], drops.mark);
   }
 
+  /** A clock that was set or proved: remembered, and when it has jumped, told. */
+  #watchClock(): void {
+    const news = this.#store.clock.watch();
+    if (news === undefined || news.stepMs === 0) return;
+    const { wallMs, monoMs } = news;
+    const step = Math.round(news.stepMs);
+    const boot = bootId();
+    const epochs = this.#store.epochs.filter((record) => record.boot === boot).map(({ epoch }) => epoch);
+    const data = gap("clock_step", wallMs - step, wallMs, {
+      stepMs: step,
+      boot,
+      epochs,
+      monoMs: Math.round(monoMs),
+    });
+    this.#tellGap({ device: undefined, data });
+  }
+
+  /** Compares the site's devices with those of the run before; what changed becomes gap events. */
+  #roster(roster: RosterEntry[]): null {
+    const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock);
+    const writer = new EventWriter();
+    const events = gaps.map(({ device = this.#gatewayDevice, data }) => {
+      writer.begin("gap", device, Date.now(), monotonicMs(), clockState());
+      writer.object(data);
+      return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
+    });
+    this.#storeRows(events, remember);
+    return null;
+  }
+
   #housekeeping(): void {
     try {
+      this.#watchClock();
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
       this.#reportDrops();
       this.#audit();
@@ -286,7 +325,10 @@ export class OutboxCore {
             this.#store.lastIdOf(record) - record.base,
           ]),
           dictionary: this.#dictionary(),
+          clock: clockDoubt(),
         };
+      case "roster":
+        return this.#roster(message.args[0] as RosterEntry[]);
       case "register":
         return { devices: this.#store.register(message.args[0] as never), dictionary: this.#dictionary() };
       case "session":

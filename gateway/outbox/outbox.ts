@@ -3,6 +3,8 @@ import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { LanesOptions, Message } from "../uplink/lanes.ts";
 import type { AuditedBooks } from "./books.ts";
+import type { ClockDoubt } from "../clock.ts";
+import type { RosterEntry } from "./runs.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -43,7 +45,16 @@ export interface OutboxStats {
 
 /** Questions that the worker answers, by name: arguments and result. */
 export interface Requests {
-  open: [[], { epoch: number; epochs: [number, number][]; dictionary: { hash: string; json: string } }];
+  open: [
+    [],
+    {
+      epoch: number;
+      epochs: [number, number][];
+      dictionary: { hash: string; json: string };
+      clock: ClockDoubt;
+    },
+  ];
+  roster: [[RosterEntry[]], null];
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
   stats: [[], OutboxStats];

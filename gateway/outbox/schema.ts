@@ -1,7 +1,9 @@
 import Database from "better-sqlite3";
 import assert from "node:assert";
 import { accountTables } from "./accounts.ts";
+import { clockTables } from "./clock-fixes.ts";
 import { lossTables } from "./losses.ts";
+import { runTables } from "./runs.ts";
 
 /**
  * The outbox's tables and the settings of its one connection.
@@ -63,6 +65,8 @@ const migrations: ((database: Database.Database) => void)[] = [
   (database) => {
     accountTables(database);
     lossTables(database);
+    clockTables(database);
+    runTables(database);
   },
 ];
 

@@ -14,7 +14,7 @@ export function prepare(database: Database.Database) {
       "DELETE FROM dictionary WHERE hash <> ? AND hash NOT IN (SELECT dictionary FROM cut)",
     ),
     addEpoch: database.prepare("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)"),
-    epochs: database.prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch"),
+    epochs: database.prepare("SELECT epoch, base, boot FROM epoch ORDER BY base, epoch"),
     insert: database.prepare("INSERT INTO event (id, lane, recorded, crc, body) VALUES (?, ?, ?, ?, ?)"),
     rows: database.prepare(
       `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 1 ORDER BY id LIMIT ?`,
@@ -50,11 +50,11 @@ export function prepare(database: Database.Database) {
     ),
     addDictionary: database.prepare("INSERT OR IGNORE INTO dictionary VALUES (?, ?)"),
     dictionary: database.prepare("SELECT json FROM dictionary WHERE hash = ?"),
-    addCut: database.prepare("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, ?, ?, ?)"),
+    addCut: database.prepare("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, ?, ?, ?, ?)"),
     removeCut: database.prepare("DELETE FROM cut WHERE uplink = ? AND row_lane = ? AND first = ?"),
     removeCuts: database.prepare("DELETE FROM cut WHERE last <= ? AND first > ?"),
     cuts: database.prepare(
-      "SELECT row_lane AS rowLane, first, last, lane, dictionary FROM cut WHERE uplink = ? ORDER BY first",
+      "SELECT row_lane AS rowLane, first, last, lane, dictionary, fix FROM cut WHERE uplink = ? ORDER BY first",
     ),
     bumpSession: database.prepare(
       "INSERT INTO uplink VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET session = session + 1",

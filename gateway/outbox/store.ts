@@ -17,7 +17,9 @@ import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
 import { Accounts, type AccountedRow } from "./accounts.ts";
 import { Audit } from "./audit.ts";
+import { ClockFixes } from "./clock-fixes.ts";
 import { Losses } from "./losses.ts";
+import { Runs } from "./runs.ts";
 import { openDatabase } from "./schema.ts";
 import { prepare } from "./statements.ts";
 
@@ -38,11 +40,15 @@ export interface CutRecord {
   last: number;
   lane: "event" | "live" | "fill";
   dictionary: string;
+  /** The newest clock fix when it was frozen: times are rendered as they were known then. */
+  fix: number;
 }
 
+/** `boot` is the boot of the machine in which the epoch ran. */
 export interface EpochRecord {
   epoch: number;
   base: number;
+  boot: string;
 }
 
 /** Numbers of one class; accepted = delivered + kept + dropped at every commit. */
@@ -91,6 +97,8 @@ export class OutboxStore {
   #dictionary: Dictionary;
   readonly accounts: Accounts;
   readonly losses: Losses;
+  readonly runs: Runs;
+  readonly clock: ClockFixes;
   /** Rows found damaged in this run: the account that such a row was charged to is a guess until the next audit. */
   damaged = 0;
   #audit: Audit | undefined;
@@ -109,6 +117,8 @@ export class OutboxStore {
     this.accounts = new Accounts(this.#database);
     this.losses = new Losses(this.#database);
     this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
+    this.runs = new Runs(this.#database, this.accounts);
+    this.clock = new ClockFixes(this.#database, bootId(), this.runs.lastInThisBoot());
     this.epoch = this.#nextEpoch();
     this.base = this.#lastId;
     this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
@@ -247,12 +257,21 @@ export class OutboxStore {
 
   /** Takes rows out of the queue, leaving tombstones that say why; of `body` only the head is needed. */
   drop(rows: readonly (AccountedRow & { recordedMs: number })[], reason: string): void {
+    const timed = rows.map((row) => ({
+      ...row,
+      recordedMs: this.clock.correctedMs(row, this.epochOf(row.id).boot),
+    }));
     this.#database.transaction(() => {
-      this.losses.bury(rows, reason, (id) => this.epochOf(id));
+      this.losses.bury(timed, reason, (id) => this.epochOf(id));
       this.accounts.drop(rows, reason);
       for (const { id } of rows) this.#statements.remove.run(id);
     })();
     this.#audit?.removed(rows);
+  }
+
+  /** A row as it is to be sent, with its times put right by the clock fixes up to `fix`. */
+  corrected(row: StoredRow, fix: number): StoredRow {
+    return this.clock.corrected(row, this.epochOf(row.id).boot, fix);
   }
 
   /** Share of the byte budget that is in use, 0 to 1. */
@@ -346,11 +365,17 @@ export class OutboxStore {
   }
 
   close(): void {
+    try {
+      this.runs.end(this.epoch);
+    } catch {
+      // On a failing disk the next start takes this one for killed.
+    }
     this.#database.close();
   }
 
   #addCut(uplink: string, cut: CutRecord): void {
-    this.#statements.addCut.run(uplink, cut.rowLane, cut.first, cut.last, cut.lane, cut.dictionary);
+    const { rowLane, first, last, lane, dictionary, fix } = cut;
+    this.#statements.addCut.run(uplink, rowLane, first, last, lane, dictionary, fix);
   }
 
   /** One more than any epoch that this box is known to have used: in the table, beside it, or by the clock. */
