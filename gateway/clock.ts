@@ -8,7 +8,7 @@ const earliestMs = Date.UTC(2026, 0, 1);
  * Touched whenever the clock was found right: by systemd-timesyncd at each synchronisation, and by whatever the
  * operator lets touch the file that KERB_CLOCK_MARK names (chrony leaves no such file by itself).
  */
-const marks = ["/run/systemd/timesync/synchronized", process.env["KERB_CLOCK_MARK"] ?? ""];
+const timesyncMark = "/run/systemd/timesync/synchronized";
 /** timesyncd asks every 34 minutes at the longest: a mark that is older tells that it has lost its server. */
 const markAgeMaxMs = 2 * 3_600_000;
 /** NTP turns a clock by half a second in a quarter of an hour; what jumps further was set. */
@@ -59,7 +59,7 @@ export function clockState(): ClockState {
 
 function readMarks(wallMs: number): boolean {
   markMs = undefined;
-  for (const mark of marks) {
+  for (const mark of [timesyncMark, process.env["KERB_CLOCK_MARK"] ?? ""]) {
     const modifiedMs = mark === "" ? undefined : statSync(mark, { throwIfNoEntry: false })?.mtimeMs;
     if (modifiedMs !== undefined) markMs = Math.max(markMs ?? -Infinity, modifiedMs);
   }

@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import { bootId, doubtClock, monotonicMs } from "../clock.ts";
+import { bootId, clockState, doubtClock, monotonicMs } from "../clock.ts";
 import { gap } from "../gaps.ts";
 import type { Accounts, LastAccepted } from "./accounts.ts";
 import type { ClockFixes } from "./clock-fixes.ts";
@@ -68,6 +68,8 @@ export class Runs {
     const nowMs = Date.now();
     const monoMs = monotonicMs();
     const bootMs = monoMs < bootFreshMs ? nowMs - monoMs : nowMs;
+    // A step up to now is noticed first: noticed later it would take the doubt away.
+    clockState();
     if (bootMs < this.#last.wallMs) doubtClock({ isBehind: true });
   }
 
