@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EventWriter } from "../event.ts";
+import { EventReader, EventWriter } from "../event.ts";
 import { accountKey, keptOf } from "./accounts.ts";
 import { OutboxStore, type RowLane } from "./store.ts";
 
@@ -32,6 +32,12 @@ function event(lane: RowLane, device: number): { lane: RowLane; body: Buffer } {
   writer.count(1);
   writer.reading(1, device, 0);
   return { lane, body: Buffer.from(writer.bytes()) };
+}
+
+function dataOf(body: Uint8Array | undefined): Record<string, unknown> {
+  const reader = new EventReader();
+  reader.open(body ?? new Uint8Array());
+  return reader.object();
 }
 
 /** Runs the audit to its end; every account that does not hold the rows that are there. */
@@ -150,10 +156,21 @@ describe("the accounts of devices and classes", () => {
   });
 
   it("keep the reasons of what was dropped, after the tombstones are gone too", () => {
+    const names = [1, 2, 3, 4, 5].map((n) => ({ id: `dev-${n}`, type: "meter", profile: "", points: [] }));
+    store.register(names);
     store.commit(Array.from({ length: 10 }, () => event(1, 5)));
     store.drop(store.rows(1, 1, 2), "too-large");
     store.drop(store.rows(1, 3, 3), "refused");
     const drops = store.dropReport(1);
+    expect(dataOf(drops?.body)).toMatchObject({
+      cause: "storage",
+      lostCount: 3,
+      devices: [{ device: "dev-5", lostCount: 3 }],
+      dropped: [
+        { epoch: store.epoch, from: 1, to: 2, reason: "too-large" },
+        { epoch: store.epoch, from: 3, to: 3, reason: "refused" },
+      ],
+    });
     store.commit([{ lane: 0, body: drops?.body ?? Buffer.alloc(0) }], () => (drops?.mark(), []));
     expect(store.losses.unacknowledged(10)).toMatchObject([
       { first: 1, last: 2, reason: "too-large", reported: true },
@@ -164,6 +181,20 @@ describe("the accounts of devices and classes", () => {
     const account = store.accounts.list().find(({ device: index, lane }) => index === 5 && lane === 1);
     expect(account?.dropped).toEqual({ "too-large": 2, refused: 1 });
     expect(unbalanced()).toEqual([]);
+  });
+
+  it("tell for each drop report which devices lost how many", () => {
+    const names = [1, 2, 3].map((n) => ({ id: `dev-${n}`, type: "meter", profile: "", points: [] }));
+    store.register(names);
+    store.commit(Array.from({ length: 900 }, (_, i) => event(i % 7 === 0 ? 0 : 1, 1 + (i % 3))));
+    store.evict();
+    const data = dataOf(store.dropReport(1)?.body);
+    expect(data["cause"]).toBe("buffer_overflow");
+    const devices = data["devices"] as { device: string; lostCount: number }[];
+    expect(devices.map(({ device: id }) => id)).toEqual(["dev-1", "dev-2", "dev-3"]);
+    const evicted = store.accounts.list().filter(({ lane }) => lane === 1);
+    expect(devices.map(({ lostCount }) => lostCount)).toEqual(evicted.map((one) => one.dropped["evicted"]));
+    expect(data["lostCount"]).toBe(500);
   });
 
   it("give numbers that go on after everything was delivered, without SQLite's own counter", () => {

@@ -252,6 +252,7 @@ export class OutboxCore {
 
   /** Compares the site's devices with those of the run before; what changed becomes gap events. */
   #roster(roster: RosterEntry[]): null {
+    this.#commit();
     const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock);
     const writer = new EventWriter();
     const events = gaps.map(({ device = this.#gatewayDevice, data }) => {
@@ -259,7 +260,12 @@ export class OutboxCore {
       writer.object(data);
       return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
     });
-    this.#storeRows(events, remember);
+    try {
+      this.#storeRows(events, remember);
+    } catch (error) {
+      // The roster of the run before stays: the next start compares with it again.
+      this.#report(error);
+    }
     return null;
   }
 
