@@ -21,12 +21,12 @@ let markMs: number | undefined;
 
 /** What one process knows against the clock and another one, started later, cannot see for itself. */
 export interface ClockDoubt {
-  /** The clock shows a time at which this boot cannot have been yet. */
-  isBehind: boolean;
+  /** It shows a time at which this boot cannot have been yet, or was moved away from one that was proved. */
+  isWrong: boolean;
   /** The mark of this age was left before the clock was set, and proves nothing about it, ms since 1970. */
   staleMarkMs: number | undefined;
 }
-let doubt: ClockDoubt = { isBehind: false, staleMarkMs: undefined };
+let doubt: ClockDoubt = { isWrong: false, staleMarkMs: undefined };
 
 export function clockDoubt(): ClockDoubt {
   return doubt;
@@ -39,13 +39,14 @@ export function doubtClock(told: Partial<ClockDoubt>): void {
 
 /**
  * What is known of the box's wall clock. "synced": the time service has proved it within two hours, and it was not
- * set since. "unsynced": it shows an impossible time. Else "holdover": plausible, proved once or never.
+ * set since. "unsynced": it shows an impossible time, or one other than the proved one. Else "holdover": plausible,
+ * proved once or never.
  */
 export function clockState(): ClockState {
   const wallMs = Date.now();
   const nowMs = performance.now();
   const offsetMs = wallMs - nowMs;
-  if (Math.abs(offsetMs - lastOffsetMs) > stepMs) doubtClock({ isBehind: false, staleMarkMs: markMs });
+  if (Math.abs(offsetMs - lastOffsetMs) > stepMs) doubtClock({ isWrong: isMarked, staleMarkMs: markMs });
   lastOffsetMs = offsetMs;
   if (wallMs < earliestMs) return "unsynced";
   // Asked for every event, and answered by a system call: once a second is enough.
@@ -54,7 +55,7 @@ export function clockState(): ClockState {
     isMarked = readMarks(wallMs);
   }
   if (isMarked) return "synced";
-  return doubt.isBehind ? "unsynced" : "holdover";
+  return doubt.isWrong ? "unsynced" : "holdover";
 }
 
 function readMarks(wallMs: number): boolean {
@@ -66,7 +67,7 @@ function readMarks(wallMs: number): boolean {
   if (markMs === undefined || markMs === doubt.staleMarkMs) return false;
   const ageMs = wallMs - markMs;
   if (ageMs > markAgeMaxMs || ageMs < -60_000) return false;
-  doubt = { isBehind: false, staleMarkMs: undefined };
+  doubt = { isWrong: false, staleMarkMs: undefined };
   return true;
 }
 

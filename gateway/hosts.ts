@@ -110,7 +110,7 @@ export class Host {
       {
         stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
         // What a driver does not need it does not get: the gateway's environment may hold secrets.
-        env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX", "KERB_CLOCK_MARK"]),
+        env: inherited(),
       },
     );
     this.#child = child;
@@ -263,9 +263,15 @@ export class Host {
   }
 }
 
-function inherited(names: string[]): Record<string, string> {
+/** A library that fakes the gateway's clock (libfaketime) comes along: one box has one time. */
+const inheritedNames =
+  /^(PATH|NODE_COMPILE_CACHE|MALLOC_ARENA_MAX|KERB_CLOCK_MARK|LD_PRELOAD|((DONT|NO)_)?FAKE.*)$/;
+
+function inherited(): Record<string, string> {
   return Object.fromEntries(
-    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value !== undefined && inheritedNames.test(name) ? [[name, value]] : [],
+    ),
   );
 }
 

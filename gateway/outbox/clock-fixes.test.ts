@@ -30,6 +30,11 @@ beforeEach(() => {
   process.env["KERB_CLOCK_MARK"] = join(folder, "mark");
   originMs = noon - monotonicMs();
   vi.useFakeTimers({ toFake: ["Date"] });
+  // The module remembers what the test before did to the clock.
+  setClock(0);
+  clockState();
+  doubtClock({ isWrong: false, staleMarkMs: undefined });
+  clockState();
 });
 afterEach(() => {
   store.close();
@@ -247,7 +252,7 @@ describe("clock fixes", () => {
     database.exec("UPDATE epoch SET boot = 'another'");
     database.close();
     setClock(-24 * hourMs);
-    doubtClock({ isBehind: false });
+    doubtClock({ isWrong: false });
     start();
     expect(clockState()).toBe("unsynced");
     setClock(0);

@@ -70,7 +70,7 @@ export class Runs {
     const bootMs = monoMs < bootFreshMs ? nowMs - monoMs : nowMs;
     // A step up to now is noticed first: noticed later it would take the doubt away.
     clockState();
-    if (bootMs < this.#last.wallMs) doubtClock({ isBehind: true });
+    if (bootMs < this.#last.wallMs) doubtClock({ isWrong: true });
   }
 
   /** The newest commit of an earlier run in this boot. */
