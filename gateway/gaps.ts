@@ -3,7 +3,7 @@
  * that the gap goes on beyond `to`. Numbers that were given and will never come are in `dropped`
  * (`[{epoch, from, to, reason}]`); all other causes tell of data that never got a number.
  */
-export const gapCauses = {
+const gapCauses = {
   /** A device did not answer: from its last good read to the next one. `code` of the loss, `pollsMissed` (about). */
   device_offline: "the device did not answer",
   /** The process that runs a driver ended: `driver`, `reason`, `devices`. */

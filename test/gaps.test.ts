@@ -113,14 +113,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe("what is missing over the runs of a gateway", () => {
-  const a = () => ({ id: "dev-a", port: portOf(meters[0]) });
-  const b = (more?: string) => ({
-    id: "dev-b",
-    port: portOf(meters[1]),
-    ...(more === undefined ? {} : { more }),
-  });
+const a = () => ({ id: "dev-a", port: portOf(meters[0]) });
+const b = (more?: string) => ({
+  id: "dev-b",
+  port: portOf(meters[1]),
+  ...(more === undefined ? {} : { more }),
+});
 
+describe("what is missing over the runs of a gateway", () => {
   it("has no cause in a first run", async () => {
     writeSite([a(), b()]);
     await run();

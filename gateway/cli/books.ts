@@ -39,6 +39,16 @@ function totalOf(lines: readonly BooksLine[]): BooksLine {
   return total;
 }
 
+const cells = (line: BooksLine, name: string, kind: string, lostEvents: number) => [
+  name,
+  kind,
+  grouped(line.accepted),
+  grouped(line.delivered),
+  grouped(line.kept),
+  grouped(lostEvents),
+  shownDropped(line.dropped),
+];
+
 function tableLines({ lines, lost }: GatewayBooks, words: Words): string[] {
   const right = "right" as const;
   const columns = [
@@ -49,15 +59,6 @@ function tableLines({ lines, lost }: GatewayBooks, words: Words): string[] {
     { title: words.keptColumn, side: right },
     { title: words.lostBeforeColumn, side: right },
     { title: words.droppedColumn },
-  ];
-  const cells = (line: BooksLine, name: string, kind: string, lostEvents: number) => [
-    name,
-    kind,
-    grouped(line.accepted),
-    grouped(line.delivered),
-    grouped(line.kept),
-    grouped(lostEvents),
-    shownDropped(line.dropped),
   ];
   // What a host dropped has no class any more; it stands on the device's first line.
   const told = new Set<string>();
@@ -87,9 +88,9 @@ function rangeLines({ tombstones, tombstonesLeftOut }: GatewayBooks, words: Word
 }
 
 /** The books as lines for people; the last one says whether they close, and if not, which lines do not. */
-export function booksLines(books: GatewayBooks, words: Words): string[] {
-  const wrong = books.lines.filter(({ kept, rows }) => kept !== rows);
-  const closing = books.closes
+export function booksLines(found: GatewayBooks, words: Words): string[] {
+  const wrong = found.lines.filter(({ kept, rows }) => kept !== rows);
+  const closing = found.closes
     ? [paint("green", `${words.closes}: ${words.yes}`)]
     : [
         ...wrong.map(
@@ -98,7 +99,7 @@ export function booksLines(books: GatewayBooks, words: Words): string[] {
         ),
         paint("red", `${words.closes}: ${words.no}`),
       ];
-  return [...tableLines(books, words), ...rangeLines(books, words), ...closing];
+  return [...tableLines(found, words), ...rangeLines(found, words), ...closing];
 }
 
 /** `kerb books`: accepted = delivered + kept + dropped by device and class; exit code 6 when a line does not close. */

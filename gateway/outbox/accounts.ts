@@ -86,7 +86,7 @@ export function accountTables(database: Database.Database): void {
   for (const { lane, accepted, delivered, dropped } of books) {
     if (accepted === 0) continue;
     const known = [...kept].reduce((sum, [key, { events }]) => sum + ((key & 1) === lane ? events : 0), 0);
-    add.run(lane, 0, accepted - known, delivered, (sequence as number | undefined) ?? 0, 0);
+    add.run(lane, 0, accepted - known, delivered, sequence ?? 0, 0);
     if (dropped > 0) drop.run(lane, dropped);
   }
   database.exec(`DROP TABLE books; ${totals}`);

@@ -86,9 +86,9 @@ function lanesOf(encoding: EncodingName = "columnar"): Lanes {
   });
 }
 
-function commit(lanes: Lanes, events = [reading()]): StoredRow[] {
+function commit(lanes: Lanes, readings = [reading()]): StoredRow[] {
   let planned: ReturnType<Lanes["planNew"]> = [];
-  const rows = store.commit(events, (stored) => {
+  const rows = store.commit(readings, (stored) => {
     planned = lanes.planNew(stored);
     return planned.map((cut) => ({ uplink: "ioc", cut }));
   });
@@ -148,6 +148,13 @@ describe.each<EncodingName>(["columnar", "cloudevents"])("times in %s", (encodin
     expect(Math.abs((event?.monoMs ?? 0) - before)).toBeLessThan(2000);
   });
 });
+
+const told = (cause: "device_offline" | "box_off" | "clock_step", fromMs: number) => {
+  writer.begin("gap", meter, Date.now(), monotonicMs(), clockState());
+  writer.object(gap(cause, fromMs, Date.now()));
+  return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
+};
+const near = (text: unknown, ms: number) => Math.abs(Date.parse(String(text)) - ms) < 2000;
 
 describe("clock fixes", () => {
   it("prefer the first proof to a clock that was set an hour wrong by hand", () => {
@@ -222,11 +229,6 @@ describe("clock fixes", () => {
     start();
     const lanes = lanesOf();
     const from = Date.now() - 30_000;
-    const told = (cause: "device_offline" | "box_off" | "clock_step", fromMs: number) => {
-      writer.begin("gap", meter, Date.now(), monotonicMs(), clockState());
-      writer.object(gap(cause, fromMs, Date.now()));
-      return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
-    };
     const yesterday = noon - 24 * hourMs;
     store.commit([told("device_offline", from), told("box_off", yesterday), told("clock_step", from)]);
     const rows = store.rows(0, 1, 3);
@@ -235,7 +237,6 @@ describe("clock fixes", () => {
     lanes.stored(rows, []);
     lanes.connect(20, 32_768);
     const data = events(lanes.next(0)).map((event) => event.data);
-    const near = (text: unknown, ms: number) => Math.abs(Date.parse(String(text)) - ms) < 2000;
     expect(near(data[0]?.["from"], noon - 30_000)).toBe(true);
     expect(near(data[0]?.["to"], noon)).toBe(true);
     expect(near(data[1]?.["from"], yesterday)).toBe(true);

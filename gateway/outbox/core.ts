@@ -344,7 +344,7 @@ export class OutboxCore {
       case "close":
         return this.#close();
       default:
-        throw new Error(`unknown request "${String(message.name)}"`);
+        throw new Error(`unknown request "${message.name}"`);
     }
   }
 

@@ -308,7 +308,7 @@ export class OutboxStore {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined) return false;
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
-    const { found, more } = this.#database.transaction(() => {
+    const released = this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
       const marks = uplinks.map(
         (name) =>
@@ -325,8 +325,8 @@ export class OutboxStore {
       this.losses.forget(epoch, end - record.base);
       return { found, more };
     })();
-    this.#audit?.removed(found);
-    return more;
+    this.#audit?.removed(released.found);
+    return released.more;
   }
 
   /** The session number of the next CONNECT: one more than ever before, durably. */

@@ -299,7 +299,7 @@ async function never(reads: number): Promise<Findings> {
   });
 }
 
-async function clock(scale: Scale, say: (progress: string) => void): Promise<Outcome> {
+async function r20(scale: Scale, say: (progress: string) => void): Promise<Outcome> {
   if (!existsSync(library)) throw new Error(`${library} is not there`);
   const rounds = scale === "short" ? 1 : 5;
   const reads = scale === "short" ? 20 : 200;
@@ -328,6 +328,6 @@ export const trials: Trial[] = [
     name: "clock: 1970 boot, +56 y, −1 h, no NTP (its 2 h by the age of the mark)",
     passLine: "order by seq unbroken; corrected time error < 1 s; unsynced never passes for true",
     needs: ["faketime"],
-    run: clock,
+    run: r20,
   },
 ];
