@@ -239,9 +239,7 @@ function verify(events: KerbEvent[], kills: number[]): void {
     epoch: number;
     base: number;
   }[];
-  const { seq: last } = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'").get() as {
-    seq: number;
-  };
+  const last = database.prepare("SELECT max(last_id) FROM account").pluck().get() as number;
   const kept = new Set(database.prepare("SELECT id FROM event").pluck().all() as number[]);
   database.close();
   for (const [i, { epoch, base }] of epochs.entries()) {

@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3";
 import { deviceOf } from "../event.ts";
-import type { Books, RowLane } from "./store.ts";
+import type { Books, RowLane } from "./rows.ts";
 
 /**
  * The books, by class and device: accepted = delivered + kept + dropped, changed in the transactions that change

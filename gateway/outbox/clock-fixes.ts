@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import { clockState, monotonicMs, stepMs } from "../clock.ts";
 import { clockStates, eventKinds, type ClockState } from "../event.ts";
-import type { StoredRow } from "./store.ts";
+import type { StoredRow } from "./rows.ts";
 
 /**
  * Moments at which the clock became better than it was: from then on the times of rows that were taken before, in

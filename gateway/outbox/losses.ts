@@ -3,7 +3,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { deviceOf, EventWriter } from "../event.ts";
 import { gap } from "../gaps.ts";
 import type { AccountedRow } from "./accounts.ts";
-import type { EpochRecord } from "./store.ts";
+import type { EpochRecord } from "./rows.ts";
 
 /** Which devices the numbers of a tombstone belonged to; `at` is one of those numbers. */
 const tables = `

@@ -19,19 +19,12 @@ import { Accounts, type AccountedRow } from "./accounts.ts";
 import { Audit } from "./audit.ts";
 import { ClockFixes } from "./clock-fixes.ts";
 import { Losses } from "./losses.ts";
+import type { Books, EpochRecord, RowLane, StoredRow } from "./rows.ts";
 import { Runs } from "./runs.ts";
 import { openDatabase } from "./schema.ts";
 import { prepare } from "./statements.ts";
 
-/** Class of a row: 0 urgent (lane event), 1 telemetry (lane live). */
-export type RowLane = 0 | 1;
-
-export interface StoredRow {
-  id: number;
-  lane: RowLane;
-  recordedMs: number;
-  body: Uint8Array;
-}
+export type { Books, RowLane, StoredRow } from "./rows.ts";
 
 /** A frozen batch of one uplink: all rows of `rowLane` with first <= id <= last, never over an epoch's border. */
 export interface CutRecord {
@@ -42,21 +35,6 @@ export interface CutRecord {
   dictionary: string;
   /** The newest clock fix when it was frozen: times are rendered as they were known then. */
   fix: number;
-}
-
-/** `boot` is the boot of the machine in which the epoch ran. */
-export interface EpochRecord {
-  epoch: number;
-  base: number;
-  boot: string;
-}
-
-/** Numbers of one class; accepted = delivered + kept + dropped at every commit. */
-export interface Books {
-  accepted: number;
-  delivered: number;
-  dropped: number;
-  kept: number;
 }
 
 export interface RegisterDevice {
