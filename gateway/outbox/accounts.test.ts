@@ -183,6 +183,19 @@ describe("the accounts of devices and classes", () => {
     expect(unbalanced()).toEqual([]);
   });
 
+  it("declare a damaged row whose time is impossible too", () => {
+    store.commit([event(1, 1), event(1, 1)]);
+    store.close();
+    const database = new Database(path);
+    database.exec("UPDATE event SET recorded = 1152921504606846976 WHERE id = 1");
+    database.close();
+    start();
+    expect(store.rows(1, 1, 2).map(({ id }) => id)).toEqual([2]);
+    const toMs = Date.parse(String(dataOf(store.dropReport(1)?.body)["to"]));
+    expect(toMs).toBeLessThanOrEqual(Date.now());
+    expect(unbalanced()).toEqual([]);
+  });
+
   it("tell for each drop report which devices lost how many", () => {
     const names = [1, 2, 3].map((n) => ({ id: `dev-${n}`, type: "meter", profile: "", points: [] }));
     store.register(names);

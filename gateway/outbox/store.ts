@@ -235,10 +235,16 @@ export class OutboxStore {
 
   /** Takes rows out of the queue, leaving tombstones that say why; of `body` only the head is needed. */
   drop(rows: readonly (AccountedRow & { recordedMs: number })[], reason: string): void {
-    const timed = rows.map((row) => ({
-      ...row,
-      recordedMs: this.clock.correctedMs(row, this.epochOf(row.id).boot),
-    }));
+    const nowMs = Date.now();
+    const timed = rows.map((row) => {
+      // A damaged row may name any time.
+      const { recordedMs } = row;
+      const wasMs =
+        reason === "corrupt"
+          ? Math.max(0, Math.min(nowMs, recordedMs))
+          : this.clock.correctedMs(row, this.epochOf(row.id).boot);
+      return { ...row, recordedMs: wasMs };
+    });
     this.#database.transaction(() => {
       this.losses.bury(timed, reason, (id) => this.epochOf(id));
       this.accounts.drop(rows, reason);
