@@ -1,28 +1,75 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { ClockState } from "./event.ts";
 
 /** kerb did not exist before this day: a clock that shows an earlier one is wrong. */
 const earliestMs = Date.UTC(2026, 0, 1);
 
-/** Left by systemd-timesyncd once it has set the clock. */
+/**
+ * Touched whenever the clock was found right: by systemd-timesyncd at each synchronisation, and by whatever the
+ * operator lets touch the file that KERB_CLOCK_MARK names (chrony leaves no such file by itself).
+ */
 const timesyncMark = "/run/systemd/timesync/synchronized";
+/** timesyncd asks every 34 minutes at the longest: a mark that is older tells that it has lost its server. */
+const markAgeMaxMs = 2 * 3_600_000;
+/** NTP turns a clock by half a second in a quarter of an hour; what jumps further was set. */
+export const stepMs = 1000;
+
+let lastOffsetMs = Date.now() - performance.now();
+let askedMs = -Infinity;
+let isMarked = false;
+let markMs: number | undefined;
+
+/** What one process knows against the clock and another one, started later, cannot see for itself. */
+export interface ClockDoubt {
+  /** It shows a time at which this boot cannot have been yet, or was moved away from one that was proved. */
+  isWrong: boolean;
+  /** The mark of this age was left before the clock was set, and proves nothing about it, ms since 1970. */
+  staleMarkMs: number | undefined;
+}
+let doubt: ClockDoubt = { isWrong: false, staleMarkMs: undefined };
+
+export function clockDoubt(): ClockDoubt {
+  return doubt;
+}
+
+export function doubtClock(told: Partial<ClockDoubt>): void {
+  doubt = { ...doubt, ...told };
+  askedMs = -Infinity;
+}
 
 /**
- * What is known of the box's wall clock: "synced" when the time service says so, "unsynced" when the date is
- * impossible, else "holdover": plausible, but not proved.
+ * What is known of the box's wall clock. "synced": the time service has proved it within two hours, and it was not
+ * set since. "unsynced": it shows an impossible time, or one other than the proved one. Else "holdover": plausible,
+ * proved once or never.
  */
 export function clockState(): ClockState {
-  if (Date.now() < earliestMs) return "unsynced";
+  const wallMs = Date.now();
   const nowMs = performance.now();
+  const offsetMs = wallMs - nowMs;
+  if (Math.abs(offsetMs - lastOffsetMs) > stepMs) doubtClock({ isWrong: isMarked, staleMarkMs: markMs });
+  lastOffsetMs = offsetMs;
+  if (wallMs < earliestMs) return "unsynced";
   // Asked for every event, and answered by a system call: once a second is enough.
-  if (nowMs - timesyncAskedMs > 1000) {
-    timesyncAskedMs = nowMs;
-    timesync = existsSync(timesyncMark);
+  if (nowMs - askedMs > 1000) {
+    askedMs = nowMs;
+    isMarked = readMarks(wallMs);
   }
-  return timesync ? "synced" : "holdover";
+  if (isMarked) return "synced";
+  return doubt.isWrong ? "unsynced" : "holdover";
 }
-let timesyncAskedMs = -Infinity;
-let timesync = false;
+
+function readMarks(wallMs: number): boolean {
+  markMs = undefined;
+  for (const mark of [timesyncMark, process.env["KERB_CLOCK_MARK"] ?? ""]) {
+    const modifiedMs = mark === "" ? undefined : statSync(mark, { throwIfNoEntry: false })?.mtimeMs;
+    if (modifiedMs !== undefined) markMs = Math.max(markMs ?? -Infinity, modifiedMs);
+  }
+  if (markMs === undefined || markMs === doubt.staleMarkMs) return false;
+  const ageMs = wallMs - markMs;
+  if (ageMs > markAgeMaxMs || ageMs < -60_000) return false;
+  doubt = { isWrong: false, staleMarkMs: undefined };
+  return true;
+}
 
 /** Milliseconds of CLOCK_MONOTONIC: the same in every process of one boot, never stepped. */
 export function monotonicMs(): number {

@@ -64,6 +64,8 @@ export interface KerbEvent {
   timeMs: number;
   recordedMs: number;
   clock: ClockState;
+  /** Of an unsynced event: ms since the boot of its box, which a `clock_step` gap relates to the true time. */
+  monoMs?: number;
   readings?: EventReading[];
   data?: Record<string, unknown>;
 }
@@ -208,6 +210,17 @@ export class EventWriter {
     this.#buffer.copy(larger, 0, 0, this.#at);
     this.#buffer = larger;
   }
+}
+
+/** The device index of an event, from its first 7 bytes alone; of damaged ones some number below 2^28. */
+export function deviceOf(body: Uint8Array): number {
+  let device = 0;
+  for (let at = 3, shift = 0; at < 7; at++, shift += 7) {
+    const byte = body[at] ?? 0;
+    device |= (byte & 127) << shift;
+    if (byte < 128) break;
+  }
+  return device;
 }
 
 /** Reads the positional form. One reader serves many events: `open` each, then walk its readings. */

@@ -44,6 +44,7 @@ function start(more: Partial<HostOptions> = {}) {
     frames: () => {},
     changed: () => {},
     failed: (reason) => reasons.push(reason),
+    returned: () => {},
     ...more,
   });
   running.push(host);
@@ -58,14 +59,20 @@ afterEach(async () => {
 
 describe("a host process", () => {
   it("is started again when it is killed, and answers again", async () => {
-    const { host, reasons } = start();
+    const returns: { fromMs: number; reason: string }[] = [];
+    const { host, reasons } = start({ returned: (fromMs, reason) => returns.push({ fromMs, reason }) });
     await expect.poll(() => host.status.state).toBe("running");
     const { pid } = host.status;
+    const killedMs = Date.now();
     process.kill(pid ?? 0, "SIGKILL");
     await expect
       .poll(() => host.status.state === "running" && host.status.pid !== pid, { timeout: 10_000 })
       .toBe(true);
     expect(reasons).toEqual(["signal SIGKILL"]);
+    expect(returns).toEqual([{ fromMs: expect.any(Number) as number, reason: "signal SIGKILL" }]);
+    // Its last sign of life was its last heartbeat.
+    expect(returns[0]?.fromMs).toBeGreaterThan(killedMs - 2500);
+    expect(returns[0]?.fromMs).toBeLessThanOrEqual(killedMs + 50);
     expect(host.status.restarts).toBe(1);
     expect(await host.request({ name: "devices" })).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
+import { clockDoubt, clockState } from "./clock.ts";
 import type { DeviceReport, FromHost, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
 
 /**
@@ -18,7 +19,8 @@ export interface HostStatus {
   reason?: string;
   rssBytes: number;
   cpuMs: number;
-  droppedEvents: number;
+  /** Events that got no number, by device: what the ring had to drop, over all starts of the host. */
+  dropped: Record<string, number>;
   /** Since the last heartbeat. */
   silentMs: number;
   /** Above it the host is killed. */
@@ -36,6 +38,8 @@ export interface HostOptions {
   changed(report: DeviceReport): void;
   /** The host has ended by itself or was killed: its devices are not being read. */
   failed(reason: string): void;
+  /** A host that had ended runs again. `fromMs`: when the one before was last known to be alive, ms since 1970. */
+  returned(fromMs: number, reason: string): void;
 }
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
@@ -77,6 +81,10 @@ export class Host {
     { resolve: (value: unknown) => void; reject: (error: Error) => void }
   >();
   #status: HostStatus;
+  /** Since the host before this one has ended, by the wall clock. */
+  #downFromMs: number | undefined;
+  /** What earlier starts of the host dropped. */
+  #droppedBefore: Record<string, number> = {};
 
   constructor(options: HostOptions) {
     const { devices, ...rest } = options;
@@ -89,7 +97,7 @@ export class Host {
       restarts: 0,
       rssBytes: 0,
       cpuMs: 0,
-      droppedEvents: 0,
+      dropped: {},
       silentMs: 0,
       rssBytesMax: options.rssBytesMax ?? defaultRssBytesMax,
     };
@@ -110,13 +118,14 @@ export class Host {
     const { driver, gatewayIndex } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
+    this.#droppedBefore = this.#status.dropped;
     const child = spawn(
       process.execPath,
       ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
       {
         stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
         // What a driver does not need it does not get: the gateway's environment may hold secrets.
-        env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX"]),
+        env: inherited(),
       },
     );
     this.#child = child;
@@ -133,7 +142,10 @@ export class Host {
     child.on("close", (code, signal) =>
       this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
     );
-    this.#tell({ type: "start", driver, devices: this.#devices, gatewayIndex, creditBytes, ringBytesMax });
+    clockState();
+    const clock = clockDoubt();
+    const devices = this.#devices;
+    this.#tell({ type: "start", driver, devices, gatewayIndex, clock, creditBytes, ringBytesMax });
     this.#watch ??= setInterval(() => this.#check(), 1000);
   }
 
@@ -195,12 +207,17 @@ export class Host {
     if (message.type === "ready") {
       this.#status.state = "running";
       this.#lastBeatMs = performance.now();
+      if (this.#downFromMs !== undefined)
+        this.#options.returned(this.#downFromMs, this.#status.reason ?? "ended");
+      this.#downFromMs = undefined;
       delete this.#status.reason;
     } else if (message.type === "beat") {
       this.#lastBeatMs = performance.now();
       this.#status.rssBytes = message.rssBytes;
       this.#status.cpuMs = message.cpuMs;
-      this.#status.droppedEvents = message.droppedEvents;
+      this.#status.dropped = { ...this.#droppedBefore };
+      for (const [device, events] of Object.entries(message.dropped))
+        this.#status.dropped[device] = (this.#droppedBefore[device] ?? 0) + events;
     } else if (message.type === "answer") {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
@@ -246,6 +263,7 @@ export class Host {
       return;
     }
     const reason = this.#killedFor ?? how;
+    this.#downFromMs ??= Date.now() - (performance.now() - this.#lastBeatMs);
     this.#failures = performance.now() - this.#startedMs > stableMs ? 0 : this.#failures + 1;
     const pauseMs = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.max(0, this.#failures - 1));
     this.#status.state = "waiting";
@@ -260,9 +278,15 @@ export class Host {
   }
 }
 
-function inherited(names: string[]): Record<string, string> {
+/** A library that fakes the gateway's clock (libfaketime) comes along: one box has one time. */
+const inheritedNames =
+  /^(PATH|NODE_COMPILE_CACHE|MALLOC_ARENA_MAX|KERB_CLOCK_MARK|LD_PRELOAD|((DONT|NO)_)?FAKE.*)$/;
+
+function inherited(): Record<string, string> {
   return Object.fromEntries(
-    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value !== undefined && inheritedNames.test(name) ? [[name, value]] : [],
+    ),
   );
 }
 

@@ -5,17 +5,20 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { clockState } from "./clock.ts";
+import { createHash } from "node:crypto";
+import { clockState, doubtClock } from "./clock.ts";
 import type { DeviceConfig, Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
 import { Durations } from "./durations.ts";
 import type { ClockState, KerbEvent } from "./event.ts";
+import { gap } from "./gaps.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { Latest, within } from "./health/latest.ts";
 import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus } from "./hosts.ts";
+import type { AuditedBooks } from "./outbox/books.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
@@ -47,6 +50,12 @@ export interface GatewayStatus {
   uplinks: UplinkStatus[];
   hosts: HostStatus[];
   devices: (DeviceReport & { name: string; driver: string; profile: string | undefined; enabled: boolean })[];
+}
+
+/** What `kerb books` shows. `lost`: events of this run that got no number, by device. */
+export interface GatewayBooks extends AuditedBooks {
+  gateway: string;
+  lost: Record<string, number>;
 }
 
 const tailQueueMax = 5000;
@@ -98,6 +107,8 @@ export class Supervisor implements Vitals {
     ]);
     const [self, ...indexes] = registered.devices;
     const gatewayIndex = self?.index ?? 0;
+    doubtClock(opened.clock);
+    await outbox.request("roster", roster(devices, registered.devices));
     this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
     outbox.tell({
       type: "event",
@@ -189,6 +200,15 @@ export class Supervisor implements Vitals {
             kind: "device-status",
             device: gatewayIndex,
             data: { state: "host-ended", driver, reason },
+          });
+        },
+        returned: (fromMs, reason) => {
+          const details = { driver, reason, devices: group.map(({ device }) => device.id) };
+          this.#outbox?.tell({
+            type: "event",
+            kind: "gap",
+            device: gatewayIndex,
+            data: gap("driver_error", fromMs, Date.now(), details),
           });
         },
       });
@@ -294,6 +314,14 @@ export class Supervisor implements Vitals {
     return { ...report, state: "lost", reason: `the ${device.driver} host has ended: ${host.reason}` };
   }
 
+  /** The outbox's books, and what the hosts had to drop before it got a number. */
+  async books(): Promise<GatewayBooks> {
+    if (this.#outbox === undefined) throw new Error("the gateway is not started");
+    const lost: Record<string, number> = {};
+    for (const { status } of this.#hosts.values()) Object.assign(lost, status.dropped);
+    return { gateway: this.#site.gateway.id, ...(await this.#outbox.request("books")), lost };
+  }
+
   async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
@@ -315,6 +343,7 @@ export class Supervisor implements Vitals {
     const { verb, args = {} } = request;
     const device = typeof args["device"] === "string" ? args["device"] : "";
     if (verb === "status") yield await this.status();
+    else if (verb === "books") yield await this.books();
     else if (verb === "latest")
       yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));
     else if (verb === "read") {
@@ -391,6 +420,20 @@ function personalData({ privacy, gateway }: Site): HostDevice["personalData"] {
   const key = randomBytes(32).toString("base64url");
   writeFileSync(file, `${key}\n`, { mode: 0o600 });
   return { how, key };
+}
+
+/** Every device of the site with a hash of what it is and how it is read. */
+function roster(devices: readonly DeviceConfig[], registered: readonly { id: string; index: number }[]) {
+  const indexes = new Map(registered.map(({ id, index }) => [id, index]));
+  return devices.map(({ id, enabled, driver, profile, settings, pollMs, points }) => ({
+    id,
+    enabled,
+    device: indexes.get(id),
+    fingerprint: createHash("sha256")
+      .update(JSON.stringify([driver, profile, settings, pollMs, points]))
+      .digest("hex")
+      .slice(0, 16),
+  }));
 }
 
 function hostDevice(

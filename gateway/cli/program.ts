@@ -130,6 +130,12 @@ class Verbs {
       .action((options: Common) =>
         this.#run("health", options, async () => (await import("./health.ts")).health(options)),
       );
+    this.#verb("books")
+      .addOption(siteOption())
+      .addOption(languageOption())
+      .action((options: Common) =>
+        this.#run("books", options, async () => (await import("./books.ts")).books(options)),
+      );
     this.#verb("tail")
       .addOption(siteOption())
       .option("--device <id>", "only this device's events")

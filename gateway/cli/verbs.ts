@@ -24,6 +24,11 @@ const groups: [title: string, verbs: Verb[]][] = [
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
+      {
+        name: "books",
+        usage: "",
+        summary: "every accepted event accounted for, by device: delivered, kept, dropped",
+      },
     ],
   ],
   [
@@ -78,7 +83,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 health found something, 78 configuration wrong, 130 interrupted",
+    "            6 findings (health, books), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");
 }

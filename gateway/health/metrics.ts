@@ -237,7 +237,7 @@ function addHosts(families: Families, { hosts }: GatewayStatus): void {
   families.counter(
     "kerb_host_dropped_events_total",
     "Events that the process could not hand over; each is declared in a gap.",
-    each(({ droppedEvents }) => droppedEvents),
+    each(({ dropped }) => Object.values(dropped).reduce((sum, events) => sum + events, 0)),
   );
 }
 

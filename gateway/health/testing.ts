@@ -90,7 +90,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
         rssBytes: 6e7,
         rssBytesMax: 4e8,
         cpuMs: 700,
-        droppedEvents: 0,
+        dropped: {},
         silentMs: 400,
       },
     ],

@@ -54,10 +54,12 @@ function run({ type, port, unit, line, identify }: Setup) {
   const splitter = new FrameSplitter();
   const reader = new EventReader();
   const telemetry: number[] = [];
+  const gaps: Record<string, unknown>[] = [];
   stream.on("data", (bytes: Buffer) => {
     for (const { body } of splitter.push(bytes)) {
       reader.open(body);
       if (reader.kind === "telemetry") telemetry.push(performance.now());
+      if (reader.kind === "gap") gaps.push({ device: reader.device, ...reader.object() });
     }
   });
   const settings = { transport: { type, host: "127.0.0.1", port }, unit, timeout: 300, functions: [3] };
@@ -102,7 +104,7 @@ function run({ type, port, unit, line, identify }: Setup) {
   });
   void loop.run();
   cleanups.push(() => loop.stop());
-  return { loop, states, telemetry };
+  return { loop, states, telemetry, gaps };
 }
 
 describe("a device that is another model", () => {
@@ -122,6 +124,41 @@ describe("a device that is another model", () => {
     running.set("model", 33);
     await expect.poll(() => telemetry.length, { timeout: 8000 }).toBeGreaterThan(0);
     expect(loop.report.state).toBe("online");
+  }, 20_000);
+});
+
+describe("a device that does not answer", () => {
+  it("leaves a gap from its last good read to the first one after it, with the code of the loss", async () => {
+    const running = await simulate("tcp", 0, 1);
+    const { loop, telemetry, gaps } = run({ type: "tcp", port: portOf(running), unit: 1 });
+    await expect.poll(() => telemetry.length).toBeGreaterThan(3);
+    running.fault("silent");
+    await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
+    const lastGoodMs = loop.report.lastGoodMs ?? 0;
+    expect(gaps).toEqual([]);
+    running.fault(undefined);
+    await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("online");
+    const backMs = Date.now();
+    await expect.poll(() => gaps.length).toBe(1);
+    const [gap] = gaps;
+    expect(gap).toMatchObject({ device: 1, cause: "device_offline", code: "silent", open: false });
+    expect(gap?.["from"]).toBe(new Date(lastGoodMs).toISOString());
+    const toMs = Date.parse(String(gap?.["to"]));
+    expect(Math.abs(toMs - backMs)).toBeLessThan(1000);
+    // A poll is due every 200 ms.
+    expect(Math.abs(Number(gap?.["pollsMissed"]) - (toMs - lastGoodMs) / 200)).toBeLessThan(2);
+  }, 20_000);
+
+  it("leaves an open gap when it is stopped before it comes back", async () => {
+    const running = await simulate("tcp", 0, 1);
+    running.fault("silent");
+    const startedMs = Date.now();
+    const { loop, gaps } = run({ type: "tcp", port: portOf(running), unit: 1 });
+    await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
+    await loop.stop();
+    await expect.poll(() => gaps.length).toBe(1);
+    expect(gaps[0]).toMatchObject({ cause: "device_offline", code: "silent", open: true });
+    expect(Math.abs(Date.parse(String(gaps[0]?.["from"])) - startedMs)).toBeLessThan(1000);
   }, 20_000);
 });
 

@@ -16,6 +16,7 @@ import type { Line } from "./line.ts";
 import { Push, sourceOffsets } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
+import { Outage } from "./outage.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -69,6 +70,7 @@ export class DeviceLoop {
   #extraQuality = 0;
   #report: Omit<DeviceReport, "reads">;
   readonly #reads = new Durations();
+  readonly #outage = new Outage();
   #wake: (() => void) | undefined;
 
   constructor(options: DeviceOptions) {
@@ -103,6 +105,7 @@ export class DeviceLoop {
         await this.#lost(error, startedMs);
       }
     }
+    this.#endOutage(true);
     await this.#close();
   }
 
@@ -299,6 +302,7 @@ export class DeviceLoop {
     const timeMs = Math.round(wallMs - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
+    this.#outage.read(timeMs);
     if (offsets === undefined && result.answers.some((answer) => typeof answer === "object"))
       offsets = sourceOffsets(result.answers, timeMs);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
@@ -400,7 +404,17 @@ export class DeviceLoop {
       ...(reason === undefined ? {} : { reason }),
       ...(state === "online" && identity !== undefined ? { identity } : {}),
     });
+    if (state === "online") this.#endOutage(false);
+    else this.#outage.lost(code ?? state);
     this.#options.changed(this.report);
+  }
+
+  #endOutage(open: boolean): void {
+    const data = this.#outage.end(
+      this.#groups.map(({ periodMs }) => periodMs),
+      open,
+    );
+    if (data !== undefined) this.#event("gap", data);
   }
 
   #event(kind: EventKind, data: Record<string, unknown>, timeMs = Date.now()): void {

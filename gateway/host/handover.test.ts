@@ -15,11 +15,13 @@ const gapMark = 1_000_000;
 function setUp(creditBytes: number, ringBytesMax: number) {
   const stream = new PassThrough({ highWaterMark: 1 << 26 });
   const told: number[] = [];
+  const toldOf: Record<number, number>[] = [];
   const handover = new Handover(stream, {
     creditBytes,
     ringBytesMax,
-    gapEvent: ({ events }) => {
+    gapEvent: ({ events, devices }) => {
       told.push(events);
+      toldOf.push(Object.fromEntries(devices));
       return body(gapMark + events);
     },
   });
@@ -28,7 +30,7 @@ function setUp(creditBytes: number, ringBytesMax: number) {
     const bytes = stream.read() as Buffer | null;
     return bytes === null ? [] : splitter.push(bytes).map((frame) => Buffer.from(frame.body).readUInt32LE());
   };
-  return { handover, told, taken, stream };
+  return { handover, told, toldOf, taken, stream };
 }
 
 describe("the hand-over from host to outbox", () => {
@@ -99,6 +101,21 @@ describe("the hand-over from host to outbox", () => {
     const told = all.filter((n) => n >= gapMark).reduce((sum, n) => sum + n - gapMark, 0);
     expect(told).toBe(handover.droppedEvents);
     expect(events + told).toBe(100_000);
+  });
+
+  it("counts what it drops by device, also in what it tells", () => {
+    const { handover, toldOf, taken } = setUp(1, 200_000);
+    // The fourth byte of an event names its device.
+    for (let i = 0; i < 6000; i++) handover.push(1, body((7 + (i % 3)) * 2 ** 24 + i));
+    handover.flush();
+    while (handover.ringBytes > 0) {
+      handover.credit(1 << 30);
+      taken();
+    }
+    const dropped = Object.fromEntries(handover.droppedOf);
+    expect(Object.keys(dropped)).toEqual(["7", "8", "9"]);
+    expect(Object.values(dropped).reduce((sum, count) => sum + count, 0)).toBe(handover.droppedEvents);
+    expect(toldOf).toEqual([dropped]);
   });
 
   it("tells at its end what the outbox did not take, and ends when all is in the pipe", async () => {

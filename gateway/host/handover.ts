@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import { frameHeadBytes, writeFrame } from "../outbox/frames.ts";
+import { deviceOf } from "../event.ts";
+import { frameHeadBytes, FrameSplitter, writeFrame } from "../outbox/frames.ts";
 
 /**
  * The host's end of the way into the outbox. Events are gathered for a moment and written in blocks; bytes that
@@ -15,9 +16,10 @@ export interface HandoverOptions {
   gapEvent(loss: Loss): Uint8Array;
 }
 
-/** Events that got no number. `fromMs` and `toMs` are ms since 1970 UTC. */
+/** Events that got no number, also by device index. `fromMs` and `toMs` are ms since 1970 UTC. */
 export interface Loss {
   events: number;
+  devices: Map<number, number>;
   fromMs: number;
   toMs: number;
 }
@@ -51,6 +53,8 @@ export class Handover {
   #told: Loss | undefined;
   #emptied: (() => void) | undefined;
   droppedEvents = 0;
+  /** The same by device index. */
+  readonly droppedOf = new Map<number, number>();
 
   constructor(stream: Writable, options: HandoverOptions) {
     this.#stream = stream;
@@ -165,18 +169,24 @@ export class Handover {
     if (block === undefined) return;
     this.#ringBytes -= block.bytes.length;
     const { events, fromMs, toMs, told } = block;
-    // A gap event is no loss by itself: what it told will be told again.
-    const lost = told === undefined ? events : events - 1;
-    this.droppedEvents += lost;
-    this.#count({ events: lost, fromMs, toMs });
-    if (told !== undefined) this.#count(told);
+    // A gap event, alone in its block, is no loss by itself: what it told will be told again.
+    if (told !== undefined) {
+      this.#count(told);
+      return;
+    }
+    const devices = new Map<number, number>();
+    for (const { body } of new FrameSplitter().push(block.bytes)) add(devices, deviceOf(body), 1);
+    this.droppedEvents += events;
+    for (const [device, count] of devices) add(this.droppedOf, device, count);
+    this.#count({ events, devices, fromMs, toMs });
   }
 
-  #count({ events, fromMs, toMs }: Loss): void {
-    if (events === 0) return;
-    const before = this.#loss ?? { events: 0, fromMs, toMs };
+  #count({ events, devices, fromMs, toMs }: Loss): void {
+    const before = this.#loss ?? { events: 0, devices: new Map<number, number>(), fromMs, toMs };
+    for (const [device, count] of devices) add(before.devices, device, count);
     this.#loss = {
       events: before.events + events,
+      devices: before.devices,
       fromMs: Math.min(before.fromMs, fromMs),
       toMs: Math.max(before.toMs, toMs),
     };
@@ -191,4 +201,8 @@ export class Handover {
     this.#told = loss;
     this.push(0, this.#options.gapEvent(loss));
   }
+}
+
+function add(counts: Map<number, number>, key: number, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count);
 }

@@ -1,8 +1,9 @@
 import { flushCompileCache } from "node:module";
 import { Socket } from "node:net";
-import { clockState, monotonicMs } from "../clock.ts";
+import { clockState, doubtClock, monotonicMs } from "../clock.ts";
 import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
+import { gap } from "../gaps.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
@@ -21,6 +22,8 @@ const loopsEndMs = 1300;
 const handOverMs = 1000;
 
 const loops = new Map<string, DeviceLoop>();
+/** Device ids by dictionary index. */
+const names = new Map<number, string>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
 
@@ -29,6 +32,7 @@ function send(message: FromHost): void {
 }
 
 async function start(message: ToHost & { type: "start" }): Promise<void> {
+  doubtClock(message.clock);
   setInterval(beat, beatMs);
   beat();
   const module = (await import(
@@ -48,6 +52,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
   });
   const lines = new Map<string, Line>();
   const devices = JSON.parse(message.devices) as HostDevice[];
+  for (const device of devices) names.set(device.index, device.id);
   devices.forEach((device, position) => {
     const key = driver.line?.(device.settings);
     const line = key === undefined ? undefined : (lines.get(key) ?? new Line());
@@ -72,15 +77,16 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
   flushCompileCache();
 }
 
-function gapEvent(gatewayIndex: number, { events, fromMs, toMs }: Loss): Uint8Array {
+/** Counts by device index as counts by device id. */
+function namedCounts(counts: ReadonlyMap<number, number>): Record<string, number> {
+  return Object.fromEntries([...counts].map(([index, count]) => [names.get(index) ?? `#${index}`, count]));
+}
+
+function gapEvent(gatewayIndex: number, { events, devices, fromMs, toMs }: Loss): Uint8Array {
   const writer = new EventWriter();
   writer.begin("gap", gatewayIndex, Date.now(), monotonicMs(), clockState());
-  writer.object({
-    cause: "handover_overflow",
-    from: new Date(fromMs).toISOString(),
-    to: new Date(toMs).toISOString(),
-    lostCount: events,
-  });
+  const losers = Object.entries(namedCounts(devices)).map(([device, lostCount]) => ({ device, lostCount }));
+  writer.object(gap("handover_overflow", fromMs, toMs, { lostCount: events, devices: losers }));
   return writer.bytes();
 }
 
@@ -91,7 +97,7 @@ function beat(): void {
     rssBytes: process.memoryUsage.rss(),
     cpuMs: (cpu.user + cpu.system) / 1000,
     ringBytes: handover?.ringBytes ?? 0,
-    droppedEvents: handover?.droppedEvents ?? 0,
+    dropped: namedCounts(handover?.droppedOf ?? new Map()),
   });
 }
 

@@ -1,3 +1,4 @@
+import type { ClockDoubt } from "../clock.ts";
 import type { Identity, QualityStatus } from "../driver.ts";
 import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
@@ -84,6 +85,8 @@ export type ToHost =
       devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
+      /** What is known against the clock, which a process that starts later cannot see. */
+      clock: ClockDoubt;
       creditBytes: number;
       ringBytesMax: number;
     }
@@ -99,7 +102,7 @@ export type HostRequest =
 /** Host → supervisor. */
 export type FromHost =
   | { type: "ready" }
-  | { type: "beat"; rssBytes: number; cpuMs: number; ringBytes: number; droppedEvents: number }
+  | { type: "beat"; rssBytes: number; cpuMs: number; ringBytes: number; dropped: Record<string, number> }
   | { type: "answer"; id: number; result?: unknown; error?: string }
   | { type: "state"; report: DeviceReport }
   | { type: "log"; level: "debug" | "info" | "warn"; device: string; text: string }

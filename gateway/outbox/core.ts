@@ -1,12 +1,15 @@
 import { basename } from "node:path";
-import { clockState, monotonicMs } from "../clock.ts";
+import { bootId, clockDoubt, clockState, monotonicMs } from "../clock.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
+import { gap } from "../gaps.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import type { Message } from "../uplink/flights.ts";
 import { Lanes } from "../uplink/lanes.ts";
+import { auditBooks } from "./books.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
+import type { FoundGap, RosterEntry } from "./runs.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
@@ -17,6 +20,7 @@ const retryMs = 1000;
 const streamsMax = 64;
 const evictAbove = 0.9;
 const problemPauseMs = 10_000;
+const auditPauseMs = 60_000;
 
 type Pending = Frame & { stream: number };
 type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
@@ -56,6 +60,8 @@ export class OutboxCore {
   /** Tombstones are reported once a minute and at each connect, not one event for each eviction. */
   #dropsDueMs = 0;
   #problem = { text: "", atMs: -Infinity };
+  #auditDueMs = 0;
+  #auditedDamaged = 0;
 
   /** Opens the queue file; throws when that is not possible. */
   constructor(options: OutboxOptions, emit: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
@@ -73,6 +79,13 @@ export class OutboxCore {
     this.#uplinkNames = this.#uplinks.map((uplink) => uplink.name);
     this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
     this.#tellQuarantined();
+    this.#watchClock();
+    const off = this.#store.runs.boxOff(this.#store.clock);
+    if (off !== undefined) this.#tellGap(off);
+  }
+
+  #tellGap({ device = this.#gatewayDevice, data }: FoundGap): void {
+    this.receive({ type: "event", kind: "gap", device, data });
   }
 
   #tellQuarantined(): void {
@@ -83,11 +96,10 @@ export class OutboxCore {
         `the outbox could not be read; it was put aside as ${file}, and what it held is not delivered`,
       ),
     );
-    this.receive({
-      type: "event",
-      kind: "gap",
-      device: this.#gatewayDevice,
-      data: { cause: "storage", file, epoch: this.#store.epoch },
+    const nowMs = Date.now();
+    this.#tellGap({
+      device: undefined,
+      data: gap("storage", nowMs, nowMs, { file, epoch: this.#store.epoch }),
     });
   }
 
@@ -230,15 +242,62 @@ export class OutboxCore {
     this.#storeRows([{ lane: 0, body: drops.body }], drops.mark);
   }
 
+  /** A clock that was set or proved: remembered, and when it has jumped, told. */
+  #watchClock(): void {
+    const news = this.#store.clock.watch();
+    if (news === undefined || news.stepMs === 0) return;
+    const { wallMs, monoMs } = news;
+    const step = Math.round(news.stepMs);
+    const boot = bootId();
+    const epochs = this.#store.epochs.filter((record) => record.boot === boot).map(({ epoch }) => epoch);
+    const data = gap("clock_step", wallMs - step, wallMs, {
+      stepMs: step,
+      boot,
+      epochs,
+      monoMs: Math.round(monoMs),
+    });
+    this.#tellGap({ device: undefined, data });
+  }
+
+  /** Compares the site's devices with those of the run before; what changed becomes gap events. */
+  #roster(roster: RosterEntry[]): null {
+    this.#commit();
+    const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock);
+    const writer = new EventWriter();
+    const events = gaps.map(({ device = this.#gatewayDevice, data }) => {
+      writer.begin("gap", device, Date.now(), monotonicMs(), clockState());
+      writer.object(data);
+      return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
+    });
+    try {
+      this.#storeRows(events, remember);
+    } catch (error) {
+      // The roster of the run before stays: the next start compares with it again.
+      this.#report(error);
+    }
+    return null;
+  }
+
   #housekeeping(): void {
     try {
+      this.#watchClock();
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
       this.#store.deadLetters.settle(this.#uplinkNames);
       this.#reportDrops();
+      this.#audit();
       this.#pump();
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  /** A damaged row may have been booked on another account than its own; only counting all rows tells. */
+  #audit(): void {
+    const { damaged } = this.#store;
+    if (damaged === this.#auditedDamaged || performance.now() < this.#auditDueMs) return;
+    this.#auditDueMs = performance.now() + auditPauseMs;
+    this.#auditedDamaged = damaged;
+    auditBooks(this.#store).catch((error: unknown) => this.#report(error));
   }
 
   #stats(): OutboxStats {
@@ -293,7 +352,10 @@ export class OutboxCore {
             this.#store.lastIdOf(record) - record.base,
           ]),
           dictionary: this.#dictionary(),
+          clock: clockDoubt(),
         };
+      case "roster":
+        return this.#roster(message.args[0] as RosterEntry[]);
       case "register":
         return { devices: this.#store.register(message.args[0] as never), dictionary: this.#dictionary() };
       case "session":
@@ -307,7 +369,7 @@ export class OutboxCore {
       case "close":
         return this.#close();
       default:
-        throw new Error(`unknown request "${String(message.name)}"`);
+        throw new Error(`unknown request "${message.name}"`);
     }
   }
 
@@ -342,6 +404,13 @@ export class OutboxCore {
 
   #take(message: ToWorker): void {
     if (message.type === "request") {
+      if (message.name === "books") {
+        auditBooks(this.#store).then(
+          (result) => this.#post({ type: "answer", id: message.id, result }),
+          (error: Error) => this.#post({ type: "answer", id: message.id, error: error.message }),
+        );
+        return;
+      }
       try {
         this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
       } catch (error) {

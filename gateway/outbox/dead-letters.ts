@@ -1,18 +1,12 @@
 import type Database from "better-sqlite3";
 
-type RowLane = 0 | 1;
-
-interface Row {
-  id: number;
-  lane: RowLane;
-  recordedMs: number;
-}
+import type { RowLane, StoredRow } from "./rows.ts";
 
 /** What dead letters need of the queue that they come from. */
 interface Queue {
   epochOf(id: number): { epoch: number; base: number };
   releasedBy(uplink: string, epoch: number): number;
-  drop(rows: readonly Row[], reason: string, booked: "dropped" | "delivered"): void;
+  drop(rows: readonly StoredRow[], reason: string, booked: "dropped" | "delivered"): void;
 }
 
 /** An event that one uplink's broker refused for good. `body` is kept once the event has left the queue. */
@@ -84,7 +78,7 @@ export class DeadLetters {
   }
 
   /** Rows that this uplink will not send again. `reason` goes to the IOC as the tombstone's. */
-  add(uplink: string, rows: readonly Row[], reason: string, tries: number): void {
+  add(uplink: string, rows: readonly Omit<StoredRow, "body">[], reason: string, tries: number): void {
     this.#database.transaction(() => {
       for (const { id, lane, recordedMs } of rows) {
         const { epoch, base } = this.#queue.epochOf(id);
@@ -124,7 +118,8 @@ export class DeadLetters {
       letters;
     this.#database.transaction(() => {
       this.#statements.settle.run(event.body, id);
-      this.#queue.drop([{ id, lane, recordedMs }], reason, others.length > 0 ? "delivered" : "dropped");
+      const { body } = event;
+      this.#queue.drop([{ id, lane, recordedMs, body }], reason, others.length > 0 ? "delivered" : "dropped");
       this.#statements.trim.run(copiesMax);
     })();
   }

@@ -4,7 +4,10 @@ import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { Message } from "../uplink/flights.ts";
 import type { LanesOptions } from "../uplink/lanes.ts";
+import type { AuditedBooks } from "./books.ts";
+import type { ClockDoubt } from "../clock.ts";
 import type { DeadLetter } from "./dead-letters.ts";
+import type { RosterEntry } from "./runs.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -60,13 +63,23 @@ export interface Pulse {
 
 /** Questions that the worker answers, by name: arguments and result. */
 export interface Requests {
-  open: [[], { epoch: number; epochs: [number, number][]; dictionary: { hash: string; json: string } }];
+  open: [
+    [],
+    {
+      epoch: number;
+      epochs: [number, number][];
+      dictionary: { hash: string; json: string };
+      clock: ClockDoubt;
+    },
+  ];
+  roster: [[RosterEntry[]], null];
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
   stats: [[], OutboxStats];
   pulse: [[], Pulse];
   /** Sends copies of refused events anew; how many. */
   retry: [[], number];
+  books: [[], AuditedBooks];
   close: [[], null];
 }
 

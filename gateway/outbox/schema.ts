@@ -1,6 +1,10 @@
 import Database from "better-sqlite3";
 import assert from "node:assert";
 import { deadLetterTables } from "./dead-letters.ts";
+import { accountTables } from "./accounts.ts";
+import { clockTables } from "./clock-fixes.ts";
+import { lossTables } from "./losses.ts";
+import { runTables } from "./runs.ts";
 
 /**
  * The outbox's tables and the settings of its one connection.
@@ -64,6 +68,10 @@ const bytesMin = 256 * 1024;
 export const migrations: readonly ((database: Database.Database) => void)[] = [
   (database) => database.exec(firstTables),
   (database) => {
+    accountTables(database);
+    lossTables(database);
+    clockTables(database);
+    runTables(database);
     deadLetterTables(database);
   },
 ];

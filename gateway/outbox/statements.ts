@@ -4,7 +4,9 @@ import type Database from "better-sqlite3";
 export function prepare(database: Database.Database) {
   const row = "id, lane, recorded AS recordedMs, crc, body";
   return {
-    sequence: database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'"),
+    newest: database.prepare(
+      "SELECT max(id) AS id FROM (SELECT max(last_id) AS id FROM account UNION ALL SELECT max(id) FROM event UNION ALL SELECT max(base) FROM epoch)",
+    ),
     lastEpoch: database.prepare("SELECT max(epoch) AS epoch FROM epoch"),
     removeEpoch: database.prepare("DELETE FROM epoch WHERE epoch = ?"),
     removeReleased: database.prepare("DELETE FROM released WHERE epoch = ?"),
@@ -12,7 +14,7 @@ export function prepare(database: Database.Database) {
       "DELETE FROM dictionary WHERE hash <> ? AND hash NOT IN (SELECT dictionary FROM cut)",
     ),
     addEpoch: database.prepare("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)"),
-    epochs: database.prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch"),
+    epochs: database.prepare("SELECT epoch, base, boot FROM epoch ORDER BY base, epoch"),
     insert: database.prepare("INSERT INTO event (id, lane, recorded, crc, body) VALUES (?, ?, ?, ?, ?)"),
     rows: database.prepare(
       `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 1 ORDER BY id LIMIT ?`,
@@ -23,31 +25,16 @@ export function prepare(database: Database.Database) {
     first: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 1 ORDER BY id LIMIT 1"),
     urgentFirst: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 0 ORDER BY id LIMIT 1"),
     oldest: database.prepare(
-      "SELECT id, lane, recorded AS recordedMs FROM event WHERE lane = ? ORDER BY id LIMIT ?",
+      "SELECT id, lane, recorded AS recordedMs, substr(body, 1, 24) AS body FROM event WHERE lane = ? ORDER BY id LIMIT ?",
     ),
     oldestRow: database.prepare("SELECT recorded FROM event ORDER BY id LIMIT 1"),
     minId: database.prepare("SELECT min(id) AS id FROM event"),
     count: database.prepare("SELECT count(*) AS rows FROM event"),
     remove: database.prepare("DELETE FROM event WHERE id = ?"),
     removeRange: database.prepare("DELETE FROM event WHERE id BETWEEN ? AND ?"),
-    releasable: database.prepare("SELECT id, lane FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"),
-    accept: database.prepare("UPDATE books SET accepted = accepted + ? WHERE lane = ?"),
-    bookDelivered: database.prepare("UPDATE books SET delivered = delivered + ? WHERE lane = ?"),
-    bookDropped: database.prepare("UPDATE books SET dropped = dropped + ? WHERE lane = ?"),
-    books: database.prepare("SELECT * FROM books"),
-    growTombstone: database.prepare(
-      "UPDATE tombstone SET last = ?, to_ms = ? WHERE epoch = ? AND last = ? AND reason = ? AND reported = 0",
-    ),
-    addTombstone: database.prepare("INSERT INTO tombstone VALUES (?, ?, ?, ?, ?, ?, 0)"),
-    unreported: database.prepare(
-      "SELECT * FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT 100",
-    ),
-    reportAgain: database.prepare("UPDATE tombstone SET reported = 0"),
-    markReported: database.prepare(
-      "UPDATE tombstone SET reported = 1 WHERE epoch = ? AND first = ? AND last = ?",
-    ),
-    removeTombstones: database.prepare(
-      "DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1",
+    anyRows: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ?`),
+    releasable: database.prepare(
+      "SELECT id, lane, substr(body, 1, 8) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
     ),
     addDevice: database.prepare("INSERT OR IGNORE INTO device (id, type, profile) VALUES (?, ?, ?)"),
     deviceIndex: database.prepare("SELECT idx FROM device WHERE id = ? AND type = ? AND profile = ?"),
@@ -63,11 +50,11 @@ export function prepare(database: Database.Database) {
     ),
     addDictionary: database.prepare("INSERT OR IGNORE INTO dictionary VALUES (?, ?)"),
     dictionary: database.prepare("SELECT json FROM dictionary WHERE hash = ?"),
-    addCut: database.prepare("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, ?, ?, ?)"),
+    addCut: database.prepare("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, ?, ?, ?, ?)"),
     removeCut: database.prepare("DELETE FROM cut WHERE uplink = ? AND row_lane = ? AND first = ?"),
     removeCuts: database.prepare("DELETE FROM cut WHERE last <= ? AND first > ?"),
     cuts: database.prepare(
-      "SELECT row_lane AS rowLane, first, last, lane, dictionary FROM cut WHERE uplink = ? ORDER BY first",
+      "SELECT row_lane AS rowLane, first, last, lane, dictionary, fix FROM cut WHERE uplink = ? ORDER BY first",
     ),
     bumpSession: database.prepare(
       "INSERT INTO uplink VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET session = session + 1",

@@ -12,22 +12,20 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
-import { bootId, clockState, monotonicMs } from "../clock.ts";
-import { EventWriter, type DictionaryDevice, type DictionaryPoint } from "../event.ts";
+import { bootId, monotonicMs } from "../clock.ts";
+import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Accounts, type AccountedRow } from "./accounts.ts";
+import { Audit } from "./audit.ts";
+import { ClockFixes } from "./clock-fixes.ts";
+import { Losses } from "./losses.ts";
+import type { Books, EpochRecord, RowLane, StoredRow } from "./rows.ts";
+import { Runs } from "./runs.ts";
 import { openDatabase } from "./schema.ts";
 import { prepare } from "./statements.ts";
 
-/** Class of a row: 0 urgent (lane event), 1 telemetry (lane live). */
-export type RowLane = 0 | 1;
-
-export interface StoredRow {
-  id: number;
-  lane: RowLane;
-  recordedMs: number;
-  body: Uint8Array;
-}
+export type { Books, RowLane, StoredRow } from "./rows.ts";
 
 /** A frozen batch of one uplink: all rows of `rowLane` with first <= id <= last, never over an epoch's border. */
 export interface CutRecord {
@@ -36,19 +34,8 @@ export interface CutRecord {
   last: number;
   lane: "event" | "live" | "fill";
   dictionary: string;
-}
-
-export interface EpochRecord {
-  epoch: number;
-  base: number;
-}
-
-/** Numbers of one class; accepted = delivered + kept + dropped at every commit. */
-export interface Books {
-  accepted: number;
-  delivered: number;
-  dropped: number;
-  kept: number;
+  /** The newest clock fix when it was frozen: times are rendered as they were known then. */
+  fix: number;
 }
 
 export interface RegisterDevice {
@@ -61,15 +48,6 @@ export interface RegisterDevice {
 export interface StoreOptions {
   path: string;
   bytesMax: number;
-}
-
-interface Tombstone {
-  epoch: number;
-  first: number;
-  last: number;
-  reason: string;
-  from_ms: number;
-  to_ms: number;
 }
 
 const evictRows = 500;
@@ -96,6 +74,13 @@ export class OutboxStore {
   #lastId: number;
   #epochs: EpochRecord[];
   #dictionary: Dictionary;
+  readonly accounts: Accounts;
+  readonly losses: Losses;
+  readonly runs: Runs;
+  readonly clock: ClockFixes;
+  /** Rows found damaged in this run: the account that such a row was charged to is a guess until the next audit. */
+  damaged = 0;
+  #audit: Audit | undefined;
   readonly #statements;
   readonly #pagesMax: number;
   readonly deadLetters: DeadLetters;
@@ -110,7 +95,11 @@ export class OutboxStore {
     this.#pagesMax = this.#database.pragma("max_page_count", { simple: true }) as number;
     this.#statements = prepare(this.#database);
     this.deadLetters = new DeadLetters(this, this.#database);
-    this.#lastId = (this.#statements.sequence.get() as { seq: number } | undefined)?.seq ?? 0;
+    this.accounts = new Accounts(this.#database);
+    this.losses = new Losses(this.#database);
+    this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
+    this.runs = new Runs(this.#database, this.accounts);
+    this.clock = new ClockFixes(this.#database, bootId(), this.runs.lastInThisBoot());
     this.epoch = this.#nextEpoch();
     this.base = this.#lastId;
     this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
@@ -187,15 +176,13 @@ export class OutboxStore {
     const recordedMs = Date.now();
     const first = this.#lastId + 1;
     const rows = events.map(({ lane, body }, i) => ({ id: first + i, lane, recordedMs, body }));
-    const accepted: [number, number] = [0, 0];
+    const last = { id: this.#lastId + rows.length, wallMs: recordedMs, monoMs: monotonicMs() };
     this.#database.transaction(() => {
       for (const row of rows) {
         const { id, lane, body } = row;
         this.#statements.insert.run(id, lane, recordedMs, rowCrc(id, lane, recordedMs, body), body);
-        accepted[lane]++;
       }
-      for (const lane of [0, 1] as const)
-        if (accepted[lane] > 0) this.#statements.accept.run(accepted[lane], lane);
+      this.accounts.accept(rows, last);
       for (const { uplink, cut } of cuts(rows)) this.#addCut(uplink, cut);
     })();
     this.#lastId += rows.length;
@@ -232,11 +219,15 @@ export class OutboxStore {
    */
   rows(lane: RowLane, first: number, last: number, limit = 500): StoredRow[] {
     const statement = lane === 0 ? this.#statements.urgentRows : this.#statements.rows;
-    const found = statement.all(first, last, limit) as (StoredRow & { crc: number })[];
-    const bad = found.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) !== row.crc);
-    if (bad.length === 0) return found;
+    return this.#withoutDamaged(statement.all(first, last, limit) as (StoredRow & { crc: number })[]);
+  }
+
+  #withoutDamaged(rows: (StoredRow & { crc: number })[]): StoredRow[] {
+    const bad = rows.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) !== row.crc);
+    if (bad.length === 0) return rows;
     this.drop(bad, "corrupt");
-    return found.filter((row) => !bad.includes(row));
+    this.damaged += bad.length;
+    return rows.filter((row) => !bad.includes(row));
   }
 
   /** The highest id among the first `limit` rows of a class from `first` on; undefined when there is none. */
@@ -245,25 +236,37 @@ export class OutboxStore {
     return (statement.get(first) as { id: number } | undefined)?.id;
   }
 
-  /** Takes rows out of the queue, leaving tombstones that say why; `booked`: what they count as. */
+  /**
+   * Takes rows out of the queue, leaving tombstones that say why; of `body` only the head is needed. `booked`: what
+   * they count as.
+   */
   drop(
-    rows: readonly { id: number; lane: RowLane; recordedMs: number }[],
+    rows: readonly (AccountedRow & { recordedMs: number })[],
     reason: string,
     booked: "dropped" | "delivered" = "dropped",
   ): void {
+    const nowMs = Date.now();
+    const timed = rows.map((row) => {
+      // A damaged row may name any time.
+      const { recordedMs } = row;
+      const wasMs =
+        reason === "corrupt"
+          ? Math.max(0, Math.min(nowMs, recordedMs))
+          : this.clock.correctedMs(row, this.epochOf(row.id).boot);
+      return { ...row, recordedMs: wasMs };
+    });
     this.#database.transaction(() => {
-      // A gap event may be among them: what it declared is declared again, which is harmless.
-      if (rows.some((row) => row.lane === 0)) this.#statements.reportAgain.run();
-      for (const row of rows) {
-        const { epoch, base } = this.epochOf(row.id);
-        const seq = row.id - base;
-        const grown = this.#statements.growTombstone.run(seq, row.recordedMs, epoch, seq - 1, reason);
-        if (grown.changes === 0)
-          this.#statements.addTombstone.run(epoch, seq, seq, reason, row.recordedMs, row.recordedMs);
-        this.#statements.remove.run(row.id);
-        this.#statements[booked === "dropped" ? "bookDropped" : "bookDelivered"].run(1, row.lane);
-      }
+      this.losses.bury(timed, reason, (id) => this.epochOf(id));
+      if (booked === "dropped") this.accounts.drop(rows, reason);
+      else this.accounts.deliver(rows);
+      for (const { id } of rows) this.#statements.remove.run(id);
     })();
+    this.#audit?.removed(rows);
+  }
+
+  /** A row as it is to be sent, with its times put right by the clock fixes up to `fix`. */
+  corrected(row: StoredRow, fix: number): StoredRow {
+    return this.clock.corrected(row, this.epochOf(row.id).boot, fix);
   }
 
   /** Share of the byte budget that is in use, 0 to 1. */
@@ -275,36 +278,15 @@ export class OutboxStore {
 
   /** Drops the oldest telemetry, then (only when there is none) the oldest urgent rows. Returns how many. */
   evict(): number {
-    const live = this.#statements.oldest.all(1, evictRows) as {
-      id: number;
-      lane: RowLane;
-      recordedMs: number;
-    }[];
+    const live = this.#statements.oldest.all(1, evictRows) as StoredRow[];
     const rows = live.length > 0 ? live : (this.#statements.oldest.all(0, evictRows) as typeof live);
     this.drop(rows, "evicted");
     return rows.length;
   }
 
-  /**
-   * The tombstones that the IOC has not heard of, as the body of one `gap` event; undefined when there are none.
-   * `device` is the dictionary index of the gateway itself. Call `mark` in the transaction that stores it.
-   */
+  /** What was dropped and not yet declared, as one `gap` event: see `Losses.report`. */
   dropReport(device: number): { body: Buffer; mark: () => void } | undefined {
-    const rows = this.#statements.unreported.all() as Tombstone[];
-    if (rows.length === 0) return undefined;
-    const writer = new EventWriter();
-    writer.begin("gap", device, Date.now(), monotonicMs(), clockState());
-    writer.object({
-      cause: rows.every((row) => row.reason === "evicted") ? "buffer_overflow" : "storage",
-      from: new Date(Math.min(...rows.map((row) => row.from_ms))).toISOString(),
-      to: new Date(Math.max(...rows.map((row) => row.to_ms))).toISOString(),
-      lostCount: rows.reduce((sum, row) => sum + row.last - row.first + 1, 0),
-      dropped: rows.map(({ epoch, first, last, reason }) => ({ epoch, from: first, to: last, reason })),
-    });
-    const mark = () => {
-      for (const row of rows) this.#statements.markReported.run(row.epoch, row.first, row.last);
-    };
-    return { body: Buffer.from(writer.bytes()), mark };
+    return this.losses.report(device);
   }
 
   /**
@@ -321,25 +303,22 @@ export class OutboxStore {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined) return false;
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
-    return this.#database.transaction(() => {
+    const released = this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
       const marks = uplinks.map((name) => this.releasedBy(name, epoch));
       const last = record.base + Math.min(...marks);
-      const found = this.#statements.releasable.all(record.base + 1, last, limit) as {
-        id: number;
-        lane: RowLane;
-      }[];
+      const found = this.#statements.releasable.all(record.base + 1, last, limit) as AccountedRow[];
       const more = found.length === limit;
       // Beyond the last row of this call everything up to the watermark has been evicted already.
       const end = more ? (found.at(-1)?.id ?? last) : last;
       this.#statements.removeRange.run(record.base + 1, end);
-      for (const lane of [0, 1] as const) {
-        this.#statements.bookDelivered.run(found.filter((row) => row.lane === lane).length, lane);
-      }
+      this.accounts.deliver(found);
       this.#statements.removeCuts.run(end, record.base);
-      this.#statements.removeTombstones.run(epoch, end - record.base);
-      return more;
+      this.losses.forget(epoch, end - record.base);
+      return { found, more };
     })();
+    this.#audit?.removed(released.found);
+    return released.more;
   }
 
   /** The watermark of an uplink's receiver in an epoch. */
@@ -355,12 +334,24 @@ export class OutboxStore {
   }
 
   books(): Record<"event" | "live", Books> {
-    const rows = this.#statements.books.all() as (Omit<Books, "kept"> & { lane: RowLane })[];
-    const of = (lane: RowLane): Books => {
-      const { accepted = 0, delivered = 0, dropped = 0 } = rows.find((row) => row.lane === lane) ?? {};
-      return { accepted, delivered, dropped, kept: accepted - delivered - dropped };
-    };
-    return { event: of(0), live: of(1) };
+    return this.accounts.books();
+  }
+
+  /**
+   * Counts the next rows of each account and checks their CRCs, until all are counted and the accounts are held
+   * against them; undefined until then. The queue may go on between two steps.
+   */
+  auditStep(limit = 500): Audit | undefined {
+    this.#audit ??= new Audit();
+    const audit = this.#audit;
+    const found = this.#statements.anyRows.all(audit.cursor, limit) as (StoredRow & { crc: number })[];
+    const good = this.#withoutDamaged(found);
+    audit.cursor = found.at(-1)?.id ?? audit.cursor;
+    audit.count(good);
+    if (found.length === limit) return undefined;
+    this.#audit = undefined;
+    this.#database.transaction(() => this.accounts.settle(audit.counted))();
+    return audit;
   }
 
   /** Rows that are really in the table, to hold against the books, and the time of the oldest. */
@@ -373,11 +364,17 @@ export class OutboxStore {
   }
 
   close(): void {
+    try {
+      this.runs.end(this.epoch);
+    } catch {
+      // On a failing disk the next start takes this one for killed.
+    }
     this.#database.close();
   }
 
   #addCut(uplink: string, cut: CutRecord): void {
-    this.#statements.addCut.run(uplink, cut.rowLane, cut.first, cut.last, cut.lane, cut.dictionary);
+    const { rowLane, first, last, lane, dictionary, fix } = cut;
+    this.#statements.addCut.run(uplink, rowLane, first, last, lane, dictionary, fix);
   }
 
   /** One more than any epoch that this box is known to have used: in the table, beside it, or by the clock. */

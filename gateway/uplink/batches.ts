@@ -67,7 +67,10 @@ export function encodeBatch(
   return compress(
     encode(
       header,
-      rows.map((row) => ({ seq: row.id - base, recordedMs: row.recordedMs, body: row.body })),
+      rows.map((row) => {
+        const { recordedMs, body } = store.corrected(row, cut.fix);
+        return { seq: row.id - base, recordedMs, body };
+      }),
     ),
   );
 }

@@ -48,6 +48,7 @@ function cloudEvent(header: BatchHeader, row: Row): Record<string, unknown> {
   const data: Record<string, unknown> = {};
   if (device !== undefined && device.profile !== "") data["profile"] = device.profile;
   data["clock"] = reader.clock;
+  if (reader.clock === "unsynced") data["mono"] = Math.round(reader.monoMs);
   if (reader.kind === "telemetry") data["measurements"] = measurements(header);
   else data[dataMember[reader.kind]] = reader.object();
   return {
@@ -127,7 +128,7 @@ function decodeOne(cloud: CloudEvent): KerbEvent {
   const kind = String(cloud.type).split(".")[1] as EventKind;
   if (!eventKinds.includes(kind)) throw new RangeError(`type "${String(cloud.type)}" is not known`);
   const timeMs = milliseconds(cloud.time, "time");
-  const { profile, clock } = cloud.data as { profile?: string; clock?: ClockState };
+  const { profile, clock, mono } = cloud.data as { profile?: string; clock?: ClockState; mono?: number };
   const event: KerbEvent = {
     gateway,
     epoch: Number(epoch),
@@ -139,6 +140,7 @@ function decodeOne(cloud: CloudEvent): KerbEvent {
     clock: clock ?? "holdover",
   };
   if (profile !== undefined) event.profile = profile;
+  if (typeof mono === "number") event.monoMs = mono;
   if (kind === "telemetry") {
     const unsynced = event.clock === "unsynced" ? quality.clockUnsynced : 0;
     event.readings = ((cloud.data["measurements"] ?? []) as Measurement[]).map((m) =>

@@ -42,7 +42,7 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
   reader.open(first.body);
   const t0 = reader.timeMs;
   const columns = { k: "", p: "", dt: "", x: "", rd: "" };
-  const sparse: Record<"xs" | "q" | "qd" | "rt" | "skip" | "ev" | "ck", string[]> = {
+  const sparse: Record<"xs" | "q" | "qd" | "rt" | "skip" | "ev" | "ck" | "mono", string[]> = {
     xs: [],
     q: [],
     qd: [],
@@ -50,6 +50,7 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
     skip: [],
     ev: [],
     ck: [],
+    mono: [],
   };
   let time = t0;
   let recorded = first.recordedMs;
@@ -64,6 +65,7 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
     expected = row.seq + 1;
     if (reader.clock !== clock) sparse.ck.push(`${i},${clockStates.indexOf(reader.clock)}`);
     clock = reader.clock;
+    if (clock === "unsynced") sparse.mono.push(`${i},${Math.round(reader.monoMs)}`);
     const comma = i === 0 ? "" : ",";
     columns.dt += comma + (reader.timeMs - time);
     columns.rd += comma + (row.recordedMs - recorded);
@@ -127,6 +129,7 @@ interface ColumnarBatch {
   rt?: number[];
   skip?: number[];
   ck?: number[];
+  mono?: number[];
   ev?: (number | { kind: EventKind; device: string; data: Record<string, unknown> })[];
 }
 
@@ -193,6 +196,7 @@ function columnarEvents(
   const qd = pairs<QualityDetail>(batch.qd);
   const rt = pairs<number>(batch.rt);
   const ck = pairs<number>(batch.ck);
+  const mono = pairs<number>(batch.mono);
   const ev = pairs<{ kind: EventKind; device: string; data: Record<string, unknown> }>(batch.ev);
   const events: KerbEvent[] = [];
   let timeMs = batch.t0;
@@ -204,7 +208,15 @@ function columnarEvents(
     timeMs += batch.dt[i] ?? 0;
     recordedMs += batch.rd?.[i] ?? 0;
     clock = clockStates[ck.get(i) ?? clockStates.indexOf(clock)] ?? "unsynced";
-    const base = { gateway: batch.gw, epoch: batch.ep, seq: seqs[i] ?? 0, timeMs, recordedMs, clock };
+    const base = {
+      gateway: batch.gw,
+      epoch: batch.ep,
+      seq: seqs[i] ?? 0,
+      timeMs,
+      recordedMs,
+      clock,
+      ...(mono.has(i) ? { monoMs: Number(mono.get(i)) } : {}),
+    };
     const other = ev.get(i);
     if (other !== undefined) {
       if (!eventKinds.includes(other.kind)) throw new RangeError(`event kind ${other.kind} is not known`);

@@ -54,6 +54,7 @@ const event = fc.record({
   time: fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 }),
   recorded: fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 }),
   clock: fc.constantFrom(...clockStates),
+  mono: fc.double({ min: 0, max: 1e11, noNaN: true }),
   skip: fc.constantFrom(0, 0, 0, 1, 7),
   readings: fc.uniqueArray(reading, { selector: (r) => r.point, minLength: 1, maxLength: 20 }),
   data: fc.dictionary(
@@ -66,7 +67,7 @@ function rows(events: (typeof event extends fc.Arbitrary<infer T> ? T : never)[]
   const writer = new EventWriter();
   let seq = 48_211_000;
   return events.map((e) => {
-    writer.begin(e.kind, e.device, e.time, 12.5, e.clock);
+    writer.begin(e.kind, e.device, e.time, e.mono, e.clock);
     if (e.kind === "telemetry") {
       writer.count(e.readings.length);
       for (const r of e.readings) {
@@ -104,6 +105,7 @@ describe("the two encodings of the contract", () => {
             timeMs: e.time,
             recordedMs: e.recorded,
           });
+          expect(decoded[i]?.monoMs).toBe(e.clock === "unsynced" ? Math.round(e.mono) : undefined);
           if (e.kind === "telemetry") {
             expect(decoded[i]?.readings?.map((r) => r.value)).toEqual(
               e.readings.map((r) => (r.bad ? null : r.value)),

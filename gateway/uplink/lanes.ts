@@ -206,7 +206,9 @@ export class Lanes {
 
   #record(rowLane: RowLane, rows: readonly { id: number }[], lane: CutRecord["lane"]): CutRecord {
     const first = rows[0]?.id ?? 0;
-    return { rowLane, first, last: rows.at(-1)?.id ?? first, lane, dictionary: this.#store.dictionary.hash };
+    const last = rows.at(-1)?.id ?? first;
+    const { dictionary, clock } = this.#store;
+    return { rowLane, first, last, lane, dictionary: dictionary.hash, fix: clock.latest };
   }
 
   /**
@@ -376,6 +378,7 @@ export class Lanes {
     const records = [rows.slice(0, middle), rows.slice(middle)].map((half) => ({
       ...this.#record(cut.rowLane, half, cut.lane),
       dictionary: cut.dictionary,
+      fix: cut.fix,
     }));
     this.#store.recut(this.#options.name, cut, records);
     this.#cuts.delete(cut.key);

@@ -49,7 +49,9 @@ function writeProduct(): void {
     const [first] = telemetry;
     if (first === undefined) return [];
     const last = telemetry.at(-1) ?? first;
-    return [{ uplink: "ioc", cut: { rowLane: 1 as const, first, last, lane: "live" as const, dictionary } }];
+    return [
+      { uplink: "ioc", cut: { rowLane: 1 as const, first, last, lane: "live" as const, dictionary, fix: 0 } },
+    ];
   };
   let released = releasedBefore;
   for (let i = 1; i <= Number(commits); i++) {
