@@ -40,6 +40,7 @@ function start(more: Partial<HostOptions> = {}) {
     log,
     frames: () => {},
     changed: () => {},
+    quarantined: () => {},
     failed: (reason) => reasons.push(reason),
     ...more,
   });

@@ -4,10 +4,13 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import type { DeviceReport, FromHost, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
+import { NoteFile } from "./host/notes.ts";
+import { culprit, type Death, Quarantine } from "./quarantine.ts";
 
 /**
  * The supervisor's side of one host: starts the child process of a driver, watches its heartbeat and memory,
- * passes its events on unopened, and starts it again with back-off when it ends.
+ * passes its events on unopened, and starts it again with back-off when it ends. A device that ends its host again
+ * and again is held back alone.
  */
 
 export interface HostStatus {
@@ -27,11 +30,19 @@ export interface HostOptions {
   gatewayIndex: number;
   log: Logger;
   rssBytesMax?: number;
+  beatTimeoutMs?: number;
   /** Events of this start of the host; each start has a stream number of its own. */
   frames(stream: number, bytes: Uint8Array): void;
   changed(report: DeviceReport): void;
   /** The host has ended by itself or was killed: its devices are not being read. */
   failed(reason: string): void;
+  /** A device is not run until `untilMs` (ms since 1970 UTC); undefined: it is tried again. */
+  quarantined(device: Pick<HostDevice, "id" | "index">, news: QuarantineNews | undefined): void;
+}
+
+export interface QuarantineNews {
+  reason: string;
+  untilMs: number;
 }
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
@@ -46,8 +57,11 @@ const backOffMaxMs = 10_000;
 const stableMs = 60_000;
 const requestTimeoutMs = 20_000;
 const stopTimeoutMs = 3000;
-/** After a kill the pipes end at once, unless something else holds them. */
+/** After its end the pipes end at once, unless something else holds them. */
 const closeTimeoutMs = 1000;
+const checkMs = 250;
+/** A supervisor that comes this late to look has been asleep itself: the beats are still on their way. */
+const checkLateMs = 1000;
 const defaultRssBytesMax = 384 * 1024 * 1024;
 
 let streams = 0;
@@ -64,7 +78,13 @@ export class Host {
   #timer: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #stopping = false;
-  #killedFor: string | undefined;
+  #killedFor: { how: "hung" | "memory"; reason: string } | undefined;
+  readonly #notes = new NoteFile();
+  readonly #quarantine = new Quarantine();
+  #isWary = false;
+  #checkedMs = 0;
+  #stepsBefore = 0;
+  #rssBytes = 0;
   #nextId = 1;
   readonly #waiting = new Map<
     number,
@@ -95,11 +115,12 @@ export class Host {
     const { driver, gatewayIndex } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
+    this.#notes.clear();
     const child = spawn(
       process.execPath,
       ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
       {
-        stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+        stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", this.#notes.descriptor ?? "ignore"],
         // What a driver does not need it does not get: the gateway's environment may hold secrets.
         env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX"]),
       },
@@ -113,13 +134,25 @@ export class Host {
     pipe?.on("data", (bytes: Buffer) => this.#options.frames(stream, bytes));
     pipe?.on("error", () => {});
     child.on("message", (message: FromHost) => this.#receive(message));
-    child.on("error", (error) => this.#exited(child, error.message));
-    // Not "exit": what the host has handed over may still be in the pipe.
-    child.on("close", (code, signal) =>
-      this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
-    );
-    this.#tell({ type: "start", driver, devices: this.#devices, gatewayIndex, creditBytes, ringBytesMax });
-    this.#watch ??= setInterval(() => this.#check(), 1000);
+    child.on("error", (error) => this.#exited(child, null, null, error.message));
+    // Not at "exit": what the host has handed over may still be in the pipe.
+    child.on("close", (code, signal) => this.#exited(child, code, signal));
+    // Something that the driver has started may hold the pipes for ever.
+    child.on("exit", (code, signal) => {
+      setTimeout(() => this.#exited(child, code, signal), closeTimeoutMs).unref();
+    });
+    this.#isWary = this.#quarantine.isWary(performance.now());
+    this.#tell({
+      type: "start",
+      driver,
+      devices: this.#devices,
+      gatewayIndex,
+      held: this.#quarantine.held,
+      watchClosely: this.#isWary,
+      creditBytes,
+      ringBytesMax,
+    });
+    this.#watch ??= setInterval(() => this.#check(), checkMs);
   }
 
   /** The outbox has committed events of a stream; one of an earlier start needs no credit any more. */
@@ -158,7 +191,10 @@ export class Host {
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
     const child = this.#child;
-    if (child === undefined) return;
+    if (child === undefined) {
+      this.#notes.close();
+      return;
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     child.once("close", () => resolve());
     let timer = setTimeout(() => {
@@ -169,6 +205,7 @@ export class Host {
     await promise;
     clearTimeout(timer);
     this.#status.state = "stopped";
+    this.#notes.close();
   }
 
   #tell(message: ToHost): void {
@@ -198,28 +235,56 @@ export class Host {
   }
 
   #check(): void {
+    const nowMs = performance.now();
+    const lateMs = this.#checkedMs === 0 ? 0 : nowMs - this.#checkedMs - checkMs;
+    if (lateMs > checkLateMs) this.#lastBeatMs += lateMs;
+    this.#checkedMs = nowMs;
+    this.#tryAgain(nowMs);
     const child = this.#child;
     if (child === undefined || this.#status.state === "waiting") return;
     // A host that is stuck cannot report its own memory.
-    const rssBytes = residentBytes(child.pid);
+    this.#rssBytes = residentBytes(child.pid) || this.#rssBytes;
     const rssBytesMax = this.#options.rssBytesMax ?? defaultRssBytesMax;
-    if (rssBytes > rssBytesMax) {
-      this.#kill(
-        `it took ${Math.round(rssBytes / 1e6)} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`,
-      );
+    if (this.#rssBytes > rssBytesMax) {
+      const taken = Math.round(this.#rssBytes / 1e6);
+      this.#kill("memory", `it took ${taken} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`);
       return;
     }
-    const timeoutMs = this.#status.state === "starting" ? loadTimeoutMs : beatTimeoutMs;
-    if (performance.now() - this.#lastBeatMs > timeoutMs)
-      this.#kill(`no heartbeat for ${timeoutMs / 1000} s`);
+    const beatMs = this.#options.beatTimeoutMs ?? beatTimeoutMs;
+    const timeoutMs = this.#status.state === "starting" ? loadTimeoutMs : beatMs;
+    const silentMs = nowMs - this.#lastBeatMs;
+    if (silentMs > timeoutMs) this.#kill("hung", `no heartbeat for ${timeoutMs / 1000} s`);
+    else if (silentMs > timeoutMs / 2) this.#stepsBefore = this.#notes.read().steps;
   }
 
-  #kill(reason: string): void {
-    this.#killedFor = reason;
+  /** Lets devices out of quarantine when their time has come, and stops watching closely when all was well. */
+  #tryAgain(nowMs: number): void {
+    const due = this.#quarantine.due(nowMs);
+    const isWary = this.#quarantine.isWary(nowMs);
+    if (isWary !== this.#isWary) this.#tell({ type: "watch", closely: isWary });
+    this.#isWary = isWary;
+    for (const device of due) {
+      this.#tell({ type: "release", device });
+      this.#options.quarantined(this.#deviceAt(device), undefined);
+    }
+  }
+
+  #deviceAt(index: number): Pick<HostDevice, "id" | "index"> {
+    const devices = JSON.parse(this.#devices) as HostDevice[];
+    return devices.find((device) => device.index === index) ?? { id: `device ${index}`, index };
+  }
+
+  #kill(how: "hung" | "memory", reason: string): void {
+    this.#killedFor ??= { how, reason };
     this.#child?.kill("SIGKILL");
   }
 
-  #exited(child: ChildProcess, how: string): void {
+  #exited(
+    child: ChildProcess,
+    status: number | null,
+    signal: NodeJS.Signals | null,
+    error = signal === null ? `exit status ${status}` : `signal ${signal}`,
+  ): void {
     if (child !== this.#child) return;
     this.#child = undefined;
     for (const { reject } of this.#waiting.values())
@@ -230,8 +295,19 @@ export class Host {
       this.#status.state = "stopped";
       return;
     }
-    const reason = this.#killedFor ?? how;
+    const note = this.#notes.read();
+    const reason = this.#killedFor?.reason ?? (note.fault === undefined ? error : `${error}: ${note.fault}`);
     this.#failures = performance.now() - this.#startedMs > stableMs ? 0 : this.#failures + 1;
+    this.#judge(
+      {
+        how: this.#killedFor?.how ?? (signal === null ? "exit" : "signal"),
+        signal: signal ?? undefined,
+        note,
+        stepsBefore: this.#stepsBefore,
+        rssBytes: this.#rssBytes,
+      },
+      reason,
+    );
     const pauseMs = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.max(0, this.#failures - 1));
     this.#status.state = "waiting";
     this.#status.reason = reason;
@@ -242,6 +318,18 @@ export class Host {
     );
     this.#options.failed(reason);
     this.#timer = setTimeout(() => this.start(), pauseMs);
+  }
+
+  /** Holds back the device that has ended the host once too often; without it the host starts afresh. */
+  #judge(death: Death, reason: string): void {
+    const sentence = this.#quarantine.died(culprit(death), performance.now());
+    if (sentence === undefined) return;
+    this.#failures = 0;
+    const { device, deaths, pauseMs } = sentence;
+    this.#options.quarantined(this.#deviceAt(device), {
+      reason: `its host ended ${deaths === 1 ? "again" : `${deaths} times`} while its code ran: ${reason}`,
+      untilMs: Date.now() + pauseMs,
+    });
   }
 }
 

@@ -9,7 +9,7 @@ import { openControl, type ControlRequest } from "./control.ts";
 import type { KerbEvent } from "./event.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
-import { Host, type HostStatus } from "./hosts.ts";
+import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { Outbox, type OutboxStats } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
@@ -160,6 +160,7 @@ export class Supervisor {
         log: this.#log,
         frames: (stream, bytes) => this.#frames(stream, bytes),
         changed: (report) => this.#changed(report),
+        quarantined: (device, news) => this.#quarantined(device, news),
         failed: (reason) => {
           this.#outbox?.tell({
             type: "event",
@@ -186,6 +187,17 @@ export class Supervisor {
     const details = { device: id, ...(code === undefined ? {} : { code }) };
     if (state === "online") this.#log.info(details, `${id} is online`);
     else this.#log.warn(details, `${id} is ${state}${reason === undefined ? "" : `: ${reason}`}`);
+  }
+
+  /** A device that is not run tells nothing itself. */
+  #quarantined({ id, index }: { id: string; index: number }, news: QuarantineNews | undefined): void {
+    const { code: _code, reason: _reason, ...before } = this.#reports.get(id) ?? newReport(id, Date.now());
+    const state = news === undefined ? "starting" : "quarantined";
+    const why = news === undefined ? {} : { code: "quarantined", reason: news.reason };
+    this.#changed({ ...before, ...why, state, sinceMs: Date.now() });
+    const until = news === undefined ? {} : { until: new Date(news.untilMs).toISOString() };
+    const data = { state: news === undefined ? "on-trial" : state, ...why, ...until };
+    this.#outbox?.tell({ type: "event", kind: "device-status", device: index, data });
   }
 
   #storage(text: string | undefined): void {
@@ -220,7 +232,7 @@ export class Supervisor {
       uplinks: [...this.#uplinks.values()].map((uplink) => uplink.status),
       hosts: [...this.#hosts.values()].map((host) => host.status),
       devices: devices.map((device) => ({
-        ...(this.#reports.get(device.id) ?? unread(device, this.#startedMs)),
+        ...(this.#reports.get(device.id) ?? newReport(device.id, this.#startedMs)),
         name: device.name,
         driver: device.driver,
         profile: device.profile,
@@ -332,6 +344,6 @@ function hostDevice(
   };
 }
 
-function unread(device: DeviceConfig, sinceMs: number): DeviceReport {
-  return { id: device.id, state: "starting", sinceMs, polls: 0, failed: 0, missed: 0, lastReadMs: 0 };
+function newReport(id: string, sinceMs: number): DeviceReport {
+  return { id, state: "starting", sinceMs, polls: 0, failed: 0, missed: 0, lastReadMs: 0 };
 }

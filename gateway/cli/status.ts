@@ -41,6 +41,7 @@ const stateMarks: Record<StateName, { mark: string; colour: "green" | "red" | "y
   online: { mark: "✓", colour: "green" },
   lost: { mark: "✗", colour: "red" },
   "wrong-device": { mark: "!", colour: "yellow" },
+  quarantined: { mark: "‖", colour: "red" },
   starting: { mark: "…", colour: "dim" },
   disabled: { mark: "-", colour: "dim" },
 };
@@ -52,6 +53,7 @@ export function shownState({ state, enabled }: Pick<DeviceStatus, "state" | "ena
     online: words.online,
     lost: words.lost,
     "wrong-device": words.wrongDevice,
+    quarantined: words.quarantined,
     starting: words.starting,
     disabled: words.disabled,
   };

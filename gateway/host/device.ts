@@ -54,6 +54,8 @@ export interface DeviceOptions {
   /** Place of this device among its host's, 0 to 1: spreads the polls over the period. */
   phase: number;
   changed(report: DeviceReport): void;
+  /** The device has its line from here on. */
+  turn?(): void;
 }
 
 /** One for all devices: an event is written and handed over without a pause in between. */
@@ -271,6 +273,7 @@ export class DeviceLoop {
         aliveMs: this.#aliveMs,
         signal: this.#stopping.signal,
       });
+      this.#options.turn?.();
       const startedMs = performance.now();
       try {
         return await work();

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Socket } from "node:net";
 import { clockState, monotonicMs } from "../clock.ts";
@@ -8,19 +9,26 @@ import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
+import { type Scope, Witness } from "./witness.ts";
 
 /**
  * A host: the child process in which one driver runs all its devices. Control goes over the IPC channel, events
- * go over the pipe on file descriptor 4.
+ * go over the pipe on file descriptor 4, and descriptor 5 is the file for its notes.
  */
 
 const dataDescriptor = 4;
+const noteDescriptor = 5;
 const beatMs = 1000;
 /** At stop: until the loops have ended, then until the outbox has taken what there is. */
 const loopsEndMs = 1300;
 const handOverMs = 1000;
 
+const witness = new Witness(noteDescriptor);
+/** The devices that are run. */
 const loops = new Map<string, DeviceLoop>();
+/** Starts a device that is held back, by its dictionary index. */
+const held = new Map<number, () => void>();
+const scopes = new Map<string, Scope>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
 
@@ -31,6 +39,7 @@ function send(message: FromHost): void {
 async function start(message: ToHost & { type: "start" }): Promise<void> {
   setInterval(beat, beatMs);
   beat();
+  witness.watchClosely(message.watchClosely);
   const module = (await import(
     new URL(`../../drivers/${message.driver}/index.ts`, import.meta.url).href
   )) as {
@@ -46,30 +55,46 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     ringBytesMax: message.ringBytesMax,
     gapEvent: (loss) => gapEvent(gatewayIndex, loss),
   });
-  const lines = new Map<string, Line>();
+  const lines = new Map<string, { line: Line; scope: Scope }>();
   const devices = JSON.parse(message.devices) as HostDevice[];
   devices.forEach((device, position) => {
-    const key = driver.line?.(device.settings);
-    const line = key === undefined ? undefined : (lines.get(key) ?? new Line());
-    if (key !== undefined && line !== undefined) lines.set(key, line);
-    const loop = new DeviceLoop({
-      driver,
-      device,
-      line,
-      handover: handover as Handover,
-      phase: position / devices.length,
-      context: {
-        deviceId: device.id,
-        log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
-      },
-      changed: (report) => send({ type: "state", report }),
-    });
-    loops.set(device.id, loop);
-    ended.push(loop.run());
+    const own = { device: device.index };
+    const key = witness.run(own, () => driver.line?.(device.settings));
+    const shared = key === undefined ? undefined : (lines.get(key) ?? { line: new Line(), scope: own });
+    if (key !== undefined && shared !== undefined) lines.set(key, shared);
+    const run = () =>
+      startDevice(driver, device, position / devices.length, shared?.line, shared?.scope ?? own);
+    if (message.held.includes(device.index)) held.set(device.index, run);
+    else run();
   });
   send({ type: "ready" });
   // A host is ended without ceremony; the next one shall find the cache.
   flushCompileCache();
+}
+
+function startDevice(
+  driver: Driver<unknown, unknown>,
+  device: HostDevice,
+  phase: number,
+  line: Line | undefined,
+  scope: Scope,
+): void {
+  const loop = new DeviceLoop({
+    driver,
+    device,
+    line,
+    handover: handover as Handover,
+    phase,
+    context: {
+      deviceId: device.id,
+      log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
+    },
+    changed: (report) => send({ type: "state", report }),
+    turn: () => witness.turn(scope, device.index),
+  });
+  loops.set(device.id, loop);
+  scopes.set(device.id, scope);
+  ended.push(witness.run(scope, () => loop.run()));
 }
 
 function gapEvent(gatewayIndex: number, { events, fromMs, toMs }: Loss): Uint8Array {
@@ -99,7 +124,10 @@ async function answer(request: HostRequest): Promise<unknown> {
   if (request.name === "devices") return [...loops.values()].map((loop) => loop.report);
   const loop = loops.get(request.device);
   if (loop === undefined) throw new Error(`this host runs no device "${request.device}"`);
-  return request.name === "latest" ? loop.latest() : loop.readNow(request.points, request.raw);
+  if (request.name === "latest") return loop.latest();
+  return witness.run(scopes.get(request.device) ?? { device: -1 }, () =>
+    loop.readNow(request.points, request.raw),
+  );
 }
 
 async function stop(): Promise<void> {
@@ -116,7 +144,11 @@ async function stop(): Promise<void> {
 process.on("message", (message: ToHost) => {
   if (message.type === "start") start(message).catch(fail);
   else if (message.type === "credit") handover?.credit(message.bytes);
-  else if (message.type === "stop") stop().catch(fail);
+  else if (message.type === "watch") witness.watchClosely(message.closely);
+  else if (message.type === "release") {
+    held.get(message.device)?.();
+    held.delete(message.device);
+  } else if (message.type === "stop") stop().catch(fail);
   else {
     answer(message.request).then(
       (result) => send({ type: "answer", id: message.id, result }),
@@ -128,6 +160,13 @@ process.on("message", (message: ToHost) => {
 function fail(error: Error): void {
   process.stderr.write(`${error.stack ?? error.message}\n`);
   process.exit(1);
+}
+
+try {
+  // When memory is short the kernel shall end a host, not the supervisor.
+  writeFileSync("/proc/self/oom_score_adj", "500");
+} catch {
+  // Not on every system.
 }
 
 // A host without its supervisor must not go on polling: the next one would find its ports taken.

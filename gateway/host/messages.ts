@@ -32,9 +32,9 @@ export interface HostDevice {
 
 /**
  * starting: not tried yet · online: answers · lost: does not · wrong-device: something else answers at its
- * address.
+ * address · quarantined: not run for a while, because its host has ended three times while its code ran.
  */
-export type DeviceState = "starting" | "online" | "lost" | "wrong-device";
+export type DeviceState = "starting" | "online" | "lost" | "wrong-device" | "quarantined";
 
 export interface DeviceReport {
   id: string;
@@ -75,10 +75,16 @@ export type ToHost =
       devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
+      /** Dictionary indexes of the devices that are not to be run until `release`. */
+      held: number[];
+      /** Note which device's code runs. */
+      watchClosely: boolean;
       creditBytes: number;
       ringBytesMax: number;
     }
   | { type: "credit"; bytes: number }
+  | { type: "release"; device: number }
+  | { type: "watch"; closely: boolean }
   | { type: "request"; id: number; request: HostRequest }
   | { type: "stop" };
 

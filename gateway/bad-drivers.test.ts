@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import pino from "pino";
+import { describe, it, type TestContext } from "vitest";
+import { EventReader } from "./event.ts";
+import type { DeviceReport, HostDevice } from "./host/messages.ts";
+import { Host, type HostOptions, type QuarantineNews } from "./hosts.ts";
+import { FrameSplitter } from "./outbox/frames.ts";
+
+/** One device of a driver misbehaves, in a real host: it has to be held back alone, and the others go on. */
+
+type Finish = TestContext["onTestFinished"];
+
+/** `badness` is the body of what the driver does for the device whose settings say so. */
+function driverFolder(badness: string, onTestFinished: Finish): string {
+  const folder = mkdtempSync(join(tmpdir(), "kerb-driver-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(
+    join(folder, "index.ts"),
+    `
+      import { execFileSync } from "node:child_process";
+      import { readFileSync } from "node:fs";
+      import { setTimeout as sleep } from "node:timers/promises";
+      const fifo = ${JSON.stringify(join(folder, "fifo"))};
+      const kept = [];
+      let polls = 0;
+      void [execFileSync, readFileSync, fifo, kept];
+      async function misbehave() { polls++; ${badness} }
+      export const driver = {
+        name: "bad",
+        describe: () => "",
+        connect: async ({ isBad }) => ({
+          identify: async () => ({}),
+          read: async () => {
+            await sleep(2);
+            if (isBad) await misbehave();
+            return { answers: [polls] };
+          },
+          close: async () => {},
+        }),
+      };
+    `,
+  );
+  return relative(fileURLToPath(new URL("../drivers", import.meta.url)), folder);
+}
+
+const pollMs = 100;
+const bad = 3;
+
+const device = (index: number): HostDevice => ({
+  id: `device-${index}`,
+  index,
+  settings: { isBad: index === bad },
+  identify: undefined,
+  firmwareRange: "*",
+  pollMs: { fast: pollMs, normal: pollMs, slow: pollMs },
+  points: [
+    {
+      name: "value",
+      index,
+      address: {},
+      unit: "1",
+      kind: "number",
+      scale: 1,
+      offset: 0,
+      sentinels: [],
+      heartbeat: 300_000,
+      poll: "normal",
+      publish: true,
+    },
+  ],
+});
+
+function start(badness: string, onTestFinished: Finish, more: Partial<HostOptions> = {}) {
+  const reasons: string[] = [];
+  const news: { id: string; news: QuarantineNews | undefined }[] = [];
+  const polls = new Map<number, number>();
+  const splitters = new Map<number, FrameSplitter>();
+  const reader = new EventReader();
+  const host = new Host({
+    driver: driverFolder(badness, onTestFinished),
+    devices: [1, 2, 3, 4, 5, 6].map((index) => device(index)),
+    gatewayIndex: 9,
+    log: pino({ level: "silent" }),
+    beatTimeoutMs: 2500,
+    frames: (stream, bytes) => {
+      host.credit(stream, bytes.length);
+      const splitter = splitters.get(stream) ?? new FrameSplitter();
+      splitters.set(stream, splitter);
+      for (const { body } of splitter.push(bytes)) {
+        reader.open(body);
+        if (reader.kind === "telemetry") polls.set(reader.device, (polls.get(reader.device) ?? 0) + 1);
+      }
+    },
+    changed: () => {},
+    failed: (reason) => reasons.push(reason),
+    quarantined: ({ id }, one) => news.push({ id, news: one }),
+    ...more,
+  });
+  onTestFinished(() => host.stop());
+  host.start();
+  return { host, reasons, news, polls };
+}
+
+const kinds: [kind: string, badness: string, reason: RegExp, deathsMax: number][] = [
+  ["an endless loop", "if (polls > 2) for (;;);", /no heartbeat/, 4],
+  ["an endless chain of promises", "while (polls > 2) await undefined;", /no heartbeat/, 4],
+  [
+    "a read on a FIFO",
+    'if (polls === 3) { execFileSync("mkfifo", [fifo + process.pid]); readFileSync(fifo + process.pid); }',
+    /no heartbeat/,
+    4,
+  ],
+  ["a Buffer leak", "kept.push(Buffer.alloc(12e6, 1));", /MB of memory/, 4],
+  [
+    "a crash",
+    'if (polls > 2) setTimeout(() => process.kill(process.pid, "SIGSEGV"), 1);',
+    /signal SIGSEGV/,
+    4,
+  ],
+  [
+    "an error out of a timer",
+    'if (polls > 2) setTimeout(() => { throw new Error("too late"); }, 20);',
+    /exit status 1: too late/,
+    3,
+  ],
+  [
+    "an unhandled rejection",
+    'if (polls > 2) void Promise.reject(new Error("nobody cares"));',
+    /exit status 1: nobody cares/,
+    3,
+  ],
+  ["an end of the process", "if (polls > 2) process.exit(0);", /exit status 0/, 3],
+  [
+    "a crash now and then",
+    'if (Math.random() < 0.2) process.kill(process.pid, "SIGSEGV");',
+    /signal SIGSEGV/,
+    4,
+  ],
+];
+
+describe("a device whose driver code ends the host again and again", () => {
+  it.concurrent.for(kinds)(
+    "$0: is held back alone",
+    { timeout: 60_000 },
+    async ([, badness, reason, deathsMax], { expect, onTestFinished }) => {
+      const { host, reasons, news, polls } = start(badness, onTestFinished, { rssBytesMax: 250e6 });
+      await expect.poll(() => news.length, { timeout: 55_000 }).toBe(1);
+      expect(news[0]?.id).toBe(`device-${bad}`);
+      expect(news[0]?.news?.reason).toMatch(reason);
+      expect(reasons.length).toBeLessThanOrEqual(deathsMax);
+      for (const one of reasons) expect(one).toMatch(reason);
+      await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
+      const reports = (await host.request({ name: "devices" })) as DeviceReport[];
+      expect(reports.map(({ id }) => id)).not.toContain(`device-${bad}`);
+      await expect(host.request({ name: "latest", device: `device-${bad}` })).rejects.toThrow(
+        /runs no device/,
+      );
+      const before = new Map(polls);
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      for (const index of [1, 2, 4, 5, 6]) {
+        const done = (polls.get(index) ?? 0) - (before.get(index) ?? 0);
+        expect(done).toBeGreaterThanOrEqual((0.9 * 3000) / pollMs);
+      }
+      expect(news.length).toBe(1);
+      expect(host.status.restarts).toBe(reasons.length);
+    },
+  );
+});
