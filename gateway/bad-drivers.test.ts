@@ -14,12 +14,13 @@ import { FrameSplitter } from "./outbox/frames.ts";
 type Finish = TestContext["onTestFinished"];
 
 /** `badness` is the body of what the driver does for the device whose settings say so. */
-function driverFolder(badness: string, onTestFinished: Finish): string {
+function driverFolder(badness: string, onTestFinished: Finish, source?: string): string {
   const folder = mkdtempSync(join(tmpdir(), "kerb-driver-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(
     join(folder, "index.ts"),
-    `
+    source ??
+      `
       import { execFileSync } from "node:child_process";
       import { readFileSync } from "node:fs";
       import { setTimeout as sleep } from "node:timers/promises";
@@ -168,4 +169,58 @@ describe("a device whose driver code ends the host again and again", () => {
       expect(host.status.restarts).toBe(reasons.length);
     },
   );
+
+  it.concurrent("is tried again without a new start of the host, and held for longer", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const badness = 'if (polls > 2) void Promise.reject(new Error("nobody cares"));';
+    const { host, reasons, news } = start(badness, onTestFinished, { trialFirstMs: 2500 });
+    await expect.poll(() => news.length, { timeout: 20_000 }).toBe(1);
+    const pausedMs = (news[0]?.news?.untilMs ?? 0) - Date.now();
+    await expect.poll(() => news.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(2);
+    expect(news[1]).toEqual({ id: `device-${bad}`, news: undefined });
+    await expect.poll(() => news.length, { timeout: 20_000 }).toBe(3);
+    expect(news[2]?.news?.reason).toMatch(/its host ended 4 times/);
+    expect((news[2]?.news?.untilMs ?? 0) - Date.now()).toBeGreaterThan(pausedMs + 1000);
+    // Three deaths before, and one in the trial: letting it go has cost none.
+    expect(reasons.length).toBe(4);
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
+  });
+
+  it.concurrent("is found where several devices share a wire that another one has opened", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const { reasons, news } = start("", onTestFinished, {
+      driver: driverFolder("", onTestFinished, sharedWire),
+    });
+    await expect.poll(() => news.length, { timeout: 20_000 }).toBe(1);
+    expect(news[0]?.id).toBe(`device-${bad}`);
+    expect(reasons.length).toBeLessThanOrEqual(4);
+  });
 });
+
+/** Answers come out of a timer that the first device's connect has started. */
+const sharedWire = `
+  let wire;
+  const waiting = [];
+  function answer() {
+    const request = waiting.shift();
+    if (request?.isBad) process.kill(process.pid, "SIGSEGV");
+    request?.resolve({ answers: [1] });
+  }
+  export const driver = {
+    name: "wire",
+    describe: () => "",
+    line: () => "wire",
+    connect: async ({ isBad }) => {
+      wire ??= setInterval(answer, 5);
+      return {
+        identify: async () => ({}),
+        read: () => new Promise((resolve) => waiting.push({ isBad, resolve })),
+        close: async () => {},
+      };
+    },
+  };
+`;

@@ -31,6 +31,8 @@ export interface HostOptions {
   log: Logger;
   rssBytesMax?: number;
   beatTimeoutMs?: number;
+  /** After how long a quarantined device is tried again for the first time. */
+  trialFirstMs?: number;
   /** Events of this start of the host; each start has a stream number of its own. */
   frames(stream: number, bytes: Uint8Array): void;
   changed(report: DeviceReport): void;
@@ -80,7 +82,7 @@ export class Host {
   #stopping = false;
   #killedFor: { how: "hung" | "memory"; reason: string } | undefined;
   readonly #notes = new NoteFile();
-  readonly #quarantine = new Quarantine();
+  readonly #quarantine: Quarantine;
   #isWary = false;
   #checkedMs = 0;
   #stepsBefore = 0;
@@ -96,6 +98,7 @@ export class Host {
     const { devices, ...rest } = options;
     this.#options = rest;
     this.#devices = JSON.stringify(devices);
+    this.#quarantine = new Quarantine(options.trialFirstMs);
     this.#status = {
       driver: options.driver,
       pid: undefined,
@@ -327,7 +330,7 @@ export class Host {
     this.#failures = 0;
     const { device, deaths, pauseMs } = sentence;
     this.#options.quarantined(this.#deviceAt(device), {
-      reason: `its host ended ${deaths === 1 ? "again" : `${deaths} times`} while its code ran: ${reason}`,
+      reason: `its host ended ${deaths} times while its code ran: ${reason}`,
       untilMs: Date.now() + pauseMs,
     });
   }

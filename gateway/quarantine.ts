@@ -53,7 +53,9 @@ const trialMaxMs = 6 * 3_600_000;
 const forgetMs = 24 * 3_600_000;
 
 interface History {
+  /** The last three. */
   deathsMs: number[];
+  deaths: number;
   /** How often it has been quarantined. */
   times: number;
   /** While quarantined: when it is tried again. */
@@ -72,23 +74,29 @@ export interface Sentence {
  */
 export class Quarantine {
   readonly #records = new Map<number, History>();
+  readonly #trialFirstMs: number;
   #deathMs = -Infinity;
+
+  constructor(firstMs = trialFirstMs) {
+    this.#trialFirstMs = firstMs;
+  }
 
   /** The host has ended because of `device`, or for a reason that is not known. */
   died(device: number | undefined, nowMs: number): Sentence | undefined {
     this.#deathMs = nowMs;
     if (device === undefined) return undefined;
-    const record = this.#records.get(device) ?? { deathsMs: [], times: 0, untilMs: undefined };
+    const record = this.#records.get(device) ?? { deathsMs: [], deaths: 0, times: 0, untilMs: undefined };
     const lastMs = record.deathsMs.at(-1) ?? nowMs;
     if (nowMs - lastMs > forgetMs) record.times = 0;
     record.deathsMs = [...record.deathsMs, nowMs].filter((at) => nowMs - at < windowMs).slice(-deathsMax);
+    record.deaths++;
     this.#records.set(device, record);
     if (record.untilMs !== undefined || (record.deathsMs.length < deathsMax && !this.#isOnTrial(record)))
       return undefined;
-    const pauseMs = Math.min(trialMaxMs, trialFirstMs * 2 ** Math.min(10, record.times));
+    const pauseMs = Math.min(trialMaxMs, this.#trialFirstMs * 2 ** Math.min(10, record.times));
     record.times++;
     record.untilMs = nowMs + pauseMs;
-    return { device, deaths: record.deathsMs.length, pauseMs };
+    return { device, deaths: record.deaths, pauseMs };
   }
 
   #isOnTrial(record: History): boolean {
