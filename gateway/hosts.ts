@@ -163,7 +163,8 @@ export class Host {
     if (stream === this.#stream) this.#tell({ type: "credit", bytes });
   }
 
-  request(request: HostRequest): Promise<unknown> {
+  /** Asks the host; rejects with one sentence when it is not running or does not answer. */
+  request(request: HostRequest, timeoutMs = requestTimeoutMs): Promise<unknown> {
     if (this.#status.state !== "running") {
       return Promise.reject(
         new Error(
@@ -175,10 +176,8 @@ export class Host {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(
-          new Error(`the ${this.#options.driver} host did not answer within ${requestTimeoutMs / 1000} s`),
-        );
-      }, requestTimeoutMs);
+        reject(new Error(`the ${this.#options.driver} host did not answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
       const done = () => clearTimeout(timer);
       this.#waiting.set(id, {
         resolve: (value) => (done(), resolve(value)),

@@ -39,6 +39,7 @@ export interface GatewayStatus {
 /** A reading for people: with the digits after the point that its point resolves. */
 
 const tailQueueMax = 5000;
+const reportTimeoutMs = 1000;
 
 /**
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
@@ -213,10 +214,12 @@ export class Supervisor {
     const { gateway, file, devices } = this.#site;
     if (this.#outbox === undefined) throw new Error("the gateway is not started");
     const outbox = await this.#outbox.request("stats");
-    for (const host of this.#hosts.values()) {
-      const reports = (await host.request({ name: "devices" }).catch(() => [])) as DeviceReport[];
-      for (const report of reports) this.#reports.set(report.id, report);
-    }
+    // A host that hangs must not keep the status of the others from who asks.
+    const asked = [...this.#hosts.values()].map((host) =>
+      host.request({ name: "devices" }, reportTimeoutMs).catch(() => []),
+    );
+    for (const reports of await Promise.all(asked))
+      for (const report of reports as DeviceReport[]) this.#reports.set(report.id, report);
     return {
       gateway: {
         id: gateway.id,

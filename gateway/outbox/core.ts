@@ -5,6 +5,7 @@ import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
+import { PendingEvents } from "./pending.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
@@ -16,7 +17,6 @@ const streamsMax = 64;
 const evictAbove = 0.9;
 const problemPauseMs = 10_000;
 
-type Pending = Frame & { stream: number };
 type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
 
 interface Uplink {
@@ -39,7 +39,7 @@ export class OutboxCore {
   /** Bytes of one transaction: a share of the budget, so that what is evicted for it makes enough room. */
   readonly #commitBytesMax: number;
   readonly #splitters = new Map<number, FrameSplitter>();
-  #pending: Pending[] = [];
+  readonly #pending = new PendingEvents();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
@@ -105,27 +105,15 @@ export class OutboxCore {
     else this.#schedule(frame.lane === 0 ? urgentCommitMs : this.#options.commitAfterMs);
   }
 
-  /** The next rows for one transaction; a single one of any size. */
-  #nextBatch(): Pending[] {
-    let bytes = 0;
-    let rows = 0;
-    while (rows < this.#pending.length && rows < this.#rowsMax) {
-      bytes += this.#pending[rows]?.body.length ?? 0;
-      if (rows > 0 && bytes > this.#commitBytesMax) break;
-      rows++;
-    }
-    return this.#pending.slice(0, rows);
-  }
-
   #commit(): void {
     this.#timer = undefined;
     this.#timerAtMs = Infinity;
-    const batch = this.#nextBatch();
+    const batch = this.#pending.next(this.#rowsMax, this.#commitBytesMax);
     if (batch.length === 0) return;
     try {
       this.#makeRoom();
       const rows = this.#storeRows(batch);
-      this.#pending = this.#pending.slice(batch.length);
+      this.#pending.done(batch);
       this.#rowsMax = commitRowsMax;
       this.#recovered();
       this.#confirm(batch);
