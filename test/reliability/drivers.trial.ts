@@ -6,8 +6,10 @@ import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import Database from "better-sqlite3";
 import { loadSite, type DeviceConfig, type Site } from "../../gateway/config.ts";
 import { ask } from "../../gateway/control.ts";
+import { EventReader } from "../../gateway/event.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { start as startSimulator } from "../../simulators/modbus/index.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
@@ -209,7 +211,9 @@ async function beside(
     const times = await observe(running, forMs);
     gateway.check();
     const status = await gateway.status();
-    return judge(kinds, times, status, gateway, forMs, say);
+    await gateway.stop();
+    const told = quarantineEvents(join(folder, "state", "outbox.db"));
+    return judge(kinds, times, status, told, gateway, forMs, say);
   } finally {
     await gateway.stop();
     await Promise.all(running.map((simulator) => simulator.close()));
@@ -217,10 +221,24 @@ async function beside(
   }
 }
 
+/** The devices of which the IOC would be told; no uplink has taken the events. */
+function quarantineEvents(path: string): number[] {
+  const database = new Database(path, { readonly: true });
+  const reader = new EventReader();
+  const rows = database.prepare("SELECT body FROM event WHERE lane = 0").all() as { body: Buffer }[];
+  database.close();
+  return rows.flatMap(({ body }) => {
+    reader.open(body);
+    const isOne = reader.kind === "device-status" && reader.object()["state"] === "quarantined";
+    return isOne ? [reader.device] : [];
+  });
+}
+
 function judge(
   kinds: readonly string[],
   times: readonly number[][],
   { devices, hosts }: GatewayStatus,
+  told: readonly number[],
   gateway: Gateway,
   forMs: number,
   say: (text: string) => void,
@@ -248,12 +266,13 @@ function judge(
     backOffMs <= backOffMaxMs &&
     gateway.rssMbMax <= rssMbMax + leakMbPerSecond &&
     wrong.length === 0 &&
-    missed.length === 0;
+    missed.length === 0 &&
+    new Set(told).size === held.length;
   const figure = [
     `jitter p99 ${jitterMs.toFixed(0)} ms of ${periodMs} over ${gaps.length} polls (at least ${expected})`,
     `${pausesMs.length} restarts, back-off ≤ ${backOffMs / 1000} s`,
     `host RSS ≤ ${Math.round(gateway.rssMbMax)} MB of ${Math.round(rssMbMax)}`,
-    `quarantined ${held.length - wrong.length} of ${harmful.length} bad and ${wrong.length} good devices`,
+    `quarantined ${held.length - wrong.length} of ${harmful.length} bad and ${wrong.length} good devices, ${told.length} events of it`,
   ];
   return { trials: kinds.length, figure: figure.join("; "), passed };
 }
