@@ -125,7 +125,13 @@ export class Host {
       {
         stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", this.#notes.descriptor ?? "ignore"],
         // What a driver does not need it does not get: the gateway's environment may hold secrets.
-        env: inherited(["PATH", "NODE_COMPILE_CACHE", "MALLOC_ARENA_MAX"]),
+        env: inherited([
+          "PATH",
+          "NODE_COMPILE_CACHE",
+          "MALLOC_ARENA_MAX",
+          "MALLOC_TRIM_THRESHOLD_",
+          "MALLOC_MMAP_THRESHOLD_",
+        ]),
       },
     );
     this.#child = child;

@@ -10,6 +10,7 @@ import type { KerbEvent } from "./event.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
+import { shrinkHeap } from "./memory.ts";
 import { Outbox, type OutboxStats } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
@@ -40,6 +41,8 @@ export interface GatewayStatus {
 
 const tailQueueMax = 5000;
 const reportTimeoutMs = 1000;
+/** Until hosts, worker and uplinks have taken over what they were given at the start. */
+const shrinkAfterMs = 2000;
 
 /**
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
@@ -98,6 +101,7 @@ export class Supervisor {
     this.#started = true;
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
     for (const device of devices) device.points = [];
+    setTimeout(shrinkHeap, shrinkAfterMs).unref();
     this.#log.info(
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,

@@ -4,6 +4,7 @@ import { Socket } from "node:net";
 import { clockState, monotonicMs } from "../clock.ts";
 import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
+import { shrinkHeap } from "../memory.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
@@ -19,6 +20,8 @@ import { type Scope, Witness } from "./witness.ts";
 const dataDescriptor = 4;
 const noteDescriptor = 5;
 const beatMs = 1000;
+/** Until the devices have been connected, recognised and read. */
+const shrinkAfterMs = 3000;
 /** At stop: until the loops have ended, then until the outbox has taken what there is. */
 const loopsEndMs = 1300;
 const handOverMs = 1000;
@@ -70,6 +73,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
   send({ type: "ready" });
   // A host is ended without ceremony; the next one shall find the cache.
   flushCompileCache();
+  setTimeout(shrinkHeap, shrinkAfterMs).unref();
 }
 
 function startDevice(
