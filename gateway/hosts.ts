@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import type { DeviceReport, FromHost, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
 import { NoteFile } from "./host/notes.ts";
+import { packDevices, unpackDevices } from "./host/pack.ts";
 import { culprit, type Death, Quarantine } from "./quarantine.ts";
 
 /**
@@ -97,7 +98,7 @@ export class Host {
   constructor(options: HostOptions) {
     const { devices, ...rest } = options;
     this.#options = rest;
-    this.#devices = JSON.stringify(devices);
+    this.#devices = packDevices(devices);
     this.#quarantine = new Quarantine(options.trialFirstMs);
     this.#status = {
       driver: options.driver,
@@ -278,8 +279,12 @@ export class Host {
   }
 
   #deviceAt(index: number): Pick<HostDevice, "id" | "index"> {
-    const devices = JSON.parse(this.#devices) as HostDevice[];
-    return devices.find((device) => device.index === index) ?? { id: `device ${index}`, index };
+    return (
+      unpackDevices(this.#devices).find((device) => device.index === index) ?? {
+        id: `device ${index}`,
+        index,
+      }
+    );
   }
 
   #kill(how: "hung" | "memory", reason: string): void {

@@ -337,6 +337,9 @@ function hostDevice(
   registered: { index: number; points: { name: string; index: number }[] } | undefined,
 ): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
+  // Counted from there the points of equal devices are equal.
+  const firstIndex = indexes.size === 0 ? 0 : Math.min(...indexes.values());
+  const indexOf = (name: string) => (indexes.has(name) ? (indexes.get(name) ?? 0) - firstIndex : -1);
   return {
     id: device.id,
     index: registered?.index ?? 0,
@@ -346,8 +349,9 @@ function hostDevice(
     pollMs: device.pollMs,
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,
-      index: indexes.get(point.name) ?? -1,
+      index: indexOf(point.name),
     })),
+    firstIndex,
   };
 }
 

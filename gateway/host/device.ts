@@ -38,7 +38,7 @@ class WrongDeviceError extends Error {}
 
 interface Group {
   name: PollClass;
-  points: HostPoint[];
+  points: readonly HostPoint[];
   normaliser: Normaliser;
   periodMs: number;
   dueMs: number;
@@ -65,7 +65,7 @@ const writer = new EventWriter();
 export class DeviceLoop {
   readonly #options: DeviceOptions;
   readonly #device: HostDevice;
-  readonly #byClass: Record<PollClass, HostPoint[]>;
+  readonly #byClass: Record<PollClass, readonly HostPoint[]>;
   readonly #stopping = new AbortController();
   #groups: Group[] = [];
   #connection: Connection<unknown> | undefined;
@@ -81,7 +81,7 @@ export class DeviceLoop {
   constructor(options: DeviceOptions) {
     this.#options = options;
     this.#device = options.device;
-    this.#byClass = byClass(options.device.points);
+    this.#byClass = classesOf(options.device.points);
     this.#report = {
       id: options.device.id,
       state: "starting",
@@ -178,7 +178,7 @@ export class DeviceLoop {
         {
           name,
           points,
-          normaliser: new Normaliser(points),
+          normaliser: new Normaliser(points, this.#device.firstIndex),
           periodMs,
           dueMs,
           latest: same ? before.latest : undefined,
@@ -350,7 +350,7 @@ export class DeviceLoop {
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
     const all = this.#groups.flatMap((group) => group.points.filter((point) => point.poll === group.name));
     const points = withFactors(all, names);
-    const normaliser = new Normaliser(points);
+    const normaliser = new Normaliser(points, this.#device.firstIndex);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
     const shown = shownReadings(this.#options.driver, points, normaliser, result, Date.now());
@@ -390,6 +390,15 @@ export class DeviceLoop {
 }
 
 const pollClasses: PollClass[] = ["fast", "normal", "slow"];
+
+const classes = new WeakMap<readonly HostPoint[], Record<PollClass, HostPoint[]>>();
+
+/** Equal devices share their lists of points, and with them what is made from these. */
+function classesOf(points: readonly HostPoint[]): Record<PollClass, HostPoint[]> {
+  const known = classes.get(points) ?? byClass(points);
+  classes.set(points, known);
+  return known;
+}
 
 /** Points by poll class. A scale factor is read with each point that it scales, and published in its own class only. */
 function byClass(points: readonly HostPoint[]): Record<PollClass, HostPoint[]> {

@@ -10,6 +10,7 @@ import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
+import { unpackDevices } from "./pack.ts";
 import { type Scope, Witness } from "./witness.ts";
 
 /**
@@ -59,7 +60,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     gapEvent: (loss) => gapEvent(gatewayIndex, loss),
   });
   const lines = new Map<string, { line: Line; scope: Scope }>();
-  const devices = JSON.parse(message.devices) as HostDevice[];
+  const devices = unpackDevices(message.devices);
   devices.forEach((device, position) => {
     const own = { device: device.index };
     const key = witness.run(own, () => driver.line?.(device.settings));

@@ -2,7 +2,10 @@ import type { Identity, QualityStatus } from "../driver.ts";
 import type { ReadingValue } from "../event.ts";
 import type { Point } from "../profiles.ts";
 
-/** A point as the host needs it: the profile's, with its dictionary index. Points that are read only to make others have index -1. */
+/**
+ * A point as the host needs it: the profile's, with its dictionary index, counted from its device's `firstIndex`.
+ * Points that are read only to make others have index -1.
+ */
 export interface HostPoint extends Omit<Point, "address" | "label" | "source" | "certainty"> {
   address: unknown;
   index: number;
@@ -28,6 +31,8 @@ export interface HostDevice {
   firmwareRange: string;
   pollMs: Record<PollClass, number>;
   points: HostPoint[];
+  /** Dictionary index from which those of the points count; 0 when absent. Equal devices have equal points by it. */
+  firstIndex?: number;
 }
 
 /**
@@ -71,7 +76,7 @@ export type ToHost =
   | {
       type: "start";
       driver: string;
-      /** `HostDevice[]` as JSON text. */
+      /** As `packDevices` writes them. */
       devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
