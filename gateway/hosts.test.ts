@@ -57,7 +57,7 @@ afterEach(async () => {
 describe("a host process", () => {
   it("is started again when it is killed, and answers again", async () => {
     const { host, reasons } = start();
-    await expect.poll(() => host.status.state).toBe("running");
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
     const { pid } = host.status;
     process.kill(pid ?? 0, "SIGKILL");
     await expect
@@ -70,7 +70,7 @@ describe("a host process", () => {
 
   it("is killed when its heartbeat stops, as an endless loop or a blocked call does it", async () => {
     const { host, reasons } = start();
-    await expect.poll(() => host.status.state).toBe("running");
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
     process.kill(host.status.pid ?? 0, "SIGSTOP");
     await expect.poll(() => reasons, { timeout: 15_000 }).toEqual(["no heartbeat for 6 s"]);
   });
@@ -127,7 +127,7 @@ describe("a host process", () => {
 
   it("ends with its supervisor's word, and leaves no process behind", async () => {
     const { host } = start();
-    await expect.poll(() => host.status.state).toBe("running");
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
     const { pid } = host.status;
     const startedMs = performance.now();
     await host.stop();
