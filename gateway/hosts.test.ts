@@ -43,6 +43,7 @@ function start(more: Partial<HostOptions> = {}) {
     log,
     frames: () => {},
     changed: () => {},
+    quarantined: () => {},
     failed: (reason) => reasons.push(reason),
     returned: () => {},
     ...more,
@@ -61,7 +62,7 @@ describe("a host process", () => {
   it("is started again when it is killed, and answers again", async () => {
     const returns: { fromMs: number; reason: string }[] = [];
     const { host, reasons } = start({ returned: (fromMs, reason) => returns.push({ fromMs, reason }) });
-    await expect.poll(() => host.status.state).toBe("running");
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
     const { pid } = host.status;
     const killedMs = Date.now();
     process.kill(pid ?? 0, "SIGKILL");
@@ -79,7 +80,7 @@ describe("a host process", () => {
 
   it("is killed when its heartbeat stops, as an endless loop or a blocked call does it", async () => {
     const { host, reasons } = start();
-    await expect.poll(() => host.status.state).toBe("running");
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
     process.kill(host.status.pid ?? 0, "SIGSTOP");
     await expect.poll(() => reasons, { timeout: 15_000 }).toEqual(["no heartbeat for 6 s"]);
   });
@@ -136,7 +137,7 @@ describe("a host process", () => {
 
   it("ends with its supervisor's word, and leaves no process behind", async () => {
     const { host } = start();
-    await expect.poll(() => host.status.state).toBe("running");
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
     const { pid } = host.status;
     const startedMs = performance.now();
     await host.stop();

@@ -5,10 +5,14 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { clockDoubt, clockState } from "./clock.ts";
 import type { DeviceReport, FromHost, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
+import { NoteFile } from "./host/notes.ts";
+import { packDevices, unpackDevices } from "./host/pack.ts";
+import { culprit, type Death, Quarantine } from "./quarantine.ts";
 
 /**
  * The supervisor's side of one host: starts the child process of a driver, watches its heartbeat and memory,
- * passes its events on unopened, and starts it again with back-off when it ends.
+ * passes its events on unopened, and starts it again with back-off when it ends. A device that ends its host again
+ * and again is held back alone.
  */
 
 export interface HostStatus {
@@ -33,6 +37,9 @@ export interface HostOptions {
   gatewayIndex: number;
   log: Logger;
   rssBytesMax?: number;
+  beatTimeoutMs?: number;
+  /** After how long a quarantined device is tried again for the first time. */
+  trialFirstMs?: number;
   /** Events of this start of the host; each start has a stream number of its own. */
   frames(stream: number, bytes: Uint8Array): void;
   changed(report: DeviceReport): void;
@@ -40,6 +47,13 @@ export interface HostOptions {
   failed(reason: string): void;
   /** A host that had ended runs again. `fromMs`: when the one before was last known to be alive, ms since 1970. */
   returned(fromMs: number, reason: string): void;
+  /** A device is not run until `untilMs` (ms since 1970 UTC); undefined: it is tried again. */
+  quarantined(device: Pick<HostDevice, "id" | "index">, news: QuarantineNews | undefined): void;
+}
+
+export interface QuarantineNews {
+  reason: string;
+  untilMs: number;
 }
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
@@ -56,8 +70,11 @@ const requestTimeoutMs = 20_000;
 const stopTimeoutMs = 3000;
 /** Until a process that was killed has gone, even on a box that swaps. */
 const killTimeoutMs = 15_000;
-/** After a kill the pipes end at once, unless something else holds them. */
+/** After its end the pipes end at once, unless something else holds them. */
 const closeTimeoutMs = 1000;
+const checkMs = 250;
+/** A supervisor that comes this late to look has been asleep itself: the beats are still on their way. */
+const checkLateMs = 1000;
 const defaultRssBytesMax = 384 * 1024 * 1024;
 
 let streams = 0;
@@ -74,7 +91,13 @@ export class Host {
   #timer: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #stopping = false;
-  #killedFor: string | undefined;
+  #killedFor: { how: "hung" | "memory"; reason: string } | undefined;
+  readonly #notes = new NoteFile();
+  readonly #quarantine: Quarantine;
+  #isWary = false;
+  #checkedMs = 0;
+  #stepsBefore = 0;
+  #rssBytes = 0;
   #nextId = 1;
   readonly #waiting = new Map<
     number,
@@ -89,7 +112,8 @@ export class Host {
   constructor(options: HostOptions) {
     const { devices, ...rest } = options;
     this.#options = rest;
-    this.#devices = JSON.stringify(devices);
+    this.#devices = packDevices(devices);
+    this.#quarantine = new Quarantine(options.trialFirstMs);
     this.#status = {
       driver: options.driver,
       pid: undefined,
@@ -119,11 +143,12 @@ export class Host {
     this.#stream = ++streams;
     this.#killedFor = undefined;
     this.#droppedBefore = this.#status.dropped;
+    this.#notes.clear();
     const child = spawn(
       process.execPath,
       ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
       {
-        stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+        stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", this.#notes.descriptor ?? "ignore"],
         // What a driver does not need it does not get: the gateway's environment may hold secrets.
         env: inherited(),
       },
@@ -137,16 +162,27 @@ export class Host {
     pipe?.on("data", (bytes: Buffer) => this.#options.frames(stream, bytes));
     pipe?.on("error", () => {});
     child.on("message", (message: FromHost) => this.#receive(message));
-    child.on("error", (error) => this.#exited(child, error.message));
-    // Not "exit": what the host has handed over may still be in the pipe.
-    child.on("close", (code, signal) =>
-      this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
-    );
+    child.on("error", (error) => this.#exited(child, null, null, error.message));
+    // Not at "exit": what the host has handed over may still be in the pipe.
+    child.on("close", (code, signal) => this.#exited(child, code, signal));
+    // Something that the driver has started may hold the pipes for ever.
+    child.on("exit", (code, signal) => {
+      setTimeout(() => this.#exited(child, code, signal), closeTimeoutMs).unref();
+    });
     clockState();
-    const clock = clockDoubt();
-    const devices = this.#devices;
-    this.#tell({ type: "start", driver, devices, gatewayIndex, clock, creditBytes, ringBytesMax });
-    this.#watch ??= setInterval(() => this.#check(), 1000);
+    this.#isWary = this.#quarantine.isWary(performance.now());
+    this.#tell({
+      type: "start",
+      driver,
+      devices: this.#devices,
+      gatewayIndex,
+      clock: clockDoubt(),
+      held: this.#quarantine.held,
+      watchClosely: this.#isWary,
+      creditBytes,
+      ringBytesMax,
+    });
+    this.#watch ??= setInterval(() => this.#check(), checkMs);
   }
 
   /** The outbox has committed events of a stream; one of an earlier start needs no credit any more. */
@@ -154,7 +190,8 @@ export class Host {
     if (stream === this.#stream) this.#tell({ type: "credit", bytes });
   }
 
-  request(request: HostRequest): Promise<unknown> {
+  /** Asks the host; rejects with one sentence when it is not running or does not answer. */
+  request(request: HostRequest, timeoutMs = requestTimeoutMs): Promise<unknown> {
     if (this.#status.state !== "running") {
       return Promise.reject(
         new Error(
@@ -166,10 +203,8 @@ export class Host {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(
-          new Error(`the ${this.#options.driver} host did not answer within ${requestTimeoutMs / 1000} s`),
-        );
-      }, requestTimeoutMs);
+        reject(new Error(`the ${this.#options.driver} host did not answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
       const done = () => clearTimeout(timer);
       this.#waiting.set(id, {
         resolve: (value) => (done(), resolve(value)),
@@ -185,7 +220,10 @@ export class Host {
     clearTimeout(this.#timer);
     clearInterval(this.#watch);
     const child = this.#child;
-    if (child === undefined) return;
+    if (child === undefined) {
+      this.#notes.close();
+      return;
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     child.once("close", () => resolve());
     let timer = setTimeout(() => {
@@ -196,6 +234,7 @@ export class Host {
     await promise;
     clearTimeout(timer);
     this.#status.state = "stopped";
+    this.#notes.close();
   }
 
   #tell(message: ToHost): void {
@@ -230,28 +269,60 @@ export class Host {
   }
 
   #check(): void {
+    const nowMs = performance.now();
+    const lateMs = this.#checkedMs === 0 ? 0 : nowMs - this.#checkedMs - checkMs;
+    if (lateMs > checkLateMs) this.#lastBeatMs += lateMs;
+    this.#checkedMs = nowMs;
+    this.#tryAgain(nowMs);
     const child = this.#child;
     if (child === undefined || this.#status.state === "waiting") return;
     // A host that is stuck cannot report its own memory.
-    const rssBytes = residentBytes(child.pid);
+    this.#rssBytes = residentBytes(child.pid) || this.#rssBytes;
     const rssBytesMax = this.#options.rssBytesMax ?? defaultRssBytesMax;
-    if (rssBytes > rssBytesMax) {
-      this.#kill(
-        `it took ${Math.round(rssBytes / 1e6)} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`,
-      );
+    if (this.#rssBytes > rssBytesMax) {
+      const taken = Math.round(this.#rssBytes / 1e6);
+      this.#kill("memory", `it took ${taken} MB of memory, ${Math.round(rssBytesMax / 1e6)} are allowed`);
       return;
     }
-    const timeoutMs = this.#status.state === "starting" ? loadTimeoutMs : beatTimeoutMs;
-    if (performance.now() - this.#lastBeatMs > timeoutMs)
-      this.#kill(`no heartbeat for ${timeoutMs / 1000} s`);
+    const beatMs = this.#options.beatTimeoutMs ?? beatTimeoutMs;
+    const timeoutMs = this.#status.state === "starting" ? loadTimeoutMs : beatMs;
+    const silentMs = nowMs - this.#lastBeatMs;
+    if (silentMs > timeoutMs) this.#kill("hung", `no heartbeat for ${timeoutMs / 1000} s`);
+    else if (silentMs > timeoutMs / 2) this.#stepsBefore = this.#notes.read().steps;
   }
 
-  #kill(reason: string): void {
-    this.#killedFor = reason;
+  /** Lets devices out of quarantine when their time has come, and stops watching closely when all was well. */
+  #tryAgain(nowMs: number): void {
+    const due = this.#quarantine.due(nowMs);
+    const isWary = this.#quarantine.isWary(nowMs);
+    if (isWary !== this.#isWary) this.#tell({ type: "watch", closely: isWary });
+    this.#isWary = isWary;
+    for (const device of due) {
+      this.#tell({ type: "release", device });
+      this.#options.quarantined(this.#deviceAt(device), undefined);
+    }
+  }
+
+  #deviceAt(index: number): Pick<HostDevice, "id" | "index"> {
+    return (
+      unpackDevices(this.#devices).find((device) => device.index === index) ?? {
+        id: `device ${index}`,
+        index,
+      }
+    );
+  }
+
+  #kill(how: "hung" | "memory", reason: string): void {
+    this.#killedFor ??= { how, reason };
     this.#child?.kill("SIGKILL");
   }
 
-  #exited(child: ChildProcess, how: string): void {
+  #exited(
+    child: ChildProcess,
+    status: number | null,
+    signal: NodeJS.Signals | null,
+    error = signal === null ? `exit status ${status}` : `signal ${signal}`,
+  ): void {
     if (child !== this.#child) return;
     this.#child = undefined;
     for (const { reject } of this.#waiting.values())
@@ -262,9 +333,20 @@ export class Host {
       this.#status.state = "stopped";
       return;
     }
-    const reason = this.#killedFor ?? how;
+    const note = this.#notes.read();
+    const reason = this.#killedFor?.reason ?? (note.fault === undefined ? error : `${error}: ${note.fault}`);
     this.#downFromMs ??= Date.now() - (performance.now() - this.#lastBeatMs);
     this.#failures = performance.now() - this.#startedMs > stableMs ? 0 : this.#failures + 1;
+    this.#judge(
+      {
+        how: this.#killedFor?.how ?? (signal === null ? "exit" : "signal"),
+        signal: signal ?? undefined,
+        note,
+        stepsBefore: this.#stepsBefore,
+        rssBytes: this.#rssBytes,
+      },
+      reason,
+    );
     const pauseMs = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.max(0, this.#failures - 1));
     this.#status.state = "waiting";
     this.#status.reason = reason;
@@ -276,11 +358,22 @@ export class Host {
     this.#options.failed(reason);
     this.#timer = setTimeout(() => this.start(), pauseMs);
   }
+
+  /** Holds back the device that has ended the host once too often; without it the host starts afresh. */
+  #judge(death: Death, reason: string): void {
+    const sentence = this.#quarantine.died(culprit(death), performance.now());
+    if (sentence === undefined) return;
+    this.#failures = 0;
+    const { device, deaths, pauseMs } = sentence;
+    this.#options.quarantined(this.#deviceAt(device), {
+      reason: `its host ended ${deaths} times while its code ran: ${reason}`,
+      untilMs: Date.now() + pauseMs,
+    });
+  }
 }
 
 /** A library that fakes the gateway's clock (libfaketime) comes along: one box has one time. */
-const inheritedNames =
-  /^(PATH|NODE_COMPILE_CACHE|MALLOC_ARENA_MAX|KERB_CLOCK_MARK|LD_PRELOAD|((DONT|NO)_)?FAKE.*)$/;
+const inheritedNames = /^(PATH|NODE_COMPILE_CACHE|MALLOC_.*|KERB_CLOCK_MARK|LD_PRELOAD|((DONT|NO)_)?FAKE.*)$/;
 
 function inherited(): Record<string, string> {
   return Object.fromEntries(

@@ -17,7 +17,8 @@ import { Latest, within } from "./health/latest.ts";
 import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
 import { decimalsOf } from "./host/normalise.ts";
-import { Host, type HostStatus } from "./hosts.ts";
+import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
+import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks } from "./outbox/books.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
@@ -61,6 +62,8 @@ export interface GatewayBooks extends AuditedBooks {
 const tailQueueMax = 5000;
 /** Who asks for the status gets what is known by then; a disk or a host may hang. */
 const statusWaitMs = 1500;
+/** Until hosts, worker and uplinks have taken over what they were given at the start. */
+const shrinkAfterMs = 2000;
 
 /**
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
@@ -129,6 +132,7 @@ export class Supervisor implements Vitals {
     void this.#stats.get(statusWaitMs);
     // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
     for (const device of devices) device.points = device.records = [];
+    setTimeout(shrinkHeap, shrinkAfterMs).unref();
     this.#log.info(
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
@@ -194,6 +198,7 @@ export class Supervisor implements Vitals {
         log: this.#log,
         frames: (stream, bytes) => this.#frames(stream, bytes),
         changed: (report) => this.#changed(report),
+        quarantined: (device, news) => this.#quarantined(device, news),
         failed: (reason) => {
           this.#outbox?.tell({
             type: "event",
@@ -229,6 +234,17 @@ export class Supervisor implements Vitals {
     const details = { device: id, ...(code === undefined ? {} : { code }) };
     if (state === "online") this.#log.info(details, `${id} is online`);
     else this.#log.warn(details, `${id} is ${state}${reason === undefined ? "" : `: ${reason}`}`);
+  }
+
+  /** A device that is not run tells nothing itself. */
+  #quarantined({ id, index }: { id: string; index: number }, news: QuarantineNews | undefined): void {
+    const { code: _code, reason: _reason, ...before } = this.#reports.get(id) ?? newReport(id, Date.now());
+    const state = news === undefined ? "starting" : "quarantined";
+    const why = news === undefined ? {} : { code: "quarantined", reason: news.reason };
+    this.#changed({ ...before, ...why, state, sinceMs: Date.now() });
+    const until = news === undefined ? {} : { until: new Date(news.untilMs).toISOString() };
+    const data = { state: news === undefined ? "on-trial" : state, ...why, ...until };
+    this.#outbox?.tell({ type: "event", kind: "device-status", device: index, data });
   }
 
   #storage(text: string | undefined): void {
@@ -308,7 +324,7 @@ export class Supervisor implements Vitals {
 
   /** What a host said before it ended is not so any more. */
   #reportOf(device: DeviceConfig): DeviceReport {
-    const report = this.#reports.get(device.id) ?? unread(device, this.#startedMs);
+    const report = this.#reports.get(device.id) ?? newReport(device.id, this.#startedMs);
     const host = this.#hosts.get(device.driver)?.status;
     if (host?.state !== "waiting" || report.state !== "online") return report;
     return { ...report, state: "lost", reason: `the ${device.driver} host has ended: ${host.reason}` };
@@ -442,6 +458,9 @@ function hostDevice(
   personal: HostDevice["personalData"],
 ): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
+  // Counted from there the points of equal devices are equal.
+  const firstIndex = indexes.size === 0 ? 0 : Math.min(...indexes.values());
+  const indexOf = (name: string) => (indexes.has(name) ? (indexes.get(name) ?? 0) - firstIndex : -1);
   return {
     id: device.id,
     index: registered?.index ?? 0,
@@ -454,20 +473,13 @@ function hostDevice(
     records: device.records.map(({ label: _label, ...record }) => record),
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,
-      index: indexes.get(point.name) ?? -1,
+      index: indexOf(point.name),
     })),
+    firstIndex,
   };
 }
 
-function unread(device: DeviceConfig, sinceMs: number): DeviceReport {
-  return {
-    id: device.id,
-    state: "starting",
-    sinceMs,
-    polls: 0,
-    failed: 0,
-    missed: 0,
-    lastReadMs: 0,
-    reads: new Durations().counts,
-  };
+function newReport(id: string, sinceMs: number): DeviceReport {
+  const reads = new Durations().counts;
+  return { id, state: "starting", sinceMs, polls: 0, failed: 0, missed: 0, lastReadMs: 0, reads };
 }

@@ -257,3 +257,21 @@ test("a function that the device does not have is never sent", async () => {
   expect(answers).toMatchObject([1, { status: "bad", code: "unsupported-function" }]);
   expect(requests).toBe(1);
 });
+
+test("equal devices share what does not change of a plan, and neither answers nor what is known of one", () => {
+  const points = pointsOf({ register: 1 }, { register: 5 }, { register: 300 });
+  const limits = settingsOf(502, { gapRegisters: 10 });
+  const knowledge = new Knowledge();
+  const [first, second] = [knowledge, new Knowledge()].map((one) => new Plan(points, limits, one, frameTcp));
+  expect(second?.blocks).toBe(first?.blocks);
+  expect(second?.batch).not.toBe(first?.batch);
+  first?.begin(false);
+  second?.begin(false);
+  expect(second?.answers).not.toBe(first?.answers);
+  // Other limits: a plan of its own, from the same points.
+  const narrow = new Plan(points, settingsOf(502, { gapRegisters: 0 }), new Knowledge(), frameTcp);
+  expect([first?.blocks.length, narrow.blocks.length]).toEqual([2, 3]);
+  knowledge.refuse("holding", 5, 6, 2);
+  expect(new Plan(points, limits, knowledge, frameTcp).blocks).not.toEqual(first?.blocks);
+  expect(new Plan(points, limits, new Knowledge(), frameTcp).blocks).toBe(first?.blocks);
+});

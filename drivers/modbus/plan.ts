@@ -88,6 +88,47 @@ function add<Item>(map: Map<Table, Item[]>, table: Table, item: Item): void {
   else list.push(item);
 }
 
+/** The part of a plan that does not change while it is used. */
+type PlanLayout = Pick<Plan, "decoder" | "blocks" | "isProbe"> & { known: readonly [number, Reading][] };
+
+const layouts = new WeakMap<readonly PointRequest<Address>[], Map<string, PlanLayout>>();
+
+/** Equal devices that have the same array of points, and of which nothing is known yet, share it. */
+function layoutOf(
+  points: readonly PointRequest<Address>[],
+  limits: Limits,
+  knowledge: Knowledge,
+): PlanLayout {
+  if (knowledge.version > 0) return makeLayout(points, limits, knowledge);
+  const { order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters } = limits;
+  const key = JSON.stringify([
+    order,
+    functions,
+    maxRegistersPerRead,
+    maxBitsPerRead,
+    evenCount,
+    gapRegisters,
+  ]);
+  const ofPoints = layouts.get(points) ?? new Map<string, PlanLayout>();
+  layouts.set(points, ofPoints);
+  const layout = ofPoints.get(key) ?? makeLayout(points, limits, knowledge);
+  ofPoints.set(key, layout);
+  return layout;
+}
+
+function makeLayout(
+  points: readonly PointRequest<Address>[],
+  limits: Limits,
+  knowledge: Knowledge,
+): PlanLayout {
+  const { atoms, known } = sort(points, limits, knowledge);
+  const isProbe = known.refused !== undefined && [...atoms.values()].every((list) => list.length === 0);
+  const probe = isProbe ? known.refused : undefined;
+  const blocks =
+    probe === undefined ? join(atoms, limits, knowledge) : [makeBlock(probe.table, [probe.atom], limits)];
+  return { decoder: compileDecoder(points, limits.order), blocks, isProbe, known: known.readings };
+}
+
 /** How a list of points is read: the requests, where each value lies, and what is bad without asking. */
 export class Plan {
   readonly version: number;
@@ -110,15 +151,13 @@ export class Plan {
     knowledge: Knowledge,
     framing: Framing,
   ) {
-    const { atoms, known } = sort(points, limits, knowledge);
+    const layout = layoutOf(points, limits, knowledge);
     this.version = knowledge.version;
-    this.decoder = compileDecoder(points, limits.order);
-    this.#known = known.readings;
+    this.decoder = layout.decoder;
+    this.#known = layout.known;
     this.#blank = Array.from<Answer>({ length: points.length });
-    this.isProbe = known.refused !== undefined && [...atoms.values()].every((list) => list.length === 0);
-    const probe = this.isProbe ? known.refused : undefined;
-    this.blocks =
-      probe === undefined ? join(atoms, limits, knowledge) : [makeBlock(probe.table, [probe.atom], limits)];
+    this.isProbe = layout.isProbe;
+    this.blocks = layout.blocks;
     this.batch = this.batchOf(this.blocks, limits.unit, framing);
   }
 

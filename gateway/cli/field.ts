@@ -31,7 +31,7 @@ export class FieldDevice {
   readonly doubt: string | undefined;
   readonly #driver: Driver<unknown, unknown>;
   readonly #connection: Connection<unknown>;
-  readonly #points: HostPoint[];
+  readonly #points: readonly HostPoint[];
 
   private constructor(
     driver: Driver<unknown, unknown>,

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { decodingLines, decodings } from "./decodings.ts";
 import { tellingReadings } from "./demo-screen.ts";
 import { dictionary, languageOf } from "./language.ts";
+import { shownReason, shownState } from "./status.ts";
 import { cut, displayWidth, grouped, pad, shownValue, span, table } from "./text.ts";
 
 describe("widths", () => {
@@ -153,4 +154,16 @@ it("shows what says most about a device: totals first, no unit twice", () => {
     "voltage.L1",
     "current.L1",
   ]);
+});
+
+it("says that a device is quarantined and why, in both languages", () => {
+  const device = {
+    state: "quarantined",
+    enabled: true,
+    code: "quarantined",
+    reason: "signal SIGSEGV",
+  } as const;
+  expect(shownState(device, dictionary.en).text).toBe("‖ quarantined");
+  expect(shownState(device, dictionary.vi).text).toBe("‖ bị cách ly");
+  expect(shownReason(device)).toBe("KERB-DEV-QUARANTINED  signal SIGSEGV");
 });

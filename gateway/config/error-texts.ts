@@ -13,7 +13,8 @@ export interface ErrorText {
   retry: boolean;
 }
 
-type DeviceTableCode = `KERB-DEV-${Uppercase<DeviceErrorCode>}`;
+/** Beside what a driver can say: the gateway's own reason not to run a device. */
+type DeviceTableCode = `KERB-DEV-${Uppercase<DeviceErrorCode>}` | "KERB-DEV-QUARANTINED";
 
 export const deviceErrors: Record<DeviceTableCode, ErrorText> = {
   "KERB-DEV-ABORTED": {
@@ -147,6 +148,21 @@ export const deviceErrors: Record<DeviceTableCode, ErrorText> = {
       vi: "kiểm tra công tắc tại chỗ/từ xa và giới hạn trong thiết bị",
     },
     retry: false,
+  },
+  "KERB-DEV-QUARANTINED": {
+    title: {
+      en: "The device is not read for a while: it ended its driver's process again and again",
+      vi: "Thiết bị tạm thời không được đọc: nó làm dừng tiến trình driver nhiều lần",
+    },
+    likely: {
+      en: "what the device answers meets a fault in the driver",
+      vi: "câu trả lời của thiết bị làm lộ một lỗi trong driver",
+    },
+    do: {
+      en: "nothing at once: it is tried again after 10 min to 6 h, or when the gateway restarts; report the reason with the driver's version",
+      vi: "chưa cần làm gì: sẽ thử lại sau 10 phút đến 6 giờ, hoặc khi gateway khởi động lại; hãy báo lý do kèm phiên bản driver",
+    },
+    retry: true,
   },
 };
 

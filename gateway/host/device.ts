@@ -42,6 +42,8 @@ export interface DeviceOptions {
   /** Place of this device among its host's, 0 to 1: spreads the polls over the period. */
   phase: number;
   changed(report: DeviceReport): void;
+  /** The device has its line from here on. */
+  turn?(): void;
 }
 
 /** One for all devices: an event is written and handed over without a pause in between. */
@@ -242,13 +244,16 @@ export class DeviceLoop {
 
   /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
   #regroup(firmware: string | undefined): void {
-    const isPushed = (point: HostPoint) => {
-      const position = this.#push?.points.indexOf(point) ?? -1;
-      return position >= 0 && !this.#pulled.has(position);
+    const push = this.#push;
+    const isPolled = (point: HostPoint) => {
+      const position = push?.points.indexOf(point) ?? -1;
+      return position < 0 || this.#pulled.has(position);
     };
-    this.#groups = planGroups(this.#groups, this.#options.phase, this.#device.pollMs, (name) =>
-      pointsFor(this.#byClass[name], firmware).filter((point) => !isPushed(point)),
-    );
+    this.#groups = planGroups(this.#groups, this.#options.phase, this.#device, (name) => {
+      const points = pointsFor(this.#byClass[name], firmware);
+      // The very list that equal devices share, where there is nothing to leave out.
+      return push === undefined ? points : points.filter(isPolled);
+    });
   }
 
   async #pollNext(signal: AbortSignal): Promise<void> {
@@ -351,6 +356,7 @@ export class DeviceLoop {
         aliveMs: this.#aliveMs,
         signal: this.#stopping.signal,
       });
+      this.#options.turn?.();
       const startedMs = performance.now();
       try {
         return await work();
@@ -445,7 +451,7 @@ export class DeviceLoop {
     const points = withFactors(all, names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
     if (points.length === 0) return this.#ordered(pushed);
-    const normaliser = new Normaliser(points);
+    const normaliser = new Normaliser(points, this.#device.firstIndex);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
     const shown = shownReadings(driver, points, normaliser, result, Date.now());

@@ -8,7 +8,7 @@ type GroupName = (typeof names)[number];
 /** Points that are polled together. */
 export interface Group {
   name: GroupName;
-  points: HostPoint[];
+  points: readonly HostPoint[];
   normaliser: Normaliser;
   periodMs: number;
   /** On the clock of `performance.now()`. */
@@ -21,8 +21,18 @@ export function groupOf({ poll }: HostPoint): GroupName {
   return poll === "push" ? "normal" : poll;
 }
 
-/** Points by group. A scale factor is read with each point that it scales, and published in its own group only. */
-export function byClass(points: readonly HostPoint[]): Record<GroupName, HostPoint[]> {
+type ByGroup = Readonly<Record<GroupName, readonly HostPoint[]>>;
+const known = new WeakMap<readonly HostPoint[], ByGroup>();
+
+/** Points by group. Equal devices share their lists of points, and with them what is made from these. */
+export function byClass(points: readonly HostPoint[]): ByGroup {
+  const groups = known.get(points) ?? grouped(points);
+  known.set(points, groups);
+  return groups;
+}
+
+/** A scale factor is read with each point that it scales, and published in its own group only. */
+function grouped(points: readonly HostPoint[]): ByGroup {
   const of = (name: GroupName): HostPoint[] => {
     const mine = points.filter((point) => groupOf(point) === name);
     const needed = new Set(mine.map((point) => point.scaleFactor));
@@ -39,8 +49,8 @@ export function byClass(points: readonly HostPoint[]): Record<GroupName, HostPoi
 export function planGroups(
   before: readonly Group[],
   phase: number,
-  pollMs: HostDevice["pollMs"],
-  pointsOf: (name: GroupName) => HostPoint[],
+  { pollMs, firstIndex }: Pick<HostDevice, "pollMs" | "firstIndex">,
+  pointsOf: (name: GroupName) => readonly HostPoint[],
 ): Group[] {
   const now = performance.now();
   return names.flatMap((name) => {
@@ -51,6 +61,6 @@ export function planGroups(
     const dueMs = old === undefined ? now + phase * Math.min(periodMs, 10_000) : Math.max(now, old.dueMs);
     const same = old?.points.length === points.length && old.points.every((point, i) => point === points[i]);
     const latest = same ? old.latest : undefined;
-    return [{ name, points, normaliser: new Normaliser(points), periodMs, dueMs, latest }];
+    return [{ name, points, normaliser: new Normaliser(points, firstIndex), periodMs, dueMs, latest }];
   });
 }

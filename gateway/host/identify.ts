@@ -56,7 +56,8 @@ export function firmwareDoubt({ firmware }: Identity, range: string): string | u
 }
 
 /** The points that hold for a firmware; an unknown one gets what the newest has. */
-export function pointsFor(points: readonly HostPoint[], firmware: string | undefined): HostPoint[] {
+export function pointsFor(points: readonly HostPoint[], firmware: string | undefined): readonly HostPoint[] {
+  if (points.every(({ when }) => when === undefined)) return points;
   const version = firmware ?? "999999";
   return points.filter(({ when }) => when === undefined || inFirmwareRange(version, when));
 }

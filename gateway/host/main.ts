@@ -1,29 +1,41 @@
+import { writeFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Socket } from "node:net";
 import { clockState, doubtClock, monotonicMs } from "../clock.ts";
 import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
 import { gap } from "../gaps.ts";
+import { shrinkHeap } from "../memory.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
+import { unpackDevices } from "./pack.ts";
+import { type Scope, Witness } from "./witness.ts";
 
 /**
  * A host: the child process in which one driver runs all its devices. Control goes over the IPC channel, events
- * go over the pipe on file descriptor 4.
+ * go over the pipe on file descriptor 4, and descriptor 5 is the file for its notes.
  */
 
 const dataDescriptor = 4;
+const noteDescriptor = 5;
 const beatMs = 1000;
+/** Until the devices have been connected, recognised and read. */
+const shrinkAfterMs = 3000;
 /** At stop: until the loops have ended, then until the outbox has taken what there is. */
 const loopsEndMs = 1300;
 const handOverMs = 1000;
 
+const witness = new Witness(noteDescriptor);
+/** The devices that are run. */
 const loops = new Map<string, DeviceLoop>();
 /** Device ids by dictionary index. */
 const names = new Map<number, string>();
+/** Starts a device that is held back, by its dictionary index. */
+const held = new Map<number, () => void>();
+const scopes = new Map<string, Scope>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
 
@@ -35,6 +47,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
   doubtClock(message.clock);
   setInterval(beat, beatMs);
   beat();
+  witness.watchClosely(message.watchClosely);
   const module = (await import(
     new URL(`../../drivers/${message.driver}/index.ts`, import.meta.url).href
   )) as {
@@ -50,31 +63,48 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     ringBytesMax: message.ringBytesMax,
     gapEvent: (loss) => gapEvent(gatewayIndex, loss),
   });
-  const lines = new Map<string, Line>();
-  const devices = JSON.parse(message.devices) as HostDevice[];
+  const lines = new Map<string, { line: Line; scope: Scope }>();
+  const devices = unpackDevices(message.devices);
   for (const device of devices) names.set(device.index, device.id);
   devices.forEach((device, position) => {
-    const key = driver.line?.(device.settings);
-    const line = key === undefined ? undefined : (lines.get(key) ?? new Line());
-    if (key !== undefined && line !== undefined) lines.set(key, line);
-    const loop = new DeviceLoop({
-      driver,
-      device,
-      line,
-      handover: handover as Handover,
-      phase: position / devices.length,
-      context: {
-        deviceId: device.id,
-        log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
-      },
-      changed: (report) => send({ type: "state", report }),
-    });
-    loops.set(device.id, loop);
-    ended.push(loop.run());
+    const own = { device: device.index };
+    const key = witness.run(own, () => driver.line?.(device.settings));
+    const shared = key === undefined ? undefined : (lines.get(key) ?? { line: new Line(), scope: own });
+    if (key !== undefined && shared !== undefined) lines.set(key, shared);
+    const run = () =>
+      startDevice(driver, device, position / devices.length, shared?.line, shared?.scope ?? own);
+    if (message.held.includes(device.index)) held.set(device.index, run);
+    else run();
   });
   send({ type: "ready" });
   // A host is ended without ceremony; the next one shall find the cache.
   flushCompileCache();
+  setTimeout(shrinkHeap, shrinkAfterMs).unref();
+}
+
+function startDevice(
+  driver: Driver<unknown, unknown>,
+  device: HostDevice,
+  phase: number,
+  line: Line | undefined,
+  scope: Scope,
+): void {
+  const loop = new DeviceLoop({
+    driver,
+    device,
+    line,
+    handover: handover as Handover,
+    phase,
+    context: {
+      deviceId: device.id,
+      log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
+    },
+    changed: (report) => send({ type: "state", report }),
+    turn: () => witness.turn(scope, device.index),
+  });
+  loops.set(device.id, loop);
+  scopes.set(device.id, scope);
+  ended.push(witness.run(scope, () => loop.run()));
 }
 
 /** Counts by device index as counts by device id. */
@@ -105,7 +135,10 @@ async function answer(request: HostRequest): Promise<unknown> {
   if (request.name === "devices") return [...loops.values()].map((loop) => loop.report);
   const loop = loops.get(request.device);
   if (loop === undefined) throw new Error(`this host runs no device "${request.device}"`);
-  return request.name === "latest" ? loop.latest() : loop.readNow(request.points, request.raw);
+  if (request.name === "latest") return loop.latest();
+  return witness.run(scopes.get(request.device) ?? { device: -1 }, () =>
+    loop.readNow(request.points, request.raw),
+  );
 }
 
 async function stop(): Promise<void> {
@@ -122,7 +155,11 @@ async function stop(): Promise<void> {
 process.on("message", (message: ToHost) => {
   if (message.type === "start") start(message).catch(fail);
   else if (message.type === "credit") handover?.credit(message.bytes);
-  else if (message.type === "stop") stop().catch(fail);
+  else if (message.type === "watch") witness.watchClosely(message.closely);
+  else if (message.type === "release") {
+    held.get(message.device)?.();
+    held.delete(message.device);
+  } else if (message.type === "stop") stop().catch(fail);
   else {
     answer(message.request).then(
       (result) => send({ type: "answer", id: message.id, result }),
@@ -134,6 +171,13 @@ process.on("message", (message: ToHost) => {
 function fail(error: Error): void {
   process.stderr.write(`${error.stack ?? error.message}\n`);
   process.exit(1);
+}
+
+try {
+  // When memory is short the kernel shall end a host, not the supervisor.
+  writeFileSync("/proc/self/oom_score_adj", "500");
+} catch {
+  // Not on every system.
 }
 
 // A host without its supervisor must not go on polling: the next one would find its ports taken.

@@ -4,7 +4,10 @@ import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
 import type { Point, RecordDefinition } from "../profiles.ts";
 
-/** A point as the host needs it: the profile's, with its dictionary index. Points that are read only to make others have index -1. */
+/**
+ * A point as the host needs it: the profile's, with its dictionary index, counted from its device's `firstIndex`.
+ * Points that are read only to make others have index -1.
+ */
 export interface HostPoint extends Omit<Point, "address" | "label" | "source" | "certainty"> {
   address: unknown;
   index: number;
@@ -36,13 +39,16 @@ export interface HostDevice {
   silenceMs: number;
   /** What leaves of the fields of records that hold personal data. */
   personalData: { how: "drop" } | { how: "clear"; legalBasis: string } | { how: "token"; key: string };
+  /** Dictionary index from which those of the points count; 0 when absent. Equal devices have equal points by it. */
+  firstIndex?: number;
 }
 
 /**
- * starting: not tried yet · listening: nothing has been heard of it yet · online: answers · lost: does not · wrong-device: something else answers at its
- * address.
+ * starting: not tried yet · listening: nothing has been heard of it yet · online: answers · lost: does not ·
+ * wrong-device: something else answers at its address · quarantined: not run for a while, because its host has
+ * ended three times while its code ran.
  */
-export type DeviceState = "starting" | "listening" | "online" | "lost" | "wrong-device";
+export type DeviceState = "starting" | "listening" | "online" | "lost" | "wrong-device" | "quarantined";
 
 export interface DeviceReport {
   id: string;
@@ -81,16 +87,22 @@ export type ToHost =
   | {
       type: "start";
       driver: string;
-      /** `HostDevice[]` as JSON text. */
+      /** As `packDevices` writes them. */
       devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
       /** What is known against the clock, which a process that starts later cannot see. */
       clock: ClockDoubt;
+      /** Dictionary indexes of the devices that are not to be run until `release`. */
+      held: number[];
+      /** Note which device's code runs. */
+      watchClosely: boolean;
       creditBytes: number;
       ringBytesMax: number;
     }
   | { type: "credit"; bytes: number }
+  | { type: "release"; device: number }
+  | { type: "watch"; closely: boolean }
   | { type: "request"; id: number; request: HostRequest }
   | { type: "stop" };
 

@@ -165,4 +165,13 @@ describe("normalising", () => {
       quality.uncertain,
     ]);
   });
+
+  it("keeps devices that share their points apart: indexes and dead bands are each one's own", () => {
+    const points = [point({ index: 0, deadband: 2, heartbeat: 1000 }), point({ name: "b", index: 1 })];
+    const [one100, one200] = [new Normaliser(points, 100), new Normaliser(points, 200)];
+    expect(run(points, [10, 1], 0, one100).map(({ index }) => index)).toEqual([100, 101]);
+    expect(run(points, [10, 1], 0, one200).map(({ index }) => index)).toEqual([200, 201]);
+    expect(run(points, [20, 1], 100, one100)).toHaveLength(2);
+    expect(run(points, [11, 1], 100, one200)).toHaveLength(1);
+  });
 });

@@ -46,45 +46,66 @@ interface Compiled {
   high: number;
   sentinels: Map<number, QualityDetail> | undefined;
   scaleFactor: number;
-  lastValue: ReadingValue | undefined;
-  lastMs: number;
+}
+
+/** What was last reported of a point with a dead band. */
+interface Last {
+  value: ReadingValue | undefined;
+  atMs: number;
+}
+
+const compiledLists = new WeakMap<readonly HostPoint[], Compiled[]>();
+
+/** Lists of points are shared by equal devices, and so is this. */
+function compiledOf(points: readonly HostPoint[]): Compiled[] {
+  const known = compiledLists.get(points) ?? compile(points);
+  compiledLists.set(points, known);
+  return known;
 }
 
 const statusBits: Record<QualityStatus, number> = { good: 0, uncertain: quality.uncertain, bad: quality.bad };
 
+function compile(points: readonly HostPoint[]): Compiled[] {
+  return points.map((point, position) => {
+    const decimals = decimalsOf(point);
+    const power = 10 ** decimals;
+    const exact =
+      point.kind === "number" &&
+      point.offset === 0 &&
+      point.values === undefined &&
+      point.scaleFactor === undefined &&
+      point.deadband === undefined &&
+      Math.abs(point.scale * power - 1) < 1e-12;
+    return {
+      point,
+      position,
+      decimals,
+      exact,
+      low: point.limits === undefined ? -Infinity : Math.round(point.limits[0] * power),
+      high: point.limits === undefined ? Infinity : Math.round(point.limits[1] * power),
+      sentinels:
+        point.sentinels.length === 0
+          ? undefined
+          : new Map(point.sentinels.map(({ raw, code, reason }) => [raw, { code, reason }])),
+      scaleFactor: points.findIndex((other) => other.name === point.scaleFactor),
+    };
+  });
+}
+
 /** The points of one poll class of one device, ready for the hot path. */
 export class Normaliser {
-  readonly #compiled: Compiled[];
+  readonly #compiled: readonly Compiled[];
+  readonly #firstIndex: number;
+  readonly #last: Last[];
   /** Bits that every reading carries while the device's firmware is one that no profile covers. */
   extraQuality = 0;
 
-  constructor(points: readonly HostPoint[]) {
-    this.#compiled = points.map((point, position) => {
-      const decimals = decimalsOf(point);
-      const power = 10 ** decimals;
-      const exact =
-        point.kind === "number" &&
-        point.offset === 0 &&
-        point.values === undefined &&
-        point.scaleFactor === undefined &&
-        point.deadband === undefined &&
-        Math.abs(point.scale * power - 1) < 1e-12;
-      return {
-        point,
-        position,
-        decimals,
-        exact,
-        low: point.limits === undefined ? -Infinity : Math.round(point.limits[0] * power),
-        high: point.limits === undefined ? Infinity : Math.round(point.limits[1] * power),
-        sentinels:
-          point.sentinels.length === 0
-            ? undefined
-            : new Map(point.sentinels.map(({ raw, code, reason }) => [raw, { code, reason }])),
-        scaleFactor: points.findIndex((other) => other.name === point.scaleFactor),
-        lastValue: undefined,
-        lastMs: -Infinity,
-      };
-    });
+  constructor(points: readonly HostPoint[], firstIndex = 0) {
+    this.#compiled = compiledOf(points);
+    this.#firstIndex = firstIndex;
+    this.#last = points.some(({ deadband }) => deadband !== undefined)
+      ? points.map(() => ({ value: undefined, atMs: -Infinity }))
+      : [];
   }
 
   /**
@@ -99,6 +120,7 @@ export class Normaliser {
     positions?: readonly number[],
   ): number {
     const compiled = this.#compiled;
+    const first = this.#firstIndex;
     const reported = this.#reported(answers, nowMs, positions);
     writer.count(reported.length);
     for (const i of reported) {
@@ -117,12 +139,12 @@ export class Normaliser {
         this.extraQuality === 0 &&
         (entry.sentinels === undefined || !entry.sentinels.has(raw))
       ) {
-        writer.decimal(entry.point.index, raw, entry.decimals);
+        writer.decimal(first + entry.point.index, raw, entry.decimals);
         continue;
       }
       const { value, quality: bits, detail } = this.#one(entry, answers);
       const decimals = decimalsFor(entry, rawOf(raw));
-      writer.reading(entry.point.index, value, decimals, bits | this.extraQuality, detail, offset);
+      writer.reading(first + entry.point.index, value, decimals, bits | this.extraQuality, detail, offset);
     }
     return reported.length;
   }
@@ -143,14 +165,13 @@ export class Normaliser {
 
   #due(entry: Compiled, answers: readonly Answer[], nowMs: number): boolean {
     const { value } = this.#one(entry, answers);
-    const last = entry.lastValue;
+    const last = this.#last[entry.position] ?? { value: undefined, atMs: -Infinity };
     const still =
-      typeof value === "number" && typeof last === "number"
-        ? Math.abs(value - last) < (entry.point.deadband ?? 0)
-        : value === last;
-    if (still && nowMs - entry.lastMs < entry.point.heartbeat) return false;
-    entry.lastValue = value;
-    entry.lastMs = nowMs;
+      typeof value === "number" && typeof last.value === "number"
+        ? Math.abs(value - last.value) < (entry.point.deadband ?? 0)
+        : value === last.value;
+    if (still && nowMs - last.atMs < entry.point.heartbeat) return false;
+    this.#last[entry.position] = { value, atMs: nowMs };
     return true;
   }
 

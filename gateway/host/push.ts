@@ -45,7 +45,7 @@ export class Push implements Sink {
 
   constructor(device: HostDevice, points: HostPoint[], output: PushOutput) {
     this.points = points;
-    this.normaliser = new Normaliser(points);
+    this.normaliser = new Normaliser(points, device.firstIndex);
     this.#device = device;
     this.#output = output;
     this.#records = device.records.map((definition) => ({

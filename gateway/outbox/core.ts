@@ -9,6 +9,7 @@ import { Lanes } from "../uplink/lanes.ts";
 import { auditBooks } from "./books.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
+import { PendingEvents } from "./pending.ts";
 import type { FoundGap, RosterEntry } from "./runs.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
 
@@ -22,7 +23,6 @@ const evictAbove = 0.9;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
 
-type Pending = Frame & { stream: number };
 type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
 
 interface Uplink {
@@ -45,7 +45,7 @@ export class OutboxCore {
   /** Bytes of one transaction: a share of the budget, so that what is evicted for it makes enough room. */
   readonly #commitBytesMax: number;
   readonly #splitters = new Map<number, FrameSplitter>();
-  #pending: Pending[] = [];
+  readonly #pending = new PendingEvents();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
@@ -123,22 +123,10 @@ export class OutboxCore {
     else this.#schedule(frame.lane === 0 ? urgentCommitMs : this.#options.commitAfterMs);
   }
 
-  /** The next rows for one transaction; a single one of any size. */
-  #nextBatch(): Pending[] {
-    let bytes = 0;
-    let rows = 0;
-    while (rows < this.#pending.length && rows < this.#rowsMax) {
-      bytes += this.#pending[rows]?.body.length ?? 0;
-      if (rows > 0 && bytes > this.#commitBytesMax) break;
-      rows++;
-    }
-    return this.#pending.slice(0, rows);
-  }
-
   #commit(): void {
     this.#timer = undefined;
     this.#timerAtMs = Infinity;
-    const batch = this.#nextBatch();
+    const batch = this.#pending.next(this.#rowsMax, this.#commitBytesMax);
     if (batch.length === 0) return;
     try {
       this.#makeRoom();
@@ -146,7 +134,7 @@ export class OutboxCore {
       const rows = this.#storeRows(batch);
       this.#pendingSinceMs = performance.now();
       this.#commits.add(this.#pendingSinceMs - startedMs);
-      this.#pending = this.#pending.slice(batch.length);
+      this.#pending.done(batch);
       this.#rowsMax = commitRowsMax;
       this.#recovered();
       this.#confirm(batch);

@@ -1,6 +1,7 @@
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { OutboxCore } from "./core.ts";
+import { shrinkHeap } from "../memory.ts";
 import type { OutboxOptions, ToWorker } from "./outbox.ts";
 
 /**
@@ -13,6 +14,10 @@ if (port === null) throw new Error("worker.ts runs as the outbox's worker thread
 const core = new OutboxCore(workerData as OutboxOptions, (message, transfer) => {
   port.postMessage(message, transfer);
 });
-port.on("message", (message: ToWorker) => core.receive(message));
+port.on("message", (message: ToWorker) => {
+  core.receive(message);
+  // The names of all points have been read, and most of that is over.
+  if (message.type === "request" && message.name === "register") setTimeout(shrinkHeap, 100);
+});
 // A worker that is terminated does not write its part of the cache by itself.
 flushCompileCache();
