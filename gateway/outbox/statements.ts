@@ -20,6 +20,8 @@ export function prepare(database: Database.Database) {
     urgentRows: database.prepare(
       `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 0 ORDER BY id LIMIT ?`,
     ),
+    newer: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ?`),
+    salvages: database.prepare("SELECT file, last, readable FROM salvage ORDER BY file"),
     first: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 1 ORDER BY id LIMIT 1"),
     urgentFirst: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 0 ORDER BY id LIMIT 1"),
     oldest: database.prepare(

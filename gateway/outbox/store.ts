@@ -1,32 +1,19 @@
 import type Database from "better-sqlite3";
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
-import { crc32 } from "node:zlib";
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { bootId, clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type DictionaryDevice, type DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
-import { openDatabase } from "./schema.ts";
+import { Account } from "./account.ts";
+import { writeDictionary } from "./beside.ts";
+import { nextEpoch, openQueue, quickCheck, type QueueOptions } from "./open.ts";
+import { rowCrc, type EpochRecord, type RowLane, type StoredRow } from "./row.ts";
+import { Salvage, type SalvageRecord } from "./salvage.ts";
 import { prepare } from "./statements.ts";
+import type { Resume } from "./takeover.ts";
 
-/** Class of a row: 0 urgent (lane event), 1 telemetry (lane live). */
-export type RowLane = 0 | 1;
-
-export interface StoredRow {
-  id: number;
-  lane: RowLane;
-  recordedMs: number;
-  body: Uint8Array;
-}
+export type { EpochRecord, RowLane, StoredRow };
 
 /** A frozen batch of one uplink: all rows of `rowLane` with first <= id <= last, never over an epoch's border. */
 export interface CutRecord {
@@ -35,11 +22,6 @@ export interface CutRecord {
   last: number;
   lane: "event" | "live" | "fill";
   dictionary: string;
-}
-
-export interface EpochRecord {
-  epoch: number;
-  base: number;
 }
 
 /** Numbers of one class; accepted = delivered + kept + dropped at every commit. */
@@ -57,11 +39,6 @@ export interface RegisterDevice {
   points: Omit<DictionaryPoint, "index">[];
 }
 
-export interface StoreOptions {
-  path: string;
-  bytesMax: number;
-}
-
 interface Tombstone {
   epoch: number;
   first: number;
@@ -72,15 +49,6 @@ interface Tombstone {
 }
 
 const evictRows = 500;
-const header = Buffer.alloc(17);
-
-function rowCrc(id: number, lane: number, recordedMs: number, body: Uint8Array): number {
-  header.writeDoubleLE(id, 0);
-  header.writeDoubleLE(recordedMs, 8);
-  header[16] = lane;
-  return crc32(body, crc32(header));
-}
-
 /**
  * The durable queue: one connection to one SQLite file, owned by one thread. Numbers are given inside the
  * transaction that stores the event, so a stored sequence has no hole by construction.
@@ -91,28 +59,55 @@ export class OutboxStore {
   readonly base: number;
   /** The file that was put aside because it could not be read; undefined on a healthy start. */
   readonly quarantined: string | undefined;
+  /** Accepted events that were gone when the file was opened again; tombstones declare them. */
+  readonly lost: number;
   #database: Database.Database;
   #lastId: number;
   #epochs: EpochRecord[];
   #dictionary: Dictionary;
   readonly #statements;
-  readonly #pagesMax: number;
+  readonly #device: number;
+  readonly #account: Account;
+  #pagesMax: number;
+  /** Rows up to this id are being salvaged; they are not delivered before that is done. */
+  #floor: number;
 
-  /** Opens the file and durably starts the next epoch before it accepts anything. */
-  constructor(options: StoreOptions) {
-    this.path = options.path;
-    mkdirSync(dirname(options.path), { recursive: true });
-    const opened = openOrQuarantine(options);
-    this.#database = opened.database;
-    this.quarantined = opened.quarantined;
-    this.#pagesMax = this.#database.pragma("max_page_count", { simple: true }) as number;
-    this.#statements = prepare(this.#database);
-    this.#lastId = (this.#statements.sequence.get() as { seq: number } | undefined)?.seq ?? 0;
-    this.epoch = this.#nextEpoch();
-    this.base = this.#lastId;
-    this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
-    this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
-    this.#dictionary = this.#loadDictionary();
+  /** Opens the file and durably starts the next epoch before it accepts anything; with `resume` it goes on. */
+  constructor(options: QueueOptions) {
+    const { path, resume } = options;
+    this.path = path;
+    mkdirSync(dirname(path), { recursive: true });
+    const { database, quarantined, fresh, lost } = openQueue(options);
+    this.#database = database;
+    this.quarantined = quarantined;
+    this.lost = lost;
+    try {
+      this.#device = statSync(dirname(path)).dev;
+      this.#pagesMax = database.pragma("max_page_count", { simple: true }) as number;
+      this.#statements = prepare(database);
+      this.#account = new Account(database);
+      this.#lastId = (this.#statements.sequence.get() as { seq: number } | undefined)?.seq ?? 0;
+      this.#floor = Math.max(0, ...this.#salvageRecords().map(({ last }) => last));
+      const known = this.#statements.epochs.all() as EpochRecord[];
+      this.epoch = resume?.epoch ?? nextEpoch(path, known, this.#lastId, fresh);
+      this.base = resume?.base ?? this.#lastId;
+      if (resume === undefined)
+        this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
+      this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
+      this.#dictionary = this.#loadDictionary();
+      this.#account.refresh();
+    } catch (error) {
+      // Whoever tries again needs the file unlocked.
+      database.close();
+      throw error;
+    }
+  }
+
+  /** What the next handle on this file needs to go on where this one was. */
+  get resume(): Resume {
+    const { epoch, base } = this;
+    const { devices } = this.#dictionary;
+    return { epoch, base, epochs: this.#epochs, lastId: this.#lastId, devices, device: this.#device };
   }
 
   /** The id of the newest event. */
@@ -229,7 +224,10 @@ export class OutboxStore {
    */
   rows(lane: RowLane, first: number, last: number, limit = 500): StoredRow[] {
     const statement = lane === 0 ? this.#statements.urgentRows : this.#statements.rows;
-    const found = statement.all(first, last, limit) as (StoredRow & { crc: number })[];
+    const found = statement.all(this.#above(first), last, limit) as (StoredRow & { crc: number })[];
+    // A damaged key shows as disorder. To delete by such a key would hit a healthy row.
+    if (found.some(({ id }, i) => i > 0 && id <= (found[i - 1]?.id ?? 0)))
+      throw Object.assign(new Error("rows out of order"), { code: "SQLITE_CORRUPT" });
     const bad = found.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) !== row.crc);
     if (bad.length === 0) return found;
     this.drop(bad, "corrupt");
@@ -239,7 +237,68 @@ export class OutboxStore {
   /** The highest id among the first `limit` rows of a class from `first` on; undefined when there is none. */
   firstId(lane: RowLane, first: number): number | undefined {
     const statement = lane === 0 ? this.#statements.urgentFirst : this.#statements.first;
-    return (statement.get(first) as { id: number } | undefined)?.id;
+    return (statement.get(this.#above(first)) as { id: number } | undefined)?.id;
+  }
+
+  #above(first: number): number {
+    return Math.max(first, this.#floor + 1);
+  }
+
+  /** Rows of all classes above an id, oldest first. */
+  newer(id: number, limit = 2000): StoredRow[] {
+    return this.#statements.newer.all(id, limit) as StoredRow[];
+  }
+
+  /** The work on a file that was put aside, if there is any; when it is done, `lift` makes its rows deliverable. */
+  salvage(uplinks: readonly string[]): Salvage | undefined {
+    const [record] = this.#salvageRecords();
+    return record === undefined ? undefined : new Salvage(this.#database, this.path, record, uplinks);
+  }
+
+  lift(): void {
+    this.#floor = Math.max(0, ...this.#salvageRecords().map(({ last }) => last));
+  }
+
+  #salvageRecords(): SalvageRecord[] {
+    return this.#statements.salvages.all() as SalvageRecord[];
+  }
+
+  /**
+   * The receiver has not got these numbers of an epoch (pairs, both included): those that are no rows any more
+   * are declared, or its watermark could never pass them. Returns how many.
+   */
+  audit(epoch: number, missing: readonly (readonly [number, number])[]): number {
+    const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
+    if (record === undefined || missing.length === 0) return 0;
+    const end = this.lastIdOf(record);
+    return this.#database.transaction(() => {
+      let lost = 0;
+      for (const [from, to] of missing) {
+        const first = this.#above(record.base + from);
+        const last = Math.min(end, record.base + to);
+        if (first <= last) lost += this.#account.declare(first, last).lost;
+      }
+      if (lost > 0) this.#statements.bookDropped.run(lost, 1);
+      return lost;
+    })();
+  }
+
+  /** Moves everything from the log into the file. */
+  secure(): void {
+    this.#database.pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  /** Reads all pages. Throws SQLITE_CORRUPT when one is wrong. */
+  check(): void {
+    quickCheck(this.#database);
+  }
+
+  /** The budget in pages, which a disk that others fill may not have room for. */
+  limit(pagesMax: number): void {
+    const pages = this.#database.pragma("page_count", { simple: true }) as number;
+    const wanted = Math.max(64, pages, pagesMax);
+    if (wanted === this.#pagesMax) return;
+    this.#pagesMax = this.#database.pragma(`max_page_count = ${wanted}`, { simple: true }) as number;
   }
 
   /** Takes rows out of the queue, leaving tombstones that say why. */
@@ -369,27 +428,12 @@ export class OutboxStore {
     this.#statements.addCut.run(uplink, cut.rowLane, cut.first, cut.last, cut.lane, cut.dictionary);
   }
 
-  /** One more than any epoch that this box is known to have used: in the table, beside it, or by the clock. */
-  #nextEpoch(): number {
-    const known = (this.#statements.lastEpoch.get() as { epoch: number | null }).epoch;
-    const sidecar = join(dirname(this.path), "epoch");
-    const beside = existsSync(sidecar) ? Number.parseInt(readFileSync(sidecar, "utf8"), 10) || 0 : 0;
-    // A fresh file does not know what a lost one had used, and a number used twice would hide new data as
-    // duplicates: the seconds since 1970 lie above whatever an earlier file of this box counted up to.
-    const epoch =
-      (known === null ? Math.max(beside, Math.floor(Date.now() / 1000)) : Math.max(beside, known)) + 1;
-    const descriptor = openSync(`${sidecar}.new`, "w");
-    writeSync(descriptor, `${epoch}\n`);
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-    renameSync(`${sidecar}.new`, sidecar);
-    return epoch;
-  }
-
   /** Forgets epochs that have nothing left in the queue; the newest eight stay, because a birth names them. */
   #pruneEpochs(records: EpochRecord[]): EpochRecord[] {
     const oldest = this.#statements.minId.get() as { id: number | null };
     const lowest = oldest.id ?? this.#lastId + 1;
+    // What is being salvaged may belong to any of them.
+    if (this.#floor > 0) return records;
     return records.filter((record, i) => {
       const next = records[i + 1];
       if (next === undefined || i >= records.length - 8 || next.base >= lowest) return true;
@@ -410,33 +454,7 @@ export class OutboxStore {
     const hash = createHash("sha256").update(json).digest("hex").slice(0, 8);
     this.#statements.addDictionary.run(hash, json);
     this.#statements.pruneDictionaries.run(hash);
+    writeDictionary(this.path, hash, json);
     return new Dictionary(hash, devices);
-  }
-}
-
-/**
- * Opens the file; one that is not a database or is damaged beyond opening is put aside under another name and a
- * fresh one is started, because a box in a cabinet has nobody to delete it. The first complaint is not believed:
- * after an I/O error SQLite calls a healthy file corrupt until it is opened again.
- */
-function openOrQuarantine(options: StoreOptions): {
-  database: Database.Database;
-  quarantined: string | undefined;
-} {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return { database: openDatabase(options.path, options.bytesMax), quarantined: undefined };
-    } catch (error) {
-      const code = (error as { code?: string }).code ?? "";
-      if (code === "SQLITE_BUSY")
-        throw new Error(`another process has ${options.path} open`, { cause: error });
-      if (!/^SQLITE_(NOTADB|CORRUPT)/.test(code)) throw error;
-      if (attempt === 1) continue;
-      const aside = `${options.path}.damaged-${Date.now()}`;
-      for (const suffix of ["", "-wal"]) {
-        if (existsSync(options.path + suffix)) renameSync(options.path + suffix, aside + suffix);
-      }
-      return { database: openDatabase(options.path, options.bytesMax), quarantined: aside };
-    }
   }
 }
