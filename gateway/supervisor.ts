@@ -10,6 +10,7 @@ import type { KerbEvent } from "./event.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus } from "./hosts.ts";
+import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
@@ -39,6 +40,7 @@ export interface GatewayStatus {
 /** A reading for people: with the digits after the point that its point resolves. */
 
 const tailQueueMax = 5000;
+const controlRetryMs = 10_000;
 
 /**
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
@@ -53,6 +55,7 @@ export class Supervisor {
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   #control: Server | undefined;
+  #controlTimer: NodeJS.Timeout | undefined;
   #started = false;
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
@@ -72,7 +75,7 @@ export class Supervisor {
   async start(): Promise<void> {
     const { gateway, devices } = this.#site;
     // First of all: it also finds out whether another gateway runs on this state folder.
-    this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
+    await this.#openControl();
     const outbox = this.#openOutbox();
     this.#outbox = outbox;
     const opened = await outbox.request("open");
@@ -101,6 +104,19 @@ export class Supervisor {
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
     );
+  }
+
+  /** A disk that takes no socket now may take one later; the outbox waits for it, too. */
+  async #openControl(): Promise<void> {
+    try {
+      this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      this.#log.error({ code: "KERB-OUT-READ-ONLY" }, `${(error as Error).message}; trying again`);
+      this.#controlTimer = setTimeout(() => {
+        this.#openControl().catch((failure: Error) => this.#log.error(failure.message));
+      }, controlRetryMs);
+    }
   }
 
   #openOutbox(): Outbox {
@@ -287,6 +303,7 @@ export class Supervisor {
 
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
   async stop(): Promise<void> {
+    clearTimeout(this.#controlTimer);
     this.#control?.close();
     await Promise.all([...this.#hosts.values()].map((host) => host.stop()));
     // What the hosts flushed at the end is still on its way through the worker's port; give it one commit.

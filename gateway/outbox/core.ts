@@ -1,26 +1,38 @@
-import { basename } from "node:path";
 import { clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
+import { sentence } from "./faults.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
+import { QueueKeeper } from "./keeper.ts";
+import { PendingEvents, type Pending } from "./pending.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
-import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
+import type { CutRecord, OutboxStore, StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
 const commitRowsMax = 1000;
 /** An urgent event waits this long for company. */
 const urgentCommitMs = 20;
 const retryMs = 1000;
+/** Larger transactions would make the log grow far beyond its usual size. */
+const transactionBytesMax = 1024 * 1024;
 const streamsMax = 64;
 const evictAbove = 0.9;
+/** Evictions in a row that may free no page. */
+const futileMax = 4;
 const problemPauseMs = 10_000;
+/** Missing ranges that are looked up for one acknowledgement; the next one brings the others. */
+const auditRangesMax = 8;
 
-type Pending = Frame & { stream: number };
+const noBooks: OutboxStats["books"] = {
+  event: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
+  live: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
+};
+
 type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
 
 interface Uplink {
-  name: string;
+  readonly name: string;
   lanes: Lanes;
   session: number;
 }
@@ -32,19 +44,22 @@ interface Uplink {
 export class OutboxCore {
   readonly #options: OutboxOptions;
   readonly #emit: (message: FromWorker, transfer: ArrayBuffer[]) => void;
-  readonly #store: OutboxStore;
+  readonly #keeper: QueueKeeper;
   readonly #gatewayDevice: number;
   readonly #uplinks: Uplink[];
   readonly #uplinkNames: string[];
   /** Bytes of one transaction: a share of the budget, so that what is evicted for it makes enough room. */
   readonly #commitBytesMax: number;
   readonly #splitters = new Map<number, FrameSplitter>();
-  #pending: Pending[] = [];
+  readonly #pending = new PendingEvents();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
   /** Set while commits fail. */
   #failure: string | undefined;
+  #failingSinceMs = 0;
+  /** For the time when the file does not answer. */
+  #figures = { rows: 0, oldestMs: undefined as number | undefined, bytes: 0, books: noBooks };
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
   #rowsMax = commitRowsMax;
   #tailing = false;
@@ -56,8 +71,21 @@ export class OutboxCore {
   constructor(options: OutboxOptions, emit: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
     this.#options = options;
     this.#emit = emit;
-    this.#store = new OutboxStore({ path: options.path, bytesMax: options.bytesMax });
-    this.#commitBytesMax = Math.max(32_768, Math.floor(options.bytesMax / 16));
+    const { path, bytesMax } = options;
+    this.#commitBytesMax = Math.max(32_768, Math.min(transactionBytesMax, Math.floor(bytesMax / 16)));
+    this.#uplinkNames = options.uplinks.map(({ name }) => name);
+    this.#keeper = new QueueKeeper({
+      path,
+      bytesMax,
+      transactionBytes: this.#commitBytesMax,
+      uplinks: this.#uplinkNames,
+      makeRoom: () => this.#makeRoom(),
+      failing: (reason) => this.#failing(reason),
+      reopened: (lastId) => this.#reopened(lastId),
+      salvaged: () => this.#renewLanes(),
+      report: (text) => this.#report(new Error(text)),
+      tell: (kind, data) => this.#tell(kind, data),
+    });
     const [self] = this.#store.register([{ id: options.gateway, type: "gateway", profile: "", points: [] }]);
     this.#gatewayDevice = self?.index ?? 0;
     this.#uplinks = options.uplinks.map((uplink) => ({
@@ -65,25 +93,39 @@ export class OutboxCore {
       lanes: new Lanes(this.#store, uplink),
       session: 0,
     }));
-    this.#uplinkNames = this.#uplinks.map((uplink) => uplink.name);
     this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
-    this.#tellQuarantined();
+    this.#keeper.begin();
   }
 
-  #tellQuarantined(): void {
-    if (this.#store.quarantined === undefined) return;
-    const file = basename(this.#store.quarantined);
-    this.#report(
-      new Error(
-        `the outbox could not be read; it was put aside as ${file}, and what it held is not delivered`,
-      ),
-    );
-    this.receive({
-      type: "event",
-      kind: "gap",
-      device: this.#gatewayDevice,
-      data: { cause: "storage", file, epoch: this.#store.epoch },
-    });
+  get #store(): OutboxStore {
+    return this.#keeper.store;
+  }
+
+  #tell(kind: "gap" | "device-status", data: Record<string, unknown>): void {
+    this.receive({ type: "event", kind, device: this.#gatewayDevice, data });
+  }
+
+  #renewLanes(): void {
+    for (const uplink of this.#uplinks) uplink.lanes = uplink.lanes.successor(this.#store);
+    this.#dropsDueMs = 0;
+  }
+
+  #trouble(error: unknown): void {
+    if (!this.#keeper.failed(error)) this.#report(error);
+  }
+
+  /** The file is open again: the same one, or a fresh one in its place. */
+  #reopened(lastId: number): void {
+    // The last commit before the failure may be in the file: its events have their numbers then.
+    const stored = this.#store.newer(lastId, commitRowsMax + 1);
+    const waiting = this.#pending.first(stored.length, Infinity);
+    if (waiting.length === stored.length && waiting.every((event, i) => isSame(event, stored[i]))) {
+      this.#pending.remove(waiting.length);
+      this.#confirm(waiting);
+    }
+    this.#renewLanes();
+    this.#recovered();
+    this.#schedule(0);
   }
 
   #post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -99,33 +141,23 @@ export class OutboxCore {
   }
 
   #accept(stream: number, frame: Frame): void {
-    this.#pending.push({ ...frame, stream });
+    const dropped = this.#pending.push({ ...frame, stream });
+    if (dropped.length > 0) this.#confirm(dropped);
     if (this.#failure !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
     else this.#schedule(frame.lane === 0 ? urgentCommitMs : this.#options.commitAfterMs);
   }
 
-  /** The next rows for one transaction; a single one of any size. */
-  #nextBatch(): Pending[] {
-    let bytes = 0;
-    let rows = 0;
-    while (rows < this.#pending.length && rows < this.#rowsMax) {
-      bytes += this.#pending[rows]?.body.length ?? 0;
-      if (rows > 0 && bytes > this.#commitBytesMax) break;
-      rows++;
-    }
-    return this.#pending.slice(0, rows);
-  }
-
   #commit(): void {
     this.#timer = undefined;
     this.#timerAtMs = Infinity;
-    const batch = this.#nextBatch();
+    if (this.#keeper.outage !== undefined) return;
+    const batch = this.#pending.first(this.#rowsMax, this.#commitBytesMax);
     if (batch.length === 0) return;
     try {
       this.#makeRoom();
       const rows = this.#storeRows(batch);
-      this.#pending = this.#pending.slice(batch.length);
+      this.#pending.remove(batch.length);
       this.#rowsMax = commitRowsMax;
       this.#recovered();
       this.#confirm(batch);
@@ -152,8 +184,15 @@ export class OutboxCore {
     return rows;
   }
 
+  /** Ends also when something else than rows fills the file. */
   #makeRoom(): void {
-    while (this.#store.fill() > evictAbove && this.#store.evict() > 0);
+    let futile = 0;
+    for (let fill = this.#store.fill(); fill > evictAbove && futile < futileMax;) {
+      if (this.#store.evict() === 0) return;
+      const after = this.#store.fill();
+      futile = after < fill ? 0 : futile + 1;
+      fill = after;
+    }
   }
 
   #confirm(batch: readonly { stream: number; size: number }[]): void {
@@ -165,15 +204,28 @@ export class OutboxCore {
   /** The disk refused. Nothing is lost: the events stay here and in the hosts' rings, and polling goes on. */
   #commitFailed(error: unknown): void {
     if ((error as { code?: string }).code === "SQLITE_FULL") this.#rowsMax = Math.max(1, this.#rowsMax >> 1);
-    const text = sentence(error);
-    if (text !== this.#failure) this.#post({ type: "failure", text });
-    this.#failure = text;
+    if (!this.#keeper.failed(error)) this.#failing(sentence(error));
+  }
+
+  #failing(reason: string): void {
+    if (reason === this.#failure) return;
+    if (this.#failure === undefined) this.#failingSinceMs = Date.now();
+    this.#post({ type: "failure", text: reason });
+    this.#failure = reason;
   }
 
   #recovered(): void {
-    if (this.#failure === undefined) return;
+    const reason = this.#failure;
+    if (reason === undefined) return;
     this.#failure = undefined;
     this.#post({ type: "failure", text: undefined });
+    const iso = (ms: number) => new Date(ms).toISOString();
+    const to = iso(Date.now());
+    this.#tell("device-status", { state: "storage-recovered", from: iso(this.#failingSinceMs), to, reason });
+    const overflow = this.#pending.takeOverflow();
+    if (overflow === undefined) return;
+    const { events, fromMs, toMs } = overflow;
+    this.#tell("gap", { cause: "handover_overflow", from: iso(fromMs), to: iso(toMs), lostCount: events });
   }
 
   /** Something else than a commit went wrong; commits go on. The same text is said once in ten seconds. */
@@ -187,9 +239,10 @@ export class OutboxCore {
 
   /** Hands every uplink the messages that its window has room for. */
   #pump(fresh: readonly StoredRow[] = []): void {
+    if (this.#keeper.outage !== undefined) return;
     for (const { name, lanes } of this.#uplinks) {
       if (!lanes.connected) continue;
-      const messages = lanes.next(performance.now(), fresh, (error) => this.#report(error));
+      const messages = lanes.next(performance.now(), fresh, (error) => this.#trouble(error));
       if (messages.length > 0) this.#post({ type: "send", uplink: name, messages }, messages.map(ownBuffer));
     }
   }
@@ -222,25 +275,32 @@ export class OutboxCore {
   }
 
   #housekeeping(): void {
+    if (this.#keeper.outage !== undefined) return;
     try {
+      this.#keeper.tick();
+      if (this.#keeper.outage !== undefined) return;
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
       this.#reportDrops();
       this.#pump();
     } catch (error) {
-      this.#report(error);
+      this.#trouble(error);
     }
   }
 
   #stats(): OutboxStats {
-    const { rows, oldestMs, bytes } = this.#store.count();
+    if (this.#keeper.outage === undefined) {
+      try {
+        const books = this.#store.books();
+        this.#figures = { ...this.#store.size(), books, rows: books.event.kept + books.live.kept };
+      } catch (error) {
+        this.#trouble(error);
+      }
+    }
     return {
+      ...this.#figures,
       epoch: this.#store.epoch,
       lastSeq: this.#store.lastId - this.#store.base,
-      books: this.#store.books(),
-      rows,
-      bytes,
       bytesMax: this.#options.bytesMax,
-      oldestMs,
       failure: this.#failure,
       quarantined: this.#store.quarantined,
       uplinks: Object.fromEntries(
@@ -263,6 +323,9 @@ export class OutboxCore {
   }
 
   #answer(message: ToWorker & { type: "request" }): unknown {
+    const { outage } = this.#keeper;
+    if (outage !== undefined && message.name !== "stats" && message.name !== "close")
+      throw new Error(`the outbox is being opened again: ${outage.reason}`);
     switch (message.name) {
       case "open":
         return {
@@ -288,12 +351,14 @@ export class OutboxCore {
 
   /** Commits what it can: on a failing disk what is pending was never accepted, and the ring's owner knows. */
   #close(): null {
+    this.#keeper.stop();
     for (let left = Infinity; this.#pending.length < left && this.#pending.length > 0;) {
       left = this.#pending.length;
       this.#commit();
     }
     clearInterval(this.#housekeeper);
     clearTimeout(this.#timer);
+    this.#keeper.stop();
     this.#store.close();
     return null;
   }
@@ -303,7 +368,7 @@ export class OutboxCore {
     try {
       this.#take(message);
     } catch (error) {
-      this.#report(error);
+      this.#trouble(error);
     }
   }
 
@@ -313,6 +378,7 @@ export class OutboxCore {
         this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
       } catch (error) {
         this.#post({ type: "answer", id: message.id, error: (error as Error).message });
+        this.#keeper.failed(error);
       }
       return;
     }
@@ -355,24 +421,32 @@ export class OutboxCore {
       for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
         this.#releaseAll(uplink.name, epoch, watermark);
       }
+      for (const [epoch, { miss }] of Object.entries(message.document.ep)) this.#audit(Number(epoch), miss);
     }
     this.#pump();
   }
 
+  /** Numbers that the receiver lacks and that are no rows any more have vanished: they are declared. */
+  #audit(epoch: number, missing: readonly (readonly [number, number])[] = []): void {
+    if (missing.length === 0 || this.#keeper.outage !== undefined) return;
+    if (this.#store.audit(epoch, missing.slice(0, auditRangesMax), this.#uplinkNames) > 0)
+      this.#dropsDueMs = 0;
+  }
+
   /** A long backlog is deleted in steps, so that commits and sends get their turn in between. */
   #releaseAll(name: string, epoch: number, watermark: number): void {
+    if (this.#keeper.outage !== undefined) return;
     try {
       if (this.#store.release(name, epoch, watermark, this.#uplinkNames))
         setImmediate(() => this.#releaseAll(name, epoch, watermark));
     } catch (error) {
-      this.#report(error);
+      this.#trouble(error);
     }
   }
 }
 
-function sentence(error: unknown): string {
-  const { code = "", message } = error as { code?: string; message: string };
-  return code === "" ? message : `${code}: ${message}`;
+function isSame(event: Pending, row: StoredRow | undefined): boolean {
+  return row?.lane === event.lane && Buffer.compare(event.body, row.body) === 0;
 }
 
 /** The payload moves to the main thread instead of being copied; a pooled buffer cannot move. */

@@ -2,6 +2,8 @@ import type Database from "better-sqlite3";
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { putAside, sweepAside, writeEpochs, readEpochs } from "./beside.ts";
+import { checkBytesMax } from "./check.ts";
+import { isDamage } from "./faults.ts";
 import type { EpochRecord } from "./row.ts";
 import { openDatabase } from "./schema.ts";
 import { rememberDevices, rememberEpochs, setSequence, takeOver, type Resume } from "./takeover.ts";
@@ -11,8 +13,8 @@ export interface QueueOptions {
   bytesMax: number;
   /** Given when a running gateway opens its queue again: epoch and numbers go on. */
   resume?: Resume;
-  /** SQLite called the file corrupt: check all its pages before it is trusted again. */
-  suspect?: boolean;
+  /** SQLite called the file corrupt: "check" all its pages before it is trusted again, or do not trust it at all. */
+  suspect?: false | "check" | "condemned";
 }
 
 export interface OpenedQueue {
@@ -23,28 +25,6 @@ export interface OpenedQueue {
   fresh: boolean;
   /** Accepted events that the file does not hold any more; they are declared. */
   lost: number;
-}
-
-/**
- * What an error of the queue asks for. "full": wait and try again on the same handle, its transaction was rolled
- * back. "file": the handle is not trusted any more and the file must be opened again. "other": neither helps.
- */
-export function faultOf(error: unknown): "full" | "file" | "other" {
-  const { code = "", name, message } = error as { code?: string; name?: string; message?: string };
-  if (code === "SQLITE_FULL") return "full";
-  if (
-    /^SQLITE_(IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL|PERM|CONSTRAINT|MISUSE|BUSY|LOCKED)/.test(code)
-  )
-    return "file";
-  if (name === "TypeError" && message?.includes("connection is not open") === true) return "file";
-  return waitable.test(code) ? "file" : "other";
-}
-
-/** Failures of a file system that may pass, unlike a path that is wrong. */
-const waitable = /^(EROFS|EIO|ENOSPC|EDQUOT|ENODEV|ENXIO|ESTALE|ENOTCONN|ETIMEDOUT|EREMOTEIO|EBADF|EUCLEAN)$/;
-
-export function isDamage(error: unknown): boolean {
-  return /^SQLITE_(NOTADB|CORRUPT)/.test((error as { code?: string }).code ?? "");
 }
 
 /**
@@ -65,8 +45,11 @@ export function openQueue({ path, bytesMax, resume, suspect = false }: QueueOpti
   for (let attempt = 1; ; attempt++) {
     let database: Database.Database | undefined;
     try {
+      if (suspect === "condemned" && quarantined === undefined)
+        throw Object.assign(new Error("corrupt again"), { code: "SQLITE_CORRUPT" });
       database = openDatabase(path, bytesMax);
-      if (suspect && quarantined === undefined) quickCheck(database);
+      if (suspect === "check" && quarantined === undefined && statSync(path).size <= checkBytesMax)
+        quickCheck(database);
       const fresh = isEmpty(database);
       if (fresh) takeOver(database, path, resume);
       else if (resume !== undefined && isForeign(database, resume)) {

@@ -76,7 +76,8 @@ export class OutboxStore {
   constructor(options: QueueOptions) {
     const { path, resume } = options;
     this.path = path;
-    mkdirSync(dirname(path), { recursive: true });
+    // A folder that is gone may be a mount that comes back: it is not made anew then.
+    if (resume === undefined) mkdirSync(dirname(path), { recursive: true });
     const { database, quarantined, fresh, lost } = openQueue(options);
     this.#database = database;
     this.quarantined = quarantined;
@@ -267,16 +268,17 @@ export class OutboxStore {
    * The receiver has not got these numbers of an epoch (pairs, both included): those that are no rows any more
    * are declared, or its watermark could never pass them. Returns how many.
    */
-  audit(epoch: number, missing: readonly (readonly [number, number])[]): number {
+  audit(epoch: number, missing: readonly (readonly [number, number])[], uplinks: readonly string[]): number {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined || missing.length === 0) return 0;
     const end = this.lastIdOf(record);
     return this.#database.transaction(() => {
+      const released = this.#account.released(uplinks);
       let lost = 0;
       for (const [from, to] of missing) {
         const first = this.#above(record.base + from);
         const last = Math.min(end, record.base + to);
-        if (first <= last) lost += this.#account.declare(first, last).lost;
+        if (first <= last) lost += this.#account.declare(first, last, released).lost;
       }
       if (lost > 0) this.#statements.bookDropped.run(lost, 1);
       return lost;
@@ -414,10 +416,14 @@ export class OutboxStore {
 
   /** Rows that are really in the table, to hold against the books, and the time of the oldest. */
   count(): { rows: number; oldestMs: number | undefined; bytes: number } {
-    const { rows } = this.#statements.count.get() as { rows: number };
+    return { ...(this.#statements.count.get() as { rows: number }), ...this.size() };
+  }
+
+  /** Without counting rows, which reads the whole file. */
+  size(): { oldestMs: number | undefined; bytes: number } {
     const oldest = this.#statements.oldestRow.get() as { recorded: number } | undefined;
     const pages = this.#database.pragma("page_count", { simple: true }) as number;
-    return { rows, oldestMs: oldest?.recorded, bytes: pages * 4096 };
+    return { oldestMs: oldest?.recorded, bytes: pages * 4096 };
   }
 
   close(): void {

@@ -68,7 +68,7 @@ export class Lanes {
   #bytesMax: number;
   /** All cuts of rows that are still in the outbox, by key; keys grow. */
   readonly #cuts = new Map<number, Cut>();
-  #nextKey = 1;
+  #nextKey: number;
   readonly #waiting = { event: [] as Cut[], live: [] as Cut[], fill: [] as Cut[] };
   readonly #flying = { event: 0, live: 0, fill: 0 };
   readonly #flyingCuts = new Map<number, { cut: Cut; lane: "event" | "live" | "fill"; atMs: number }>();
@@ -84,13 +84,23 @@ export class Lanes {
   #ackLatencyMs = 100;
   counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0 };
 
-  constructor(store: OutboxStore, options: LanesOptions) {
+  constructor(store: OutboxStore, options: LanesOptions, firstKey = 1) {
     this.#store = store;
     this.#options = options;
+    this.#nextKey = firstKey;
     this.#windowMax = options.windowMax;
     this.#bytesMax = options.bytesMax;
     this.#urgentTop = store.lastId;
     this.#restore();
+  }
+
+  /** The lanes of this uplink on a queue opened anew: the connection goes on, what was in flight goes again. */
+  successor(store: OutboxStore): Lanes {
+    const lanes = new Lanes(store, this.#options, this.#nextKey);
+    if (this.#connected) lanes.connect(this.#windowMax, this.#bytesMax);
+    lanes.counts = this.counts;
+    for (const [name, online] of this.#receivers) lanes.#receivers.set(name, online);
+    return lanes;
   }
 
   /** After a start: frozen cuts are sent again as they were, all other telemetry is backlog. */
