@@ -4,6 +4,7 @@ import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
 import { sentence } from "./faults.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
+import type { Suspicion } from "./open.ts";
 import { QueueKeeper } from "./keeper.ts";
 import { PendingEvents, type Pending } from "./pending.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
@@ -68,33 +69,52 @@ export class OutboxCore {
   #problem = { text: "", atMs: -Infinity };
 
   /** Opens the queue file; throws when that is not possible. */
-  constructor(options: OutboxOptions, emit: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
+  constructor(
+    options: OutboxOptions,
+    emit: (message: FromWorker, transfer: ArrayBuffer[]) => void,
+    suspect?: Suspicion,
+  ) {
     this.#options = options;
     this.#emit = emit;
     const { path, bytesMax } = options;
     this.#commitBytesMax = Math.max(32_768, Math.min(transactionBytesMax, Math.floor(bytesMax / 16)));
     this.#uplinkNames = options.uplinks.map(({ name }) => name);
-    this.#keeper = new QueueKeeper({
+    const keeping = {
       path,
       bytesMax,
       transactionBytes: this.#commitBytesMax,
       uplinks: this.#uplinkNames,
       makeRoom: () => this.#makeRoom(),
-      failing: (reason) => this.#failing(reason),
-      reopened: (lastId) => this.#reopened(lastId),
+      failing: (reason: string) => this.#failing(reason),
+      reopened: (lastId: number) => this.#reopened(lastId),
       salvaged: () => this.#renewLanes(),
-      report: (text) => this.#report(new Error(text)),
-      tell: (kind, data) => this.#tell(kind, data),
-    });
-    const [self] = this.#store.register([{ id: options.gateway, type: "gateway", profile: "", points: [] }]);
-    this.#gatewayDevice = self?.index ?? 0;
-    this.#uplinks = options.uplinks.map((uplink) => ({
-      name: uplink.name,
-      lanes: new Lanes(this.#store, uplink),
-      session: 0,
-    }));
+      report: (text: string) => this.#report(new Error(text)),
+      tell: (kind: "gap" | "device-status", data: Record<string, unknown>) => this.#tell(kind, data),
+    };
+    this.#keeper = new QueueKeeper(keeping, suspect);
+    try {
+      ({ gatewayDevice: this.#gatewayDevice, uplinks: this.#uplinks } = this.#begin());
+    } catch (error) {
+      // Whoever tries again needs the file unlocked.
+      this.#keeper.stop();
+      this.#store.close();
+      throw error;
+    }
     this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
     this.#keeper.begin();
+  }
+
+  #begin(): { gatewayDevice: number; uplinks: Uplink[] } {
+    const { gateway, uplinks } = this.#options;
+    const [self] = this.#store.register([{ id: gateway, type: "gateway", profile: "", points: [] }]);
+    return {
+      gatewayDevice: self?.index ?? 0,
+      uplinks: uplinks.map((uplink) => ({
+        name: uplink.name,
+        lanes: new Lanes(this.#store, uplink),
+        session: 0,
+      })),
+    };
   }
 
   get #store(): OutboxStore {

@@ -3,6 +3,7 @@ import { basename, dirname } from "node:path";
 import { dropSalvaged } from "./beside.ts";
 import { Warming, wasCutOff } from "./check.ts";
 import { faultOf } from "./faults.ts";
+import type { Suspicion } from "./open.ts";
 import { Reopening, type Outage } from "./reopening.ts";
 import type { Salvage } from "./salvage.ts";
 import { pagesAllowed } from "./space.ts";
@@ -50,15 +51,16 @@ export class QueueKeeper {
   #salvage: Salvage | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Opens the file; throws when that is not possible. */
-  constructor(options: KeeperOptions) {
+  /** Opens the file; throws when that is not possible. `suspect`: it was damaged at the attempt before. */
+  constructor(options: KeeperOptions, suspect?: Suspicion) {
     this.#options = options;
     const { path, bytesMax } = options;
     const cutOff = wasCutOff(path);
-    this.#store = new OutboxStore({ path, bytesMax });
+    this.#store = new OutboxStore({ path, bytesMax, ...(suspect === undefined ? {} : { suspect }) });
     this.#watch = new FileWatch(path);
     this.#reopening = new Reopening({
-      open: (suspect) => new OutboxStore({ path, bytesMax, resume: this.#store.resume, suspect }),
+      open: (suspicion) =>
+        new OutboxStore({ path, bytesMax, resume: this.#store.resume, suspect: suspicion }),
       opened: (store) => this.#opened(store),
       failing: options.failing,
     });
@@ -125,11 +127,15 @@ export class QueueKeeper {
     const { lastId } = this.#store;
     this.#store = store;
     this.#watch = new FileWatch(this.#options.path);
-    this.#options.reopened(lastId);
-    if (store.lost > 0) {
-      this.#options.report(`${store.lost} accepted events are not in the outbox file; they are declared`);
+    try {
+      this.#options.reopened(lastId);
+      if (store.lost > 0) {
+        this.#options.report(`${store.lost} accepted events are not in the outbox file; they are declared`);
+      }
+      this.begin();
+    } catch (error) {
+      if (!this.failed(error)) throw error;
     }
-    this.begin();
   }
 
   #tellQuarantined(): void {

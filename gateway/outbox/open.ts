@@ -8,13 +8,15 @@ import type { EpochRecord } from "./row.ts";
 import { openDatabase } from "./schema.ts";
 import { rememberDevices, rememberEpochs, setSequence, takeOver, type Resume } from "./takeover.ts";
 
+export type Suspicion = false | "check" | "condemned";
+
 export interface QueueOptions {
   path: string;
   bytesMax: number;
   /** Given when a running gateway opens its queue again: epoch and numbers go on. */
   resume?: Resume;
   /** SQLite called the file corrupt: "check" all its pages before it is trusted again, or do not trust it at all. */
-  suspect?: false | "check" | "condemned";
+  suspect?: Suspicion;
 }
 
 export interface OpenedQueue {

@@ -1,7 +1,8 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { OutboxCore } from "./core.ts";
-import { faultOf, isPassing, sentence } from "./faults.ts";
+import { faultOf, isDamage, isPassing, sentence } from "./faults.ts";
+import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
 
 type Emit = (message: FromWorker, transfer: ArrayBuffer[]) => void;
@@ -20,6 +21,7 @@ export class PatientOutbox {
   #core: OutboxCore | undefined;
   #messages: ToWorker[] = [];
   #failure = "";
+  #suspect: Suspicion = false;
   #pauseMs = firstPauseMs;
   #timer: NodeJS.Timeout | undefined;
 
@@ -48,8 +50,13 @@ export class PatientOutbox {
   #open(): void {
     try {
       examine(this.#options.path);
-      this.#core = new OutboxCore(this.#options, this.#emit);
+      this.#core = new OutboxCore(this.#options, this.#emit, this.#suspect);
     } catch (error) {
+      if (isDamage(error) && this.#suspect !== "condemned") {
+        this.#suspect = this.#suspect === false ? "check" : "condemned";
+        this.#open();
+        return;
+      }
       if (faultOf(error) === "other") throw error;
       const text = sentence(error);
       if (text !== this.#failure) this.#emit({ type: "failure", text }, []);

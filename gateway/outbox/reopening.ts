@@ -1,4 +1,5 @@
 import { isDamage, sentence } from "./faults.ts";
+import type { Suspicion } from "./open.ts";
 import type { OutboxStore } from "./store.ts";
 
 /** A time without a queue file. `fromMs`: ms since 1970 UTC. */
@@ -9,7 +10,7 @@ export interface Outage {
 
 export interface ReopeningOptions {
   /** Opens the file again; throws while that is not possible. */
-  open(suspect: false | "check" | "condemned"): OutboxStore;
+  open(suspect: Suspicion): OutboxStore;
   opened(store: OutboxStore): void;
   /** Once at the start and whenever the reason changes. */
   failing(reason: string): void;
@@ -24,7 +25,7 @@ const condemnWithinMs = 60_000;
 export class Reopening {
   readonly #options: ReopeningOptions;
   #outage: Outage | undefined;
-  #suspect: false | "check" | "condemned" = false;
+  #suspect: Suspicion = false;
   #damagedAtMs = -Infinity;
   #pauseMs = firstPauseMs;
   #timer: NodeJS.Timeout | undefined;
@@ -59,6 +60,7 @@ export class Reopening {
     try {
       store = this.#options.open(this.#suspect);
     } catch (error) {
+      if (isDamage(error)) this.#suspect = this.#suspect === false ? "check" : "condemned";
       const reason = sentence(error);
       if (this.#outage !== undefined && reason !== this.#outage.reason) {
         this.#outage.reason = reason;
