@@ -17,6 +17,7 @@ const urgentCommitMs = 20;
 const retryMs = 1000;
 /** Larger transactions would make the log grow far beyond its usual size. */
 const transactionBytesMax = 1024 * 1024;
+const housekeepingMs = 1000;
 const streamsMax = 64;
 const evictAbove = 0.9;
 /** Evictions in a row that may free no page. */
@@ -63,6 +64,7 @@ export class OutboxCore {
   #figures = { rows: 0, oldestMs: undefined as number | undefined, bytes: 0, books: noBooks };
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
   #rowsMax = commitRowsMax;
+  #keptHouseAtMs = performance.now();
   #tailing = false;
   /** Tombstones are reported once a minute and at each connect, not one event for each eviction. */
   #dropsDueMs = 0;
@@ -100,7 +102,7 @@ export class OutboxCore {
       this.#store.close();
       throw error;
     }
-    this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
+    this.#housekeeper = setInterval(() => this.#housekeeping(), housekeepingMs);
     this.#keeper.begin();
   }
 
@@ -295,6 +297,7 @@ export class OutboxCore {
   }
 
   #housekeeping(): void {
+    this.#keptHouseAtMs = performance.now();
     if (this.#keeper.outage !== undefined) return;
     try {
       this.#keeper.tick();
@@ -443,7 +446,17 @@ export class OutboxCore {
       }
       for (const [epoch, { miss }] of Object.entries(message.document.ep)) this.#audit(Number(epoch), miss);
     }
+    this.#catchUp(nowMs);
     this.#pump();
+  }
+
+  /** A fast link brings so many acknowledgements during a drain that timers would wait until its end. */
+  #catchUp(nowMs: number): void {
+    if (nowMs > this.#timerAtMs) {
+      clearTimeout(this.#timer);
+      this.#commit();
+    }
+    if (nowMs > this.#keptHouseAtMs + 2 * housekeepingMs) this.#housekeeping();
   }
 
   /** Numbers that the receiver lacks and that are no rows any more have vanished: they are declared. */

@@ -121,7 +121,7 @@ function lie(older: string, newer: string, target: string): void {
       if (at < then.length) then.copy(stale, 0, at, at + pageBytes);
       if (fresh.equals(stale) || Math.random() < 0.5) continue;
       const torn = Math.random() < 0.2 ? 512 * randomInt(8) : 0;
-      stale.copy(fresh, torn, torn);
+      if (torn < stale.length) stale.copy(fresh, torn, torn);
     }
     const cut = Math.random() < 0.1 ? randomInt(now.length + 1) : now.length;
     writeFileSync(join(target, file), now.subarray(0, cut));
