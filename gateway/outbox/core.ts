@@ -241,7 +241,6 @@ export class OutboxCore {
     if (reason === undefined) return;
     this.#failure = undefined;
     this.#post({ type: "failure", text: undefined });
-    const iso = (ms: number) => new Date(ms).toISOString();
     const to = iso(Date.now());
     this.#tell("device-status", { state: "storage-recovered", from: iso(this.#failingSinceMs), to, reason });
     const overflow = this.#pending.takeOverflow();
@@ -476,6 +475,10 @@ export class OutboxCore {
       this.#trouble(error);
     }
   }
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 function isSame(event: Pending, row: StoredRow | undefined): boolean {

@@ -62,7 +62,7 @@ export class QueueKeeper {
       open: (suspicion) =>
         new OutboxStore({ path, bytesMax, resume: this.#store.resume, suspect: suspicion }),
       opened: (store) => this.#opened(store),
-      failing: options.failing,
+      failing: (reason) => options.failing(reason),
     });
     if (cutOff) this.#checkPages();
   }

@@ -110,8 +110,8 @@ function catchUp(database: Database.Database, resume: Resume): number {
         .prepare("INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, 'storage', ?, ?, 0)")
         .run(epoch, from - base + 1, to - base, nowMs, nowMs);
       database
-        .prepare("UPDATE books SET accepted = accepted + ?1, dropped = dropped + ?1 WHERE lane = 1")
-        .run(to - from);
+        .prepare("UPDATE books SET accepted = accepted + ?, dropped = dropped + ? WHERE lane = 1")
+        .run(to - from, to - from);
     });
     setSequence(database, "event", resume.lastId);
   })();

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
-import { rowCrc, type RowLane, type StoredRow } from "./row.ts";
+import { rowCrc, type StoredRow } from "./row.ts";
 
 /**
  * Event rows out of the pages of a damaged queue file, without SQLite: one destroyed page of a tree hides
@@ -200,7 +200,7 @@ function decode(record: Uint8Array, id: number): StoredRow | undefined {
   const body = record.slice(at, at + (blob - 12) / 2);
   if (laneValue !== 0 && laneValue !== 1) return undefined;
   if (rowCrc(id, laneValue, recordedMs, body) !== crcValue) return undefined;
-  return { id, lane: laneValue as RowLane, recordedMs, body };
+  return { id, lane: laneValue, recordedMs, body };
 }
 
 function integerOf(bytes: Uint8Array, at: number, length: number): number {

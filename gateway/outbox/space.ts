@@ -14,9 +14,12 @@ const checkpointPages = 250;
  */
 export function pagesAllowed(path: string, pagesMax: number, transactionBytes: number): number {
   const { bavail, bsize } = statfsSync(dirname(path));
-  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   const fileBytes = size(path);
   const reserve = 2 * (checkpointPages * frameBytes + transactionBytes);
   const room = bavail * bsize + size(`${path}-wal`) - reserve;
   return Math.min(pagesMax, Math.floor((fileBytes + Math.max(0, room)) / pageBytes));
+}
+
+function size(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }

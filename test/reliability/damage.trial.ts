@@ -136,13 +136,13 @@ async function lyingDisk(scale: Scale, say: (text: string) => void): Promise<Out
     const rig = await OutboxRig.start({ folder: join(folder, "state"), online: false, padding: 60 });
     await rig.feedAll(3000);
     snapshot(join(folder, "state"), join(folder, "older"));
-    await rig.feedAll(1500);
+    await rig.feedAll(9000);
     snapshot(join(folder, "state"), join(folder, "newer"));
     await rig.stop();
     for (let image = 0; image < images; image++) {
       const target = join(folder, `image-${image}`);
       lie(join(folder, "older"), join(folder, "newer"), target);
-      verdicts.push(await judge(target, 4500));
+      verdicts.push(await judge(target, 12_000));
       rmSync(target, { recursive: true, force: true });
       if (image % 50 === 49) say(`${image + 1} images`);
     }

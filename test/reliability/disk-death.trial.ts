@@ -59,9 +59,9 @@ async function outage(
 }
 
 function verdict(deaths: Death[], what: string): Outcome {
-  const faults = [...new Set(deaths.flatMap((death) => death.faults))];
-  const missing = deaths.reduce((sum, death) => sum + death.missing, 0);
-  const declared = deaths.reduce((sum, death) => sum + death.declared, 0);
+  const faults = [...new Set(deaths.flatMap(({ faults: found }) => found))];
+  const missing = deaths.reduce((sum, one) => sum + one.missing, 0);
+  const declared = deaths.reduce((sum, one) => sum + one.declared, 0);
   const slowest = Math.max(...deaths.map(({ recoveryMs }) => recoveryMs));
   return {
     trials: deaths.length,

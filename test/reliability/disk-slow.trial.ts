@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import Database from "better-sqlite3";
 import { OutboxStore, type RowLane } from "../../gateway/outbox/store.ts";
 import { EventWriter } from "../../gateway/event.ts";
-import { gateway, OutboxRig } from "./outbox-rig.ts";
+import { counter, gateway, OutboxRig } from "./outbox-rig.ts";
 import type { Outcome, Scale, Trial } from "./trial.ts";
 
 const run = promisify(execFile);
@@ -83,10 +83,8 @@ async function slowFsync(scale: Scale): Promise<Outcome> {
 /** A file of about `mebibytes` that was not closed: made through the store, in transactions of 5,000 rows. */
 function bigBacklog(path: string, mebibytes: number): number {
   const store = new OutboxStore({ path, bytesMax: 1024 * 1024 * 1024 });
-  const point = (name: string, kind: "number" | "text") => ({ name, unit: "", kind, decimals: 0 });
-  const points = [point("number", "number"), point("text", "text")];
   store.register([{ id: gateway, type: "gateway", profile: "", points: [] }]);
-  const [device] = store.register([{ id: "counter", type: "counter", profile: "", points }]);
+  const [device] = store.register([counter]);
   const writer = new EventWriter();
   writer.begin("telemetry", device?.index ?? 0, Date.now(), 0, "synced");
   writer.count(2);

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EventWriter, type DictionaryDevice } from "../../gateway/event.ts";
 import { frameHeadBytes, writeFrame } from "../../gateway/outbox/frames.ts";
 import { Outbox, type OutboxStats } from "../../gateway/outbox/outbox.ts";
+import type { RegisterDevice } from "../../gateway/outbox/store.ts";
 import { Ledger } from "../../gateway/receiver/ledger.ts";
 import { readBatch } from "../../gateway/receiver/messages.ts";
 import { Dictionary } from "../../gateway/uplink/encoding.ts";
@@ -11,6 +12,13 @@ import type { Message } from "../../gateway/uplink/lanes.ts";
 
 export const gateway = "gw-rig";
 const stream = 1;
+/** The device that feeds: a number, and text to make events larger. */
+export const counter: RegisterDevice = {
+  id: "counter",
+  type: "counter",
+  profile: "",
+  points: (["number", "text"] as const).map((kind) => ({ name: kind, unit: "", kind, decimals: 0 })),
+};
 
 export interface RigOptions {
   folder: string;
@@ -103,15 +111,7 @@ export class OutboxRig {
     const rig = new OutboxRig(options);
     const opened = await rig.outbox.request("open");
     rig.epoch = opened.epoch;
-    const point = (name: string, kind: "number" | "text") => ({ name, unit: "", kind, decimals: 0 });
-    const { devices, dictionary } = await rig.outbox.request("register", [
-      {
-        id: "counter",
-        type: "counter",
-        profile: "",
-        points: [point("number", "number"), point("text", "text")],
-      },
-    ]);
+    const { devices, dictionary } = await rig.outbox.request("register", [counter]);
     rig.#device = devices[0];
     rig.#dictionaries.set(
       dictionary.hash,
