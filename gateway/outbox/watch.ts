@@ -11,7 +11,7 @@ import {
 import { putAside } from "./beside.ts";
 
 /** `journal_size_limit`: SQLite cuts the log back to this by itself. */
-export const logBytesLimit = 1_048_576;
+const logBytesLimit = 1_048_576;
 
 interface Seen {
   device: number;
