@@ -81,6 +81,12 @@ function destroy(page: number): void {
   bytes.fill(0xa5, page * 4096, (page + 1) * 4096);
   writeFileSync(path, bytes);
 }
+/** One bit in the body of a row. */
+function alter(at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 4;
+  writeFileSync(path, bytes);
+}
 /** The pages of the rows' leaves that hold at least `cells` rows. */
 function leaves(cells: number): number[] {
   const bytes = readFileSync(path);
@@ -98,16 +104,19 @@ describe("a damaged file", () => {
     store.release("ioc", epoch, 500, ["ioc"]);
     stop(store);
     destroy(leaves(20)[30] ?? 0);
+    alter((leaves(20)[50] ?? 0) * 4096 + 4070);
     store = start({ suspect: "check" });
     expect(store.quarantined).toMatch(/damaged-\d+$/);
     expect(store.epoch).toBeGreaterThan(epoch);
     // Nothing of it is delivered before all of it is there.
     store.commit(many(5));
+    for (let i = 0; i < 2; i++) store.salvage(["ioc"])?.step();
+    expect(store.count().rows).toBeGreaterThan(5);
     expect(store.rows(1, 0, store.lastId)).toHaveLength(5);
-    const { rows, lost } = salvage(store);
-    expect(lost).toBeGreaterThan(0);
+    const { lost } = salvage(store);
+    const rows = before.length - 500 - lost;
+    expect(lost).toBeGreaterThan(10);
     expect(lost).toBeLessThan(60);
-    expect(rows + lost).toBe(before.length - 500);
     const old = new Map(before.map((row) => [row.id, Buffer.from(row.body)]));
     const found = allRows(store).filter((row) => row.id <= before.length);
     expect(found).toHaveLength(rows);
