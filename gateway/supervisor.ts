@@ -20,6 +20,7 @@ import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks } from "./outbox/books.ts";
+import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
@@ -64,6 +65,7 @@ const tailQueueMax = 5000;
 const statusWaitMs = 1500;
 /** Until hosts, worker and uplinks have taken over what they were given at the start. */
 const shrinkAfterMs = 2000;
+const controlRetryMs = 10_000;
 
 /**
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
@@ -80,6 +82,7 @@ export class Supervisor implements Vitals {
   readonly #loop = new LoopProbe();
   readonly #stats = new Latest(() => this.#opened.request("stats"));
   #control: Server | undefined;
+  #controlTimer: NodeJS.Timeout | undefined;
   #started = false;
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
@@ -99,7 +102,7 @@ export class Supervisor implements Vitals {
   async start(): Promise<void> {
     const { gateway, devices } = this.#site;
     // First of all: it also finds out whether another gateway runs on this state folder.
-    this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
+    await this.#openControl();
     const outbox = this.#openOutbox();
     this.#outbox = outbox;
     const opened = await outbox.request("open");
@@ -137,6 +140,19 @@ export class Supervisor implements Vitals {
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
     );
+  }
+
+  /** A disk that takes no socket now may take one later; the outbox waits for it, too. */
+  async #openControl(): Promise<void> {
+    try {
+      this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      this.#log.error({ code: "KERB-OUT-READ-ONLY" }, `${(error as Error).message}; trying again`);
+      this.#controlTimer = setTimeout(() => {
+        this.#openControl().catch((failure: Error) => this.#log.error(failure.message));
+      }, controlRetryMs);
+    }
   }
 
   #openOutbox(): Outbox {
@@ -398,6 +414,7 @@ export class Supervisor implements Vitals {
 
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
   async stop(): Promise<void> {
+    clearTimeout(this.#controlTimer);
     this.#control?.close();
     this.#loop.stop();
     await Promise.all([...this.#hosts.values()].map((host) => host.stop()));

@@ -81,11 +81,12 @@ export function accountTables(database: Database.Database): void {
     kept.set(key, { events: before + 1, lastId: row.id, lastMs: row.recorded });
   }
   const add = database.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, 0)");
-  for (const [key, { events, lastId, lastMs }] of kept) add.run(key & 1, key >> 1, events, 0, lastId, lastMs);
+  for (const [key, { events, lastId, lastMs }] of kept)
+    add.run(key % 2, Math.floor(key / 2), events, 0, lastId, lastMs);
   const drop = database.prepare("INSERT INTO dropped VALUES (?, 0, 'unknown', ?)");
   for (const { lane, accepted, delivered, dropped } of books) {
     if (accepted === 0) continue;
-    const known = [...kept].reduce((sum, [key, { events }]) => sum + ((key & 1) === lane ? events : 0), 0);
+    const known = [...kept].reduce((sum, [key, { events }]) => sum + (key % 2 === lane ? events : 0), 0);
     add.run(lane, 0, accepted - known, delivered, sequence ?? 0, 0);
     if (dropped > 0) drop.run(lane, dropped);
   }
@@ -120,6 +121,7 @@ export class Accounts {
       accept: database.prepare(
         "UPDATE account SET accepted = accepted + ?, last_id = ?, last_wall = ?, last_mono = ? WHERE lane = ? AND device = ?",
       ),
+      grow: database.prepare("UPDATE account SET accepted = accepted + ? WHERE lane = ? AND device = ?"),
       open: database.prepare(
         "INSERT INTO account (accepted, last_id, last_wall, last_mono, lane, device, delivered) VALUES (?, ?, ?, ?, ?, ?, 0)",
       ),
@@ -146,7 +148,7 @@ export class Accounts {
   accept(rows: readonly AccountedRow[], at: LastAccepted): void {
     const { accept, open } = this.#statements;
     for (const [key, events] of tally(rows)) {
-      const values = [events, at.id, at.wallMs, Math.round(at.monoMs), key & 1, key >> 1];
+      const values = [events, at.id, at.wallMs, Math.round(at.monoMs), key % 2, Math.floor(key / 2)];
       if (accept.run(...values).changes === 0) open.run(...values);
     }
   }
@@ -158,9 +160,9 @@ export class Accounts {
 
   #deliver(key: number, events: number): void {
     const { deliver, open } = this.#statements;
-    if (deliver.run(events, key & 1, key >> 1).changes > 0) return;
-    open.run(0, 0, 0, 0, key & 1, key >> 1);
-    deliver.run(events, key & 1, key >> 1);
+    if (deliver.run(events, key % 2, Math.floor(key / 2)).changes > 0) return;
+    open.run(0, 0, 0, 0, key % 2, Math.floor(key / 2));
+    deliver.run(events, key % 2, Math.floor(key / 2));
   }
 
   /** Rows that the running transaction deletes without having delivered them. */
@@ -171,8 +173,62 @@ export class Accounts {
   /** A damaged row names no account for sure, so one that does not exist may be charged for a moment. */
   #charge(key: number, reason: string, events: number): void {
     const { known, open, drop } = this.#statements;
-    if (known.get(key & 1, key >> 1) === undefined) open.run(0, 0, 0, 0, key & 1, key >> 1);
-    drop.run(key & 1, key >> 1, reason, events);
+    if (known.get(key % 2, Math.floor(key / 2)) === undefined)
+      open.run(0, 0, 0, 0, key % 2, Math.floor(key / 2));
+    drop.run(key % 2, Math.floor(key / 2), reason, events);
+  }
+
+  /** Events of unknown devices were accepted and are not there any more: known by their numbers alone. */
+  vanish(events: number, reason: string): void {
+    const { accept, open } = this.#statements;
+    const at = this.last() ?? { id: 0, wallMs: 0, monoMs: 0 };
+    const values = [events, at.id, at.wallMs, at.monoMs, 1, 0];
+    if (accept.run(...values).changes === 0) open.run(...values);
+    this.#charge(accountKey(1, 0), reason, events);
+  }
+
+  /** Rows that were lost though the books call them kept; whose they were the next audit finds out. */
+  miss(events: number, reason: string): void {
+    this.#charge(accountKey(1, 0), reason, events);
+  }
+
+  /** No number up to `id` is given again, though nothing else may tell of it. */
+  raise(id: number): void {
+    const { accept, open } = this.#statements;
+    const { id: before, wallMs = Date.now(), monoMs = 0 } = this.last() ?? { id: 0 };
+    if (before >= id) return;
+    const values = [0, id, wallMs, monoMs, 1, 0];
+    if (accept.run(...values).changes === 0) open.run(...values);
+  }
+
+  /**
+   * After a salvage: holds the accounts against the rows that are there (`counted`, by `accountKey`). What is
+   * missing is `lost` (at most so many), or was released meanwhile; accounts that could not be read start anew.
+   */
+  salvaged(counted: ReadonlyMap<number, number>, lost: number, reason: string): void {
+    const accounts = new Map(
+      this.list().map((account) => [accountKey(account.lane, account.device), account]),
+    );
+    let left = lost;
+    // Telemetry first: it is what there is most of.
+    const keys = [...new Set([...accounts.keys(), ...counted.keys()])].sort((a, b) => (b % 2) - (a % 2));
+    for (const key of keys) {
+      const account = accounts.get(key);
+      const missing = (account === undefined ? 0 : keptOf(account)) - (counted.get(key) ?? 0);
+      if (missing < 0) this.#accept(key, -missing);
+      if (missing <= 0) continue;
+      const gone = Math.min(missing, left);
+      left -= gone;
+      if (gone > 0) this.#charge(key, reason, gone);
+      if (missing > gone) this.#deliver(key, missing - gone);
+    }
+    if (left > 0) this.vanish(left, reason);
+  }
+
+  #accept(key: number, events: number): void {
+    const { grow, open } = this.#statements;
+    const [lane, device] = [key % 2, Math.floor(key / 2)];
+    if (grow.run(events, lane, device).changes === 0) open.run(events, 0, 0, 0, lane, device);
   }
 
   /** The totals of both classes. */

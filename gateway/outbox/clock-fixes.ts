@@ -98,7 +98,8 @@ export class ClockFixes {
     const hasJumped = Math.abs(jumpMs) > stepMs;
     const isBetter = clockStates.indexOf(state) < clockStates.indexOf(this.#state);
     if ((hasJumped || isBetter) && state !== "unsynced") {
-      const fix = { boot: this.#boot, monoMs: Math.round(monoMs), wallMs: Math.round(wallMs), state };
+      // Rounded up: what was taken in this very millisecond was taken before.
+      const fix = { boot: this.#boot, monoMs: Math.ceil(monoMs), wallMs: Math.round(wallMs), state };
       const { lastInsertRowid } = this.#statements.add.run(fix.boot, fix.monoMs, fix.wallMs, state);
       this.#fixes.push({ id: Number(lastInsertRowid), ...fix });
     }

@@ -1,4 +1,3 @@
-import { basename } from "node:path";
 import { bootId, clockDoubt, clockState, monotonicMs } from "../clock.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
@@ -7,26 +6,41 @@ import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import type { Message } from "../uplink/flights.ts";
 import { Lanes } from "../uplink/lanes.ts";
 import { auditBooks } from "./books.ts";
+import { sentence } from "./faults.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
+import { QueueKeeper } from "./keeper.ts";
+import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
-import { PendingEvents } from "./pending.ts";
+import { PendingEvents, type Pending } from "./pending.ts";
 import type { FoundGap, RosterEntry } from "./runs.ts";
-import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
+import type { CutRecord, OutboxStore, StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
 const commitRowsMax = 1000;
 /** An urgent event waits this long for company. */
 const urgentCommitMs = 20;
 const retryMs = 1000;
+/** Larger transactions would make the log grow far beyond its usual size. */
+const transactionBytesMax = 1024 * 1024;
+const housekeepingMs = 1000;
 const streamsMax = 64;
 const evictAbove = 0.9;
+/** Evictions in a row that may free no page. */
+const futileMax = 4;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
+/** Missing ranges that are looked up for one acknowledgement; the next one brings the others. */
+const auditRangesMax = 8;
+
+const noBooks: OutboxStats["books"] = {
+  event: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
+  live: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
+};
 
 type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
 
 interface Uplink {
-  name: string;
+  readonly name: string;
   lanes: Lanes;
   session: number;
 }
@@ -38,7 +52,7 @@ interface Uplink {
 export class OutboxCore {
   readonly #options: OutboxOptions;
   readonly #emit: (message: FromWorker, transfer: ArrayBuffer[]) => void;
-  readonly #store: OutboxStore;
+  readonly #keeper: QueueKeeper;
   readonly #gatewayDevice: number;
   readonly #uplinks: Uplink[];
   readonly #uplinkNames: string[];
@@ -46,13 +60,26 @@ export class OutboxCore {
   readonly #commitBytesMax: number;
   readonly #splitters = new Map<number, FrameSplitter>();
   readonly #pending = new PendingEvents();
+  /** The events of a commit of which nobody knows whether it is in the file. */
+  #unsure: Pending[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
   /** Set while commits fail. */
   #failure: string | undefined;
+  #failingSinceMs = 0;
+  /** For the time when the file does not answer. */
+  #figures: Pick<OutboxStats, "rows" | "oldestMs" | "bytes" | "books" | "fill" | "deadLetters"> = {
+    rows: 0,
+    oldestMs: undefined,
+    bytes: 0,
+    fill: 0,
+    books: noBooks,
+    deadLetters: { counts: {}, newest: [] },
+  };
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
   #rowsMax = commitRowsMax;
+  #keptHouseAtMs = performance.now();
   #tailing = false;
   readonly #commits = new Durations();
   /** Since when events have been waiting for a commit. */
@@ -64,21 +91,39 @@ export class OutboxCore {
   #auditedDamaged = 0;
 
   /** Opens the queue file; throws when that is not possible. */
-  constructor(options: OutboxOptions, emit: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
+  constructor(
+    options: OutboxOptions,
+    emit: (message: FromWorker, transfer: ArrayBuffer[]) => void,
+    suspect?: Suspicion,
+  ) {
     this.#options = options;
     this.#emit = emit;
-    this.#store = new OutboxStore({ path: options.path, bytesMax: options.bytesMax });
-    this.#commitBytesMax = Math.max(32_768, Math.floor(options.bytesMax / 16));
-    const [self] = this.#store.register([{ id: options.gateway, type: "gateway", profile: "", points: [] }]);
-    this.#gatewayDevice = self?.index ?? 0;
-    this.#uplinks = options.uplinks.map((uplink) => ({
-      name: uplink.name,
-      lanes: new Lanes(this.#store, uplink),
-      session: 0,
-    }));
-    this.#uplinkNames = this.#uplinks.map((uplink) => uplink.name);
-    this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
-    this.#tellQuarantined();
+    const { path, bytesMax } = options;
+    this.#commitBytesMax = Math.max(32_768, Math.min(transactionBytesMax, Math.floor(bytesMax / 16)));
+    this.#uplinkNames = options.uplinks.map(({ name }) => name);
+    const keeping = {
+      path,
+      bytesMax,
+      transactionBytes: this.#commitBytesMax,
+      uplinks: this.#uplinkNames,
+      makeRoom: () => this.#makeRoom(),
+      failing: (reason: string) => this.#failing(reason),
+      reopened: (lastId: number) => this.#reopened(lastId),
+      salvaged: () => this.#renewLanes(),
+      report: (text: string) => this.#report(new Error(text)),
+      tell: (kind: "gap" | "device-status", data: Record<string, unknown>) => this.#tell(kind, data),
+    };
+    this.#keeper = new QueueKeeper(keeping, suspect);
+    try {
+      ({ gatewayDevice: this.#gatewayDevice, uplinks: this.#uplinks } = this.#begin());
+    } catch (error) {
+      // Whoever tries again needs the file unlocked.
+      this.#keeper.stop();
+      this.#store.close();
+      throw error;
+    }
+    this.#housekeeper = setInterval(() => this.#housekeeping(), housekeepingMs);
+    this.#keeper.begin();
     this.#watchClock();
     const off = this.#store.runs.boxOff(this.#store.clock);
     if (off !== undefined) this.#tellGap(off);
@@ -88,19 +133,53 @@ export class OutboxCore {
     this.receive({ type: "event", kind: "gap", device, data });
   }
 
-  #tellQuarantined(): void {
-    if (this.#store.quarantined === undefined) return;
-    const file = basename(this.#store.quarantined);
-    this.#report(
-      new Error(
-        `the outbox could not be read; it was put aside as ${file}, and what it held is not delivered`,
-      ),
-    );
-    const nowMs = Date.now();
-    this.#tellGap({
-      device: undefined,
-      data: gap("storage", nowMs, nowMs, { file, epoch: this.#store.epoch }),
-    });
+  #begin(): { gatewayDevice: number; uplinks: Uplink[] } {
+    const { gateway, uplinks } = this.#options;
+    const [self] = this.#store.register([{ id: gateway, type: "gateway", profile: "", points: [] }]);
+    return {
+      gatewayDevice: self?.index ?? 0,
+      uplinks: uplinks.map((uplink) => ({
+        name: uplink.name,
+        lanes: new Lanes(this.#store, uplink),
+        session: 0,
+      })),
+    };
+  }
+
+  get #store(): OutboxStore {
+    return this.#keeper.store;
+  }
+
+  #tell(kind: "gap" | "device-status", data: Record<string, unknown>): void {
+    this.receive({ type: "event", kind, device: this.#gatewayDevice, data });
+  }
+
+  #renewLanes(): void {
+    for (const uplink of this.#uplinks) uplink.lanes = uplink.lanes.successor(this.#store);
+    this.#dropsDueMs = 0;
+  }
+
+  #trouble(error: unknown): void {
+    if (!this.#keeper.failed(error)) this.#report(error);
+  }
+
+  /** The file is open again: the same one, or a fresh one in its place. */
+  #reopened(lastId: number): void {
+    // The last commit before the failure may be in the file: its events have their numbers then.
+    const stored = this.#store.newer(lastId, commitRowsMax + 1);
+    const unsure = this.#unsure;
+    this.#unsure = [];
+    if (
+      unsure.length > 0 &&
+      unsure.length === stored.length &&
+      unsure.every((it, i) => isSame(it, stored[i]))
+    ) {
+      this.#pending.done(unsure);
+      this.#confirm(unsure);
+    }
+    this.#renewLanes();
+    this.#recovered();
+    this.#schedule(0);
   }
 
   #post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -117,7 +196,8 @@ export class OutboxCore {
 
   #accept(stream: number, frame: Frame): void {
     if (this.#pending.length === 0) this.#pendingSinceMs = performance.now();
-    this.#pending.push({ ...frame, stream });
+    const dropped = this.#pending.push({ ...frame, stream });
+    if (dropped.length > 0) this.#confirm(dropped);
     if (this.#failure !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
     else this.#schedule(frame.lane === 0 ? urgentCommitMs : this.#options.commitAfterMs);
@@ -126,12 +206,15 @@ export class OutboxCore {
   #commit(): void {
     this.#timer = undefined;
     this.#timerAtMs = Infinity;
+    if (this.#keeper.outage !== undefined) return;
     const batch = this.#pending.next(this.#rowsMax, this.#commitBytesMax);
     if (batch.length === 0) return;
     try {
       this.#makeRoom();
       const startedMs = performance.now();
+      this.#unsure = batch;
       const rows = this.#storeRows(batch);
+      this.#unsure = [];
       this.#pendingSinceMs = performance.now();
       this.#commits.add(this.#pendingSinceMs - startedMs);
       this.#pending.done(batch);
@@ -161,8 +244,15 @@ export class OutboxCore {
     return rows;
   }
 
+  /** Ends also when something else than rows fills the file. */
   #makeRoom(): void {
-    while (this.#store.fill() > evictAbove && this.#store.evict() > 0);
+    let futile = 0;
+    for (let fill = this.#store.fill(); fill > evictAbove && futile < futileMax;) {
+      if (this.#store.evict() === 0) return;
+      const after = this.#store.fill();
+      futile = after < fill ? 0 : futile + 1;
+      fill = after;
+    }
   }
 
   #confirm(batch: readonly { stream: number; size: number }[]): void {
@@ -174,15 +264,27 @@ export class OutboxCore {
   /** The disk refused. Nothing is lost: the events stay here and in the hosts' rings, and polling goes on. */
   #commitFailed(error: unknown): void {
     if ((error as { code?: string }).code === "SQLITE_FULL") this.#rowsMax = Math.max(1, this.#rowsMax >> 1);
-    const text = sentence(error);
-    if (text !== this.#failure) this.#post({ type: "failure", text });
-    this.#failure = text;
+    if (!this.#keeper.failed(error)) this.#failing(sentence(error));
+  }
+
+  #failing(reason: string): void {
+    if (reason === this.#failure) return;
+    if (this.#failure === undefined) this.#failingSinceMs = Date.now();
+    this.#post({ type: "failure", text: reason });
+    this.#failure = reason;
   }
 
   #recovered(): void {
-    if (this.#failure === undefined) return;
+    const reason = this.#failure;
+    if (reason === undefined) return;
     this.#failure = undefined;
     this.#post({ type: "failure", text: undefined });
+    const data = { from: iso(this.#failingSinceMs), to: iso(Date.now()), reason };
+    this.#tell("device-status", { state: "storage-recovered", ...data });
+    const overflow = this.#pending.takeOverflow();
+    if (overflow === undefined) return;
+    const { events, fromMs, toMs } = overflow;
+    this.#tell("gap", gap("handover_overflow", fromMs, toMs, { lostCount: events }));
   }
 
   /** Something else than a commit went wrong; commits go on. The same text is said once in ten seconds. */
@@ -196,9 +298,10 @@ export class OutboxCore {
 
   /** Hands every uplink the messages that its window has room for. */
   #pump(fresh: readonly StoredRow[] = []): void {
+    if (this.#keeper.outage !== undefined) return;
     for (const { name, lanes } of this.#uplinks) {
       if (!lanes.connected) continue;
-      const messages = lanes.next(performance.now(), fresh, (error) => this.#report(error));
+      const messages = lanes.next(performance.now(), fresh, (error) => this.#trouble(error));
       if (messages.length > 0) this.#post({ type: "send", uplink: name, messages }, messages.map(ownBuffer));
     }
   }
@@ -267,7 +370,11 @@ export class OutboxCore {
   }
 
   #housekeeping(): void {
+    this.#keptHouseAtMs = performance.now();
+    if (this.#keeper.outage !== undefined) return;
     try {
+      this.#keeper.tick();
+      if (this.#keeper.outage !== undefined) return;
       this.#watchClock();
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
       this.#store.deadLetters.settle(this.#uplinkNames);
@@ -275,7 +382,7 @@ export class OutboxCore {
       this.#audit();
       this.#pump();
     } catch (error) {
-      this.#report(error);
+      this.#trouble(error);
     }
   }
 
@@ -289,20 +396,24 @@ export class OutboxCore {
   }
 
   #stats(): OutboxStats {
-    const { rows, oldestMs, bytes } = this.#store.count();
+    if (this.#keeper.outage === undefined) {
+      try {
+        const books = this.#store.books();
+        const rows = books.event.kept + books.live.kept;
+        const deadLetters = this.#store.deadLetters.summary();
+        this.#figures = { ...this.#store.size(), books, rows, fill: this.#store.fill(), deadLetters };
+      } catch (error) {
+        this.#trouble(error);
+      }
+    }
     return {
+      ...this.#figures,
       epoch: this.#store.epoch,
       lastSeq: this.#store.lastId - this.#store.base,
-      books: this.#store.books(),
-      rows,
-      bytes,
       bytesMax: this.#options.bytesMax,
-      fill: this.#store.fill(),
-      oldestMs,
       commits: this.#commits.counts,
       failure: this.#failure,
       quarantined: this.#store.quarantined,
-      deadLetters: this.#store.deadLetters.summary(),
       uplinks: Object.fromEntries(
         this.#uplinks.map(({ name, lanes }) => [
           name,
@@ -331,6 +442,9 @@ export class OutboxCore {
   }
 
   #answer(message: ToWorker & { type: "request" }): unknown {
+    const { outage } = this.#keeper;
+    if (outage !== undefined && message.name !== "stats" && message.name !== "close")
+      throw new Error(`the outbox is being opened again: ${outage.reason}`);
     switch (message.name) {
       case "open":
         return {
@@ -371,12 +485,14 @@ export class OutboxCore {
 
   /** Commits what it can: on a failing disk what is pending was never accepted, and the ring's owner knows. */
   #close(): null {
+    this.#keeper.stop();
     for (let left = Infinity; this.#pending.length < left && this.#pending.length > 0;) {
       left = this.#pending.length;
       this.#commit();
     }
     clearInterval(this.#housekeeper);
     clearTimeout(this.#timer);
+    this.#keeper.stop();
     this.#store.close();
     return null;
   }
@@ -386,7 +502,7 @@ export class OutboxCore {
     try {
       this.#take(message);
     } catch (error) {
-      this.#report(error);
+      this.#trouble(error);
     }
   }
 
@@ -403,6 +519,7 @@ export class OutboxCore {
         this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
       } catch (error) {
         this.#post({ type: "answer", id: message.id, error: (error as Error).message });
+        this.#keeper.failed(error);
       }
       return;
     }
@@ -445,24 +562,47 @@ export class OutboxCore {
       for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
         this.#releaseAll(uplink.name, epoch, watermark);
       }
+      for (const [epoch, { miss }] of Object.entries(message.document.ep))
+        this.#declareVanished(Number(epoch), miss);
     }
+    this.#catchUp(nowMs);
     this.#pump();
+  }
+
+  /** A fast link brings so many acknowledgements during a drain that timers would wait until its end. */
+  #catchUp(nowMs: number): void {
+    if (nowMs > this.#timerAtMs) {
+      clearTimeout(this.#timer);
+      this.#commit();
+    }
+    if (nowMs > this.#keptHouseAtMs + 2 * housekeepingMs) this.#housekeeping();
+  }
+
+  /** Numbers that the receiver lacks and that are no rows any more have vanished: they are declared. */
+  #declareVanished(epoch: number, missing: readonly (readonly [number, number])[] = []): void {
+    if (missing.length === 0 || this.#keeper.outage !== undefined) return;
+    if (this.#store.declareVanished(epoch, missing.slice(0, auditRangesMax), this.#uplinkNames) > 0)
+      this.#dropsDueMs = 0;
   }
 
   /** A long backlog is deleted in steps, so that commits and sends get their turn in between. */
   #releaseAll(name: string, epoch: number, watermark: number): void {
+    if (this.#keeper.outage !== undefined) return;
     try {
       if (this.#store.release(name, epoch, watermark, this.#uplinkNames))
         setImmediate(() => this.#releaseAll(name, epoch, watermark));
     } catch (error) {
-      this.#report(error);
+      this.#trouble(error);
     }
   }
 }
 
-function sentence(error: unknown): string {
-  const { code = "", message } = error as { code?: string; message: string };
-  return code === "" ? message : `${code}: ${message}`;
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function isSame(event: Pending, row: StoredRow | undefined): boolean {
+  return row?.lane === event.lane && Buffer.compare(event.body, row.body) === 0;
 }
 
 /** The payload moves to the main thread instead of being copied; a pooled buffer cannot move. */

@@ -2,20 +2,43 @@ import type { Frame } from "./frames.ts";
 
 export type Pending = Frame & { stream: number };
 
+/** Events that were dropped because the disk took none for too long. ms since 1970 UTC. */
+export interface Overflow {
+  events: number;
+  fromMs: number;
+  toMs: number;
+}
+
+/** All hosts' credits together stay far below; what is more comes from hosts that start again and again. */
+const bytesMaxUsual = 32 * 1024 * 1024;
+/** What an event takes beside its body. */
+const overheadBytes = 100;
+
 /**
  * Events that wait for their commit, in order within each stream. A transaction takes its rows from all streams in
- * turn: a host that storms fills what the others leave, and no more.
+ * turn: a host that storms fills what the others leave, and no more. Bounded: when it is full the oldest telemetry
+ * goes first.
  */
 export class PendingEvents {
   /** In the order in which the streams were served last. */
   readonly #streams = new Map<number, Pending[]>();
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #overflow: Overflow | undefined;
   length = 0;
 
-  push(event: Pending): void {
+  constructor(bytesMax = bytesMaxUsual) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Takes an event. Returns those that were dropped for it. */
+  push(event: Pending): Pending[] {
     const events = this.#streams.get(event.stream);
     if (events === undefined) this.#streams.set(event.stream, [event]);
     else events.push(event);
     this.length++;
+    this.#bytes += event.body.length + overheadBytes;
+    return this.#bytes > this.#bytesMax ? this.#shed() : [];
   }
 
   /** The next rows of one transaction, which stay until `done`; a single one may be of any size. */
@@ -41,14 +64,52 @@ export class PendingEvents {
     return batch;
   }
 
-  /** A batch of `next` is stored. */
+  /** A batch of `next` is stored; some of it may have been dropped since. */
   done(batch: readonly Pending[]): void {
-    for (const [stream, { length }] of Map.groupBy(batch, (event) => event.stream)) {
-      const rest = this.#streams.get(stream)?.slice(length) ?? [];
+    for (const [stream, stored] of Map.groupBy(batch, (event) => event.stream)) {
+      const events = this.#streams.get(stream) ?? [];
+      const known = new Set(stored);
+      const isHead = events[stored.length - 1] === stored.at(-1);
+      const rest = isHead ? events.slice(stored.length) : events.filter((event) => !known.has(event));
+      this.#forget(isHead ? stored : events.filter((event) => known.has(event)));
       // Whom this transaction had no room for comes first in the next one.
       this.#streams.delete(stream);
       if (rest.length > 0) this.#streams.set(stream, rest);
     }
-    this.length -= batch.length;
+  }
+
+  /** What was dropped since the last call. */
+  takeOverflow(): Overflow | undefined {
+    const overflow = this.#overflow;
+    this.#overflow = undefined;
+    return overflow;
+  }
+
+  #forget(events: readonly Pending[]): void {
+    this.length -= events.length;
+    for (const { body } of events) this.#bytes -= body.length + overheadBytes;
+  }
+
+  /** Makes room for a tenth, so that a full queue does not look for a victim at every event. */
+  #shed(): Pending[] {
+    const dropped: Pending[] = [];
+    for (const lane of [1, 0] as const) {
+      // The largest stream gives first: the one that storms.
+      const streams = [...this.#streams].sort((a, b) => b[1].length - a[1].length);
+      for (const [stream, events] of streams) {
+        const kept = events.filter((event) => {
+          if (event.lane !== lane || this.#bytes <= this.#bytesMax * 0.9) return true;
+          this.#forget([event]);
+          dropped.push(event);
+          return false;
+        });
+        this.#streams.set(stream, kept);
+      }
+    }
+    const nowMs = Date.now();
+    this.#overflow ??= { events: 0, fromMs: nowMs, toMs: nowMs };
+    this.#overflow.events += dropped.length;
+    this.#overflow.toMs = nowMs;
+    return dropped;
   }
 }

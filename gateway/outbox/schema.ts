@@ -5,6 +5,7 @@ import { accountTables } from "./accounts.ts";
 import { clockTables } from "./clock-fixes.ts";
 import { lossTables } from "./losses.ts";
 import { runTables } from "./runs.ts";
+import { salvageTable } from "./takeover.ts";
 
 /**
  * The outbox's tables and the settings of its one connection.
@@ -58,7 +59,7 @@ CREATE TABLE dictionary (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 `;
 
 /** The WAL is copied into the file when it has grown to this. */
-const walBytes = 1_024_000;
+export const walBytes = 1_024_000;
 const bytesMin = 256 * 1024;
 
 /**
@@ -73,6 +74,7 @@ export const migrations: readonly ((database: Database.Database) => void)[] = [
     clockTables(database);
     runTables(database);
     deadLetterTables(database);
+    database.exec(salvageTable);
   },
 ];
 
@@ -92,7 +94,7 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
     const pageBytes = database.pragma("page_size", { simple: true }) as number;
     database.pragma(`wal_autocheckpoint = ${Math.floor(walBytes / pageBytes)}`);
     database.pragma("journal_size_limit = 1048576");
-    database.pragma(`max_page_count = ${Math.floor(Math.max(bytesMin, bytesMax) / pageBytes)}`);
+    limitPages(database, bytesMax);
     database.pragma("mmap_size = 0");
     // better-sqlite3 would take 16 MB; a queue reads what it has just written.
     database.pragma("cache_size = -2000");
@@ -122,4 +124,10 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
     database.close();
     throw error;
   }
+}
+
+/** The byte budget; never less than the file has. */
+export function limitPages(database: Database.Database, bytesMax: number): void {
+  const pageBytes = database.pragma("page_size", { simple: true }) as number;
+  database.pragma(`max_page_count = ${Math.floor(Math.max(bytesMin, bytesMax) / pageBytes)}`);
 }

@@ -7,7 +7,6 @@ export function prepare(database: Database.Database) {
     newest: database.prepare(
       "SELECT max(id) AS id FROM (SELECT max(last_id) AS id FROM account UNION ALL SELECT max(id) FROM event UNION ALL SELECT max(base) FROM epoch)",
     ),
-    lastEpoch: database.prepare("SELECT max(epoch) AS epoch FROM epoch"),
     removeEpoch: database.prepare("DELETE FROM epoch WHERE epoch = ?"),
     removeReleased: database.prepare("DELETE FROM released WHERE epoch = ?"),
     pruneDictionaries: database.prepare(
@@ -22,6 +21,8 @@ export function prepare(database: Database.Database) {
     urgentRows: database.prepare(
       `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 0 ORDER BY id LIMIT ?`,
     ),
+    newer: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ?`),
+    salvages: database.prepare("SELECT file, last, readable FROM salvage ORDER BY file"),
     first: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 1 ORDER BY id LIMIT 1"),
     urgentFirst: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 0 ORDER BY id LIMIT 1"),
     oldest: database.prepare(
@@ -36,6 +37,10 @@ export function prepare(database: Database.Database) {
     releasable: database.prepare(
       "SELECT id, lane, substr(body, 1, 8) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
     ),
+    pages: database.prepare("PRAGMA page_count").pluck(),
+    freePages: database.prepare("PRAGMA freelist_count").pluck(),
+    forgetIndexes: database.prepare("DELETE FROM sqlite_sequence WHERE name IN ('device', 'point')"),
+    startIndexes: database.prepare("INSERT INTO sqlite_sequence VALUES ('device', ?), ('point', ?)"),
     addDevice: database.prepare("INSERT OR IGNORE INTO device (id, type, profile) VALUES (?, ?, ?)"),
     deviceIndex: database.prepare("SELECT idx FROM device WHERE id = ? AND type = ? AND profile = ?"),
     devices: database.prepare('SELECT idx AS "index", id, type, profile FROM device ORDER BY idx'),

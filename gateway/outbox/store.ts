@@ -1,30 +1,25 @@
 import type Database from "better-sqlite3";
-import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
-import { crc32 } from "node:zlib";
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { bootId, monotonicMs } from "../clock.ts";
-import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
-import { Dictionary } from "../uplink/encoding.ts";
-import { DeadLetters } from "./dead-letters.ts";
+import type { DictionaryDevice } from "../event.ts";
+import type { Dictionary } from "../uplink/encoding.ts";
 import { Accounts, type AccountedRow } from "./accounts.ts";
 import { Audit } from "./audit.ts";
 import { ClockFixes } from "./clock-fixes.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { Dictionaries, type RegisterDevice } from "./dictionaries.ts";
 import { Losses } from "./losses.ts";
-import type { Books, EpochRecord, RowLane, StoredRow } from "./rows.ts";
+import { Numbers } from "./numbers.ts";
+import { nextEpoch, openQueue, quickCheck, type QueueOptions } from "./open.ts";
+import { rowCrc, type Books, type EpochRecord, type RowLane, type StoredRow } from "./rows.ts";
 import { Runs } from "./runs.ts";
-import { openDatabase } from "./schema.ts";
+import { Salvage, type SalvageRecord } from "./salvage.ts";
+import { limitPages } from "./schema.ts";
 import { prepare } from "./statements.ts";
+import type { Resume } from "./takeover.ts";
 
+export type { RegisterDevice } from "./dictionaries.ts";
 export type { Books, RowLane, StoredRow } from "./rows.ts";
 
 /** A frozen batch of one uplink: all rows of `rowLane` with first <= id <= last, never over an epoch's border. */
@@ -38,27 +33,9 @@ export interface CutRecord {
   fix: number;
 }
 
-export interface RegisterDevice {
-  id: string;
-  type: string;
-  profile: string;
-  points: Omit<DictionaryPoint, "index">[];
-}
-
-export interface StoreOptions {
-  path: string;
-  bytesMax: number;
-}
+type CheckedRow = StoredRow & { crc: number };
 
 const evictRows = 500;
-const header = Buffer.alloc(17);
-
-function rowCrc(id: number, lane: number, recordedMs: number, body: Uint8Array): number {
-  header.writeDoubleLE(id, 0);
-  header.writeDoubleLE(recordedMs, 8);
-  header[16] = lane;
-  return crc32(body, crc32(header));
-}
 
 /**
  * The durable queue: one connection to one SQLite file, owned by one thread. Numbers are given inside the
@@ -70,41 +47,73 @@ export class OutboxStore {
   readonly base: number;
   /** The file that was put aside because it could not be read; undefined on a healthy start. */
   readonly quarantined: string | undefined;
+  /** Accepted events that were gone when the file was opened again; tombstones declare them. */
+  readonly lost: number;
   #database: Database.Database;
   #lastId: number;
   #epochs: EpochRecord[];
-  #dictionary: Dictionary;
   readonly accounts: Accounts;
   readonly losses: Losses;
   readonly runs: Runs;
   readonly clock: ClockFixes;
+  readonly deadLetters: DeadLetters;
   /** Rows found damaged in this run: the account that such a row was charged to is a guess until the next audit. */
   damaged = 0;
   #audit: Audit | undefined;
   readonly #statements;
-  readonly #pagesMax: number;
-  readonly deadLetters: DeadLetters;
+  readonly #dictionaries: Dictionaries;
+  readonly #device: number;
+  readonly #numbers: Numbers;
+  readonly #pageBytes: number;
+  #bytesMax: number;
+  /** Rows up to this id are being salvaged; they are not delivered before that is done. */
+  #floor: number;
 
-  /** Opens the file and durably starts the next epoch before it accepts anything. */
-  constructor(options: StoreOptions) {
-    this.path = options.path;
-    mkdirSync(dirname(options.path), { recursive: true });
-    const opened = openOrQuarantine(options);
-    this.#database = opened.database;
-    this.quarantined = opened.quarantined;
-    this.#pagesMax = this.#database.pragma("max_page_count", { simple: true }) as number;
-    this.#statements = prepare(this.#database);
-    this.deadLetters = new DeadLetters(this, this.#database);
-    this.accounts = new Accounts(this.#database);
-    this.losses = new Losses(this.#database);
-    this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
-    this.runs = new Runs(this.#database, this.accounts);
-    this.clock = new ClockFixes(this.#database, bootId(), this.runs.lastInThisBoot());
-    this.epoch = this.#nextEpoch();
-    this.base = this.#lastId;
-    this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
-    this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
-    this.#dictionary = this.#loadDictionary();
+  /** Opens the file and durably starts the next epoch before it accepts anything; with `resume` it goes on. */
+  constructor(options: QueueOptions) {
+    const { path, bytesMax, resume } = options;
+    this.path = path;
+    // A folder that is gone may be a mount that comes back: it is not made anew then.
+    if (resume === undefined) mkdirSync(dirname(path), { recursive: true });
+    const { database, quarantined, fresh, lost } = openQueue(options);
+    this.#database = database;
+    this.#bytesMax = bytesMax;
+    this.#pageBytes = database.pragma("page_size", { simple: true }) as number;
+    this.quarantined = quarantined;
+    this.lost = lost;
+    try {
+      this.#device = statSync(dirname(path)).dev;
+      this.#statements = prepare(database);
+      this.#numbers = new Numbers(database);
+      this.deadLetters = new DeadLetters(this, database);
+      this.accounts = new Accounts(database);
+      this.losses = new Losses(database);
+      this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
+      this.#floor = Math.max(0, ...this.#salvageRecords().map(({ last }) => last));
+      this.runs = new Runs(database, this.accounts);
+      this.clock = new ClockFixes(database, bootId(), this.runs.lastInThisBoot());
+      const known = this.#statements.epochs.all() as EpochRecord[];
+      const next = resume ?? nextEpoch(path, known, this.#lastId, fresh);
+      this.epoch = next.epoch;
+      this.base = resume?.base ?? this.#lastId;
+      if (resume === undefined)
+        this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
+      this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
+      this.#dictionaries = new Dictionaries(database, this.#statements, path);
+      if ("isOlder" in next && next.isOlder) this.#dictionaries.skip(this.epoch);
+      this.#numbers.refresh();
+    } catch (error) {
+      // Whoever tries again needs the file unlocked.
+      database.close();
+      throw error;
+    }
+  }
+
+  /** What the next handle on this file needs to go on where this one was. */
+  get resume(): Resume {
+    const { epoch, base } = this;
+    const { devices } = this.dictionary;
+    return { epoch, base, epochs: this.#epochs, lastId: this.#lastId, devices, device: this.#device };
   }
 
   /** The id of the newest event. */
@@ -133,36 +142,16 @@ export class OutboxStore {
 
   /** Gives point and device indexes, durably; known ones keep theirs, changed ones get new ones. */
   register(devices: readonly RegisterDevice[]): DictionaryDevice[] {
-    const { addDevice, deviceIndex, addPoint, pointIndex } = this.#statements;
-    const registered = this.#database.transaction(() =>
-      devices.map((device) => {
-        addDevice.run(device.id, device.type, device.profile);
-        const { idx } = deviceIndex.get(device.id, device.type, device.profile) as { idx: number };
-        const points = device.points.map((point) => {
-          addPoint.run(idx, point.name, point.unit, point.kind, point.decimals);
-          const row = pointIndex.get(idx, point.name, point.unit, point.kind, point.decimals) as {
-            idx: number;
-          };
-          return { ...point, index: row.idx };
-        });
-        return { index: idx, id: device.id, type: device.type, profile: device.profile, points };
-      }),
-    )();
-    this.#dictionary = this.#loadDictionary();
-    return registered;
+    return this.#dictionaries.register(devices);
   }
 
   get dictionary(): Dictionary {
-    return this.#dictionary;
+    return this.#dictionaries.current;
   }
 
   /** A dictionary that an older cut was frozen with. */
   dictionaryOf(hash: string): Dictionary {
-    if (hash === this.#dictionary.hash) return this.#dictionary;
-    const row = this.#statements.dictionary.get(hash) as { json: string } | undefined;
-    return row === undefined
-      ? this.#dictionary
-      : new Dictionary(hash, JSON.parse(row.json) as DictionaryDevice[]);
+    return this.#dictionaries.of(hash);
   }
 
   /**
@@ -219,10 +208,13 @@ export class OutboxStore {
    */
   rows(lane: RowLane, first: number, last: number, limit = 500): StoredRow[] {
     const statement = lane === 0 ? this.#statements.urgentRows : this.#statements.rows;
-    return this.#withoutDamaged(statement.all(first, last, limit) as (StoredRow & { crc: number })[]);
+    return this.#withoutDamaged(statement.all(this.#above(first), last, limit) as CheckedRow[]);
   }
 
-  #withoutDamaged(rows: (StoredRow & { crc: number })[]): StoredRow[] {
+  #withoutDamaged(rows: CheckedRow[]): StoredRow[] {
+    // A damaged key shows as disorder. To delete by such a key would hit a healthy row.
+    if (rows.some(({ id }, i) => i > 0 && id <= (rows[i - 1]?.id ?? 0)))
+      throw Object.assign(new Error("rows out of order"), { code: "SQLITE_CORRUPT" });
     const bad = rows.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) !== row.crc);
     if (bad.length === 0) return rows;
     this.drop(bad, "corrupt");
@@ -233,7 +225,73 @@ export class OutboxStore {
   /** The highest id among the first `limit` rows of a class from `first` on; undefined when there is none. */
   firstId(lane: RowLane, first: number): number | undefined {
     const statement = lane === 0 ? this.#statements.urgentFirst : this.#statements.first;
-    return (statement.get(first) as { id: number } | undefined)?.id;
+    return (statement.get(this.#above(first)) as { id: number } | undefined)?.id;
+  }
+
+  #above(first: number): number {
+    return Math.max(first, this.#floor + 1);
+  }
+
+  /** Rows of all classes above an id, oldest first. */
+  newer(id: number, limit = 2000): StoredRow[] {
+    return this.#statements.newer.all(id, limit) as StoredRow[];
+  }
+
+  /** The work on a file that was put aside, if there is any; when it is done, `lift` makes its rows deliverable. */
+  salvage(uplinks: readonly string[]): Salvage | undefined {
+    const [record] = this.#salvageRecords();
+    return record === undefined ? undefined : new Salvage(this.#database, this.path, record, uplinks);
+  }
+
+  lift(): void {
+    this.#floor = Math.max(0, ...this.#salvageRecords().map(({ last }) => last));
+  }
+
+  #salvageRecords(): SalvageRecord[] {
+    return this.#statements.salvages.all() as SalvageRecord[];
+  }
+
+  /**
+   * The receiver has not got these numbers of an epoch (pairs, both included): those that are no rows any more
+   * are declared, or its watermark could never pass them. Returns how many.
+   */
+  declareVanished(
+    epoch: number,
+    missing: readonly (readonly [number, number])[],
+    uplinks: readonly string[],
+  ): number {
+    const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
+    if (record === undefined || missing.length === 0) return 0;
+    const end = this.lastIdOf(record);
+    return this.#database.transaction(() => {
+      const released = this.#numbers.released(uplinks);
+      let lost = 0;
+      for (const [from, to] of missing) {
+        const first = this.#above(record.base + from);
+        const last = Math.min(end, record.base + to);
+        if (first <= last) lost += this.#numbers.declare(first, last, released).lost;
+      }
+      if (lost > 0) this.accounts.miss(lost, "storage");
+      this.damaged += lost;
+      return lost;
+    })();
+  }
+
+  /** Moves everything from the log into the file. */
+  secure(): void {
+    this.#database.pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  /** Reads all pages. Throws SQLITE_CORRUPT when one is wrong. */
+  check(): void {
+    quickCheck(this.#database);
+  }
+
+  /** The budget in bytes, which a disk that others fill may not have room for. */
+  limit(bytesMax: number): void {
+    if (bytesMax === this.#bytesMax) return;
+    this.#bytesMax = bytesMax;
+    limitPages(this.#database, bytesMax);
   }
 
   /**
@@ -271,9 +329,8 @@ export class OutboxStore {
 
   /** Share of the byte budget that is in use, 0 to 1. */
   fill(): number {
-    const pages = this.#database.pragma("page_count", { simple: true }) as number;
-    const free = this.#database.pragma("freelist_count", { simple: true }) as number;
-    return (pages - free) / this.#pagesMax;
+    const used = (this.#statements.pages.get() as number) - (this.#statements.freePages.get() as number);
+    return (used * this.#pageBytes) / this.#bytesMax;
   }
 
   /** Drops the oldest telemetry, then (only when there is none) the oldest urgent rows. Returns how many. */
@@ -344,7 +401,7 @@ export class OutboxStore {
   auditStep(limit = 500): Audit | undefined {
     this.#audit ??= new Audit();
     const audit = this.#audit;
-    const found = this.#statements.anyRows.all(audit.cursor, limit) as (StoredRow & { crc: number })[];
+    const found = this.#statements.anyRows.all(audit.cursor, limit) as CheckedRow[];
     const good = this.#withoutDamaged(found);
     audit.cursor = found.at(-1)?.id ?? audit.cursor;
     audit.count(good);
@@ -356,11 +413,14 @@ export class OutboxStore {
 
   /** Rows that are really in the table, to hold against the books, and the time of the oldest. */
   count(): { rows: number; oldestMs: number | undefined; bytes: number } {
-    const { rows } = this.#statements.count.get() as { rows: number };
+    return { ...(this.#statements.count.get() as { rows: number }), ...this.size() };
+  }
+
+  /** Without counting rows, which reads the whole file. */
+  size(): { oldestMs: number | undefined; bytes: number } {
     const oldest = this.#statements.oldestRow.get() as { recorded: number } | undefined;
-    const pages = this.#database.pragma("page_count", { simple: true }) as number;
-    const pageBytes = this.#database.pragma("page_size", { simple: true }) as number;
-    return { rows, oldestMs: oldest?.recorded, bytes: pages * pageBytes };
+    const pages = this.#statements.pages.get() as number;
+    return { oldestMs: oldest?.recorded, bytes: pages * this.#pageBytes };
   }
 
   close(): void {
@@ -372,32 +432,26 @@ export class OutboxStore {
     this.#database.close();
   }
 
+  /** Closes the handle on a file that fails; the gateway goes on. */
+  letGo(): void {
+    try {
+      this.#database.close();
+    } catch {
+      // It is gone as far as we are concerned.
+    }
+  }
+
   #addCut(uplink: string, cut: CutRecord): void {
     const { rowLane, first, last, lane, dictionary, fix } = cut;
     this.#statements.addCut.run(uplink, rowLane, first, last, lane, dictionary, fix);
-  }
-
-  /** One more than any epoch that this box is known to have used: in the table, beside it, or by the clock. */
-  #nextEpoch(): number {
-    const known = (this.#statements.lastEpoch.get() as { epoch: number | null }).epoch;
-    const sidecar = join(dirname(this.path), "epoch");
-    const beside = existsSync(sidecar) ? Number.parseInt(readFileSync(sidecar, "utf8"), 10) || 0 : 0;
-    // A fresh file does not know what a lost one had used, and a number used twice would hide new data as
-    // duplicates: the seconds since 1970 lie above whatever an earlier file of this box counted up to.
-    const epoch =
-      (known === null ? Math.max(beside, Math.floor(Date.now() / 1000)) : Math.max(beside, known)) + 1;
-    const descriptor = openSync(`${sidecar}.new`, "w");
-    writeSync(descriptor, `${epoch}\n`);
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-    renameSync(`${sidecar}.new`, sidecar);
-    return epoch;
   }
 
   /** Forgets epochs that have nothing left in the queue; the newest eight stay, because a birth names them. */
   #pruneEpochs(records: EpochRecord[]): EpochRecord[] {
     const oldest = this.#statements.minId.get() as { id: number | null };
     const lowest = oldest.id ?? this.#lastId + 1;
+    // What is being salvaged may belong to any of them.
+    if (this.#floor > 0) return records;
     return records.filter((record, i) => {
       const next = records[i + 1];
       if (next === undefined || i >= records.length - 8 || next.base >= lowest) return true;
@@ -405,46 +459,5 @@ export class OutboxStore {
       this.#statements.removeReleased.run(record.epoch);
       return false;
     });
-  }
-
-  #loadDictionary(): Dictionary {
-    const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
-    const byDevice = Map.groupBy(points, (point) => point.device);
-    const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
-      ...device,
-      points: (byDevice.get(device.index) ?? []).map(({ device: _device, ...point }) => point),
-    }));
-    const json = JSON.stringify(devices);
-    const hash = createHash("sha256").update(json).digest("hex").slice(0, 8);
-    this.#statements.addDictionary.run(hash, json);
-    this.#statements.pruneDictionaries.run(hash);
-    return new Dictionary(hash, devices);
-  }
-}
-
-/**
- * Opens the file; one that is not a database or is damaged beyond opening is put aside under another name and a
- * fresh one is started, because a box in a cabinet has nobody to delete it. The first complaint is not believed:
- * after an I/O error SQLite calls a healthy file corrupt until it is opened again.
- */
-function openOrQuarantine(options: StoreOptions): {
-  database: Database.Database;
-  quarantined: string | undefined;
-} {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return { database: openDatabase(options.path, options.bytesMax), quarantined: undefined };
-    } catch (error) {
-      const code = (error as { code?: string }).code ?? "";
-      if (code === "SQLITE_BUSY")
-        throw new Error(`another process has ${options.path} open`, { cause: error });
-      if (!/^SQLITE_(NOTADB|CORRUPT)/.test(code)) throw error;
-      if (attempt === 1) continue;
-      const aside = `${options.path}.damaged-${Date.now()}`;
-      for (const suffix of ["", "-wal"]) {
-        if (existsSync(options.path + suffix)) renameSync(options.path + suffix, aside + suffix);
-      }
-      return { database: openDatabase(options.path, options.bytesMax), quarantined: aside };
-    }
   }
 }

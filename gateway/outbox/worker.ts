@@ -1,8 +1,8 @@
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { OutboxCore } from "./core.ts";
 import { shrinkHeap } from "../memory.ts";
 import type { OutboxOptions, ToWorker } from "./outbox.ts";
+import { PatientOutbox } from "./patient.ts";
 
 /**
  * The storage thread: everything that may wait for the disk or costs more than a moment of CPU happens here, so
@@ -11,7 +11,7 @@ import type { OutboxOptions, ToWorker } from "./outbox.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("worker.ts runs as the outbox's worker thread");
-const core = new OutboxCore(workerData as OutboxOptions, (message, transfer) => {
+const core = new PatientOutbox(workerData as OutboxOptions, (message, transfer) => {
   port.postMessage(message, transfer);
 });
 port.on("message", (message: ToWorker) => {

@@ -62,11 +62,12 @@ function rethrow(error: unknown): never {
 export class Lanes {
   readonly #store: OutboxStore;
   readonly #options: LanesOptions;
-  #connected = false;
-  readonly #receivers = new Receivers();
+  /** What the broker grants, window and bytes, while there is a session. */
+  #granted: [windowMax: number, bytesMax: number] | undefined;
+  #receivers = new Receivers();
   /** All cuts of rows that are still in the outbox, by key; keys grow. */
   readonly #cuts = new Map<number, Cut>();
-  #nextKey = 1;
+  #nextKey: number;
   readonly #waiting = { event: [] as Cut[], live: [] as Cut[], fill: [] as Cut[] };
   readonly #suspects = new Suspects<Cut>();
   readonly #flights = new Flights<Cut>();
@@ -82,12 +83,22 @@ export class Lanes {
   readonly #size = new SizeLimit();
   counts = { batches: 0, events: 0, bytes: 0, resent: 0, refused: 0, dead: 0 };
 
-  constructor(store: OutboxStore, options: LanesOptions) {
+  constructor(store: OutboxStore, options: LanesOptions, firstKey = 1) {
     this.#store = store;
     this.#options = options;
+    this.#nextKey = firstKey;
     this.#urgentTop = store.lastId;
     this.#dead = new Set(store.deadLetters.of(options.name));
     this.#restore();
+  }
+
+  /** The lanes of this uplink on a queue opened anew: the connection goes on, what was in flight goes again. */
+  successor(store: OutboxStore): Lanes {
+    const lanes = new Lanes(store, this.#options, this.#nextKey);
+    if (this.#granted !== undefined) lanes.connect(...this.#granted);
+    lanes.counts = this.counts;
+    lanes.#receivers = this.#receivers;
+    return lanes;
   }
 
   /** After a start: frozen cuts are sent again as they were, all other telemetry is backlog. */
@@ -124,7 +135,7 @@ export class Lanes {
   }
 
   get connected(): boolean {
-    return this.#connected;
+    return this.#granted !== undefined;
   }
 
   /** Rows of telemetry (about) that wait in fill; 0 when the present is all there is. */
@@ -138,7 +149,7 @@ export class Lanes {
 
   /** The uplink has a session: `windowMax` and `bytesMax` are what the broker grants. */
   connect(windowMax: number, bytesMax: number): void {
-    this.#connected = true;
+    this.#granted = [windowMax, bytesMax];
     this.#flights.open(Math.max(1, Math.min(this.#options.windowMax, windowMax)));
     this.#size.granted = Math.min(this.#options.bytesMax, bytesMax);
     this.#suspects.connect();
@@ -150,7 +161,7 @@ export class Lanes {
    * a message on the way may be why.
    */
   disconnect(blamed = false): void {
-    this.#connected = false;
+    this.#granted = undefined;
     const flown = this.#flights.close();
     for (const cut of flown) {
       if (blamed) cut.deaths++;
@@ -183,7 +194,7 @@ export class Lanes {
 
   /** Inside the transaction that stores `rows`: the batches in which their telemetry goes out at once. */
   planNew(rows: readonly StoredRow[]): CutRecord[] {
-    if (!this.#connected) return [];
+    if (!this.connected) return [];
     // Urgent rows are cut in id order, older ones included, when the window has room for them.
     const telemetry = rows.filter((row) => row.lane === 1);
     return chunks(telemetry).map((batch) => this.#record(1, batch, "live"));
@@ -221,7 +232,7 @@ export class Lanes {
     failed: (error: unknown) => void = rethrow,
   ): Message[] {
     const messages: Message[] = [];
-    while (this.#connected && this.#flights.hasRoom) {
+    while (this.connected && this.#flights.hasRoom) {
       let chosen: Chosen | undefined;
       try {
         chosen = this.#choose(nowMs);

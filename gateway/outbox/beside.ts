@@ -1,0 +1,150 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { DictionaryDevice } from "../event.ts";
+import type { EpochRecord } from "./rows.ts";
+
+/**
+ * The files beside the queue: what its rows mean, for the day when the queue itself cannot say it (`epoch`,
+ * `dictionary`), and queue files that were put aside (`outbox.db.damaged-…` until it is salvaged, then
+ * `.salvaged-…`; `.replaced-…` is one that was not ours).
+ */
+
+const asideMax = 2;
+
+/** The newest epoch on the first line, as ever; behind it every epoch that may still have events, with its base. */
+export function readEpochs(queue: string): { newest: number; records: EpochRecord[] } {
+  const [first = "", ...lines] = readText(join(dirname(queue), "epoch")).split("\n");
+  const records = lines.flatMap((line) => {
+    const [, epoch, base, boot = "unknown"] = /^(\d{1,15}) (\d{1,15})(?: (\S+))?$/.exec(line) ?? [];
+    return epoch === undefined ? [] : [{ epoch: Number(epoch), base: Number(base), boot }];
+  });
+  return { newest: Number.parseInt(first, 10) || 0, records };
+}
+
+/** Durable when it returns: an epoch must be known to be used before an event carries it. */
+export function writeEpochs(queue: string, newest: number, records: readonly EpochRecord[]): void {
+  const lines = records.map(({ epoch, base, boot }) => `${epoch} ${base} ${boot}`);
+  replace(join(dirname(queue), "epoch"), `${[newest, ...lines].join("\n")}\n`);
+}
+
+/** The devices and points as they were last written; none when there is no such file or it is damaged. */
+export function readDictionary(queue: string): DictionaryDevice[] {
+  const text = readText(join(dirname(queue), "dictionary"));
+  try {
+    return JSON.parse(text.slice(text.indexOf("\n") + 1)) as DictionaryDevice[];
+  } catch {
+    return [];
+  }
+}
+
+/** Writes the dictionary when it is another one. It is only needed with a damaged queue, so a failure is no harm. */
+export function writeDictionary(queue: string, hash: string, json: string): void {
+  const path = join(dirname(queue), "dictionary");
+  try {
+    if (readText(path).startsWith(`${hash}\n`)) return;
+    replace(path, `${hash}\n${json}`);
+  } catch {
+    // Tried again at the next start.
+  }
+}
+
+type Label = "damaged" | "salvaged" | "replaced";
+
+/** Renames the queue file and its log; returns the new name. */
+export function putAside(queue: string, label: Label): string {
+  // The clock may have gone back: names keep growing all the same.
+  const aside = `${queue}.${label}-${Math.max(Date.now(), ...asides(queue).map(({ number }) => number + 1))}`;
+  for (const suffix of ["-wal", ""]) {
+    if (existsSync(queue + suffix)) renameSync(queue + suffix, aside + suffix);
+  }
+  rmSync(`${queue}-shm`, { force: true });
+  return aside;
+}
+
+/** The newest file put aside that is not salvaged yet. */
+export function newestDamaged(queue: string): string | undefined {
+  return asides(queue).find(({ label }) => label === "damaged")?.path;
+}
+
+/** What is in it has been salvaged: the name says so. */
+export function markSalvaged(path: string): void {
+  for (const suffix of ["-wal", ""]) {
+    if (existsSync(path + suffix))
+      renameSync(path + suffix, path.replace(".damaged-", ".salvaged-") + suffix);
+  }
+}
+
+/** Deletes files put aside: the newest two stay, as long as they take no more than `bytesMax` together. */
+export function sweepAside(queue: string, bytesMax: number): void {
+  let bytes = 0;
+  for (const [i, { path }] of asides(queue).entries()) {
+    bytes += sizeOf(path) + sizeOf(`${path}-wal`);
+    if (i < asideMax && (i === 0 || bytes <= bytesMax)) continue;
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  }
+}
+
+/** Deletes what has been salvaged, because the room is needed. True when there was something. */
+export function dropSalvaged(queue: string): boolean {
+  const found = asides(queue).filter(({ label }) => label !== "damaged");
+  for (const { path } of found)
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  return found.length > 0;
+}
+
+/** Newest first. */
+function asides(queue: string): { path: string; label: string; number: number }[] {
+  const folder = dirname(queue);
+  const prefix = `${basename(queue)}.`;
+  const names = new Set(
+    readdirSync(folder)
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.replace(/-wal$/, "")),
+  );
+  return [...names]
+    .flatMap((name) => {
+      const [, label, number] = /^(damaged|salvaged|replaced)-(\d+)$/.exec(name.slice(prefix.length)) ?? [];
+      return label === undefined ? [] : [{ path: join(folder, name), label, number: Number(number) }];
+    })
+    .sort((a, b) => b.number - a.number);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function replace(path: string, text: string): void {
+  const descriptor = openSync(`${path}.new`, "w");
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(`${path}.new`, path);
+  const folder = openSync(dirname(path), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

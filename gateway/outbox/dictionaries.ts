@@ -1,0 +1,92 @@
+import type Database from "better-sqlite3";
+import { createHash } from "node:crypto";
+import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
+import { Dictionary } from "../uplink/encoding.ts";
+import { writeDictionary } from "./beside.ts";
+import { prepare } from "./statements.ts";
+
+export interface RegisterDevice {
+  id: string;
+  type: string;
+  profile: string;
+  points: Omit<DictionaryPoint, "index">[];
+}
+
+/** More devices and points than one start can register. */
+const indexesPerEpoch = 65_536;
+
+/** What the indexes in the events mean: devices and points, each index given once for ever. */
+export class Dictionaries {
+  readonly #database: Database.Database;
+  readonly #statements: ReturnType<typeof prepare>;
+  readonly #path: string;
+  #current: Dictionary;
+
+  constructor(database: Database.Database, statements: ReturnType<typeof prepare>, path: string) {
+    this.#database = database;
+    this.#statements = statements;
+    this.#path = path;
+    this.#current = this.#load();
+  }
+
+  /**
+   * This file is not the newest that the box had: what that one gave its devices and points is not known here, and
+   * an index used twice would give a value another point's name.
+   */
+  skip(epoch: number): void {
+    const after = epoch * indexesPerEpoch;
+    this.#database.transaction(() => {
+      this.#statements.forgetIndexes.run();
+      this.#statements.startIndexes.run(after, after);
+    })();
+  }
+
+  /** Gives point and device indexes, durably; known ones keep theirs, changed ones get new ones. */
+  register(devices: readonly RegisterDevice[]): DictionaryDevice[] {
+    const { addDevice, deviceIndex, addPoint, pointIndex } = this.#statements;
+    const registered = this.#database.transaction(() =>
+      devices.map((device) => {
+        addDevice.run(device.id, device.type, device.profile);
+        const { idx } = deviceIndex.get(device.id, device.type, device.profile) as { idx: number };
+        const points = device.points.map((point) => {
+          addPoint.run(idx, point.name, point.unit, point.kind, point.decimals);
+          const row = pointIndex.get(idx, point.name, point.unit, point.kind, point.decimals) as {
+            idx: number;
+          };
+          return { ...point, index: row.idx };
+        });
+        return { index: idx, id: device.id, type: device.type, profile: device.profile, points };
+      }),
+    )();
+    this.#current = this.#load();
+    return registered;
+  }
+
+  get current(): Dictionary {
+    return this.#current;
+  }
+
+  /** A dictionary that an older cut was frozen with. */
+  of(hash: string): Dictionary {
+    if (hash === this.#current.hash) return this.#current;
+    const row = this.#statements.dictionary.get(hash) as { json: string } | undefined;
+    return row === undefined
+      ? this.#current
+      : new Dictionary(hash, JSON.parse(row.json) as DictionaryDevice[]);
+  }
+
+  #load(): Dictionary {
+    const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
+    const byDevice = Map.groupBy(points, (point) => point.device);
+    const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
+      ...device,
+      points: (byDevice.get(device.index) ?? []).map(({ device: _device, ...point }) => point),
+    }));
+    const json = JSON.stringify(devices);
+    const hash = createHash("sha256").update(json).digest("hex").slice(0, 8);
+    this.#statements.addDictionary.run(hash, json);
+    this.#statements.pruneDictionaries.run(hash);
+    writeDictionary(this.#path, hash, json);
+    return new Dictionary(hash, devices);
+  }
+}

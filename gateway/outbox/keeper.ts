@@ -1,0 +1,206 @@
+import { statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { gap } from "../gaps.ts";
+import { dropSalvaged } from "./beside.ts";
+import { Warming, wasCutOff } from "./check.ts";
+import { faultOf } from "./faults.ts";
+import type { Suspicion } from "./open.ts";
+import { Reopening, type Outage } from "./reopening.ts";
+import type { Salvage } from "./salvage.ts";
+import { bytesAllowed } from "./space.ts";
+import { OutboxStore } from "./store.ts";
+import { FileWatch, type Meddling } from "./watch.ts";
+
+export interface KeeperOptions {
+  path: string;
+  bytesMax: number;
+  /** Bytes of the largest transaction. */
+  transactionBytes: number;
+  uplinks: string[];
+  /** Evicts above the budget, before salvaged rows need the room. */
+  makeRoom(): void;
+  failing(reason: string): void;
+  /** Another store is there, at the end of an outage. `lastId`: of the one before it. */
+  reopened(lastId: number): void;
+  /** The rows of a file put aside are all there and may be delivered. */
+  salvaged(): void;
+  report(text: string): void;
+  tell(kind: "gap" | "device-status", data: Record<string, unknown>): void;
+}
+
+/** Steps of what may wait: messages and commits get their turn in between. */
+const stepMs = 5;
+const retryMs = 1000;
+/** The first events and batches go before a check of all pages. */
+const checkAfterMs = 500;
+
+const meddlings: Record<Meddling, string> = {
+  "log-gone": "the outbox's log (-wal) was deleted or cut under the running gateway; its contents are saved",
+  "file-gone": "the outbox file was deleted or replaced under the running gateway; its contents are saved",
+  "file-cut": "the outbox file was cut short under the running gateway",
+};
+
+/**
+ * Keeps the queue file alive without a human: lets go of a handle that fails and opens the file again, fetches the
+ * rows of a damaged one, sees when somebody touches it, and makes the budget follow the room on the disk.
+ */
+export class QueueKeeper {
+  readonly #options: KeeperOptions;
+  readonly #reopening: Reopening;
+  #store: OutboxStore;
+  #watch: FileWatch;
+  #salvage: Salvage | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Opens the file; throws when that is not possible. `suspect`: it was damaged at the attempt before. */
+  constructor(options: KeeperOptions, suspect?: Suspicion) {
+    this.#options = options;
+    const { path, bytesMax } = options;
+    const cutOff = wasCutOff(path);
+    this.#store = new OutboxStore({ path, bytesMax, ...(suspect === undefined ? {} : { suspect }) });
+    this.#watch = new FileWatch(path);
+    this.#reopening = new Reopening({
+      open: (suspicion) =>
+        new OutboxStore({ path, bytesMax, resume: this.#store.resume, suspect: suspicion }),
+      opened: (store) => this.#opened(store),
+      failing: (reason) => options.failing(reason),
+    });
+    if (cutOff) this.#checkPages();
+  }
+
+  /** The store in use; a closed one during an outage. */
+  get store(): OutboxStore {
+    return this.#store;
+  }
+
+  /** Set while there is no file. */
+  get outage(): Outage | undefined {
+    return this.#reopening.outage;
+  }
+
+  /** Tells what was found at the start, and starts to mend it. Once, when the rest is ready to take events. */
+  begin(): void {
+    this.#tellQuarantined();
+    this.#startSalvage();
+  }
+
+  /** An error of the store: true when the file is let go for it, or was already. */
+  failed(error: unknown): boolean {
+    if (faultOf(error) !== "file") return false;
+    this.#letGo(error);
+    return true;
+  }
+
+  /** Once a second: looks whether the file is still the one that is open, and how much room there is. */
+  tick(): void {
+    const { path, bytesMax, transactionBytes } = this.#options;
+    const meddling = this.#watch.check();
+    if (meddling !== undefined) {
+      this.#save(meddling);
+      return;
+    }
+    const allowed = bytesAllowed(path, bytesMax, transactionBytes);
+    if (allowed < bytesMax && dropSalvaged(path)) return;
+    this.#store.limit(allowed);
+  }
+
+  /** Ends what runs in the background. */
+  stop(): void {
+    this.#reopening.stop();
+    clearTimeout(this.#timer);
+    this.#salvage?.close();
+    this.#salvage = undefined;
+  }
+
+  #letGo(error: unknown, pauseMs?: number): void {
+    if (this.outage !== undefined) return;
+    this.stop();
+    this.#store.letGo();
+    this.#reopening.begin(error, pauseMs);
+  }
+
+  #opened(store: OutboxStore): void {
+    const { lastId } = this.#store;
+    this.#store = store;
+    this.#watch = new FileWatch(this.#options.path);
+    try {
+      this.#options.reopened(lastId);
+      if (store.lost > 0) {
+        this.#options.report(`${store.lost} accepted events are not in the outbox file; they are declared`);
+      }
+      this.begin();
+    } catch (error) {
+      if (!this.failed(error)) throw error;
+    }
+  }
+
+  #tellQuarantined(): void {
+    const { quarantined, epoch } = this.#store;
+    if (quarantined === undefined) return;
+    const file = basename(quarantined);
+    this.#options.report(
+      `the outbox was damaged; it was put aside as ${file}, its events are being salvaged`,
+    );
+    const nowMs = Date.now();
+    this.#options.tell("gap", gap("storage", nowMs, nowMs, { file, epoch }));
+  }
+
+  /** Fetches the rows of a file put aside; only when all are there they are delivered, in order. */
+  #startSalvage(): void {
+    this.#salvage = this.#store.salvage(this.#options.uplinks);
+    if (this.#salvage !== undefined) this.#timer = setTimeout(() => this.#salvageStep(), stepMs);
+  }
+
+  #salvageStep(): void {
+    let pauseMs = stepMs;
+    try {
+      this.#options.makeRoom();
+      const result = this.#salvage?.step();
+      if (result !== undefined) {
+        const { file, rows, lost } = result;
+        this.#store.lift();
+        this.#options.report(`${rows} events were salvaged from ${file}; ${lost} are lost and declared`);
+        this.#options.tell("device-status", { state: "storage-salvaged", file, salvaged: rows, lost });
+        this.#options.salvaged();
+        this.#startSalvage();
+        return;
+      }
+    } catch (error) {
+      if (this.failed(error)) return;
+      this.#options.report((error as Error).message);
+      pauseMs = retryMs;
+    }
+    this.#timer = setTimeout(() => this.#salvageStep(), pauseMs);
+  }
+
+  /** After a start without a proper end: all pages are read, beside the work. */
+  #checkPages(): void {
+    const store = this.#store;
+    let warming: Warming | undefined;
+    const step = () => {
+      if (store !== this.#store || this.outage !== undefined) return;
+      try {
+        warming ??= new Warming(this.#options.path);
+        if (!warming.step()) setTimeout(step, stepMs).unref();
+        else if (warming.isWhole) store.check();
+      } catch (error) {
+        this.failed(error);
+      }
+    };
+    setTimeout(step, checkAfterMs).unref();
+  }
+
+  /** Somebody has touched the file: what the open handle still reaches is saved, then the file is opened anew. */
+  #save(meddling: Meddling): void {
+    try {
+      // Without its file system the path leads to some other disk.
+      const isMounted = statSync(dirname(this.#options.path)).dev === this.#store.resume.device;
+      this.#store.secure();
+      if (meddling === "file-gone" && isMounted) this.#watch.rescue();
+    } catch (error) {
+      this.#options.report((error as Error).message);
+    }
+    const code = meddling === "file-cut" ? { code: "SQLITE_CORRUPT" } : {};
+    this.#letGo(Object.assign(new Error(meddlings[meddling]), code), 0);
+  }
+}

@@ -1,0 +1,367 @@
+import Database from "better-sqlite3";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EventWriter } from "../event.ts";
+import { OutboxCore } from "./core.ts";
+import type { QueueOptions } from "./open.ts";
+import type { FromWorker } from "./outbox.ts";
+import { PatientOutbox } from "./patient.ts";
+import { PendingEvents } from "./pending.ts";
+import type { SalvageResult } from "./salvage.ts";
+import { OutboxStore, type RowLane, type StoredRow } from "./store.ts";
+import { FileWatch } from "./watch.ts";
+
+let folder = "";
+let path = "";
+const open: OutboxStore[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kerb-recovery-"));
+  path = join(folder, "outbox.db");
+});
+afterEach(() => {
+  for (const store of open.splice(0)) store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Of the files that kerb makes. */
+const pageBytes = 2048;
+const bytesMax = 64 * 1024 * 1024;
+function start(more: Partial<QueueOptions> = {}): OutboxStore {
+  const store = new OutboxStore({ path, bytesMax, ...more });
+  open.push(store);
+  return store;
+}
+function stop(store: OutboxStore): void {
+  open.splice(open.indexOf(store), 1);
+  store.close();
+}
+
+const writer = new EventWriter();
+function event(value: number, lane: RowLane = 1, size = 0): { lane: RowLane; body: Buffer } {
+  writer.begin("telemetry", 1, 1_795_000_000_000 + value, value, "synced");
+  writer.count(2);
+  writer.reading(1, value, 0);
+  writer.reading(2, "x".repeat(size), 0);
+  return { lane, body: Buffer.from(writer.bytes()) };
+}
+const many = (count: number, size = 60) => Array.from({ length: count }, (_, i) => event(i, 1, size));
+const device = { id: "meter-01", type: "meter", profile: "", points: [] };
+
+function salvage(store: OutboxStore): SalvageResult {
+  const work = store.salvage(["ioc"]);
+  for (let steps = 0; steps < 10_000; steps++) {
+    const result = work?.step();
+    if (result === undefined) continue;
+    store.lift();
+    return result;
+  }
+  throw new Error("the salvage does not end");
+}
+
+function allRows(store: OutboxStore): StoredRow[] {
+  return [0, 1].flatMap((lane) => store.rows(lane as RowLane, 0, store.lastId, 1_000_000));
+}
+function balanced(store: OutboxStore): void {
+  const { event: urgent, live } = store.books();
+  expect(urgent.kept + live.kept).toBe(store.count().rows);
+}
+function destroy(page: number): void {
+  const bytes = readFileSync(path);
+  bytes.fill(0xa5, page * pageBytes, (page + 1) * pageBytes);
+  writeFileSync(path, bytes);
+}
+/** One bit in the body of a row. */
+function alter(at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 4;
+  writeFileSync(path, bytes);
+}
+/** The pages of the rows' leaves that hold at least `cells` rows. */
+function leaves(cells: number): number[] {
+  const bytes = readFileSync(path);
+  return Array.from({ length: bytes.length / pageBytes }, (_, i) => i).filter(
+    (i) => i > 0 && bytes[i * pageBytes] === 0x0d && bytes.readUInt16BE(i * pageBytes + 3) >= cells,
+  );
+}
+
+describe("a damaged file", () => {
+  it("is salvaged under the old ids, and what a destroyed page held is declared", () => {
+    let store = start();
+    store.register([device]);
+    const before = store.commit([...many(3000), event(1, 0), event(7, 1, 9000), event(8, 1, 300_000)]);
+    const { epoch } = store;
+    store.release("ioc", epoch, 500, ["ioc"]);
+    stop(store);
+    destroy(leaves(10)[30] ?? 0);
+    alter((leaves(10)[50] ?? 0) * pageBytes + (pageBytes - 26));
+    store = start({ suspect: "check" });
+    expect(store.quarantined).toMatch(/damaged-\d+$/);
+    expect(store.epoch).toBeGreaterThan(epoch);
+    // Nothing of it is delivered before all of it is there.
+    store.commit(many(5));
+    for (let i = 0; i < 2; i++) store.salvage(["ioc"])?.step();
+    expect(store.count().rows).toBeGreaterThan(5);
+    expect(store.rows(1, 0, store.lastId)).toHaveLength(5);
+    const { lost } = salvage(store);
+    console.log(lost, (store as any).losses.unacknowledged(100));
+    const rows = before.length - 500 - lost;
+    expect(lost).toBeGreaterThan(10);
+    expect(lost).toBeLessThan(60);
+    const old = new Map(before.map((row) => [row.id, Buffer.from(row.body)]));
+    const found = allRows(store).filter((row) => row.id <= before.length);
+    expect(found).toHaveLength(rows);
+    for (const { id, body } of found) expect(Buffer.compare(body, old.get(id) ?? Buffer.alloc(0))).toBe(0);
+    expect(store.epochOf(before.length).epoch).toBe(epoch);
+    balanced(store);
+    expect(store.dropReport(1)?.body.toString("latin1")).toContain('"cause":"storage"');
+    expect(readdirSync(folder).some((name) => name.includes(".salvaged-"))).toBe(true);
+  });
+
+  it("that has lost its first page is salvaged with what stands beside it", () => {
+    let store = start();
+    const [registered] = store.register([
+      { ...device, points: [{ name: "v", unit: "V", kind: "number", decimals: 1 }] },
+    ]);
+    const { epoch, base } = store;
+    const before = store.commit(many(2000));
+    stop(store);
+    destroy(0);
+    store = start();
+    expect(store.quarantined).toBeDefined();
+    expect(store.epochs.find((record) => record.epoch === epoch)?.base).toBe(base);
+    expect(
+      store.register([{ ...device, points: [{ name: "v", unit: "V", kind: "number", decimals: 1 }] }]),
+    ).toEqual([registered]);
+    expect(salvage(store)).toMatchObject({ rows: before.length, lost: 0 });
+    balanced(store);
+  });
+
+  it("goes on where the running gateway was, and a kill in the middle of the salvage repeats it", () => {
+    let store = start();
+    store.register([device]);
+    const before = store.commit(many(3000));
+    const { resume } = store;
+    stop(store);
+    destroy(leaves(10)[10] ?? 0);
+    store = start({ resume, suspect: "check" });
+    expect([store.epoch, store.base, store.lastId]).toEqual([resume.epoch, resume.base, resume.lastId]);
+    expect(store.commit(many(1))[0]?.id).toBe(before.length + 1);
+    store.salvage(["ioc"])?.step();
+    stop(store);
+    store = start();
+    const { lost } = salvage(store);
+    expect(allRows(store)).toHaveLength(before.length + 1 - lost);
+    balanced(store);
+  });
+
+  it("is kept twice at most", () => {
+    for (let round = 0; round < 4; round++) {
+      writeFileSync(path, "no database at all".repeat(1000));
+      const store = start();
+      salvage(store);
+      stop(store);
+    }
+    expect(readdirSync(folder).filter((name) => /(salvaged|damaged)-\d+$/.test(name))).toHaveLength(2);
+  });
+});
+
+describe("a file opened again", () => {
+  it("that holds the last commit gives its rows, so that they are not stored twice", () => {
+    let store = start();
+    store.commit(many(10));
+    const { resume } = store;
+    store.commit(many(3));
+    stop(store);
+    store = start({ resume });
+    expect(store.newer(resume.lastId).map(({ id }) => id)).toEqual([11, 12, 13]);
+    expect(store.commit(many(1))[0]?.id).toBe(14);
+  });
+
+  it("that is an older copy declares what is missing, and uses no number again", () => {
+    let store = start();
+    store.register([device]);
+    store.commit(many(10));
+    stop(store);
+    copyFileSync(path, `${path}.copy`);
+    store = start();
+    store.commit(many(7));
+    const { resume } = store;
+    stop(store);
+    renameSync(`${path}.copy`, path);
+    store = start({ resume });
+    expect(store.lost).toBe(7);
+    expect(store.epochOf(17)).toMatchObject({ epoch: resume.epoch, base: 10 });
+    expect(store.commit(many(1))[0]?.id).toBe(18);
+    expect(store.books().live).toMatchObject({ accepted: 18, dropped: 7, kept: 11 });
+  });
+
+  it("that somebody else wrote is put aside, and nothing of it is delivered", () => {
+    let store = start();
+    store.commit(many(10));
+    const { resume } = store;
+    stop(store);
+    unlinkSync(path);
+    writeFileSync(join(folder, "epoch"), `${resume.epoch + 100}\n`);
+    const foreign = start();
+    foreign.commit(many(50));
+    stop(foreign);
+    store = start({ resume });
+    expect(store.quarantined).toMatch(/replaced-\d+$/);
+    expect([store.epoch, store.lastId, store.count().rows]).toEqual([resume.epoch, 10, 0]);
+  });
+
+  it("is not made anew while its folder is away", () => {
+    const store = start();
+    const { resume } = store;
+    stop(store);
+    rmSync(folder, { recursive: true });
+    expect(() => start({ resume })).toThrow();
+    expect(existsSync(folder)).toBe(false);
+    expect(() => start({ resume: { ...resume, device: -1 } })).toThrow();
+  });
+});
+
+describe("numbers that have vanished", () => {
+  it("are declared when the receiver lacks them, and nothing else is", () => {
+    let store = start();
+    store.commit(many(20));
+    const { resume } = store;
+    stop(store);
+    const database = new Database(path);
+    database.exec("DELETE FROM event WHERE id IN (5, 6, 12)");
+    database.close();
+    store = start({ resume });
+    expect(store.declareVanished(store.epoch, [[4, 8]], ["ioc"])).toBe(2);
+    expect(store.declareVanished(store.epoch, [[4, 20]], ["ioc"])).toBe(1);
+    expect(store.declareVanished(store.epoch, [[1, 20]], ["ioc"])).toBe(0);
+    balanced(store);
+  });
+});
+
+describe("the watch over the file", () => {
+  it("sees a deleted log, and the open handle saves what is in it", () => {
+    let store = start();
+    store.commit(many(30));
+    const watch = new FileWatch(path);
+    expect(watch.check()).toBeUndefined();
+    unlinkSync(`${path}-wal`);
+    store.commit(many(5));
+    expect(watch.check()).toBe("log-gone");
+    store.secure();
+    const { resume } = store;
+    stop(store);
+    store = start({ resume });
+    expect([store.lost, store.count().rows]).toEqual([0, 35]);
+  });
+
+  it("sees a deleted or replaced file, and gives what the handle reaches its name again", () => {
+    for (const replaced of [false, true]) {
+      let store = start();
+      const { rows } = store.count();
+      store.commit(many(30));
+      const watch = new FileWatch(path);
+      unlinkSync(path);
+      if (replaced) writeFileSync(path, "something else");
+      store.commit(many(5));
+      expect(watch.check()).toBe("file-gone");
+      store.secure();
+      watch.rescue();
+      const { resume } = store;
+      stop(store);
+      store = start({ resume });
+      expect([store.lost, store.count().rows]).toEqual([0, rows + 35]);
+      stop(store);
+    }
+  });
+});
+
+describe("events that wait for the disk", () => {
+  it("are bounded: the oldest telemetry goes first, urgent ones stay, and the loss is counted", () => {
+    const pending = new PendingEvents(50_000);
+    const body = Buffer.alloc(1000);
+    let dropped = 0;
+    for (let i = 0; i < 200; i++) {
+      const lane = i % 10 === 0 ? 0 : 1;
+      dropped += pending.push({ lane, body, size: 1005, stream: i }).length;
+    }
+    expect(pending.length).toBeLessThan(50);
+    expect(pending.next(1000, Infinity).filter(({ lane }) => lane === 0)).toHaveLength(20);
+    expect(pending.takeOverflow()?.events).toBe(dropped);
+    expect(pending.length + dropped).toBe(200);
+    expect(pending.takeOverflow()).toBeUndefined();
+    pending.done(pending.next(1000, Infinity));
+    expect(pending.push({ lane: 1, body, size: 1005, stream: 1 })).toEqual([]);
+  });
+});
+
+const options = { commitAfterMs: 10, commitEventsMax: 100, gateway: "gw-01", uplinks: [] };
+
+describe("the core", () => {
+  it("ends an eviction that frees nothing, because the dictionary fills the file", async () => {
+    const said: FromWorker[] = [];
+    const core = new OutboxCore({ ...options, path, bytesMax: 1024 * 1024 }, (message) => said.push(message));
+    const points = Array.from({ length: 5000 }, (_, i) => ({
+      name: `a.rather.long.name.of.a.point.${i}`,
+      unit: "V",
+      kind: "number" as const,
+      decimals: 1,
+    }));
+    core.receive({ type: "request", id: 1, name: "register", args: [[{ ...device, points }]] });
+    core.receive({ type: "event", kind: "state", device: 1, data: {} });
+    await expect
+      .poll(() => said.some(({ type }) => type === "failure" || type === "problem"), { timeout: 3000 })
+      .toBeDefined();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    core.receive({ type: "request", id: 2, name: "stats", args: [] });
+    core.receive({ type: "request", id: 3, name: "close", args: [] });
+    expect(said.filter(({ type }) => type === "answer")).toHaveLength(3);
+  });
+
+  it("lets go of a file that turns corrupt under it, salvages it and goes on in the same epoch", async () => {
+    const said: FromWorker[] = [];
+    const core = new OutboxCore({ ...options, path, bytesMax }, (message) => said.push(message));
+    const stats = (): Record<string, unknown> => {
+      core.receive({ type: "request", id: 7, name: "stats", args: [] });
+      const answer = said.findLast((message) => message.type === "answer");
+      return (answer as { result: Record<string, unknown> }).result;
+    };
+    const text = "x".repeat(500);
+    for (let i = 0; i < 3000; i++)
+      core.receive({ type: "event", kind: "state", device: 1, data: { i, text } });
+    await expect.poll(() => stats()["rows"], { timeout: 10_000 }).toBe(3000);
+    const { epoch } = stats();
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    // Shorter than it was a moment ago: the pages behind are gone for the open handle, too.
+    const bytes = readFileSync(path);
+    writeFileSync(path, bytes.subarray(0, Math.floor(bytes.length / (2 * pageBytes)) * pageBytes));
+    core.receive({ type: "event", kind: "state", device: 1, data: { after: true } });
+    await expect
+      .poll(() => readdirSync(folder).some((name) => name.includes(".salvaged-")), { timeout: 15_000 })
+      .toBe(true);
+    await expect.poll(() => stats()["failure"], { timeout: 5000 }).toBeUndefined();
+    expect(stats()["epoch"]).toBe(epoch);
+    expect(stats()["lastSeq"]).toBeGreaterThan(3000);
+    core.receive({ type: "request", id: 9, name: "close", args: [] });
+  });
+});
+
+describe("a start that cannot work", () => {
+  it("ends with a sentence when the path is wrong, and waits when the disk may come back", () => {
+    writeFileSync(join(folder, "file"), "");
+    const wrong = { ...options, path: join(folder, "file", "outbox.db"), bytesMax };
+    expect(() => new PatientOutbox(wrong, () => {})).toThrow(/cannot use the state folder/);
+  });
+});

@@ -1,0 +1,151 @@
+import Database from "better-sqlite3";
+import { rmSync } from "node:fs";
+import { basename } from "node:path";
+import type { DictionaryDevice } from "../event.ts";
+import { Accounts } from "./accounts.ts";
+import { newestDamaged, readDictionary, readEpochs } from "./beside.ts";
+import { PageFile } from "./pages.ts";
+import type { EpochRecord } from "./rows.ts";
+
+/** What a running gateway knows of its queue without the file: with it a file opened anew goes on where it was. */
+export interface Resume {
+  epoch: number;
+  base: number;
+  epochs: readonly EpochRecord[];
+  /** The id of the newest event that was accepted. */
+  lastId: number;
+  devices: readonly DictionaryDevice[];
+  /** Number of the file system's device: another one, without our file, means that the mount is gone. */
+  device: number;
+}
+
+/** One file put aside whose rows are still to be fetched: those up to `last`. */
+export const salvageTable = `
+CREATE TABLE salvage (file TEXT PRIMARY KEY, last INTEGER NOT NULL, readable INTEGER NOT NULL) STRICT;
+`;
+
+/** Tables that are not copied: rows are salvaged one by one, in the background. */
+const notCopied = new Set(["event", "salvage"]);
+
+/**
+ * Fills a fresh queue file with what is known of the damaged one before it: from memory (`resume`), its own small
+ * tables as far as they can be read, and the files beside it. In one transaction, so that a kill repeats it.
+ */
+export function takeOver(database: Database.Database, queue: string, resume: Resume | undefined): void {
+  const aside = newestDamaged(queue);
+  database.transaction(() => {
+    if (aside === undefined && resume === undefined) {
+      // An index is never given twice, even when the file itself is gone.
+      rememberDevices(database, readDictionary(queue));
+      return;
+    }
+    const sequence = aside === undefined ? 0 : copyTables(aside, database);
+    rememberEpochs(database, resume?.epochs ?? readEpochs(queue).records);
+    const known = rememberDevices(database, resume?.devices ?? readDictionary(queue));
+    const last = resume?.lastId ?? (sequence > 0 ? sequence : highestId(aside ?? ""));
+    const { base } = database.prepare("SELECT coalesce(max(base), 0) AS base FROM epoch").get() as {
+      base: number;
+    };
+    new Accounts(database).raise(Math.max(last, base));
+    if (aside === undefined) return;
+    // Without the dictionary nobody can say what a row means, and a new one must not give its indexes again.
+    if (!known) for (const table of ["device", "point"]) setSequence(database, table, nowSeconds());
+    database
+      .prepare("INSERT OR REPLACE INTO salvage VALUES (?, ?, ?)")
+      .run(basename(aside), last, known ? 1 : 0);
+  })();
+}
+
+/** Epochs that the file does not know, or knows with another base. */
+export function rememberEpochs(database: Database.Database, records: readonly EpochRecord[]): void {
+  const add = database.prepare(
+    "INSERT INTO epoch VALUES (?, ?, ?, 0, 0) ON CONFLICT (epoch) DO UPDATE SET base = excluded.base",
+  );
+  for (const { epoch, base, boot } of records) add.run(epoch, base, boot);
+}
+
+/** Devices and points that the file does not know. True when it knows any in the end. */
+export function rememberDevices(database: Database.Database, devices: readonly DictionaryDevice[]): boolean {
+  const addDevice = database.prepare(
+    "INSERT OR IGNORE INTO device (idx, id, type, profile) VALUES (?, ?, ?, ?)",
+  );
+  const addPoint = database.prepare(
+    "INSERT OR IGNORE INTO point (idx, device, name, unit, kind, decimals) VALUES (?, ?, ?, ?, ?, ?)",
+  );
+  for (const { index, id, type, profile, points } of devices) {
+    addDevice.run(index, id, type, profile);
+    for (const point of points)
+      addPoint.run(point.index, index, point.name, point.unit, point.kind, point.decimals);
+  }
+  return database.prepare("SELECT 1 FROM device LIMIT 1").get() !== undefined;
+}
+
+function setSequence(database: Database.Database, table: string, value: number): void {
+  const { changes } = database
+    .prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?")
+    .run(value, table);
+  if (changes === 0)
+    database.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table, value);
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** Copies what can be read of every table but the rows; returns the highest id that the file had given, or 0. */
+function copyTables(aside: string, database: Database.Database): number {
+  let source: Database.Database | undefined;
+  try {
+    source = new Database(aside, { readonly: true, fileMustExist: true, timeout: 0 });
+    for (const table of tablesOf(database)) if (!notCopied.has(table)) copyTable(source, database, table);
+    return (source.prepare("SELECT max(last_id) FROM account").pluck().get() as number | null) ?? 0;
+  } catch {
+    return 0;
+  } finally {
+    source?.close();
+    rmSync(`${aside}-shm`, { force: true });
+  }
+}
+
+function tablesOf(database: Database.Database): string[] {
+  return database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .pluck()
+    .all() as string[];
+}
+
+function copyTable(source: Database.Database, database: Database.Database, table: string): void {
+  const columns = (database.pragma(`table_info("${table}")`) as { name: string }[]).map(({ name }) => name);
+  const list = columns.map((name) => `"${name}"`).join(", ");
+  const add = database.prepare(
+    `INSERT OR REPLACE INTO "${table}" (${list}) VALUES (${columns.map(() => "?").join(", ")})`,
+  );
+  try {
+    for (const row of source.prepare(`SELECT ${list} FROM "${table}"`).raw().iterate()) {
+      try {
+        add.run(...(row as unknown[]));
+      } catch {
+        // A damaged value that the table does not take; the next row may be whole.
+      }
+    }
+  } catch {
+    // What comes behind a damaged page is not reached.
+  }
+}
+
+/** The highest id of a row whose checksum holds, by one look at each page. */
+function highestId(aside: string): number {
+  let highest = 0;
+  try {
+    const file = new PageFile(aside);
+    try {
+      for (let rows = file.next(true); rows !== undefined; rows = file.next(true))
+        for (const { id } of rows) highest = Math.max(highest, id);
+    } finally {
+      file.close();
+    }
+  } catch {
+    // Nothing can be read of it at all.
+  }
+  return highest;
+}
