@@ -22,6 +22,8 @@ export interface BrokerOptions {
   retryFirstMs?: number;
   retryMaxMs?: number;
   log?: (change: Change) => void;
+  /** Opens a connection: mqtt.js, or the simulation's stand-in for it. */
+  dial?: (url: string, options: IClientOptions) => MqttClient;
 }
 
 const lanes = ["event", "live", "fill", "seal"] as const;
@@ -97,7 +99,8 @@ export class BrokerLink {
   }
 
   #connect(): void {
-    const client = mqtt.connect(this.#options.broker, this.#clientOptions());
+    const { broker, dial = mqtt.connect } = this.#options;
+    const client = dial(broker, this.#clientOptions());
     this.#client = client;
     let over = false;
     const end = (): void => {

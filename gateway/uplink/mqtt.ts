@@ -61,7 +61,7 @@ const willDelaySeconds = 30;
 
 export class MqttUplink {
   readonly #config: UplinkConfig;
-  readonly #outbox: Outbox;
+  readonly #outbox: Pick<Outbox, "request" | "tell">;
   readonly #identity: UplinkIdentity;
   readonly #log: Logger;
   #client: MqttClient | undefined;
@@ -75,8 +75,17 @@ export class MqttUplink {
   #stopped = false;
   #bytes = { written: 0, read: 0 };
   #status: Omit<UplinkStatus, "bytesWritten" | "bytesRead">;
+  readonly #dial: (url: string, options: IClientOptions) => MqttClient;
 
-  constructor(config: UplinkConfig, outbox: Outbox, identity: UplinkIdentity, log: Logger) {
+  /** `dial` opens a connection: mqtt.js, or the simulation's stand-in for it. */
+  constructor(
+    config: UplinkConfig,
+    outbox: Pick<Outbox, "request" | "tell">,
+    identity: UplinkIdentity,
+    log: Logger,
+    dial: (url: string, options: IClientOptions) => MqttClient = mqtt.connect,
+  ) {
+    this.#dial = dial;
     this.#config = config;
     this.#outbox = outbox;
     this.#identity = identity;
@@ -178,7 +187,7 @@ export class MqttUplink {
     const session = await this.#outbox.request("session", this.#config.id);
     if (this.#stopped) return;
     this.#status.session = session;
-    const client = mqtt.connect(this.#config.url, this.#clientOptions(session));
+    const client = this.#dial(this.#config.url, this.#clientOptions(session));
     this.#client = client;
     let reason: string | undefined;
     client.on("error", (error) => {
