@@ -3,6 +3,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
+import { SetBack } from "../uplink/set-back.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
@@ -22,6 +23,7 @@ type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail
 interface Uplink {
   name: string;
   lanes: Lanes;
+  setBack: SetBack;
   session: number;
 }
 
@@ -60,11 +62,10 @@ export class OutboxCore {
     this.#commitBytesMax = Math.max(32_768, Math.floor(options.bytesMax / 16));
     const [self] = this.#store.register([{ id: options.gateway, type: "gateway", profile: "", points: [] }]);
     this.#gatewayDevice = self?.index ?? 0;
-    this.#uplinks = options.uplinks.map((uplink) => ({
-      name: uplink.name,
-      lanes: new Lanes(this.#store, uplink),
-      session: 0,
-    }));
+    this.#uplinks = options.uplinks.map((uplink) => {
+      const lanes = new Lanes(this.#store, uplink);
+      return { name: uplink.name, lanes, setBack: new SetBack(uplink.name, this.#store, lanes), session: 0 };
+    });
     this.#uplinkNames = this.#uplinks.map((uplink) => uplink.name);
     this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
     this.#tellQuarantined();
@@ -352,6 +353,7 @@ export class OutboxCore {
     else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
     else if (message.type === "receiver") lanes.receiver(message.name, message.online);
     else {
+      uplink.setBack.check(message.document, uplink.session);
       for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
         this.#releaseAll(uplink.name, epoch, watermark);
       }

@@ -46,6 +46,11 @@ export function prepare(database: Database.Database) {
     markReported: database.prepare(
       "UPDATE tombstone SET reported = 1 WHERE epoch = ? AND first = ? AND last = ?",
     ),
+    coveringTombstone: database.prepare(
+      "SELECT 1 FROM tombstone WHERE epoch = ? AND first <= ? AND last >= ?",
+    ),
+    rowIds: database.prepare("SELECT id FROM event WHERE id BETWEEN ? AND ? ORDER BY id").pluck(),
+    declareTombstone: database.prepare("INSERT OR IGNORE INTO tombstone VALUES (?, ?, ?, ?, ?, ?, 0)"),
     removeTombstones: database.prepare(
       "DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1",
     ),

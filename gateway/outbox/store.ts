@@ -316,10 +316,7 @@ export class OutboxStore {
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     return this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
-      const marks = uplinks.map(
-        (name) =>
-          (this.#statements.released.get(name, epoch) as { watermark: number } | undefined)?.watermark ?? 0,
-      );
+      const marks = uplinks.map((name) => this.releasedTo(name, epoch));
       const last = record.base + Math.min(...marks);
       const found = this.#statements.releasable.all(record.base + 1, last, limit) as {
         id: number;
@@ -336,6 +333,30 @@ export class OutboxStore {
       this.#statements.removeTombstones.run(epoch, end - record.base);
       return more;
     })();
+  }
+
+  /** How far the receiver of `uplink` has ever confirmed an epoch. */
+  releasedTo(uplink: string, epoch: number): number {
+    return (this.#statements.released.get(uplink, epoch) as { watermark: number } | undefined)?.watermark ?? 0;
+  }
+
+  /**
+   * Numbers of an epoch that are asked for again after they were confirmed: those whose rows are gone become
+   * tombstones "released", which are not dropped in the books. True when some of the rows are still here.
+   */
+  declareReleased({ epoch, base }: EpochRecord, first: number, last: number): boolean {
+    const ids = this.#statements.rowIds.all(base + first, base + last) as number[];
+    const nowMs = Date.now();
+    this.#database.transaction(() => {
+      let next = first;
+      for (const id of [...ids, base + last + 1]) {
+        const end = id - base - 1;
+        if (end >= next && this.#statements.coveringTombstone.get(epoch, next, end) === undefined)
+          this.#statements.declareTombstone.run(epoch, next, end, "released", nowMs, nowMs);
+        next = end + 2;
+      }
+    })();
+    return ids.length > 0;
   }
 
   /** The session number of the next CONNECT: one more than ever before, durably. */

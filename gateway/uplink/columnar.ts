@@ -71,8 +71,8 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
     time = reader.timeMs;
     recorded = row.recordedMs;
     if (reader.kind !== "telemetry") {
-      const device = header.dictionary.device(reader.device)?.id ?? "";
-      sparse.ev.push(`${i},${JSON.stringify({ kind: reader.kind, device, data: reader.object() })}`);
+      const { id: device = "", profile = "" } = header.dictionary.device(reader.device) ?? {};
+      sparse.ev.push(`${i},${JSON.stringify({ kind: reader.kind, device, profile, data: reader.object() })}`);
       continue;
     }
     const unsynced = clock === "unsynced" ? quality.clockUnsynced : 0;
@@ -107,6 +107,14 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
   return `${text}}`;
 }
 
+interface OtherEvent {
+  kind: EventKind;
+  device: string;
+  /** The device may have another one by now; absent = the one in the dictionary. */
+  profile?: string;
+  data: Record<string, unknown>;
+}
+
 interface ColumnarBatch {
   v: 1;
   gw: string;
@@ -127,7 +135,7 @@ interface ColumnarBatch {
   rt?: number[];
   skip?: number[];
   ck?: number[];
-  ev?: (number | { kind: EventKind; device: string; data: Record<string, unknown> })[];
+  ev?: (number | OtherEvent)[];
 }
 
 function pairs<T>(list: readonly unknown[] | undefined): Map<number, T> {
@@ -193,7 +201,7 @@ function columnarEvents(
   const qd = pairs<QualityDetail>(batch.qd);
   const rt = pairs<number>(batch.rt);
   const ck = pairs<number>(batch.ck);
-  const ev = pairs<{ kind: EventKind; device: string; data: Record<string, unknown> }>(batch.ev);
+  const ev = pairs<OtherEvent>(batch.ev);
   const events: KerbEvent[] = [];
   let timeMs = batch.t0;
   let recordedMs = batch.r0 ?? batch.t0;
@@ -208,7 +216,7 @@ function columnarEvents(
     const other = ev.get(i);
     if (other !== undefined) {
       if (!eventKinds.includes(other.kind)) throw new RangeError(`event kind ${other.kind} is not known`);
-      const profile = dictionary.deviceById(other.device)?.profile;
+      const profile = other.profile ?? dictionary.deviceById(other.device)?.profile;
       events.push({
         ...base,
         kind: other.kind,

@@ -454,6 +454,12 @@ export class Lanes {
     }
   }
 
+  /** Rows of this range go again, whatever was confirmed of them. */
+  again(first: number, last: number): void {
+    this.#backlog = merge([...this.#backlog, { first, last }]);
+    this.#urgentCutTo = Math.min(this.#urgentCutTo, first - 1);
+  }
+
   #withdraw(cut: Cut): void {
     for (const lane of ["event", "live", "fill"] as const) {
       const index = this.#waiting[lane].indexOf(cut);

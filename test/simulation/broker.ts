@@ -85,7 +85,7 @@ export class SimulatedBroker {
     const expiryMs = (client.options.properties?.sessionExpiryInterval ?? 3600) * 1000;
     if (session?.client !== undefined) {
       const old = session.client;
-      session.client = undefined;
+      this.#leave(session);
       old.hangUp(0x8e);
     } else if (session !== undefined && this.#world.nowMs - session.leftAtMs > expiryMs) session = undefined;
     this.#wills.delete(id);

@@ -67,6 +67,7 @@ export const disks = {
 
   /** Some rows, marks and cuts cannot be written: a transaction fails in its middle and rolls back. */
   brokenSectors(path: string, every: number): void {
+    if (sick.has(dirname(path))) return;
     const fails = "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END";
     for (const [i, when] of [
       `BEFORE INSERT ON main.event WHEN NEW.id % ${every} = 0`,

@@ -37,6 +37,8 @@ export class SimulatedIoc {
     const watch = broker.watch;
     broker.watch = (client, packet) => {
       watch(client, packet);
+      if (client.actor === this.#actor && packet.topic.includes("/ack/"))
+        world.trace(`acknowledges ${/"ep":.*/.exec(packet.payload.toString("utf8"))?.[0] ?? ""}`);
       if (packet.topic.includes("/ack/") && client.actor === this.#actor)
         model.acknowledges(JSON.parse(packet.payload.toString("utf8")) as Acknowledgement, this.path);
     };

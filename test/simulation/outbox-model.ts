@@ -24,7 +24,9 @@ interface Produced {
   device: string;
   order: number;
   content: string;
-  acceptedAs?: string;
+  /** Equal events may be made in one millisecond (two gap events); each has a number of its own. */
+  times: number;
+  acceptedAs: string[];
 }
 
 interface Row {
@@ -82,6 +84,11 @@ export class OutboxModel implements GatewayWatch {
     return this.#kept.size;
   }
 
+  /** Epochs that the file knows. */
+  get epochs(): Set<number> {
+    return new Set(this.#epochs.map(({ epoch }) => epoch));
+  }
+
   kept(): Accepted[] {
     return [...this.#kept.values()];
   }
@@ -90,7 +97,13 @@ export class OutboxModel implements GatewayWatch {
     const told = openBody(body, meaning);
     const order = (this.#orders.get(told.device) ?? 0) + 1;
     this.#orders.set(told.device, order);
-    this.#produced.set(Buffer.from(body).toString("latin1"), { device: told.device, order, content: contentOf(told) });
+    const bytes = Buffer.from(body).toString("latin1");
+    const known = this.#produced.get(bytes);
+    if (known !== undefined) known.times++;
+    else {
+      const { device } = told;
+      this.#produced.set(bytes, { device, order, content: contentOf(told), times: 1, acceptedAs: [] });
+    }
   }
 
   overflowed(loss: Loss): void {
@@ -114,7 +127,7 @@ export class OutboxModel implements GatewayWatch {
       if (frame === undefined) return this.#world.fail(`stream ${stream}: more bytes accepted than were sent`);
       left -= frame.size;
       const known = this.#produced.get(Buffer.from(frame.body).toString("latin1"));
-      if (known?.acceptedAs === undefined)
+      if (known === undefined || known.acceptedAs.length === 0)
         this.#world.fail(`confirmed to its host but not in the file: ${known?.content ?? "an unknown event"}`);
     }
     if (left < 0) this.#world.fail(`stream ${stream}: part of a frame was accepted`);
@@ -218,7 +231,7 @@ export class OutboxModel implements GatewayWatch {
       seq,
       lane: row.lane,
       device: produced?.device ?? gatewayId,
-      order: produced?.order ?? 0,
+      order: produced?.times === 1 ? produced.order : 0,
       content: produced?.content ?? contentOf(openBody(row.body, meaning)),
       recordedMs: row.recorded,
       atMs: this.#world.nowMs,
@@ -227,9 +240,8 @@ export class OutboxModel implements GatewayWatch {
     const id = key(epoch, seq);
     const before = this.events.get(id);
     if (before !== undefined) this.#world.fail(`number ${id} is used twice: ${before.content} and ${event.content}`);
-    if (produced?.acceptedAs !== undefined)
-      this.#world.fail(`one event has two numbers, ${produced.acceptedAs} and ${id}: ${event.content}`);
-    if (produced !== undefined) produced.acceptedAs = id;
+    if (produced !== undefined && produced.acceptedAs.push(id) > produced.times)
+      this.#world.fail(`one event has the numbers ${produced.acceptedAs.join(" and ")}: ${event.content}`);
     this.events.set(id, event);
     this.#kept.set(row.id, event);
     if (row.lane === 0) this.#urgentKept++;
@@ -274,12 +286,8 @@ export class OutboxModel implements GatewayWatch {
   /** Every event of a host has a number, unless it died with a process or is told in a gap event. */
   get unaccounted(): number {
     let missing = 0;
-    for (const { acceptedAs } of this.#produced.values()) if (acceptedAs === undefined) missing++;
+    for (const { acceptedAs, times } of this.#produced.values()) missing += times - acceptedAs.length;
     return missing;
-  }
-
-  get producedCount(): number {
-    return this.#produced.size;
   }
 }
 

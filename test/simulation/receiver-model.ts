@@ -17,6 +17,8 @@ export class ReceiverModel {
   readonly #events: ReadonlyMap<string, Accepted>;
   readonly #has = new Map<number, Set<number>>();
   readonly #lost = new Map<number, Map<number, string>>();
+  /** Changes with the table of losses. */
+  #losses: string | undefined;
   readonly #verifiedTo = new Map<number, number>();
   /** Stored once, and gone when the database was set back. */
   readonly setBack = new Set<string>();
@@ -49,6 +51,7 @@ export class ReceiverModel {
     this.#lost.clear();
     this.#verifiedTo.clear();
     this.#lastBatch = 0;
+    this.#losses = undefined;
     this.#attach(path);
     this.turned(path);
     const gone = before.filter((id) => {
@@ -83,10 +86,9 @@ export class ReceiverModel {
         if (take === undefined || take.some(([from, to]) => seq >= from && seq <= to)) this.#store(row.ep, seq);
       }
     }
-    const losses = query.losses.get() as string | null;
+    const losses = query.losses.get() as string;
     if (losses !== this.#losses) this.#readLosses(losses);
   }
-  #losses: string | null = null;
 
   #store(epoch: number, seq: number): void {
     const has = this.#has.get(epoch) ?? new Set();
@@ -100,7 +102,7 @@ export class ReceiverModel {
     this.slowestMs = Math.max(this.slowestMs, this.#world.nowMs - event.atMs);
   }
 
-  #readLosses(losses: string | null): void {
+  #readLosses(losses: string): void {
     this.#losses = losses;
     this.#lost.clear();
     for (const { ep, first, last, reason } of this.#query?.allLosses.all() as {
@@ -136,6 +138,17 @@ export class ReceiverModel {
   #covered(epoch: number, seq: number, word: string): void {
     if (this.#has.get(epoch)?.has(seq) === true || this.#lost.get(epoch)?.has(seq) === true) return;
     this.#world.fail(`${this.name} acknowledges ${epoch}:${seq} (${word}) and does not have it`);
+  }
+
+  /** At the end: what was set back shows as lost or as a hole, unless the gateway forgot that epoch. */
+  checkShown(known: ReadonlySet<number>): void {
+    const ledgers = this.#query?.ledgers.all() as { ep: number; top: number }[];
+    const tops = new Map(ledgers.map(({ ep, top }) => [ep, top]));
+    for (const id of this.setBack) {
+      const [epoch = 0, seq = 0] = id.split(":").map(Number);
+      if (!known.has(epoch) || this.#lost.get(epoch)?.has(seq) === true || seq <= (tops.get(epoch) ?? 0)) continue;
+      this.#world.fail(`${this.name}: ${id} was set back, and nothing shows that it is missing`);
+    }
   }
 
   /** At the end: every stored event as the receiver's own API shows it, against what was accepted. */
@@ -174,6 +187,7 @@ function statements(database: Database.Database) {
     losses: database
       .prepare("SELECT count(*) || '/' || coalesce(sum(first), 0) || '/' || coalesce(sum(last), 0) FROM loss")
       .pluck(),
+    ledgers: database.prepare("SELECT ep, top FROM ledger"),
     allLosses: database.prepare("SELECT ep, first, last, reason FROM loss"),
   };
 }

@@ -152,10 +152,13 @@ class Seed {
         const id = key(event.epoch, event.seq);
         const declared = model.lossOf(event);
         if (model.has(event) || event.state === "lost" || model.setBack.has(id)) continue;
-        if (event.state !== "dropped" || declared === undefined)
+        // A row that was declared lost may come back with an older file; its number stays lost.
+        const mayBeLost = event.state === "dropped" || this.#plan.faults.has("file-restored");
+        if (!mayBeLost || declared === undefined)
           return world.fail(`${id} is ${event.state}, and ${ioc.name} neither has it nor knows that it is lost`);
       }
       model.compare(receiver);
+      model.checkShown(this.#model.epochs);
     }
     this.#checkHandover();
   }

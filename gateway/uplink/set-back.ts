@@ -1,0 +1,45 @@
+import type { OutboxStore } from "../outbox/store.ts";
+import type { Acknowledgement } from "./acknowledgement.ts";
+import type { Lanes } from "./lanes.ts";
+
+/**
+ * A receiver whose database was set back to a backup asks again for what it had confirmed. What is still here goes
+ * again; what is deleted is declared, or its watermark would wait for ever and the outbox fill up.
+ */
+export class SetBack {
+  readonly #uplink: string;
+  readonly #store: OutboxStore;
+  readonly #lanes: Lanes;
+  #newestMs = 0;
+  /** Receiver's runs and epochs whose rows were queued again. */
+  readonly #queued = new Set<string>();
+
+  constructor(uplink: string, store: OutboxStore, lanes: Lanes) {
+    this.#uplink = uplink;
+    this.#store = store;
+    this.#lanes = lanes;
+  }
+
+  /** Compares an acknowledgement with what was confirmed before; `session` is ours. */
+  check(document: Acknowledgement, session: number): void {
+    // An old document that comes late or again also says less than was confirmed.
+    if (document.sess !== session || document.ts < this.#newestMs) return;
+    this.#newestMs = document.ts;
+    for (const record of this.#store.epochs) {
+      const state = document.ep[record.epoch];
+      if (state === undefined) continue;
+      const released = this.#store.releasedTo(this.#uplink, record.epoch);
+      if (state.wm >= released) continue;
+      const top = Math.max(state.wm, state.top ?? 0);
+      const missing = [...(state.miss ?? []), [top + 1, released] as const];
+      for (const [first, last] of missing) {
+        const end = Math.min(last, released);
+        if (first > end || !this.#store.declareReleased(record, first, end)) continue;
+        const name = `${document.run}:${record.epoch}:${first}`;
+        if (this.#queued.has(name)) continue;
+        this.#queued.add(name);
+        this.#lanes.again(record.base + first, record.base + end);
+      }
+    }
+  }
+}
