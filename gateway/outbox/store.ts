@@ -335,6 +335,11 @@ export class OutboxStore {
     })();
   }
 
+  /** Every tombstone that is still kept goes into a gap event once more. */
+  reportAgain(): void {
+    this.#statements.reportAgain.run();
+  }
+
   /** How far the receiver of `uplink` has ever confirmed an epoch. */
   releasedTo(uplink: string, epoch: number): number {
     return (this.#statements.released.get(uplink, epoch) as { watermark: number } | undefined)?.watermark ?? 0;

@@ -223,6 +223,8 @@ export class BrokerLink {
     this.#client = undefined;
     if (this.#closed) return;
     const reason = this.#reason === "" ? "the connection was closed" : this.#reason;
+    // A CONNECT that was given up may still have made a session: present at the next one, and without subscriptions.
+    if (connectedMs === undefined) this.#subscribed = false;
     if (connectedMs !== undefined) this.#log({ kind: "lost", text: `lost ${broker}: ${reason}` });
     else if (this.#attempts === 0)
       this.#log({ kind: "lost", text: `cannot reach ${broker}: ${reason}; trying again` });

@@ -11,6 +11,9 @@ export class SetBack {
   readonly #store: OutboxStore;
   readonly #lanes: Lanes;
   #newestMs = 0;
+  /** By epoch, in memory: a deletion that the disk refused is not in the store. */
+  readonly #confirmed = new Map<number, number>();
+  #toldRun: string | undefined;
   /** Receiver's runs and epochs whose rows were queued again. */
   readonly #queued = new Set<string>();
 
@@ -28,8 +31,11 @@ export class SetBack {
     for (const record of this.#store.epochs) {
       const state = document.ep[record.epoch];
       if (state === undefined) continue;
-      const released = this.#store.releasedTo(this.#uplink, record.epoch);
+      const before = this.#confirmed.get(record.epoch) ?? 0;
+      const released = Math.max(before, this.#store.releasedTo(this.#uplink, record.epoch));
+      this.#confirmed.set(record.epoch, Math.max(before, state.wm));
       if (state.wm >= released) continue;
+      this.#tellAgain(document.run ?? "");
       const top = Math.max(state.wm, state.top ?? 0);
       const missing = [...(state.miss ?? []), [top + 1, released] as const];
       for (const [first, last] of missing) {
@@ -41,5 +47,12 @@ export class SetBack {
         this.#lanes.again(record.base + first, record.base + end);
       }
     }
+  }
+
+  /** What had been declared to it may be gone too, with the gap event that told. */
+  #tellAgain(run: string): void {
+    if (run === this.#toldRun) return;
+    this.#toldRun = run;
+    this.#store.reportAgain();
   }
 }

@@ -87,6 +87,7 @@ export class SimulatedClient extends EventEmitter {
         return;
       }
       this.connected = true;
+      this.#world.trace(`is connected to ${this.#broker.actor.name}`);
       this.#receiveMaximum = grant.receiveMaximum;
       const { receiveMaximum, maximumPacketSize } = grant;
       this.emit("connect", {
@@ -157,6 +158,7 @@ export class SimulatedClient extends EventEmitter {
       if (isBatch && this.#batches > this.#receiveMaximum)
         this.#world.fail(`${this.#batches} batches in flight, the broker takes ${this.#receiveMaximum}`);
     }
+    this.#world.trace(`publishes ${topic} (${packet.payload.length} bytes) to ${this.#broker.actor.name}`);
     this.#broker.watch(this, packet);
     this.#up(packet.payload.length + headBytes, () => this.#broker.published(this, packet, id));
     if (qos === 0) done?.();
