@@ -54,6 +54,8 @@ export function prepare(database: Database.Database) {
     removeTombstones: database.prepare(
       "DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1",
     ),
+    forgetIndexes: database.prepare("DELETE FROM sqlite_sequence WHERE name IN ('device', 'point')"),
+    startIndexes: database.prepare("INSERT INTO sqlite_sequence VALUES ('device', ?), ('point', ?)"),
     addDevice: database.prepare("INSERT OR IGNORE INTO device (id, type, profile) VALUES (?, ?, ?)"),
     deviceIndex: database.prepare("SELECT idx FROM device WHERE id = ? AND type = ? AND profile = ?"),
     devices: database.prepare('SELECT idx AS "index", id, type, profile FROM device ORDER BY idx'),

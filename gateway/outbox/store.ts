@@ -72,6 +72,8 @@ interface Tombstone {
 }
 
 const evictRows = 500;
+/** More devices and points than one start can register. */
+const indexesPerEpoch = 65_536;
 const header = Buffer.alloc(17);
 
 function rowCrc(id: number, lane: number, recordedMs: number, body: Uint8Array): number {
@@ -409,7 +411,19 @@ export class OutboxStore {
     fsyncSync(descriptor);
     closeSync(descriptor);
     renameSync(`${sidecar}.new`, sidecar);
+    if (beside > (known ?? 0)) this.#startIndexes(epoch * indexesPerEpoch);
     return epoch;
+  }
+
+  /**
+   * This file is not the newest that the box had: what that one gave its devices and points is not known here, and
+   * an index used twice would give a value another point's name.
+   */
+  #startIndexes(after: number): void {
+    this.#database.transaction(() => {
+      this.#statements.forgetIndexes.run();
+      this.#statements.startIndexes.run(after, after);
+    })();
   }
 
   /** Forgets epochs that have nothing left in the queue; the newest eight stay, because a birth names them. */

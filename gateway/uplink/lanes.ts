@@ -385,14 +385,17 @@ export class Lanes {
     if (flight === undefined) return;
     this.counts.refused++;
     const { cut, lane } = flight;
-    if (reason === 0x95) {
-      this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
-      return;
-    }
-    if (reason === 0x99 && cut.tries >= refusalsMax) {
-      this.#forget(cut);
-      this.#store.drop(this.#store.rows(cut.rowLane, cut.first, cut.last), "refused");
-      return;
+    try {
+      if (reason === 0x95)
+        return this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
+      if (reason === 0x99 && cut.tries >= refusalsMax) {
+        this.#store.drop(this.#store.rows(cut.rowLane, cut.first, cut.last), "refused");
+        return this.#forget(cut);
+      }
+    } catch (error) {
+      // The disk refused too: what is neither split nor dropped is still to be sent.
+      this.#requeue(cut);
+      throw error;
     }
     this.#requeue(cut);
     this.#pausedUntilMs = nowMs + Math.min(60_000, 1000 * 2 ** Math.min(6, cut.tries - 1));

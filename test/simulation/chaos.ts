@@ -153,8 +153,10 @@ export class Chaos {
         copyFolder(this.#backup, folder);
       } else if (how === "lost") {
         for (const file of [path, `${path}-wal`]) rmSync(file, { force: true });
-        // Without the note beside it only the clock keeps numbers apart, so it must be right.
-        if (!this.#plan.faults.has("clock-step") && this.#random() < 0.5) rmSync(join(folder, "epoch"), { force: true });
+        // Without the note beside it only the clock keeps numbers apart, and nothing the indexes of points.
+        const { faults } = this.#plan;
+        const mayLoseNote = !faults.has("clock-step") && !faults.has("configuration");
+        if (mayLoseNote && this.#random() < 0.5) rmSync(join(folder, "epoch"), { force: true });
       } else {
         rmSync(`${path}-wal`, { force: true });
         writeFileSync(path, Buffer.alloc(8192, 0x5a));

@@ -14,7 +14,7 @@ const reader = new EventReader();
 /** Opens an event as the host wrote it; `meaning` holds the devices of the host that wrote it. */
 export function openBody(
   body: Uint8Array,
-  meaning: ReadonlyMap<number, Pick<DictionaryDevice, "id" | "profile" | "points">>,
+  meaning: { get(index: number): Pick<DictionaryDevice, "id" | "profile" | "points"> | undefined },
 ): Told {
   reader.open(body);
   const { kind, clock, timeMs } = reader;

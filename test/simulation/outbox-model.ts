@@ -44,6 +44,9 @@ export interface Excuses {
   disk: boolean;
 }
 
+/** What no host has made, the gateway says of itself. */
+const ownEvents = { get: () => ({ id: gatewayId, profile: "", points: [] }) };
+
 export const key = (epoch: number, seq: number): string => `${epoch}:${seq}`;
 
 /**
@@ -225,14 +228,13 @@ export class OutboxModel implements GatewayWatch {
     this.#lastId = row.id;
     const seq = row.id - base;
     const produced = this.#produced.get(Buffer.from(row.body).toString("latin1"));
-    const meaning = new Map([[this.#gatewayIndex(row.body), { id: gatewayId, profile: "", points: [] }]]);
     const event: Accepted = {
       epoch,
       seq,
       lane: row.lane,
       device: produced?.device ?? gatewayId,
       order: produced?.times === 1 ? produced.order : 0,
-      content: produced?.content ?? contentOf(openBody(row.body, meaning)),
+      content: produced?.content ?? contentOf(openBody(row.body, ownEvents)),
       recordedMs: row.recorded,
       atMs: this.#world.nowMs,
       state: "kept",
@@ -246,11 +248,6 @@ export class OutboxModel implements GatewayWatch {
     this.#kept.set(row.id, event);
     if (row.lane === 0) this.#urgentKept++;
     this.#counted.accepted++;
-  }
-
-  /** The core's own events name the gateway, whose index is the first of a fresh file. */
-  #gatewayIndex(body: Uint8Array): number {
-    return body[3] ?? 0;
   }
 
   #findGone(ids: ReadonlySet<number>): void {

@@ -151,14 +151,20 @@ export class ReceiverModel {
     }
   }
 
-  /** At the end: every stored event as the receiver's own API shows it, against what was accepted. */
-  compare(receiver: Receiver): void {
+  /**
+   * At the end: every stored event as the receiver's own API shows it, against what was accepted. With `mayBeMute` a
+   * dictionary may have been lost together with the file that it came from; nothing may be shown altered even then.
+   */
+  compare(receiver: Receiver, mayBeMute: boolean): void {
+    let mute = 0;
     const orders = new Map<string, number>();
     const seen = new Set<string>();
     let cursor: { epoch: number; after: number } | null = { epoch: 0, after: 0 };
     while (cursor !== null) {
       const page = receiver.events(gatewayId, cursor, 1000);
-      for (const row of page.undecoded) this.#world.fail(`${this.name} cannot read ${row.epoch}:${row.first}: ${row.reason}`);
+      mute += page.undecoded.length;
+      for (const row of mayBeMute ? [] : page.undecoded)
+        this.#world.fail(`${this.name} cannot read ${row.epoch}:${row.first}: ${row.reason}`);
       for (const event of page.events) {
         const id = key(event.epoch, event.seq);
         const accepted = this.#events.get(id);
@@ -176,7 +182,8 @@ export class ReceiverModel {
       cursor = page.next;
     }
     const stored = [...this.#has.values()].reduce((sum, seqs) => sum + seqs.size, 0);
-    if (stored !== seen.size) this.#world.fail(`${this.name} stores ${stored} events and shows ${seen.size}`);
+    if (mute === 0 && stored !== seen.size)
+      this.#world.fail(`${this.name} stores ${stored} events and shows ${seen.size}`);
   }
 }
 

@@ -38,6 +38,7 @@ const calmMs = 240_000;
 const latencyMaxMs = 5000;
 const drainStepMs = 60_000;
 const drainSteps = 15;
+const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-restored"];
 
 /** Runs one seed. Deterministic: the same seed and hours give the same trace. Never throws for a violation. */
 export async function simulate(seed: number, { hours = 1, trace = false }: SeedOptions = {}): Promise<SeedResult> {
@@ -157,8 +158,10 @@ class Seed {
         if (!mayBeLost || declared === undefined)
           return world.fail(`${id} is ${event.state}, and ${ioc.name} neither has it nor knows that it is lost`);
       }
-      model.compare(receiver);
-      model.checkShown(this.#model.epochs);
+      const hasNewFile = replaced.some((kind) => this.#plan.faults.has(kind));
+      model.compare(receiver, hasNewFile);
+      // Another file does not know what an epoch had come to.
+      if (!hasNewFile) model.checkShown(this.#model.epochs);
     }
     this.#checkHandover();
   }
@@ -167,7 +170,6 @@ class Seed {
   #checkHandover(): void {
     const { faults } = this.#plan;
     const kills: FaultKind[] = ["gateway-kill", "kill-mid-turn", "power-cut", "host-kill", "configuration"];
-    const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-restored"];
     if ([...kills, ...replaced].some((kind) => faults.has(kind))) return;
     const { unaccounted, overflow } = this.#model;
     // At most what the last poll handed over when the hosts were stopped.
