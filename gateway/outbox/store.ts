@@ -344,7 +344,9 @@ export class OutboxStore {
 
   /** How far the receiver of `uplink` has ever confirmed an epoch. */
   releasedTo(uplink: string, epoch: number): number {
-    return (this.#statements.released.get(uplink, epoch) as { watermark: number } | undefined)?.watermark ?? 0;
+    return (
+      (this.#statements.released.get(uplink, epoch) as { watermark: number } | undefined)?.watermark ?? 0
+    );
   }
 
   /**

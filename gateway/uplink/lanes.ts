@@ -386,8 +386,7 @@ export class Lanes {
     this.counts.refused++;
     const { cut, lane } = flight;
     try {
-      if (reason === 0x95)
-        return this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
+      if (reason === 0x95) return this.#split(cut, this.#store.rows(cut.rowLane, cut.first, cut.last), lane);
       if (reason === 0x99 && cut.tries >= refusalsMax) {
         this.#store.drop(this.#store.rows(cut.rowLane, cut.first, cut.last), "refused");
         return this.#forget(cut);

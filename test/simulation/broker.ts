@@ -21,7 +21,14 @@ export interface BrokerFaults {
   ackLate: number;
 }
 
-const healthy: BrokerFaults = { swallowPuback: 0, duplicate: 0, forget: 0, refuse: 0, ackLost: 0, ackLate: 0 };
+const healthy: BrokerFaults = {
+  swallowPuback: 0,
+  duplicate: 0,
+  forget: 0,
+  refuse: 0,
+  ackLost: 0,
+  ackLate: 0,
+};
 /** Quota exceeded, packet too large, payload format invalid, and two that only say no. */
 export const refusalReasons = [0x97, 0x95, 0x99, 0x87, 0x80];
 const deliveredMax = 200;
@@ -77,7 +84,12 @@ export class SimulatedBroker {
     if (!this.isUp) return client.hangUp(0x8b);
     const { receiveMaximum, maximumPacketSize } = this;
     if (this.connackReason !== 0) {
-      client.granted({ reason: this.connackReason, sessionPresent: false, receiveMaximum, maximumPacketSize });
+      client.granted({
+        reason: this.connackReason,
+        sessionPresent: false,
+        receiveMaximum,
+        maximumPacketSize,
+      });
       return;
     }
     const id = client.options.clientId ?? "";
@@ -103,7 +115,8 @@ export class SimulatedBroker {
     for (const [pattern, { qos }] of Object.entries(topics)) {
       session.subscriptions.set(pattern, qos);
       for (const packet of this.#retained.values()) {
-        if (matches(pattern, packet.topic)) this.#give(session, { ...packet, qos: qos === 0 ? 0 : packet.qos });
+        if (matches(pattern, packet.topic))
+          this.#give(session, { ...packet, qos: qos === 0 ? 0 : packet.qos });
       }
     }
   }
@@ -138,7 +151,12 @@ export class SimulatedBroker {
     const publish = (): void => {
       if (this.#wills.get(session.id) !== publish) return;
       this.#wills.delete(session.id);
-      this.#route({ topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: will.retain ?? false });
+      this.#route({
+        topic: will.topic,
+        payload: Buffer.from(will.payload),
+        qos: 1,
+        retain: will.retain ?? false,
+      });
     };
     this.#wills.set(session.id, publish);
     const delayMs = (will.properties?.willDelayInterval ?? 0) * 1000;
@@ -195,7 +213,8 @@ export class SimulatedBroker {
       return;
     }
     // As mosquitto with max_queued_messages: what comes beyond it is gone, PUBACK or not.
-    if (session.queue.length >= this.queuedMax) return this.#world.trace(`drops ${packet.topic}: the queue is full`);
+    if (session.queue.length >= this.queuedMax)
+      return this.#world.trace(`drops ${packet.topic}: the queue is full`);
     session.queue.push(packet);
     this.#drain(session);
   }

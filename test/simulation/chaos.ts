@@ -126,7 +126,9 @@ export class Chaos {
     const database = disks.connection(this.#gateway.path);
     const victim = pick(this.#random, this.#model.kept());
     if (database === undefined || victim === undefined || !this.#gateway.isRunning) return;
-    const { base } = database.prepare("SELECT base FROM epoch WHERE epoch = ?").get(victim.epoch) as { base: number };
+    const { base } = database.prepare("SELECT base FROM epoch WHERE epoch = ?").get(victim.epoch) as {
+      base: number;
+    };
     const id = base + victim.seq;
     const row = database.prepare("SELECT recorded, body FROM event WHERE id = ?").get(id) as
       | { recorded: number; body: Buffer }
@@ -215,7 +217,8 @@ export class Chaos {
     "bit-flip": () => this.#flip(),
     "file-lost": () => this.#replaceFile("lost"),
     "file-damaged": () => this.#replaceFile("damaged"),
-    "file-restored": () => (this.#backup === undefined || this.#random() < 0.5 ? this.#backUp() : this.#replaceFile("restored")),
+    "file-restored": () =>
+      this.#backup === undefined || this.#random() < 0.5 ? this.#backUp() : this.#replaceFile("restored"),
     "receiver-kill": () => this.#restartIoc(() => {}),
     "receiver-set-back": () => {
       if (this.#random() < 0.5) this.#site.ioc.backUp();
@@ -233,7 +236,8 @@ export class Chaos {
       link.bytesPerSecond = pick(this.#random, [300, 1000, 4000]);
       this.#later(120_000, () => (link.bytesPerSecond = Infinity));
     },
-    "receiver-link": () => (this.#random() < 0.5 ? this.#cut(this.#site.ioc.link) : this.#stall(this.#site.ioc.link)),
+    "receiver-link": () =>
+      this.#random() < 0.5 ? this.#cut(this.#site.ioc.link) : this.#stall(this.#site.ioc.link),
     "broker-restart": () => this.#site.broker.restart(true, this.#random() * 20_000),
     "broker-forgets": () => this.#site.broker.restart(false, this.#random() * 20_000),
     "broker-queue": () => (this.#site.broker.queuedMax = pick(this.#random, [5, 50, 1000])),
@@ -257,7 +261,14 @@ export class Chaos {
     "ack-repeated": () => this.#site.broker.replayAcknowledgement(),
     "clock-step": () => {
       const year = 365 * 24 * 3_600_000;
-      this.#gateway.box.wallOffsetMs = pick(this.#random, [-3_600_000, 3_600_000, -56 * year, 56 * year, 0, 0]);
+      this.#gateway.box.wallOffsetMs = pick(this.#random, [
+        -3_600_000,
+        3_600_000,
+        -56 * year,
+        56 * year,
+        0,
+        0,
+      ]);
     },
     device: () => {
       const device = pick(this.#random, this.#devices);
@@ -267,7 +278,9 @@ export class Chaos {
     "alarm-burst": () => {
       const { id } = pick(this.#random, this.#devices);
       const bytes = pick(this.#random, [0, 50, 3000]);
-      const filler = Array.from({ length: bytes }, () => String.fromCodePoint(33 + Math.floor(this.#random() * 90)));
+      const filler = Array.from({ length: bytes }, () =>
+        String.fromCodePoint(33 + Math.floor(this.#random() * 90)),
+      );
       this.#gateway.alarms(id, pick(this.#random, [1, 10, 60]), filler.join(""));
     },
   };

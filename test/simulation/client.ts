@@ -147,7 +147,12 @@ export class SimulatedClient extends EventEmitter {
 
   // mqtt.js, as far as uplink and receiver use it.
 
-  publish(topic: string, payload: Buffer | string, options: { qos?: 0 | 1; retain?: boolean }, done?: Done): this {
+  publish(
+    topic: string,
+    payload: Buffer | string,
+    options: { qos?: 0 | 1; retain?: boolean },
+    done?: Done,
+  ): this {
     const { qos = 0, retain = false } = options;
     const packet = { topic, payload: Buffer.from(payload), qos, retain };
     const id = this.#nextId++;
@@ -165,7 +170,11 @@ export class SimulatedClient extends EventEmitter {
     return this;
   }
 
-  publishAsync(topic: string, payload: Buffer | string, options: { qos?: 0 | 1; retain?: boolean }): Promise<void> {
+  publishAsync(
+    topic: string,
+    payload: Buffer | string,
+    options: { qos?: 0 | 1; retain?: boolean },
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       this.publish(topic, payload, options, (error) => (error ? reject(error) : resolve()));
     });

@@ -1,11 +1,24 @@
-import { EventReader, quality, type DictionaryDevice, type EventReading, type KerbEvent } from "../../gateway/event.ts";
+import {
+  EventReader,
+  quality,
+  type DictionaryDevice,
+  type EventReading,
+  type KerbEvent,
+} from "../../gateway/event.ts";
 
 /** What an event says, as one text: equal on both ends or altered on the way. */
 
 type Told = Pick<KerbEvent, "kind" | "device" | "profile" | "timeMs" | "clock" | "readings" | "data">;
 
 export function contentOf({ kind, device, profile = "", timeMs, clock, readings, data }: Told): string {
-  const said = readings?.map((one) => [one.point, one.unit, one.value, one.quality, one.detail ?? 0, one.timeMs]);
+  const said = readings?.map((one) => [
+    one.point,
+    one.unit,
+    one.value,
+    one.quality,
+    one.detail ?? 0,
+    one.timeMs,
+  ]);
   return JSON.stringify([kind, device, profile, timeMs, clock, said ?? 0, data ?? 0]);
 }
 

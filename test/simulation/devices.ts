@@ -57,12 +57,18 @@ export function hostDevice(
     identify: undefined,
     firmwareRange: "*",
     pollMs: { fast: pollMs, normal: pollMs, slow: pollMs },
-    points: points(device).map((point) => ({ ...point, index: indexes.get(point.name) ?? -1 })) as HostPoint[],
+    points: points(device).map((point) => ({
+      ...point,
+      index: indexes.get(point.name) ?? -1,
+    })) as HostPoint[],
   };
 }
 
 /** The driver of these devices: answers after a while, or does what their fault says. */
-export function simulatedDriver(devices: readonly SimulatedDevice[], random: () => number): Driver<unknown, unknown> {
+export function simulatedDriver(
+  devices: readonly SimulatedDevice[],
+  random: () => number,
+): Driver<unknown, unknown> {
   const pause = (ms: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(resolve, ms);
@@ -73,7 +79,10 @@ export function simulatedDriver(devices: readonly SimulatedDevice[], random: () 
     });
   const answer = async (device: SimulatedDevice, signal: AbortSignal): Promise<void> => {
     if (device.fault === "refused") throw new DeviceError("refused", `${device.id} refuses`);
-    await pause(device.fault === "silent" ? 3_600_000 : device.fault === "slow" ? 2000 : 5 + random() * 30, signal);
+    await pause(
+      device.fault === "silent" ? 3_600_000 : device.fault === "slow" ? 2000 : 5 + random() * 30,
+      signal,
+    );
   };
   return {
     name: "simulated",
@@ -90,7 +99,11 @@ export function simulatedDriver(devices: readonly SimulatedDevice[], random: () 
           const { count } = device;
           return {
             answers: wanted.map(({ address }) =>
-              address === 0 ? count : (address as number) % 4 === 3 ? `text ${count % 7}` : count * 3 + (address as number),
+              address === 0
+                ? count
+                : (address as number) % 4 === 3
+                  ? `text ${count % 7}`
+                  : count * 3 + (address as number),
             ),
           };
         },

@@ -176,7 +176,8 @@ export class SimulatedGateway {
       return;
     }
     if (message.type === "accepted") this.#watch.accepted(message.stream, message.bytes);
-    if (message.type === "failure" || message.type === "problem") this.#watch.said(message.type, message.text);
+    if (message.type === "failure" || message.type === "problem")
+      this.#watch.said(message.type, message.text);
     toMain.post(() => this.#heard(main, message));
   }
 
@@ -225,7 +226,13 @@ export class SimulatedGateway {
       tell: (message: ToWorker) => this.#tell(message),
     } as unknown as Pick<Outbox, "request" | "tell">;
     this.#settings.uplinks.forEach((config, i) => {
-      const identity = { city, gateway: gatewayId, software: "kerb", ...opened, dictionary: registered.dictionary };
+      const identity = {
+        city,
+        gateway: gatewayId,
+        software: "kerb",
+        ...opened,
+        dictionary: registered.dictionary,
+      };
       const { broker, link } = this.#routes[i] as Route;
       const uplink = new MqttUplink(config, port, identity, log, (_url, options) => {
         const client = new SimulatedClient(this.#world, broker, link, options);
@@ -236,7 +243,12 @@ export class SimulatedGateway {
       uplink.start();
     });
     const index = registered.devices[0]?.index ?? 0;
-    this.#tell({ type: "event", kind: "device-status", device: index, data: { state: "started", start: this.#starts } });
+    this.#tell({
+      type: "event",
+      kind: "device-status",
+      device: index,
+      data: { state: "started", start: this.#starts },
+    });
     this.#startHost();
   }
 
@@ -248,7 +260,8 @@ export class SimulatedGateway {
     const written = new FrameSplitter();
     const pipe = new Writable({
       write: (bytes: Buffer, _encoding, done) => {
-        for (const { body, size } of written.push(Uint8Array.from(bytes))) this.#watch.framed(stream, body, size);
+        for (const { body, size } of written.push(Uint8Array.from(bytes)))
+          this.#watch.framed(stream, body, size);
         this.#pipe(stream, Buffer.from(bytes));
         done();
       },
@@ -265,7 +278,12 @@ export class SimulatedGateway {
       });
       const meaning = new Map(this.#registered.map((device) => [device.index, device]));
       handover.produced = (_lane, body) => this.#watch.produced(body, meaning);
-      this.#host = { actor, stream, handover, indexes: new Map(registered.map(({ id, index }) => [id, index])) };
+      this.#host = {
+        actor,
+        stream,
+        handover,
+        indexes: new Map(registered.map(({ id, index }) => [id, index])),
+      };
       const lines = new Map<number, Line>();
       const driver = simulatedDriver(this.#devices, world.random(`host ${stream}`));
       this.#devices.forEach((device, i) => {
@@ -328,7 +346,8 @@ export class SimulatedGateway {
     if (!this.isRunning) return;
     const world = this.#world;
     world.trace(power ? "gateway loses its power" : "gateway is killed");
-    for (const actor of [this.#main, this.#outbox, this.#host?.actor]) if (actor !== undefined) world.kill(actor);
+    for (const actor of [this.#main, this.#outbox, this.#host?.actor])
+      if (actor !== undefined) world.kill(actor);
     for (const client of this.#clients) client.abandon(power);
     this.#clients = [];
     this.#toMain = undefined;
@@ -346,14 +365,18 @@ export class SimulatedGateway {
   }
 
   stats(): string {
-    return [...this.#uplinks.values()].map(({ status }) => `${status.state} ${status.reason ?? ""}`).join("; ");
+    return [...this.#uplinks.values()]
+      .map(({ status }) => `${status.state} ${status.reason ?? ""}`)
+      .join("; ");
   }
 }
 
 /** What was being written when the power went, behind the last commit. */
 function tearTail(path: string, random: () => number): void {
   if (!existsSync(`${path}-wal`)) return;
-  const garbage = Buffer.from(Array.from({ length: Math.floor(random() * 5000) }, () => Math.floor(random() * 256)));
+  const garbage = Buffer.from(
+    Array.from({ length: Math.floor(random() * 5000) }, () => Math.floor(random() * 256)),
+  );
   writeFileSync(`${path}-wal`, garbage, { flag: "a" });
 }
 

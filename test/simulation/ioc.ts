@@ -26,7 +26,14 @@ export class SimulatedIoc {
   #backup: string | undefined;
   #wasSetBack = false;
 
-  constructor(world: World, name: string, folder: string, broker: SimulatedBroker, link: Link, model: ReceiverModel) {
+  constructor(
+    world: World,
+    name: string,
+    folder: string,
+    broker: SimulatedBroker,
+    link: Link,
+    model: ReceiverModel,
+  ) {
     this.#world = world;
     this.name = name;
     this.#folder = join(folder, `${name}-0`);

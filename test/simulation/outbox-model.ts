@@ -127,18 +127,22 @@ export class OutboxModel implements GatewayWatch {
     let left = bytes;
     while (left > 0) {
       const frame = frames.shift();
-      if (frame === undefined) return this.#world.fail(`stream ${stream}: more bytes accepted than were sent`);
+      if (frame === undefined)
+        return this.#world.fail(`stream ${stream}: more bytes accepted than were sent`);
       left -= frame.size;
       const known = this.#produced.get(Buffer.from(frame.body).toString("latin1"));
       if (known === undefined || known.acceptedAs.length === 0)
-        this.#world.fail(`confirmed to its host but not in the file: ${known?.content ?? "an unknown event"}`);
+        this.#world.fail(
+          `confirmed to its host but not in the file: ${known?.content ?? "an unknown event"}`,
+        );
     }
     if (left < 0) this.#world.fail(`stream ${stream}: part of a frame was accepted`);
   }
 
   said(kind: "failure" | "problem", text: string | undefined): void {
     this.#world.trace(`outbox ${kind}: ${text ?? "none"}`);
-    if (text !== undefined && !this.#excuses.disk) this.#world.fail(`the outbox complains of a healthy disk: ${text}`);
+    if (text !== undefined && !this.#excuses.disk)
+      this.#world.fail(`the outbox complains of a healthy disk: ${text}`);
   }
 
   /** The gateway has opened its file: what was accepted before must be there. */
@@ -165,12 +169,15 @@ export class OutboxModel implements GatewayWatch {
     this.#kept.clear();
     this.#urgentKept = 0;
     // What the old file still had to tell of its drops is gone with it.
-    if (this.fileReplaced) for (const event of this.events.values()) if (event.state === "dropped") event.state = "lost";
+    if (this.fileReplaced)
+      for (const event of this.events.values()) if (event.state === "dropped") event.state = "lost";
     for (const id of ids) {
       const { epoch, base } = this.#epochOf(id);
       const event = this.events.get(key(epoch, id - base));
       if (event === undefined || (event.state !== "kept" && !this.fileReplaced)) {
-        this.#world.fail(`row ${id} (${epoch}:${id - base}) is ${event?.state ?? "not known"} and in the file`);
+        this.#world.fail(
+          `row ${id} (${epoch}:${id - base}) is ${event?.state ?? "not known"} and in the file`,
+        );
         continue;
       }
       before.delete(key(epoch, event.seq));
@@ -213,11 +220,14 @@ export class OutboxModel implements GatewayWatch {
     const { n, urgent } = query.count.get() as { n: number; urgent: number };
     if (n !== this.#kept.size) this.#findGone(new Set(query.ids.all() as number[]));
     if (n !== this.#kept.size || urgent !== this.#urgentKept)
-      this.#world.fail(`${n} rows (${urgent} urgent) in the file, ${this.#kept.size} (${this.#urgentKept}) known`);
+      this.#world.fail(
+        `${n} rows (${urgent} urgent) in the file, ${this.#kept.size} (${this.#urgentKept}) known`,
+      );
     const books = this.#books();
     for (const name of ["accepted", "delivered", "dropped"] as const) {
       const expected = this.#booksAtOpen[name] + this.#counted[name];
-      if (books[name] !== expected) this.#world.fail(`the books say ${name} ${books[name]}, it is ${expected}`);
+      if (books[name] !== expected)
+        this.#world.fail(`the books say ${name} ${books[name]}, it is ${expected}`);
     }
     if (books.accepted !== books.delivered + books.dropped + n)
       this.#world.fail(`the books do not close: ${JSON.stringify(books)}, ${n} rows`);
@@ -241,7 +251,8 @@ export class OutboxModel implements GatewayWatch {
     };
     const id = key(epoch, seq);
     const before = this.events.get(id);
-    if (before !== undefined) this.#world.fail(`number ${id} is used twice: ${before.content} and ${event.content}`);
+    if (before !== undefined)
+      this.#world.fail(`number ${id} is used twice: ${before.content} and ${event.content}`);
     if (produced !== undefined && produced.acceptedAs.push(id) > produced.times)
       this.#world.fail(`one event has the numbers ${produced.acceptedAs.join(" and ")}: ${event.content}`);
     this.events.set(id, event);
@@ -254,7 +265,12 @@ export class OutboxModel implements GatewayWatch {
     const query = this.#query;
     if (query === undefined) return;
     const gone = [...this.#kept].filter(([id]) => !ids.has(id));
-    const tombstones = query.tombstones.all() as { epoch: number; first: number; last: number; reason: string }[];
+    const tombstones = query.tombstones.all() as {
+      epoch: number;
+      first: number;
+      last: number;
+      reason: string;
+    }[];
     let dropped = 0;
     for (const [id, event] of gone) {
       this.#kept.delete(id);

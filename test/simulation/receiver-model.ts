@@ -59,7 +59,9 @@ export class ReceiverModel {
       return this.#has.get(epoch ?? 0)?.has(seq ?? 0) !== true;
     });
     if (gone.length > 0 && !wasSetBack)
-      return this.#world.fail(`${this.name}: ${gone[0]} and ${gone.length - 1} more were stored and are gone`);
+      return this.#world.fail(
+        `${this.name}: ${gone[0]} and ${gone.length - 1} more were stored and are gone`,
+      );
     for (const id of gone) this.setBack.add(id);
   }
 
@@ -79,11 +81,17 @@ export class ReceiverModel {
     const changes = query.changes.get() as number;
     if (changes === this.#changes) return;
     this.#changes = changes;
-    for (const row of query.batches.all(this.#lastBatch) as { id: number; ep: number; take: string | null; body: Uint8Array }[]) {
+    for (const row of query.batches.all(this.#lastBatch) as {
+      id: number;
+      ep: number;
+      take: string | null;
+      body: Uint8Array;
+    }[]) {
       this.#lastBatch = row.id;
       const take = row.take === null ? undefined : (JSON.parse(row.take) as Range[]);
       for (const seq of decodeBatch(row.body).seqs) {
-        if (take === undefined || take.some(([from, to]) => seq >= from && seq <= to)) this.#store(row.ep, seq);
+        if (take === undefined || take.some(([from, to]) => seq >= from && seq <= to))
+          this.#store(row.ep, seq);
       }
     }
     const losses = query.losses.get() as string;
@@ -126,7 +134,8 @@ export class ReceiverModel {
     this.turned(path);
     for (const [name, state] of Object.entries(document.ep)) {
       const epoch = Number(name);
-      for (let seq = (this.#verifiedTo.get(epoch) ?? 0) + 1; seq <= state.wm; seq++) this.#covered(epoch, seq, "wm");
+      for (let seq = (this.#verifiedTo.get(epoch) ?? 0) + 1; seq <= state.wm; seq++)
+        this.#covered(epoch, seq, "wm");
       this.#verifiedTo.set(epoch, Math.max(this.#verifiedTo.get(epoch) ?? 0, state.wm));
       const { top = state.wm, miss = [] } = state as { top?: number; miss?: Range[] };
       for (let seq = state.wm + 1; seq <= top; seq++) {
@@ -146,7 +155,8 @@ export class ReceiverModel {
     const tops = new Map(ledgers.map(({ ep, top }) => [ep, top]));
     for (const id of this.setBack) {
       const [epoch = 0, seq = 0] = id.split(":").map(Number);
-      if (!known.has(epoch) || this.#lost.get(epoch)?.has(seq) === true || seq <= (tops.get(epoch) ?? 0)) continue;
+      if (!known.has(epoch) || this.#lost.get(epoch)?.has(seq) === true || seq <= (tops.get(epoch) ?? 0))
+        continue;
       this.#world.fail(`${this.name}: ${id} was set back, and nothing shows that it is missing`);
     }
   }
@@ -170,7 +180,8 @@ export class ReceiverModel {
         const accepted = this.#events.get(id);
         if (seen.has(id)) this.#world.fail(`${this.name} shows ${id} twice`);
         seen.add(id);
-        if (accepted === undefined) return this.#world.fail(`${this.name} shows ${id}, which was never accepted`);
+        if (accepted === undefined)
+          return this.#world.fail(`${this.name} shows ${id}, which was never accepted`);
         const content = contentOf(event);
         if (content !== accepted.content || event.recordedMs !== accepted.recordedMs)
           return this.#world.fail(`${this.name} shows ${id} altered:\n  ${content}\n  ${accepted.content}`);

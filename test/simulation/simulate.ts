@@ -41,7 +41,10 @@ const drainSteps = 15;
 const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-restored"];
 
 /** Runs one seed. Deterministic: the same seed and hours give the same trace. Never throws for a violation. */
-export async function simulate(seed: number, { hours = 1, trace = false }: SeedOptions = {}): Promise<SeedResult> {
+export async function simulate(
+  seed: number,
+  { hours = 1, trace = false }: SeedOptions = {},
+): Promise<SeedResult> {
   const folder = temporaryFolder();
   const world = new World(seed, trace);
   const plan = makePlan(world.random("plan"));
@@ -85,7 +88,14 @@ class Seed {
       fault: undefined,
     }));
     const settings = settingsOf(plan, names);
-    this.#gateway = new SimulatedGateway(world, join(folder, "gateway-0"), settings, this.#sites, devices, this.#model);
+    this.#gateway = new SimulatedGateway(
+      world,
+      join(folder, "gateway-0"),
+      settings,
+      this.#sites,
+      devices,
+      this.#model,
+    );
     this.#chaos = new Chaos(world, plan, this.#gateway, this.#model, this.#sites, devices);
   }
 
@@ -104,7 +114,8 @@ class Seed {
     world.current = world.chaos;
     this.#checkCalm();
     this.#gateway.stopHost();
-    for (let i = 0; i < drainSteps && this.#model.keptCount > 0; i++) await world.run(world.nowMs + drainStepMs);
+    for (let i = 0; i < drainSteps && this.#model.keptCount > 0; i++)
+      await world.run(world.nowMs + drainStepMs);
     if (world.violation === undefined) this.#checkEnd();
     const states = Map.groupBy(this.#model.events.values(), ({ state }) => state);
     return {
@@ -156,7 +167,9 @@ class Seed {
         // A row that was declared lost may come back with an older file; its number stays lost.
         const mayBeLost = event.state === "dropped" || this.#plan.faults.has("file-restored");
         if (!mayBeLost || declared === undefined)
-          return world.fail(`${id} is ${event.state}, and ${ioc.name} neither has it nor knows that it is lost`);
+          return world.fail(
+            `${id} is ${event.state}, and ${ioc.name} neither has it nor knows that it is lost`,
+          );
       }
       const hasNewFile = replaced.some((kind) => this.#plan.faults.has(kind));
       model.compare(receiver, hasNewFile);
@@ -174,7 +187,9 @@ class Seed {
     const { unaccounted, overflow } = this.#model;
     // At most what the last poll handed over when the hosts were stopped.
     if (unaccounted < overflow.events || unaccounted > overflow.events + 20)
-      this.#world.fail(`${unaccounted} events of the hosts got no number, gap events tell of ${overflow.events}`);
+      this.#world.fail(
+        `${unaccounted} events of the hosts got no number, gap events tell of ${overflow.events}`,
+      );
   }
 }
 
