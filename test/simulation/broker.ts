@@ -221,8 +221,9 @@ export class SimulatedBroker {
 
   #drain(session: Session): void {
     const { client } = session;
-    const windowMax = client?.options.properties?.receiveMaximum ?? 20;
-    while (client !== undefined && session.flying.size < windowMax) {
+    if (client === undefined) return;
+    const windowMax = client.options.properties?.receiveMaximum ?? 20;
+    while (session.flying.size < windowMax) {
       const packet = session.queue.shift();
       if (packet === undefined) return;
       session.flying.add(packet);

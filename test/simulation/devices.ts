@@ -60,23 +60,24 @@ export function hostDevice(
     points: points(device).map((point) => ({
       ...point,
       index: indexes.get(point.name) ?? -1,
-    })) as HostPoint[],
+    })),
   };
 }
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DeviceError("aborted", "given up"));
+    });
+  });
 
 /** The driver of these devices: answers after a while, or does what their fault says. */
 export function simulatedDriver(
   devices: readonly SimulatedDevice[],
   random: () => number,
 ): Driver<unknown, unknown> {
-  const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        reject(new DeviceError("aborted", "given up"));
-      });
-    });
   const answer = async (device: SimulatedDevice, signal: AbortSignal): Promise<void> => {
     if (device.fault === "refused") throw new DeviceError("refused", `${device.id} refuses`);
     await pause(

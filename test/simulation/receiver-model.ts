@@ -10,6 +10,13 @@ import type { World } from "./world.ts";
 
 type Range = [number, number];
 
+interface LossRow {
+  ep: number;
+  first: number;
+  last: number;
+  reason: string;
+}
+
 /** A receiver's end of the model: what is in its file, and whether its words are covered by that. */
 export class ReceiverModel {
   readonly #world: World;
@@ -113,12 +120,8 @@ export class ReceiverModel {
   #readLosses(losses: string): void {
     this.#losses = losses;
     this.#lost.clear();
-    for (const { ep, first, last, reason } of this.#query?.allLosses.all() as {
-      ep: number;
-      first: number;
-      last: number;
-      reason: string;
-    }[]) {
+    const rows = (this.#query?.allLosses.all() ?? []) as LossRow[];
+    for (const { ep, first, last, reason } of rows) {
       const lost = this.#lost.get(ep) ?? new Map<number, string>();
       this.#lost.set(ep, lost);
       for (let seq = first; seq <= last; seq++) {

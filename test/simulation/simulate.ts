@@ -32,8 +32,8 @@ export interface SeedResult {
 }
 
 /** The links are there, but back-offs and re-sends may still wait. */
-const settleMs = 240_000;
-const calmMs = 240_000;
+const settleMs = 180_000;
+const calmMs = 120_000;
 /** From an event's commit in the gateway to the receiver's disk on a healthy link. */
 const latencyMaxMs = 5000;
 const drainStepMs = 60_000;

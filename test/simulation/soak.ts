@@ -33,6 +33,7 @@ function report({ seed, faults, violation }: SeedResult): void {
 
 /** A job takes every `step`th seed and tells its parent of each. */
 async function job(first: number, end: number, step: number): Promise<void> {
+  process.on("disconnect", () => process.exit(1));
   for (let seed = first; seed < end; seed += step) {
     const result = await simulate(seed, { hours });
     await new Promise<void>((resolve) => process.send?.(result, () => resolve()));
@@ -74,7 +75,7 @@ const task = process.env["KERB_SIMULATION_JOB"];
 if (task !== undefined) {
   const [first = 0, end = 0, step = 1] = task.split(" ").map(Number);
   await job(first, end, step);
-  process.disconnect();
+  process.exit(0);
 } else if (values.seed !== undefined) {
   const result = await simulate(Number(values.seed), { hours, trace: values.trace });
   report(result);

@@ -37,7 +37,7 @@ export class Link {
   }
 
   cut(): void {
-    for (const wire of [...this.wires]) wire.reset();
+    for (const wire of this.wires) wire.reset();
   }
 }
 

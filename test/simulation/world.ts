@@ -50,7 +50,6 @@ const real = {
   setImmediate,
   clearImmediate,
   now: Date.now,
-  performanceNow: performance.now,
   random: Math.random,
 };
 
@@ -169,21 +168,22 @@ export class World {
   }
 
   uninstall(): void {
-    const { now, performanceNow, random, ...timers } = real;
+    const { now, random, ...timers } = real;
     Object.assign(globalThis, timers);
     Date.now = now;
-    performance.now = performanceNow;
+    // The own property that hides the prototype's.
+    delete (performance as { now?: unknown }).now;
     Math.random = random;
     process.off("unhandledRejection", this.#rejected);
   }
 
   /** Runs until `untilMs` of virtual time, or until an invariant is broken. */
   async run(untilMs: number): Promise<void> {
-    let reached = false;
-    this.#clock.setTimeout(() => (reached = true), Math.max(0, untilMs - this.nowMs));
+    const end = { reached: false };
+    this.#clock.setTimeout(() => (end.reached = true), Math.max(0, untilMs - this.nowMs));
     let stoodAtMs = -1;
     let stood = 0;
-    while (!reached && this.violation === undefined) {
+    while (!end.reached && this.violation === undefined) {
       this.#clock.next();
       this.steps++;
       // Promises and streams of this turn come to rest before time goes on.
