@@ -21,7 +21,7 @@ export function removeFolder(path: string): void {
   rmSync(path, { recursive: true, force: true });
 }
 
-const original = Reflect.get(Database.prototype, "pragma") as Database.Database["pragma"];
+const original: Database.Database["pragma"] = Reflect.get(Database.prototype, "pragma");
 const connections = new Map<string, Database.Database>();
 const sick = new Map<string, string[]>();
 

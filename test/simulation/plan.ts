@@ -1,6 +1,6 @@
 /** What a seed does: which kinds of faults it knows, and the sizes of everything. */
 
-export const faultKinds = [
+const faultKinds = [
   "gateway-kill",
   "kill-mid-turn",
   "power-cut",
