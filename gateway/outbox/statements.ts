@@ -4,6 +4,8 @@ import type Database from "better-sqlite3";
 export function prepare(database: Database.Database) {
   const row = "id, lane, recorded AS recordedMs, crc, body";
   return {
+    pages: database.prepare("PRAGMA page_count").pluck(),
+    freePages: database.prepare("PRAGMA freelist_count").pluck(),
     sequence: database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'"),
     lastEpoch: database.prepare("SELECT max(epoch) AS epoch FROM epoch"),
     removeEpoch: database.prepare("DELETE FROM epoch WHERE epoch = ?"),

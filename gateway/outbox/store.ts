@@ -263,8 +263,8 @@ export class OutboxStore {
 
   /** Share of the byte budget that is in use, 0 to 1. */
   fill(): number {
-    const pages = this.#database.pragma("page_count", { simple: true }) as number;
-    const free = this.#database.pragma("freelist_count", { simple: true }) as number;
+    const pages = this.#statements.pages.get() as number;
+    const free = this.#statements.freePages.get() as number;
     return (pages - free) / this.#pagesMax;
   }
 
@@ -387,7 +387,7 @@ export class OutboxStore {
   count(): { rows: number; oldestMs: number | undefined; bytes: number } {
     const { rows } = this.#statements.count.get() as { rows: number };
     const oldest = this.#statements.oldestRow.get() as { recorded: number } | undefined;
-    const pages = this.#database.pragma("page_count", { simple: true }) as number;
+    const pages = this.#statements.pages.get() as number;
     return { rows, oldestMs: oldest?.recorded, bytes: pages * 4096 };
   }
 

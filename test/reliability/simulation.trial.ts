@@ -13,7 +13,7 @@ export const trials: Trial[] = [
     needs: [],
     run: async (scale, say) => {
       const seeds = scale === "short" ? 200 : 10_000;
-      const hours = scale === "short" ? 0.3 : 24;
+      const hours = scale === "short" ? 0.25 : 24;
       const child = spawn(process.execPath, [soak, "--seeds", `${seeds}`, "--hours", `${hours}`], {
         stdio: ["ignore", "pipe", "inherit"],
       });

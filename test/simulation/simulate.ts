@@ -74,6 +74,7 @@ class Seed {
     const names = plan.faults.has("two-uplinks") ? ["ioc", "province"] : ["ioc"];
     this.#sites = names.map((name) => {
       const broker = new SimulatedBroker(world, `broker-${name}`);
+      broker.receiveMaximum = plan.windowMax;
       const model = new ReceiverModel(world, name, this.#model.events);
       const ioc = new SimulatedIoc(world, name, folder, broker, new Link(world, `${name} down`), model);
       return { broker, link: new Link(world, `${name} up`), ioc };
@@ -204,7 +205,7 @@ function excuses({ faults }: Plan): Excuses {
 }
 
 function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
-  const { bytesMax, commitEventsMax, creditBytes, ringBytesMax, windowMax, messageBytesMax } = plan;
+  const { bytesMax, commitEventsMax, creditBytes, ringBytesMax, messageBytesMax } = plan;
   const uplinks = names.map((id, i) => ({
     id,
     type: "mqtt",
@@ -212,7 +213,7 @@ function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
     encoding: plan.faults.has("cloudevents") === (i === 0) ? "cloudevents" : "columnar",
     protocol: 5,
     keepaliveMs: 30_000,
-    windowMax,
+    windowMax: 20,
     messageBytesMax,
     resendAfterMs: plan.resendAfterMs,
     reconnectMaxMs: plan.reconnectMaxMs,

@@ -14,8 +14,8 @@ describe("the simulation", { timeout: 120_000 }, () => {
     expect(first.steps).toBeGreaterThan(1000);
   });
 
-  it("keeps every invariant over twelve seeds", async () => {
-    for (let seed = 1; seed <= 12; seed++) {
+  it("keeps every invariant over five seeds", async () => {
+    for (let seed = 1; seed <= 5; seed++) {
       const { violation, faults } = await simulate(seed, { hours });
       expect(violation?.text, `seed ${seed} (${faults.join(" ")})\n${violation?.context.join("\n")}`).toBe(
         undefined,
