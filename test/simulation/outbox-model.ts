@@ -74,7 +74,6 @@ export class OutboxModel implements GatewayWatch {
   #counted = { accepted: 0, delivered: 0, dropped: 0 };
   /** Set before a start on a file that is not the one that was left. */
   fileReplaced = false;
-  readonly overflow = { events: 0 };
   released = 0;
 
   constructor(world: World, excuses: Excuses, mayRelease: (event: Accepted) => string | undefined) {
@@ -111,7 +110,6 @@ export class OutboxModel implements GatewayWatch {
 
   overflowed(loss: Loss): void {
     this.#world.trace(`the ring overflowed: ${loss.events} events`);
-    this.overflow.events += loss.events;
   }
 
   framed(stream: number, body: Uint8Array, size: number): void {
@@ -296,11 +294,20 @@ export class OutboxModel implements GatewayWatch {
     if (gone.length > 0) this.#world.trace(`${gone.length} rows gone, ${dropped} of them dropped`);
   }
 
-  /** Every event of a host has a number, unless it died with a process or is told in a gap event. */
-  get unaccounted(): number {
+  /** Events of the hosts that got no number, and how many the gap events that did get one tell of. */
+  get handover(): { missing: number; told: number } {
     let missing = 0;
-    for (const { acceptedAs, times } of this.#produced.values()) missing += times - acceptedAs.length;
-    return missing;
+    for (const { content, acceptedAs, times } of this.#produced.values()) {
+      // A gap event that is dropped is told again by the next one.
+      if (!content.startsWith('["gap"')) missing += times - acceptedAs.length;
+    }
+    let told = 0;
+    for (const { content } of this.events.values()) {
+      if (!content.includes("handover_overflow")) continue;
+      const data = (JSON.parse(content) as unknown[])[6] as { lostCount: number };
+      told += data.lostCount;
+    }
+    return { missing, told };
   }
 }
 

@@ -185,12 +185,10 @@ class Seed {
     const { faults } = this.#plan;
     const kills: FaultKind[] = ["gateway-kill", "kill-mid-turn", "power-cut", "host-kill", "configuration"];
     if ([...kills, ...replaced].some((kind) => faults.has(kind))) return;
-    const { unaccounted, overflow } = this.#model;
+    const { missing, told } = this.#model.handover;
     // At most what the last poll handed over when the hosts were stopped.
-    if (unaccounted < overflow.events || unaccounted > overflow.events + 20)
-      this.#world.fail(
-        `${unaccounted} events of the hosts got no number, gap events tell of ${overflow.events}`,
-      );
+    if (missing < told || missing > told + 20)
+      this.#world.fail(`${missing} events of the hosts got no number, gap events tell of ${told}`);
   }
 }
 
