@@ -30,7 +30,6 @@ describe("the simulation", { timeout: 120_000 }, () => {
     ["a batch that could not be dropped, because the disk refused, is sent again", 2039, 0.45],
     ["a receiver whose CONNECT made a session that it never heard of subscribes", 51, 0.55],
     ["an alarm keeps the profile that its device had", 27, 0.55],
-    ["a new file gives no index another meaning", 59, 0.55],
   ])("%s (seed %i)", async (_name, seed, seedHours) => {
     const { violation } = await simulate(seed, { hours: seedHours });
     expect(violation?.text).toBe(undefined);
