@@ -59,6 +59,11 @@ export interface LinkEvents {
   isQuiet?(): boolean;
 }
 
+/** What the owner of a link may do with it. */
+export type Link = Pick<MqttLink, "client" | "bytes" | "start" | "stop" | "fail" | "refuse">;
+export type MakeLink = (options: LinkOptions, events: LinkEvents) => Link;
+export const mqttLink: MakeLink = (options, events) => new MqttLink(options, events);
+
 /** TCP alone answers fast or not at all; one handshake retransmission fits in, the next attempt is the third. */
 const reachTimeoutMs = 4000;
 /** TLS and CONNACK, over a link that may be slow. */

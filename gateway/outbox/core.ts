@@ -5,6 +5,7 @@ import { gap } from "../gaps.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import type { Message } from "../uplink/flights.ts";
 import { Lanes } from "../uplink/lanes.ts";
+import { SetBack } from "../uplink/set-back.ts";
 import { auditBooks } from "./books.ts";
 import { sentence } from "./faults.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
@@ -42,6 +43,7 @@ type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail
 interface Uplink {
   readonly name: string;
   lanes: Lanes;
+  setBack: SetBack;
   session: number;
 }
 
@@ -141,6 +143,7 @@ export class OutboxCore {
       uplinks: uplinks.map((uplink) => ({
         name: uplink.name,
         lanes: new Lanes(this.#store, uplink),
+        setBack: new SetBack(uplink.name),
         session: 0,
       })),
     };
@@ -559,6 +562,7 @@ export class OutboxCore {
     else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
     else if (message.type === "receiver") lanes.receiver(message.name, message.online);
     else {
+      uplink.setBack.check(message.document, uplink.session, this.#store, lanes);
       for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
         this.#releaseAll(uplink.name, epoch, watermark);
       }

@@ -51,6 +51,8 @@ export class Losses {
       devices: database.prepare(
         "SELECT device.id, sum(events) AS lostCount FROM tombstone_device JOIN device ON device.idx = device WHERE epoch = ? AND at BETWEEN ? AND ? GROUP BY device.id",
       ),
+      covering: database.prepare("SELECT 1 FROM tombstone WHERE epoch = ? AND first <= ? AND last >= ?"),
+      declare: database.prepare("INSERT OR IGNORE INTO tombstone VALUES (?, ?, ?, ?, ?, ?, 0)"),
       reportAgain: database.prepare("UPDATE tombstone SET reported = 0"),
       mark: database.prepare("UPDATE tombstone SET reported = 1 WHERE epoch = ? AND first = ? AND last = ?"),
       remove: database.prepare("DELETE FROM tombstone WHERE epoch = ? AND last <= ? AND reported = 1"),
@@ -87,6 +89,18 @@ export class Losses {
       run.devices.set(device, (run.devices.get(device) ?? 0) + 1);
     }
     flush();
+  }
+
+  /** A tombstone for numbers without rows, unless one covers them already. */
+  declare(epoch: number, first: number, last: number, reason: string): void {
+    const nowMs = Date.now();
+    if (this.#statements.covering.get(epoch, first, last) === undefined)
+      this.#statements.declare.run(epoch, first, last, reason, nowMs, nowMs);
+  }
+
+  /** Every tombstone that is still kept goes into a gap event once more. */
+  reportAgain(): void {
+    this.#statements.reportAgain.run();
   }
 
   /**

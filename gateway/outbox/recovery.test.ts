@@ -116,7 +116,6 @@ describe("a damaged file", () => {
     expect(store.count().rows).toBeGreaterThan(5);
     expect(store.rows(1, 0, store.lastId)).toHaveLength(5);
     const { lost } = salvage(store);
-    console.log(lost, (store as any).losses.unacknowledged(100));
     const rows = before.length - 500 - lost;
     expect(lost).toBeGreaterThan(10);
     expect(lost).toBeLessThan(60);

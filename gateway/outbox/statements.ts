@@ -39,6 +39,7 @@ export function prepare(database: Database.Database) {
     ),
     pages: database.prepare("PRAGMA page_count").pluck(),
     freePages: database.prepare("PRAGMA freelist_count").pluck(),
+    rowIds: database.prepare("SELECT id FROM event WHERE id BETWEEN ? AND ? ORDER BY id").pluck(),
     forgetIndexes: database.prepare("DELETE FROM sqlite_sequence WHERE name IN ('device', 'point')"),
     startIndexes: database.prepare("INSERT INTO sqlite_sequence VALUES ('device', ?), ('point', ?)"),
     addDevice: database.prepare("INSERT OR IGNORE INTO device (id, type, profile) VALUES (?, ?, ?)"),

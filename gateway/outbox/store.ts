@@ -384,6 +384,23 @@ export class OutboxStore {
     return found?.watermark ?? 0;
   }
 
+  /**
+   * Numbers of an epoch that are asked for again after they were confirmed: those whose rows are gone become
+   * tombstones "released", which are not dropped in the books. True when some of the rows are still here.
+   */
+  declareReleased({ epoch, base }: EpochRecord, first: number, last: number): boolean {
+    const ids = this.#statements.rowIds.all(base + first, base + last) as number[];
+    this.#database.transaction(() => {
+      let next = first;
+      for (const id of [...ids, base + last + 1]) {
+        const end = id - base - 1;
+        if (end >= next) this.losses.declare(epoch, next, end, "released");
+        next = end + 2;
+      }
+    })();
+    return ids.length > 0;
+  }
+
   /** The session number of the next CONNECT: one more than ever before, durably. */
   nextSession(uplink: string): number {
     this.#statements.bumpSession.run(uplink);

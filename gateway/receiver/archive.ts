@@ -1,5 +1,5 @@
 import type { EventReading, KerbEvent } from "../event.ts";
-import type { Dictionary } from "../uplink/encoding.ts";
+import type { DecodedBatch, Dictionary } from "../uplink/encoding.ts";
 import { decodeBatch } from "./decode.ts";
 import type { Range } from "./ledger.ts";
 import { parseDictionary } from "./messages.ts";
@@ -40,6 +40,7 @@ const latestBatchesMax = 256;
 const latestValuesMax = 50_000;
 const chunk = 64;
 const dictionariesMax = 256;
+const otherDictionariesMax = 64;
 
 /** Reads events out of stored batches. */
 export class Archive {
@@ -155,9 +156,7 @@ export class Archive {
   #decode(row: BatchRow): KerbEvent[] | string {
     try {
       const batch = decodeBatch(row.body);
-      const dictionary =
-        batch.dictionary === undefined ? undefined : this.#dictionary(row.gateway, batch.dictionary);
-      const events = batch.events(dictionary);
+      const events = this.#eventsOf(row.gateway, batch);
       const { take } = row;
       return take === undefined ? events : contributed(events, take);
     } catch (error) {
@@ -165,16 +164,30 @@ export class Archive {
     }
   }
 
+  /**
+   * A dictionary that was lost on the way is made up for by any other that knows the batch's indexes: an index is
+   * never used for anything else.
+   */
+  #eventsOf(gateway: string, batch: DecodedBatch): KerbEvent[] {
+    const { dictionary: hash } = batch;
+    const own = hash === undefined ? undefined : this.#dictionary(gateway, hash);
+    if (hash === undefined || own !== undefined) return batch.events(own);
+    for (const other of this.#store.dictionaryHashes(gateway, otherDictionariesMax)) {
+      try {
+        return batch.events(this.#dictionary(gateway, other));
+      } catch {
+        // It does not know all of them.
+      }
+    }
+    return batch.events(undefined);
+  }
+
   #dictionary(gateway: string, hash: string): Dictionary | undefined {
     const key = `${gateway}/${hash}`;
     const known = this.#dictionaries.get(key);
     if (known !== undefined) return known;
     const body = this.#store.dictionary(gateway, hash);
-    if (body === undefined) {
-      // Lost on the way and replaced since: a later one holds the same points.
-      const newest = this.#store.newestDictionary(gateway);
-      return newest === undefined ? undefined : this.#dictionary(gateway, newest.hash);
-    }
+    if (body === undefined) return undefined;
     const dictionary = parseDictionary(body);
     const oldest = this.#dictionaries.keys().next();
     if (this.#dictionaries.size >= dictionariesMax && oldest.done !== true)

@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import type { IClientOptions, MqttClient } from "mqtt";
-import { MqttLink, type Ended } from "../mqtt/link.ts";
+import { mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
 import type { Acknowledgement } from "./acknowledge.ts";
 import type { Change, Receiver } from "./receiver.ts";
 
@@ -22,6 +22,8 @@ export interface BrokerOptions {
   retryFirstMs?: number;
   retryMaxMs?: number;
   log?: (change: Change) => void;
+  /** The simulation puts its own wire in the place of MQTT's. */
+  makeLink?: MakeLink;
 }
 
 const lanes = ["event", "live", "fill", "seal"] as const;
@@ -41,7 +43,7 @@ const countMs = 10_000;
 export class BrokerLink {
   readonly #receiver: Receiver;
   readonly #options: BrokerOptions;
-  readonly #link: MqttLink;
+  readonly #link: Link;
   readonly #log: (change: Change) => void;
   #isSubscribed = false;
   #isReady = false;
@@ -57,7 +59,7 @@ export class BrokerLink {
     this.#log = options.log ?? (() => {});
     const { broker, city, name, protocol = "5", username, password, ca, cert, key } = options;
     for (const file of [ca, cert, key]) if (file !== undefined) accessSync(file, constants.R_OK);
-    this.#link = new MqttLink(
+    this.#link = (options.makeLink ?? mqttLink)(
       {
         url: broker,
         protocol: protocol === "5" ? 5 : "3.1.1",
@@ -200,8 +202,10 @@ export class BrokerLink {
   }
 
   /** One line for each change of the state, not one for each attempt. */
-  #ended({ reason }: Ended): void {
+  #ended({ reason, wasOpen }: Ended): void {
     this.#receiver.stop();
+    // A CONNECT that was given up may still have made a session: present at the next one, and without subscriptions.
+    if (!wasOpen) this.#isSubscribed = false;
     const { broker } = this.#options;
     if (this.#isReady) this.#log({ kind: "lost", text: `lost ${broker}: ${reason}` });
     else if (!this.#isSaid)

@@ -197,13 +197,10 @@ export class Store {
       | undefined;
   }
 
-  /** The dictionary that came last: an index keeps its meaning, so it also reads what an earlier one was for. */
-  newestDictionary(gateway: string): { hash: string; body: Uint8Array } | undefined {
-    const [row] = this.#all(
-      "SELECT hash, body FROM dictionary WHERE gw = ? ORDER BY rowid DESC LIMIT 1",
-      gateway,
-    );
-    return row as { hash: string; body: Uint8Array } | undefined;
+  /** The hashes of a gateway's dictionaries, the one that came last first. */
+  dictionaryHashes(gateway: string, limit: number): string[] {
+    const sql = "SELECT hash FROM dictionary WHERE gw = ? ORDER BY rowid DESC LIMIT ?";
+    return this.#all(sql, gateway, limit).map((row) => row["hash"] as string);
   }
 
   dictionaryCount(gateway: string): number {

@@ -73,8 +73,8 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
     time = reader.timeMs;
     recorded = row.recordedMs;
     if (reader.kind !== "telemetry") {
-      const device = header.dictionary.device(reader.device)?.id ?? "";
-      sparse.ev.push(`${i},${JSON.stringify({ kind: reader.kind, device, data: reader.object() })}`);
+      const { id: device = "", profile = "" } = header.dictionary.device(reader.device) ?? {};
+      sparse.ev.push(`${i},${JSON.stringify({ kind: reader.kind, device, profile, data: reader.object() })}`);
       continue;
     }
     const unsynced = clock === "unsynced" ? quality.clockUnsynced : 0;
@@ -109,6 +109,14 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
   return `${text}}`;
 }
 
+interface OtherEvent {
+  kind: EventKind;
+  device: string;
+  /** The device may have another one by now; absent = the one in the dictionary. */
+  profile?: string;
+  data: Record<string, unknown>;
+}
+
 interface ColumnarBatch {
   v: 1;
   gw: string;
@@ -130,7 +138,7 @@ interface ColumnarBatch {
   skip?: number[];
   ck?: number[];
   mono?: number[];
-  ev?: (number | { kind: EventKind; device: string; data: Record<string, unknown> })[];
+  ev?: (number | OtherEvent)[];
 }
 
 function pairs<T>(list: readonly unknown[] | undefined): Map<number, T> {
@@ -197,7 +205,7 @@ function columnarEvents(
   const rt = pairs<number>(batch.rt);
   const ck = pairs<number>(batch.ck);
   const mono = pairs<number>(batch.mono);
-  const ev = pairs<{ kind: EventKind; device: string; data: Record<string, unknown> }>(batch.ev);
+  const ev = pairs<OtherEvent>(batch.ev);
   const events: KerbEvent[] = [];
   let timeMs = batch.t0;
   let recordedMs = batch.r0 ?? batch.t0;
@@ -220,7 +228,7 @@ function columnarEvents(
     const other = ev.get(i);
     if (other !== undefined) {
       if (!eventKinds.includes(other.kind)) throw new RangeError(`event kind ${other.kind} is not known`);
-      const profile = dictionary.deviceById(other.device)?.profile;
+      const profile = other.profile ?? dictionary.deviceById(other.device)?.profile;
       events.push({
         ...base,
         kind: other.kind,

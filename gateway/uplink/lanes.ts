@@ -415,12 +415,16 @@ export class Lanes {
     if (flying === undefined) return;
     this.counts.refused++;
     const { batch: cut, lane } = flying;
-    if (reason === 0x95) this.#split(cut, this.#rows(cut), lane);
-    else if (reason === 0x99 && cut.tries >= refusalsMax) this.#bury(cut, this.#rows(cut), "refused");
-    else {
+    try {
+      if (reason === 0x95) return this.#split(cut, this.#rows(cut), lane);
+      if (reason === 0x99 && cut.tries >= refusalsMax) return this.#bury(cut, this.#rows(cut), "refused");
+    } catch (error) {
+      // The disk refused too: what is neither split nor laid aside is still to be sent.
       this.#requeue(cut);
-      this.#flights.pauses.refused(lane, nowMs);
+      throw error;
     }
+    this.#requeue(cut);
+    this.#flights.pauses.refused(lane, nowMs);
   }
 
   #requeue(cut: Cut): void {
@@ -470,6 +474,12 @@ export class Lanes {
       cut.stored = !missed && !beyond;
       if (missed ? complete || nowMs - cut.sentMs > 5000 : complete && beyond) this.#requeue(cut);
     }
+  }
+
+  /** Rows of this range go again, whatever was confirmed of them. */
+  again(first: number, last: number): void {
+    this.#backlog.give([{ first, last }]);
+    this.#urgentCutTo = Math.min(this.#urgentCutTo, first - 1);
   }
 
   #withdraw(cut: Cut): void {

@@ -3,7 +3,7 @@ import type { IClientOptions, IConnackPacket, MqttClient } from "mqtt";
 import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
 import { LinkMemory } from "../mqtt/addresses.ts";
-import { MqttLink, type Ended } from "../mqtt/link.ts";
+import { mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
 import { spreadOf } from "../mqtt/reconnect.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { parseAcknowledgement } from "./acknowledgement.ts";
@@ -58,11 +58,11 @@ const innocentCodes: ReadonlySet<number> = new Set([0x87, 0x93, 0x96, 0x97, 0x98
 /** One MQTT destination: births, messages and their PUBACKs, and what the receiver says. */
 export class MqttUplink {
   readonly #config: UplinkConfig;
-  readonly #outbox: Outbox;
+  readonly #outbox: Pick<Outbox, "request" | "tell">;
   readonly #identity: UplinkIdentity;
   readonly #log: Logger;
   readonly #memory: LinkMemory;
-  readonly #link: MqttLink;
+  readonly #link: Link;
   #watch: NodeJS.Timeout | undefined;
   readonly #inFlight = new Map<number, number>();
   #lastProgressMs = 0;
@@ -71,7 +71,14 @@ export class MqttUplink {
   #isStopped = false;
   #status: Omit<UplinkStatus, "bytesWritten" | "bytesRead">;
 
-  constructor(config: UplinkConfig, outbox: Outbox, identity: UplinkIdentity, log: Logger) {
+  /** `makeLink`: the simulation puts its own wire in the place of MQTT's. */
+  constructor(
+    config: UplinkConfig,
+    outbox: Pick<Outbox, "request" | "tell">,
+    identity: UplinkIdentity,
+    log: Logger,
+    makeLink: MakeLink = mqttLink,
+  ) {
     this.#config = config;
     this.#outbox = outbox;
     this.#identity = identity;
@@ -91,7 +98,7 @@ export class MqttUplink {
       receiver: "unknown",
     };
     const { url, protocol, keepaliveMs, username, password, tls, reconnectMaxMs } = config;
-    this.#link = new MqttLink(
+    this.#link = makeLink(
       {
         url,
         protocol,

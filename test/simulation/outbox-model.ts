@@ -1,0 +1,328 @@
+import type Database from "better-sqlite3";
+import type { Loss } from "../../gateway/host/handover.ts";
+import { contentOf, openBody } from "./content.ts";
+import { disks } from "./files.ts";
+import { gatewayId, type GatewayWatch, type SimulatedGateway } from "./gateway.ts";
+import type { World } from "./world.ts";
+
+/** An event that has a number. `order` counts the events of its device as the host made them. */
+export interface Accepted {
+  epoch: number;
+  seq: number;
+  lane: number;
+  device: string;
+  order: number;
+  content: string;
+  recordedMs: number;
+  atMs: number;
+  /** In the file · deleted at the watermark · dropped with a tombstone · gone with a file that was lost. */
+  state: "kept" | "released" | "dropped" | "lost";
+  reason?: string;
+}
+
+interface Produced {
+  device: string;
+  order: number;
+  content: string;
+  /** Equal events may be made in one millisecond (two gap events); each has a number of its own. */
+  times: number;
+  acceptedAs: string[];
+}
+
+interface Row {
+  id: number;
+  lane: number;
+  recorded: number;
+  body: Uint8Array;
+}
+
+/** What this seed may do to the outbox; anything else that goes wrong is the product's fault. */
+export interface Excuses {
+  /** Reasons that tombstones may have. */
+  reasons: Set<string>;
+  /** The disk was made to fail, so commits and reads may. */
+  disk: boolean;
+}
+
+/** What no host has made, the gateway says of itself. */
+const ownEvents = { get: () => ({ id: gatewayId, profile: "", points: [] }) };
+
+export const key = (epoch: number, seq: number): string => `${epoch}:${seq}`;
+
+/**
+ * The gateway's end of the model: looks into the queue file after every turn of the worker, with its own eyes, and
+ * remembers every number that was ever given.
+ */
+export class OutboxModel implements GatewayWatch {
+  readonly #world: World;
+  readonly #excuses: Excuses;
+  /** Does every receiver have this event, or know that it is lost? Asked when its row has been deleted. */
+  readonly #mayRelease: (event: Accepted) => string | undefined;
+  gateway: SimulatedGateway | undefined;
+  readonly events = new Map<string, Accepted>();
+  readonly #produced = new Map<string, Produced>();
+  readonly #orders = new Map<string, number>();
+  readonly #kept = new Map<number, Accepted>();
+  #urgentKept = 0;
+  #streams = new Map<number, { body: Uint8Array; size: number }[]>();
+  #database: Database.Database | undefined;
+  #query: ReturnType<typeof statements> | undefined;
+  #changes = -1;
+  #lastId = 0;
+  #epochs: { epoch: number; base: number }[] = [];
+  #booksAtOpen = { accepted: 0, delivered: 0, dropped: 0 };
+  #counted = { accepted: 0, delivered: 0, dropped: 0 };
+  /** Set before a start on a file that is not the one that was left. */
+  fileReplaced = false;
+  released = 0;
+
+  constructor(world: World, excuses: Excuses, mayRelease: (event: Accepted) => string | undefined) {
+    this.#world = world;
+    this.#excuses = excuses;
+    this.#mayRelease = mayRelease;
+  }
+
+  get keptCount(): number {
+    return this.#kept.size;
+  }
+
+  /** Epochs that the file knows. */
+  get epochs(): Set<number> {
+    return new Set(this.#epochs.map(({ epoch }) => epoch));
+  }
+
+  kept(): Accepted[] {
+    return [...this.#kept.values()];
+  }
+
+  produced(body: Uint8Array, meaning: Parameters<GatewayWatch["produced"]>[1]): void {
+    const told = openBody(body, meaning);
+    const order = (this.#orders.get(told.device) ?? 0) + 1;
+    this.#orders.set(told.device, order);
+    const bytes = Buffer.from(body).toString("latin1");
+    const known = this.#produced.get(bytes);
+    if (known !== undefined) known.times++;
+    else {
+      const { device } = told;
+      this.#produced.set(bytes, { device, order, content: contentOf(told), times: 1, acceptedAs: [] });
+    }
+  }
+
+  overflowed(loss: Loss): void {
+    this.#world.trace(`the ring overflowed: ${loss.events} events`);
+  }
+
+  framed(stream: number, body: Uint8Array, size: number): void {
+    const frames = this.#streams.get(stream) ?? [];
+    frames.push({ body: Uint8Array.from(body), size });
+    this.#streams.set(stream, frames);
+  }
+
+  /** What is confirmed to a host must be in the file by now. */
+  accepted(stream: number, bytes: number): void {
+    this.turned();
+    const frames = this.#streams.get(stream) ?? [];
+    let left = bytes;
+    while (left > 0) {
+      const frame = frames.shift();
+      if (frame === undefined)
+        return this.#world.fail(`stream ${stream}: more bytes accepted than were sent`);
+      left -= frame.size;
+      const known = this.#produced.get(Buffer.from(frame.body).toString("latin1"));
+      if (known === undefined || known.acceptedAs.length === 0)
+        this.#world.fail(
+          `confirmed to its host but not in the file: ${known?.content ?? "an unknown event"}`,
+        );
+    }
+    if (left < 0) this.#world.fail(`stream ${stream}: part of a frame was accepted`);
+  }
+
+  said(kind: "failure" | "problem", text: string | undefined): void {
+    this.#world.trace(`outbox ${kind}: ${text ?? "none"}`);
+    if (text !== undefined && !this.#excuses.disk)
+      this.#world.fail(`the outbox complains of a healthy disk: ${text}`);
+  }
+
+  /** The gateway has opened its file: what was accepted before must be there. */
+  opened(path: string, epochBefore: number): void {
+    const database = disks.connection(path);
+    if (database === undefined) return this.#world.fail("the outbox has no connection");
+    this.#database = database;
+    this.#query = statements(database);
+    this.#changes = -1;
+    this.#epochs = this.#query.epochs.all() as { epoch: number; base: number }[];
+    const current = this.#current();
+    if (current.epoch <= epochBefore) this.#world.fail(`epoch ${current.epoch} after epoch ${epochBefore}`);
+    this.#world.trace(`epoch ${current.epoch} begins at ${current.base}`);
+    this.#lastId = current.base;
+    this.#streams = new Map();
+    this.#booksAtOpen = this.#books();
+    this.#counted = { accepted: 0, delivered: 0, dropped: 0 };
+    this.#adopt(new Set(this.#query.ids.all() as number[]));
+    this.fileReplaced = false;
+  }
+
+  #adopt(ids: ReadonlySet<number>): void {
+    const before = new Map([...this.#kept.values()].map((event) => [key(event.epoch, event.seq), event]));
+    this.#kept.clear();
+    this.#urgentKept = 0;
+    // What the old file still had to tell of its drops is gone with it.
+    if (this.fileReplaced)
+      for (const event of this.events.values()) if (event.state === "dropped") event.state = "lost";
+    for (const id of ids) {
+      const { epoch, base } = this.#epochOf(id);
+      const event = this.events.get(key(epoch, id - base));
+      if (event === undefined || (event.state !== "kept" && !this.fileReplaced)) {
+        this.#world.fail(
+          `row ${id} (${epoch}:${id - base}) is ${event?.state ?? "not known"} and in the file`,
+        );
+        continue;
+      }
+      before.delete(key(epoch, event.seq));
+      event.state = "kept";
+      if (event.lane === 0) this.#urgentKept++;
+      this.#kept.set(id, event);
+    }
+    for (const event of before.values()) {
+      if (!this.fileReplaced)
+        return this.#world.fail(`accepted and not in the file after a start: ${event.epoch}:${event.seq}`);
+      event.state = "lost";
+    }
+    if (before.size > 0) this.#world.trace(`${before.size} events are gone with the old file`);
+  }
+
+  #current(): { epoch: number; base: number } {
+    return this.#epochs.reduce((a, b) => (b.epoch > a.epoch ? b : a), { epoch: 0, base: 0 });
+  }
+
+  #epochOf(id: number): { epoch: number; base: number } {
+    const fits = this.#epochs.filter(({ base }) => base < id);
+    return fits.reduce((a, b) => (b.base > a.base || (b.base === a.base && b.epoch > a.epoch) ? b : a), {
+      epoch: 0,
+      base: -1,
+    });
+  }
+
+  #books(): { accepted: number; delivered: number; dropped: number } {
+    return this.#query?.books.get() as { accepted: number; delivered: number; dropped: number };
+  }
+
+  /** After each turn of the worker: what is new, what is gone and why, and whether the books close. */
+  turned(): void {
+    const query = this.#query;
+    if (query === undefined || this.#database?.open !== true) return;
+    const changes = query.changes.get() as number;
+    if (changes === this.#changes) return;
+    this.#changes = changes;
+    for (const row of query.rows.all(this.#lastId) as Row[]) this.#take(row);
+    const { n, urgent } = query.count.get() as { n: number; urgent: number };
+    if (n !== this.#kept.size) this.#findGone(new Set(query.ids.all() as number[]));
+    if (n !== this.#kept.size || urgent !== this.#urgentKept)
+      this.#world.fail(
+        `${n} rows (${urgent} urgent) in the file, ${this.#kept.size} (${this.#urgentKept}) known`,
+      );
+    const books = this.#books();
+    for (const name of ["accepted", "delivered", "dropped"] as const) {
+      const expected = this.#booksAtOpen[name] + this.#counted[name];
+      if (books[name] !== expected)
+        this.#world.fail(`the books say ${name} ${books[name]}, it is ${expected}`);
+    }
+    if (books.accepted !== books.delivered + books.dropped + n)
+      this.#world.fail(`the books do not close: ${JSON.stringify(books)}, ${n} rows`);
+  }
+
+  #take(row: Row): void {
+    const { epoch, base } = this.#current();
+    this.#lastId = row.id;
+    const seq = row.id - base;
+    const produced = this.#produced.get(Buffer.from(row.body).toString("latin1"));
+    const event: Accepted = {
+      epoch,
+      seq,
+      lane: row.lane,
+      device: produced?.device ?? gatewayId,
+      order: produced?.times === 1 ? produced.order : 0,
+      content: produced?.content ?? contentOf(openBody(row.body, ownEvents)),
+      recordedMs: row.recorded,
+      atMs: this.#world.nowMs,
+      state: "kept",
+    };
+    const id = key(epoch, seq);
+    const before = this.events.get(id);
+    if (before !== undefined)
+      this.#world.fail(`number ${id} is used twice: ${before.content} and ${event.content}`);
+    if (produced !== undefined && produced.acceptedAs.push(id) > produced.times)
+      this.#world.fail(`one event has the numbers ${produced.acceptedAs.join(" and ")}: ${event.content}`);
+    this.events.set(id, event);
+    this.#kept.set(row.id, event);
+    if (row.lane === 0) this.#urgentKept++;
+    this.#counted.accepted++;
+  }
+
+  #findGone(ids: ReadonlySet<number>): void {
+    const query = this.#query;
+    if (query === undefined) return;
+    const gone = [...this.#kept].filter(([id]) => !ids.has(id));
+    const tombstones = query.tombstones.all() as {
+      epoch: number;
+      first: number;
+      last: number;
+      reason: string;
+    }[];
+    let dropped = 0;
+    for (const [id, event] of gone) {
+      this.#kept.delete(id);
+      if (event.lane === 0) this.#urgentKept--;
+      const tombstone = tombstones.find(
+        ({ epoch, first, last }) => epoch === event.epoch && first <= event.seq && last >= event.seq,
+      );
+      if (tombstone === undefined) {
+        event.state = "released";
+        this.#counted.delivered++;
+        this.released++;
+        const fault = this.#mayRelease(event);
+        if (fault !== undefined) this.#world.fail(`${event.epoch}:${event.seq} was deleted, but ${fault}`);
+        continue;
+      }
+      dropped++;
+      event.state = "dropped";
+      event.reason = tombstone.reason;
+      this.#counted.dropped++;
+      if (!this.#excuses.reasons.has(tombstone.reason))
+        this.#world.fail(`${event.epoch}:${event.seq} was dropped as "${tombstone.reason}" without a cause`);
+    }
+    if (gone.length > 0) this.#world.trace(`${gone.length} rows gone, ${dropped} of them dropped`);
+  }
+
+  /** Events of the hosts that got no number, and how many the gap events that did get one tell of. */
+  get handover(): { missing: number; told: number } {
+    let missing = 0;
+    for (const { content, acceptedAs, times } of this.#produced.values()) {
+      // A gap event that is dropped is told again by the next one.
+      if (!content.startsWith('["gap"')) missing += times - acceptedAs.length;
+    }
+    let told = 0;
+    for (const { content } of this.events.values()) {
+      if (!content.includes("handover_overflow")) continue;
+      const data = (JSON.parse(content) as unknown[])[6] as { lostCount: number };
+      told += data.lostCount;
+    }
+    return { missing, told };
+  }
+}
+
+function statements(database: Database.Database) {
+  return {
+    changes: database.prepare("SELECT total_changes()").pluck(),
+    epochs: database.prepare("SELECT epoch, base FROM epoch ORDER BY epoch"),
+    rows: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id > ? ORDER BY id"),
+    count: database.prepare(
+      "SELECT (SELECT count(*) FROM event) AS n, (SELECT count(*) FROM event WHERE lane = 0) AS urgent",
+    ),
+    ids: database.prepare("SELECT id FROM event").pluck(),
+    books: database.prepare(
+      "SELECT sum(accepted) AS accepted, sum(delivered) AS delivered, sum(dropped) AS dropped FROM books",
+    ),
+    tombstones: database.prepare("SELECT epoch, first, last, reason FROM tombstone"),
+  };
+}
