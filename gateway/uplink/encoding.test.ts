@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { clockStates, EventWriter, quality, type DictionaryDevice } from "../event.ts";
+import {
+  clockStates,
+  EventReader,
+  EventWriter,
+  quality,
+  type DictionaryDevice,
+  type KerbEvent,
+} from "../event.ts";
 import { decodeBatch } from "../receiver/decode.ts";
+import { ChainHash, chainStart } from "./canonical.ts";
 import { encodeCloudEvents } from "./cloudevents.ts";
 import { encodeColumnar } from "./columnar.ts";
 import { compress, Dictionary, type BatchHeader, type Row } from "./encoding.ts";
@@ -86,6 +94,27 @@ function rows(events: (typeof event extends fc.Arbitrary<infer T> ? T : never)[]
   });
 }
 
+const reader = new EventReader();
+/** Where the chain of seals stands after each of these rows, as hex. */
+function rowChain(list: readonly Row[]): string[] {
+  const chain = new ChainHash();
+  chain.value = chainStart("gw-01", 37);
+  return list.map((row) => {
+    reader.open(row.body);
+    chain.row(reader, dictionary, row.seq, row.recordedMs);
+    return chain.value.toString("hex");
+  });
+}
+
+function eventChain(list: readonly KerbEvent[]): string[] {
+  const chain = new ChainHash();
+  chain.value = chainStart("gw-01", 37);
+  return list.map((one) => {
+    chain.event(one);
+    return chain.value.toString("hex");
+  });
+}
+
 describe("the two encodings of the contract", () => {
   it("decode to identical events and numbers, whatever the rows hold", () => {
     fc.assert(
@@ -97,6 +126,10 @@ describe("the two encodings of the contract", () => {
         expect(cloud.seqs).toEqual(columnar.seqs);
         const decoded = columnar.events(dictionary);
         expect(cloud.events(undefined)).toEqual(decoded);
+        // What a seal is computed over is the same before and after the wire.
+        const chain = rowChain(source);
+        expect(eventChain(decoded)).toEqual(chain);
+        expect(eventChain(cloud.events(undefined))).toEqual(chain);
         for (const [i, e] of events.entries()) {
           expect(decoded[i]).toMatchObject({
             kind: e.kind,
@@ -113,6 +146,58 @@ describe("the two encodings of the contract", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it("give another chain for every change of an event that both can carry", () => {
+    const event: KerbEvent = {
+      gateway: "gw-01",
+      epoch: 37,
+      seq: 5,
+      kind: "telemetry",
+      device: "dev-1",
+      profile: "eastron/sdm630",
+      timeMs: 1_795_000_000_000,
+      recordedMs: 1_795_000_000_500,
+      clock: "holdover",
+      readings: [
+        { point: "voltage.L1", unit: "V", value: 231.2, quality: 0, timeMs: 1_795_000_000_000 },
+        { point: "state", unit: "1", value: "on", quality: 0, timeMs: 1_795_000_000_000 },
+      ],
+    };
+    const [first, second] = event.readings ?? [];
+    const changed = (i: number, change: object): KerbEvent => ({
+      ...event,
+      readings: (event.readings ?? []).map((one, j) => (i === j ? { ...one, ...change } : one)),
+    });
+    const others: KerbEvent[] = [
+      { ...event, seq: 6 },
+      { ...event, device: "dev-2" },
+      { ...event, profile: "eastron/sdm120" },
+      { ...event, timeMs: event.timeMs + 1, readings: [] },
+      { ...event, recordedMs: event.recordedMs + 1 },
+      { ...event, clock: "synced" },
+      { ...event, readings: [second, first].filter((one) => one !== undefined) },
+      changed(0, { value: 231.3 }),
+      changed(0, { value: null, quality: quality.bad }),
+      changed(0, { value: true }),
+      changed(0, { value: "231.2" }),
+      changed(0, { unit: "mV" }),
+      changed(0, { point: "voltage.L2" }),
+      changed(0, { quality: quality.uncertain }),
+      changed(0, { quality: quality.substituted }),
+      changed(0, { detail: { code: "E7" } }),
+      changed(0, { timeMs: 1_795_000_000_001 }),
+      changed(1, { value: "off" }),
+      { ...event, kind: "alarm", data: { a: 1 } },
+      { ...event, kind: "alarm", data: { a: 2 } },
+      { ...event, kind: "state", data: { a: 1 } },
+    ];
+    const chains = [event, ...others].map((one) => eventChain([one])[0]);
+    expect(new Set(chains).size).toBe(others.length + 1);
+    // A guessed time is no statement; everything else of the event still is.
+    const guess = { ...event, clock: "unsynced" as const };
+    expect(eventChain([{ ...guess, recordedMs: 5 }])).toEqual(eventChain([guess]));
+    expect(eventChain([{ ...guess, seq: 6 }])).not.toEqual(eventChain([guess]));
   });
 
   it("keeps decimal integers of the hot path exact", () => {
