@@ -21,7 +21,7 @@ export interface Site {
   /** The site file and the included ones. */
   files: string[];
   gateway: { id: string; name: string; city: string; stateFolder: string };
-  outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number };
+  outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number; sealEveryMs: number };
   uplinks: UplinkConfig[];
   log: { level: "debug" | "info" | "warn" | "error" };
   devices: DeviceConfig[];
@@ -138,6 +138,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
       bytesMax: site.outbox.sizeMax,
       commitAfterMs: site.outbox.commitAfter,
       commitEventsMax: site.outbox.commitEvents,
+      sealEveryMs: site.outbox.sealEvery,
     },
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
     log: site.log,

@@ -3,6 +3,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type KerbEvent } from "../event.ts";
 import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
 import { Lanes, type Message } from "../uplink/lanes.ts";
+import { SealLane } from "../uplink/seal-lane.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
 import { OutboxStore, type CutRecord, type StoredRow } from "./store.ts";
@@ -22,7 +23,9 @@ type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail
 interface Uplink {
   name: string;
   lanes: Lanes;
+  seals: SealLane;
   session: number;
+  windowMax: number;
 }
 
 /**
@@ -56,14 +59,16 @@ export class OutboxCore {
   constructor(options: OutboxOptions, emit: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
     this.#options = options;
     this.#emit = emit;
-    this.#store = new OutboxStore({ path: options.path, bytesMax: options.bytesMax });
+    this.#store = new OutboxStore(options);
     this.#commitBytesMax = Math.max(32_768, Math.floor(options.bytesMax / 16));
     const [self] = this.#store.register([{ id: options.gateway, type: "gateway", profile: "", points: [] }]);
     this.#gatewayDevice = self?.index ?? 0;
     this.#uplinks = options.uplinks.map((uplink) => ({
       name: uplink.name,
       lanes: new Lanes(this.#store, uplink),
+      seals: new SealLane(this.#store.seals, uplink.name, uplink.resendAfterMs),
       session: 0,
+      windowMax: uplink.windowMax,
     }));
     this.#uplinkNames = this.#uplinks.map((uplink) => uplink.name);
     this.#housekeeper = setInterval(() => this.#housekeeping(), 1000);
@@ -187,9 +192,15 @@ export class OutboxCore {
 
   /** Hands every uplink the messages that its window has room for. */
   #pump(fresh: readonly StoredRow[] = []): void {
-    for (const { name, lanes } of this.#uplinks) {
+    const nowMs = performance.now();
+    for (const { name, lanes, seals, windowMax } of this.#uplinks) {
       if (!lanes.connected) continue;
-      const messages = lanes.next(performance.now(), fresh, (error) => this.#report(error));
+      // A window of one is shared by turns.
+      const isShared = windowMax < 2;
+      const seal = isShared && lanes.inFlight > 0 ? undefined : seals.next(nowMs);
+      const messages =
+        isShared && seals.inFlight > 0 ? [] : lanes.next(nowMs, fresh, (error) => this.#report(error));
+      if (seal !== undefined) messages.push(seal);
       if (messages.length > 0) this.#post({ type: "send", uplink: name, messages }, messages.map(ownBuffer));
     }
   }
@@ -225,6 +236,7 @@ export class OutboxCore {
     try {
       for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
       this.#reportDrops();
+      this.#store.seals.tick(this.#uplinkNames, Date.now());
       this.#pump();
     } catch (error) {
       this.#report(error);
@@ -341,13 +353,20 @@ export class OutboxCore {
   }
 
   #steer(uplink: Uplink, message: Steering): void {
-    const { lanes } = uplink;
+    const { lanes, seals } = uplink;
     const nowMs = performance.now();
     if (message.type === "connected") {
       uplink.session = message.session;
-      lanes.connect(message.windowMax, message.bytesMax);
+      // One place of the window is the seals' own: they can neither starve nor be in the way.
+      lanes.connect(message.windowMax - 1, message.bytesMax);
+      seals.connect(message.bytesMax);
+      uplink.windowMax = message.windowMax;
       this.#dropsDueMs = 0;
-    } else if (message.type === "disconnected") lanes.disconnect();
+    } else if (message.type === "disconnected") {
+      lanes.disconnect();
+      seals.disconnect();
+    } else if (message.type !== "acknowledged" && message.type !== "receiver" && message.key < 0)
+      seals.landed(message.key, message.type === "refused", nowMs);
     else if (message.type === "sent") lanes.sent(message.key, nowMs);
     else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
     else if (message.type === "receiver") lanes.receiver(message.name, message.online);
@@ -355,6 +374,7 @@ export class OutboxCore {
       for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
         this.#releaseAll(uplink.name, epoch, watermark);
       }
+      seals.acknowledge(message.document);
     }
     this.#pump();
   }

@@ -10,6 +10,8 @@ export interface OutboxOptions {
   bytesMax: number;
   commitAfterMs: number;
   commitEventsMax: number;
+  /** Length of the periods that are sealed; an hour by default. */
+  sealEveryMs?: number;
   /** The gateway's own id: device of its own events. */
   gateway: string;
   uplinks: LanesOptions[];

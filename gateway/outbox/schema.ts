@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import assert from "node:assert";
+import { sealTables } from "./seals.ts";
 
 /**
  * The outbox's tables and the settings of its one connection.
@@ -56,7 +57,12 @@ CREATE TABLE dictionary (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
  * The steps from an empty file to today's tables, each the work of one released version; a step is never edited
  * once it is released. `user_version` counts the steps done, and a file with more of them is not opened.
  */
-const migrations: ((database: Database.Database) => void)[] = [(database) => database.exec(firstTables)];
+const migrations: ((database: Database.Database) => void)[] = [
+  (database) => database.exec(firstTables),
+  (database) => {
+    sealTables(database);
+  },
+];
 
 /**
  * Opens the queue file, creates or checks its tables and sets what SQLite forgets at every open.

@@ -76,6 +76,5 @@ export function prepare(database: Database.Database) {
     setReleased: database.prepare(
       "INSERT INTO released VALUES (?, ?, ?) ON CONFLICT (uplink, epoch) DO UPDATE SET watermark = max(watermark, excluded.watermark)",
     ),
-    released: database.prepare("SELECT watermark FROM released WHERE uplink = ? AND epoch = ?"),
   };
 }

@@ -16,6 +16,7 @@ import { bootId, clockState, monotonicMs } from "../clock.ts";
 import { EventWriter, type DictionaryDevice, type DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
 import { openDatabase } from "./schema.ts";
+import { Seals } from "./seals.ts";
 import { prepare } from "./statements.ts";
 
 /** Class of a row: 0 urgent (lane event), 1 telemetry (lane live). */
@@ -60,7 +61,12 @@ export interface RegisterDevice {
 export interface StoreOptions {
   path: string;
   bytesMax: number;
+  /** Its id goes into the seals. */
+  gateway?: string;
+  sealEveryMs?: number;
 }
+
+const hourMs = 3_600_000;
 
 interface Tombstone {
   epoch: number;
@@ -91,6 +97,7 @@ export class OutboxStore {
   readonly base: number;
   /** The file that was put aside because it could not be read; undefined on a healthy start. */
   readonly quarantined: string | undefined;
+  readonly seals: Seals;
   #database: Database.Database;
   #lastId: number;
   #epochs: EpochRecord[];
@@ -113,6 +120,14 @@ export class OutboxStore {
     this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
     this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
     this.#dictionary = this.#loadDictionary();
+    this.seals = new Seals(this.#database, {
+      gateway: options.gateway ?? "",
+      everyMs: options.sealEveryMs ?? hourMs,
+      dictionary: () => this.#dictionary,
+      isIntact: (row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) === row.crc,
+      epochs: () => this.#epochs,
+      lastIdOf: (record) => this.lastIdOf(record),
+    });
   }
 
   /** The id of the newest event. */
@@ -302,7 +317,7 @@ export class OutboxStore {
 
   /**
    * The receiver of `uplink` has committed every event of `epoch` up to `watermark`: rows that all of `uplinks`
-   * have released are deleted, at most `limit` a call. Returns true when more could be deleted.
+   * have released and sealed are deleted, at most `limit` a call. Returns true when more could be deleted.
    */
   release(
     uplink: string,
@@ -316,10 +331,9 @@ export class OutboxStore {
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     return this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
-      const marks = uplinks.map(
-        (name) =>
-          (this.#statements.released.get(name, epoch) as { watermark: number } | undefined)?.watermark ?? 0,
-      );
+      const isSealing = this.seals.advance(uplink, epoch, capped);
+      // A chain is never ahead of what its uplink has released.
+      const marks = uplinks.map((name) => this.seals.sealedTo(name, epoch));
       const last = record.base + Math.min(...marks);
       const found = this.#statements.releasable.all(record.base + 1, last, limit) as {
         id: number;
@@ -334,7 +348,7 @@ export class OutboxStore {
       }
       this.#statements.removeCuts.run(end, record.base);
       this.#statements.removeTombstones.run(epoch, end - record.base);
-      return more;
+      return more || isSealing;
     })();
   }
 

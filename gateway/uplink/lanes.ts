@@ -30,7 +30,7 @@ export interface LanesOptions {
 /** A message for the uplink to send; `key` comes back with `sent`, `refused` or a disconnect. */
 export interface Message {
   key: number;
-  lane: "event" | "live" | "fill";
+  lane: "event" | "live" | "fill" | "seal";
   payload: Buffer;
 }
 
