@@ -12,6 +12,8 @@ import type {
 /** A group is committed at 500 batches or 8 MiB at the latest. */
 const batchesMax = 500;
 const bytesMax = 8 * 1024 * 1024;
+/** About the size of a seal. */
+const sealBytes = 1000;
 
 /** What waits for the next group commit. It is kept until a commit returns. */
 export class Pending implements Group {
@@ -54,7 +56,7 @@ export class Pending implements Group {
 
   seal(row: SealRow): void {
     this.seals.push(row);
-    this.#bytes += row.body.length;
+    this.#bytes += sealBytes;
   }
 
   birth(row: BirthRow): void {
