@@ -25,6 +25,7 @@ export interface HostOptions {
   driver: string;
   devices: HostDevice[];
   gatewayIndex: number;
+  sealEveryMs?: number;
   log: Logger;
   rssBytesMax?: number;
   /** Events of this start of the host; each start has a stream number of its own. */
@@ -35,6 +36,7 @@ export interface HostOptions {
 }
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
+const hourMs = 3_600_000;
 const beatTimeoutMs = 6000;
 /** Until the driver is loaded, which a slow box may take long for without a beat. */
 const loadTimeoutMs = 30_000;
@@ -92,7 +94,7 @@ export class Host {
   }
 
   start(): void {
-    const { driver, gatewayIndex } = this.#options;
+    const { driver, gatewayIndex, sealEveryMs = hourMs } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
     const child = spawn(
@@ -118,7 +120,8 @@ export class Host {
     child.on("close", (code, signal) =>
       this.#exited(child, signal === null ? `exit status ${code}` : `signal ${signal}`),
     );
-    this.#tell({ type: "start", driver, devices: this.#devices, gatewayIndex, creditBytes, ringBytesMax });
+    const devices = this.#devices;
+    this.#tell({ type: "start", driver, devices, gatewayIndex, sealEveryMs, creditBytes, ringBytesMax });
     this.#watch ??= setInterval(() => this.#check(), 1000);
   }
 

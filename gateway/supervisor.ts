@@ -157,6 +157,7 @@ export class Supervisor {
         driver,
         devices: group.map((entry) => entry.device),
         gatewayIndex,
+        sealEveryMs: this.#site.outbox.sealEveryMs,
         log: this.#log,
         frames: (stream, bytes) => this.#frames(stream, bytes),
         changed: (report) => this.#changed(report),
@@ -333,5 +334,14 @@ function hostDevice(
 }
 
 function unread(device: DeviceConfig, sinceMs: number): DeviceReport {
-  return { id: device.id, state: "starting", sinceMs, polls: 0, failed: 0, missed: 0, lastReadMs: 0 };
+  return {
+    id: device.id,
+    state: "starting",
+    sinceMs,
+    polls: 0,
+    answered: 0,
+    failed: 0,
+    missed: 0,
+    lastReadMs: 0,
+  };
 }

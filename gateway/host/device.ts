@@ -20,6 +20,7 @@ import type {
   PollClass,
 } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
+import { PollCounter } from "./poll-report.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -74,6 +75,7 @@ export class DeviceLoop {
   #aliveMs = 0;
   #extraQuality = 0;
   #report: DeviceReport;
+  readonly #polls = new PollCounter();
   #wake: (() => void) | undefined;
 
   constructor(options: DeviceOptions) {
@@ -85,6 +87,7 @@ export class DeviceLoop {
       state: "starting",
       sinceMs: Date.now(),
       polls: 0,
+      answered: 0,
       failed: 0,
       missed: 0,
       lastReadMs: 0,
@@ -210,6 +213,7 @@ export class DeviceLoop {
     this.#report.polls++;
     const startedMs = performance.now();
     const result = await this.#read(group.points, false);
+    this.#report.answered++;
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#failures = 0;
     this.#alive();
@@ -327,10 +331,15 @@ export class DeviceLoop {
     this.#options.changed(this.report);
   }
 
-  #event(kind: EventKind, data: Record<string, unknown>): void {
+  #event(kind: EventKind, data: Record<string, unknown>, lane: 0 | 1 = 0): void {
     writer.begin(kind, this.#device.index, Date.now(), monotonicMs(), clockState());
     writer.object(data);
-    this.#options.handover.push(0, writer.bytes());
+    this.#options.handover.push(lane, writer.bytes());
+  }
+
+  /** Hands over how many polls there were since the last time that this was called. */
+  reportPolls(fromMs: number, toMs: number): void {
+    this.#event("device-status", { ...this.#polls.take(this.#report, fromMs, toMs) }, 1);
   }
 
   /** The newest values as the last polls found them, in the profile's order. */

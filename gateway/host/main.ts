@@ -7,6 +7,7 @@ import { DeviceLoop } from "./device.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
+import { PollClock } from "./poll-report.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
 
 /**
@@ -23,6 +24,7 @@ const handOverMs = 1000;
 const loops = new Map<string, DeviceLoop>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
+let pollClock: PollClock | undefined;
 
 function send(message: FromHost): void {
   process.send?.(message);
@@ -67,6 +69,9 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     loops.set(device.id, loop);
     ended.push(loop.run());
   });
+  pollClock = new PollClock(message.sealEveryMs, (fromMs, toMs) => {
+    for (const loop of loops.values()) loop.reportPolls(fromMs, toMs);
+  });
   send({ type: "ready" });
   // A host is ended without ceremony; the next one shall find the cache.
   flushCompileCache();
@@ -108,6 +113,7 @@ async function stop(): Promise<void> {
     Promise.all([stopped, ...ended]),
     new Promise((resolve) => setTimeout(resolve, loopsEndMs)),
   ]);
+  pollClock?.end();
   await handover?.end(handOverMs);
   // The host ends itself: a supervisor that disconnects first never gets the "close" of its child.
   process.send?.({ type: "stopped" } satisfies FromHost, () => process.disconnect());

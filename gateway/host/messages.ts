@@ -45,6 +45,8 @@ export interface DeviceReport {
   lastGoodMs?: number;
   identity?: Identity;
   polls: number;
+  /** Polls that brought readings. */
+  answered: number;
   failed: number;
   /** Polls that were due while the one before was still running. */
   missed: number;
@@ -75,6 +77,8 @@ export type ToHost =
       devices: string;
       /** Dictionary index of the gateway itself. */
       gatewayIndex: number;
+      /** Length of the periods for which polls are counted. */
+      sealEveryMs: number;
       creditBytes: number;
       ringBytesMax: number;
     }

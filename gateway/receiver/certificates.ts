@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, sign, type KeyObject } f
 import { chainStart } from "../uplink/canonical.ts";
 import type { Seal } from "../uplink/seal.ts";
 import type { Range } from "./ledger.ts";
-import type { SealCheck } from "./seal-check.ts";
+import { sealOf, type SealCheck, type SealName } from "./seal-check.ts";
 import type { Columns, Store } from "./store.ts";
 
 export type CertificateState = "complete" | "complete-with-declared-loss" | "gap" | "unsealed";
@@ -103,7 +103,7 @@ interface StoredSeal {
   check: SealCheck | undefined;
 }
 
-export const hourMs = 3_600_000;
+const hourMs = 3_600_000;
 export const periodsMax = 168;
 const dayMs = 24 * hourMs;
 /** A seal over evicted hours may span this much. */
@@ -111,7 +111,6 @@ const spanMax = 31 * dayMs;
 const listMax = 64;
 const devicesMax = 5000;
 const clocks = ["synced", "holdover", "unsynced"] as const;
-const sealColumns = "body, ok, checked";
 const tamperings: readonly FindingCode[] = ["vanished", "altered", "repeated", "unreadable", "chain-broken"];
 const gaps: readonly FindingCode[] = [...tamperings, "missing", "seal-missing"];
 
@@ -149,18 +148,17 @@ export class Certificates {
     return this.#sealAt(gateway, epoch, no)?.seal;
   }
 
-  /** Epoch and number of the seals of a time span, oldest first. */
-  sealsIn(gateway: string, fromMs: number, toMs: number, limit: number): { epoch: number; no: number }[] {
-    return this.#sealsOver(gateway, fromMs, toMs, limit).map(({ seal }) => ({ epoch: seal.ep, no: seal.no }));
+  /** The seals of a time span, oldest first. */
+  sealsIn(gateway: string, fromMs: number, toMs: number): SealName[] {
+    const seals = this.#sealsOver(gateway, fromMs, toMs, periodsMax * 64);
+    return seals.map(({ seal: { ep, no } }) => ({ gateway, epoch: ep, no }));
   }
 
   /** Length of the newest seal's period, or an hour. */
   periodMs(gateway: string): number {
-    const [row] = this.#store.all(
-      `SELECT ${sealColumns} FROM seal WHERE gw = ? ORDER BY from_ms DESC LIMIT 1`,
-      gateway,
-    );
-    return row === undefined ? hourMs : stored(row).seal.every;
+    const sql = "SELECT * FROM seal WHERE gw = ? ORDER BY from_ms DESC LIMIT 8";
+    const [newest] = stored(this.#store.all(sql, gateway));
+    return newest?.seal.every ?? hourMs;
   }
 
   /** The first time of which anything of the gateway is known; undefined: nothing is. */
@@ -176,7 +174,7 @@ export class Certificates {
 
   /**
    * The certificates of the periods from `fromMs` (default: a day ago, or since the gateway is known) to `toMs`
-   * (default: now), at most `limit`.
+   * (default: what is over), at most `limit`.
    */
   page(
     gateway: string,
@@ -188,8 +186,8 @@ export class Certificates {
     const nowMs = Date.now();
     const begin = fromMs ?? Math.max(nowMs - dayMs, this.beginMs(gateway) ?? nowMs);
     const first = Math.floor(begin / every) * every;
-    const end = Math.max(first + every, toMs ?? nowMs);
-    const count = Math.min(limit, Math.ceil((end - first) / every));
+    const end = toMs ?? Math.floor(nowMs / every) * every;
+    const count = Math.max(0, Math.min(limit, Math.ceil((end - first) / every)));
     const last = first + count * every;
     const seals = this.#sealsOver(gateway, first, last, periodsMax * 64);
     const certificates = Array.from({ length: count }, (_, i) => {
@@ -283,12 +281,9 @@ export class Certificates {
     // After the end of an epoch the rest of the period belongs to the next one, or the box was off.
     const last = seals.reduce((a, b) => ((a.seal.ep - b.seal.ep || a.seal.no - b.seal.no) > 0 ? a : b)).seal;
     if (last.end !== true) return [];
-    const follows = this.#store.all(
-      `SELECT ${sealColumns} FROM seal WHERE gw = ? AND ep > ? AND no = 1 ORDER BY ep LIMIT 8`,
-      gateway,
-      last.ep,
-    );
-    return follows.some((row) => stored(row).seal.after?.[0] === last.ep)
+    const sql = "SELECT * FROM seal WHERE gw = ? AND ep > ? AND no = 1 ORDER BY ep LIMIT 8";
+    const follows = stored(this.#store.all(sql, gateway, last.ep));
+    return follows.some(({ seal }) => seal.after?.[0] === last.ep)
       ? []
       : [{ code: "not-followed", epoch: last.ep, to: last.to }];
   }
@@ -344,27 +339,33 @@ export class Certificates {
   }
 
   #sealsOver(gateway: string, fromMs: number, toMs: number, limit: number): StoredSeal[] {
-    const sql = `SELECT ${sealColumns} FROM seal WHERE gw = ? AND from_ms > ? AND from_ms < ? AND to_ms > ?
+    const sql = `SELECT * FROM seal WHERE gw = ? AND from_ms > ? AND from_ms < ? AND to_ms > ?
       ORDER BY from_ms, ep, no LIMIT ?`;
-    return this.#store.all(sql, gateway, fromMs - spanMax, toMs, fromMs, limit).map(stored);
+    return stored(this.#store.all(sql, gateway, fromMs - spanMax, toMs, fromMs, limit));
   }
 
   #sealAt(gateway: string, epoch: number, no: number): StoredSeal | undefined {
-    const sql = `SELECT ${sealColumns} FROM seal WHERE gw = ? AND ep = ? AND no = ?`;
-    const [row] = this.#store.all(sql, gateway, epoch, no);
-    return row === undefined ? undefined : stored(row);
+    const sql = "SELECT * FROM seal WHERE gw = ? AND ep = ? AND no = ?";
+    return stored(this.#store.all(sql, gateway, epoch, no))[0];
   }
 
   #lastSeal(gateway: string, epoch: number): StoredSeal | undefined {
-    const sql = `SELECT ${sealColumns} FROM seal WHERE gw = ? AND ep = ? ORDER BY no DESC LIMIT 1`;
-    const [row] = this.#store.all(sql, gateway, epoch);
-    return row === undefined ? undefined : stored(row);
+    const sql = "SELECT * FROM seal WHERE gw = ? AND ep = ? ORDER BY no DESC LIMIT 1";
+    return stored(this.#store.all(sql, gateway, epoch))[0];
   }
 }
 
-function stored(row: Columns): StoredSeal {
+/** Rows of seals that are as they were written; of others nothing is believed. */
+function stored(rows: readonly Columns[]): StoredSeal[] {
+  return rows.flatMap((row) => {
+    const seal = sealOf(row);
+    return seal === undefined ? [] : [storedSeal(row, seal)];
+  });
+}
+
+function storedSeal(row: Columns, seal: Seal): StoredSeal {
   return {
-    seal: JSON.parse(row["body"] as string) as Seal,
+    seal,
     ok: row["ok"] === null ? undefined : row["ok"] === 1,
     check: row["checked"] === null ? undefined : (JSON.parse(row["checked"] as string) as SealCheck),
   };

@@ -241,10 +241,15 @@ export class Receiver {
     const { fromMs, toMs } = span;
     if (recheck) {
       const { certificates } = this.#certificates.page(gatewayId, fromMs, toMs, limit);
-      for (const { seals } of certificates)
-        for (const { epoch, no } of seals) this.#checks.add({ gateway: gatewayId, epoch, no });
+      const [first, last] = [certificates[0], certificates.at(-1)];
+      const names = this.#certificates.sealsIn(
+        gatewayId,
+        Date.parse(first?.from ?? ""),
+        Date.parse(last?.to ?? ""),
+      );
+      for (const name of names) this.#checks.add(name);
+      await this.#checks.settled(names);
     }
-    await this.#checks.idle();
     return this.#certificates.page(gatewayId, fromMs, toMs, limit);
   }
 

@@ -4,7 +4,8 @@ import { ChainHash } from "../uplink/canonical.ts";
 import { sealHead, type Seal } from "../uplink/seal.ts";
 import type { Archive } from "./archive.ts";
 import type { Range } from "./ledger.ts";
-import type { Store } from "./store.ts";
+import { parseSeal } from "./messages.ts";
+import type { Columns, Store } from "./store.ts";
 
 /** What a look at the stored events found of one seal. Ranges are event numbers of its epoch, at most 64. */
 export interface SealCheck {
@@ -27,7 +28,7 @@ export interface SealCheck {
   checkedMs: number;
 }
 
-interface SealName {
+export interface SealName {
   gateway: string;
   epoch: number;
   no: number;
@@ -57,6 +58,8 @@ export class SealChecks {
   /** Seals that did not hold, by gateway and epoch. */
   readonly #open = new Map<string, Map<number, Range>>();
   #running: Promise<void> | undefined;
+  #current: string | undefined;
+  #waiting: (() => void)[] = [];
   #pageSize = pageFirst;
   #isClosed = false;
 
@@ -75,9 +78,14 @@ export class SealChecks {
     this.#start();
   }
 
-  /** Settles when nothing is left to check. */
-  async idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+  /** Settles when these have been checked, or while that is not possible. */
+  async settled(names: readonly SealName[]): Promise<void> {
+    const left = new Set(names.map(key));
+    for (;;) {
+      for (const place of left) if (place !== this.#current && !this.#queue.has(place)) left.delete(place);
+      if (left.size === 0 || this.#running === undefined) return;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 
   /** The work that is under way stops at its next slice. */
@@ -117,7 +125,12 @@ export class SealChecks {
     if (this.#running !== undefined || this.#queue.size === 0) return;
     this.#running = this.#work().finally(() => {
       this.#running = undefined;
+      this.#wake();
     });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async #work(): Promise<void> {
@@ -128,12 +141,17 @@ export class SealChecks {
       const [place, name] = next;
       try {
         this.#queue.delete(place);
+        this.#current = place;
         await this.#check(name);
       } catch (error) {
         if (this.#isClosed) return;
-        // The database refuses: the seal stays unchecked, and is taken up when the receiver starts again.
+        // The database refuses: the work goes on with the next seal that can be stored.
+        this.#queue.set(place, name);
         this.#failed(error);
         return;
+      } finally {
+        this.#current = undefined;
+        this.#wake();
       }
     }
   }
@@ -141,13 +159,13 @@ export class SealChecks {
   async #check(name: SealName): Promise<void> {
     const { gateway, epoch, no } = name;
     const [row] = this.#store.all(
-      "SELECT body FROM seal WHERE gw = ? AND ep = ? AND no = ?",
+      "SELECT * FROM seal WHERE gw = ? AND ep = ? AND no = ?",
       gateway,
       epoch,
       no,
     );
-    if (row === undefined) return;
-    const seal = JSON.parse(row["body"] as string) as Seal;
+    const seal = row === undefined ? undefined : sealOf(row);
+    if (seal === undefined) return;
     const look = new Look(seal);
     let after = seal.from - 1;
     while (after < seal.to && seal.to >= seal.from) {
@@ -198,6 +216,18 @@ export class SealChecks {
       for (const [from, to] of off)
         this.#store.run("INSERT OR IGNORE INTO box_off VALUES (?, ?, ?)", gw, from, to);
     });
+  }
+}
+
+/** The seal of a stored row; undefined when the row is not as it was written. */
+export function sealOf(row: Columns): Seal | undefined {
+  try {
+    const seal = parseSeal(row["gw"] as string, Buffer.from(row["body"] as string));
+    const is = [seal.ep, seal.no, seal.from, seal.to, seal.fromMs, seal.toMs];
+    const names = ["ep", "no", "first", "last", "from_ms", "to_ms"];
+    return names.every((name, i) => row[name] === is[i]) ? seal : undefined;
+  } catch {
+    return undefined;
   }
 }
 

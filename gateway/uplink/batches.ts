@@ -30,6 +30,8 @@ export function chunks(rows: readonly StoredRow[]): StoredRow[][] {
 
 /** Readings in a telemetry event, from its head alone (see the layout in event.ts). */
 function readingCount(body: Uint8Array): number {
+  // Other kinds have none.
+  if (body[1] !== 0) return 1;
   let at = 3;
   while ((body[at++] ?? 0) > 127);
   at += 16;
