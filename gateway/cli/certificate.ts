@@ -131,17 +131,17 @@ function shownSpan({ from, to }: Certificate): string {
 }
 
 /** One certificate as one line for people. */
-export function certificateLine(certificate: Certificate, language: Language): string {
-  const { gateway, state, events, lost, findings, devices, seals } = certificate;
+export function certificateLine(one: Certificate, language: Language): string {
+  const { gateway, state, events, lost, findings, devices, seals } = one;
   const w = words[language];
-  const colour = isWhole(certificate) ? "green" : state === "gap" ? "red" : "yellow";
-  const mark = isWhole(certificate) ? "✓" : state === "gap" ? "✗" : "…";
+  const colour = isWhole(one) ? "green" : state === "gap" ? "red" : "yellow";
+  const mark = isWhole(one) ? "✓" : state === "gap" ? "✗" : "…";
   const known = devices.filter(({ polls }) => polls !== null);
   const sum = (name: "polls" | "answered" | "failed" | "missed") =>
     grouped(known.reduce((total, device) => total + (device[name] ?? 0), 0));
   const lostCount = lost.reduce((total, { from, to }) => total + to - from + 1, 0);
   const parts = [
-    `${gateway}  ${shownSpan(certificate)}`,
+    `${gateway}  ${shownSpan(one)}`,
     paint(colour, `${mark} ${w.states[state] ?? printable(state)}`),
     `${grouped(events)} ${w.events}`,
     ...(lostCount === 0 ? [] : [`${grouped(lostCount)} ${w.lost}`]),
@@ -220,8 +220,8 @@ function certificatesIn(file: string): Certificate[] {
   return (Array.isArray(list) ? list : [list]) as Certificate[];
 }
 
-function isSigned(certificate: Certificate, key: KeyObject): boolean {
-  const { key: _key, signature = "", ...signed } = certificate;
+function isSigned(one: Certificate, key: KeyObject): boolean {
+  const { key: _key, signature = "", ...signed } = one;
   return verify(null, Buffer.from(JSON.stringify(signed)), key, Buffer.from(signature, "base64"));
 }
 
@@ -233,24 +233,24 @@ async function verifyFiles(files: readonly string[], options: CertificateOptions
       ? (await ask<{ publicKey: string }>(options.url, "/certificates/key")).publicKey
       : readFileSync(options.key, "utf8");
   const key = createPublicKey(pem);
-  const list = files.flatMap((file) => certificatesIn(file).map((certificate) => ({ file, certificate })));
+  const list = files.flatMap((file) => certificatesIn(file).map((one) => ({ file, one })));
   const texts = { right: w.signatureRight, wrong: w.signatureWrong, unsigned: w.unsigned };
-  const results = list.map(({ file, certificate }) => {
-    const { gateway, from, to, state, signature } = certificate;
-    const isRight = signature !== undefined && isSigned(certificate, key);
+  const results = list.map(({ file, one }) => {
+    const { gateway, from, to, state, signature } = one;
+    const isRight = signature !== undefined && isSigned(one, key);
     const verdict: keyof typeof texts = signature === undefined ? "unsigned" : isRight ? "right" : "wrong";
-    return { file, gateway, from, to, state, signature: verdict, certificate };
+    return { file, gateway, from, to, state, signature: verdict, one };
   });
   if (options.json === true)
     printData(
       "certificate-signatures",
-      results.map(({ certificate: _certificate, ...result }) => result),
+      results.map(({ one: _one, ...result }) => result),
     );
   else {
     printLines(
-      results.map(({ signature, certificate }) => {
+      results.map(({ signature, one }) => {
         const verdict = paint(signature === "right" ? "green" : "red", texts[signature]);
-        return `${certificateLine(certificate, language)}   ${verdict}`;
+        return `${certificateLine(one, language)}   ${verdict}`;
       }),
     );
   }

@@ -108,6 +108,7 @@ export const periodsMax = 168;
 const dayMs = 24 * hourMs;
 /** A seal over evicted hours may span this much. */
 const spanMax = 31 * dayMs;
+const sealsMax = 1000;
 const listMax = 64;
 const devicesMax = 5000;
 const clocks = ["synced", "holdover", "unsynced"] as const;
@@ -150,7 +151,7 @@ export class Certificates {
 
   /** The seals of a time span, oldest first. */
   sealsIn(gateway: string, fromMs: number, toMs: number): SealName[] {
-    const seals = this.#sealsOver(gateway, fromMs, toMs, periodsMax * 64);
+    const seals = this.#sealsOver(gateway, fromMs, toMs, sealsMax);
     return seals.map(({ seal: { ep, no } }) => ({ gateway, epoch: ep, no }));
   }
 
@@ -187,9 +188,12 @@ export class Certificates {
     const begin = fromMs ?? Math.max(nowMs - dayMs, this.beginMs(gateway) ?? nowMs);
     const first = Math.floor(begin / every) * every;
     const end = toMs ?? Math.floor(nowMs / every) * every;
-    const count = Math.max(0, Math.min(limit, Math.ceil((end - first) / every)));
+    const wanted = Math.max(0, Math.min(limit, Math.ceil((end - first) / every)));
+    const seals = this.#sealsOver(gateway, first, first + wanted * every, sealsMax);
+    // Seals that are many make a page short, never an incomplete one.
+    const cutMs = seals.length < sealsMax ? Infinity : (seals.at(-1)?.seal.fromMs ?? first);
+    const count = Math.max(Math.min(1, wanted), Math.min(wanted, Math.floor((cutMs - first) / every)));
     const last = first + count * every;
-    const seals = this.#sealsOver(gateway, first, last, periodsMax * 64);
     const certificates = Array.from({ length: count }, (_, i) => {
       const from = first + i * every;
       const own = seals.filter(({ seal }) => seal.fromMs < from + every && seal.toMs > from);

@@ -313,11 +313,10 @@ export class Receiver {
       return this.#reject(gateway, "seal", payload, sentence(error));
     }
     return this.#guard(() => {
-      if (this.#pending.seals.length > 0) this.flush();
       const { gw, ep, no, from, to, tomb } = seal;
       const nowMs = performance.now();
       const epoch = this.#gateways.epoch(gateway, ep);
-      const known = this.#certificates.seal(gw, ep, no);
+      const known = this.#pending.sealLike(seal) ?? this.#certificates.seal(gw, ep, no);
       if (known !== undefined) {
         if (epoch.closedMs !== undefined) epoch.closedMs = Date.now();
         this.#changed(gateway, epoch);

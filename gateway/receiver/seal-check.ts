@@ -38,6 +38,7 @@ const rangesMax = 64;
 const devicesMax = 5000;
 const openMax = 20_000;
 const pollsMax = 10_000;
+const resultsMax = 64;
 /** One slice of work; a slice over it makes the next ones smaller. */
 const sliceMs = 8;
 const pageFirst = 32;
@@ -58,7 +59,9 @@ export class SealChecks {
   /** Seals that did not hold, by gateway and epoch. */
   readonly #open = new Map<string, Map<number, Range>>();
   #running: Promise<void> | undefined;
-  #current: string | undefined;
+  /** Taken out of the queue, and not saved yet. */
+  readonly #doing = new Map<string, SealName>();
+  #results: Result[] = [];
   #waiting: (() => void)[] = [];
   #pageSize = pageFirst;
   #isClosed = false;
@@ -82,7 +85,7 @@ export class SealChecks {
   async settled(names: readonly SealName[]): Promise<void> {
     const left = new Set(names.map(key));
     for (;;) {
-      for (const place of left) if (place !== this.#current && !this.#queue.has(place)) left.delete(place);
+      for (const place of left) if (!this.#doing.has(place) && !this.#queue.has(place)) left.delete(place);
       if (left.size === 0 || this.#running === undefined) return;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -141,22 +144,26 @@ export class SealChecks {
       const [place, name] = next;
       try {
         this.#queue.delete(place);
-        this.#current = place;
-        await this.#check(name);
+        this.#doing.set(place, name);
+        const result = await this.#check(name);
+        if (result !== undefined) this.#results.push(result);
+        if (this.#queue.size > 0 && this.#results.length < resultsMax) continue;
+        this.#save();
+        this.#doing.clear();
       } catch (error) {
         if (this.#isClosed) return;
         // The database refuses: the work goes on with the next seal that can be stored.
-        this.#queue.set(place, name);
+        for (const [again, one] of this.#doing) this.#queue.set(again, one);
+        this.#doing.clear();
+        this.#results = [];
         this.#failed(error);
         return;
-      } finally {
-        this.#current = undefined;
-        this.#wake();
       }
+      this.#wake();
     }
   }
 
-  async #check(name: SealName): Promise<void> {
+  async #check(name: SealName): Promise<Result | undefined> {
     const { gateway, epoch, no } = name;
     const [row] = this.#store.all(
       "SELECT * FROM seal WHERE gw = ? AND ep = ? AND no = ?",
@@ -165,7 +172,7 @@ export class SealChecks {
       no,
     );
     const seal = row === undefined ? undefined : sealOf(row);
-    if (seal === undefined) return;
+    if (seal === undefined) return undefined;
     const look = new Look(seal);
     let after = seal.from - 1;
     while (after < seal.to && seal.to >= seal.from) {
@@ -184,10 +191,10 @@ export class SealChecks {
     }
     const check = look.result();
     this.#tellVanished(seal, check);
-    this.#save(seal, check, look);
     const open = this.#open.get(`${gateway}/${epoch}`);
     if (!check.ok) this.#remember(name, [seal.from, seal.to]);
     else if (open?.delete(no) === true && open.size === 0) this.#open.delete(`${gateway}/${epoch}`);
+    return { seal, check, look };
   }
 
   /** Missing numbers that the ledger knows as stored were taken out of the database. */
@@ -204,19 +211,32 @@ export class SealChecks {
     check.missing = check.missing.filter(isKnown);
   }
 
-  #save({ gw, ep, no }: Seal, check: SealCheck, { polls, off }: Look): void {
+  /** Writes what was found, many seals in one transaction: all gateways seal at the same time. */
+  #save(): void {
+    const results = this.#results;
+    this.#results = [];
     this.#store.transaction(() => {
-      const sql = "UPDATE seal SET ok = ?, checked = ? WHERE gw = ? AND ep = ? AND no = ?";
-      this.#store.run(sql, check.ok ? 1 : 0, JSON.stringify(check), gw, ep, no);
-      if (!check.ok) return;
-      for (const [device, [from, to], counts] of polls) {
-        const row = [gw, from, to, device, ...counts];
-        this.#store.run("INSERT OR REPLACE INTO polls VALUES (?, ?, ?, ?, ?, ?, ?, ?)", ...row);
-      }
-      for (const [from, to] of off)
-        this.#store.run("INSERT OR IGNORE INTO box_off VALUES (?, ?, ?)", gw, from, to);
+      for (const result of results) this.#saveOne(result);
     });
   }
+
+  #saveOne({ seal: { gw, ep, no }, check, look }: Result): void {
+    const sql = "UPDATE seal SET ok = ?, checked = ? WHERE gw = ? AND ep = ? AND no = ?";
+    this.#store.run(sql, check.ok ? 1 : 0, JSON.stringify(check), gw, ep, no);
+    if (!check.ok) return;
+    for (const [device, [from, to], counts] of look.polls) {
+      const row = [gw, from, to, device, ...counts];
+      this.#store.run("INSERT OR REPLACE INTO polls VALUES (?, ?, ?, ?, ?, ?, ?, ?)", ...row);
+    }
+    for (const [from, to] of look.off)
+      this.#store.run("INSERT OR IGNORE INTO box_off VALUES (?, ?, ?)", gw, from, to);
+  }
+}
+
+interface Result {
+  seal: Seal;
+  check: SealCheck;
+  look: Look;
 }
 
 /** The seal of a stored row; undefined when the row is not as it was written. */

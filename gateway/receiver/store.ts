@@ -74,7 +74,7 @@ export interface Group {
   gateways: Iterable<GatewayState>;
   dictionaries: readonly DictionaryRow[];
   births: Iterable<BirthRow>;
-  seals: readonly SealRow[];
+  seals: Iterable<SealRow>;
   rejected: Iterable<RejectedRow>;
 }
 

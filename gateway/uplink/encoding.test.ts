@@ -149,7 +149,7 @@ describe("the two encodings of the contract", () => {
   });
 
   it("give another chain for every change of an event that both can carry", () => {
-    const event: KerbEvent = {
+    const sample: KerbEvent = {
       gateway: "gw-01",
       epoch: 37,
       seq: 5,
@@ -164,19 +164,19 @@ describe("the two encodings of the contract", () => {
         { point: "state", unit: "1", value: "on", quality: 0, timeMs: 1_795_000_000_000 },
       ],
     };
-    const [first, second] = event.readings ?? [];
+    const [first, second] = sample.readings ?? [];
     const changed = (i: number, change: object): KerbEvent => ({
-      ...event,
-      readings: (event.readings ?? []).map((one, j) => (i === j ? { ...one, ...change } : one)),
+      ...sample,
+      readings: (sample.readings ?? []).map((one, j) => (i === j ? { ...one, ...change } : one)),
     });
     const others: KerbEvent[] = [
-      { ...event, seq: 6 },
-      { ...event, device: "dev-2" },
-      { ...event, profile: "eastron/sdm120" },
-      { ...event, timeMs: event.timeMs + 1, readings: [] },
-      { ...event, recordedMs: event.recordedMs + 1 },
-      { ...event, clock: "synced" },
-      { ...event, readings: [second, first].filter((one) => one !== undefined) },
+      { ...sample, seq: 6 },
+      { ...sample, device: "dev-2" },
+      { ...sample, profile: "eastron/sdm120" },
+      { ...sample, timeMs: sample.timeMs + 1, readings: [] },
+      { ...sample, recordedMs: sample.recordedMs + 1 },
+      { ...sample, clock: "synced" },
+      { ...sample, readings: [second, first].filter((one) => one !== undefined) },
       changed(0, { value: 231.3 }),
       changed(0, { value: null, quality: quality.bad }),
       changed(0, { value: true }),
@@ -188,14 +188,14 @@ describe("the two encodings of the contract", () => {
       changed(0, { detail: { code: "E7" } }),
       changed(0, { timeMs: 1_795_000_000_001 }),
       changed(1, { value: "off" }),
-      { ...event, kind: "alarm", data: { a: 1 } },
-      { ...event, kind: "alarm", data: { a: 2 } },
-      { ...event, kind: "state", data: { a: 1 } },
+      { ...sample, kind: "alarm", data: { a: 1 } },
+      { ...sample, kind: "alarm", data: { a: 2 } },
+      { ...sample, kind: "state", data: { a: 1 } },
     ];
-    const chains = [event, ...others].map((one) => eventChain([one])[0]);
+    const chains = [sample, ...others].map((one) => eventChain([one])[0]);
     expect(new Set(chains).size).toBe(others.length + 1);
     // A guessed time is no statement; everything else of the event still is.
-    const guess = { ...event, clock: "unsynced" as const };
+    const guess = { ...sample, clock: "unsynced" as const };
     expect(eventChain([{ ...guess, recordedMs: 5 }])).toEqual(eventChain([guess]));
     expect(eventChain([{ ...guess, seq: 6 }])).not.toEqual(eventChain([guess]));
   });

@@ -108,16 +108,19 @@ export class Box {
     for (const { name, lanes } of this.uplinks) lanes.stored(rows, planned.get(name) ?? []);
   }
 
-  /** Sends what waits; `lose` says which messages the broker loses after its PUBACK. */
-  send(lose: () => boolean = () => false): void {
+  /** Sends what waits, and gives it back; `lose` says which messages the broker loses after its PUBACK. */
+  send(lose: () => boolean = () => false): Buffer[] {
+    const sent: Buffer[] = [];
     for (const { lanes, receiver } of this.uplinks) {
       for (let messages = lanes.next(0); messages.length > 0; messages = lanes.next(0)) {
         for (const { key, lane, payload } of messages) {
           if (!lose()) receiver.take(gateway, lane, payload);
           lanes.sent(key, 0);
+          sent.push(payload);
         }
       }
     }
+    return sent;
   }
 
   /** Each receiver acknowledges what it has; what that releases is sealed. */
