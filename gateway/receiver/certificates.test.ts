@@ -713,7 +713,7 @@ describe("certificates over random schedules", () => {
         stop(receiver);
       },
     );
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(property, { numRuns: 30 });
   });
 });
 
