@@ -66,9 +66,8 @@ interface Gap {
   to_ms: number;
 }
 
-const chunkRows = 64;
-/** Rows and time of one step: a commit waits for it. */
-const stepRows = 2000;
+const chunkRows = 32;
+/** Time of one step: a commit waits for it. */
 const stepMs = 8;
 /** A seal with more ranges is closed early, so that it fits into a message. */
 const tombsMax = 100;
@@ -87,12 +86,12 @@ export class Seals implements SealSource {
   readonly #hash = new ChainHash();
   readonly #reader = new EventReader();
 
-  /** Also ends the chains of earlier epochs that have nothing left to release. */
+  /** Also forgets the chains of epochs that the outbox has forgotten. */
   constructor(database: Database.Database, outbox: SealedOutbox) {
     this.#outbox = outbox;
     this.#statements = prepare(database);
     this.#transaction = (work) => database.transaction(work)();
-    this.#transaction(() => this.#endEarlier());
+    this.#statements.pruneChains.run();
   }
 
   /** The number up to which the chain of an uplink has passed an epoch. */
@@ -113,11 +112,9 @@ export class Seals implements SealSource {
     const before = known?.to;
     this.#hash.value = Buffer.from(state.h, "hex");
     const seal: OpenSeal = { uplink, epoch, state };
-    const startedMs = performance.now();
-    for (let done = 0; state.to < watermark && done < stepRows; done += chunkRows) {
-      this.#chunk(seal, record.base, watermark);
-      if (performance.now() - startedMs > stepMs) break;
-    }
+    const untilMs = performance.now() + stepMs;
+    while (state.to < watermark && performance.now() < untilMs)
+      this.#chunk(seal, record.base, watermark, untilMs);
     const isOver = record !== this.#outbox.epochs().at(-1);
     if (isOver && state.to >= this.#outbox.lastIdOf(record) - record.base) this.#close(seal, true);
     else if (state.to === before) return false;
@@ -194,13 +191,14 @@ export class Seals implements SealSource {
     };
   }
 
-  #chunk(seal: OpenSeal, base: number, watermark: number): void {
+  #chunk(seal: OpenSeal, base: number, watermark: number, untilMs: number): void {
     const { state } = seal;
     const rows = this.#statements.rows.all(base + state.to + 1, base + watermark, chunkRows) as SealedRow[];
     for (const row of rows) {
       const seq = row.id - base;
       if (seq > state.to + 1) this.#skip(seal, state.to + 1, seq - 1, row.recordedMs);
       this.#row(seal, seq, row);
+      if (performance.now() > untilMs) return;
     }
     if (rows.length === chunkRows || state.to >= watermark) return;
     this.#skip(seal, state.to + 1, watermark, state.lastMs < 0 ? Date.now() : state.lastMs);
@@ -310,34 +308,12 @@ export class Seals implements SealSource {
     this.version++;
     Object.assign(state, { prev: h, first: to + 1, n: 0, fromMs: -1, clock: 0, tomb: [], ended: isEnd });
   }
-
-  #endEarlier(): void {
-    const records = this.#outbox.epochs();
-    for (const { uplink, epoch, state: json } of this.#statements.states.all() as ChainRow[]) {
-      const record = records.find((candidate) => candidate.epoch === epoch);
-      const state = JSON.parse(json) as ChainState;
-      if (record === undefined) this.#statements.removeState.run(uplink, epoch);
-      else if (record !== records.at(-1) && !state.ended) {
-        if (state.to < this.#outbox.lastIdOf(record) - record.base) continue;
-        const seal = { uplink, epoch, state };
-        this.#hash.value = Buffer.from(state.h, "hex");
-        this.#close(seal, true);
-        this.#save(seal);
-      }
-    }
-  }
 }
 
 interface OpenSeal {
   uplink: string;
   epoch: number;
   state: ChainState;
-}
-
-interface ChainRow {
-  uplink: string;
-  epoch: number;
-  state: string;
 }
 
 /** Whether a stored body can be read: what it throws says no more than that. */
@@ -361,9 +337,8 @@ function prepare(database: Database.Database) {
       "SELECT first, last, reason, from_ms, to_ms FROM tombstone WHERE epoch = ? AND last >= ? AND first <= ? ORDER BY first",
     ),
     state: database.prepare("SELECT state FROM chain WHERE uplink = ? AND epoch = ?"),
-    states: database.prepare("SELECT uplink, epoch, state FROM chain"),
     putState: database.prepare("INSERT OR REPLACE INTO chain VALUES (?, ?, ?)"),
-    removeState: database.prepare("DELETE FROM chain WHERE uplink = ? AND epoch = ?"),
+    pruneChains: database.prepare("DELETE FROM chain WHERE epoch NOT IN (SELECT epoch FROM epoch)"),
     addSeal: database.prepare("INSERT OR REPLACE INTO seal VALUES (?, ?, ?, ?)"),
     removeSeals: database.prepare("DELETE FROM seal WHERE uplink = ? AND epoch = ? AND no <= ?"),
     // A receiver that knows no seals shall not fill the disk with them.

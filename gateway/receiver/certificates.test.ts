@@ -156,6 +156,10 @@ describe.each(["columnar", "cloudevents"] as const)("certificates over %s", (enc
       lost: [{ from: 4, to: 6, reason: "evicted" }],
       findings: [],
     });
+    tamper((database) =>
+      database.prepare("UPDATE seal SET body = replace(body, 'evicted', 'corrupt')").run(),
+    );
+    expect(await certificates(1)).toMatchObject([{ state: "gap", findings: [{ code: "altered" }] }]);
   });
 
   it("find a stored value that was altered", async () => {

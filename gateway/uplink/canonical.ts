@@ -177,8 +177,7 @@ export class ChainHash {
     this.#bytes[at++] = tag.f64;
     view.setUint32(at, low, true);
     view.setUint32(at + 4, high, true);
-    // JSON knows no -0.
-    view.setFloat64(at + 8, value + 0, true);
+    view.setFloat64(at + 8, value, true);
     this.#at = at + 16;
   }
 
@@ -215,7 +214,7 @@ export class ChainHash {
     this.#view.setUint32(this.#at, digest[0], true);
     this.#view.setUint32(this.#at + 4, digest[1], true);
     this.#at += 8;
-    if (typeof value === "number") this.#f64(value + 0);
+    if (typeof value === "number") this.#f64(value);
     else if (typeof value === "string") this.#text(value);
     if (flags === 0) return;
     this.#room(16);
