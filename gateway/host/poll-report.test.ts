@@ -28,6 +28,13 @@ describe("PollClock", () => {
     expect(spans.at(-1)).toEqual([borderMs + hourMs, startMs + 2 * hourMs]);
   });
 
+  it("gives the border itself when the host comes late to it", () => {
+    vi.advanceTimersByTime(39 * 60_000);
+    vi.setSystemTime(borderMs + 1500);
+    vi.advanceTimersByTime(30_000);
+    expect(spans).toEqual([[startMs, borderMs]]);
+  });
+
   it("ends a span where a clock that was set found it, and never runs backwards", () => {
     vi.setSystemTime(startMs + 50 * hourMs);
     vi.advanceTimersByTime(30_000);
