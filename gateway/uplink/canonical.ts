@@ -7,6 +7,7 @@ import {
   type ClockState,
   type EventKind,
   type EventReader,
+  type EventReading,
   type KerbEvent,
   type QualityDetail,
   type ReadingValue,
@@ -15,15 +16,20 @@ import type { Dictionary } from "./encoding.ts";
 
 /**
  * The one form of an event that seals are computed over: the same from a stored row and from an event that either
- * encoding has carried. Chain: h = SHA-256(h before ‖ form). Layout (little endian):
- *   u8 form version (1) · u8 kind · u8 clock · f64 seq · f64 time · f64 recorded · 8 bytes of SHA-256(device \0 profile)
- *   telemetry: u32 count, then per reading: u8 tag · 8 bytes of SHA-256(point \0 unit) · value · what its flags add
+ * encoding has carried. Chain: h = SHA-256(h before ‖ form). Layout (little endian; D(x, y) = first 8 bytes of
+ * SHA-256 of the texts x \0 y):
+ *   u8 form · u8 kind · u8 clock · f64 seq · f64 time · f64 recorded · D(device, profile)
+ *   form 1, telemetry of good numbers with the event's own time: u32 count · first 16 bytes of SHA-256 over all
+ *     D(point, unit) · count f64
+ *   form 2, other telemetry: u32 count, then per reading: u8 tag · D(point, unit) · value · what its flags add
  *     tag low bits: 0 null, 1 number (f64), 2 false, 3 true, 4 text (u32 bytes, UTF-8)
  *     flags: 0x10 quality u16, 0x20 detail (u32 bytes, JSON), 0x40 time offset f64 ms
- *   other kinds (profile left empty: a batch does not carry theirs): u32 bytes, the object as JSON
+ *   form 3, other kinds (profile empty: a batch does not carry theirs): u32 bytes, the object as JSON
  * Times are 0 while the clock is unsynced: such a time is a guess that may be corrected on the way.
  */
-const formVersion = 1;
+const form = { plain: 1, mixed: 2, object: 3 } as const;
+/** Events with more readings take the longer form on both sides. */
+const plainMax = 4096;
 const flag = { quality: 0x10, detail: 0x20, time: 0x40 } as const;
 const hashBytes = 32;
 const digestsMax = 200_000;
@@ -67,6 +73,7 @@ interface DictionaryDigests {
   point: (Digest | undefined)[];
   telemetryDevice: (Digest | undefined)[];
   otherDevice: (Digest | undefined)[];
+  shapes: Shapes<number>;
 }
 
 const ofDictionary = new WeakMap<Dictionary, DictionaryDigests>();
@@ -74,7 +81,12 @@ const ofDictionary = new WeakMap<Dictionary, DictionaryDigests>();
 function digestsOf(dictionary: Dictionary): DictionaryDigests {
   const known = ofDictionary.get(dictionary);
   if (known !== undefined) return known;
-  const made: DictionaryDigests = { point: [], telemetryDevice: [], otherDevice: [] };
+  const made: DictionaryDigests = {
+    point: [],
+    telemetryDevice: [],
+    otherDevice: [],
+    shapes: new Shapes(),
+  };
   for (const { index, id, profile, points: list } of dictionary.devices) {
     made.telemetryDevice[index] = devices.of(id, profile);
     made.otherDevice[index] = devices.of(id, "");
@@ -83,6 +95,46 @@ function digestsOf(dictionary: Dictionary): DictionaryDigests {
   ofDictionary.set(dictionary, made);
   return made;
 }
+
+/** The points of an event, in their order, as one digest; each device has few such lists. */
+interface Shape<Name> {
+  names: Name[];
+  digest: Buffer;
+}
+const shapeBytes = 16;
+const shapesPerOwner = 8;
+const ownersMax = 20_000;
+
+class Shapes<Name> {
+  readonly #known = new Map<string | number, Shape<Name>[]>();
+
+  /** `isSame` and `make` look at the points of the event at hand. */
+  of(
+    owner: string | number,
+    count: number,
+    isSame: (names: Name[]) => boolean,
+    make: () => { names: Name[]; digests: Digest[] },
+  ): Buffer {
+    const shapes = this.#known.get(owner) ?? [];
+    for (const { names, digest } of shapes) if (names.length === count && isSame(names)) return digest;
+    const { names, digests } = make();
+    const list = Buffer.alloc(digests.length * 8);
+    for (const [i, [low, high]] of digests.entries()) {
+      list.writeUInt32LE(low, i * 8);
+      list.writeUInt32LE(high, i * 8 + 4);
+    }
+    const digest = createHash("sha256").update(list).digest().subarray(0, shapeBytes);
+    if (this.#known.size >= ownersMax) this.#known.clear();
+    this.#known.set(owner, [{ names, digest }, ...shapes.slice(0, shapesPerOwner - 1)]);
+    return digest;
+  }
+}
+
+const eventShapes = new Shapes<string>();
+const plainPoints = new Int32Array(plainMax);
+const plainValues = new Float64Array(plainMax);
+// Every machine that kerb runs on is little endian.
+const plainBytes = Buffer.from(plainValues.buffer);
 
 /** What a chain starts from: the gateway and the epoch, so that no chain can stand for another one. */
 export function chainStart(gateway: string, epoch: number): Buffer {
@@ -106,37 +158,34 @@ export class ChainHash {
 
   /** Goes on by a stored row that `reader` has opened. Throws `RangeError` on a row that cannot be read. */
   row(reader: EventReader, dictionary: Dictionary, seq: number, recordedMs: number): void {
-    const { kind, clock } = reader;
-    const { point, telemetryDevice, otherDevice } = digestsOf(dictionary);
-    const device = (kind === "telemetry" ? telemetryDevice : otherDevice)[reader.device];
-    this.#head(kind, clock, seq, reader.timeMs, recordedMs, device ?? devices.of("", ""));
-    if (kind === "telemetry") {
-      this.#u32(reader.count);
-      while (reader.next()) {
-        const digest = point[reader.point];
-        if (digest === undefined) throw new RangeError(`point index ${reader.point} has no meaning`);
-        const { type, quality: bits, detail, timeOffsetMs } = reader;
-        const isPlain = bits === 0 && detail === undefined && timeOffsetMs === 0;
-        if (isPlain && (type === tag.f64 || type >= tag.decimal))
-          this.#number(digest, reader.value() as number);
-        else this.#reading(digest, reader.value(), bits, detail, timeOffsetMs);
-      }
-    } else this.#text(JSON.stringify(reader.object()));
+    const { kind, clock, count, timeMs } = reader;
+    const known = digestsOf(dictionary);
+    const isTelemetry = kind === "telemetry";
+    const device = (isTelemetry ? known.telemetryDevice : known.otherDevice)[reader.device];
+    this.#head(kind, clock, seq, timeMs, recordedMs, device ?? devices.of("", ""));
+    if (!isTelemetry) this.#object(reader.object());
+    else if (reader.plainNumbers(plainPoints, plainValues)) {
+      const isSame = (names: number[]) => names.every((point, i) => point === plainPoints[i]);
+      const make = () => {
+        const names = [...plainPoints.subarray(0, count)];
+        return { names, digests: names.map((point) => meaningOf(known, point)) };
+      };
+      this.#plain(count, known.shapes.of(reader.device, count, isSame, make));
+    } else {
+      const { id = "" } = dictionary.device(reader.device) ?? {};
+      this.#telemetry(id, timeMs, readingsOf(reader, dictionary));
+    }
     this.#step();
   }
 
   /** Goes on by a decoded event. */
   event(event: KerbEvent): void {
-    const { kind, clock, seq, timeMs, recordedMs, readings = [] } = event;
-    const profile = kind === "telemetry" ? (event.profile ?? "") : "";
-    this.#head(kind, clock, seq, timeMs, recordedMs, devices.of(event.device, profile));
-    if (kind === "telemetry") {
-      this.#u32(readings.length);
-      for (const reading of readings) {
-        const digest = points.of(reading.point, reading.unit);
-        this.#reading(digest, reading.value, reading.quality, reading.detail, reading.timeMs - timeMs);
-      }
-    } else this.#text(JSON.stringify(event.data ?? {}));
+    const { kind, clock, seq, timeMs, recordedMs, device, readings = [] } = event;
+    const isTelemetry = kind === "telemetry";
+    const profile = isTelemetry ? (event.profile ?? "") : "";
+    this.#head(kind, clock, seq, timeMs, recordedMs, devices.of(device, profile));
+    if (isTelemetry) this.#telemetry(device, timeMs, readings);
+    else this.#object(event.data ?? {});
     this.#step();
   }
 
@@ -157,7 +206,6 @@ export class ChainHash {
   ): void {
     const bytes = this.#bytes;
     const view = this.#view;
-    bytes[hashBytes] = formVersion;
     bytes[hashBytes + 1] = eventKinds.indexOf(kind);
     bytes[hashBytes + 2] = clockStates.indexOf(clock);
     const known = clock === "unsynced" ? 0 : 1;
@@ -169,16 +217,37 @@ export class ChainHash {
     this.#at = hashBytes + 35;
   }
 
-  /** A good number with the event's own time: nearly every reading. */
-  #number([low, high]: Digest, value: number): void {
-    let at = this.#at;
-    if (at + 64 > this.#bytes.length) this.#room(64);
-    const view = this.#view;
-    this.#bytes[at++] = tag.f64;
-    view.setUint32(at, low, true);
-    view.setUint32(at + 4, high, true);
-    view.setFloat64(at + 8, value, true);
-    this.#at = at + 16;
+  /** The values are in `plainValues`. */
+  #plain(count: number, shape: Buffer): void {
+    this.#bytes[hashBytes] = form.plain;
+    this.#u32(count);
+    this.#room(shapeBytes + count * 8);
+    shape.copy(this.#bytes, this.#at);
+    this.#at += shapeBytes;
+    plainBytes.copy(this.#bytes, this.#at, 0, count * 8);
+    this.#at += count * 8;
+  }
+
+  #telemetry(device: string, timeMs: number, readings: readonly EventReading[]): void {
+    if (isPlain(readings, timeMs)) {
+      const isSame = (names: string[]) =>
+        readings.every(({ point, unit }, i) => names[2 * i] === point && names[2 * i + 1] === unit);
+      const make = () => ({
+        names: readings.flatMap(({ point, unit }) => [point, unit]),
+        digests: readings.map(({ point, unit }) => points.of(point, unit)),
+      });
+      this.#plain(readings.length, eventShapes.of(device, 2 * readings.length, isSame, make));
+      return;
+    }
+    this.#bytes[hashBytes] = form.mixed;
+    this.#u32(readings.length);
+    for (const { point, unit, value, quality: bits, detail, timeMs: readMs } of readings)
+      this.#reading(points.of(point, unit), value, bits, detail, readMs - timeMs);
+  }
+
+  #object(data: Record<string, unknown>): void {
+    this.#bytes[hashBytes] = form.object;
+    this.#text(JSON.stringify(data));
   }
 
   #reading(
@@ -189,16 +258,11 @@ export class ChainHash {
     offsetMs: number,
   ): void {
     const kept = keptQuality(bits);
-    const detailText =
-      detail === undefined || Object.keys(detail).length === 0 ? undefined : JSON.stringify(detail);
+    const detailText = isEmpty(detail) ? undefined : JSON.stringify(detail);
     const flags =
       (kept === 0 ? 0 : flag.quality) |
       (detailText === undefined ? 0 : flag.detail) |
       (offsetMs === 0 ? 0 : flag.time);
-    if (flags === 0 && typeof value === "number") {
-      this.#number(digest, value);
-      return;
-    }
     this.#room(64);
     const type =
       value === null
@@ -257,6 +321,47 @@ export class ChainHash {
     this.#bytes = larger;
     this.#view = viewOf(larger);
   }
+}
+
+/** The readings of a row as a decoder would give them. */
+function readingsOf(reader: EventReader, dictionary: Dictionary): EventReading[] {
+  const readings: EventReading[] = [];
+  while (reader.next()) {
+    const meaning = dictionary.point(reader.point)?.point;
+    if (meaning === undefined) throw new RangeError(`point index ${reader.point} has no meaning`);
+    const { detail } = reader;
+    readings.push({
+      point: meaning.name,
+      unit: meaning.unit,
+      value: reader.value(),
+      quality: reader.quality,
+      ...(detail === undefined ? {} : { detail }),
+      timeMs: reader.timeMs + reader.timeOffsetMs,
+    });
+  }
+  return readings;
+}
+
+/** Puts the values into `plainValues`; false if one of the readings is more than a good number. */
+function isPlain(readings: readonly EventReading[], timeMs: number): boolean {
+  if (readings.length > plainMax) return false;
+  for (let i = 0; i < readings.length; i++) {
+    const reading = readings[i] as EventReading;
+    if (typeof reading.value !== "number" || reading.timeMs !== timeMs) return false;
+    if (keptQuality(reading.quality) !== 0 || !isEmpty(reading.detail)) return false;
+    plainValues[i] = reading.value;
+  }
+  return true;
+}
+
+function meaningOf({ point }: DictionaryDigests, index: number): Digest {
+  const digest = point[index];
+  if (digest === undefined) throw new RangeError(`point index ${index} has no meaning`);
+  return digest;
+}
+
+function isEmpty(detail: QualityDetail | undefined): boolean {
+  return detail === undefined || Object.keys(detail).length === 0;
 }
 
 /** The bits that both encodings carry; the clock's bit follows from the event's clock. */

@@ -56,6 +56,17 @@ const reading = fc.record({
   detail,
   offset: fc.oneof(fc.constant(0), fc.integer({ min: -5000, max: 5000 })),
 });
+/** Nothing but good numbers, as nearly all events are. */
+const plain = reading.map((r) => ({
+  ...r,
+  value: typeof r.value === "number" ? r.value : 23.5,
+  bad: false,
+  bits: 0,
+  detail: undefined,
+  offset: 0,
+}));
+type Reading = typeof reading extends fc.Arbitrary<infer T> ? T : never;
+const distinct = { selector: (r: { point: number }) => r.point, minLength: 1, maxLength: 20 };
 const event = fc.record({
   kind: fc.constantFrom("telemetry", "telemetry", "alarm", "gap", "device-status"),
   device: fc.integer({ min: 1, max: 4 }),
@@ -63,7 +74,10 @@ const event = fc.record({
   recorded: fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 }),
   clock: fc.constantFrom(...clockStates),
   skip: fc.constantFrom(0, 0, 0, 1, 7),
-  readings: fc.uniqueArray(reading, { selector: (r) => r.point, minLength: 1, maxLength: 20 }),
+  readings: fc.oneof(
+    fc.uniqueArray(reading, distinct),
+    fc.uniqueArray(plain, distinct) as fc.Arbitrary<Reading[]>,
+  ),
   data: fc.dictionary(
     fc.string().filter((key) => key !== "__proto__"),
     fc.oneof(fc.string(), fc.integer(), fc.boolean()),
@@ -198,6 +212,28 @@ describe("the two encodings of the contract", () => {
     const guess = { ...sample, clock: "unsynced" as const };
     expect(eventChain([{ ...guess, recordedMs: 5 }])).toEqual(eventChain([guess]));
     expect(eventChain([{ ...guess, seq: 6 }])).not.toEqual(eventChain([guess]));
+  });
+
+  it("give one chain to a row whose flags say nothing, and to one without them", () => {
+    const chainOf = (bits: number, emptyDetail: object | undefined): (string | undefined)[] => {
+      const writer = new EventWriter();
+      writer.begin("telemetry", 1, 1_795_000_000_000, 0, "holdover");
+      writer.count(2);
+      writer.reading(3, 231.2, 1, bits, emptyDetail);
+      writer.reading(4, 50, 0);
+      const row = { seq: 5, recordedMs: 1_795_000_000_500, body: Buffer.from(writer.bytes()) };
+      const decoded = [encodeColumnar(header, [row]), encodeCloudEvents(header, [row])].map((text) =>
+        decodeBatch(Buffer.from(text)).events(dictionary),
+      );
+      return [rowChain([row])[0], ...decoded.map((events) => eventChain(events)[0])];
+    };
+    const chains = [
+      ...chainOf(0, undefined),
+      ...chainOf(quality.clockUnsynced, undefined),
+      ...chainOf(0, {}),
+    ];
+    expect(new Set(chains).size).toBe(1);
+    expect(chainOf(quality.uncertain, undefined)[0]).not.toBe(chains[0]);
   });
 
   it("keeps decimal integers of the hot path exact", () => {
