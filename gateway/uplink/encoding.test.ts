@@ -129,6 +129,20 @@ function eventChain(list: readonly KerbEvent[]): string[] {
   });
 }
 
+/** The chain over one row with these flags: of the row, and of what either encoding makes of it. */
+function chainOf(bits: number, emptyDetail: object | undefined): (string | undefined)[] {
+  const writer = new EventWriter();
+  writer.begin("telemetry", 1, 1_795_000_000_000, 0, "holdover");
+  writer.count(2);
+  writer.reading(3, 231.2, 1, bits, emptyDetail);
+  writer.reading(4, 50, 0);
+  const row = { seq: 5, recordedMs: 1_795_000_000_500, body: Buffer.from(writer.bytes()) };
+  const decoded = [encodeColumnar(header, [row]), encodeCloudEvents(header, [row])].map((text) =>
+    decodeBatch(Buffer.from(text)).events(dictionary),
+  );
+  return [rowChain([row])[0], ...decoded.map((events) => eventChain(events)[0])];
+}
+
 describe("the two encodings of the contract", () => {
   it("decode to identical events and numbers, whatever the rows hold", () => {
     fc.assert(
@@ -215,18 +229,6 @@ describe("the two encodings of the contract", () => {
   });
 
   it("give one chain to a row whose flags say nothing, and to one without them", () => {
-    const chainOf = (bits: number, emptyDetail: object | undefined): (string | undefined)[] => {
-      const writer = new EventWriter();
-      writer.begin("telemetry", 1, 1_795_000_000_000, 0, "holdover");
-      writer.count(2);
-      writer.reading(3, 231.2, 1, bits, emptyDetail);
-      writer.reading(4, 50, 0);
-      const row = { seq: 5, recordedMs: 1_795_000_000_500, body: Buffer.from(writer.bytes()) };
-      const decoded = [encodeColumnar(header, [row]), encodeCloudEvents(header, [row])].map((text) =>
-        decodeBatch(Buffer.from(text)).events(dictionary),
-      );
-      return [rowChain([row])[0], ...decoded.map((events) => eventChain(events)[0])];
-    };
     const chains = [
       ...chainOf(0, undefined),
       ...chainOf(quality.clockUnsynced, undefined),
