@@ -68,7 +68,7 @@ class Digests {
 const points = new Digests();
 const devices = new Digests();
 
-/** The digests of a dictionary by index: what a stored row needs, without a look at any text. */
+/** The digests of a dictionary by index, made when they are first needed: a row needs no look at any text. */
 interface DictionaryDigests {
   point: (Digest | undefined)[];
   telemetryDevice: (Digest | undefined)[];
@@ -87,11 +87,6 @@ function digestsOf(dictionary: Dictionary): DictionaryDigests {
     otherDevice: [],
     shapes: new Shapes(),
   };
-  for (const { index, id, profile, points: list } of dictionary.devices) {
-    made.telemetryDevice[index] = devices.of(id, profile);
-    made.otherDevice[index] = devices.of(id, "");
-    for (const point of list) made.point[point.index] = points.of(point.name, point.unit);
-  }
   ofDictionary.set(dictionary, made);
   return made;
 }
@@ -159,16 +154,17 @@ export class ChainHash {
   /** Goes on by a stored row that `reader` has opened. Throws `RangeError` on a row that cannot be read. */
   row(reader: EventReader, dictionary: Dictionary, seq: number, recordedMs: number): void {
     const { kind, clock, count, timeMs } = reader;
-    const known = digestsOf(dictionary);
     const isTelemetry = kind === "telemetry";
-    const device = (isTelemetry ? known.telemetryDevice : known.otherDevice)[reader.device];
-    this.#head(kind, clock, seq, timeMs, recordedMs, device ?? devices.of("", ""));
+    const known = digestsOf(dictionary);
+    const list = isTelemetry ? known.telemetryDevice : known.otherDevice;
+    const device = (list[reader.device] ??= deviceOf(dictionary, reader.device, isTelemetry));
+    this.#head(kind, clock, seq, timeMs, recordedMs, device);
     if (!isTelemetry) this.#object(reader.object());
     else if (reader.plainNumbers(plainPoints, plainValues)) {
       const isSame = (names: number[]) => names.every((point, i) => point === plainPoints[i]);
       const make = () => {
         const names = [...plainPoints.subarray(0, count)];
-        return { names, digests: names.map((point) => meaningOf(known, point)) };
+        return { names, digests: names.map((point) => pointOf(known, dictionary, point)) };
       };
       this.#plain(count, known.shapes.of(reader.device, count, isSame, make));
     } else {
@@ -354,10 +350,17 @@ function isPlain(readings: readonly EventReading[], timeMs: number): boolean {
   return true;
 }
 
-function meaningOf({ point }: DictionaryDigests, index: number): Digest {
-  const digest = point[index];
-  if (digest === undefined) throw new RangeError(`point index ${index} has no meaning`);
-  return digest;
+function pointOf({ point }: DictionaryDigests, dictionary: Dictionary, index: number): Digest {
+  const known = point[index];
+  if (known !== undefined) return known;
+  const meaning = dictionary.point(index)?.point;
+  if (meaning === undefined) throw new RangeError(`point index ${index} has no meaning`);
+  return (point[index] = points.of(meaning.name, meaning.unit));
+}
+
+function deviceOf(dictionary: Dictionary, index: number, isTelemetry: boolean): Digest {
+  const { id = "", profile = "" } = dictionary.device(index) ?? {};
+  return devices.of(id, isTelemetry ? profile : "");
 }
 
 function isEmpty(detail: QualityDetail | undefined): boolean {
