@@ -534,7 +534,12 @@ describe("a good site file", () => {
       city: "demo",
       stateFolder: join(folder, "state"),
     });
-    expect(site.outbox).toEqual({ bytesMax: 256 * 1024 ** 2, commitAfterMs: 1000, commitEventsMax: 200 });
+    expect(site.outbox).toEqual({
+      bytesMax: 256 * 1024 ** 2,
+      commitAfterMs: 1000,
+      commitEventsMax: 200,
+      sealEveryMs: 3_600_000,
+    });
     const [air] = site.devices;
     expect(air).toMatchObject({
       id: "air-01",

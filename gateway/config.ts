@@ -27,7 +27,7 @@ export interface Site {
   /** The site file and the included ones. */
   files: string[];
   gateway: { id: string; name: string; city: string; stateFolder: string };
-  outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number };
+  outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number; sealEveryMs: number };
   uplinks: UplinkConfig[];
   privacy: {
     personalData: "token" | "drop" | "clear";
@@ -151,6 +151,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
       bytesMax: site.outbox.sizeMax,
       commitAfterMs: site.outbox.commitAfter,
       commitEventsMax: site.outbox.commitEvents,
+      sealEveryMs: site.outbox.sealEvery,
     },
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
     privacy: site.privacy,

@@ -286,6 +286,44 @@ export class EventReader {
     return true;
   }
 
+  /**
+   * All readings at once: point indexes and values, if each is a good number with the event's own time. False, and
+   * nothing is read, if one is anything else or the lists are too short.
+   */
+  plainNumbers(points: Int32Array, values: Float64Array): boolean {
+    const bytes = this.#bytes;
+    const { count } = this;
+    if (count > points.length || count > values.length) return false;
+    let at = this.#at;
+    let point = 0;
+    for (let i = 0; i < count; i++) {
+      let byte = bytes[at++] ?? 0;
+      let raw = byte & 127;
+      for (let shift = 7; byte > 127; shift += 7) {
+        if (shift > 21) return false;
+        byte = bytes[at++] ?? 0;
+        raw |= (byte & 127) << shift;
+      }
+      point += (raw >>> 1) ^ -(raw & 1);
+      points[i] = point;
+      const head = bytes[at++] ?? 0;
+      if (head >= tag.decimal && head < flag.quality) {
+        byte = bytes[at++] ?? 0;
+        let number = byte & 127;
+        for (let factor = 128; byte > 127; factor *= 128) {
+          if (at >= bytes.length) return false;
+          byte = bytes[at++] ?? 0;
+          number += (byte & 127) * factor;
+        }
+        values[i] = (number % 2 === 0 ? number / 2 : -(number + 1) / 2) / (powers[head - tag.decimal] ?? 1);
+      } else if (head === tag.f64 && at + 8 <= bytes.length) {
+        values[i] = this.#view.getFloat64(at, true);
+        at += 8;
+      } else return false;
+    }
+    return true;
+  }
+
   /** The value of the current reading. */
   value(): ReadingValue {
     if (this.type >= tag.decimal) return this.number / (powers[this.type - tag.decimal] ?? 1);

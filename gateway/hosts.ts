@@ -35,6 +35,7 @@ export interface HostOptions {
   driver: string;
   devices: HostDevice[];
   gatewayIndex: number;
+  sealEveryMs?: number;
   log: Logger;
   rssBytesMax?: number;
   beatTimeoutMs?: number;
@@ -57,6 +58,7 @@ export interface QuarantineNews {
 }
 
 const entry = fileURLToPath(new URL("host/main.ts", import.meta.url));
+const hourMs = 3_600_000;
 const beatTimeoutMs = 6000;
 /** Until the driver is loaded, which a slow box may take long for without a beat. */
 const loadTimeoutMs = 30_000;
@@ -139,7 +141,7 @@ export class Host {
   }
 
   start(): void {
-    const { driver, gatewayIndex } = this.#options;
+    const { driver, gatewayIndex, sealEveryMs = hourMs } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
     this.#droppedBefore = this.#status.dropped;
@@ -176,6 +178,7 @@ export class Host {
       driver,
       devices: this.#devices,
       gatewayIndex,
+      sealEveryMs,
       clock: clockDoubt(),
       held: this.#quarantine.held,
       watchClosely: this.#isWary,

@@ -1,28 +1,24 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import type { Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { createHash } from "node:crypto";
 import { clockState, doubtClock } from "./clock.ts";
 import type { DeviceConfig, Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
-import { Durations } from "./durations.ts";
 import type { ClockState, KerbEvent } from "./event.ts";
 import { gap } from "./gaps.ts";
 import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
 import { Latest, within } from "./health/latest.ts";
 import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
-import { decimalsOf } from "./host/normalise.ts";
 import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
-import type { RegisterDevice } from "./outbox/store.ts";
+import { hostDevice, newReport, personalData, registration, roster } from "./site-devices.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -211,6 +207,7 @@ export class Supervisor implements Vitals {
         driver,
         devices: group.map((entry) => entry.device),
         gatewayIndex,
+        sealEveryMs: this.#site.outbox.sealEveryMs,
         log: this.#log,
         frames: (stream, bytes) => this.#frames(stream, bytes),
         changed: (report) => this.#changed(report),
@@ -424,79 +421,4 @@ export class Supervisor implements Vitals {
     await Promise.all([...this.#uplinks.values()].map((uplink) => uplink.stop()));
     await this.#outbox?.close().catch((error: Error) => this.#log.error(error.message));
   }
-}
-
-function registration(device: DeviceConfig): RegisterDevice {
-  return {
-    id: device.id,
-    type: device.class ?? device.driver,
-    profile: device.profile ?? "",
-    points: device.points
-      .filter((point) => point.publish)
-      .map((point) => ({
-        name: point.name,
-        unit: point.unit,
-        kind: point.kind,
-        decimals: decimalsOf(point),
-      })),
-  };
-}
-
-/** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
-function personalData({ privacy, gateway }: Site): HostDevice["personalData"] {
-  const { personalData: how, legalBasis = "", tokenKey } = privacy;
-  if (how === "drop") return { how };
-  if (how === "clear") return { how, legalBasis };
-  if (tokenKey !== undefined) return { how, key: tokenKey };
-  const file = join(gateway.stateFolder, "token.key");
-  if (existsSync(file)) return { how, key: readFileSync(file, "utf8").trim() };
-  const key = randomBytes(32).toString("base64url");
-  writeFileSync(file, `${key}\n`, { mode: 0o600 });
-  return { how, key };
-}
-
-/** Every device of the site with a hash of what it is and how it is read. */
-function roster(devices: readonly DeviceConfig[], registered: readonly { id: string; index: number }[]) {
-  const indexes = new Map(registered.map(({ id, index }) => [id, index]));
-  return devices.map(({ id, enabled, driver, profile, settings, pollMs, points }) => ({
-    id,
-    enabled,
-    device: indexes.get(id),
-    fingerprint: createHash("sha256")
-      .update(JSON.stringify([driver, profile, settings, pollMs, points]))
-      .digest("hex")
-      .slice(0, 16),
-  }));
-}
-
-function hostDevice(
-  device: DeviceConfig,
-  registered: { index: number; points: { name: string; index: number }[] } | undefined,
-  personal: HostDevice["personalData"],
-): HostDevice {
-  const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
-  // Counted from there the points of equal devices are equal.
-  const firstIndex = indexes.size === 0 ? 0 : Math.min(...indexes.values());
-  const indexOf = (name: string) => (indexes.has(name) ? (indexes.get(name) ?? 0) - firstIndex : -1);
-  return {
-    id: device.id,
-    index: registered?.index ?? 0,
-    settings: device.settings,
-    identify: device.identify,
-    firmwareRange: device.firmwareRange,
-    pollMs: device.pollMs,
-    silenceMs: device.silenceMs,
-    personalData: personal,
-    records: device.records.map(({ label: _label, ...record }) => record),
-    points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
-      ...point,
-      index: indexOf(point.name),
-    })),
-    firstIndex,
-  };
-}
-
-function newReport(id: string, sinceMs: number): DeviceReport {
-  const reads = new Durations().counts;
-  return { id, state: "starting", sinceMs, polls: 0, failed: 0, missed: 0, lastReadMs: 0, reads };
 }

@@ -70,6 +70,7 @@ class Verbs {
     this.#gateway();
     this.#field();
     this.#centre();
+    this.#certificates();
     this.#developer();
   }
 
@@ -158,10 +159,28 @@ class Verbs {
       .option("--cert <file>", "PEM: this receiver's certificate")
       .option("--key <file>", "PEM: its key")
       .option("--username <name>", "login at the broker")
+      .option("--sign-key <file>", "PEM: Ed25519 private key that signs the certificates")
       .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"))
       .action(({ ackInterval, ...options }: Common & ReceiveFlags) =>
         this.#run("receive", options, async () =>
           (await import("./receive.ts")).receive({ ...options, ackIntervalMs: ackInterval }),
+        ),
+      );
+  }
+
+  #certificates(): void {
+    this.#verb("certificate")
+      .argument("[gateway]", "its id; all gateways that the receiver knows if none is named")
+      .option("--url <url>", "HTTP API of the receiver", "http://127.0.0.1:8788")
+      .option("--from <time>", "ISO 8601, or ms since 1970 (default: a day ago)")
+      .option("--to <time>", "the same (default: what is over)")
+      .option("--recheck", "hold the stored events against their seals once more")
+      .option("--verify <files...>", "check the signatures of certificates in these files instead")
+      .option("--key <file>", "PEM: the receiver's public key for --verify (default: asked at --url)")
+      .addOption(languageOption())
+      .action((gateway: string | undefined, options: Common & CertificateFlags) =>
+        this.#run("certificates", options, async () =>
+          (await import("./certificate.ts")).certificate(gateway, options),
         ),
       );
   }
@@ -200,6 +219,15 @@ class Verbs {
   }
 }
 
+interface CertificateFlags {
+  url: string;
+  from?: string;
+  to?: string;
+  recheck?: boolean;
+  verify?: string[];
+  key?: string;
+}
+
 interface ReceiveFlags {
   broker: string;
   city: string;
@@ -213,6 +241,7 @@ interface ReceiveFlags {
   key?: string;
   username?: string;
   password?: string;
+  signKey?: string;
 }
 
 /** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { Signer } from "../receiver/certificates.ts";
 import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
 import { BrokerLink } from "../receiver/mqtt.ts";
 import { Receiver, type Change } from "../receiver/receiver.ts";
@@ -21,6 +23,8 @@ export interface ReceiveOptions {
   key?: string;
   username?: string;
   password?: string;
+  /** PEM file of an Ed25519 private key: certificates are signed. */
+  signKey?: string;
   /** One JSON object per line instead of text. */
   json?: boolean;
 }
@@ -39,8 +43,9 @@ export async function receive(options: ReceiveOptions): Promise<number> {
   let api: ApiServer | undefined;
   try {
     checkOptions(options);
-    const { name = receiverName(), ackIntervalMs } = options;
+    const { name = receiverName(), ackIntervalMs, signKey } = options;
     receiver = new Receiver({
+      signer: signKey === undefined ? undefined : signerOf(signKey),
       database: options.database,
       log: print,
       ...(ackIntervalMs === undefined ? {} : { ackIntervalMs }),
@@ -70,6 +75,18 @@ export async function receive(options: ReceiveOptions): Promise<number> {
   } finally {
     await api?.close();
     receiver?.close();
+  }
+}
+
+function signerOf(file: string): Signer {
+  try {
+    return new Signer(readFileSync(file));
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `${file} cannot sign certificates (${detail}): make a key with "openssl genpkey -algorithm ed25519 -out ${file}".`,
+      { cause: error },
+    );
   }
 }
 

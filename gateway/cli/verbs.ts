@@ -40,7 +40,10 @@ const groups: [title: string, verbs: Verb[]][] = [
   ],
   [
     "The operations centre",
-    [{ name: "receive", usage: "", summary: "take events into custody and acknowledge them" }],
+    [
+      { name: "receive", usage: "", summary: "take events into custody and acknowledge them" },
+      { name: "certificate", usage: "[GATEWAY]", summary: "hour by hour: is anything missing or altered?" },
+    ],
   ],
   [
     "For developers",
@@ -83,7 +86,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+    "            6 findings (health, books, certificate), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");
 }

@@ -140,6 +140,9 @@ export const siteSchema = z.strictObject({
         .prefault("1s")
         .describe("longest time that an event waits for the disk"),
       commitEvents: z.int().min(1).max(10_000).default(200).describe("events that are committed at once"),
+      sealEvery: durationBetween("1s", "1h")
+        .prefault("1h")
+        .describe("periods that are sealed and certified: 1h, shorter for a trial"),
     })
     .prefault({}),
   uplinks: z.array(mqttUplink).max(8).default([]),

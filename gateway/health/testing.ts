@@ -14,6 +14,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
     state: "online",
     sinceMs: nowMs - 60_000,
     lastGoodMs: nowMs - 1000,
+    answered: 10,
     polls: 4,
     failed: 1,
     missed: 0,

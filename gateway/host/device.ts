@@ -17,6 +17,7 @@ import { Push, sourceOffsets } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
+import { PollCounter } from "./poll-report.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -73,6 +74,7 @@ export class DeviceLoop {
   #report: Omit<DeviceReport, "reads">;
   readonly #reads = new Durations();
   readonly #outage = new Outage();
+  readonly #polls = new PollCounter();
   #wake: (() => void) | undefined;
 
   constructor(options: DeviceOptions) {
@@ -84,6 +86,7 @@ export class DeviceLoop {
       state: "starting",
       sinceMs: Date.now(),
       polls: 0,
+      answered: 0,
       failed: 0,
       missed: 0,
       lastReadMs: 0,
@@ -281,6 +284,7 @@ export class DeviceLoop {
     this.#report.polls++;
     const startedMs = performance.now();
     const result = await this.#read(group.points, false);
+    this.#report.answered++;
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
     this.#failures = 0;
@@ -423,10 +427,15 @@ export class DeviceLoop {
     if (data !== undefined) this.#event("gap", data);
   }
 
-  #event(kind: EventKind, data: Record<string, unknown>, timeMs = Date.now()): void {
+  #event(kind: EventKind, data: Record<string, unknown>, timeMs = Date.now(), lane: 0 | 1 = 0): void {
     writer.begin(kind, this.#device.index, timeMs, monotonicMs() - (Date.now() - timeMs), clockState());
     writer.object(data);
-    this.#options.handover.push(0, writer.bytes());
+    this.#options.handover.push(lane, writer.bytes());
+  }
+
+  /** Hands over how many polls there were since the last time that this was called. */
+  reportPolls(fromMs: number, toMs: number): void {
+    this.#event("device-status", { ...this.#polls.take(this.#report, fromMs, toMs) }, Date.now(), 1);
   }
 
   /** The newest values as the last polls found them, in the profile's order. */

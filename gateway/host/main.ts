@@ -10,6 +10,7 @@ import { DeviceLoop } from "./device.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
+import { PollClock } from "./poll-report.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
 import { unpackDevices } from "./pack.ts";
 import { type Scope, Witness } from "./witness.ts";
@@ -38,6 +39,7 @@ const held = new Map<number, () => void>();
 const scopes = new Map<string, Scope>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
+let pollClock: PollClock | undefined;
 
 function send(message: FromHost): void {
   process.send?.(message);
@@ -75,6 +77,9 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
       startDevice(driver, device, position / devices.length, shared?.line, shared?.scope ?? own);
     if (message.held.includes(device.index)) held.set(device.index, run);
     else run();
+  });
+  pollClock = new PollClock(message.sealEveryMs, (fromMs, toMs) => {
+    for (const loop of loops.values()) loop.reportPolls(fromMs, toMs);
   });
   send({ type: "ready" });
   // A host is ended without ceremony; the next one shall find the cache.
@@ -147,6 +152,7 @@ async function stop(): Promise<void> {
     Promise.all([stopped, ...ended]),
     new Promise((resolve) => setTimeout(resolve, loopsEndMs)),
   ]);
+  pollClock?.end();
   await handover?.end(handOverMs);
   // The host ends itself: a supervisor that disconnects first never gets the "close" of its child.
   process.send?.({ type: "stopped" } satisfies FromHost, () => process.disconnect());

@@ -59,6 +59,8 @@ export interface DeviceReport {
   lastGoodMs?: number;
   identity?: Identity;
   polls: number;
+  /** Polls that brought readings. */
+  answered: number;
   failed: number;
   /** Polls that were due while the one before was still running. */
   missed: number;
@@ -97,6 +99,8 @@ export type ToHost =
       held: number[];
       /** Note which device's code runs. */
       watchClosely: boolean;
+      /** Length of the periods for which polls are counted. */
+      sealEveryMs: number;
       creditBytes: number;
       ringBytesMax: number;
     }

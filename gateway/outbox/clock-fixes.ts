@@ -1,7 +1,8 @@
 import type Database from "better-sqlite3";
 import { clockState, monotonicMs, stepMs } from "../clock.ts";
 import { clockStates, eventKinds, type ClockState } from "../event.ts";
-import type { StoredRow } from "./rows.ts";
+import { gap } from "../gaps.ts";
+import type { EpochRecord, StoredRow } from "./rows.ts";
 
 /**
  * Moments at which the clock became better than it was: from then on the times of rows that were taken before, in
@@ -106,6 +107,20 @@ export class ClockFixes {
     this.#offsetMs = wallMs - monoMs;
     this.#state = state;
     return hasJumped || isBetter ? { state, wallMs, monoMs, stepMs: hasJumped ? jumpMs : 0 } : undefined;
+  }
+
+  /** Looks at the clock; what a gap event tells of its jump, if there was one. `epochs`: of this outbox. */
+  step(epochs: readonly EpochRecord[]): Record<string, unknown> | undefined {
+    const news = this.watch();
+    if (news === undefined || news.stepMs === 0) return undefined;
+    const { wallMs, monoMs } = news;
+    const stepMsRounded = Math.round(news.stepMs);
+    return gap("clock_step", wallMs - stepMsRounded, wallMs, {
+      stepMs: stepMsRounded,
+      boot: this.#boot,
+      epochs: epochs.filter((record) => record.boot === this.#boot).map(({ epoch }) => epoch),
+      monoMs: Math.round(monoMs),
+    });
   }
 
   /**

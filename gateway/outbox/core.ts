@@ -1,11 +1,8 @@
-import { bootId, clockDoubt, clockState, monotonicMs } from "../clock.ts";
+import { clockDoubt, clockState, monotonicMs } from "../clock.ts";
 import { Durations } from "../durations.ts";
-import { EventWriter, type KerbEvent } from "../event.ts";
+import { EventWriter, type EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
-import { decodeColumnar, encodeColumnar } from "../uplink/columnar.ts";
-import type { Message } from "../uplink/flights.ts";
-import { Lanes } from "../uplink/lanes.ts";
-import { SetBack } from "../uplink/set-back.ts";
+import { decodeRows } from "../uplink/batches.ts";
 import { auditBooks } from "./books.ts";
 import { sentence } from "./faults.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
@@ -14,7 +11,8 @@ import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
 import { PendingEvents, type Pending } from "./pending.ts";
 import type { FoundGap, RosterEntry } from "./runs.ts";
-import type { CutRecord, OutboxStore, StoredRow } from "./store.ts";
+import { Senders } from "./senders.ts";
+import type { OutboxStore, StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
 const commitRowsMax = 1000;
@@ -30,22 +28,11 @@ const evictAbove = 0.9;
 const futileMax = 4;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
-/** Missing ranges that are looked up for one acknowledgement; the next one brings the others. */
-const auditRangesMax = 8;
 
 const noBooks: OutboxStats["books"] = {
   event: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
   live: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
 };
-
-type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
-
-interface Uplink {
-  readonly name: string;
-  lanes: Lanes;
-  setBack: SetBack;
-  session: number;
-}
 
 /**
  * Group commit, lanes and encoding: what the storage thread does, without the thread. It speaks in messages, keeps
@@ -56,8 +43,7 @@ export class OutboxCore {
   readonly #emit: (message: FromWorker, transfer: ArrayBuffer[]) => void;
   readonly #keeper: QueueKeeper;
   readonly #gatewayDevice: number;
-  readonly #uplinks: Uplink[];
-  readonly #uplinkNames: string[];
+  readonly #senders: Senders;
   /** Bytes of one transaction: a share of the budget, so that what is evicted for it makes enough room. */
   readonly #commitBytesMax: number;
   readonly #splitters = new Map<number, FrameSplitter>();
@@ -102,12 +88,13 @@ export class OutboxCore {
     this.#emit = emit;
     const { path, bytesMax } = options;
     this.#commitBytesMax = Math.max(32_768, Math.min(transactionBytesMax, Math.floor(bytesMax / 16)));
-    this.#uplinkNames = options.uplinks.map(({ name }) => name);
     const keeping = {
       path,
       bytesMax,
+      gateway: options.gateway,
+      sealEveryMs: options.sealEveryMs,
       transactionBytes: this.#commitBytesMax,
-      uplinks: this.#uplinkNames,
+      uplinks: options.uplinks.map(({ name }) => name),
       makeRoom: () => this.#makeRoom(),
       failing: (reason: string) => this.#failing(reason),
       reopened: (lastId: number) => this.#reopened(lastId),
@@ -117,7 +104,17 @@ export class OutboxCore {
     };
     this.#keeper = new QueueKeeper(keeping, suspect);
     try {
-      ({ gatewayDevice: this.#gatewayDevice, uplinks: this.#uplinks } = this.#begin());
+      const { gateway, uplinks } = options;
+      const [self] = this.#store.register([{ id: gateway, type: "gateway", profile: "", points: [] }]);
+      this.#gatewayDevice = self?.index ?? 0;
+      this.#senders = new Senders(uplinks, this.#store, {
+        store: () => (this.#keeper.outage === undefined ? this.#store : undefined),
+        emit: (message, transfer) => this.#post(message, transfer),
+        trouble: (error) => this.#trouble(error),
+        dropsDue: () => {
+          this.#dropsDueMs = 0;
+        },
+      });
     } catch (error) {
       // Whoever tries again needs the file unlocked.
       this.#keeper.stop();
@@ -135,20 +132,6 @@ export class OutboxCore {
     this.receive({ type: "event", kind: "gap", device, data });
   }
 
-  #begin(): { gatewayDevice: number; uplinks: Uplink[] } {
-    const { gateway, uplinks } = this.#options;
-    const [self] = this.#store.register([{ id: gateway, type: "gateway", profile: "", points: [] }]);
-    return {
-      gatewayDevice: self?.index ?? 0,
-      uplinks: uplinks.map((uplink) => ({
-        name: uplink.name,
-        lanes: new Lanes(this.#store, uplink),
-        setBack: new SetBack(uplink.name),
-        session: 0,
-      })),
-    };
-  }
-
   get #store(): OutboxStore {
     return this.#keeper.store;
   }
@@ -158,7 +141,7 @@ export class OutboxCore {
   }
 
   #renewLanes(): void {
-    for (const uplink of this.#uplinks) uplink.lanes = uplink.lanes.successor(this.#store);
+    this.#senders.renew(this.#store);
     this.#dropsDueMs = 0;
   }
 
@@ -225,7 +208,8 @@ export class OutboxCore {
       this.#recovered();
       this.#confirm(batch);
       this.#pump(rows);
-      if (this.#tailing) this.#post({ type: "tail", events: this.#decode(rows) });
+      if (this.#tailing)
+        this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
     } catch (error) {
       this.#commitFailed(error);
     }
@@ -234,16 +218,13 @@ export class OutboxCore {
 
   /** Stores rows with the batches in which they go out, and whatever else belongs into the same transaction. */
   #storeRows(events: readonly { lane: 0 | 1; body: Uint8Array }[], also?: () => void): StoredRow[] {
-    const planned = new Map<string, CutRecord[]>();
+    let planned: ReturnType<Senders["plan"]> = new Map();
     const rows = this.#store.commit(events, (stored) => {
       also?.();
-      return this.#uplinks.flatMap(({ name, lanes }) => {
-        const cuts = lanes.planNew(stored);
-        planned.set(name, cuts);
-        return cuts.map((cut) => ({ uplink: name, cut }));
-      });
+      planned = this.#senders.plan(stored);
+      return [...planned].flatMap(([uplink, cuts]) => cuts.map((cut) => ({ uplink, cut })));
     });
-    for (const { name, lanes } of this.#uplinks) lanes.stored(rows, planned.get(name) ?? []);
+    this.#senders.stored(rows, planned);
     return rows;
   }
 
@@ -299,31 +280,8 @@ export class OutboxCore {
     this.#post({ type: "problem", text });
   }
 
-  /** Hands every uplink the messages that its window has room for. */
-  #pump(fresh: readonly StoredRow[] = []): void {
-    if (this.#keeper.outage !== undefined) return;
-    for (const { name, lanes } of this.#uplinks) {
-      if (!lanes.connected) continue;
-      const messages = lanes.next(performance.now(), fresh, (error) => this.#trouble(error));
-      if (messages.length > 0) this.#post({ type: "send", uplink: name, messages }, messages.map(ownBuffer));
-    }
-  }
-
-  #decode(rows: readonly StoredRow[]): KerbEvent[] {
-    if (rows.length === 0) return [];
-    const header = {
-      city: "",
-      gateway: this.#options.gateway,
-      epoch: this.#store.epoch,
-      lane: "live" as const,
-      dictionary: this.#store.dictionary,
-    };
-    const batch = rows.map((row) => ({
-      seq: row.id - this.#store.base,
-      recordedMs: row.recordedMs,
-      body: row.body,
-    }));
-    return decodeColumnar(JSON.parse(encodeColumnar(header, batch))).events(this.#store.dictionary);
+  #pump(fresh?: readonly StoredRow[]): void {
+    this.#senders.pump(fresh);
   }
 
   /** The gap event and the mark on what it declares go into one transaction: neither stands without the other. */
@@ -338,31 +296,15 @@ export class OutboxCore {
 
   /** A clock that was set or proved: remembered, and when it has jumped, told. */
   #watchClock(): void {
-    const news = this.#store.clock.watch();
-    if (news === undefined || news.stepMs === 0) return;
-    const { wallMs, monoMs } = news;
-    const step = Math.round(news.stepMs);
-    const boot = bootId();
-    const epochs = this.#store.epochs.filter((record) => record.boot === boot).map(({ epoch }) => epoch);
-    const data = gap("clock_step", wallMs - step, wallMs, {
-      stepMs: step,
-      boot,
-      epochs,
-      monoMs: Math.round(monoMs),
-    });
-    this.#tellGap({ device: undefined, data });
+    const data = this.#store.clock.step(this.#store.epochs);
+    if (data !== undefined) this.#tellGap({ device: undefined, data });
   }
 
   /** Compares the site's devices with those of the run before; what changed becomes gap events. */
   #roster(roster: RosterEntry[]): null {
     this.#commit();
     const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock);
-    const writer = new EventWriter();
-    const events = gaps.map(({ device = this.#gatewayDevice, data }) => {
-      writer.begin("gap", device, Date.now(), monotonicMs(), clockState());
-      writer.object(data);
-      return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
-    });
+    const events = gaps.map(({ device = this.#gatewayDevice, data }) => urgentEvent("gap", device, data));
     try {
       this.#storeRows(events, remember);
     } catch (error) {
@@ -379,8 +321,7 @@ export class OutboxCore {
       this.#keeper.tick();
       if (this.#keeper.outage !== undefined) return;
       this.#watchClock();
-      for (const { lanes } of this.#uplinks) lanes.tick(performance.now());
-      this.#store.deadLetters.settle(this.#uplinkNames);
+      this.#senders.tick(this.#store);
       this.#reportDrops();
       this.#audit();
       this.#pump();
@@ -417,17 +358,7 @@ export class OutboxCore {
       commits: this.#commits.counts,
       failure: this.#failure,
       quarantined: this.#store.quarantined,
-      uplinks: Object.fromEntries(
-        this.#uplinks.map(({ name, lanes }) => [
-          name,
-          {
-            connected: lanes.connected,
-            inFlight: lanes.inFlight,
-            backlogRows: lanes.backlogRows,
-            ...lanes.counts,
-          },
-        ]),
-      ),
+      uplinks: this.#senders.stats,
     };
   }
 
@@ -536,40 +467,16 @@ export class OutboxCore {
       return;
     }
     if (message.type === "event") {
-      const writer = new EventWriter();
-      writer.begin(message.kind, message.device, Date.now(), monotonicMs(), clockState());
-      writer.object(message.data);
-      this.#accept(0, { lane: 0, body: Buffer.from(writer.bytes()), size: 0 });
+      const { kind, device, data } = message;
+      this.#accept(0, { ...urgentEvent(kind, device, data), size: 0 });
       return;
     }
     if (message.type === "tail") {
       this.#tailing = message.on;
       return;
     }
-    const uplink = this.#uplinks.find((candidate) => candidate.name === message.uplink);
-    if (uplink !== undefined) this.#steer(uplink, message);
-  }
-
-  #steer(uplink: Uplink, message: Steering): void {
-    const { lanes } = uplink;
-    const nowMs = performance.now();
-    if (message.type === "connected") {
-      uplink.session = message.session;
-      lanes.connect(message.windowMax, message.bytesMax);
-      this.#dropsDueMs = 0;
-    } else if (message.type === "disconnected") lanes.disconnect(message.blamed);
-    else if (message.type === "sent") lanes.sent(message.key, nowMs);
-    else if (message.type === "refused") lanes.refused(message.key, message.reason, nowMs);
-    else if (message.type === "receiver") lanes.receiver(message.name, message.online);
-    else {
-      uplink.setBack.check(message.document, uplink.session, this.#store, lanes);
-      for (const { epoch, watermark } of lanes.acknowledge(message.document, uplink.session, nowMs)) {
-        this.#releaseAll(uplink.name, epoch, watermark);
-      }
-      for (const [epoch, { miss }] of Object.entries(message.document.ep))
-        this.#declareVanished(Number(epoch), miss);
-    }
-    this.#catchUp(nowMs);
+    this.#senders.steer(message);
+    this.#catchUp(performance.now());
     this.#pump();
   }
 
@@ -581,24 +488,13 @@ export class OutboxCore {
     }
     if (nowMs > this.#keptHouseAtMs + 2 * housekeepingMs) this.#housekeeping();
   }
+}
 
-  /** Numbers that the receiver lacks and that are no rows any more have vanished: they are declared. */
-  #declareVanished(epoch: number, missing: readonly (readonly [number, number])[] = []): void {
-    if (missing.length === 0 || this.#keeper.outage !== undefined) return;
-    if (this.#store.declareVanished(epoch, missing.slice(0, auditRangesMax), this.#uplinkNames) > 0)
-      this.#dropsDueMs = 0;
-  }
-
-  /** A long backlog is deleted in steps, so that commits and sends get their turn in between. */
-  #releaseAll(name: string, epoch: number, watermark: number): void {
-    if (this.#keeper.outage !== undefined) return;
-    try {
-      if (this.#store.release(name, epoch, watermark, this.#uplinkNames))
-        setImmediate(() => this.#releaseAll(name, epoch, watermark));
-    } catch (error) {
-      this.#trouble(error);
-    }
-  }
+function urgentEvent(kind: EventKind, device: number, data: Record<string, unknown>) {
+  const writer = new EventWriter();
+  writer.begin(kind, device, Date.now(), monotonicMs(), clockState());
+  writer.object(data);
+  return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
 }
 
 function iso(ms: number): string {
@@ -607,12 +503,4 @@ function iso(ms: number): string {
 
 function isSame(event: Pending, row: StoredRow | undefined): boolean {
   return row?.lane === event.lane && Buffer.compare(event.body, row.body) === 0;
-}
-
-/** The payload moves to the main thread instead of being copied; a pooled buffer cannot move. */
-function ownBuffer(message: Message): ArrayBuffer {
-  const { payload } = message;
-  if (payload.byteLength !== payload.buffer.byteLength)
-    message.payload = Buffer.from(Uint8Array.from(payload).buffer);
-  return message.payload.buffer as ArrayBuffer;
 }

@@ -14,6 +14,8 @@ import { FileWatch, type Meddling } from "./watch.ts";
 export interface KeeperOptions {
   path: string;
   bytesMax: number;
+  gateway: string;
+  sealEveryMs: number | undefined;
   /** Bytes of the largest transaction. */
   transactionBytes: number;
   uplinks: string[];
@@ -55,13 +57,13 @@ export class QueueKeeper {
   /** Opens the file; throws when that is not possible. `suspect`: it was damaged at the attempt before. */
   constructor(options: KeeperOptions, suspect?: Suspicion) {
     this.#options = options;
-    const { path, bytesMax } = options;
+    const { path, bytesMax, gateway, sealEveryMs } = options;
+    const queue = { path, bytesMax, gateway, ...(sealEveryMs === undefined ? {} : { sealEveryMs }) };
     const cutOff = wasCutOff(path);
-    this.#store = new OutboxStore({ path, bytesMax, ...(suspect === undefined ? {} : { suspect }) });
+    this.#store = new OutboxStore({ ...queue, ...(suspect === undefined ? {} : { suspect }) });
     this.#watch = new FileWatch(path);
     this.#reopening = new Reopening({
-      open: (suspicion) =>
-        new OutboxStore({ path, bytesMax, resume: this.#store.resume, suspect: suspicion }),
+      open: (suspicion) => new OutboxStore({ ...queue, resume: this.#store.resume, suspect: suspicion }),
       opened: (store) => this.#opened(store),
       failing: (reason) => options.failing(reason),
     });

@@ -15,6 +15,9 @@ export type Suspicion = false | "check" | "condemned";
 export interface QueueOptions {
   path: string;
   bytesMax: number;
+  /** Its id goes into the seals. */
+  gateway?: string;
+  sealEveryMs?: number;
   /** Given when a running gateway opens its queue again: epoch and numbers go on. */
   resume?: Resume;
   /** SQLite called the file corrupt: "check" all its pages before it is trusted again, or do not trust it at all. */

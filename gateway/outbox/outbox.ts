@@ -3,7 +3,7 @@ import type { DurationCounts } from "../durations.ts";
 import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { Message } from "../uplink/flights.ts";
-import type { LanesOptions } from "../uplink/lanes.ts";
+import type { LanesOptions } from "../uplink/cuts.ts";
 import type { AuditedBooks } from "./books.ts";
 import type { ClockDoubt } from "../clock.ts";
 import type { DeadLetter } from "./dead-letters.ts";
@@ -16,6 +16,8 @@ export interface OutboxOptions {
   bytesMax: number;
   commitAfterMs: number;
   commitEventsMax: number;
+  /** Length of the periods that are sealed; an hour by default. */
+  sealEveryMs?: number;
   /** The gateway's own id: device of its own events. */
   gateway: string;
   uplinks: LanesOptions[];

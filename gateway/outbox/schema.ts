@@ -6,6 +6,7 @@ import { clockTables } from "./clock-fixes.ts";
 import { lossTables } from "./losses.ts";
 import { runTables } from "./runs.ts";
 import { salvageTable } from "./takeover.ts";
+import { sealTables } from "./seals.ts";
 
 /**
  * The outbox's tables and the settings of its one connection.
@@ -75,6 +76,7 @@ export const migrations: readonly ((database: Database.Database) => void)[] = [
     runTables(database);
     deadLetterTables(database);
     database.exec(salvageTable);
+    sealTables(database);
   },
 ];
 

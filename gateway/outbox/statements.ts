@@ -62,6 +62,12 @@ export function prepare(database: Database.Database) {
     cuts: database.prepare(
       "SELECT row_lane AS rowLane, first, last, lane, dictionary, fix FROM cut WHERE uplink = ? ORDER BY first",
     ),
+    released: database.prepare("SELECT watermark FROM released WHERE uplink = ? AND epoch = ?"),
+    fixOf: database
+      .prepare(
+        "SELECT fix FROM cut WHERE uplink = ? AND row_lane = ? AND first <= ? AND last >= ? ORDER BY first DESC LIMIT 1",
+      )
+      .pluck(),
     bumpSession: database.prepare(
       "INSERT INTO uplink VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET session = session + 1",
     ),
@@ -69,6 +75,5 @@ export function prepare(database: Database.Database) {
     setReleased: database.prepare(
       "INSERT INTO released VALUES (?, ?, ?) ON CONFLICT (uplink, epoch) DO UPDATE SET watermark = max(watermark, excluded.watermark)",
     ),
-    released: database.prepare("SELECT watermark FROM released WHERE uplink = ? AND epoch = ?"),
   };
 }

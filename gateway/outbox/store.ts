@@ -16,6 +16,7 @@ import { rowCrc, type Books, type EpochRecord, type RowLane, type StoredRow } fr
 import { Runs } from "./runs.ts";
 import { Salvage, type SalvageRecord } from "./salvage.ts";
 import { limitPages } from "./schema.ts";
+import { Seals } from "./seals.ts";
 import { prepare } from "./statements.ts";
 import type { Resume } from "./takeover.ts";
 
@@ -47,6 +48,7 @@ export class OutboxStore {
   readonly base: number;
   /** The file that was put aside because it could not be read; undefined on a healthy start. */
   readonly quarantined: string | undefined;
+  readonly seals: Seals;
   /** Accepted events that were gone when the file was opened again; tombstones declare them. */
   readonly lost: number;
   #database: Database.Database;
@@ -102,6 +104,15 @@ export class OutboxStore {
       this.#dictionaries = new Dictionaries(database, this.#statements, path);
       if ("isOlder" in next && next.isOlder) this.#dictionaries.skip(this.epoch);
       this.#numbers.refresh();
+      this.seals = new Seals(database, {
+        gateway: options.gateway ?? "",
+        everyMs: options.sealEveryMs,
+        dictionary: () => this.dictionary,
+        isIntact: (row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) === row.crc,
+        asSent: (sender, row) => ({ ...row, ...this.corrected(row, this.#fixOf(sender, row)) }),
+        epochs: () => this.#epochs,
+        lastIdOf: (record) => this.lastIdOf(record),
+      });
     } catch (error) {
       // Whoever tries again needs the file unlocked.
       database.close();
@@ -327,6 +338,13 @@ export class OutboxStore {
     return this.clock.corrected(row, this.epochOf(row.id).boot, fix);
   }
 
+  /** The clock fix by which a row was sent over an uplink. */
+  #fixOf(uplink: string, { id, lane }: StoredRow): number {
+    const { latest } = this.clock;
+    if (latest === 0) return 0;
+    return (this.#statements.fixOf.get(uplink, lane, id, id) as number | undefined) ?? latest;
+  }
+
   /** Share of the byte budget that is in use, 0 to 1. */
   fill(): number {
     const used = (this.#statements.pages.get() as number) - (this.#statements.freePages.get() as number);
@@ -348,7 +366,7 @@ export class OutboxStore {
 
   /**
    * The receiver of `uplink` has committed every event of `epoch` up to `watermark`: rows that all of `uplinks`
-   * have released are deleted, at most `limit` a call. Returns true when more could be deleted.
+   * have released and sealed are deleted, at most `limit` a call. Returns true when more could be deleted.
    */
   release(
     uplink: string,
@@ -362,7 +380,9 @@ export class OutboxStore {
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     const released = this.#database.transaction(() => {
       this.#statements.setReleased.run(uplink, epoch, capped);
-      const marks = uplinks.map((name) => this.releasedBy(name, epoch));
+      const isSealing = this.seals.advance(uplink, epoch, capped);
+      // A chain is never ahead of what its uplink has released.
+      const marks = uplinks.map((name) => this.seals.sealedTo(name, epoch));
       const last = record.base + Math.min(...marks);
       const found = this.#statements.releasable.all(record.base + 1, last, limit) as AccountedRow[];
       const more = found.length === limit;
@@ -372,7 +392,7 @@ export class OutboxStore {
       this.accounts.deliver(found);
       this.#statements.removeCuts.run(end, record.base);
       this.losses.forget(epoch, end - record.base);
-      return { found, more };
+      return { found, more: more || isSealing };
     })();
     this.#audit?.removed(released.found);
     return released.more;

@@ -5,6 +5,7 @@ import type { EpochState, GatewayState } from "./store.ts";
 interface ClosedEpoch {
   wm: number;
   closed: true;
+  seals?: number;
 }
 
 /**
@@ -17,12 +18,16 @@ export interface Acknowledgement {
   ts: number;
   run: string;
   sess?: number;
-  ep: Record<string, EpochReport | ClosedEpoch>;
+  ep: Record<string, (EpochReport & { seals?: number }) | ClosedEpoch>;
 }
 
-/** An epoch in memory; `listedMs` = when an acknowledgement last listed it (monotonic), -Infinity = never. */
+/**
+ * An epoch in memory; `listedMs` = when an acknowledgement last listed it (monotonic), -Infinity = never. `seals` =
+ * the number up to which its seals are stored, undefined = not read yet.
+ */
 export interface LiveEpoch extends EpochState {
   listedMs: number;
+  seals?: number | undefined;
 }
 
 /** Epochs of one document, and how long a closed epoch is listed. */
@@ -56,8 +61,11 @@ export function acknowledgement(
   nowMs: number,
 ): Acknowledgement {
   const ep: Acknowledgement["ep"] = {};
-  for (const { epoch, ledger } of epochs) {
-    ep[epoch] = ledger.closed ? { wm: ledger.watermark, closed: true } : ledger.report(holeAgeMs, nowMs);
+  for (const { epoch, ledger, seals = 0 } of epochs) {
+    const report = ledger.closed
+      ? { wm: ledger.watermark, closed: true as const }
+      : ledger.report(holeAgeMs, nowMs);
+    ep[epoch] = seals === 0 ? report : { ...report, seals };
   }
   return {
     v: 1,

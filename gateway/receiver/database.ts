@@ -32,6 +32,8 @@ export function openDatabase(path: string): Database.Database {
         `${path} was made by a newer kerb (schema ${version}, this one knows ${schemaVersion}): upgrade kerb, or name another file`,
       );
     }
+    // Version 1 kept seals that no gateway sent.
+    if (version === 1) database.exec("DROP TABLE IF EXISTS seal");
     database.exec(schema);
     database.pragma(`user_version = ${schemaVersion}`);
     database.prepare("SELECT count(*) FROM ledger").get();

@@ -3,6 +3,7 @@ import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { periodsMax } from "./certificates.ts";
 import type { Receiver } from "./receiver.ts";
 import { StoreError } from "./database.ts";
 
@@ -54,6 +55,20 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
     });
     return context.json({ gateway, rejected });
   });
+  api.get("/certificates/key", (context) => {
+    const { signer } = receiver;
+    if (signer === undefined)
+      throw new HTTPException(404, { message: "This receiver does not sign its certificates." });
+    return context.json({ key: signer.id, algorithm: "Ed25519", publicKey: signer.publicKey });
+  });
+  api.get("/certificates", async (context) => {
+    const gateway = known(receiver, context.req.query("gw") ?? "");
+    const fromMs = time(context.req.query("from"), "from");
+    const toMs = time(context.req.query("to"), "to");
+    const limit = whole(context.req.query("limit"), "limit", 1, periodsMax, periodsMax);
+    const recheck = context.req.query("recheck") !== undefined;
+    return context.json(await receiver.certificates(gateway, { fromMs, toMs }, limit, recheck));
+  });
   api.notFound((context) =>
     context.json({ error: `There is nothing at ${context.req.method} ${context.req.path}.` }, 404),
   );
@@ -77,6 +92,16 @@ function whole(text: string | undefined, name: string, least: number, most: numb
   if (value >= least && value <= most) return value;
   throw new HTTPException(400, {
     message: `"${name}" must be a whole number from ${least} to ${most}, not "${text.slice(0, 40)}".`,
+  });
+}
+
+/** ms since 1970, or what ISO 8601 calls a time. */
+function time(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^\d{1,14}$/.test(text) ? Number(text) : Date.parse(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new HTTPException(400, {
+    message: `"${name}" must be a time such as 2026-11-01T00:00Z or ms since 1970, not "${text.slice(0, 40)}".`,
   });
 }
 

@@ -2,6 +2,9 @@
 export { Dictionary, type DecodedBatch } from "../uplink/encoding.ts";
 export type { EventReading, KerbEvent } from "../event.ts";
 export type { Acknowledgement } from "./acknowledge.ts";
+export { ChainHash, chainStart } from "../uplink/canonical.ts";
+export { sealHead, type Seal } from "../uplink/seal.ts";
+export { Signer, type Certificate, type CertificatePage } from "./certificates.ts";
 export { decodeBatch } from "./decode.ts";
 export { receiverApi, serveApi } from "./http.ts";
 export { Ledger } from "./ledger.ts";

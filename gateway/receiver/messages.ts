@@ -1,5 +1,6 @@
 import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary, inflate, type DecodedBatch } from "../uplink/encoding.ts";
+import type { Seal, Tomb } from "../uplink/seal.ts";
 import { decodeBatch } from "./decode.ts";
 import { rangesOf, type Loss, type Range } from "./ledger.ts";
 
@@ -27,6 +28,8 @@ const endedMax = 256;
 const lossesMax = 10_000;
 const lossEpochsMax = 64;
 const reasonLengthMax = 64;
+/** The year 9999: what JavaScript can still print. */
+const latestMs = 253_370_764_800_000;
 
 function whole(value: unknown, least: number, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < least) {
@@ -106,24 +109,51 @@ function parsePoint(point: unknown): DictionaryPoint {
   };
 }
 
-/** An hourly seal: the gateway allocated `from` to `to`, and `losses` of them will never come. */
-export interface Seal {
-  epoch: number;
-  from: number;
-  to: number;
-  losses: Loss[];
+/** Reads a seal (`seal` lane). */
+export function parseSeal(gateway: string, payload: Uint8Array): Seal {
+  const json = parseObject(payload, "a seal");
+  if (json["v"] !== 1) throw new RangeError(`seal version ${JSON.stringify(json["v"])} is not known`);
+  if (json["gw"] !== gateway) throw new RangeError(`the seal is of another gateway than "${gateway}"`);
+  const from = whole(json["from"], 1, "from");
+  const to = whole(json["to"], from - 1, "to");
+  const fromMs = whole(json["fromMs"], 0, "fromMs");
+  const toMs = whole(json["toMs"], fromMs, "toMs");
+  if (toMs > latestMs) throw new RangeError(`"toMs" lies too far in the future`);
+  const tomb = lossList(json["tomb"]).map(([a, b, reason]): Tomb => {
+    const loss = lossOf(a, b, reason);
+    if (loss.from < from || loss.to > to) throw new RangeError('"tomb" names numbers outside of the seal');
+    return [loss.from, loss.to, loss.reason];
+  });
+  return {
+    v: 1,
+    gw: gateway,
+    ep: whole(json["ep"], 1, "ep"),
+    no: whole(json["no"], 1, "no"),
+    from,
+    to,
+    n: whole(json["n"], 0, "n"),
+    every: whole(json["every"], 1, "every"),
+    fromMs,
+    toMs,
+    clock: whole(json["clock"], 0, "clock"),
+    tomb,
+    ...afterOf(json["after"]),
+    ...(json["end"] === true ? { end: true as const } : {}),
+    prev: digest(json["prev"], "prev"),
+    h: digest(json["h"], "h"),
+  };
 }
 
-/** Reads a seal (`seal` lane). */
-export function parseSeal(payload: Uint8Array): Seal {
-  const json = parseObject(payload, "a seal");
-  const from = whole(json["from"], 1, "from");
-  return {
-    epoch: whole(json["ep"], 1, "ep"),
-    from,
-    to: whole(json["to"], from - 1, "to"),
-    losses: lossList(json["tomb"]).map(([a, b, reason]) => lossOf(a, b, reason)),
-  };
+function afterOf(after: unknown): { after?: [number, number] } {
+  if (after === undefined) return {};
+  if (!Array.isArray(after)) throw new RangeError('"after" of a seal is a pair [epoch, last number]');
+  return { after: [whole(after[0], 1, "after"), whole(after[1], 0, "after")] };
+}
+
+function digest(value: unknown, name: string): string {
+  if (typeof value !== "string" || !/^[0-9a-f]{64}$/.test(value))
+    throw new RangeError(`"${name}" of a seal is 64 hex digits`);
+  return value;
 }
 
 function lossList(list: unknown): unknown[][] {

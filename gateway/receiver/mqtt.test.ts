@@ -14,6 +14,7 @@ import {
   dictionaryMessage,
   mosquittoPath,
   numbers,
+  sealMessage,
   startBroker,
   temporaryFolder,
   TestClient,
@@ -108,10 +109,7 @@ describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => 
       await gateway.publish(up("gw-1", "event"), batch([1], { lane: "event" }));
       await gateway.publish(up("gw-1", "live"), batch([2, 3]));
       await gateway.publish(up("gw-1", "fill"), batch([1, 2], { epoch: 36, lane: "fill" }));
-      await gateway.publish(
-        up("gw-1", "seal"),
-        Buffer.from('{"ep":37,"from":1,"to":4,"n":4,"tomb":[[4,4,"evicted"]]}'),
-      );
+      await gateway.publish(up("gw-1", "seal"), sealMessage(37, 1, 4, [[4, 4, "evicted"]]));
       await gateway.next<Acknowledgement>(
         ack("gw-1"),
         ({ ep }) => ep["37"]?.wm === 4 && "closed" in (ep["36"] ?? {}),

@@ -1,3 +1,4 @@
+import type { Seal } from "../uplink/seal.ts";
 import type {
   BatchRow,
   BirthRow,
@@ -12,6 +13,12 @@ import type {
 /** A group is committed at 500 batches or 8 MiB at the latest. */
 const batchesMax = 500;
 const bytesMax = 8 * 1024 * 1024;
+/** About the size of a seal. */
+const sealBytes = 1000;
+
+function sealKey({ gw, ep, no }: Pick<Seal, "gw" | "ep" | "no">): string {
+  return `${gw}/${ep}/${no}`;
+}
 
 /** What waits for the next group commit. It is kept until a commit returns. */
 export class Pending implements Group {
@@ -19,7 +26,7 @@ export class Pending implements Group {
   epochs = new Set<EpochState>();
   gateways = new Set<GatewayState>();
   dictionaries: DictionaryRow[] = [];
-  seals: SealRow[] = [];
+  #seals = new Map<string, SealRow>();
   #births = new Map<string, BirthRow>();
   #rejected = new Map<string, RejectedRow>();
   #bytes = 0;
@@ -32,6 +39,15 @@ export class Pending implements Group {
 
   get full(): boolean {
     return this.batches.length >= batchesMax || this.#bytes >= bytesMax;
+  }
+
+  get seals(): Iterable<SealRow> {
+    return this.#seals.values();
+  }
+
+  /** The seal of this number that waits for the commit. */
+  sealLike(seal: Pick<Seal, "gw" | "ep" | "no">): Seal | undefined {
+    return this.#seals.get(sealKey(seal))?.seal;
   }
 
   get births(): Iterable<BirthRow> {
@@ -53,8 +69,8 @@ export class Pending implements Group {
   }
 
   seal(row: SealRow): void {
-    this.seals.push(row);
-    this.#bytes += row.body.length;
+    this.#seals.set(sealKey(row.seal), row);
+    this.#bytes += sealBytes;
   }
 
   birth(row: BirthRow): void {
@@ -72,7 +88,7 @@ export class Pending implements Group {
     this.epochs.clear();
     this.gateways.clear();
     this.dictionaries = [];
-    this.seals = [];
+    this.#seals.clear();
     this.#births.clear();
     this.#rejected.clear();
     this.#bytes = 0;

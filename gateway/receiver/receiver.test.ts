@@ -4,7 +4,15 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { KerbEvent } from "../event.ts";
 import type { EpochReport } from "./ledger.ts";
 import { Receiver, type Change, type ReceiverOptions } from "./receiver.ts";
-import { batch, birthMessage, dictionaryMessage, numbers, temporaryFolder, type Sent } from "./testing.ts";
+import {
+  batch,
+  birthMessage,
+  dictionaryMessage,
+  numbers,
+  sealMessage,
+  temporaryFolder,
+  type Sent,
+} from "./testing.ts";
 
 let folder: ReturnType<typeof temporaryFolder>;
 let receiver: Receiver;
@@ -282,9 +290,9 @@ describe("Receiver", () => {
 
   it("takes a seal: numbers that were allocated but never came are missing", () => {
     receiver.take("gw-1", "live", batch(numbers(1, 5)));
-    const seal = { ep: 37, from: 1, to: 12, n: 12, tomb: [[6, 7, "evicted"]], h: "00" };
-    expect(receiver.take("gw-1", "seal", Buffer.from(JSON.stringify(seal)))).toBe("stored");
-    expect(epoch(37)).toEqual({ wm: 7, top: 12, miss: [[8, 12]] });
+    const seal = sealMessage(37, 1, 12, [[6, 7, "evicted"]]);
+    expect(receiver.take("gw-1", "seal", seal)).toBe("stored");
+    expect(epoch(37)).toEqual({ wm: 7, top: 12, miss: [[8, 12]], seals: 1 });
   });
 
   it("acknowledges nothing while the disk is full, and goes on by itself when it has room", () => {

@@ -2,12 +2,15 @@ import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { acknowledgement, pickEpochs, type Acknowledgement, type LiveEpoch } from "./acknowledge.ts";
 import { Archive, type Cursor, type EventPage, type LatestValue } from "./archive.ts";
+import { Certificates, type CertificatePage, type Signer } from "./certificates.ts";
 import { storeError } from "./database.ts";
 import { Gateways, summary, type GatewaySummary, type LiveGateway } from "./gateways.ts";
 import { countOf } from "./ledger.ts";
+import type { Seal } from "../uplink/seal.ts";
 import { parseBirth, parseDictionary, parseSeal, readBatch, type Birth, type ReadBatch } from "./messages.ts";
 import { Pending } from "./pending.ts";
 import { mayLog, Rejections } from "./rejections.ts";
+import { SealChecks } from "./seal-check.ts";
 import { Store, type GatewayState, type RejectedRow } from "./store.ts";
 
 /** Something that a person who watches the receiver wants to know; `text` is one sentence. */
@@ -34,6 +37,8 @@ export interface ReceiverOptions {
   /** Time between acknowledgements when steady, and while holes or fill traffic exist. */
   ackIntervalMs?: number;
   busyIntervalMs?: number;
+  /** Signs the certificates. */
+  signer?: Signer | undefined;
   log?: (change: Change) => void;
 }
 
@@ -55,10 +60,12 @@ const retryMs = 1000;
 export class Receiver {
   /** New with every process, so that gateways notice a restart. */
   readonly run = randomUUID();
-  readonly #options: Required<Omit<ReceiverOptions, "log">>;
+  readonly #options: Required<Omit<ReceiverOptions, "log" | "signer">>;
   readonly #log: (change: Change) => void;
   readonly #store: Store;
   readonly #archive: Archive;
+  readonly #certificates: Certificates;
+  readonly #checks: SealChecks;
   readonly #gateways: Gateways;
   readonly #pending = new Pending();
   readonly #rejections: Rejections;
@@ -71,7 +78,7 @@ export class Receiver {
 
   /** Opens the database and rebuilds what is needed to answer. Throws `StoreError`. */
   constructor(options: ReceiverOptions) {
-    const { log, ...rest } = options;
+    const { log, signer, ...rest } = options;
     this.#log = log ?? (() => {});
     this.#options = { commitMs: 50, holeAgeMs: 10_000, ackIntervalMs: 60_000, busyIntervalMs: 5000, ...rest };
     this.#rejections = new Rejections(this.#pending, (text, gateway) =>
@@ -79,6 +86,8 @@ export class Receiver {
     );
     this.#store = new Store(options.database);
     this.#archive = new Archive(this.#store);
+    this.#certificates = new Certificates(this.#store, signer);
+    this.#checks = new SealChecks(this.#store, this.#archive, (error) => this.#failed(error));
     this.#gateways = new Gateways(this.#store, () => this.flush());
   }
 
@@ -158,6 +167,7 @@ export class Receiver {
     this.#gateways.forgetClosed(gateway);
     const epochs = pickEpochs(gateway.epochs.values(), nowMs);
     gateway.ackMs = nowMs;
+    for (const epoch of epochs) epoch.seals ??= this.#certificates.sealsOf(gatewayId, epoch.epoch);
     return acknowledgement(this.run, gateway.state, epochs, everyHole ? 0 : this.#options.holeAgeMs, nowMs);
   }
 
@@ -184,6 +194,7 @@ export class Receiver {
     if (!this.#pending.empty) this.#commit();
     this.#closed = true;
     clearTimeout(this.#commitTimer);
+    this.#checks.close();
     this.#store.close();
   }
 
@@ -219,6 +230,37 @@ export class Receiver {
   latest(gatewayId: string): { values: LatestValue[]; batches: number } {
     this.#settle();
     return this.#archive.latest(gatewayId);
+  }
+
+  /**
+   * Certificates of a gateway, period by period; `recheck`: hold the stored events against their seals once more.
+   * Throws `StoreError` while the database refuses.
+   */
+  async certificates(
+    gatewayId: string,
+    span: { fromMs: number | undefined; toMs: number | undefined },
+    limit: number,
+    recheck = false,
+  ): Promise<CertificatePage> {
+    this.#settle();
+    const { fromMs, toMs } = span;
+    if (recheck) {
+      const { certificates } = this.#certificates.page(gatewayId, fromMs, toMs, limit);
+      const [first, last] = [certificates[0], certificates.at(-1)];
+      const names = this.#certificates.sealsIn(
+        gatewayId,
+        Date.parse(first?.from ?? ""),
+        Date.parse(last?.to ?? ""),
+      );
+      for (const name of names) this.#checks.add(name);
+      await this.#checks.settled(names);
+    }
+    return this.#certificates.page(gatewayId, fromMs, toMs, limit);
+  }
+
+  /** The public key of the certificates' signatures; undefined: they are not signed. */
+  get signer(): Signer | undefined {
+    return this.#certificates.signer;
   }
 
   /** The last 20 messages of a gateway that could not be understood. */
@@ -269,26 +311,32 @@ export class Receiver {
   }
 
   #takeSeal(gateway: LiveGateway, payload: Uint8Array): Taken {
-    let seal: ReturnType<typeof parseSeal>;
+    let seal: Seal;
     try {
-      seal = parseSeal(payload);
+      seal = parseSeal(gateway.state.id, payload);
     } catch (error) {
       return this.#reject(gateway, "seal", payload, sentence(error));
     }
     return this.#guard(() => {
+      const { gw, ep, no, from, to, tomb } = seal;
       const nowMs = performance.now();
-      const { epoch: number, from: first, to: last } = seal;
-      const epoch = this.#gateways.epoch(gateway, number);
-      for (const loss of seal.losses) epoch.ledger.declare(loss, nowMs);
-      epoch.ledger.extend(last, nowMs);
-      this.#pending.seal({
-        gateway: gateway.state.id,
-        epoch: number,
-        first,
-        last,
-        receivedMs: Date.now(),
-        body: payload,
-      });
+      const epoch = this.#gateways.epoch(gateway, ep);
+      const known = this.#pending.sealLike(seal) ?? this.#certificates.seal(gw, ep, no);
+      if (known !== undefined) {
+        if (epoch.closedMs !== undefined) epoch.closedMs = Date.now();
+        this.#changed(gateway, epoch);
+        if (JSON.stringify(known) === JSON.stringify(seal)) return "duplicate";
+        return this.#reject(
+          gateway,
+          "seal",
+          payload,
+          `seal ${no} of epoch ${ep} has come with other content`,
+        );
+      }
+      for (const [a, b, reason] of tomb) epoch.ledger.declare({ from: a, to: b, reason }, nowMs);
+      if (to >= from) epoch.ledger.extend(to, nowMs);
+      this.#pending.seal({ seal, receivedMs: Date.now() });
+      epoch.seals = undefined;
       this.#changed(gateway, epoch);
       return "stored";
     });
@@ -356,11 +404,20 @@ export class Receiver {
       this.#failed(error);
       return false;
     }
+    this.#checkSeals();
     this.#pending.clear();
     if (this.#failing)
       this.#log({ kind: "store-recovered", text: `${this.#options.database} takes data again` });
     this.#failing = false;
     return true;
+  }
+
+  /** What has just been committed is held against the seals. */
+  #checkSeals(): void {
+    const { seals, batches, dictionaries } = this.#pending;
+    for (const { seal } of seals) this.#checks.add({ gateway: seal.gw, epoch: seal.ep, no: seal.no });
+    for (const { gateway, epoch, first, last } of batches) this.#checks.stored(gateway, epoch, first, last);
+    for (const { gateway } of dictionaries) this.#checks.readable(gateway);
   }
 
   #failed(error: unknown): void {

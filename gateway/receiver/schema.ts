@@ -1,10 +1,11 @@
 /** Version of the receiver's database; an older receiver refuses a newer one. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 /**
  * `batch` holds messages as they came. `first`, `last` and `take` (JSON ranges, null = all) say which of its events
  * a row contributes: no event is contributed twice, so (gw, ep, first) is unique. `loss` keeps what was declared
- * lost and is not stored. Times are ms since 1970 UTC.
+ * lost and is not stored. `seal` keeps what gateways say, and beside it what a check of the stored events found.
+ * Times are ms since 1970 UTC.
  */
 export const schema = `
 CREATE TABLE IF NOT EXISTS batch (
@@ -65,12 +66,36 @@ CREATE TABLE IF NOT EXISTS birth (
 CREATE TABLE IF NOT EXISTS seal (
   gw TEXT NOT NULL,
   ep INTEGER NOT NULL,
+  no INTEGER NOT NULL,
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
   received_ms INTEGER NOT NULL,
-  body BLOB NOT NULL,
-  PRIMARY KEY (gw, ep, first, last)
-) STRICT;
+  body TEXT NOT NULL,
+  ok INTEGER,                     -- null: not held against the stored events yet
+  checked TEXT,
+  PRIMARY KEY (gw, ep, no)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS seal_time ON seal (gw, from_ms);
+CREATE INDEX IF NOT EXISTS seal_open ON seal (gw, ep) WHERE ok IS NOT 1;
+CREATE TABLE IF NOT EXISTS polls (
+  gw TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  polls INTEGER NOT NULL,
+  answered INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  missed INTEGER NOT NULL,
+  PRIMARY KEY (gw, from_ms, device, to_ms)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS box_off (
+  gw TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  PRIMARY KEY (gw, from_ms, to_ms)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rejected (
   gw TEXT NOT NULL,
   slot INTEGER NOT NULL,

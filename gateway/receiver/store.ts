@@ -1,6 +1,7 @@
 import type Database from "better-sqlite3";
 import { openDatabase } from "./database.ts";
 import { Ledger, type Loss, type Range } from "./ledger.ts";
+import type { Seal } from "../uplink/seal.ts";
 
 /** A batch and the events that it contributes; `take` undefined = all of them. */
 export interface BatchRow {
@@ -62,12 +63,8 @@ export interface BirthRow {
 }
 
 export interface SealRow {
-  gateway: string;
-  epoch: number;
-  first: number;
-  last: number;
+  seal: Seal;
   receivedMs: number;
-  body: Uint8Array;
 }
 
 /** What one transaction writes. */
@@ -77,11 +74,11 @@ export interface Group {
   gateways: Iterable<GatewayState>;
   dictionaries: readonly DictionaryRow[];
   births: Iterable<BirthRow>;
-  seals: readonly SealRow[];
+  seals: Iterable<SealRow>;
   rejected: Iterable<RejectedRow>;
 }
 
-type Columns = Record<string, unknown>;
+export type Columns = Record<string, unknown>;
 
 /** The receiver's database. It owns the only connection; a second receiver on the same file is refused. */
 export class Store {
@@ -113,7 +110,7 @@ export class Store {
       for (const state of group.epochs) this.#putEpoch(state);
       for (const row of group.gateways) this.#putGateway(row);
       for (const row of group.dictionaries) {
-        this.#run(
+        this.run(
           "INSERT OR IGNORE INTO dictionary VALUES (?, ?, ?, ?)",
           row.gateway,
           row.hash,
@@ -122,21 +119,22 @@ export class Store {
         );
       }
       for (const row of group.births) {
-        this.#run("INSERT OR REPLACE INTO birth VALUES (?, ?, ?)", row.gateway, row.receivedMs, row.body);
+        this.run("INSERT OR REPLACE INTO birth VALUES (?, ?, ?)", row.gateway, row.receivedMs, row.body);
       }
       for (const row of group.seals) {
-        const values = [row.gateway, row.epoch, row.first, row.last, row.receivedMs, row.body];
-        this.#run("INSERT OR REPLACE INTO seal VALUES (?, ?, ?, ?, ?, ?)", ...values);
+        const { gw, ep, no, from, to, fromMs, toMs } = row.seal;
+        const values = [gw, ep, no, from, to, fromMs, toMs, row.receivedMs, JSON.stringify(row.seal)];
+        this.run("INSERT OR IGNORE INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", ...values);
       }
       for (const row of group.rejected) {
         const values = [row.gateway, row.slot, row.receivedMs, row.lane, row.reason, row.body];
-        this.#run("INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?, ?)", ...values);
+        this.run("INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?, ?, ?)", ...values);
       }
     })();
   }
 
   gateways(): GatewayState[] {
-    return this.#all("SELECT * FROM gateway ORDER BY gw").map((row) => ({
+    return this.all("SELECT * FROM gateway ORDER BY gw").map((row) => ({
       id: row["gw"] as string,
       online: row["online"] === null ? undefined : row["online"] === 1,
       session: (row["session"] ?? undefined) as number | undefined,
@@ -154,11 +152,11 @@ export class Store {
   openEpochs(gateway: string, closedSinceMs: number, limit: number): EpochState[] {
     const sql =
       "SELECT * FROM ledger WHERE gw = ? AND (closed_ms IS NULL OR closed_ms > ?) ORDER BY ep DESC LIMIT ?";
-    return this.#all(sql, gateway, closedSinceMs, limit).map((row) => this.#epochState(gateway, row));
+    return this.all(sql, gateway, closedSinceMs, limit).map((row) => this.#epochState(gateway, row));
   }
 
   epoch(gateway: string, epoch: number): EpochState | undefined {
-    const row = this.#all("SELECT * FROM ledger WHERE gw = ? AND ep = ?", gateway, epoch)[0];
+    const row = this.all("SELECT * FROM ledger WHERE gw = ? AND ep = ?", gateway, epoch)[0];
     return row === undefined ? undefined : this.#epochState(gateway, row);
   }
 
@@ -172,7 +170,7 @@ export class Store {
     const sql = newestFirst
       ? "SELECT ep, span FROM ledger WHERE gw = ? AND ep <= ? ORDER BY ep DESC LIMIT ?"
       : "SELECT ep, span FROM ledger WHERE gw = ? AND ep >= ? ORDER BY ep LIMIT ?";
-    return this.#all(sql, gateway, from, limit).map((row) => ({
+    return this.all(sql, gateway, from, limit).map((row) => ({
       epoch: row["ep"] as number,
       span: row["span"] as number,
     }));
@@ -182,17 +180,17 @@ export class Store {
   batches(gateway: string, epoch: number, first: number, last: number, limit: number): BatchRow[] {
     const sql =
       "SELECT * FROM batch WHERE gw = ? AND ep = ? AND first > ? AND last > ? ORDER BY first LIMIT ?";
-    return this.#all(sql, gateway, epoch, first, last, limit).map(batchRow);
+    return this.all(sql, gateway, epoch, first, last, limit).map(batchRow);
   }
 
   /** Batches of an epoch that begin below `first`, the newest first. */
   batchesBelow(gateway: string, epoch: number, first: number, limit: number): BatchRow[] {
     const sql = "SELECT * FROM batch WHERE gw = ? AND ep = ? AND first < ? ORDER BY first DESC LIMIT ?";
-    return this.#all(sql, gateway, epoch, first, limit).map(batchRow);
+    return this.all(sql, gateway, epoch, first, limit).map(batchRow);
   }
 
   dictionary(gateway: string, hash: string): Uint8Array | undefined {
-    return this.#all("SELECT body FROM dictionary WHERE gw = ? AND hash = ?", gateway, hash)[0]?.["body"] as
+    return this.all("SELECT body FROM dictionary WHERE gw = ? AND hash = ?", gateway, hash)[0]?.["body"] as
       | Uint8Array
       | undefined;
   }
@@ -200,29 +198,27 @@ export class Store {
   /** The hashes of a gateway's dictionaries, the one that came last first. */
   dictionaryHashes(gateway: string, limit: number): string[] {
     const sql = "SELECT hash FROM dictionary WHERE gw = ? ORDER BY rowid DESC LIMIT ?";
-    return this.#all(sql, gateway, limit).map((row) => row["hash"] as string);
+    return this.all(sql, gateway, limit).map((row) => row["hash"] as string);
   }
 
   dictionaryCount(gateway: string): number {
-    return this.#all("SELECT count(*) AS n FROM dictionary WHERE gw = ?", gateway)[0]?.["n"] as number;
+    return this.all("SELECT count(*) AS n FROM dictionary WHERE gw = ?", gateway)[0]?.["n"] as number;
   }
 
   rejected(gateway: string): RejectedRow[] {
-    return this.#all("SELECT * FROM rejected WHERE gw = ? ORDER BY received_ms, slot", gateway).map(
-      (row) => ({
-        gateway: row["gw"] as string,
-        slot: row["slot"] as number,
-        receivedMs: row["received_ms"] as number,
-        lane: row["lane"] as string,
-        reason: row["reason"] as string,
-        body: row["body"] as Uint8Array,
-      }),
-    );
+    return this.all("SELECT * FROM rejected WHERE gw = ? ORDER BY received_ms, slot", gateway).map((row) => ({
+      gateway: row["gw"] as string,
+      slot: row["slot"] as number,
+      receivedMs: row["received_ms"] as number,
+      lane: row["lane"] as string,
+      reason: row["reason"] as string,
+      body: row["body"] as Uint8Array,
+    }));
   }
 
   #epochState(gateway: string, row: Columns): EpochState {
     const epoch = row["ep"] as number;
-    const losses = this.#all(
+    const losses = this.all(
       "SELECT first, last, reason FROM loss WHERE gw = ? AND ep = ? ORDER BY first",
       gateway,
       epoch,
@@ -250,7 +246,7 @@ export class Store {
 
   #insertBatch(row: BatchRow): void {
     // A commit whose answer was lost in an I/O error may be there already: then the row is the same one.
-    this.#run(
+    this.run(
       "INSERT OR IGNORE INTO batch (gw, ep, first, last, lane, dict, received_ms, take, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       row.gateway,
       row.epoch,
@@ -276,11 +272,11 @@ export class Store {
       state.span,
       state.closedMs ?? null,
     ];
-    this.#run("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", ...values);
+    this.run("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)", ...values);
     if (!state.ledger.lossesChanged) return;
-    this.#run("DELETE FROM loss WHERE gw = ? AND ep = ?", gateway, state.epoch);
+    this.run("DELETE FROM loss WHERE gw = ? AND ep = ?", gateway, state.epoch);
     for (const loss of state.ledger.losses) {
-      this.#run(
+      this.run(
         "INSERT INTO loss VALUES (?, ?, ?, ?, ?)",
         gateway,
         state.epoch,
@@ -292,7 +288,7 @@ export class Store {
   }
 
   #putGateway(row: GatewayState): void {
-    this.#run(
+    this.run(
       "INSERT OR REPLACE INTO gateway VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       row.id,
       row.online === undefined ? null : Number(row.online),
@@ -307,6 +303,11 @@ export class Store {
     );
   }
 
+  /** Runs `work` in one durable transaction. */
+  transaction(work: () => void): void {
+    this.#database.transaction(work)();
+  }
+
   #statement(sql: string): Database.Statement {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
@@ -316,11 +317,13 @@ export class Store {
     return statement;
   }
 
-  #run(sql: string, ...values: unknown[]): void {
+  /** Runs a statement that changes something. */
+  run(sql: string, ...values: unknown[]): void {
     this.#statement(sql).run(...values);
   }
 
-  #all(sql: string, ...values: unknown[]): Columns[] {
+  /** The rows of a query. */
+  all(sql: string, ...values: unknown[]): Columns[] {
     return this.#statement(sql).all(...values) as Columns[];
   }
 }

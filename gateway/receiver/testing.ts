@@ -9,6 +9,7 @@ import { EventWriter, type DictionaryDevice, type EventKind, type Lane } from ".
 import { encodeCloudEvents } from "../uplink/cloudevents.ts";
 import { encodeColumnar } from "../uplink/columnar.ts";
 import { compress, Dictionary, type EncodingName, type Row } from "../uplink/encoding.ts";
+import type { Seal } from "../uplink/seal.ts";
 
 /** What the receiver's tests share: gateways that make real batches, and a real broker. */
 
@@ -69,6 +70,26 @@ export function batch(events: readonly (Sent | number)[], options: BatchOptions 
   const encode = encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
   const rows = events.map((event) => row(typeof event === "number" ? { seq: event } : event));
   return compress(encode({ city, gateway, epoch, lane, dictionary }, rows));
+}
+
+/** A `seal` message; nothing in it but the numbers holds. */
+export function sealMessage(ep: number, from: number, to: number, tomb: Seal["tomb"] = []): Buffer {
+  const none = "00".repeat(32);
+  const span = { every: 3_600_000, fromMs: 1_792_998_000_000, toMs: 1_793_001_600_000, clock: 0 };
+  const seal: Seal = {
+    v: 1,
+    gw: "gw-1",
+    ep,
+    no: 1,
+    from,
+    to,
+    n: to - from + 1,
+    ...span,
+    tomb,
+    prev: none,
+    h: none,
+  };
+  return Buffer.from(JSON.stringify(seal));
 }
 
 /** The whole numbers from `from` to `to`. */

@@ -6,6 +6,8 @@ export interface Acknowledged {
   top?: number;
   miss?: [number, number][];
   closed?: boolean;
+  /** Every seal of the epoch up to this one is on the receiver's disk. */
+  seals?: number;
 }
 
 /** Receiver → gateway, kerb contract v1. `run` names the receiver's process, `sess` the birth it speaks of. */
@@ -33,9 +35,10 @@ function isRange(value: unknown): value is [number, number] {
 
 function isAcknowledged(value: unknown): value is Acknowledged {
   if (!isRecord(value) || !isNumber(value["wm"])) return false;
-  const { top, miss } = value;
+  const { top, miss, seals } = value;
   return (
     (top === undefined || isNumber(top)) &&
+    (seals === undefined || isNumber(seals)) &&
     (miss === undefined || (Array.isArray(miss) && miss.every(isRange)))
   );
 }

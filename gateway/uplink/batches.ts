@@ -1,6 +1,7 @@
+import type { KerbEvent } from "../event.ts";
 import type { CutRecord, OutboxStore, StoredRow } from "../outbox/store.ts";
 import { encodeCloudEvents } from "./cloudevents.ts";
-import { encodeColumnar } from "./columnar.ts";
+import { decodeColumnar, encodeColumnar } from "./columnar.ts";
 import { compress, type EncodingName } from "./encoding.ts";
 
 /** Readings and form bytes of one batch; small enough for 16 KiB on the wire in either encoding. */
@@ -30,6 +31,8 @@ export function chunks(rows: readonly StoredRow[], formBytesMax = batchFormBytes
 
 /** Readings in a telemetry event, from its head alone (see the layout in event.ts). */
 function readingCount(body: Uint8Array): number {
+  // Other kinds have none.
+  if (body[1] !== 0) return 1;
   let at = 3;
   while ((body[at++] ?? 0) > 127);
   at += 16;
@@ -73,4 +76,13 @@ export function encodeBatch(
       }),
     ),
   );
+}
+
+/** Rows of the running epoch as events, for people who look on. */
+export function decodeRows(store: OutboxStore, gateway: string, rows: readonly StoredRow[]): KerbEvent[] {
+  if (rows.length === 0) return [];
+  const { epoch, base, dictionary } = store;
+  const batch = rows.map(({ id, recordedMs, body }) => ({ seq: id - base, recordedMs, body }));
+  const text = encodeColumnar({ city: "", gateway, epoch, lane: "live", dictionary }, batch);
+  return decodeColumnar(JSON.parse(text)).events(dictionary);
 }

@@ -6,7 +6,7 @@ export type LaneName = "event" | "live" | "fill";
 /** A message for the uplink to send; `key` comes back with `sent`, `refused` or a disconnect. */
 export interface Message {
   key: number;
-  lane: LaneName;
+  lane: LaneName | "seal";
   payload: Buffer;
 }
 

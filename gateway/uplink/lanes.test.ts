@@ -8,7 +8,8 @@ import { OutboxStore, type RowLane, type StoredRow } from "../outbox/store.ts";
 import { decodeBatch } from "../receiver/decode.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Message } from "./flights.ts";
-import { Lanes, type LanesOptions } from "./lanes.ts";
+import type { LanesOptions } from "./cuts.ts";
+import { Lanes } from "./lanes.ts";
 
 let folder = "";
 let store: OutboxStore;

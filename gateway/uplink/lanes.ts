@@ -2,9 +2,9 @@ import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
 import { Backlog, Receivers } from "./backlog.ts";
 import { batchFormBytesMax, batchReadingsMax, chunks, encodeBatch } from "./batches.ts";
-import type { EncodingName } from "./encoding.ts";
 import { Flights, type LaneName, type Message } from "./flights.ts";
-import { SizeLimit, Suspects, type Suspect } from "./suspects.ts";
+import { SizeLimit, Suspects } from "./suspects.ts";
+import type { Chosen, Cut, LanesOptions } from "./cuts.ts";
 
 /**
  * Three lanes from one outbox to one destination: what to send next, what is in flight, what to send again.
@@ -14,35 +14,6 @@ import { SizeLimit, Suspects, type Suspect } from "./suspects.ts";
  * and never takes more than its share of the window. A PUBACK only frees the window; rows leave the outbox when
  * the receiver's watermark covers them. Synchronous, no timers: the outbox worker drives it.
  */
-
-export interface LanesOptions {
-  name: string;
-  city: string;
-  gateway: string;
-  encoding: EncodingName;
-  /** Batches in flight over all lanes. */
-  windowMax: number;
-  /** Compressed bytes of one message. */
-  bytesMax: number;
-  /** How long a batch that was sent may stay outside the watermark before it is sent again, ms. */
-  resendAfterMs: number;
-}
-
-interface Chosen {
-  cut: Cut;
-  lane: LaneName;
-}
-
-interface Cut extends CutRecord, Suspect {
-  state: "waiting" | "flying" | "sent";
-  key: number;
-  sentMs: number;
-  tries: number;
-  /** The receiver has it, though its watermark is still held back by an older hole. */
-  stored: boolean;
-  /** Of its payload when it was last sent. */
-  bytes: number;
-}
 
 const urgentEventsMax = 64;
 /** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */

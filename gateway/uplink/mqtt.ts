@@ -163,10 +163,11 @@ export class MqttUplink {
     const { client } = this.#link;
     // The lanes learn of the lost connection from `disconnected`, which is on its way to them.
     if (client === undefined) return;
-    const contentType = this.#config.encoding === "columnar" ? columnarType : cloudEventsType;
+    const batchType = this.#config.encoding === "columnar" ? columnarType : cloudEventsType;
     for (const { key, lane, payload } of messages) {
       this.#inFlight.set(key, performance.now());
       const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+      const contentType = lane === "seal" ? "application/json" : batchType;
       const options =
         this.#config.protocol === 5 ? { qos: 1 as const, properties: { contentType } } : { qos: 1 as const };
       client.publish(`${this.#topic("up")}/${lane}`, bytes, options, (error) =>

@@ -1,0 +1,280 @@
+import { createPublicKey, verify, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Language } from "../config/error-texts.ts";
+import { exitCodes, printable } from "../errors.ts";
+import type {
+  Certificate,
+  CertificatePage,
+  CertificateState,
+  Finding,
+  FindingCode,
+} from "../receiver/certificates.ts";
+import { CommandError, notFoundError, usageError } from "./errors.ts";
+import { languageOf } from "./language.ts";
+import { printData, printLines } from "./output.ts";
+import { grouped, paint } from "./text.ts";
+
+export interface CertificateOptions {
+  url: string;
+  from?: string;
+  to?: string;
+  recheck?: boolean;
+  /** Files with certificates whose signatures are checked; nothing is asked then, unless `key` is absent. */
+  verify?: string[];
+  /** PEM file of the public key. */
+  key?: string;
+  json?: boolean;
+  lang?: Language;
+}
+
+const answerTimeoutMs = 120_000;
+
+interface Words {
+  states: Record<CertificateState, string>;
+  findings: Record<FindingCode, (place: { events: string; seal: string; epoch: string }) => string>;
+  events: string;
+  lost: string;
+  devices: (count: number) => string;
+  polls: (polls: string, answered: string, failed: string, missed: string) => string;
+  unknown: string;
+  seals: string;
+  signatureRight: string;
+  signatureWrong: string;
+  unsigned: string;
+}
+
+const en: Words = {
+  states: {
+    complete: "complete",
+    "complete-with-declared-loss": "complete with declared loss",
+    gap: "gap",
+    unsealed: "unsealed",
+  },
+  findings: {
+    "not-over": () => "it is not over",
+    "no-seal": () => "no seal has come for all of it",
+    "box-off": () => "the box was off",
+    "not-checked": ({ seal }) => `seal ${seal} is not checked yet`,
+    "not-ended": ({ epoch }) => `epoch ${epoch} is not sealed to its end`,
+    "not-followed": ({ epoch }) => `what came after epoch ${epoch} is not sealed`,
+    missing: ({ events }) => `events ${events} are missing`,
+    vanished: ({ events }) => `events ${events} were stored and are gone`,
+    altered: ({ events }) => `events ${events} are not what the gateway sealed`,
+    repeated: ({ events }) => `events ${events} are stored twice`,
+    unreadable: ({ events }) => `events ${events} cannot be read`,
+    "seal-missing": ({ seal }) => `seal ${seal} is missing`,
+    "chain-broken": ({ seal }) => `seal ${seal} does not follow the one before it`,
+  },
+  events: "events",
+  lost: "declared lost",
+  devices: (count) => `${count} ${count === 1 ? "device" : "devices"}`,
+  polls: (polls, answered, failed, missed) =>
+    `polls ${polls}: answered ${answered}, failed ${failed}, missed ${missed}`,
+  unknown: "polls: unknown",
+  seals: "seals",
+  signatureRight: "the signature is right",
+  signatureWrong: "THE SIGNATURE IS WRONG",
+  unsigned: "NOT SIGNED",
+};
+
+const vi: Words = {
+  states: {
+    complete: "đầy đủ",
+    "complete-with-declared-loss": "đầy đủ, có mất mát đã khai báo",
+    gap: "có lỗ hổng",
+    unsealed: "chưa niêm phong",
+  },
+  findings: {
+    "not-over": () => "khoảng thời gian này chưa kết thúc",
+    "no-seal": () => "chưa nhận đủ niêm phong",
+    "box-off": () => "gateway đã tắt nguồn",
+    "not-checked": ({ seal }) => `niêm phong ${seal} chưa được đối chiếu`,
+    "not-ended": ({ epoch }) => `kỳ ${epoch} chưa được niêm phong đến hết`,
+    "not-followed": ({ epoch }) => `phần sau kỳ ${epoch} chưa được niêm phong`,
+    missing: ({ events }) => `thiếu sự kiện ${events}`,
+    vanished: ({ events }) => `sự kiện ${events} đã lưu nhưng nay không còn`,
+    altered: ({ events }) => `sự kiện ${events} không khớp với niêm phong của gateway`,
+    repeated: ({ events }) => `sự kiện ${events} bị lưu hai lần`,
+    unreadable: ({ events }) => `không đọc được sự kiện ${events}`,
+    "seal-missing": ({ seal }) => `thiếu niêm phong ${seal}`,
+    "chain-broken": ({ seal }) => `niêm phong ${seal} không nối tiếp niêm phong trước`,
+  },
+  events: "sự kiện",
+  lost: "đã khai báo mất",
+  devices: (count) => `${count} thiết bị`,
+  polls: (polls, answered, failed, missed) =>
+    `lần đọc ${polls}: trả lời ${answered}, hỏng ${failed}, bỏ lỡ ${missed}`,
+  unknown: "lần đọc: chưa rõ",
+  seals: "niêm phong",
+  signatureRight: "chữ ký đúng",
+  signatureWrong: "CHỮ KÝ SAI",
+  unsigned: "KHÔNG CÓ CHỮ KÝ",
+};
+
+const words: Record<Language, Words> = { en, vi };
+
+/** Why a certificate is not complete, as a part of a sentence. */
+function shownFinding({ code, epoch, seal, from, to, reason }: Finding, language: Language): string {
+  const known = words[language].findings[code] as Words["findings"][FindingCode] | undefined;
+  const events = from === to ? `${epoch}:${from}` : `${epoch}:${from}-${to}`;
+  const text = known?.({ events, seal: `${epoch}:${seal}`, epoch: String(epoch) }) ?? printable(code);
+  return reason === undefined ? text : `${text} (${printable(reason)})`;
+}
+
+const isWhole = ({ state }: Certificate) => state === "complete" || state === "complete-with-declared-loss";
+
+/** Seconds are shown where they are not 0: periods are hours but in trials. */
+function shownSpan({ from, to }: Certificate): string {
+  const seconds = !from.endsWith(":00.000Z") || !to.endsWith(":00.000Z");
+  const [start, end] = [from, to].map((time) => time.slice(0, seconds ? 19 : 16));
+  return `${start}..${end?.slice(11)}Z`;
+}
+
+/** One certificate as one line for people. */
+export function certificateLine(one: Certificate, language: Language): string {
+  const { gateway, state, events, lost, findings, devices, seals } = one;
+  const w = words[language];
+  const colour = isWhole(one) ? "green" : state === "gap" ? "red" : "yellow";
+  const mark = isWhole(one) ? "✓" : state === "gap" ? "✗" : "…";
+  const known = devices.filter(({ polls }) => polls !== null);
+  const sum = (name: "polls" | "answered" | "failed" | "missed") =>
+    grouped(known.reduce((total, device) => total + (device[name] ?? 0), 0));
+  const lostCount = lost.reduce((total, { from, to }) => total + to - from + 1, 0);
+  const parts = [
+    `${gateway}  ${shownSpan(one)}`,
+    paint(colour, `${mark} ${w.states[state] ?? printable(state)}`),
+    `${grouped(events)} ${w.events}`,
+    ...(lostCount === 0 ? [] : [`${grouped(lostCount)} ${w.lost}`]),
+    ...(devices.length === 0 ? [] : [w.devices(devices.length)]),
+    ...(known.length === 0 ? [] : [w.polls(sum("polls"), sum("answered"), sum("failed"), sum("missed"))]),
+    ...(devices.some(({ unknown }) => unknown.length > 0) ? [w.unknown] : []),
+    ...(seals.length === 0 ? [] : [`${w.seals} ${seals.map(({ epoch, no }) => `${epoch}:${no}`).join(" ")}`]),
+  ];
+  const why = findings.map((finding) => shownFinding(finding, language)).join("; ");
+  return parts.join("   ") + (why === "" ? "" : `   ${paint(colour, why)}`);
+}
+
+async function ask<Answer>(url: string, path: string): Promise<Answer> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, url), { signal: AbortSignal.timeout(answerTimeoutMs) });
+  } catch (error) {
+    if (error instanceof TypeError && !URL.canParse(path, url))
+      throw usageError(`"${url}" is not a URL`, "write it as http://127.0.0.1:8788");
+    throw new CommandError({
+      code: "KERB-CLI-NOT-RUNNING",
+      exitCode: exitCodes.noAnswer,
+      title: `no receiver answers at ${url}`,
+      hint: "kerb receive runs one; --url names another",
+    });
+  }
+  const body = (await response.json()) as Answer & { error?: string };
+  if (response.ok) return body;
+  const title = printable(body.error ?? `the receiver answered with status ${response.status}`);
+  if (response.status === 404)
+    throw notFoundError(title, "kerb certificate without a name lists all gateways");
+  if (response.status === 400) throw usageError(title, "kerb certificate --help shows how it is written");
+  throw new Error(title);
+}
+
+async function gatewaysOf(url: string): Promise<string[]> {
+  const ids: string[] = [];
+  for (;;) {
+    const after = encodeURIComponent(ids.at(-1) ?? "");
+    const { gateways } = await ask<{ gateways: { id: string }[] }>(url, `/gateways?after=${after}`);
+    if (gateways.length === 0) return ids;
+    ids.push(...gateways.map(({ id }) => id));
+  }
+}
+
+/** The certificates of a gateway, page by page. */
+async function* certificatesOf(gateway: string, options: CertificateOptions): AsyncGenerator<Certificate> {
+  let { from } = options;
+  const { url, recheck, to } = options;
+  for (;;) {
+    const query = new URLSearchParams({ gw: gateway });
+    if (to !== undefined) query.set("to", to);
+    if (from !== undefined) query.set("from", from);
+    if (recheck === true) query.set("recheck", "1");
+    const { certificates, next } = await ask<CertificatePage>(url, `/certificates?${query.toString()}`);
+    yield* certificates;
+    if (next === null) return;
+    from = next;
+  }
+}
+
+/** The certificates in a file: a list, an answer of the API, or what `--json` printed. */
+function certificatesIn(file: string): Certificate[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw usageError(
+      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      "name a file with the output of kerb certificate --json",
+    );
+  }
+  const outer = json as { data?: unknown };
+  const inner = (outer.data ?? json) as { certificates?: unknown };
+  const list = inner.certificates ?? inner;
+  return (Array.isArray(list) ? list : [list]) as Certificate[];
+}
+
+function isSigned(one: Certificate, key: KeyObject): boolean {
+  const { key: _key, signature = "", ...signed } = one;
+  return verify(null, Buffer.from(JSON.stringify(signed)), key, Buffer.from(signature, "base64"));
+}
+
+async function verifyFiles(files: readonly string[], options: CertificateOptions): Promise<number> {
+  const language = languageOf(options.lang);
+  const w = words[language];
+  const pem =
+    options.key === undefined
+      ? (await ask<{ publicKey: string }>(options.url, "/certificates/key")).publicKey
+      : readFileSync(options.key, "utf8");
+  const key = createPublicKey(pem);
+  const list = files.flatMap((file) => certificatesIn(file).map((one) => ({ file, one })));
+  const texts = { right: w.signatureRight, wrong: w.signatureWrong, unsigned: w.unsigned };
+  const results = list.map(({ file, one }) => {
+    const { gateway, from, to, state, signature } = one;
+    const isRight = signature !== undefined && isSigned(one, key);
+    const verdict: keyof typeof texts = signature === undefined ? "unsigned" : isRight ? "right" : "wrong";
+    return { file, gateway, from, to, state, signature: verdict, one };
+  });
+  if (options.json === true)
+    printData(
+      "certificate-signatures",
+      results.map(({ one: _one, ...result }) => result),
+    );
+  else {
+    printLines(
+      results.map(({ signature, one }) => {
+        const verdict = paint(signature === "right" ? "green" : "red", texts[signature]);
+        return `${certificateLine(one, language)}   ${verdict}`;
+      }),
+    );
+  }
+  const isFine = results.length > 0 && results.every(({ signature }) => signature === "right");
+  return isFine ? exitCodes.ok : exitCodes.findings;
+}
+
+/**
+ * `kerb certificate [GATEWAY]`: is anything missing or altered, hour by hour? Exit code 6 when a certificate is
+ * not complete (or, with `verify`, a signature is wrong), 5 when no receiver answers.
+ */
+export async function certificate(gateway: string | undefined, options: CertificateOptions): Promise<number> {
+  if (options.verify !== undefined) return verifyFiles(options.verify, options);
+  const language = languageOf(options.lang);
+  const gateways = gateway === undefined ? await gatewaysOf(options.url) : [gateway];
+  const all: Certificate[] = [];
+  let hasFindings = false;
+  for (const id of gateways) {
+    for await (const one of certificatesOf(id, options)) {
+      hasFindings ||= !isWhole(one);
+      if (options.json === true) all.push(one);
+      else printLines([certificateLine(one, language)]);
+    }
+  }
+  if (options.json === true) printData("certificates", { certificates: all });
+  return hasFindings ? exitCodes.findings : exitCodes.ok;
+}

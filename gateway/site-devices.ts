@@ -1,0 +1,98 @@
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DeviceConfig, Site } from "./config.ts";
+import { Durations } from "./durations.ts";
+import type { DeviceReport, HostDevice } from "./host/messages.ts";
+import { decimalsOf } from "./host/normalise.ts";
+import type { RegisterDevice } from "./outbox/store.ts";
+
+/** The site's devices as the outbox and the hosts need them. */
+
+export function registration(device: DeviceConfig): RegisterDevice {
+  return {
+    id: device.id,
+    type: device.class ?? device.driver,
+    profile: device.profile ?? "",
+    points: device.points
+      .filter((point) => point.publish)
+      .map((point) => ({
+        name: point.name,
+        unit: point.unit,
+        kind: point.kind,
+        decimals: decimalsOf(point),
+      })),
+  };
+}
+
+/** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
+export function personalData({ privacy, gateway }: Site): HostDevice["personalData"] {
+  const { personalData: how, legalBasis = "", tokenKey } = privacy;
+  if (how === "drop") return { how };
+  if (how === "clear") return { how, legalBasis };
+  if (tokenKey !== undefined) return { how, key: tokenKey };
+  const file = join(gateway.stateFolder, "token.key");
+  if (existsSync(file)) return { how, key: readFileSync(file, "utf8").trim() };
+  const key = randomBytes(32).toString("base64url");
+  writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  return { how, key };
+}
+
+/** Every device of the site with a hash of what it is and how it is read. */
+export function roster(
+  devices: readonly DeviceConfig[],
+  registered: readonly { id: string; index: number }[],
+) {
+  const indexes = new Map(registered.map(({ id, index }) => [id, index]));
+  return devices.map(({ id, enabled, driver, profile, settings, pollMs, points }) => ({
+    id,
+    enabled,
+    device: indexes.get(id),
+    fingerprint: createHash("sha256")
+      .update(JSON.stringify([driver, profile, settings, pollMs, points]))
+      .digest("hex")
+      .slice(0, 16),
+  }));
+}
+
+export function hostDevice(
+  device: DeviceConfig,
+  registered: { index: number; points: { name: string; index: number }[] } | undefined,
+  personal: HostDevice["personalData"],
+): HostDevice {
+  const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
+  // Counted from there the points of equal devices are equal.
+  const firstIndex = indexes.size === 0 ? 0 : Math.min(...indexes.values());
+  const indexOf = (name: string) => (indexes.has(name) ? (indexes.get(name) ?? 0) - firstIndex : -1);
+  return {
+    id: device.id,
+    index: registered?.index ?? 0,
+    settings: device.settings,
+    identify: device.identify,
+    firmwareRange: device.firmwareRange,
+    pollMs: device.pollMs,
+    silenceMs: device.silenceMs,
+    personalData: personal,
+    records: device.records.map(({ label: _label, ...record }) => record),
+    points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
+      ...point,
+      index: indexOf(point.name),
+    })),
+    firstIndex,
+  };
+}
+
+export function newReport(id: string, sinceMs: number): DeviceReport {
+  const reads = new Durations().counts;
+  return {
+    id,
+    state: "starting",
+    sinceMs,
+    polls: 0,
+    answered: 0,
+    failed: 0,
+    missed: 0,
+    lastReadMs: 0,
+    reads,
+  };
+}
