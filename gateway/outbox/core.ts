@@ -5,12 +5,13 @@ import { gap } from "../gaps.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { auditBooks } from "./books.ts";
 import { sentence } from "./faults.ts";
+import { figuresOf, noFigures, type Figures } from "./figures.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import { QueueKeeper } from "./keeper.ts";
 import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
 import { PendingEvents, type Pending } from "./pending.ts";
-import type { FoundGap, RosterEntry } from "./runs.ts";
+import type { RosterEntry } from "./runs.ts";
 import { Senders } from "./senders.ts";
 import type { OutboxStore, StoredRow } from "./store.ts";
 
@@ -29,10 +30,8 @@ const futileMax = 4;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
 
-const noBooks: OutboxStats["books"] = {
-  event: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
-  live: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
-};
+/** Questions that can be answered while the file is let go. */
+const withoutFile: ReadonlySet<string> = new Set(["stats", "pulse", "session", "close"]);
 
 /**
  * Group commit, lanes and encoding: what the storage thread does, without the thread. It speaks in messages, keeps
@@ -57,18 +56,13 @@ export class OutboxCore {
   #failure: string | undefined;
   #failingSinceMs = 0;
   /** For the time when the file does not answer. */
-  #figures: Pick<OutboxStats, "rows" | "oldestMs" | "bytes" | "books" | "fill" | "deadLetters"> = {
-    rows: 0,
-    oldestMs: undefined,
-    bytes: 0,
-    fill: 0,
-    books: noBooks,
-    deadLetters: { counts: {}, newest: [] },
-  };
+  #figures: Figures = noFigures;
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
   #rowsMax = commitRowsMax;
   #keptHouseAtMs = performance.now();
   #tailing = false;
+  /** The newest session of each uplink. */
+  readonly #sessions = new Map<string, number>();
   readonly #commits = new Durations();
   /** Since when events have been waiting for a commit. */
   #pendingSinceMs = 0;
@@ -100,7 +94,7 @@ export class OutboxCore {
       reopened: (lastId: number) => this.#reopened(lastId),
       salvaged: () => this.#renewLanes(),
       report: (text: string) => this.#report(new Error(text)),
-      tell: (kind: "gap" | "device-status", data: Record<string, unknown>) => this.#tell(kind, data),
+      tell: (kind: EventKind, data: Record<string, unknown>) => this.#tell(kind, data),
     };
     this.#keeper = new QueueKeeper(keeping, suspect);
     try {
@@ -125,19 +119,15 @@ export class OutboxCore {
     this.#keeper.begin();
     this.#watchClock();
     const off = this.#store.runs.boxOff(this.#store.clock);
-    if (off !== undefined) this.#tellGap(off);
-  }
-
-  #tellGap({ device = this.#gatewayDevice, data }: FoundGap): void {
-    this.receive({ type: "event", kind: "gap", device, data });
+    if (off !== undefined) this.#tell("gap", off.data, off.device);
   }
 
   get #store(): OutboxStore {
     return this.#keeper.store;
   }
 
-  #tell(kind: "gap" | "device-status", data: Record<string, unknown>): void {
-    this.receive({ type: "event", kind, device: this.#gatewayDevice, data });
+  #tell(kind: EventKind, data: Record<string, unknown>, device = this.#gatewayDevice): void {
+    this.receive({ type: "event", kind, device, data });
   }
 
   #renewLanes(): void {
@@ -263,8 +253,8 @@ export class OutboxCore {
     if (reason === undefined) return;
     this.#failure = undefined;
     this.#post({ type: "failure", text: undefined });
-    const data = { from: iso(this.#failingSinceMs), to: iso(Date.now()), reason };
-    this.#tell("device-status", { state: "storage-recovered", ...data });
+    const [from, to] = [this.#failingSinceMs, Date.now()].map((ms) => new Date(ms).toISOString());
+    this.#tell("device-status", { state: "storage-recovered", from, to, reason });
     const overflow = this.#pending.takeOverflow();
     if (overflow === undefined) return;
     const { events, fromMs, toMs } = overflow;
@@ -297,7 +287,7 @@ export class OutboxCore {
   /** A clock that was set or proved: remembered, and when it has jumped, told. */
   #watchClock(): void {
     const data = this.#store.clock.step(this.#store.epochs);
-    if (data !== undefined) this.#tellGap({ device: undefined, data });
+    if (data !== undefined) this.#tell("gap", data);
   }
 
   /** Compares the site's devices with those of the run before; what changed becomes gap events. */
@@ -342,10 +332,7 @@ export class OutboxCore {
   #stats(): OutboxStats {
     if (this.#keeper.outage === undefined) {
       try {
-        const books = this.#store.books();
-        const rows = books.event.kept + books.live.kept;
-        const deadLetters = this.#store.deadLetters.summary();
-        this.#figures = { ...this.#store.size(), books, rows, fill: this.#store.fill(), deadLetters };
+        this.#figures = figuresOf(this.#store);
       } catch (error) {
         this.#trouble(error);
       }
@@ -370,32 +357,42 @@ export class OutboxCore {
     };
   }
 
-  #dictionary(): { hash: string; json: string } {
-    const { hash, devices } = this.#store.dictionary;
-    return { hash, json: JSON.stringify(devices) };
+  /** A disk that refuses must not keep the uplink away: what it takes is what makes room. */
+  #session(uplink: string): number {
+    try {
+      const session = this.#store.nextSession(uplink);
+      this.#sessions.set(uplink, session);
+      return session;
+    } catch (error) {
+      const session = this.#sessions.get(uplink);
+      if (session === undefined) throw error;
+      this.#keeper.failed(error);
+      this.#sessions.set(uplink, session + 1);
+      return session + 1;
+    }
   }
 
   #answer(message: ToWorker & { type: "request" }): unknown {
     const { outage } = this.#keeper;
-    if (outage !== undefined && message.name !== "stats" && message.name !== "close")
+    if (outage !== undefined && !withoutFile.has(message.name))
       throw new Error(`the outbox is being opened again: ${outage.reason}`);
     switch (message.name) {
       case "open":
         return {
           epoch: this.#store.epoch,
-          epochs: this.#store.epochs.map((record) => [
-            record.epoch,
-            this.#store.lastIdOf(record) - record.base,
-          ]),
-          dictionary: this.#dictionary(),
+          epochs: this.#store.epochs.map((it) => [it.epoch, this.#store.lastIdOf(it) - it.base]),
+          dictionary: this.#store.dictionary.sent,
           clock: clockDoubt(),
         };
       case "roster":
         return this.#roster(message.args[0] as RosterEntry[]);
       case "register":
-        return { devices: this.#store.register(message.args[0] as never), dictionary: this.#dictionary() };
+        return {
+          devices: this.#store.register(message.args[0] as never),
+          dictionary: this.#store.dictionary.sent,
+        };
       case "session":
-        return this.#store.nextSession(message.args[0] as string);
+        return this.#session(message.args[0] as string);
       case "stats":
         return this.#stats();
       case "pulse":
@@ -495,10 +492,6 @@ function urgentEvent(kind: EventKind, device: number, data: Record<string, unkno
   writer.begin(kind, device, Date.now(), monotonicMs(), clockState());
   writer.object(data);
   return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }
 
 function isSame(event: Pending, row: StoredRow | undefined): boolean {

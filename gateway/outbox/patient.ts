@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Durations } from "../durations.ts";
 import { OutboxCore } from "./core.ts";
+import { noFigures } from "./figures.ts";
 import { faultOf, isDamage, isPassing, sentence } from "./faults.ts";
 import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
@@ -73,18 +74,12 @@ export class PatientOutbox {
   }
 
   #stats(): OutboxStats {
-    const none = { accepted: 0, delivered: 0, dropped: 0, kept: 0 };
     return {
       epoch: 0,
       lastSeq: 0,
-      books: { event: none, live: none },
-      rows: 0,
-      bytes: 0,
+      ...noFigures,
       bytesMax: this.#options.bytesMax,
-      fill: 0,
-      oldestMs: undefined,
       commits: new Durations().counts,
-      deadLetters: { counts: {}, newest: [] },
       failure: this.#failure,
       quarantined: undefined,
       uplinks: {},

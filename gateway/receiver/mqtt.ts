@@ -203,6 +203,7 @@ export class BrokerLink {
 
   /** One line for each change of the state, not one for each attempt. */
   #ended({ reason, wasOpen }: Ended): void {
+    if (this.#isClosed) return;
     this.#receiver.stop();
     // A CONNECT that was given up may still have made a session: present at the next one, and without subscriptions.
     if (!wasOpen) this.#isSubscribed = false;

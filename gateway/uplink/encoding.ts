@@ -47,6 +47,11 @@ export class Dictionary {
     this.devices = devices;
   }
 
+  /** As an uplink sends it. */
+  get sent(): { hash: string; json: string } {
+    return { hash: this.hash, json: JSON.stringify(this.devices) };
+  }
+
   point(index: number): { device: DictionaryDevice; point: DictionaryPoint } | undefined {
     this.#points ??= new Map(
       this.devices.flatMap((device) =>
