@@ -80,7 +80,9 @@ export function accountTables(database: Database.Database): void {
     const before = kept.get(key)?.events ?? 0;
     kept.set(key, { events: before + 1, lastId: row.id, lastMs: row.recorded });
   }
-  const add = database.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, 0)");
+  const add = database.prepare(
+    "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET accepted = accepted + excluded.accepted, delivered = delivered + excluded.delivered, last_id = max(last_id, excluded.last_id)",
+  );
   for (const [key, { events, lastId, lastMs }] of kept)
     add.run(key % 2, Math.floor(key / 2), events, 0, lastId, lastMs);
   const drop = database.prepare("INSERT INTO dropped VALUES (?, 0, 'unknown', ?)");

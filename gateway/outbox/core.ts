@@ -280,7 +280,8 @@ export class OutboxCore {
     this.#makeRoom();
     const drops = this.#store.dropReport(this.#gatewayDevice);
     if (drops === undefined) return;
-    this.#dropsDueMs = performance.now() + 60_000;
+    // A receiver's watermark waits for what is not told yet.
+    this.#dropsDueMs = drops.isFull ? 0 : performance.now() + 60_000;
     this.#storeRows([{ lane: 0, body: drops.body }], drops.mark);
   }
 

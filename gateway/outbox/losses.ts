@@ -25,6 +25,16 @@ export interface Tombstone {
   reported: boolean;
 }
 
+/** What was dropped, as one event. `isFull`: there is more. */
+export interface DropReport {
+  body: Buffer;
+  mark: () => void;
+  isFull: boolean;
+}
+
+/** Ranges in one report. */
+const rangesMax = 100;
+
 const columns = "epoch, first, last, reason, from_ms AS fromMs, to_ms AS toMs, reported";
 
 export function lossTables(database: Database.Database): void {
@@ -45,7 +55,7 @@ export class Losses {
         "INSERT INTO tombstone_device VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
       ),
       unreported: database.prepare(
-        `SELECT ${columns} FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT 100`,
+        `SELECT ${columns} FROM tombstone WHERE reported = 0 ORDER BY epoch, first LIMIT ${rangesMax}`,
       ),
       all: database.prepare(`SELECT ${columns} FROM tombstone ORDER BY epoch, first LIMIT ?`),
       devices: database.prepare(
@@ -107,7 +117,7 @@ export class Losses {
    * What the receiver has not heard of, as the body of one `gap` event of device index `self`; undefined when there
    * is nothing. Call `mark` in the transaction that stores it.
    */
-  report(self: number): { body: Buffer; mark: () => void } | undefined {
+  report(self: number): DropReport | undefined {
     const rows = this.#statements.unreported.all() as Tombstone[];
     if (rows.length === 0) return undefined;
     const devices = new Map<string, number>();
@@ -132,7 +142,7 @@ export class Losses {
     const mark = () => {
       for (const row of rows) this.#statements.mark.run(row.epoch, row.first, row.last);
     };
-    return { body: Buffer.from(writer.bytes()), mark };
+    return { body: Buffer.from(writer.bytes()), mark, isFull: rows.length === rangesMax };
   }
 
   /** The receiver has everything of `epoch` up to `watermark`: what was reported below it is forgotten. */

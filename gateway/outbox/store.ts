@@ -9,7 +9,7 @@ import { Audit } from "./audit.ts";
 import { ClockFixes } from "./clock-fixes.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dictionaries, type RegisterDevice } from "./dictionaries.ts";
-import { Losses } from "./losses.ts";
+import { Losses, type DropReport } from "./losses.ts";
 import { Numbers } from "./numbers.ts";
 import { nextEpoch, openQueue, quickCheck, type QueueOptions } from "./open.ts";
 import { rowCrc, type Books, type EpochRecord, type RowLane, type StoredRow } from "./rows.ts";
@@ -300,9 +300,11 @@ export class OutboxStore {
 
   /** The budget in bytes, which a disk that others fill may not have room for. */
   limit(bytesMax: number): void {
-    if (bytesMax === this.#bytesMax) return;
-    this.#bytesMax = bytesMax;
-    limitPages(this.#database, bytesMax);
+    const pages = this.#statements.pages.get() as number;
+    const wanted = Math.max(bytesMax, pages * this.#pageBytes);
+    if (wanted === this.#bytesMax) return;
+    this.#bytesMax = wanted;
+    limitPages(this.#database, wanted);
   }
 
   /**
@@ -340,9 +342,7 @@ export class OutboxStore {
 
   /** The clock fix by which a row was sent over an uplink. */
   #fixOf(uplink: string, { id, lane }: StoredRow): number {
-    const { latest } = this.clock;
-    if (latest === 0) return 0;
-    return (this.#statements.fixOf.get(uplink, lane, id, id) as number | undefined) ?? latest;
+    return (this.#statements.fixOf.get(uplink, lane, id, id) as number | undefined) ?? this.clock.latest;
   }
 
   /** Share of the byte budget that is in use, 0 to 1. */
@@ -360,7 +360,7 @@ export class OutboxStore {
   }
 
   /** What was dropped and not yet declared, as one `gap` event: see `Losses.report`. */
-  dropReport(device: number): { body: Buffer; mark: () => void } | undefined {
+  dropReport(device: number): DropReport | undefined {
     return this.losses.report(device);
   }
 

@@ -17,7 +17,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { OutboxRig, type Received } from "./outbox-rig.ts";
 import type { Outcome, Scale, Trial } from "./trial.ts";
 
-const pageBytes = 4096;
+/** Of the files that kerb makes. */
+const pageBytes = 2048;
 const files = ["outbox.db", "outbox.db-wal", "epoch", "dictionary"];
 
 function temporary(): string {

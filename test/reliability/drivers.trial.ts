@@ -284,6 +284,7 @@ export const trials: Trial[] = [
     passLine:
       "other drivers' period jitter p99 < 10 %; the bad one restarted with back-off ≤ 10 s; RSS cap held; the bad device quarantined, no other",
     needs: [],
+    exclusive: true,
     run: (scale: Scale, say) => beside(Object.keys(badness), scale === "short" ? 36_000 : 300_000, say),
   },
 ];

@@ -59,7 +59,7 @@ function fingerprint(path: string): string {
     const schema = database.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name").all();
     const tables = database
       .prepare(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('epoch', 'dictionary', 'sqlite_sequence')",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('epoch', 'epoch_end', 'dictionary', 'sqlite_sequence')",
       )
       .pluck()
       .all() as string[];

@@ -135,7 +135,11 @@ export class OutboxRig {
 
   #take(messages: readonly Message[]): void {
     this.firstReceivedMs ??= performance.now() - this.startedMs;
-    for (const { key, payload } of messages) {
+    for (const { key, lane, payload } of messages) {
+      if (lane === "seal") {
+        this.outbox.tell({ type: "sent", uplink: "ioc", key });
+        continue;
+      }
       const { decoded, ranges, losses } = readBatch(gateway, Buffer.from(payload));
       const nowMs = performance.now();
       const ledger = this.#ledger(decoded.epoch);
