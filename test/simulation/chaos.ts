@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { refusalReasons, type BrokerFaults, type SimulatedBroker } from "./broker.ts";
 import type { SimulatedDevice } from "./devices.ts";
-import { copyFolder, disks, removeFolder } from "./files.ts";
+import { copyFolder, disks, pageBytes, removeFolder } from "./files.ts";
 import type { SimulatedGateway } from "./gateway.ts";
 import type { SimulatedIoc } from "./ioc.ts";
 import type { OutboxModel } from "./outbox-model.ts";
@@ -89,7 +89,7 @@ export class Chaos {
   }
 
   #healDisk(): void {
-    disks.heal(this.#gateway.path, Math.max(64, Math.floor(this.#plan.bytesMax / 4096)));
+    disks.heal(this.#gateway.path, Math.floor(Math.max(262_144, this.#plan.bytesMax) / pageBytes));
   }
 
   get #site(): Site {
@@ -213,6 +213,15 @@ export class Chaos {
     "disk-sectors": () => {
       const every = pick(this.#random, [5, 11, 101]);
       this.#ail(() => disks.brokenSectors(this.#gateway.path, every));
+    },
+    "disk-unsure": () => {
+      const share = pick(this.#random, [0.02, 0.2, 0.6]);
+      const random = (): number => this.#random();
+      this.#ail(() =>
+        disks.unsure(this.#gateway.path, () =>
+          random() > share ? undefined : random() < 0.5 ? "before" : "after",
+        ),
+      );
     },
     "bit-flip": () => this.#flip(),
     "file-lost": () => this.#replaceFile("lost"),

@@ -22,6 +22,11 @@ export function removeFolder(path: string): void {
 }
 
 const original: Database.Database["pragma"] = Reflect.get(Database.prototype, "pragma");
+const originalTransaction: Database.Database["transaction"] = Reflect.get(Database.prototype, "transaction");
+/** By folder: whether the next transaction fails, before or after it has reached the disk. */
+const flaky = new Map<string, () => "before" | "after" | undefined>();
+/** Bytes of a page as the product makes them. */
+export const pageBytes = 2048;
 const connections = new Map<string, Database.Database>();
 const sick = new Map<string, string[]>();
 
@@ -38,10 +43,24 @@ export const disks = {
       }
       return original.apply(this, args);
     };
+    Database.prototype.transaction = function (this: Database.Database, work: never) {
+      const run = originalTransaction.call(this, work) as unknown as (...args: unknown[]) => unknown;
+      return ((...args: unknown[]): unknown => {
+        // One inside another has no COMMIT of its own.
+        const fails = this.inTransaction ? undefined : flaky.get(dirname(this.name))?.();
+        const error = Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR_FSYNC" });
+        if (fails === "before") throw error;
+        const result = run(...args);
+        if (fails === "after") throw error;
+        return result;
+      }) as never;
+    } as never;
   },
 
   uninstall(): void {
     Database.prototype.pragma = original;
+    Database.prototype.transaction = originalTransaction;
+    flaky.clear();
     for (const connection of connections.values()) connection.close();
     connections.clear();
     sick.clear();
@@ -79,9 +98,15 @@ export const disks = {
     }
   },
 
+  /** Some transactions end with an I/O error, and nobody knows whether they are on the disk. */
+  unsure(path: string, fails: () => "before" | "after" | undefined): void {
+    flaky.set(dirname(path), fails);
+  },
+
   /** All that ailed the file is over. */
   heal(path: string, pagesMax: number): void {
     sick.delete(dirname(path));
+    flaky.delete(dirname(path));
     const connection = this.connection(path);
     if (connection === undefined) return;
     connection.pragma("query_only = 0");

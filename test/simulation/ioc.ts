@@ -4,12 +4,12 @@ import type { Acknowledgement } from "../../gateway/receiver/acknowledge.ts";
 import { BrokerLink } from "../../gateway/receiver/mqtt.ts";
 import { Receiver } from "../../gateway/receiver/receiver.ts";
 import type { SimulatedBroker } from "./broker.ts";
-import { SimulatedClient } from "./client.ts";
+import { simulatedLink, type SimulatedClient } from "./client.ts";
 import { copyFolder, disks, removeFolder } from "./files.ts";
 import { city } from "./gateway.ts";
 import type { ReceiverModel } from "./receiver-model.ts";
 import type { Link } from "./wire.ts";
-import { Actor, type World } from "./world.ts";
+import { Actor, newBox, type World } from "./world.ts";
 
 /** The IOC's end without its process: the product's receiver and its link, on a simulated wire. */
 export class SimulatedIoc {
@@ -62,7 +62,7 @@ export class SimulatedIoc {
   start(): void {
     const world = this.#world;
     world.trace(`${this.name} starts (${++this.#starts})`);
-    const actor = new Actor(this.name, { wallOffsetMs: 0 });
+    const actor = new Actor(this.name, newBox());
     this.#actor = actor;
     world.enter(actor, () => {
       try {
@@ -81,11 +81,9 @@ export class SimulatedIoc {
         broker: "mqtt://simulated",
         city,
         name: this.name,
-        dial: (_url, options) => {
-          const client = new SimulatedClient(world, this.#broker, this.link, options);
+        makeLink: simulatedLink(world, this.#broker, this.link, (client) => {
           this.#clients = [...this.#clients.filter((one) => one.connected), client];
-          return client.asMqtt();
-        },
+        }),
       }).open();
     });
   }

@@ -8,6 +8,7 @@ const faultKinds = [
   "disk-read-only",
   "disk-full",
   "disk-sectors",
+  "disk-unsure",
   "bit-flip",
   "file-lost",
   "file-damaged",

@@ -72,6 +72,7 @@ class Seed {
     this.#plan = plan;
     this.#model = new OutboxModel(world, excuses(plan), (event) => this.#mayRelease(event));
     const names = plan.faults.has("two-uplinks") ? ["ioc", "province"] : ["ioc"];
+    this.#model.uplinks = names.length;
     this.#sites = names.map((name) => {
       const broker = new SimulatedBroker(world, `broker-${name}`);
       broker.receiveMaximum = plan.windowMax;
@@ -199,7 +200,7 @@ function excuses({ faults }: Plan): Excuses {
   if (has("bit-flip")) reasons.add("corrupt");
   if (has("batch-refused")) reasons.add("refused");
   if (has("batch-refused", "tiny-messages")) reasons.add("too-large");
-  return { reasons, disk: has("disk-read-only", "disk-full", "disk-sectors", "file-damaged") };
+  return { reasons, disk: has("disk-read-only", "disk-full", "disk-sectors", "disk-unsure", "file-damaged", "file-restored") };
 }
 
 function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
