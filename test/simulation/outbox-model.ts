@@ -258,6 +258,12 @@ export class OutboxModel implements GatewayWatch {
 
   #checkBooks(rows: number): void {
     const books = this.#books();
+    // Numbers of a file before this one, which its receivers asked for in vain.
+    const vanished = books.accepted - this.#booksAtOpen.accepted - this.#counted.accepted;
+    if (vanished > 0 && this.#excuses.reasons.has("storage")) {
+      this.#counted.accepted += vanished;
+      this.#counted.dropped += vanished;
+    }
     for (const name of ["accepted", "delivered", "dropped"] as const) {
       const expected = this.#booksAtOpen[name] + this.#counted[name];
       if (books[name] !== expected)

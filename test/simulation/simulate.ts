@@ -197,6 +197,7 @@ function excuses({ faults }: Plan): Excuses {
   const reasons = new Set<string>();
   const has = (...kinds: FaultKind[]): boolean => kinds.some((kind) => faults.has(kind));
   if (has("tiny-budget")) reasons.add("evicted");
+  if (has(...replaced)) reasons.add("storage");
   if (has("bit-flip")) reasons.add("corrupt");
   if (has("batch-refused")) reasons.add("refused");
   if (has("batch-refused", "tiny-messages")) reasons.add("too-large");
