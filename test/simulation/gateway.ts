@@ -29,6 +29,7 @@ export interface GatewaySettings {
   commitEventsMax: number;
   creditBytes: number;
   ringBytesMax: number;
+  sealEveryMs: number;
   uplinks: UplinkConfig[];
 }
 
@@ -144,6 +145,7 @@ export class SimulatedGateway {
       bytesMax: this.#settings.bytesMax,
       commitAfterMs: 1000,
       commitEventsMax: this.#settings.commitEventsMax,
+      sealEveryMs: this.#settings.sealEveryMs,
       gateway: gatewayId,
       uplinks: this.#settings.uplinks.map(lanesOptions),
     };

@@ -1,12 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Acknowledgement } from "../../gateway/receiver/acknowledge.ts";
+import type { Certificate } from "../../gateway/receiver/certificates.ts";
 import { BrokerLink } from "../../gateway/receiver/mqtt.ts";
 import { Receiver } from "../../gateway/receiver/receiver.ts";
 import type { SimulatedBroker } from "./broker.ts";
 import { simulatedLink, type SimulatedClient } from "./client.ts";
 import { copyFolder, disks, removeFolder } from "./files.ts";
-import { city } from "./gateway.ts";
+import { city, gatewayId } from "./gateway.ts";
 import type { ReceiverModel } from "./receiver-model.ts";
 import type { Link } from "./wire.ts";
 import { Actor, newBox, type World } from "./world.ts";
@@ -86,6 +87,18 @@ export class SimulatedIoc {
         }),
       }).open();
     });
+  }
+
+  /** What the receiver says of each period that any seal is for. */
+  async certificates(): Promise<Certificate[]> {
+    const { receiver } = this;
+    if (receiver === undefined) return [];
+    const found: Certificate[] = [];
+    for (const { fromMs, toMs } of this.model.sealed()) {
+      const asked = receiver.certificates(gatewayId, { fromMs, toMs }, 400);
+      found.push(...(await asked).certificates);
+    }
+    return found;
   }
 
   kill(): void {

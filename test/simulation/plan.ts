@@ -55,6 +55,7 @@ export interface Plan {
   windowMax: number;
   messageBytesMax: number;
   resendAfterMs: number;
+  sealEveryMs: number;
   reconnectMaxMs: number;
   /** Mean time between two faults of one kind. */
   betweenMs: number;
@@ -77,6 +78,7 @@ export function makePlan(random: () => number): Plan {
     windowMax: has("tiny-window") ? pick(random, [1, 2, 5]) : 20,
     messageBytesMax: has("tiny-messages") ? pick(random, [1024, 2048]) : 32_768,
     resendAfterMs: pick(random, [30_000, 180_000]),
+    sealEveryMs: pick(random, [30_000, 120_000]),
     reconnectMaxMs: pick(random, [5000, 60_000]),
     betweenMs: pick(random, [120_000, 300_000, 600_000]),
   };

@@ -2,6 +2,7 @@ import type Database from "better-sqlite3";
 import type { Acknowledgement } from "../../gateway/receiver/acknowledge.ts";
 import { quality, type KerbEvent } from "../../gateway/event.ts";
 import { decodeBatch } from "../../gateway/receiver/decode.ts";
+import type { Certificate } from "../../gateway/receiver/certificates.ts";
 import type { Receiver } from "../../gateway/receiver/receiver.ts";
 import { contentOf } from "./content.ts";
 import { gatewayId } from "./gateway.ts";
@@ -153,6 +154,21 @@ export class ReceiverModel {
     this.#world.fail(`${this.name} acknowledges ${epoch}:${seq} (${word}) and does not have it`);
   }
 
+  /** The times that its seals are for. */
+  sealed(): { fromMs: number; toMs: number }[] {
+    return (this.#query?.sealed.all() ?? []) as { fromMs: number; toMs: number }[];
+  }
+
+  /** At the end: nothing that was sealed is missing or altered. */
+  checkCertificates(certificates: readonly Certificate[]): void {
+    for (const { from, state, tampered, findings } of certificates) {
+      if (state === "gap" || tampered)
+        this.#world.fail(`${this.name} certifies ${state} for ${from}: ${JSON.stringify(findings)}`);
+      this.certified[state]++;
+    }
+  }
+  readonly certified = { complete: 0, "complete-with-declared-loss": 0, gap: 0, unsealed: 0 };
+
   /** At the end: what was set back shows as lost or as a hole, unless the gateway forgot that epoch. */
   checkShown(known: ReadonlySet<number>): void {
     const ledgers = this.#query?.ledgers.all() as { ep: number; top: number }[];
@@ -210,6 +226,9 @@ function statements(database: Database.Database) {
     losses: database
       .prepare("SELECT count(*) || '/' || coalesce(sum(first), 0) || '/' || coalesce(sum(last), 0) FROM loss")
       .pluck(),
+    sealed: database.prepare(
+      "SELECT DISTINCT from_ms AS fromMs, min(max(to_ms), from_ms + 3600000) AS toMs FROM seal GROUP BY from_ms ORDER BY from_ms",
+    ),
     ledgers: database.prepare("SELECT ep, top FROM ledger"),
     allLosses: database.prepare("SELECT ep, first, last, reason FROM loss"),
   };

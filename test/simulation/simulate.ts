@@ -118,7 +118,7 @@ class Seed {
     this.#gateway.stopHost();
     for (let i = 0; i < drainSteps && this.#model.keptCount > 0; i++)
       await world.run(world.nowMs + drainStepMs);
-    if (world.violation === undefined) this.#checkEnd();
+    if (world.violation === undefined) await this.#checkEnd();
     const states = Map.groupBy(this.#model.events.values(), ({ state }) => state);
     return {
       seed,
@@ -152,7 +152,7 @@ class Seed {
   }
 
   /** Nothing is on its way any more: each number is at every receiver, or everyone knows why it is not. */
-  #checkEnd(): void {
+  async #checkEnd(): Promise<void> {
     const world = this.#world;
     const [left] = this.#model.kept();
     if (left !== undefined) {
@@ -175,6 +175,8 @@ class Seed {
       }
       const hasNewFile = replaced.some((kind) => this.#plan.faults.has(kind));
       model.compare(receiver, hasNewFile);
+      if (!hasNewFile && model.setBack.size === 0 && !this.#plan.faults.has("receiver-set-back"))
+        model.checkCertificates(await ioc.certificates());
       // Another file does not know what an epoch had come to.
       if (!hasNewFile) model.checkShown(this.#model.epochs);
     }
@@ -205,7 +207,7 @@ function excuses({ faults }: Plan): Excuses {
 }
 
 function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
-  const { bytesMax, commitEventsMax, creditBytes, ringBytesMax, messageBytesMax } = plan;
+  const { bytesMax, commitEventsMax, creditBytes, ringBytesMax, messageBytesMax, sealEveryMs } = plan;
   const uplinks = names.map((id, i) => ({
     id,
     type: "mqtt",
@@ -218,5 +220,5 @@ function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
     resendAfterMs: plan.resendAfterMs,
     reconnectMaxMs: plan.reconnectMaxMs,
   })) as unknown as GatewaySettings["uplinks"];
-  return { bytesMax, commitEventsMax, creditBytes, ringBytesMax, uplinks };
+  return { bytesMax, commitEventsMax, creditBytes, ringBytesMax, sealEveryMs, uplinks };
 }
