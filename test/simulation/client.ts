@@ -233,8 +233,7 @@ class SimulatedSocket extends EventEmitter {
     world.after(world.current, 2 * link.latencyMs, () => {
       if (this.destroyed || link.stalled) return;
       if (!link.refused && broker.isUp) this.emit("connect");
-      else
-        this.emit("error", Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }));
+      else this.emit("error", Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }));
     });
   }
 

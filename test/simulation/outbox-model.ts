@@ -42,6 +42,8 @@ export interface Excuses {
   reasons: Set<string>;
   /** The disk was made to fail, so commits and reads may. */
   disk: boolean;
+  /** A page may be destroyed. */
+  page: boolean;
 }
 
 /** What no host has made, the gateway says of itself. */
@@ -169,18 +171,22 @@ export class OutboxModel implements GatewayWatch {
     this.#epochBefore = undefined;
     if (epochBefore === undefined) {
       this.#world.trace("the outbox is open again");
+      const isSalvaging = (this.#query.salvages.get() as number) > 0;
+      if (this.fileReplaced || isSalvaging) this.#adopt(new Set(this.#query.ids.all() as number[]));
       return true;
     }
     const current = this.#current();
     if (current.epoch <= epochBefore) this.#world.fail(`epoch ${current.epoch} after epoch ${epochBefore}`);
     this.#world.trace(`epoch ${current.epoch} begins at ${current.base}`);
-    if (this.fileReplaced) this.#adopt(new Set(this.#query.ids.all() as number[]));
+    if (this.fileReplaced) {
+      this.#lastId = current.base;
+      this.#adopt(new Set(this.#query.ids.all() as number[]));
+    }
     return true;
   }
 
   /** Another file than the one that was left: what it has counts, and nothing of what it had to tell. */
   #adopt(ids: ReadonlySet<number>): void {
-    this.#lastId = this.#current().base;
     this.fileReplaced = false;
     for (const event of this.events.values()) if (event.state === "dropped") event.state = "lost";
     for (const event of this.#kept.values()) event.state = "lost";
@@ -231,6 +237,18 @@ export class OutboxModel implements GatewayWatch {
 
   /** After each turn of the worker: what is new, what is gone and why, and whether the books close. */
   turned(): void {
+    try {
+      this.#look();
+    } catch (error) {
+      // A page that was destroyed hides rows from the model as it does from the product, until that finds out.
+      const { code = "", message } = error as { code?: string; message: string };
+      if (!this.#excuses.page || !code.startsWith("SQLITE_")) throw error;
+      this.#world.trace(`the model cannot look: ${message}`);
+      this.#changes = -1;
+    }
+  }
+
+  #look(): void {
     if (!this.#attach()) return;
     const query = this.#query;
     if (query === undefined) return;
@@ -243,8 +261,7 @@ export class OutboxModel implements GatewayWatch {
     const isSalvaging = (query.salvages.get() as number) > 0;
     if (n !== this.#kept.size || urgent !== this.#urgentKept) {
       const ids = new Set(query.ids.all() as number[]);
-      if (isSalvaging || this.#isSalvaging)
-        for (const id of ids) if (!this.#kept.has(id)) this.#return(id);
+      if (isSalvaging || this.#isSalvaging) for (const id of ids) if (!this.#kept.has(id)) this.#return(id);
       if (n !== this.#kept.size) this.#findGone(ids);
     }
     if (n !== this.#kept.size || urgent !== this.#urgentKept)

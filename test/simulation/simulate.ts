@@ -38,7 +38,7 @@ const calmMs = 120_000;
 const latencyMaxMs = 5000;
 const drainStepMs = 60_000;
 const drainSteps = 15;
-const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-restored"];
+const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-page", "file-restored", "file-unlinked"];
 
 /** Runs one seed. Deterministic: the same seed and hours give the same trace. Never throws for a violation. */
 export async function simulate(
@@ -48,6 +48,7 @@ export async function simulate(
   const folder = temporaryFolder();
   const world = new World(seed, trace);
   const plan = makePlan(world.random("plan"));
+  process.env["KERB_CLOCK_MARK"] = join(folder, "clock-mark");
   world.install();
   disks.install();
   try {
@@ -55,6 +56,7 @@ export async function simulate(
   } finally {
     disks.uninstall();
     world.uninstall();
+    delete process.env["KERB_CLOCK_MARK"];
     removeFolder(folder);
   }
 }
@@ -203,7 +205,11 @@ function excuses({ faults }: Plan): Excuses {
   if (has("bit-flip")) reasons.add("corrupt");
   if (has("batch-refused")) reasons.add("refused");
   if (has("batch-refused", "tiny-messages")) reasons.add("too-large");
-  return { reasons, disk: has("disk-read-only", "disk-full", "disk-sectors", "disk-unsure", "file-damaged", "file-restored") };
+  return {
+    reasons,
+    disk: has("disk-read-only", "disk-full", "disk-sectors", "disk-unsure", ...replaced),
+    page: has("file-page"),
+  };
 }
 
 function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {

@@ -50,6 +50,7 @@ export interface Violation {
 
 const epochStartMs = Date.UTC(2026, 9, 1);
 const contextLines = 80;
+const timesyncMark = "/run/systemd/timesync/synchronized";
 const bootFile = "/proc/sys/kernel/random/boot_id";
 /** Far more than any second of any seed needs: who sets timers for "now" without end is caught here. */
 const stepsWithoutTimeMax = 200_000;
@@ -65,6 +66,7 @@ const real = {
   random: Math.random,
   hrtime: process.hrtime,
   readFileSync: fs.readFileSync,
+  statSync: fs.statSync,
 };
 
 export class World {
@@ -188,6 +190,10 @@ export class World {
     }) as typeof process.hrtime;
     fs.readFileSync = ((path: string, ...rest: []) =>
       path === bootFile ? `boot-${this.current.box.boot}\n` : real.readFileSync(path, ...rest)) as never;
+    // Only the seed's own mark counts.
+    const writable = fs as { statSync: unknown };
+    writable.statSync = ((path: string, ...rest: []) =>
+      path === timesyncMark ? undefined : real.statSync(path, ...rest)) as never;
     syncBuiltinESMExports();
     this.freshClock();
     Math.random = this.random("product");
@@ -202,10 +208,11 @@ export class World {
   }
 
   uninstall(): void {
-    const { now, random, hrtime, readFileSync, ...timers } = real;
+    const { now, random, hrtime, readFileSync, statSync, ...timers } = real;
     Object.assign(globalThis, timers);
     process.hrtime = hrtime;
     fs.readFileSync = readFileSync;
+    (fs as { statSync: unknown }).statSync = statSync;
     syncBuiltinESMExports();
     Date.now = now;
     // The own property that hides the prototype's.
