@@ -8,7 +8,7 @@ import { sentence } from "./faults.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import { QueueKeeper } from "./keeper.ts";
 import type { Suspicion } from "./open.ts";
-import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
+import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker } from "./outbox.ts";
 import { PendingEvents, type Pending } from "./pending.ts";
 import type { FoundGap, RosterEntry } from "./runs.ts";
 import { Senders } from "./senders.ts";
@@ -28,6 +28,8 @@ const evictAbove = 0.9;
 const futileMax = 4;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
+
+const waiting: ReadonlySet<keyof Requests> = new Set(["open", "register", "roster", "session"]);
 
 const noBooks: OutboxStats["books"] = {
   event: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
@@ -50,6 +52,8 @@ export class OutboxCore {
   readonly #pending = new PendingEvents();
   /** The events of a commit of which nobody knows whether it is in the file. */
   #unsure: Pending[] = [];
+  /** What was asked while there was no file. */
+  readonly #requests: (ToWorker & { type: "request" })[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
@@ -166,6 +170,7 @@ export class OutboxCore {
     this.#renewLanes();
     this.#recovered();
     this.#schedule(0);
+    for (const request of this.#requests.splice(0)) this.receive(request);
   }
 
   #post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -377,7 +382,7 @@ export class OutboxCore {
 
   #answer(message: ToWorker & { type: "request" }): unknown {
     const { outage } = this.#keeper;
-    if (outage !== undefined && message.name !== "stats" && message.name !== "close")
+    if (outage !== undefined && message.name === "retry")
       throw new Error(`the outbox is being opened again: ${outage.reason}`);
     switch (message.name) {
       case "open":
@@ -449,12 +454,7 @@ export class OutboxCore {
         );
         return;
       }
-      try {
-        this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
-      } catch (error) {
-        this.#post({ type: "answer", id: message.id, error: (error as Error).message });
-        this.#keeper.failed(error);
-      }
+      this.#request(message);
       return;
     }
     if (message.type === "frames") {
@@ -478,6 +478,21 @@ export class OutboxCore {
     this.#senders.steer(message);
     this.#catchUp(performance.now());
     this.#pump();
+  }
+
+  /** What a start waits for waits for the file: a gateway that gave up would never open it again. */
+  #request(message: ToWorker & { type: "request" }): void {
+    const mayWait = waiting.has(message.name);
+    if (mayWait && this.#keeper.outage !== undefined) {
+      this.#requests.push(message);
+      return;
+    }
+    try {
+      this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
+    } catch (error) {
+      if (this.#keeper.failed(error) && mayWait) this.#requests.push(message);
+      else this.#post({ type: "answer", id: message.id, error: (error as Error).message });
+    }
   }
 
   /** A fast link brings so many acknowledgements during a drain that timers would wait until its end. */

@@ -103,7 +103,7 @@ export class Chaos {
     meanwhile();
     // A box without a battery for its clock goes on from some moment before.
     if (power && this.#plan.faults.has("clock-step") && this.#random() < 0.5)
-      this.#gateway.box.wallOffsetMs -= Math.floor(this.#random() * 900_000);
+      this.#setClock(this.#gateway.box.wallOffsetMs - Math.floor(this.#random() * 900_000));
     this.#reconfigure();
     const again = (): void => {
       if (!this.#gateway.isRunning) this.#gateway.start();
@@ -116,6 +116,11 @@ export class Chaos {
     const device = pick(this.#random, this.#devices);
     if (this.#random() < 0.5) device.extras = 1 + Math.floor(this.#random() * 6);
     else device.profile = `vendor/model-${Math.floor(this.#random() * 3)}`;
+  }
+
+  #setClock(offsetMs: number): void {
+    this.#gateway.box.wallOffsetMs = offsetMs;
+    this.#gateway.box.offsetsMs.add(offsetMs);
   }
 
   #brokerFault(name: keyof BrokerFaults, probability: number): void {
@@ -298,14 +303,7 @@ export class Chaos {
     "ack-repeated": () => this.#site.broker.replayAcknowledgement(),
     "clock-step": () => {
       const year = 365 * 24 * 3_600_000;
-      this.#gateway.box.wallOffsetMs = pick(this.#random, [
-        -3_600_000,
-        3_600_000,
-        -56 * year,
-        56 * year,
-        0,
-        0,
-      ]);
+      this.#setClock(pick(this.#random, [-3_600_000, 3_600_000, -56 * year, 56 * year, 0, 0]));
     },
     "clock-proved": () => {
       // The time service sets the clock and says so.

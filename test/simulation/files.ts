@@ -22,6 +22,7 @@ export function removeFolder(path: string): void {
 }
 
 const original: Database.Database["pragma"] = Reflect.get(Database.prototype, "pragma");
+const originalClose: Database.Database["close"] = Reflect.get(Database.prototype, "close");
 const originalTransaction: Database.Database["transaction"] = Reflect.get(Database.prototype, "transaction");
 /** By folder: whether the next transaction fails, before or after it has reached the disk. */
 const flaky = new Map<string, () => "before" | "after" | undefined>();
@@ -35,6 +36,9 @@ const sick = new Map<string, string[]>();
  * at what is really there. While it is installed, a file that was made sick stays so when it is opened again.
  */
 export const disks = {
+  /** Called before a connection is closed: what it did in this turn can still be seen. */
+  closing: undefined as ((path: string) => void) | undefined,
+
   install(): void {
     Database.prototype.pragma = function (this: Database.Database, ...args) {
       if (connections.get(this.name) !== this) {
@@ -42,6 +46,10 @@ export const disks = {
         for (const pragma of sick.get(dirname(this.name)) ?? []) original.call(this, pragma);
       }
       return original.apply(this, args);
+    };
+    Database.prototype.close = function (this: Database.Database) {
+      if (this.open && !this.inTransaction && connections.get(this.name) === this) disks.closing?.(this.name);
+      return originalClose.call(this);
     };
     Database.prototype.transaction = function (this: Database.Database, work: never) {
       const run = originalTransaction.call(this, work) as unknown as (...args: unknown[]) => unknown;
@@ -60,6 +68,8 @@ export const disks = {
   uninstall(): void {
     Database.prototype.pragma = original;
     Database.prototype.transaction = originalTransaction;
+    Database.prototype.close = originalClose;
+    this.closing = undefined;
     flaky.clear();
     for (const connection of connections.values()) connection.close();
     connections.clear();

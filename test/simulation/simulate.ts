@@ -100,6 +100,10 @@ class Seed {
       devices,
       this.#model,
     );
+    for (const { ioc } of this.#sites) ioc.model.offsetsMs = this.#gateway.box.offsetsMs;
+    disks.closing = (path) => {
+      if (path === this.#gateway.path && this.#gateway.isRunning) this.#model.turned();
+    };
     this.#chaos = new Chaos(world, plan, this.#gateway, this.#model, this.#sites, devices);
   }
 

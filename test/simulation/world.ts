@@ -13,6 +13,8 @@ import { seededRandom } from "../../simulators/simulator.ts";
 /** A pretend machine: its wall clock may be wrong; monotonic time is everyone's. */
 export interface Box {
   wallOffsetMs: number;
+  /** Every offset that its clock has had. */
+  offsetsMs: Set<number>;
   /** Its present boot: number and when it began. */
   boot: number;
   bootedMs: number;
@@ -20,7 +22,7 @@ export interface Box {
 
 /** A machine that has just been switched on. */
 export function newBox(): Box {
-  return { wallOffsetMs: 0, boot: 1, bootedMs: 0 };
+  return { wallOffsetMs: 0, offsetsMs: new Set([0]), boot: 1, bootedMs: 0 };
 }
 
 /** Whatever the clock gives for a timer. */
