@@ -1,6 +1,5 @@
-import { clockDoubt, clockState, monotonicMs } from "../clock.ts";
+import { clockDoubt } from "../clock.ts";
 import { Durations } from "../durations.ts";
-import { EventWriter, type EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { auditBooks } from "./books.ts";
@@ -9,9 +8,11 @@ import { FrameSplitter, type Frame } from "./frames.ts";
 import { QueueKeeper } from "./keeper.ts";
 import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker } from "./outbox.ts";
-import { PendingEvents, type Pending } from "./pending.ts";
+import { urgentEvent } from "./own-events.ts";
+import { areStored, PendingEvents, type Pending } from "./pending.ts";
 import type { FoundGap, RosterEntry } from "./runs.ts";
 import { Senders } from "./senders.ts";
+import { noBooks } from "./rows.ts";
 import type { OutboxStore, StoredRow } from "./store.ts";
 
 /** Rows of one transaction at most; more would hold the thread for longer than an alarm may wait. */
@@ -30,11 +31,6 @@ const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
 
 const waiting: ReadonlySet<keyof Requests> = new Set(["open", "register", "roster", "session"]);
-
-const noBooks: OutboxStats["books"] = {
-  event: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
-  live: { accepted: 0, delivered: 0, dropped: 0, kept: 0 },
-};
 
 /**
  * Group commit, lanes and encoding: what the storage thread does, without the thread. It speaks in messages, keeps
@@ -66,7 +62,7 @@ export class OutboxCore {
     oldestMs: undefined,
     bytes: 0,
     fill: 0,
-    books: noBooks,
+    books: { event: noBooks, live: noBooks },
     deadLetters: { counts: {}, newest: [] },
   };
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
@@ -119,17 +115,18 @@ export class OutboxCore {
           this.#dropsDueMs = 0;
         },
       });
+      this.#keeper.begin();
+      this.#watchClock();
+      const off = this.#store.runs.boxOff(this.#store.clock);
+      if (off !== undefined) this.#tellGap(off);
     } catch (error) {
-      // Whoever tries again needs the file unlocked.
+      // Whoever tries again needs the file unlocked, and nobody else at work.
+      clearTimeout(this.#timer);
       this.#keeper.stop();
       this.#store.close();
       throw error;
     }
     this.#housekeeper = setInterval(() => this.#housekeeping(), housekeepingMs);
-    this.#keeper.begin();
-    this.#watchClock();
-    const off = this.#store.runs.boxOff(this.#store.clock);
-    if (off !== undefined) this.#tellGap(off);
   }
 
   #tellGap({ device = this.#gatewayDevice, data }: FoundGap): void {
@@ -159,11 +156,7 @@ export class OutboxCore {
     const stored = this.#store.newer(lastId, commitRowsMax + 1);
     const unsure = this.#unsure;
     this.#unsure = [];
-    if (
-      unsure.length > 0 &&
-      unsure.length === stored.length &&
-      unsure.every((it, i) => isSame(it, stored[i]))
-    ) {
+    if (areStored(unsure, stored)) {
       this.#pending.done(unsure);
       this.#confirm(unsure);
     }
@@ -268,8 +261,8 @@ export class OutboxCore {
     if (reason === undefined) return;
     this.#failure = undefined;
     this.#post({ type: "failure", text: undefined });
-    const data = { from: iso(this.#failingSinceMs), to: iso(Date.now()), reason };
-    this.#tell("device-status", { state: "storage-recovered", ...data });
+    const [from, to] = [this.#failingSinceMs, Date.now()].map((ms) => new Date(ms).toISOString());
+    this.#tell("device-status", { state: "storage-recovered", from, to, reason });
     const overflow = this.#pending.takeOverflow();
     if (overflow === undefined) return;
     const { events, fromMs, toMs } = overflow;
@@ -503,19 +496,4 @@ export class OutboxCore {
     }
     if (nowMs > this.#keptHouseAtMs + 2 * housekeepingMs) this.#housekeeping();
   }
-}
-
-function urgentEvent(kind: EventKind, device: number, data: Record<string, unknown>) {
-  const writer = new EventWriter();
-  writer.begin(kind, device, Date.now(), monotonicMs(), clockState());
-  writer.object(data);
-  return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
-function isSame(event: Pending, row: StoredRow | undefined): boolean {
-  return row?.lane === event.lane && Buffer.compare(event.body, row.body) === 0;
 }

@@ -4,6 +4,7 @@ import { Durations } from "../durations.ts";
 import { OutboxCore } from "./core.ts";
 import { faultOf, isDamage, isPassing, sentence } from "./faults.ts";
 import type { Suspicion } from "./open.ts";
+import { noBooks } from "./rows.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
 
 type Emit = (message: FromWorker, transfer: ArrayBuffer[]) => void;
@@ -73,11 +74,10 @@ export class PatientOutbox {
   }
 
   #stats(): OutboxStats {
-    const none = { accepted: 0, delivered: 0, dropped: 0, kept: 0 };
     return {
       epoch: 0,
       lastSeq: 0,
-      books: { event: none, live: none },
+      books: { event: noBooks, live: noBooks },
       rows: 0,
       bytes: 0,
       bytesMax: this.#options.bytesMax,

@@ -25,6 +25,9 @@ export interface Books {
   kept: number;
 }
 
+/** The books of a file that nothing is known of. */
+export const noBooks: Books = { accepted: 0, delivered: 0, dropped: 0, kept: 0 };
+
 const header = Buffer.alloc(17);
 
 /** The checksum that goes with a row: over id, time of acceptance, class and body. */

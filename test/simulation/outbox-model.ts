@@ -248,6 +248,11 @@ export class OutboxModel implements GatewayWatch {
     }
   }
 
+  /** A handle of a running gateway is closed; one of a start that does not succeed tells nothing yet. */
+  closing(): void {
+    if (this.#epochBefore === undefined) this.turned();
+  }
+
   #look(): void {
     if (!this.#attach()) return;
     const query = this.#query;

@@ -102,7 +102,7 @@ class Seed {
     );
     for (const { ioc } of this.#sites) ioc.model.offsetsMs = this.#gateway.box.offsetsMs;
     disks.closing = (path) => {
-      if (path === this.#gateway.path && this.#gateway.isRunning) this.#model.turned();
+      if (path === this.#gateway.path && this.#gateway.isRunning) this.#model.closing();
     };
     this.#chaos = new Chaos(world, plan, this.#gateway, this.#model, this.#sites, devices);
   }
