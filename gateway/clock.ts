@@ -73,10 +73,9 @@ function readMarks(wallMs: number): boolean {
 
 /** Milliseconds of CLOCK_MONOTONIC: the same in every process of one boot, never stepped. */
 export function monotonicMs(): number {
-  return performance.now() + monotonicOriginMs;
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
 }
-const [seconds, nanoseconds] = process.hrtime();
-const monotonicOriginMs = seconds * 1000 + nanoseconds / 1e6 - performance.now();
 
 /** Identity of this boot of the machine; monotonic times compare only within one. */
 export function bootId(): string {

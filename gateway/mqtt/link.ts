@@ -62,6 +62,16 @@ export interface LinkEvents {
 /** What the owner of a link may do with it. */
 export type Link = Pick<MqttLink, "client" | "bytes" | "start" | "stop" | "fail" | "refuse">;
 export type MakeLink = (options: LinkOptions, events: LinkEvents) => Link;
+
+/** What a link is made of; the simulation has a wire of its own. */
+export interface Wiring {
+  socket: typeof connect;
+  client(stream: () => Socket | TLSSocket, options: IClientOptions): MqttClient;
+}
+const realWiring: Wiring = {
+  socket: connect,
+  client: (stream, options) => new MqttClient(stream, options),
+};
 export const mqttLink: MakeLink = (options, events) => new MqttLink(options, events);
 
 /** TCP alone answers fast or not at all; one handshake retransmission fits in, the next attempt is the third. */
@@ -79,6 +89,7 @@ export class MqttLink {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents;
   readonly #memory: LinkMemory;
+  readonly #wiring: Wiring;
   readonly #reconnect: Reconnect;
   readonly #host: string;
   readonly #port: number;
@@ -93,9 +104,10 @@ export class MqttLink {
   #isStopped = false;
   #bytes = { written: 0, read: 0 };
 
-  constructor(options: LinkOptions, events: LinkEvents) {
+  constructor(options: LinkOptions, events: LinkEvents, wiring = realWiring) {
     this.#options = options;
     this.#events = events;
+    this.#wiring = wiring;
     this.#memory = options.memory ?? new LinkMemory();
     const { retryFirstMs: firstMs, retryMaxMs: maxMs, spreadMs } = options;
     this.#reconnect = new Reconnect({ firstMs, maxMs, spreadMs });
@@ -141,7 +153,7 @@ export class MqttLink {
   #begin(isTurn = false): void {
     const attempt = ++this.#attempt;
     this.#events.connecting?.();
-    const socket = connect({
+    const socket = this.#wiring.socket({
       host: this.#host,
       port: this.#port,
       noDelay: true,
@@ -184,7 +196,7 @@ export class MqttLink {
     if (attempt !== this.#attempt) return;
     if (socket.destroyed) return this.#over("away", "the connection was closed");
     const options = { ...this.#clientOptions(), ...own };
-    const client = new MqttClient(() => this.#stream(socket), options);
+    const client = this.#wiring.client(() => this.#stream(socket), options);
     this.#client = client;
     client.connect();
     this.#watch(client);

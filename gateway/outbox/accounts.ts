@@ -189,9 +189,15 @@ export class Accounts {
     this.#charge(accountKey(1, 0), reason, events);
   }
 
-  /** Rows that were lost though the books call them kept; whose they were the next audit finds out. */
-  miss(events: number, reason: string): void {
-    this.#charge(accountKey(1, 0), reason, events);
+  /**
+   * Numbers that have vanished. Of those that the books call kept, more than the `rows` that are there, the next audit
+   * finds out whose they were; the others were accepted into a file before this one.
+   */
+  miss(events: number, rows: number, reason: string): void {
+    const { event, live } = this.books();
+    const kept = Math.max(0, Math.min(events, event.kept + live.kept - rows));
+    if (kept > 0) this.#charge(accountKey(1, 0), reason, kept);
+    if (events > kept) this.vanish(events - kept, reason);
   }
 
   /** No number up to `id` is given again, though nothing else may tell of it. */

@@ -1,6 +1,6 @@
-import { clockDoubt, clockState, monotonicMs } from "../clock.ts";
+import { clockDoubt } from "../clock.ts";
 import { Durations } from "../durations.ts";
-import { EventWriter, type EventKind } from "../event.ts";
+import type { EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { auditBooks } from "./books.ts";
@@ -9,8 +9,9 @@ import { figuresOf, noFigures, type Figures } from "./figures.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import { QueueKeeper } from "./keeper.ts";
 import type { Suspicion } from "./open.ts";
-import type { FromWorker, OutboxOptions, OutboxStats, Pulse, ToWorker } from "./outbox.ts";
-import { PendingEvents, type Pending } from "./pending.ts";
+import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker } from "./outbox.ts";
+import { urgentEvent } from "./own-events.ts";
+import { areStored, PendingEvents, type Pending } from "./pending.ts";
 import type { RosterEntry } from "./runs.ts";
 import { Senders } from "./senders.ts";
 import type { OutboxStore, StoredRow } from "./store.ts";
@@ -30,8 +31,8 @@ const futileMax = 4;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
 
-/** Questions that can be answered while the file is let go. */
-const withoutFile: ReadonlySet<string> = new Set(["stats", "pulse", "session", "close"]);
+/** Questions that wait while the file is let go. */
+const waiting: ReadonlySet<keyof Requests> = new Set(["open", "register", "roster"]);
 
 /**
  * Group commit, lanes and encoding: what the storage thread does, without the thread. It speaks in messages, keeps
@@ -49,6 +50,8 @@ export class OutboxCore {
   readonly #pending = new PendingEvents();
   /** The events of a commit of which nobody knows whether it is in the file. */
   #unsure: Pending[] = [];
+  /** What was asked while there was no file. */
+  readonly #requests: (ToWorker & { type: "request" })[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
@@ -109,17 +112,18 @@ export class OutboxCore {
           this.#dropsDueMs = 0;
         },
       });
+      this.#keeper.begin();
+      this.#watchClock();
+      const off = this.#store.runs.boxOff(this.#store.clock);
+      if (off !== undefined) this.#tell("gap", off.data, off.device);
     } catch (error) {
-      // Whoever tries again needs the file unlocked.
+      // Whoever tries again needs the file unlocked, and nobody else at work.
+      clearTimeout(this.#timer);
       this.#keeper.stop();
       this.#store.close();
       throw error;
     }
     this.#housekeeper = setInterval(() => this.#housekeeping(), housekeepingMs);
-    this.#keeper.begin();
-    this.#watchClock();
-    const off = this.#store.runs.boxOff(this.#store.clock);
-    if (off !== undefined) this.#tell("gap", off.data, off.device);
   }
 
   get #store(): OutboxStore {
@@ -145,17 +149,14 @@ export class OutboxCore {
     const stored = this.#store.newer(lastId, commitRowsMax + 1);
     const unsure = this.#unsure;
     this.#unsure = [];
-    if (
-      unsure.length > 0 &&
-      unsure.length === stored.length &&
-      unsure.every((it, i) => isSame(it, stored[i]))
-    ) {
+    if (areStored(unsure, stored)) {
       this.#pending.done(unsure);
       this.#confirm(unsure);
     }
     this.#renewLanes();
     this.#recovered();
     this.#schedule(0);
+    for (const request of this.#requests.splice(0)) this.receive(request);
   }
 
   #post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -375,7 +376,7 @@ export class OutboxCore {
 
   #answer(message: ToWorker & { type: "request" }): unknown {
     const { outage } = this.#keeper;
-    if (outage !== undefined && !withoutFile.has(message.name))
+    if (outage !== undefined && message.name === "retry")
       throw new Error(`the outbox is being opened again: ${outage.reason}`);
     switch (message.name) {
       case "open":
@@ -447,12 +448,7 @@ export class OutboxCore {
         );
         return;
       }
-      try {
-        this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
-      } catch (error) {
-        this.#post({ type: "answer", id: message.id, error: (error as Error).message });
-        this.#keeper.failed(error);
-      }
+      this.#request(message);
       return;
     }
     if (message.type === "frames") {
@@ -478,6 +474,21 @@ export class OutboxCore {
     this.#pump();
   }
 
+  /** What a start waits for waits for the file: a gateway that gave up would never open it again. */
+  #request(message: ToWorker & { type: "request" }): void {
+    const mayWait = waiting.has(message.name);
+    if (mayWait && this.#keeper.outage !== undefined) {
+      this.#requests.push(message);
+      return;
+    }
+    try {
+      this.#post({ type: "answer", id: message.id, result: this.#answer(message) });
+    } catch (error) {
+      if (this.#keeper.failed(error) && mayWait) this.#requests.push(message);
+      else this.#post({ type: "answer", id: message.id, error: (error as Error).message });
+    }
+  }
+
   /** A fast link brings so many acknowledgements during a drain that timers would wait until its end. */
   #catchUp(nowMs: number): void {
     if (nowMs > this.#timerAtMs) {
@@ -486,15 +497,4 @@ export class OutboxCore {
     }
     if (nowMs > this.#keptHouseAtMs + 2 * housekeepingMs) this.#housekeeping();
   }
-}
-
-function urgentEvent(kind: EventKind, device: number, data: Record<string, unknown>) {
-  const writer = new EventWriter();
-  writer.begin(kind, device, Date.now(), monotonicMs(), clockState());
-  writer.object(data);
-  return { lane: 0 as const, body: Buffer.from(writer.bytes()) };
-}
-
-function isSame(event: Pending, row: StoredRow | undefined): boolean {
-  return row?.lane === event.lane && Buffer.compare(event.body, row.body) === 0;
 }

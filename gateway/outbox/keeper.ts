@@ -53,6 +53,7 @@ export class QueueKeeper {
   #watch: FileWatch;
   #salvage: Salvage | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #checkTimer: NodeJS.Timeout | undefined;
 
   /** Opens the file; throws when that is not possible. `suspect`: it was damaged at the attempt before. */
   constructor(options: KeeperOptions, suspect?: Suspicion) {
@@ -110,6 +111,8 @@ export class QueueKeeper {
   stop(): void {
     this.#reopening.stop();
     clearTimeout(this.#timer);
+    // A core that could not be made leaves a keeper behind, which must not open the file a second time.
+    clearTimeout(this.#checkTimer);
     this.#salvage?.close();
     this.#salvage = undefined;
   }
@@ -183,13 +186,13 @@ export class QueueKeeper {
       if (store !== this.#store || this.outage !== undefined) return;
       try {
         warming ??= new Warming(this.#options.path);
-        if (!warming.step()) setTimeout(step, stepMs).unref();
+        if (!warming.step()) this.#checkTimer = setTimeout(step, stepMs).unref();
         else if (warming.isWhole) store.check();
       } catch (error) {
         this.failed(error);
       }
     };
-    setTimeout(step, checkAfterMs).unref();
+    this.#checkTimer = setTimeout(step, checkAfterMs).unref();
   }
 
   /** Somebody has touched the file: what the open handle still reaches is saved, then the file is opened anew. */

@@ -1,4 +1,5 @@
 import type { Frame } from "./frames.ts";
+import type { StoredRow } from "./rows.ts";
 
 export type Pending = Frame & { stream: number };
 
@@ -112,4 +113,11 @@ export class PendingEvents {
     this.#overflow.toMs = nowMs;
     return dropped;
   }
+}
+
+/** Whether the rows found in the file are those of a commit of which nobody knew. */
+export function areStored(events: readonly Pending[], rows: readonly StoredRow[]): boolean {
+  const isSame = ({ lane, body }: Pending, row: StoredRow | undefined): boolean =>
+    row?.lane === lane && Buffer.compare(body, row.body) === 0;
+  return events.length > 0 && events.length === rows.length && events.every((it, i) => isSame(it, rows[i]));
 }

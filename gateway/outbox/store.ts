@@ -282,7 +282,7 @@ export class OutboxStore {
         const last = Math.min(end, record.base + to);
         if (first <= last) lost += this.#numbers.declare(first, last, released).lost;
       }
-      if (lost > 0) this.accounts.miss(lost, "storage");
+      if (lost > 0) this.accounts.miss(lost, this.count().rows, "storage");
       this.damaged += lost;
       return lost;
     })();

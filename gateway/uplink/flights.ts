@@ -23,13 +23,20 @@ export class Flights<Batch> {
   #windowMax = 1;
   readonly #count = { event: 0, live: 0, fill: 0 };
   readonly #flying = new Map<number, Flying<Batch>>();
+  /** Sent over this connection before the queue was opened anew: they take room until the broker answers. */
+  readonly #earlier = new Set<number>();
 
   get size(): number {
-    return this.#flying.size;
+    return this.#flying.size + this.#earlier.size;
   }
 
   get hasRoom(): boolean {
-    return this.#flying.size < this.#windowMax;
+    return this.size < this.#windowMax;
+  }
+
+  /** The connection goes on from others, whose batches are none of ours any more. */
+  inherit(others: Flights<Batch>): void {
+    for (const key of [...others.#flying.keys(), ...others.#earlier]) this.#earlier.add(key);
   }
 
   *batches(): Iterable<Batch> {
@@ -63,6 +70,7 @@ export class Flights<Batch> {
 
   /** The broker has answered; undefined for a message of an earlier connection. */
   land(key: number, nowMs: number, good: boolean): Flying<Batch> | undefined {
+    this.#earlier.delete(key);
     const flying = this.#flying.get(key);
     if (flying === undefined) return undefined;
     this.#flying.delete(key);
@@ -76,6 +84,7 @@ export class Flights<Batch> {
   close(): Batch[] {
     const batches = [...this.batches()];
     this.#flying.clear();
+    this.#earlier.clear();
     this.#count.event = this.#count.live = this.#count.fill = 0;
     this.pace.reset();
     return batches;

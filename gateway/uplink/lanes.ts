@@ -67,6 +67,7 @@ export class Lanes {
   successor(store: OutboxStore): Lanes {
     const lanes = new Lanes(store, this.#options, this.#nextKey);
     if (this.#granted !== undefined) lanes.connect(...this.#granted);
+    lanes.#flights.inherit(this.#flights);
     lanes.counts = this.counts;
     lanes.#receivers = this.#receivers;
     return lanes;
@@ -133,6 +134,7 @@ export class Lanes {
    */
   disconnect(blamed = false): void {
     this.#granted = undefined;
+    const isAlone = this.#flights.size === 1;
     const flown = this.#flights.close();
     for (const cut of flown) {
       if (blamed) cut.deaths++;
@@ -142,7 +144,7 @@ export class Lanes {
     this.#waiting.live = [];
     this.#sortFill();
     const [only] = flown;
-    if (blamed && flown.length === 1 && only !== undefined) this.#judge(only);
+    if (blamed && isAlone && only !== undefined) this.#judge(only);
   }
 
   /** The broker hung up with nothing but this batch on the way. */

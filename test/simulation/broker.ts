@@ -1,5 +1,5 @@
 import type { Packet, SimulatedClient } from "./client.ts";
-import { Actor, type World } from "./world.ts";
+import { Actor, newBox, type World } from "./world.ts";
 
 interface Session {
   id: string;
@@ -58,7 +58,7 @@ export class SimulatedBroker {
 
   constructor(world: World, name: string) {
     this.#world = world;
-    this.actor = new Actor(name, { wallOffsetMs: 0 });
+    this.actor = new Actor(name, newBox());
     this.#random = world.random(name);
   }
 

@@ -1,8 +1,8 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { refusalReasons, type BrokerFaults, type SimulatedBroker } from "./broker.ts";
 import type { SimulatedDevice } from "./devices.ts";
-import { copyFolder, disks, removeFolder } from "./files.ts";
+import { copyFolder, disks, pageBytes, removeFolder } from "./files.ts";
 import type { SimulatedGateway } from "./gateway.ts";
 import type { SimulatedIoc } from "./ioc.ts";
 import type { OutboxModel } from "./outbox-model.ts";
@@ -89,7 +89,7 @@ export class Chaos {
   }
 
   #healDisk(): void {
-    disks.heal(this.#gateway.path, Math.max(64, Math.floor(this.#plan.bytesMax / 4096)));
+    disks.heal(this.#gateway.path, Math.floor(Math.max(262_144, this.#plan.bytesMax) / pageBytes));
   }
 
   get #site(): Site {
@@ -101,6 +101,9 @@ export class Chaos {
     if (!this.#gateway.isRunning) return;
     this.#gateway.kill(power);
     meanwhile();
+    // A box without a battery for its clock goes on from some moment before.
+    if (power && this.#plan.faults.has("clock-step") && this.#random() < 0.5)
+      this.#setClock(this.#gateway.box.wallOffsetMs - Math.floor(this.#random() * 900_000));
     this.#reconfigure();
     const again = (): void => {
       if (!this.#gateway.isRunning) this.#gateway.start();
@@ -113,6 +116,11 @@ export class Chaos {
     const device = pick(this.#random, this.#devices);
     if (this.#random() < 0.5) device.extras = 1 + Math.floor(this.#random() * 6);
     else device.profile = `vendor/model-${Math.floor(this.#random() * 3)}`;
+  }
+
+  #setClock(offsetMs: number): void {
+    this.#gateway.box.wallOffsetMs = offsetMs;
+    this.#gateway.box.offsetsMs.add(offsetMs);
   }
 
   #brokerFault(name: keyof BrokerFaults, probability: number): void {
@@ -145,7 +153,7 @@ export class Chaos {
     }
   }
 
-  #replaceFile(how: "lost" | "damaged" | "restored"): void {
+  #replaceFile(how: "lost" | "damaged" | "page" | "restored"): void {
     this.#restart(false, () => {
       const { folder, path } = this.#gateway;
       if (how === "restored") {
@@ -159,13 +167,36 @@ export class Chaos {
         const { faults } = this.#plan;
         const mayLoseNote = !faults.has("clock-step") && !faults.has("configuration");
         if (mayLoseNote && this.#random() < 0.5) rmSync(join(folder, "epoch"), { force: true });
-      } else {
+      } else if (how === "page") this.#destroyPage(path);
+      else {
         rmSync(`${path}-wal`, { force: true });
         writeFileSync(path, Buffer.alloc(8192, 0x5a));
       }
       this.#model.fileReplaced = true;
       this.#world.trace(`the outbox file is ${how}`);
     });
+  }
+
+  /** One page of the file or its log is garbage: most rows are still to be had. */
+  #destroyPage(path: string): void {
+    const file = pick(
+      this.#random,
+      [path, `${path}-wal`].filter((one) => existsSync(one)),
+    );
+    const bytes = readFileSync(file);
+    const pages = Math.floor(bytes.length / pageBytes);
+    const at = Math.floor(this.#random() * pages) * pageBytes;
+    for (let i = at; i < Math.min(bytes.length, at + pageBytes); i++)
+      bytes[i] = Math.floor(this.#random() * 256);
+    writeFileSync(file, bytes);
+  }
+
+  /** Somebody deletes the file or its log under the running gateway. */
+  #unlink(): void {
+    const { path, isRunning } = this.#gateway;
+    if (!isRunning || disks.connection(path) === undefined) return;
+    rmSync(pick(this.#random, [path, `${path}-wal`]), { force: true });
+    this.#model.fileReplaced = true;
   }
 
   #backUp(): void {
@@ -214,9 +245,20 @@ export class Chaos {
       const every = pick(this.#random, [5, 11, 101]);
       this.#ail(() => disks.brokenSectors(this.#gateway.path, every));
     },
+    "disk-unsure": () => {
+      const share = pick(this.#random, [0.02, 0.2, 0.6]);
+      const random = (): number => this.#random();
+      this.#ail(() =>
+        disks.unsure(this.#gateway.path, () =>
+          random() > share ? undefined : random() < 0.5 ? "before" : "after",
+        ),
+      );
+    },
     "bit-flip": () => this.#flip(),
     "file-lost": () => this.#replaceFile("lost"),
     "file-damaged": () => this.#replaceFile("damaged"),
+    "file-page": () => this.#replaceFile("page"),
+    "file-unlinked": () => this.#unlink(),
     "file-restored": () =>
       this.#backup === undefined || this.#random() < 0.5 ? this.#backUp() : this.#replaceFile("restored"),
     "receiver-kill": () => this.#restartIoc(() => {}),
@@ -261,14 +303,15 @@ export class Chaos {
     "ack-repeated": () => this.#site.broker.replayAcknowledgement(),
     "clock-step": () => {
       const year = 365 * 24 * 3_600_000;
-      this.#gateway.box.wallOffsetMs = pick(this.#random, [
-        -3_600_000,
-        3_600_000,
-        -56 * year,
-        56 * year,
-        0,
-        0,
-      ]);
+      this.#setClock(pick(this.#random, [-3_600_000, 3_600_000, -56 * year, 56 * year, 0, 0]));
+    },
+    "clock-proved": () => {
+      // The time service sets the clock and says so.
+      this.#gateway.box.wallOffsetMs = 0;
+      const mark = process.env["KERB_CLOCK_MARK"] ?? "";
+      const seconds = this.#world.trueMs(this.#world.nowMs) / 1000;
+      writeFileSync(mark, "");
+      utimesSync(mark, seconds, seconds);
     },
     device: () => {
       const device = pick(this.#random, this.#devices);

@@ -1,5 +1,7 @@
 import { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
 import type { IClientOptions, MqttClient } from "mqtt";
+import { MqttLink, type MakeLink } from "../../gateway/mqtt/link.ts";
 import type { SimulatedBroker } from "./broker.ts";
 import { Link, Wire } from "./wire.ts";
 import type { Actor, World } from "./world.ts";
@@ -54,14 +56,12 @@ export class SimulatedClient extends EventEmitter {
       { actor: this.actor, keepaliveMs, closed: (reason) => this.#closed(reason) },
       { actor: broker.actor, keepaliveMs, closed: () => broker.closed(this) },
     );
-    if (link.refused || !broker.isUp) {
-      world.after(this.actor, link.latencyMs, () => this.#wire.close("client", "ECONNREFUSED"));
-      return;
-    }
-    this.#wire.send("broker", 200, () => broker.accept(this));
-    world.after(this.actor, options.connectTimeout ?? 30_000, () => {
-      if (!this.connected) this.#wire.close("client", "connack timeout");
-    });
+  }
+
+  /** The CONNECT. */
+  connect(): this {
+    this.#wire.send("broker", 200, () => this.#broker.accept(this));
+    return this;
   }
 
   /** Batches without a PUBACK. */
@@ -141,7 +141,8 @@ export class SimulatedClient extends EventEmitter {
     this.connected = false;
     if (this.#ended) return;
     this.#world.trace(`connection closed: ${reason}`);
-    if (reason !== "the peer closed the connection") this.emit("error", new Error(reason));
+    if (reason !== "the peer closed the connection")
+      this.emit("error", Object.assign(new Error(reason), /^E[A-Z]+$/.test(reason) ? { code: reason } : {}));
     if (!this.#ended) this.emit("close");
   }
 
@@ -217,4 +218,44 @@ export class SimulatedClient extends EventEmitter {
   asMqtt(): MqttClient {
     return this as unknown as MqttClient;
   }
+}
+
+/** A TCP connection as far as a link looks at it before its client takes over. */
+class SimulatedSocket extends EventEmitter {
+  destroyed = false;
+  readonly bytesWritten = 0;
+  readonly bytesRead = 0;
+  readonly remoteAddress = "192.0.2.1";
+
+  constructor(world: World, broker: SimulatedBroker, link: Link) {
+    super();
+    // A SYN that nobody hears is given up by the link itself.
+    world.after(world.current, 2 * link.latencyMs, () => {
+      if (this.destroyed || link.stalled) return;
+      if (!link.refused && broker.isUp) this.emit("connect");
+      else this.emit("error", Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }));
+    });
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
+
+/** The product's link on a simulated wire; `made` hears of each client. */
+export function simulatedLink(
+  world: World,
+  broker: SimulatedBroker,
+  link: Link,
+  made: (client: SimulatedClient) => void,
+): MakeLink {
+  return (options, events) =>
+    new MqttLink(options, events, {
+      socket: (() => new SimulatedSocket(world, broker, link)) as unknown as () => Socket,
+      client: (_stream, clientOptions) => {
+        const client = new SimulatedClient(world, broker, link, clientOptions);
+        made(client);
+        return client.asMqtt();
+      },
+    });
 }

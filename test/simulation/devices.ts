@@ -61,6 +61,9 @@ export function hostDevice(
       ...point,
       index: indexes.get(point.name) ?? -1,
     })),
+    records: [],
+    silenceMs: 0,
+    personalData: { how: "drop" },
   };
 }
 

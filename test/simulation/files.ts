@@ -22,6 +22,12 @@ export function removeFolder(path: string): void {
 }
 
 const original: Database.Database["pragma"] = Reflect.get(Database.prototype, "pragma");
+const originalClose: Database.Database["close"] = Reflect.get(Database.prototype, "close");
+const originalTransaction: Database.Database["transaction"] = Reflect.get(Database.prototype, "transaction");
+/** By folder: whether the next transaction fails, before or after it has reached the disk. */
+const flaky = new Map<string, () => "before" | "after" | undefined>();
+/** Bytes of a page as the product makes them. */
+export const pageBytes = 2048;
 const connections = new Map<string, Database.Database>();
 const sick = new Map<string, string[]>();
 
@@ -30,6 +36,9 @@ const sick = new Map<string, string[]>();
  * at what is really there. While it is installed, a file that was made sick stays so when it is opened again.
  */
 export const disks = {
+  /** Called before a connection is closed: what it did in this turn can still be seen. */
+  closing: undefined as ((path: string) => void) | undefined,
+
   install(): void {
     Database.prototype.pragma = function (this: Database.Database, ...args) {
       if (connections.get(this.name) !== this) {
@@ -38,10 +47,30 @@ export const disks = {
       }
       return original.apply(this, args);
     };
+    Database.prototype.close = function (this: Database.Database) {
+      if (this.open && !this.inTransaction && connections.get(this.name) === this) disks.closing?.(this.name);
+      return originalClose.call(this);
+    };
+    Database.prototype.transaction = function (this: Database.Database, work: never) {
+      const run = originalTransaction.call(this, work) as unknown as (...args: unknown[]) => unknown;
+      return ((...args: unknown[]): unknown => {
+        // One inside another has no COMMIT of its own.
+        const fails = this.inTransaction ? undefined : flaky.get(dirname(this.name))?.();
+        const error = Object.assign(new Error("disk I/O error"), { code: "SQLITE_IOERR_FSYNC" });
+        if (fails === "before") throw error;
+        const result = run(...args);
+        if (fails === "after") throw error;
+        return result;
+      }) as never;
+    } as never;
   },
 
   uninstall(): void {
     Database.prototype.pragma = original;
+    Database.prototype.transaction = originalTransaction;
+    Database.prototype.close = originalClose;
+    this.closing = undefined;
+    flaky.clear();
     for (const connection of connections.values()) connection.close();
     connections.clear();
     sick.clear();
@@ -79,9 +108,15 @@ export const disks = {
     }
   },
 
+  /** Some transactions end with an I/O error, and nobody knows whether they are on the disk. */
+  unsure(path: string, fails: () => "before" | "after" | undefined): void {
+    flaky.set(dirname(path), fails);
+  },
+
   /** All that ailed the file is over. */
   heal(path: string, pagesMax: number): void {
     sick.delete(dirname(path));
+    flaky.delete(dirname(path));
     const connection = this.connection(path);
     if (connection === undefined) return;
     connection.pragma("query_only = 0");

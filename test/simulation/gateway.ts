@@ -9,16 +9,16 @@ import { DeviceLoop } from "../../gateway/host/device.ts";
 import { Handover, type Loss } from "../../gateway/host/handover.ts";
 import { Line } from "../../gateway/host/line.ts";
 import { FrameSplitter } from "../../gateway/outbox/frames.ts";
-import { OutboxCore } from "../../gateway/outbox/core.ts";
 import type { FromWorker, Outbox, Requests, ToWorker } from "../../gateway/outbox/outbox.ts";
-import type { LanesOptions } from "../../gateway/uplink/lanes.ts";
+import { PatientOutbox } from "../../gateway/outbox/patient.ts";
+import type { LanesOptions } from "../../gateway/uplink/cuts.ts";
 import { MqttUplink } from "../../gateway/uplink/mqtt.ts";
 import type { SimulatedBroker } from "./broker.ts";
-import { SimulatedClient } from "./client.ts";
+import { simulatedLink, type SimulatedClient } from "./client.ts";
 import { alarm, hostDevice, registration, simulatedDriver, type SimulatedDevice } from "./devices.ts";
 import { copyFolder, disks, removeFolder } from "./files.ts";
 import type { Link } from "./wire.ts";
-import { Actor, Channel, type Box, type World } from "./world.ts";
+import { Actor, Channel, newBox, type Box, type World } from "./world.ts";
 
 export const gatewayId = "gw-sim";
 export const city = "hcmc";
@@ -29,6 +29,7 @@ export interface GatewaySettings {
   commitEventsMax: number;
   creditBytes: number;
   ringBytesMax: number;
+  sealEveryMs: number;
   uplinks: UplinkConfig[];
 }
 
@@ -40,7 +41,8 @@ export interface Route {
 
 /** Where the model looks on. */
 export interface GatewayWatch {
-  opened(path: string, epochBefore: number): void;
+  /** A process begins; it opens the file when the disk lets it. */
+  starts(path: string, epochBefore: number): void;
   produced(body: Uint8Array, meaning: ReadonlyMap<number, DictionaryDevice>): void;
   overflowed(loss: Loss): void;
   accepted(stream: number, bytes: number): void;
@@ -79,14 +81,14 @@ export class SimulatedGateway {
   readonly #devices: SimulatedDevice[];
   readonly #watch: GatewayWatch;
   readonly #random: () => number;
-  readonly box: Box = { wallOffsetMs: 0 };
+  readonly box: Box = newBox();
   folder: string;
   #starts = 0;
   #streams = 0;
   #alarms = 0;
   #main: Actor | undefined;
   #outbox: Actor | undefined;
-  #core: OutboxCore | undefined;
+  #core: PatientOutbox | undefined;
   #toWorker: Channel | undefined;
   #host: Host | undefined;
   #registered: DictionaryDevice[] = [];
@@ -143,14 +145,17 @@ export class SimulatedGateway {
       bytesMax: this.#settings.bytesMax,
       commitAfterMs: 1000,
       commitEventsMax: this.#settings.commitEventsMax,
+      sealEveryMs: this.#settings.sealEveryMs,
       gateway: gatewayId,
       uplinks: this.#settings.uplinks.map(lanesOptions),
     };
     const sidecar = join(this.folder, "epoch");
     const epochBefore = existsSync(sidecar) ? Number(readFileSync(sidecar, "utf8")) : 0;
+    this.#watch.starts(this.path, epochBefore);
     world.enter(outbox, () => {
+      world.freshClock();
       try {
-        this.#core = new OutboxCore(options, (message) => this.#word(outbox, toMain, main, message));
+        this.#core = new PatientOutbox(options, (message) => this.#word(outbox, toMain, main, message));
       } catch (error) {
         world.trace(`the outbox does not open: ${(error as Error).message}`);
         this.#watch.said("failure", (error as Error).message);
@@ -159,10 +164,20 @@ export class SimulatedGateway {
       }
     });
     if (!outbox.alive) return;
-    this.#watch.opened(this.path, epochBefore);
     outbox.turned = () => this.#watch.turned();
     this.#watch.turned();
-    world.after(main, 1, () => void this.#boot());
+    world.after(main, 1, () => {
+      this.#boot().catch((error: Error) => {
+        // The product's process ends when it cannot start; systemd begins again.
+        if (main !== this.#main || !main.alive) return;
+        world.trace(`the gateway does not start: ${error.message}`);
+        world.current = world.chaos;
+        this.kill(false);
+        world.after(world.chaos, 5000, () => {
+          if (!this.isRunning) this.start();
+        });
+      });
+    });
   }
 
   /** What the worker says crosses to the main thread; a kill may come between two words of one turn. */
@@ -218,6 +233,14 @@ export class SimulatedGateway {
       ...this.#devices.map(registration),
     ]);
     if (main !== this.#main) return;
+    const entries = this.#devices.map((device, i) => ({
+      id: device.id,
+      device: registered.devices[i + 1]?.index,
+      fingerprint: JSON.stringify(registration(device)),
+      enabled: true,
+    }));
+    await this.#request("roster", entries);
+    if (main !== this.#main) return;
     this.#registered = registered.devices;
     this.#uplinks = new Map();
     this.#clients = [];
@@ -230,15 +253,15 @@ export class SimulatedGateway {
         city,
         gateway: gatewayId,
         software: "kerb",
+        device: registered.devices[0]?.index ?? 0,
         ...opened,
         dictionary: registered.dictionary,
       };
       const { broker, link } = this.#routes[i] as Route;
-      const uplink = new MqttUplink(config, port, identity, log, (_url, options) => {
-        const client = new SimulatedClient(this.#world, broker, link, options);
+      const makeLink = simulatedLink(this.#world, broker, link, (client) => {
         this.#clients = [...this.#clients.filter((one) => one.connected), client];
-        return client.asMqtt();
       });
+      const uplink = new MqttUplink(config, port, identity, log, makeLink);
       this.#uplinks.set(config.id, uplink);
       uplink.start();
     });
@@ -355,7 +378,11 @@ export class SimulatedGateway {
     const left = this.folder;
     this.folder = `${left.replace(/-\d+$/, "")}-${this.#starts}`;
     copyFolder(left, this.folder);
-    if (power) tearTail(this.path, this.#random);
+    if (power) {
+      tearTail(this.path, this.#random);
+      this.box.boot++;
+      this.box.bootedMs = world.nowMs;
+    }
     const connection = disks.connection(join(left, "outbox.db"));
     // It may be the worker's own turn that ends here.
     world.after(world.chaos, 0, () => {

@@ -1,15 +1,16 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Acknowledgement } from "../../gateway/receiver/acknowledge.ts";
+import type { Certificate } from "../../gateway/receiver/certificates.ts";
 import { BrokerLink } from "../../gateway/receiver/mqtt.ts";
 import { Receiver } from "../../gateway/receiver/receiver.ts";
 import type { SimulatedBroker } from "./broker.ts";
-import { SimulatedClient } from "./client.ts";
+import { simulatedLink, type SimulatedClient } from "./client.ts";
 import { copyFolder, disks, removeFolder } from "./files.ts";
-import { city } from "./gateway.ts";
+import { city, gatewayId } from "./gateway.ts";
 import type { ReceiverModel } from "./receiver-model.ts";
 import type { Link } from "./wire.ts";
-import { Actor, type World } from "./world.ts";
+import { Actor, newBox, type World } from "./world.ts";
 
 /** The IOC's end without its process: the product's receiver and its link, on a simulated wire. */
 export class SimulatedIoc {
@@ -62,7 +63,7 @@ export class SimulatedIoc {
   start(): void {
     const world = this.#world;
     world.trace(`${this.name} starts (${++this.#starts})`);
-    const actor = new Actor(this.name, { wallOffsetMs: 0 });
+    const actor = new Actor(this.name, newBox());
     this.#actor = actor;
     world.enter(actor, () => {
       try {
@@ -81,13 +82,23 @@ export class SimulatedIoc {
         broker: "mqtt://simulated",
         city,
         name: this.name,
-        dial: (_url, options) => {
-          const client = new SimulatedClient(world, this.#broker, this.link, options);
+        makeLink: simulatedLink(world, this.#broker, this.link, (client) => {
           this.#clients = [...this.#clients.filter((one) => one.connected), client];
-          return client.asMqtt();
-        },
+        }),
       }).open();
     });
+  }
+
+  /** What the receiver says of each period that any seal is for. */
+  async certificates(): Promise<Certificate[]> {
+    const { receiver } = this;
+    if (receiver === undefined) return [];
+    const found: Certificate[] = [];
+    for (const { fromMs, toMs } of this.model.sealed()) {
+      const asked = receiver.certificates(gatewayId, { fromMs, toMs }, 400);
+      found.push(...(await asked).certificates);
+    }
+    return found;
   }
 
   kill(): void {

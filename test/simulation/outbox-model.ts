@@ -42,6 +42,8 @@ export interface Excuses {
   reasons: Set<string>;
   /** The disk was made to fail, so commits and reads may. */
   disk: boolean;
+  /** A page may be destroyed. */
+  page: boolean;
 }
 
 /** What no host has made, the gateway says of itself. */
@@ -69,12 +71,17 @@ export class OutboxModel implements GatewayWatch {
   #query: ReturnType<typeof statements> | undefined;
   #changes = -1;
   #lastId = 0;
+  #path = "";
+  /** Set while a new process has not opened its file yet. */
+  #epochBefore: number | undefined;
+  #isSalvaging = false;
   #epochs: { epoch: number; base: number }[] = [];
   #booksAtOpen = { accepted: 0, delivered: 0, dropped: 0 };
   #counted = { accepted: 0, delivered: 0, dropped: 0 };
   /** Set before a start on a file that is not the one that was left. */
   fileReplaced = false;
   released = 0;
+  uplinks = 1;
 
   constructor(world: World, excuses: Excuses, mayRelease: (event: Accepted) => string | undefined) {
     this.#world = world;
@@ -143,52 +150,73 @@ export class OutboxModel implements GatewayWatch {
       this.#world.fail(`the outbox complains of a healthy disk: ${text}`);
   }
 
-  /** The gateway has opened its file: what was accepted before must be there. */
-  opened(path: string, epochBefore: number): void {
-    const database = disks.connection(path);
-    if (database === undefined) return this.#world.fail("the outbox has no connection");
+  starts(path: string, epochBefore: number): void {
+    this.#path = path;
+    this.#epochBefore = epochBefore;
+    this.#query = undefined;
+    this.#database = undefined;
+    this.#streams = new Map();
+  }
+
+  /** Looks at the handle in use; false while there is none. A new one is of a new process, or after an outage. */
+  #attach(): boolean {
+    const database = disks.connection(this.#path);
+    if (database === undefined) return false;
+    if (database === this.#database) return true;
     this.#database = database;
     this.#query = statements(database);
     this.#changes = -1;
     this.#epochs = this.#query.epochs.all() as { epoch: number; base: number }[];
+    const epochBefore = this.#epochBefore;
+    this.#epochBefore = undefined;
+    if (epochBefore === undefined) {
+      this.#world.trace("the outbox is open again");
+      const isSalvaging = (this.#query.salvages.get() as number) > 0;
+      if (this.fileReplaced || isSalvaging) this.#adopt(new Set(this.#query.ids.all() as number[]));
+      return true;
+    }
     const current = this.#current();
     if (current.epoch <= epochBefore) this.#world.fail(`epoch ${current.epoch} after epoch ${epochBefore}`);
     this.#world.trace(`epoch ${current.epoch} begins at ${current.base}`);
-    this.#lastId = current.base;
-    this.#streams = new Map();
-    this.#booksAtOpen = this.#books();
-    this.#counted = { accepted: 0, delivered: 0, dropped: 0 };
-    this.#adopt(new Set(this.#query.ids.all() as number[]));
-    this.fileReplaced = false;
+    if (this.fileReplaced) {
+      this.#lastId = current.base;
+      this.#adopt(new Set(this.#query.ids.all() as number[]));
+    }
+    return true;
   }
 
+  /** Another file than the one that was left: what it has counts, and nothing of what it had to tell. */
   #adopt(ids: ReadonlySet<number>): void {
-    const before = new Map([...this.#kept.values()].map((event) => [key(event.epoch, event.seq), event]));
+    this.fileReplaced = false;
+    for (const event of this.events.values()) if (event.state === "dropped") event.state = "lost";
+    for (const event of this.#kept.values()) event.state = "lost";
+    const before = this.#kept.size;
     this.#kept.clear();
     this.#urgentKept = 0;
-    // What the old file still had to tell of its drops is gone with it.
-    if (this.fileReplaced)
-      for (const event of this.events.values()) if (event.state === "dropped") event.state = "lost";
-    for (const id of ids) {
-      const { epoch, base } = this.#epochOf(id);
-      const event = this.events.get(key(epoch, id - base));
-      if (event === undefined || (event.state !== "kept" && !this.fileReplaced)) {
-        this.#world.fail(
-          `row ${id} (${epoch}:${id - base}) is ${event?.state ?? "not known"} and in the file`,
-        );
-        continue;
-      }
-      before.delete(key(epoch, event.seq));
-      event.state = "kept";
-      if (event.lane === 0) this.#urgentKept++;
-      this.#kept.set(id, event);
+    for (const id of ids) this.#return(id);
+    if (before > this.#kept.size)
+      this.#world.trace(`${before - this.#kept.size} events are gone with the old file`);
+    this.#rebase();
+  }
+
+  /** An old row is there again. */
+  #return(id: number): void {
+    const { epoch, base } = this.#epochOf(id);
+    const event = this.events.get(key(epoch, id - base));
+    if (event === undefined) {
+      const row = this.#query?.row.get(id) as Row;
+      if (!this.#excuses.disk) this.#world.fail(`row ${id} (${epoch}:${id - base}) was never accepted`);
+      return this.#take(row);
     }
-    for (const event of before.values()) {
-      if (!this.fileReplaced)
-        return this.#world.fail(`accepted and not in the file after a start: ${event.epoch}:${event.seq}`);
-      event.state = "lost";
-    }
-    if (before.size > 0) this.#world.trace(`${before.size} events are gone with the old file`);
+    event.state = "kept";
+    if (event.lane === 0) this.#urgentKept++;
+    this.#kept.set(id, event);
+  }
+
+  /** The books as they stand are where counting begins. */
+  #rebase(): void {
+    this.#booksAtOpen = this.#books();
+    this.#counted = { accepted: 0, delivered: 0, dropped: 0 };
   }
 
   #current(): { epoch: number; base: number } {
@@ -209,31 +237,67 @@ export class OutboxModel implements GatewayWatch {
 
   /** After each turn of the worker: what is new, what is gone and why, and whether the books close. */
   turned(): void {
+    try {
+      this.#look();
+    } catch (error) {
+      // A page that was destroyed hides rows from the model as it does from the product, until that finds out.
+      const { code = "", message } = error as { code?: string; message: string };
+      if (!this.#excuses.page || !code.startsWith("SQLITE_")) throw error;
+      this.#world.trace(`the model cannot look: ${message}`);
+      this.#changes = -1;
+    }
+  }
+
+  /** A handle of a running gateway is closed; one of a start that does not succeed tells nothing yet. */
+  closing(): void {
+    if (this.#epochBefore === undefined) this.turned();
+  }
+
+  #look(): void {
+    if (!this.#attach()) return;
     const query = this.#query;
-    if (query === undefined || this.#database?.open !== true) return;
+    if (query === undefined) return;
     const changes = query.changes.get() as number;
     if (changes === this.#changes) return;
     this.#changes = changes;
     for (const row of query.rows.all(this.#lastId) as Row[]) this.#take(row);
+    this.#lastId = Math.max(this.#lastId, this.#current().base);
     const { n, urgent } = query.count.get() as { n: number; urgent: number };
-    if (n !== this.#kept.size) this.#findGone(new Set(query.ids.all() as number[]));
+    const isSalvaging = (query.salvages.get() as number) > 0;
+    if (n !== this.#kept.size || urgent !== this.#urgentKept) {
+      const ids = new Set(query.ids.all() as number[]);
+      if (isSalvaging || this.#isSalvaging) for (const id of ids) if (!this.#kept.has(id)) this.#return(id);
+      if (n !== this.#kept.size) this.#findGone(ids);
+    }
     if (n !== this.#kept.size || urgent !== this.#urgentKept)
       this.#world.fail(
         `${n} rows (${urgent} urgent) in the file, ${this.#kept.size} (${this.#urgentKept}) known`,
       );
+    if (this.#isSalvaging && !isSalvaging) this.#rebase();
+    this.#isSalvaging = isSalvaging;
+    if (!isSalvaging) this.#checkBooks(n);
+  }
+
+  #checkBooks(rows: number): void {
     const books = this.#books();
+    // Numbers of a file before this one, which its receivers asked for in vain.
+    const vanished = books.accepted - this.#booksAtOpen.accepted - this.#counted.accepted;
+    if (vanished > 0 && this.#excuses.reasons.has("storage")) {
+      this.#counted.accepted += vanished;
+      this.#counted.dropped += vanished;
+    }
     for (const name of ["accepted", "delivered", "dropped"] as const) {
       const expected = this.#booksAtOpen[name] + this.#counted[name];
       if (books[name] !== expected)
         this.#world.fail(`the books say ${name} ${books[name]}, it is ${expected}`);
     }
-    if (books.accepted !== books.delivered + books.dropped + n)
-      this.#world.fail(`the books do not close: ${JSON.stringify(books)}, ${n} rows`);
+    if (books.accepted !== books.delivered + books.dropped + rows)
+      this.#world.fail(`the books do not close: ${JSON.stringify(books)}, ${rows} rows`);
   }
 
   #take(row: Row): void {
-    const { epoch, base } = this.#current();
-    this.#lastId = row.id;
+    const { epoch, base } = this.#epochOf(row.id);
+    this.#lastId = Math.max(this.#lastId, row.id);
     const seq = row.id - base;
     const produced = this.#produced.get(Buffer.from(row.body).toString("latin1"));
     const event: Accepted = {
@@ -287,7 +351,10 @@ export class OutboxModel implements GatewayWatch {
       dropped++;
       event.state = "dropped";
       event.reason = tombstone.reason;
-      this.#counted.dropped++;
+      // What one of several uplinks has taken counts as delivered.
+      const letters = query.letters.get(id) as number;
+      if (letters > 0 && letters < this.uplinks) this.#counted.delivered++;
+      else this.#counted.dropped++;
       if (!this.#excuses.reasons.has(tombstone.reason))
         this.#world.fail(`${event.epoch}:${event.seq} was dropped as "${tombstone.reason}" without a cause`);
     }
@@ -316,12 +383,15 @@ function statements(database: Database.Database) {
     changes: database.prepare("SELECT total_changes()").pluck(),
     epochs: database.prepare("SELECT epoch, base FROM epoch ORDER BY epoch"),
     rows: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id > ? ORDER BY id"),
+    row: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id = ?"),
+    salvages: database.prepare("SELECT count(*) FROM salvage").pluck(),
+    letters: database.prepare("SELECT count(*) FROM dead_letter WHERE id = ? AND settled = 1").pluck(),
     count: database.prepare(
       "SELECT (SELECT count(*) FROM event) AS n, (SELECT count(*) FROM event WHERE lane = 0) AS urgent",
     ),
     ids: database.prepare("SELECT id FROM event").pluck(),
     books: database.prepare(
-      "SELECT sum(accepted) AS accepted, sum(delivered) AS delivered, sum(dropped) AS dropped FROM books",
+      "SELECT total(accepted) AS accepted, total(delivered) AS delivered, total(dropped) AS dropped FROM books",
     ),
     tombstones: database.prepare("SELECT epoch, first, last, reason FROM tombstone"),
   };

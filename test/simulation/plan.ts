@@ -8,10 +8,13 @@ const faultKinds = [
   "disk-read-only",
   "disk-full",
   "disk-sectors",
+  "disk-unsure",
   "bit-flip",
   "file-lost",
   "file-damaged",
+  "file-page",
   "file-restored",
+  "file-unlinked",
   "receiver-kill",
   "receiver-set-back",
   "receiver-disk",
@@ -31,6 +34,7 @@ const faultKinds = [
   "ack-late",
   "ack-repeated",
   "clock-step",
+  "clock-proved",
   "device",
   "alarm-burst",
   "configuration",
@@ -54,6 +58,7 @@ export interface Plan {
   windowMax: number;
   messageBytesMax: number;
   resendAfterMs: number;
+  sealEveryMs: number;
   reconnectMaxMs: number;
   /** Mean time between two faults of one kind. */
   betweenMs: number;
@@ -76,6 +81,7 @@ export function makePlan(random: () => number): Plan {
     windowMax: has("tiny-window") ? pick(random, [1, 2, 5]) : 20,
     messageBytesMax: has("tiny-messages") ? pick(random, [1024, 2048]) : 32_768,
     resendAfterMs: pick(random, [30_000, 180_000]),
+    sealEveryMs: pick(random, [30_000, 120_000]),
     reconnectMaxMs: pick(random, [5000, 60_000]),
     betweenMs: pick(random, [120_000, 300_000, 600_000]),
   };

@@ -38,7 +38,7 @@ const calmMs = 120_000;
 const latencyMaxMs = 5000;
 const drainStepMs = 60_000;
 const drainSteps = 15;
-const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-restored"];
+const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-page", "file-restored", "file-unlinked"];
 
 /** Runs one seed. Deterministic: the same seed and hours give the same trace. Never throws for a violation. */
 export async function simulate(
@@ -48,6 +48,7 @@ export async function simulate(
   const folder = temporaryFolder();
   const world = new World(seed, trace);
   const plan = makePlan(world.random("plan"));
+  process.env["KERB_CLOCK_MARK"] = join(folder, "clock-mark");
   world.install();
   disks.install();
   try {
@@ -55,6 +56,7 @@ export async function simulate(
   } finally {
     disks.uninstall();
     world.uninstall();
+    delete process.env["KERB_CLOCK_MARK"];
     removeFolder(folder);
   }
 }
@@ -72,6 +74,7 @@ class Seed {
     this.#plan = plan;
     this.#model = new OutboxModel(world, excuses(plan), (event) => this.#mayRelease(event));
     const names = plan.faults.has("two-uplinks") ? ["ioc", "province"] : ["ioc"];
+    this.#model.uplinks = names.length;
     this.#sites = names.map((name) => {
       const broker = new SimulatedBroker(world, `broker-${name}`);
       broker.receiveMaximum = plan.windowMax;
@@ -97,6 +100,10 @@ class Seed {
       devices,
       this.#model,
     );
+    for (const { ioc } of this.#sites) ioc.model.offsetsMs = this.#gateway.box.offsetsMs;
+    disks.closing = (path) => {
+      if (path === this.#gateway.path && this.#gateway.isRunning) this.#model.closing();
+    };
     this.#chaos = new Chaos(world, plan, this.#gateway, this.#model, this.#sites, devices);
   }
 
@@ -117,7 +124,7 @@ class Seed {
     this.#gateway.stopHost();
     for (let i = 0; i < drainSteps && this.#model.keptCount > 0; i++)
       await world.run(world.nowMs + drainStepMs);
-    if (world.violation === undefined) this.#checkEnd();
+    if (world.violation === undefined) await this.#checkEnd();
     const states = Map.groupBy(this.#model.events.values(), ({ state }) => state);
     return {
       seed,
@@ -151,7 +158,7 @@ class Seed {
   }
 
   /** Nothing is on its way any more: each number is at every receiver, or everyone knows why it is not. */
-  #checkEnd(): void {
+  async #checkEnd(): Promise<void> {
     const world = this.#world;
     const [left] = this.#model.kept();
     if (left !== undefined) {
@@ -174,6 +181,8 @@ class Seed {
       }
       const hasNewFile = replaced.some((kind) => this.#plan.faults.has(kind));
       model.compare(receiver, hasNewFile);
+      if (!hasNewFile && model.setBack.size === 0 && !this.#plan.faults.has("receiver-set-back"))
+        model.checkCertificates(await ioc.certificates());
       // Another file does not know what an epoch had come to.
       if (!hasNewFile) model.checkShown(this.#model.epochs);
     }
@@ -196,14 +205,19 @@ function excuses({ faults }: Plan): Excuses {
   const reasons = new Set<string>();
   const has = (...kinds: FaultKind[]): boolean => kinds.some((kind) => faults.has(kind));
   if (has("tiny-budget")) reasons.add("evicted");
+  if (has(...replaced)) reasons.add("storage");
   if (has("bit-flip")) reasons.add("corrupt");
   if (has("batch-refused")) reasons.add("refused");
   if (has("batch-refused", "tiny-messages")) reasons.add("too-large");
-  return { reasons, disk: has("disk-read-only", "disk-full", "disk-sectors", "file-damaged") };
+  return {
+    reasons,
+    disk: has("disk-read-only", "disk-full", "disk-sectors", "disk-unsure", ...replaced),
+    page: has("file-page"),
+  };
 }
 
 function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
-  const { bytesMax, commitEventsMax, creditBytes, ringBytesMax, messageBytesMax } = plan;
+  const { bytesMax, commitEventsMax, creditBytes, ringBytesMax, messageBytesMax, sealEveryMs } = plan;
   const uplinks = names.map((id, i) => ({
     id,
     type: "mqtt",
@@ -216,5 +230,5 @@ function settingsOf(plan: Plan, names: readonly string[]): GatewaySettings {
     resendAfterMs: plan.resendAfterMs,
     reconnectMaxMs: plan.reconnectMaxMs,
   })) as unknown as GatewaySettings["uplinks"];
-  return { bytesMax, commitEventsMax, creditBytes, ringBytesMax, uplinks };
+  return { bytesMax, commitEventsMax, creditBytes, ringBytesMax, sealEveryMs, uplinks };
 }

@@ -1,5 +1,8 @@
 import { createClock } from "@sinonjs/fake-timers";
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { crc32 } from "node:zlib";
+import { clockState, doubtClock } from "../../gateway/clock.ts";
 import { seededRandom } from "../../simulators/simulator.ts";
 
 /**
@@ -10,6 +13,16 @@ import { seededRandom } from "../../simulators/simulator.ts";
 /** A pretend machine: its wall clock may be wrong; monotonic time is everyone's. */
 export interface Box {
   wallOffsetMs: number;
+  /** Every offset that its clock has had. */
+  offsetsMs: Set<number>;
+  /** Its present boot: number and when it began. */
+  boot: number;
+  bootedMs: number;
+}
+
+/** A machine that has just been switched on. */
+export function newBox(): Box {
+  return { wallOffsetMs: 0, offsetsMs: new Set([0]), boot: 1, bootedMs: 0 };
 }
 
 /** Whatever the clock gives for a timer. */
@@ -39,6 +52,8 @@ export interface Violation {
 
 const epochStartMs = Date.UTC(2026, 9, 1);
 const contextLines = 80;
+const timesyncMark = "/run/systemd/timesync/synchronized";
+const bootFile = "/proc/sys/kernel/random/boot_id";
 /** Far more than any second of any seed needs: who sets timers for "now" without end is caught here. */
 const stepsWithoutTimeMax = 200_000;
 
@@ -51,6 +66,9 @@ const real = {
   clearImmediate,
   now: Date.now,
   random: Math.random,
+  hrtime: process.hrtime,
+  readFileSync: fs.readFileSync,
+  statSync: fs.statSync,
 };
 
 export class World {
@@ -58,7 +76,7 @@ export class World {
   readonly #seed: number;
   readonly #print: boolean;
   readonly #lines: string[] = [];
-  current: Actor = new Actor("world", { wallOffsetMs: 0 });
+  current: Actor = new Actor("world", newBox());
   readonly chaos = this.current;
   violation: Violation | undefined;
   hash = 0;
@@ -73,6 +91,11 @@ export class World {
   /** Monotonic ms since the seed began. */
   get nowMs(): number {
     return this.#clock.now;
+  }
+
+  /** What a clock that is right shows at a moment of the seed, ms since 1970. */
+  trueMs(atMs: number): number {
+    return epochStartMs + atMs;
   }
 
   /** A stream of random numbers of its own: what one part draws does not shift another's. */
@@ -163,13 +186,36 @@ export class World {
     });
     Date.now = () => Math.floor(epochStartMs + clock.now + this.current.box.wallOffsetMs);
     performance.now = () => clock.now;
+    process.hrtime = (() => {
+      const ms = clock.now - this.current.box.bootedMs;
+      return [Math.floor(ms / 1000), (ms % 1000) * 1e6];
+    }) as typeof process.hrtime;
+    fs.readFileSync = ((path: string, ...rest: []) =>
+      path === bootFile ? `boot-${this.current.box.boot}\n` : real.readFileSync(path, ...rest)) as never;
+    // Only the seed's own mark counts.
+    const writable = fs as { statSync: unknown };
+    writable.statSync = ((path: string, ...rest: []) =>
+      path === timesyncMark ? undefined : real.statSync(path, ...rest)) as never;
+    syncBuiltinESMExports();
+    this.freshClock();
     Math.random = this.random("product");
     process.on("unhandledRejection", this.#rejected);
   }
 
+  /** What a process that has just started knows of its clock: nothing. */
+  freshClock(): void {
+    clockState();
+    doubtClock({ isWrong: false, staleMarkMs: undefined });
+    clockState();
+  }
+
   uninstall(): void {
-    const { now, random, ...timers } = real;
+    const { now, random, hrtime, readFileSync, statSync, ...timers } = real;
     Object.assign(globalThis, timers);
+    process.hrtime = hrtime;
+    fs.readFileSync = readFileSync;
+    (fs as { statSync: unknown }).statSync = statSync;
+    syncBuiltinESMExports();
     Date.now = now;
     // The own property that hides the prototype's.
     delete (performance as { now?: unknown }).now;
