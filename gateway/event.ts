@@ -212,13 +212,15 @@ export class EventWriter {
   }
 }
 
-/** The device index of an event, from its first 7 bytes alone; of damaged ones some number below 2^28. */
+/** The device index of an event, from its first 11 bytes alone; of damaged ones some number below 2^56. */
 export function deviceOf(body: Uint8Array): number {
   let device = 0;
-  for (let at = 3, shift = 0; at < 7; at++, shift += 7) {
+  let factor = 1;
+  for (let at = 3; at < 11; at++) {
     const byte = body[at] ?? 0;
-    device |= (byte & 127) << shift;
+    device += (byte & 127) * factor;
     if (byte < 128) break;
+    factor *= 128;
   }
   return device;
 }

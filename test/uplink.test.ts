@@ -233,7 +233,8 @@ describe("a broker that misbehaves", () => {
     await expect.poll(() => uplink.status.reason ?? "", { timeout: 10_000 }).toMatch(/message refused: 0x97/);
     const { refused } = broker.counts;
     await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(broker.counts.refused - refused).toBeLessThan(3);
+    // At most one message of each other lane; without a pause there would be hundreds.
+    expect(broker.counts.refused - refused).toBeLessThan(5);
     broker.fault(undefined);
     await inCustody(10);
     await verify(10);

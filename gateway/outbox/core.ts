@@ -362,9 +362,8 @@ export class OutboxCore {
   /** A disk that refuses must not keep the uplink away: what it takes is what makes room. */
   #session(uplink: string): number {
     try {
-      const session = this.#store.nextSession(uplink);
-      this.#sessions.set(uplink, session);
-      return session;
+      this.#sessions.set(uplink, this.#store.nextSession(uplink, this.#sessions.get(uplink)));
+      return this.#sessions.get(uplink) ?? 0;
     } catch (error) {
       const session = this.#sessions.get(uplink);
       if (session === undefined) throw error;
@@ -453,8 +452,9 @@ export class OutboxCore {
     }
     if (message.type === "frames") {
       const splitter = this.#splitters.get(message.stream) ?? new FrameSplitter();
+      this.#splitters.delete(message.stream);
       this.#splitters.set(message.stream, splitter);
-      // Each start of a host is a stream of its own; the oldest ones have long ended.
+      // Each start of a host is a stream of its own; the longest silent ones have ended.
       const [oldest] = this.#splitters.keys();
       if (this.#splitters.size > streamsMax && oldest !== undefined) this.#splitters.delete(oldest);
       for (const frame of splitter.push(message.bytes)) this.#accept(message.stream, frame);

@@ -22,6 +22,7 @@ export class Numbers {
       present: database.prepare(
         "SELECT id, recorded AS recordedMs FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
       ),
+      tellAgain: database.prepare("UPDATE tombstone SET reported = 0"),
       bury: database.prepare("INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, 'storage', ?, ?, 0)"),
     };
     this.refresh();
@@ -106,6 +107,8 @@ export class Numbers {
         const to = Math.min(end, next === null ? end : base + next - 1);
         this.#statements.bury.run(epoch, id - base, to - base, fromMs, Math.max(fromMs, toMs));
         lost += to - id + 1;
+        // A gap event may be among them: what it declared is declared again, which is harmless.
+        this.#statements.tellAgain.run();
         id = to + 1;
       }
     }

@@ -28,8 +28,6 @@ export interface OpenedQueue {
   database: Database.Database;
   /** The file that was put aside because it is damaged or not ours. */
   quarantined: string | undefined;
-  /** It was made just now. */
-  fresh: boolean;
   /** Accepted events that the file does not hold any more; they are declared. */
   lost: number;
 }
@@ -57,8 +55,7 @@ export function openQueue({ path, bytesMax, resume, suspect = false }: QueueOpti
       database = openDatabase(path, bytesMax);
       if (suspect === "check" && quarantined === undefined && statSync(path).size <= checkBytesMax)
         quickCheck(database);
-      const fresh = isEmpty(database);
-      if (fresh) takeOver(database, path, resume);
+      if (isEmpty(database)) takeOver(database, path, resume);
       else if (resume !== undefined && isForeign(database, resume)) {
         database.close();
         quarantined = putAside(path, "replaced");
@@ -66,7 +63,7 @@ export function openQueue({ path, bytesMax, resume, suspect = false }: QueueOpti
       }
       const lost = resume === undefined ? 0 : catchUp(database, resume);
       if (quarantined !== undefined) sweepAside(path, bytesMax);
-      return { database, quarantined, fresh, lost };
+      return { database, quarantined, lost };
     } catch (error) {
       database?.close();
       if ((error as { code?: string }).code === "SQLITE_BUSY")
@@ -122,21 +119,20 @@ function catchUp(database: Database.Database, resume: Resume): number {
 }
 
 /**
- * One more than any epoch that this box is known to have used: in the table, beside it, or by the clock. A fresh
- * file does not know what a lost one had used, and a number used twice would hide new data as duplicates: the
- * seconds since 1970 lie above whatever an earlier file counted up to. Durable beside the file when it returns.
- * `isOlder`: this file is not the newest that the box had.
+ * Above any epoch that this box is known to have used, in the table or beside it, and above the seconds since 1970:
+ * neither a fresh file nor a state folder set back to a backup knows what was used since, and a number used twice
+ * would hide new data as duplicates. Durable beside the file when it returns. `isOlder`: this file is not the
+ * newest that the box had.
  */
 export function nextEpoch(
   path: string,
   known: readonly EpochRecord[],
   base: number,
-  fresh: boolean,
 ): { epoch: number; isOlder: boolean } {
   const beside = readEpochs(path).newest;
   const inFile = Math.max(0, ...known.map((record) => record.epoch));
   const newest = Math.max(beside, inFile);
-  const epoch = (fresh ? Math.max(newest, Math.floor(Date.now() / 1000)) : newest) + 1;
+  const epoch = Math.max(newest, Math.floor(Date.now() / 1000)) + 1;
   writeEpochs(path, epoch, [...known, { epoch, base, boot: bootId() }]);
   return { epoch, isOlder: beside > inFile };
 }

@@ -1,12 +1,12 @@
 import Database from "better-sqlite3";
 import fc from "fast-check";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EventWriter } from "../event.ts";
+import { deviceOf, EventWriter } from "../event.ts";
 import { openDatabase } from "./schema.ts";
 import { OutboxStore, type RowLane } from "./store.ts";
 
@@ -50,6 +50,16 @@ function check(store: OutboxStore): void {
   expect(event.kept + telemetryBooks.kept).toBe(store.count().rows);
 }
 
+describe("the device of an event", () => {
+  it("is read from its head, however large its index is", () => {
+    for (const device of [0, 1, 127, 128, 300_000, 2 ** 31 + 5, 117_657_756_958_721]) {
+      writer.begin("telemetry", device, 0, 0, "synced");
+      writer.count(0);
+      expect(deviceOf(Buffer.from(writer.bytes()))).toBe(device);
+    }
+  });
+});
+
 describe("the outbox file", () => {
   it("runs with synchronous=FULL after every open, and flushes each commit", () => {
     for (let round = 0; round < 3; round++) {
@@ -71,10 +81,24 @@ describe("the outbox file", () => {
     expect(store.count().rows).toBe(0);
     stop(store);
     store = start();
-    expect(store.epoch).toBe(first + 1);
+    expect(store.epoch).toBeGreaterThan(first);
     expect(store.commit([live(4)]).map((row) => row.id)).toEqual([4]);
     expect(store.lastId - store.base).toBe(1);
     expect(store.epochs.slice(-2).map((record) => store.lastIdOf(record) - record.base)).toEqual([3, 1]);
+  });
+
+  it("never reuses an epoch when the whole folder is set back to a backup", async () => {
+    stop(start());
+    const backup = `${folder}-backup`;
+    cpSync(folder, backup, { recursive: true });
+    const used = start();
+    const { epoch } = used;
+    stop(used);
+    rmSync(folder, { recursive: true });
+    renameSync(backup, folder);
+    // A backup is not put back within the second.
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(start().epoch).toBeGreaterThan(epoch);
   });
 
   it("never reuses an epoch when the file is lost, nor when clock and file are", () => {

@@ -113,8 +113,8 @@ export class Senders {
       uplink.windowMax = message.windowMax;
       this.#host.dropsDue();
     } else if (message.type === "disconnected") {
-      lanes.disconnect(message.blamed);
       seals.disconnect();
+      lanes.disconnect(message.blamed);
     } else if (message.type === "receiver") lanes.receiver(message.name, message.online);
     else if (message.type === "acknowledged") this.#acknowledged(uplink, message.document, nowMs);
     else if (message.key < 0) seals.landed(message.key, message.type === "refused", nowMs);

@@ -26,7 +26,7 @@ export function prepare(database: Database.Database) {
     first: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 1 ORDER BY id LIMIT 1"),
     urgentFirst: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 0 ORDER BY id LIMIT 1"),
     oldest: database.prepare(
-      "SELECT id, lane, recorded AS recordedMs, substr(body, 1, 24) AS body FROM event WHERE lane = ? ORDER BY id LIMIT ?",
+      "SELECT id, lane, recorded AS recordedMs, substr(body, 1, 32) AS body FROM event WHERE lane = ? ORDER BY id LIMIT ?",
     ),
     oldestRow: database.prepare("SELECT recorded FROM event ORDER BY id LIMIT 1"),
     minId: database.prepare("SELECT min(id) AS id FROM event"),
@@ -35,7 +35,7 @@ export function prepare(database: Database.Database) {
     removeRange: database.prepare("DELETE FROM event WHERE id BETWEEN ? AND ?"),
     anyRows: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ?`),
     releasable: database.prepare(
-      "SELECT id, lane, substr(body, 1, 8) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+      "SELECT id, lane, substr(body, 1, 12) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
     ),
     pages: database.prepare("PRAGMA page_count").pluck(),
     freePages: database.prepare("PRAGMA freelist_count").pluck(),
@@ -69,7 +69,7 @@ export function prepare(database: Database.Database) {
       )
       .pluck(),
     bumpSession: database.prepare(
-      "INSERT INTO uplink VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET session = session + 1",
+      "INSERT INTO uplink VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET session = max(session, ?) + 1",
     ),
     session: database.prepare("SELECT session FROM uplink WHERE name = ?"),
     setReleased: database.prepare(

@@ -77,7 +77,7 @@ export class OutboxStore {
     this.path = path;
     // A folder that is gone may be a mount that comes back: it is not made anew then.
     if (resume === undefined) mkdirSync(dirname(path), { recursive: true });
-    const { database, quarantined, fresh, lost } = openQueue(options);
+    const { database, quarantined, lost } = openQueue(options);
     this.#database = database;
     this.#bytesMax = bytesMax;
     this.#pageBytes = database.pragma("page_size", { simple: true }) as number;
@@ -95,7 +95,7 @@ export class OutboxStore {
       this.runs = new Runs(database, this.accounts);
       this.clock = new ClockFixes(database, bootId(), this.runs.lastInThisBoot());
       const known = this.#statements.epochs.all() as EpochRecord[];
-      const next = resume ?? nextEpoch(path, known, this.#lastId, fresh);
+      const next = resume ?? nextEpoch(path, known, this.#lastId);
       this.epoch = next.epoch;
       this.base = resume?.base ?? this.#lastId;
       if (resume === undefined)
@@ -422,8 +422,8 @@ export class OutboxStore {
   }
 
   /** The session number of the next CONNECT: one more than ever before, durably. */
-  nextSession(uplink: string): number {
-    this.#statements.bumpSession.run(uplink);
+  nextSession(uplink: string, atLeast = 0): number {
+    this.#statements.bumpSession.run(uplink, atLeast + 1, atLeast);
     return (this.#statements.session.get(uplink) as { session: number }).session;
   }
 

@@ -340,7 +340,8 @@ describe("certificates", () => {
     stop(box);
     at(0.25);
     start();
-    expect(box.store.epoch).toBe(first + 1);
+    const second = box.store.epoch;
+    expect(second).toBeGreaterThan(first);
     box.accept(2);
     box.settle();
     at(1);
@@ -355,7 +356,7 @@ describe("certificates", () => {
         events: 5,
         seals: [
           { epoch: first, no: 1, to: 3 },
-          { epoch: first + 1, no: 1, to: 2 },
+          { epoch: second, no: 1, to: 2 },
         ],
       },
     ]);

@@ -40,6 +40,29 @@ export class Backlog {
   }
 }
 
+/** How far urgent rows are cut. Batches from before a start may lie above rows that were salvaged since. */
+export class UrgentMark {
+  /** Urgent rows above this id are not cut yet, but for those that `know` has told of. */
+  cutTo = 0;
+  readonly #known: Range[] = [];
+
+  /** A batch from before; told in the order of their ids. */
+  know(cut: Readonly<Range>): void {
+    this.#known.push(cut);
+  }
+
+  /** The last id to which the next batch may reach; `next` gives the first urgent row from an id on. */
+  end(last: number, next: (from: number) => number | undefined): number {
+    for (;;) {
+      const [known] = this.#known;
+      if (known === undefined) return last;
+      if (known.first > (next(this.cutTo + 1) ?? Infinity)) return known.first - 1;
+      this.cutTo = Math.max(this.cutTo, known.last);
+      this.#known.shift();
+    }
+  }
+}
+
 const receiversMax = 64;
 
 /** The receivers that were heard of over one connection. */

@@ -1,6 +1,6 @@
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
-import { Backlog, Receivers } from "./backlog.ts";
+import { Backlog, Receivers, UrgentMark } from "./backlog.ts";
 import { batchFormBytesMax, batchReadingsMax, chunks, encodeBatch } from "./batches.ts";
 import { Flights, type LaneName, type Message } from "./flights.ts";
 import { SizeLimit, Suspects } from "./suspects.ts";
@@ -45,8 +45,7 @@ export class Lanes {
   /** Rows in the outbox that this uplink's broker refuses. */
   #dead: Set<number>;
   readonly #backlog = new Backlog();
-  /** Urgent rows above this id are not cut yet. */
-  #urgentCutTo = 0;
+  readonly #urgent = new UrgentMark();
   /** No urgent row has a higher id. */
   #urgentTop: number;
   /** The receiver's run and our session that the last complete acknowledgement spoke of. */
@@ -76,11 +75,13 @@ export class Lanes {
   /** After a start: frozen cuts are sent again as they were, all other telemetry is backlog. */
   #restore(): void {
     let next = this.#store.firstId(1, 0) ?? this.#store.lastId + 1;
+    // Salvaged rows may lie below what was cut meanwhile.
+    this.#urgent.cutTo = (this.#store.firstId(0, 0) ?? this.#store.lastId + 1) - 1;
     for (const record of this.#store.cuts(this.#options.name)) {
       const cut = this.#adopt(record);
       if (record.rowLane === 0) {
         this.#waiting.event.push(cut);
-        this.#urgentCutTo = Math.max(this.#urgentCutTo, record.last);
+        this.#urgent.know(cut);
         continue;
       }
       this.#waiting.fill.push(cut);
@@ -252,16 +253,17 @@ export class Lanes {
   }
 
   #cutUrgent(): Cut | undefined {
-    if (this.#urgentCutTo >= this.#urgentTop) return undefined;
-    const found = this.#store.rows(0, this.#urgentCutTo + 1, this.#store.lastId, urgentEventsMax);
+    const end = this.#urgent.end(this.#store.lastId, (from) => this.#store.firstId(0, from));
+    if (this.#urgent.cutTo >= this.#urgentTop) return undefined;
+    const found = this.#store.rows(0, this.#urgent.cutTo + 1, end, urgentEventsMax);
     const rows = this.#withinEpoch(this.#alive(found));
     if (rows.length === 0) {
-      this.#urgentCutTo = found.at(-1)?.id ?? this.#urgentTop;
+      this.#urgent.cutTo = found.at(-1)?.id ?? Math.min(end, this.#urgentTop);
       return undefined;
     }
     const record = this.#record(0, rows, "event");
     this.#store.freeze(this.#options.name, [record]);
-    this.#urgentCutTo = record.last;
+    this.#urgent.cutTo = record.last;
     return this.#adopt(record);
   }
 
@@ -452,7 +454,7 @@ export class Lanes {
   /** Rows of this range go again, whatever was confirmed of them. */
   again(first: number, last: number): void {
     this.#backlog.give([{ first, last }]);
-    this.#urgentCutTo = Math.min(this.#urgentCutTo, first - 1);
+    this.#urgent.cutTo = Math.min(this.#urgent.cutTo, first - 1);
   }
 
   #withdraw(cut: Cut): void {
