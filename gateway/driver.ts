@@ -84,7 +84,7 @@ export interface Identity {
  * Values that a device tells together and that leave as one event of their own: a weighing, a plate, an alarm.
  * `address` says where the record comes from (a topic, a frame, an event type), each field's where in it.
  */
-export interface RecordRequest<Address> extends PointRequest<Address> {
+interface RecordRequest<Address> extends PointRequest<Address> {
   readonly fields: readonly PointRequest<Address>[];
 }
 

@@ -157,7 +157,7 @@ export const profileSchema = z.strictObject({
 });
 
 export type Point = z.infer<typeof pointSchema> & { name: string };
-export type Field = z.infer<typeof fieldSchema> & { name: string };
+type Field = z.infer<typeof fieldSchema> & { name: string };
 export type RecordDefinition = Omit<z.infer<typeof recordSchema>, "fields"> & {
   name: string;
   fields: Field[];

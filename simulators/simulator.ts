@@ -43,7 +43,7 @@ export interface SimulatedPoint {
 }
 
 /** A record of the profile: values that the device tells together, as one message or event of its protocol. */
-export interface SimulatedRecord {
+interface SimulatedRecord {
   readonly name: string;
   readonly address: unknown;
   readonly kind: "transaction" | "alarm" | "state";
