@@ -150,6 +150,8 @@ export class Box {
 
   /** Everything that can get to the receivers and back does. */
   settle(): Buffer[] {
+    // A receiver that never heard of an epoch does not ask for it: what stayed without an answer goes again.
+    for (const { lanes } of this.uplinks) lanes.tick(1e9);
     this.send();
     this.acknowledge();
     this.store.seals.tick(
