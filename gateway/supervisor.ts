@@ -209,7 +209,7 @@ export class Supervisor implements Vitals {
         gatewayIndex,
         sealEveryMs: this.#site.outbox.sealEveryMs,
         log: this.#log,
-        frames: (stream, bytes) => this.#frames(stream, bytes),
+        frames: (stream, bytes) => this.#frames(driver, stream, bytes),
         changed: (report) => this.#changed(report),
         quarantined: (device, news) => this.#quarantined(device, news),
         failed: (reason) => {
@@ -236,9 +236,9 @@ export class Supervisor implements Vitals {
   }
 
   /** A host's bytes go to the outbox unopened; the buffer itself moves when it is not part of a shared pool. */
-  #frames(stream: number, bytes: Uint8Array): void {
+  #frames(source: string, stream: number, bytes: Uint8Array): void {
     const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes);
-    this.#outbox?.tell({ type: "frames", stream, bytes: own }, [own.buffer as ArrayBuffer]);
+    this.#outbox?.tell({ type: "frames", source, stream, bytes: own }, [own.buffer as ArrayBuffer]);
   }
 
   #changed(report: DeviceReport): void {

@@ -171,9 +171,9 @@ export class OutboxCore {
     this.#timer = setTimeout(() => this.#commit(), afterMs);
   }
 
-  #accept(stream: number, frame: Frame): void {
+  #accept(stream: number, frame: Frame, source = String(stream)): void {
     if (this.#pending.length === 0) this.#pendingSinceMs = performance.now();
-    const dropped = this.#pending.push({ ...frame, stream });
+    const dropped = this.#pending.push({ ...frame, stream, source });
     if (dropped.length > 0) this.#confirm(dropped);
     if (this.#failure !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
@@ -457,7 +457,7 @@ export class OutboxCore {
       // Each start of a host is a stream of its own; the longest silent ones have ended.
       const [oldest] = this.#splitters.keys();
       if (this.#splitters.size > streamsMax && oldest !== undefined) this.#splitters.delete(oldest);
-      for (const frame of splitter.push(message.bytes)) this.#accept(message.stream, frame);
+      for (const frame of splitter.push(message.bytes)) this.#accept(message.stream, frame, message.source);
       return;
     }
     if (message.type === "event") {

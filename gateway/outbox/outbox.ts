@@ -88,7 +88,8 @@ export interface Requests {
 /** Supervisor → worker, beside the requests. */
 export type ToWorker =
   | { type: "request"; id: number; name: keyof Requests; args: unknown[] }
-  | { type: "frames"; stream: number; bytes: Uint8Array }
+  /** `source`: whose events they are, over all starts of a host; default: the stream. */
+  | { type: "frames"; stream: number; bytes: Uint8Array; source?: string }
   | { type: "event"; kind: EventKind; device: number; data: Record<string, unknown> }
   | { type: "connected"; uplink: string; windowMax: number; bytesMax: number; session: number }
   | { type: "disconnected"; uplink: string; blamed: boolean }

@@ -4,6 +4,7 @@ import { type Pending, PendingEvents } from "./pending.ts";
 
 const event = (stream: number, number: number, bytes = 10): Pending => ({
   stream,
+  source: `host ${stream}`,
   lane: 1,
   body: Uint8Array.from({ length: bytes }, () => number % 256),
   size: bytes,
@@ -65,5 +66,16 @@ describe("events that wait for their commit", () => {
         for (const [stream, events] of given) expect(taken.get(stream)).toEqual(events);
       }),
     );
+  });
+
+  it("keep the order of one host over its starts", () => {
+    const pending = new PendingEvents();
+    const old = { ...event(1, 1), source: "modbus" };
+    const next = { ...event(2, 2), source: "modbus" };
+    for (const one of [old, next, event(3, 3)]) pending.push(one);
+    const order = pending.next(10, 1000).filter(({ source }) => source === "modbus");
+    expect(order.map(({ stream }) => stream)).toEqual([1, 2]);
+    pending.done([old]);
+    expect(pending.next(10, 1000).filter(({ source }) => source === "modbus")).toEqual([next]);
   });
 });

@@ -1,7 +1,8 @@
 import type { Frame } from "./frames.ts";
 import type { StoredRow } from "./rows.ts";
 
-export type Pending = Frame & { stream: number };
+/** `stream`: a start of a host, whose credit it is. `source`: whose events stay in order, over its starts. */
+export type Pending = Frame & { stream: number; source: string };
 
 /** Events that were dropped because the disk took none for too long. ms since 1970 UTC. */
 export interface Overflow {
@@ -16,13 +17,13 @@ const bytesMaxUsual = 32 * 1024 * 1024;
 const overheadBytes = 100;
 
 /**
- * Events that wait for their commit, in order within each stream. A transaction takes its rows from all streams in
+ * Events that wait for their commit, in order within each source. A transaction takes its rows from all of them in
  * turn: a host that storms fills what the others leave, and no more. Bounded: when it is full the oldest telemetry
  * goes first.
  */
 export class PendingEvents {
-  /** In the order in which the streams were served last. */
-  readonly #streams = new Map<number, Pending[]>();
+  /** In the order in which the sources were served last. */
+  readonly #sources = new Map<string, Pending[]>();
   readonly #bytesMax: number;
   #bytes = 0;
   #overflow: Overflow | undefined;
@@ -34,8 +35,8 @@ export class PendingEvents {
 
   /** Takes an event. Returns those that were dropped for it. */
   push(event: Pending): Pending[] {
-    const events = this.#streams.get(event.stream);
-    if (events === undefined) this.#streams.set(event.stream, [event]);
+    const events = this.#sources.get(event.source);
+    if (events === undefined) this.#sources.set(event.source, [event]);
     else events.push(event);
     this.length++;
     this.#bytes += event.body.length + overheadBytes;
@@ -45,10 +46,10 @@ export class PendingEvents {
   /** The next rows of one transaction, which stay until `done`; a single one may be of any size. */
   next(rowsMax: number, bytesMax: number): Pending[] {
     const batch: Pending[] = [];
-    const left = [...this.#streams.values()].map((events) => ({ events, at: 0 }));
+    const left = [...this.#sources.values()].map((events) => ({ events, at: 0 }));
     let bytes = 0;
     while (left.length > 0 && batch.length < rowsMax) {
-      // What one stream does not use of its share is shared by the others in the next round.
+      // What one source does not use of its share is shared by the others in the next round.
       const share = Math.ceil((rowsMax - batch.length) / left.length);
       for (const queue of left.splice(0)) {
         const { events } = queue;
@@ -67,15 +68,15 @@ export class PendingEvents {
 
   /** A batch of `next` is stored; some of it may have been dropped since. */
   done(batch: readonly Pending[]): void {
-    for (const [stream, stored] of Map.groupBy(batch, (event) => event.stream)) {
-      const events = this.#streams.get(stream) ?? [];
+    for (const [source, stored] of Map.groupBy(batch, (event) => event.source)) {
+      const events = this.#sources.get(source) ?? [];
       const known = new Set(stored);
       const isHead = events[stored.length - 1] === stored.at(-1);
       const rest = isHead ? events.slice(stored.length) : events.filter((event) => !known.has(event));
       this.#forget(isHead ? stored : events.filter((event) => known.has(event)));
       // Whom this transaction had no room for comes first in the next one.
-      this.#streams.delete(stream);
-      if (rest.length > 0) this.#streams.set(stream, rest);
+      this.#sources.delete(source);
+      if (rest.length > 0) this.#sources.set(source, rest);
     }
   }
 
@@ -95,16 +96,16 @@ export class PendingEvents {
   #shed(): Pending[] {
     const dropped: Pending[] = [];
     for (const lane of [1, 0] as const) {
-      // The largest stream gives first: the one that storms.
-      const streams = [...this.#streams].sort((a, b) => b[1].length - a[1].length);
-      for (const [stream, events] of streams) {
+      // The largest source gives first: the one that storms.
+      const sources = [...this.#sources].sort((a, b) => b[1].length - a[1].length);
+      for (const [source, events] of sources) {
         const kept = events.filter((event) => {
           if (event.lane !== lane || this.#bytes <= this.#bytesMax * 0.9) return true;
           this.#forget([event]);
           dropped.push(event);
           return false;
         });
-        this.#streams.set(stream, kept);
+        this.#sources.set(source, kept);
       }
     }
     const nowMs = Date.now();

@@ -294,7 +294,7 @@ describe("events that wait for the disk", () => {
     let dropped = 0;
     for (let i = 0; i < 200; i++) {
       const lane = i % 10 === 0 ? 0 : 1;
-      dropped += pending.push({ lane, body, size: 1005, stream: i }).length;
+      dropped += pending.push({ lane, body, size: 1005, stream: i, source: String(i) }).length;
     }
     expect(pending.length).toBeLessThan(50);
     expect(pending.next(1000, Infinity).filter(({ lane }) => lane === 0)).toHaveLength(20);
@@ -302,7 +302,7 @@ describe("events that wait for the disk", () => {
     expect(pending.length + dropped).toBe(200);
     expect(pending.takeOverflow()).toBeUndefined();
     pending.done(pending.next(1000, Infinity));
-    expect(pending.push({ lane: 1, body, size: 1005, stream: 1 })).toEqual([]);
+    expect(pending.push({ lane: 1, body, size: 1005, stream: 1, source: "1" })).toEqual([]);
   });
 });
 

@@ -334,7 +334,9 @@ export class SimulatedGateway {
     for (const part of [bytes.subarray(0, at), bytes.subarray(at)]) {
       if (part.length === 0) continue;
       this.#toMain ??= new Channel(this.#world, main, () => this.#random());
-      this.#toMain.post(() => this.#tell({ type: "frames", stream, bytes: Uint8Array.from(part) }));
+      this.#toMain.post(() =>
+        this.#tell({ type: "frames", source: "host", stream, bytes: Uint8Array.from(part) }),
+      );
     }
   }
   #toMain: Channel | undefined;

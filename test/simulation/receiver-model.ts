@@ -37,8 +37,6 @@ export class ReceiverModel {
   #lastBatch = 0;
   /** Events accepted from then on reach the disk here within the bound. */
   calmSinceMs = Infinity;
-  /** False: events of a host that was killed may wait for the disk beside those of its successor (seed 2154). */
-  isOrdered = true;
   /** That the gateway's clock has had. */
   offsetsMs: ReadonlySet<number> = new Set([0]);
   slowestMs = 0;
@@ -210,7 +208,7 @@ export class ReceiverModel {
         const isAsItWas = content === accepted.content && event.recordedMs === accepted.recordedMs;
         if (!isAsItWas && !isCorrected(event, accepted, this.#world, this.offsetsMs))
           return this.#world.fail(`${this.name} shows ${id} altered:\n  ${content}\n  ${accepted.content}`);
-        if (accepted.order === 0 || !this.isOrdered) continue;
+        if (accepted.order === 0) continue;
         if (accepted.order <= (orders.get(accepted.device) ?? 0))
           this.#world.fail(`${this.name}: ${id} of ${accepted.device} is out of order`);
         orders.set(accepted.device, accepted.order);

@@ -100,8 +100,6 @@ class Seed {
       devices,
       this.#model,
     );
-    const isOrdered = !plan.faults.has("host-kill") || !excuses(plan).disk;
-    for (const { ioc } of this.#sites) ioc.model.isOrdered = isOrdered;
     for (const { ioc } of this.#sites) ioc.model.offsetsMs = this.#gateway.box.offsetsMs;
     disks.closing = (path) => {
       if (path === this.#gateway.path && this.#gateway.isRunning) this.#model.closing();
