@@ -14,7 +14,7 @@ const markAgeMaxMs = 2 * 3_600_000;
 /** NTP turns a clock by half a second in a quarter of an hour; what jumps further was set. */
 export const stepMs = 1000;
 
-let lastOffsetMs = Date.now() - performance.now();
+let lastOffsetMs = Date.now() - monotonicMs();
 let askedMs = -Infinity;
 let isMarked = false;
 let markMs: number | undefined;
@@ -25,6 +25,8 @@ export interface ClockDoubt {
   isWrong: boolean;
   /** The mark of this age was left before the clock was set, and proves nothing about it, ms since 1970. */
   staleMarkMs: number | undefined;
+  /** Wall minus monotonic time as it was when the clock was last proved, ms; absent when it is not known. */
+  provedOffsetMs?: number | undefined;
 }
 let doubt: ClockDoubt = { isWrong: false, staleMarkMs: undefined };
 
@@ -45,9 +47,7 @@ export function doubtClock(told: Partial<ClockDoubt>): void {
 export function clockState(): ClockState {
   const wallMs = Date.now();
   const nowMs = performance.now();
-  const offsetMs = wallMs - nowMs;
-  if (Math.abs(offsetMs - lastOffsetMs) > stepMs) doubtClock({ isWrong: isMarked, staleMarkMs: markMs });
-  lastOffsetMs = offsetMs;
+  noticeStep(wallMs);
   if (wallMs < earliestMs) return "unsynced";
   // Asked for every event, and answered by a system call: once a second is enough.
   if (nowMs - askedMs > 1000) {
@@ -56,6 +56,24 @@ export function clockState(): ClockState {
   }
   if (isMarked) return "synced";
   return doubt.isWrong ? "unsynced" : "holdover";
+}
+
+function noticeStep(wallMs: number): void {
+  const monoMs = monotonicMs();
+  const offsetMs = wallMs - monoMs;
+  const beforeMs = lastOffsetMs;
+  lastOffsetMs = offsetMs;
+  if (Math.abs(offsetMs - beforeMs) <= stepMs) return;
+  const staleMarkMs = markMs;
+  if (isMarked) doubtClock({ isWrong: true, staleMarkMs, provedOffsetMs: beforeMs });
+  else {
+    const { isWrong, provedOffsetMs } = doubt;
+    const wasImpossible = beforeMs + monoMs < earliestMs && wallMs >= earliestMs;
+    // Moved away from a proved time it stays wrong, until it is back there.
+    const isBack = provedOffsetMs === undefined || Math.abs(offsetMs - provedOffsetMs) <= stepMs;
+    doubtClock({ isWrong: isWrong && !wasImpossible && !isBack, staleMarkMs });
+  }
+  isMarked = false;
 }
 
 function readMarks(wallMs: number): boolean {
@@ -67,7 +85,7 @@ function readMarks(wallMs: number): boolean {
   if (markMs === undefined || markMs === doubt.staleMarkMs) return false;
   const ageMs = wallMs - markMs;
   if (ageMs > markAgeMaxMs || ageMs < -60_000) return false;
-  doubt = { isWrong: false, staleMarkMs: undefined };
+  doubt = { isWrong: false, staleMarkMs: undefined, provedOffsetMs: undefined };
   return true;
 }
 

@@ -1,3 +1,4 @@
+import { fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -5,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
-import type { HostDevice } from "./host/messages.ts";
+import type { FromHost, HostDevice, ToHost } from "./host/messages.ts";
+import { packDevices } from "./host/pack.ts";
 import { Host, type HostOptions } from "./hosts.ts";
 
 const log = pino({ level: "silent" });
@@ -76,6 +78,57 @@ describe("a host process", () => {
     expect(returns[0]?.fromMs).toBeLessThanOrEqual(killedMs + 50);
     expect(host.status.restarts).toBe(1);
     expect(await host.request({ name: "devices" })).toEqual([]);
+  });
+
+  it("that cannot be started is started again later, and the gateway lives", async () => {
+    // Longer than the kernel takes for one variable: spawn throws E2BIG.
+    process.env["FAKE_HOST_TEST"] = "x".repeat(200_000);
+    const { host, reasons } = start();
+    delete process.env["FAKE_HOST_TEST"];
+    expect(host.status.state).toBe("waiting");
+    expect(reasons).toEqual([expect.stringMatching(/E2BIG/)]);
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
+    expect(host.status.restarts).toBe(1);
+  });
+
+  it("runs a device that is released while its driver is still being loaded", async () => {
+    const folder = driverFolder(`
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      export const driver = {
+        name: "slow",
+        describe: () => "",
+        connect: async () => ({
+          identify: async () => ({}),
+          read: async () => ({ answers: [] }),
+          close: async () => {},
+        }),
+      };
+    `);
+    const child = fork(fileURLToPath(new URL("host/main.ts", import.meta.url)), {
+      execArgv: [],
+      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", "ignore"],
+    });
+    const told: FromHost[] = [];
+    child.on("message", (message: FromHost) => told.push(message));
+    child.send({
+      type: "start",
+      driver: folder,
+      devices: packDevices([device(1)]),
+      gatewayIndex: 0,
+      clock: { isWrong: false, staleMarkMs: undefined },
+      held: [1],
+      watchClosely: false,
+      sealEveryMs: 3_600_000,
+      creditBytes: 1 << 20,
+      ringBytesMax: 1 << 20,
+    } satisfies ToHost);
+    child.send({ type: "release", device: 1 } satisfies ToHost);
+    await expect
+      .poll(() => told.flatMap((message) => (message.type === "state" ? [message.report.state] : [])), {
+        timeout: 10_000,
+      })
+      .toContain("online");
+    child.kill("SIGKILL");
   });
 
   it("is killed when its heartbeat stops, as an endless loop or a blocked call does it", async () => {

@@ -185,10 +185,15 @@ describe("what is missing over the runs of a gateway", () => {
       { device: "dev-b", cause: "disabled", open: false },
       { device: "gaps-gw", cause: "config_change", devices: [{ device: "dev-c", change: "removed" }] },
       { device: "gaps-gw", cause: "driver_error", driver: "modbus", devices: ["dev-a", "dev-b"] },
+      { device: "dev-a", cause: "device_offline", code: "silent", open: true },
       { device: "dev-a", cause: "device_offline", code: "silent", open: false },
+      { device: "dev-b", cause: "device_offline", code: "silent", open: true },
       { device: "dev-b", cause: "device_offline", code: "silent", open: true },
     ]);
     for (const { fromMs, toMs } of found) expect(toMs).toBeGreaterThan(fromMs);
+    // The later one with the same start takes the place of the earlier.
+    expect(found[5]?.from).toBe(found[4]?.from);
+    expect(found[7]?.from).toBe(found[6]?.from);
     expect(found[3]?.["reason"]).toBe("signal SIGKILL");
   }, 60_000);
 
