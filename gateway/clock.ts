@@ -14,7 +14,7 @@ const markAgeMaxMs = 2 * 3_600_000;
 /** NTP turns a clock by half a second in a quarter of an hour; what jumps further was set. */
 export const stepMs = 1000;
 
-let lastOffsetMs = Date.now() - monotonicMs();
+let lastOffsetMs = Date.now() - performance.now();
 let askedMs = -Infinity;
 let isMarked = false;
 let markMs: number | undefined;
@@ -35,7 +35,9 @@ export function clockDoubt(): ClockDoubt {
 }
 
 export function doubtClock(told: Partial<ClockDoubt>): void {
-  doubt = { ...doubt, ...told };
+  // Another doubt has another remedy.
+  const { provedOffsetMs } = told.isWrong === undefined ? doubt : told;
+  doubt = { ...doubt, ...told, provedOffsetMs };
   askedMs = -Infinity;
 }
 
@@ -47,7 +49,7 @@ export function doubtClock(told: Partial<ClockDoubt>): void {
 export function clockState(): ClockState {
   const wallMs = Date.now();
   const nowMs = performance.now();
-  noticeStep(wallMs);
+  noticeStep(wallMs, nowMs);
   if (wallMs < earliestMs) return "unsynced";
   // Asked for every event, and answered by a system call: once a second is enough.
   if (nowMs - askedMs > 1000) {
@@ -58,20 +60,20 @@ export function clockState(): ClockState {
   return doubt.isWrong ? "unsynced" : "holdover";
 }
 
-function noticeStep(wallMs: number): void {
-  const monoMs = monotonicMs();
-  const offsetMs = wallMs - monoMs;
-  const beforeMs = lastOffsetMs;
-  lastOffsetMs = offsetMs;
-  if (Math.abs(offsetMs - beforeMs) <= stepMs) return;
+function noticeStep(wallMs: number, nowMs: number): void {
+  const jumpMs = wallMs - nowMs - lastOffsetMs;
+  lastOffsetMs += jumpMs;
+  if (Math.abs(jumpMs) <= stepMs) return;
+  const offsetMs = wallMs - monotonicMs();
   const staleMarkMs = markMs;
-  if (isMarked) doubtClock({ isWrong: true, staleMarkMs, provedOffsetMs: beforeMs });
+  if (isMarked) doubtClock({ isWrong: true, staleMarkMs, provedOffsetMs: offsetMs - jumpMs });
   else {
-    const { isWrong, provedOffsetMs } = doubt;
-    const wasImpossible = beforeMs + monoMs < earliestMs && wallMs >= earliestMs;
+    const { provedOffsetMs } = doubt;
+    const wasImpossible = wallMs - jumpMs < earliestMs && wallMs >= earliestMs;
     // Moved away from a proved time it stays wrong, until it is back there.
     const isBack = provedOffsetMs === undefined || Math.abs(offsetMs - provedOffsetMs) <= stepMs;
-    doubtClock({ isWrong: isWrong && !wasImpossible && !isBack, staleMarkMs });
+    const isWrong = doubt.isWrong && !wasImpossible && !isBack;
+    doubtClock({ isWrong, staleMarkMs, provedOffsetMs: isWrong ? provedOffsetMs : undefined });
   }
   isMarked = false;
 }

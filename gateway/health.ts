@@ -231,8 +231,9 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthC
   const starting = enabled.filter(isNew);
   // A device that pushes only what happens may rightly say nothing for days.
   const listening = enabled.filter(({ state }) => state === "listening");
-  const isWell = (device: Device) => device.state === "online" || device.state === "listening";
-  const down = enabled.filter((device) => !isWell(device) && !isNew(device));
+  const down = enabled.filter(
+    (device) => device.state !== "online" && device.state !== "listening" && !isNew(device),
+  );
   const more = both("");
   const add = (count: number, en: string, vi: string) => {
     if (count === 0) return;

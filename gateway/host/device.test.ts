@@ -193,7 +193,7 @@ describe("the polls of a device", () => {
     check();
     await loop.stop();
     await expect.poll(() => reports.length).toBe(2);
-    const sum = (name: string) => reports.reduce((all, report) => all + Number(report[name]), 0);
+    const sum = (count: string) => reports.reduce((all, report) => all + Number(report[count]), 0);
     expect(sum("polls")).toBe(sum("answered") + sum("failed") + sum("missed"));
   }, 20_000);
 });

@@ -103,10 +103,11 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
       const values: Record<number, unknown> = {};
       const times: Record<number, number> = {};
       const data = kind === "telemetry" ? {} : reader.object();
-      while (kind === "telemetry" && reader.next()) {
-        values[reader.point] = reader.value();
-        times[reader.point] = timeMs + reader.offsetMs;
-      }
+      if (kind === "telemetry")
+        while (reader.next()) {
+          values[reader.point] = reader.value();
+          times[reader.point] = timeMs + reader.timeOffsetMs;
+        }
       told.push({ kind, timeMs, values, times, data });
     }
   });
