@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -14,6 +14,7 @@ const log = pino({ level: "silent" });
 const running: Host[] = [];
 
 const folders: string[] = [];
+const children: ChildProcess[] = [];
 
 /** A driver written in the test, by the name under which a host finds it. */
 function driverFolder(source: string): string {
@@ -55,8 +56,19 @@ function start(more: Partial<HostOptions> = {}) {
   return { host, reasons };
 }
 
+/** Longer than the kernel takes for one variable: spawn throws E2BIG. */
+function startWithLongVariable() {
+  process.env["FAKE_HOST_TEST"] = "x".repeat(200_000);
+  try {
+    return start();
+  } finally {
+    delete process.env["FAKE_HOST_TEST"];
+  }
+}
+
 afterEach(async () => {
   await Promise.all(running.splice(0).map((host) => host.stop()));
+  for (const child of children.splice(0)) child.kill("SIGKILL");
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
@@ -81,10 +93,7 @@ describe("a host process", () => {
   });
 
   it("that cannot be started is started again later, and the gateway lives", async () => {
-    // Longer than the kernel takes for one variable: spawn throws E2BIG.
-    process.env["FAKE_HOST_TEST"] = "x".repeat(200_000);
-    const { host, reasons } = start();
-    delete process.env["FAKE_HOST_TEST"];
+    const { host, reasons } = startWithLongVariable();
     expect(host.status.state).toBe("waiting");
     expect(reasons).toEqual([expect.stringMatching(/E2BIG/)]);
     await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
@@ -108,6 +117,7 @@ describe("a host process", () => {
       execArgv: [],
       stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", "ignore"],
     });
+    children.push(child);
     const told: FromHost[] = [];
     child.on("message", (message: FromHost) => told.push(message));
     child.send({
@@ -128,7 +138,6 @@ describe("a host process", () => {
         timeout: 10_000,
       })
       .toContain("online");
-    child.kill("SIGKILL");
   });
 
   it("is killed when its heartbeat stops, as an endless loop or a blocked call does it", async () => {
