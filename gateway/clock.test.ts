@@ -77,3 +77,25 @@ it("is unsynced while it is known to be behind, until it is set or proved", () =
   expect(clockState()).toBe("synced");
   expect(clockDoubt().isWrong).toBe(false);
 });
+
+it("stays unsynced over further steps until it is back at the proved time", () => {
+  prove(600_000);
+  expect(clockState()).toBe("synced");
+  vi.setSystemTime(noon - hourMs);
+  expect(clockState()).toBe("unsynced");
+  vi.setSystemTime(noon - hourMs + 2000);
+  expect(clockState()).toBe("unsynced");
+  vi.setSystemTime(noon - 5000);
+  expect(clockState()).toBe("unsynced");
+  vi.setSystemTime(noon + 300);
+  expect(clockState()).toBe("holdover");
+});
+
+it("is holdover when it comes back from an impossible time", () => {
+  prove(600_000);
+  expect(clockState()).toBe("synced");
+  vi.setSystemTime(90_000);
+  expect(clockState()).toBe("unsynced");
+  vi.setSystemTime(noon + hourMs);
+  expect(clockState()).toBe("holdover");
+});

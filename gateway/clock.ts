@@ -25,6 +25,8 @@ export interface ClockDoubt {
   isWrong: boolean;
   /** The mark of this age was left before the clock was set, and proves nothing about it, ms since 1970. */
   staleMarkMs: number | undefined;
+  /** Wall minus monotonic time as it was when the clock was last proved, ms; absent when it is not known. */
+  provedOffsetMs?: number | undefined;
 }
 let doubt: ClockDoubt = { isWrong: false, staleMarkMs: undefined };
 
@@ -33,7 +35,9 @@ export function clockDoubt(): ClockDoubt {
 }
 
 export function doubtClock(told: Partial<ClockDoubt>): void {
-  doubt = { ...doubt, ...told };
+  // Another doubt has another remedy.
+  const { provedOffsetMs } = told.isWrong === undefined ? doubt : told;
+  doubt = { ...doubt, ...told, provedOffsetMs };
   askedMs = -Infinity;
 }
 
@@ -45,9 +49,7 @@ export function doubtClock(told: Partial<ClockDoubt>): void {
 export function clockState(): ClockState {
   const wallMs = Date.now();
   const nowMs = performance.now();
-  const offsetMs = wallMs - nowMs;
-  if (Math.abs(offsetMs - lastOffsetMs) > stepMs) doubtClock({ isWrong: isMarked, staleMarkMs: markMs });
-  lastOffsetMs = offsetMs;
+  noticeStep(wallMs, nowMs);
   if (wallMs < earliestMs) return "unsynced";
   // Asked for every event, and answered by a system call: once a second is enough.
   if (nowMs - askedMs > 1000) {
@@ -56,6 +58,24 @@ export function clockState(): ClockState {
   }
   if (isMarked) return "synced";
   return doubt.isWrong ? "unsynced" : "holdover";
+}
+
+function noticeStep(wallMs: number, nowMs: number): void {
+  const jumpMs = wallMs - nowMs - lastOffsetMs;
+  lastOffsetMs += jumpMs;
+  if (Math.abs(jumpMs) <= stepMs) return;
+  const offsetMs = wallMs - monotonicMs();
+  const staleMarkMs = markMs;
+  if (isMarked) doubtClock({ isWrong: true, staleMarkMs, provedOffsetMs: offsetMs - jumpMs });
+  else {
+    const { provedOffsetMs } = doubt;
+    const wasImpossible = wallMs - jumpMs < earliestMs && wallMs >= earliestMs;
+    // Moved away from a proved time it stays wrong, until it is back there.
+    const isBack = provedOffsetMs === undefined || Math.abs(offsetMs - provedOffsetMs) <= stepMs;
+    const isWrong = doubt.isWrong && !wasImpossible && !isBack;
+    doubtClock({ isWrong, staleMarkMs, provedOffsetMs: isWrong ? provedOffsetMs : undefined });
+  }
+  isMarked = false;
 }
 
 function readMarks(wallMs: number): boolean {
@@ -67,7 +87,7 @@ function readMarks(wallMs: number): boolean {
   if (markMs === undefined || markMs === doubt.staleMarkMs) return false;
   const ageMs = wallMs - markMs;
   if (ageMs > markAgeMaxMs || ageMs < -60_000) return false;
-  doubt = { isWrong: false, staleMarkMs: undefined };
+  doubt = { isWrong: false, staleMarkMs: undefined, provedOffsetMs: undefined };
   return true;
 }
 

@@ -4,7 +4,11 @@
  * (`[{epoch, from, to, reason}]`); all other causes tell of data that never got a number.
  */
 const gapCauses = {
-  /** A device did not answer: from its last good read to the next one. `code` of the loss, `pollsMissed` (about). */
+  /**
+   * A device did not answer: from its last good read to the next one. `code` of the loss, `pollsMissed` (about).
+   * Told `open` at the loss and again at the end: the later one with the same device and `from` replaces the earlier;
+   * when the clock was set meanwhile, the one whose `from` is in `replaces`.
+   */
   device_offline: "the device did not answer",
   /** The process that runs a driver ended: `driver`, `reason`, `devices`. */
   driver_error: "the driver's process ended",

@@ -115,6 +115,14 @@ describe("the health of a gateway", () => {
     expect(reasonsNot("ready", checks)).toEqual(["host modbus: starting"]);
   });
 
+  it("takes a device that has not spoken yet for well", () => {
+    const checks = checksWith((status) => {
+      Object.assign(device(status), { state: "listening", sinceMs: nowMs - 86_400_000 });
+    });
+    expect(worstState(checks)).toBe("ok");
+    expect(checks.find(({ check }) => check === "devices")?.seen.en).toBe("1 of 2 online, 1 listening");
+  });
+
   it("is ready without the IOC and without its devices", () => {
     const checks = checksWith((status) => {
       down("connect ECONNREFUSED")(status);

@@ -229,11 +229,19 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthC
   const online = enabled.filter(({ state }) => state === "online");
   const isNew = ({ state, sinceMs }: Device) => state === "starting" && nowMs - sinceMs < deviceGraceMs;
   const starting = enabled.filter(isNew);
-  const down = enabled.filter((device) => device.state !== "online" && !isNew(device));
-  const more =
-    starting.length > 0
-      ? { en: `, ${starting.length} starting`, vi: `, ${starting.length} đang khởi động` }
-      : both("");
+  // A device that pushes only what happens may rightly say nothing for days.
+  const listening = enabled.filter(({ state }) => state === "listening");
+  const down = enabled.filter(
+    (device) => device.state !== "online" && device.state !== "listening" && !isNew(device),
+  );
+  const more = both("");
+  const add = (count: number, en: string, vi: string) => {
+    if (count === 0) return;
+    more.en += `, ${count} ${en}`;
+    more.vi += `, ${count} ${vi}`;
+  };
+  add(listening.length, "listening", "đang lắng nghe");
+  add(starting.length, "starting", "đang khởi động");
   const seen = {
     en: `${online.length} of ${enabled.length} online${more.en}`,
     vi: `${online.length} trên ${enabled.length} trực tuyến${more.vi}`,

@@ -1,3 +1,4 @@
+import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -5,13 +6,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
-import type { HostDevice } from "./host/messages.ts";
+import type { FromHost, HostDevice, ToHost } from "./host/messages.ts";
+import { packDevices } from "./host/pack.ts";
 import { Host, type HostOptions } from "./hosts.ts";
 
 const log = pino({ level: "silent" });
 const running: Host[] = [];
 
 const folders: string[] = [];
+const children: ChildProcess[] = [];
 
 /** A driver written in the test, by the name under which a host finds it. */
 function driverFolder(source: string): string {
@@ -53,8 +56,19 @@ function start(more: Partial<HostOptions> = {}) {
   return { host, reasons };
 }
 
+/** Longer than the kernel takes for one variable: spawn throws E2BIG. */
+function startWithLongVariable() {
+  process.env["FAKE_HOST_TEST"] = "x".repeat(200_000);
+  try {
+    return start();
+  } finally {
+    delete process.env["FAKE_HOST_TEST"];
+  }
+}
+
 afterEach(async () => {
   await Promise.all(running.splice(0).map((host) => host.stop()));
+  for (const child of children.splice(0)) child.kill("SIGKILL");
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
@@ -76,6 +90,54 @@ describe("a host process", () => {
     expect(returns[0]?.fromMs).toBeLessThanOrEqual(killedMs + 50);
     expect(host.status.restarts).toBe(1);
     expect(await host.request({ name: "devices" })).toEqual([]);
+  });
+
+  it("that cannot be started is started again later, and the gateway lives", async () => {
+    const { host, reasons } = startWithLongVariable();
+    expect(host.status.state).toBe("waiting");
+    expect(reasons).toEqual([expect.stringMatching(/E2BIG/)]);
+    await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
+    expect(host.status.restarts).toBe(1);
+  });
+
+  it("runs a device that is released while its driver is still being loaded", async () => {
+    const folder = driverFolder(`
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      export const driver = {
+        name: "slow",
+        describe: () => "",
+        connect: async () => ({
+          identify: async () => ({}),
+          read: async () => ({ answers: [] }),
+          close: async () => {},
+        }),
+      };
+    `);
+    const child = fork(fileURLToPath(new URL("host/main.ts", import.meta.url)), {
+      execArgv: [],
+      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", "ignore"],
+    });
+    children.push(child);
+    const told: FromHost[] = [];
+    child.on("message", (message: FromHost) => told.push(message));
+    child.send({
+      type: "start",
+      driver: folder,
+      devices: packDevices([device(1)]),
+      gatewayIndex: 0,
+      clock: { isWrong: false, staleMarkMs: undefined },
+      held: [1],
+      watchClosely: false,
+      sealEveryMs: 3_600_000,
+      creditBytes: 1 << 20,
+      ringBytesMax: 1 << 20,
+    } satisfies ToHost);
+    child.send({ type: "release", device: 1 } satisfies ToHost);
+    await expect
+      .poll(() => told.flatMap((message) => (message.type === "state" ? [message.report.state] : [])), {
+        timeout: 10_000,
+      })
+      .toContain("online");
   });
 
   it("is killed when its heartbeat stops, as an endless loop or a blocked call does it", async () => {

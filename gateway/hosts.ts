@@ -145,22 +145,24 @@ export class Host {
     this.#stream = ++streams;
     this.#killedFor = undefined;
     this.#droppedBefore = this.#status.dropped;
-    this.#notes.clear();
-    const child = spawn(
-      process.execPath,
-      ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
-      {
-        stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", this.#notes.descriptor ?? "ignore"],
-        // What a driver does not need it does not get: the gateway's environment may hold secrets.
-        env: inherited(),
-      },
-    );
-    this.#child = child;
     this.#startedMs = this.#lastBeatMs = performance.now();
+    this.#watch ??= setInterval(() => this.#check(), checkMs);
+    let child: ChildProcess;
+    try {
+      this.#notes.clear();
+      child = spawnHost(this.#notes.descriptor);
+    } catch (error) {
+      // No memory for another process, or no room: as if it had ended at once.
+      this.#exited(undefined, null, null, (error as Error).message);
+      return;
+    }
+    this.#child = child;
     this.#status.pid = child.pid;
     this.#status.state = "starting";
     const stream = this.#stream;
-    const pipe = child.stdio[4] as Readable | undefined;
+    // A child that could not be started for want of descriptors has no pipes; its "error" comes next.
+    const stdio = child.stdio as ChildProcess["stdio"] | undefined;
+    const pipe = stdio?.[4] as Readable | undefined;
     pipe?.on("data", (bytes: Buffer) => this.#options.frames(stream, bytes));
     pipe?.on("error", () => {});
     child.on("message", (message: FromHost) => this.#receive(message));
@@ -185,7 +187,6 @@ export class Host {
       creditBytes,
       ringBytesMax,
     });
-    this.#watch ??= setInterval(() => this.#check(), checkMs);
   }
 
   /** The outbox has committed events of a stream; one of an earlier start needs no credit any more. */
@@ -321,7 +322,7 @@ export class Host {
   }
 
   #exited(
-    child: ChildProcess,
+    child: ChildProcess | undefined,
     status: number | null,
     signal: NodeJS.Signals | null,
     error = signal === null ? `exit status ${status}` : `signal ${signal}`,
@@ -373,6 +374,18 @@ export class Host {
       untilMs: Date.now() + pauseMs,
     });
   }
+}
+
+function spawnHost(noteDescriptor: number | undefined): ChildProcess {
+  return spawn(
+    process.execPath,
+    ["--max-semi-space-size=1", "--max-old-space-size=256", "--v8-pool-size=1", entry],
+    {
+      stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", noteDescriptor ?? "ignore"],
+      // What a driver does not need it does not get: the gateway's environment may hold secrets.
+      env: inherited(),
+    },
+  );
 }
 
 /** A library that fakes the gateway's clock (libfaketime) comes along: one box has one time. */

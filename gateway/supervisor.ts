@@ -245,7 +245,7 @@ export class Supervisor implements Vitals {
     this.#reports.set(report.id, report);
     const { id, state, code, reason } = report;
     const details = { device: id, ...(code === undefined ? {} : { code }) };
-    if (state === "online") this.#log.info(details, `${id} is online`);
+    if (state === "online" || state === "listening") this.#log.info(details, `${id} is ${state}`);
     else this.#log.warn(details, `${id} is ${state}${reason === undefined ? "" : `: ${reason}`}`);
   }
 

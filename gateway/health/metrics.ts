@@ -261,7 +261,7 @@ function addDevices(families: Families, status: GatewayStatus): void {
   });
   families.counter(
     "kerb_device_reads_total",
-    "Polls: answered, failed (with attempts to connect), and those that came due during another.",
+    "Polls: answered, failed, and those that came due during another or without a connection.",
     outcomes,
   );
   families.histogram(

@@ -55,10 +55,13 @@ function run({ type, port, unit, line, identify }: Setup) {
   const reader = new EventReader();
   const telemetry: number[] = [];
   const gaps: Record<string, unknown>[] = [];
+  const reports: Record<string, unknown>[] = [];
   stream.on("data", (bytes: Buffer) => {
     for (const { body } of splitter.push(bytes)) {
       reader.open(body);
       if (reader.kind === "telemetry") telemetry.push(performance.now());
+      const data = reader.kind === "device-status" ? reader.object() : {};
+      if (data["report"] === "polls") reports.push(data);
       if (reader.kind === "gap") gaps.push({ device: reader.device, ...reader.object() });
     }
   });
@@ -104,7 +107,7 @@ function run({ type, port, unit, line, identify }: Setup) {
   });
   void loop.run();
   cleanups.push(() => loop.stop());
-  return { loop, states, telemetry, gaps };
+  return { loop, states, telemetry, gaps, reports };
 }
 
 describe("a device that is another model", () => {
@@ -135,14 +138,18 @@ describe("a device that does not answer", () => {
     running.fault("silent");
     await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
     const lastGoodMs = loop.report.lastGoodMs ?? 0;
-    expect(gaps).toEqual([]);
+    // Told at the loss already, for nobody may live to tell its end.
+    await expect.poll(() => gaps.length).toBe(1);
+    const from = new Date(lastGoodMs).toISOString();
+    expect(gaps[0]).toMatchObject({ device: 1, cause: "device_offline", code: "silent", open: true, from });
     running.fault(undefined);
     await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("online");
     const backMs = Date.now();
-    await expect.poll(() => gaps.length).toBe(1);
-    const [gap] = gaps;
+    await expect.poll(() => gaps.length).toBe(2);
+    const [, gap] = gaps;
     expect(gap).toMatchObject({ device: 1, cause: "device_offline", code: "silent", open: false });
-    expect(gap?.["from"]).toBe(new Date(lastGoodMs).toISOString());
+    expect(gap?.["from"]).toBe(from);
+    expect(gap).not.toHaveProperty("replaces");
     const toMs = Date.parse(String(gap?.["to"]));
     expect(Math.abs(toMs - backMs)).toBeLessThan(1000);
     // A poll is due every 200 ms.
@@ -156,9 +163,38 @@ describe("a device that does not answer", () => {
     const { loop, gaps } = run({ type: "tcp", port: portOf(running), unit: 1 });
     await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
     await loop.stop();
-    await expect.poll(() => gaps.length).toBe(1);
-    expect(gaps[0]).toMatchObject({ cause: "device_offline", code: "silent", open: true });
+    await expect.poll(() => gaps.length).toBe(2);
+    expect(gaps[1]).toMatchObject({ cause: "device_offline", code: "silent", open: true });
+    expect(gaps[1]?.["from"]).toBe(gaps[0]?.["from"]);
     expect(Math.abs(Date.parse(String(gaps[0]?.["from"])) - startedMs)).toBeLessThan(1000);
+  }, 20_000);
+});
+
+describe("the polls of a device", () => {
+  it("have one outcome each, also those that come due while it is not connected", async () => {
+    const running = await simulate("tcp", 0, 1);
+    const startedMs = performance.now();
+    const { loop, reports } = run({ type: "tcp", port: portOf(running), unit: 1 });
+    await expect.poll(() => loop.report.answered).toBeGreaterThan(3);
+    running.fault("silent");
+    await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const check = () => {
+      loop.reportPolls(startedMs, Date.now());
+      const { polls, answered, failed, missed } = loop.report;
+      expect(polls).toBe(answered + failed + missed);
+      // One is due every 200 ms; the one that is due now has no outcome yet.
+      expect(Math.abs(polls - (performance.now() - startedMs) / 200)).toBeLessThan(4);
+      return loop.report;
+    };
+    expect(check().missed).toBeGreaterThan(2);
+    running.fault(undefined);
+    await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("online");
+    check();
+    await loop.stop();
+    await expect.poll(() => reports.length).toBe(2);
+    const sum = (count: string) => reports.reduce((all, report) => all + Number(report[count]), 0);
+    expect(sum("polls")).toBe(sum("answered") + sum("failed") + sum("missed"));
   }, 20_000);
 });
 

@@ -2,9 +2,10 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
-import { byClass, groupOf, planGroups, type Group } from "./groups.ts";
+import { byClass, groupOf, nextOf, planGroups, skipOvertaken, timesOf, type Group } from "./groups.ts";
 import type { Handover } from "./handover.ts";
 import {
+  closed,
   firmwareDoubt,
   identifyDevice,
   pointsFor,
@@ -13,10 +14,11 @@ import {
   type Recognised,
 } from "./identify.ts";
 import type { Line } from "./line.ts";
-import { Push, sourceOffsets } from "./push.ts";
+import { Push, sourceOffsets, type PushTimes } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
+import { Pause } from "./pause.ts";
 import { PollCounter } from "./poll-report.ts";
 
 const connectTimeoutMs = 10_000;
@@ -26,10 +28,6 @@ const backOffFirstMs = 1000;
 const backOffMaxMs = 30_000;
 /** A poll that finds the hand-over full waits this long for room before it goes on and lets the oldest drop. */
 const roomWaitMs = 50;
-/** Answers of one poll that lie further apart than this carry their own times. */
-const spreadMs = 10;
-/** A driver's `close` may take a second; one that takes longer is not waited for. */
-const closeTimeoutMs = 1000;
 
 /** Something else answers at the device's address. */
 class WrongDeviceError extends Error {}
@@ -75,7 +73,7 @@ export class DeviceLoop {
   readonly #reads = new Durations();
   readonly #outage = new Outage();
   readonly #polls = new PollCounter();
-  #wake: (() => void) | undefined;
+  readonly #pause = new Pause();
 
   constructor(options: DeviceOptions) {
     this.#options = options;
@@ -128,7 +126,7 @@ export class DeviceLoop {
     } finally {
       clearInterval(watch);
       session.abort();
-      this.#wake?.();
+      this.#pause.wake();
       await this.#close();
       // Its next poll must not meet the next connection.
       await polling.catch(() => {});
@@ -171,12 +169,13 @@ export class DeviceLoop {
     this.#failures = 0;
     this.#alive();
     this.#set("online");
+    this.#outage.read(Date.now());
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#session?.abort();
-    this.#wake?.();
+    this.#pause.wake();
     await this.#close();
   }
 
@@ -230,14 +229,17 @@ export class DeviceLoop {
     if (canPush && (points.length > 0 || this.#device.records.length > 0) && !same) {
       this.#push = new Push(this.#device, points, {
         heard: () => this.#heard(),
-        telemetry: (normaliser, answers, positions, timeMs) => {
-          this.#tell(normaliser, { answers }, timeMs, positions);
+        telemetry: (normaliser, answers, positions, times) => {
+          this.#tell(normaliser, { answers }, times, positions);
         },
-        event: (kind, data, timeMs) => this.#event(kind, data, timeMs),
+        event: (kind, data, timeMs) => {
+          this.#report.lastGoodMs = Date.now();
+          this.#event(kind, data, timeMs);
+        },
         poll: (position) => {
           this.#pulled.add(position);
           this.#regroup(this.#report.identity?.firmware);
-          this.#wake?.();
+          this.#pause.wake();
         },
       });
       this.#pulled.clear();
@@ -260,8 +262,7 @@ export class DeviceLoop {
   }
 
   async #pollNext(signal: AbortSignal): Promise<void> {
-    let next = this.#groups[0];
-    for (const group of this.#groups) if (next === undefined || group.dueMs < next.dueMs) next = group;
+    const next = nextOf(this.#groups);
     if (next === undefined) {
       await this.#sleep(60_000, signal);
       return;
@@ -270,21 +271,33 @@ export class DeviceLoop {
     if (signal.aborted) return;
     const waiting = this.#options.handover.room(roomWaitMs);
     if (waiting !== undefined) await waiting;
-    await this.#poll(next);
-    const now = performance.now();
-    next.dueMs += next.periodMs;
-    if (next.dueMs < now) {
-      const missed = Math.floor((now - next.dueMs) / next.periodMs);
-      this.#report.missed += missed;
-      next.dueMs += missed * next.periodMs;
+    this.#skip(next);
+    try {
+      await this.#poll(next);
+    } catch (error) {
+      if (!next.hasFailed && !this.#stopping.signal.aborted) this.#count("failed");
+      next.hasFailed = true;
+      throw error;
     }
+    next.dueMs += next.periodMs;
+    next.hasFailed = false;
+    this.#skip(next);
+  }
+
+  /** Each poll that was due has one outcome: polls = answered + failed + missed. */
+  #count(outcome: "answered" | "failed" | "missed", count = 1): void {
+    this.#report.polls += count;
+    this.#report[outcome] += count;
+  }
+
+  #skip(group: Group): void {
+    this.#count("missed", skipOvertaken(group));
   }
 
   async #poll(group: Group): Promise<void> {
-    this.#report.polls++;
     const startedMs = performance.now();
     const result = await this.#read(group.points, false);
-    this.#report.answered++;
+    if (!group.hasFailed) this.#count("answered");
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
     this.#failures = 0;
@@ -295,20 +308,10 @@ export class DeviceLoop {
 
   #publish(group: Group, result: ReadResult): void {
     const nowMs = performance.now();
-    const wallMs = Date.now();
-    let ageMs = 0;
-    let offsets: number[] | undefined;
-    if (result.atMs !== undefined && result.atMs.length > 0) {
-      let first = Infinity;
-      let last = 0;
-      for (const at of result.atMs) {
-        if (at < first) first = at;
-        if (at > last) last = at;
-      }
-      ageMs = nowMs - first;
-      if (last - first > spreadMs) offsets = result.atMs.map((at) => Math.round(at - first));
-    }
-    const timeMs = Math.round(wallMs - ageMs);
+    const times = timesOf(result, nowMs);
+    const { ageMs } = times;
+    let { offsets } = times;
+    const timeMs = Math.round(Date.now() - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
     this.#outage.read(timeMs);
@@ -321,10 +324,15 @@ export class DeviceLoop {
   }
 
   /** Hands on what was pushed: `answers` holds something at the `positions`. */
-  #tell(normaliser: Normaliser, result: ReadResult, timeMs: number, positions: readonly number[]): void {
-    const ageMs = Date.now() - timeMs;
-    this.#report.lastGoodMs = timeMs;
-    const offsets = sourceOffsets(result.answers, timeMs);
+  #tell(
+    normaliser: Normaliser,
+    result: ReadResult,
+    { timeMs, arrivalMs }: PushTimes,
+    positions: readonly number[],
+  ): void {
+    const ageMs = arrivalMs - timeMs;
+    this.#report.lastGoodMs = arrivalMs;
+    const offsets = sourceOffsets(result.answers, timeMs, arrivalMs);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
       this.#options.handover.push(1, writer.bytes());
@@ -385,7 +393,6 @@ export class DeviceLoop {
   async #lost(error: unknown, startedMs: number): Promise<void> {
     await this.#close();
     if (this.#stopping.signal.aborted) return;
-    this.#report.failed++;
     this.#failures++;
     const code = error instanceof DeviceError ? error.code : "internal";
     const reason = error instanceof Error ? error.message : String(error);
@@ -415,15 +422,20 @@ export class DeviceLoop {
       ...(state === "online" && identity !== undefined ? { identity } : {}),
     });
     if (state === "online") this.#endOutage(false);
-    else this.#outage.lost(code ?? state);
+    // Who listens for the first time has lost nothing yet.
+    else if (state !== "listening") this.#gap(this.#outage.lost(code ?? state, this.#periodsMs));
     this.#options.changed(this.report);
   }
 
   #endOutage(open: boolean): void {
-    const data = this.#outage.end(
-      this.#groups.map(({ periodMs }) => periodMs),
-      open,
-    );
+    this.#gap(this.#outage.end(this.#periodsMs, open));
+  }
+
+  get #periodsMs(): number[] {
+    return this.#groups.map(({ periodMs }) => periodMs);
+  }
+
+  #gap(data: Record<string, unknown> | undefined): void {
     if (data !== undefined) this.#event("gap", data);
   }
 
@@ -435,6 +447,8 @@ export class DeviceLoop {
 
   /** Hands over how many polls there were since the last time that this was called. */
   reportPolls(fromMs: number, toMs: number): void {
+    // What comes due while nobody is connected is missed; what is being read now has its outcome later.
+    if (this.#connection === undefined) for (const group of this.#groups) this.#skip(group);
     this.#event("device-status", { ...this.#polls.take(this.#report, fromMs, toMs) }, Date.now(), 1);
   }
 
@@ -475,26 +489,10 @@ export class DeviceLoop {
   async #close(): Promise<void> {
     const connection = this.#connection;
     this.#connection = undefined;
-    if (connection === undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, closeTimeoutMs);
-    connection.close().then(resolve, () => resolve());
-    await promise;
-    clearTimeout(timer);
+    if (connection !== undefined) await closed(connection);
   }
 
-  async #sleep(forMs: number, signal = this.#stopping.signal): Promise<void> {
-    if (forMs <= 0 || signal.aborted) {
-      // The loop must breathe even when every poll is overdue, or one fast device starves the rest of its host.
-      await new Promise((resolve) => setImmediate(resolve));
-      return;
-    }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, forMs);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  #sleep(forMs: number, signal = this.#stopping.signal): Promise<void> {
+    return this.#pause.sleep(forMs, signal);
   }
 }

@@ -3,6 +3,8 @@ import type { HostDevice, HostPoint } from "./messages.ts";
 import { Normaliser } from "./normalise.ts";
 
 const names = ["fast", "normal", "slow"] as const;
+/** Answers of one poll that lie further apart than this carry their own times. */
+const spreadMs = 10;
 type GroupName = (typeof names)[number];
 
 /** Points that are polled together. */
@@ -13,6 +15,8 @@ export interface Group {
   periodMs: number;
   /** On the clock of `performance.now()`. */
   dueMs: number;
+  /** The poll that is due at `dueMs` has failed and was counted; it is repeated on a new connection. */
+  hasFailed: boolean;
   latest: { result: ReadResult; timeMs: number } | undefined;
 }
 
@@ -42,6 +46,39 @@ function grouped(points: readonly HostPoint[]): ByGroup {
   return { fast: of("fast"), normal: of("normal"), slow: of("slow") };
 }
 
+/** The group whose poll is due first. */
+export function nextOf(groups: readonly Group[]): Group | undefined {
+  let next = groups[0];
+  for (const group of groups) if (next === undefined || group.dueMs < next.dueMs) next = group;
+  return next;
+}
+
+/** Leaves out the polls that have been overtaken by a later one that is due as well; how many were not counted. */
+export function skipOvertaken(group: Group): number {
+  const overtaken = Math.floor((performance.now() - group.dueMs) / group.periodMs);
+  if (overtaken <= 0) return 0;
+  const missed = overtaken - (group.hasFailed ? 1 : 0);
+  group.dueMs += overtaken * group.periodMs;
+  group.hasFailed = false;
+  return missed;
+}
+
+/** How long ago the first answer of a poll came, and how far the others lie behind it, ms. */
+export function timesOf(
+  { atMs = [] }: ReadResult,
+  nowMs: number,
+): { ageMs: number; offsets: number[] | undefined } {
+  if (atMs.length === 0) return { ageMs: 0, offsets: undefined };
+  let first = Infinity;
+  let last = 0;
+  for (const at of atMs) {
+    if (at < first) first = at;
+    if (at > last) last = at;
+  }
+  const offsets = last - first > spreadMs ? atMs.map((at) => Math.round(at - first)) : undefined;
+  return { ageMs: nowMs - first, offsets };
+}
+
 /**
  * The poll groups with these points. A new connection keeps the schedule of the last one (`before`); the first
  * poll lies at `phase` (0 to 1) of the period, so that a host's devices are spread over it.
@@ -58,9 +95,11 @@ export function planGroups(
     if (!points.some((point) => groupOf(point) === name)) return [];
     const periodMs = pollMs[name];
     const old = before.find((group) => group.name === name);
-    const dueMs = old === undefined ? now + phase * Math.min(periodMs, 10_000) : Math.max(now, old.dueMs);
+    const dueMs = old === undefined ? now + phase * Math.min(periodMs, 10_000) : old.dueMs;
     const same = old?.points.length === points.length && old.points.every((point, i) => point === points[i]);
     const latest = same ? old.latest : undefined;
-    return [{ name, points, normaliser: new Normaliser(points, firstIndex), periodMs, dueMs, latest }];
+    const hasFailed = old?.hasFailed ?? false;
+    const normaliser = new Normaliser(points, firstIndex);
+    return [{ name, points, normaliser, periodMs, dueMs, hasFailed, latest }];
   });
 }

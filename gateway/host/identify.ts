@@ -71,6 +71,7 @@ export function withFactors(points: readonly HostPoint[], names: readonly string
 
 /** What a driver gets for giving up after its signal; the contract says 50 ms. */
 const graceMs = 200;
+const closeTimeoutMs = 1000;
 
 /**
  * `work` under a signal that also aborts after `timeoutMs`; an abort by the deadline alone is the device's silence.
@@ -106,4 +107,13 @@ export async function within<Result>(
     clearTimeout(grace);
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** Closes a connection; a driver that takes longer than a second is not waited for. */
+export async function closed(connection: Connection<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, closeTimeoutMs);
+  connection.close().then(resolve, () => resolve());
+  await promise;
+  clearTimeout(timer);
 }

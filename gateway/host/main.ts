@@ -36,6 +36,8 @@ const loops = new Map<string, DeviceLoop>();
 const names = new Map<number, string>();
 /** Starts a device that is held back, by its dictionary index. */
 const held = new Map<number, () => void>();
+/** Released before it was known how to start them. */
+const released = new Set<number>();
 const scopes = new Map<string, Scope>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
@@ -75,7 +77,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     if (key !== undefined && shared !== undefined) lines.set(key, shared);
     const run = () =>
       startDevice(driver, device, position / devices.length, shared?.line, shared?.scope ?? own);
-    if (message.held.includes(device.index)) held.set(device.index, run);
+    if (message.held.includes(device.index) && !released.has(device.index)) held.set(device.index, run);
     else run();
   });
   pollClock = new PollClock(message.sealEveryMs, (fromMs, toMs) => {
@@ -163,6 +165,7 @@ process.on("message", (message: ToHost) => {
   else if (message.type === "credit") handover?.credit(message.bytes);
   else if (message.type === "watch") witness.watchClosely(message.closely);
   else if (message.type === "release") {
+    released.add(message.device);
     held.get(message.device)?.();
     held.delete(message.device);
   } else if (message.type === "stop") stop().catch(fail);

@@ -58,11 +58,13 @@ export interface DeviceReport {
   sinceMs: number;
   lastGoodMs?: number;
   identity?: Identity;
+  /** Polls that were due and have had their outcome: answered + failed + missed. */
   polls: number;
   /** Polls that brought readings. */
   answered: number;
+  /** Polls that did not, also where a repeat on a new connection did. */
   failed: number;
-  /** Polls that were due while the one before was still running. */
+  /** Polls that came due while another was still running or the device was not connected. */
   missed: number;
   lastReadMs: number;
   /** How long the polls took that were answered. */

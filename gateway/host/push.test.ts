@@ -12,6 +12,7 @@ interface Told {
   kind: EventKind;
   timeMs: number;
   values: Record<number, unknown>;
+  times: Record<number, number>;
   data: Record<string, unknown>;
 }
 
@@ -100,9 +101,14 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
       reader.open(body);
       const { kind, timeMs } = reader;
       const values: Record<number, unknown> = {};
+      const times: Record<number, number> = {};
       const data = kind === "telemetry" ? {} : reader.object();
-      if (kind === "telemetry") while (reader.next()) values[reader.point] = reader.value();
-      told.push({ kind, timeMs, values, data });
+      if (kind === "telemetry")
+        while (reader.next()) {
+          values[reader.point] = reader.value();
+          times[reader.point] = timeMs + reader.timeOffsetMs;
+        }
+      told.push({ kind, timeMs, values, times, data });
     }
   });
   const device: HostDevice = {
@@ -197,8 +203,42 @@ describe("a device that pushes", () => {
     (await sink()).alive();
     losses[0]?.(new DeviceError("hung-up", "gone"));
     (await sink(1)).alive();
-    await expect.poll(() => loop.report.failed).toBe(1);
     expect(loop.report.state).toBe("online");
+    // Nothing is polled: a lost connection is no poll.
+    expect(loop.report).toMatchObject({ polls: 0, failed: 0 });
+  });
+
+  it("has no outage before it is first heard, and one from its last word when it is lost", async () => {
+    const { sink, of } = run([point("level", 7)], [], 1500);
+    const to = await sink();
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    to.alive();
+    const heardMs = Date.now();
+    to.readings([{ index: 0, answer: 1 }]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(of("gap")).toEqual([]);
+    await expect.poll(() => of("gap").length, { timeout: 8000 }).toBe(1);
+    (await sink(1)).readings([{ index: 0, answer: 2 }]);
+    await expect.poll(() => of("gap").length).toBe(2);
+    const [open, end] = of("gap").map(({ data }) => data);
+    expect(open).toMatchObject({ cause: "device_offline", code: "silent", open: true });
+    expect(end).toMatchObject({ cause: "device_offline", code: "silent", open: false, from: open?.["from"] });
+    expect(Math.abs(Date.parse(String(open?.["from"])) - heardMs)).toBeLessThan(300);
+  }, 15_000);
+
+  it("gives a value without a time that of its arrival, beside one with an old time", async () => {
+    const { loop, sink, of } = run([point("level", 7), point("rain", 8)], []);
+    const sourceTimeMs = Date.now() - 3_600_000;
+    (await sink()).readings([
+      { index: 0, answer: { value: 1, status: "good", sourceTimeMs } },
+      { index: 1, answer: 2 },
+    ]);
+    await expect.poll(() => of("telemetry").length).toBe(1);
+    const [event] = of("telemetry");
+    expect(event?.timeMs).toBe(sourceTimeMs);
+    expect(Math.abs((event?.times[8] ?? 0) - Date.now())).toBeLessThan(5000);
+    expect(event?.times[7]).toBe(sourceTimeMs);
+    expect(loop.report.lastGoodMs).toBeGreaterThan(Date.now() - 5000);
   });
 });
 
@@ -234,6 +274,31 @@ describe("records", () => {
         ["inactive", undefined, { channel: { value: 1 }, moved: { value: false } }],
         ["deleted", undefined, { channel: { value: 1 } }],
       ]);
+  });
+
+  it("of an alarm that does not say whether it is active are no all-clear", async () => {
+    const { sink, of } = run([], [tamper]);
+    const to = await sink();
+    to.record(0, [1, true], { phase: "changed" });
+    to.record(0, [1], { phase: "changed" });
+    to.record(0, [1, { value: null, status: "bad" }], { phase: "changed" });
+    to.record(0, [2], { phase: "changed" });
+    to.record(0, [3, true]);
+    to.record(0, [3], { phase: "changed" });
+    to.record(0, [1, false], { phase: "changed" });
+    await expect
+      .poll(() => of("alarm").map(({ data }) => data["state"]))
+      .toEqual(["active", "unknown", "active", "inactive"]);
+  });
+
+  it("of an alarm without a state are all news", async () => {
+    const { active: _, ...momentary } = tamper;
+    const { sink, of } = run([], [momentary]);
+    const to = await sink();
+    to.record(0, [1], { phase: "initial" });
+    to.record(0, [1], { phase: "changed" });
+    to.record(0, [1], { phase: "changed" });
+    await expect.poll(() => of("alarm").length).toBe(3);
   });
 });
 

@@ -10,10 +10,16 @@ const earliestMs = Date.UTC(2020, 0, 1);
 /** Instances of a device's records whose last state is known; the oldest is forgotten first. */
 const statesMax = 1000;
 
+/** The oldest of the times that are given with values, and when these came, ms since 1970. */
+export interface PushTimes {
+  timeMs: number;
+  arrivalMs: number;
+}
+
 /** Where the events go: their bytes are made by the device loop, which owns the writer. */
 export interface PushOutput {
   heard(): void;
-  telemetry(normaliser: Normaliser, answers: Answer[], positions: readonly number[], timeMs: number): void;
+  telemetry(normaliser: Normaliser, answers: Answer[], positions: readonly number[], times: PushTimes): void;
   event(kind: HostRecord["kind"], data: Record<string, unknown>, timeMs: number): void;
   /** The point at this position of `points` is to be polled. */
   poll(position: number): void;
@@ -41,7 +47,7 @@ export class Push implements Sink {
   readonly #records: { definition: HostRecord; normaliser: Normaliser }[];
   readonly #latest: (Latest | undefined)[] = [];
   /** Last state of each instance of a record: what is said again is no news. */
-  readonly #states = new Map<string, string>();
+  readonly #states = new Map<string, { state: string | undefined; told: string }>();
 
   constructor(device: HostDevice, points: HostPoint[], output: PushOutput) {
     this.points = points;
@@ -64,25 +70,25 @@ export class Push implements Sink {
 
   readings(values: readonly { index: number; answer: Answer }[]): void {
     this.#output.heard();
-    const nowMs = Date.now();
+    const arrivalMs = Date.now();
     const answers: Answer[] = [];
     const positions: number[] = [];
     let timeMs = Infinity;
     for (const { index, answer } of values) {
       if (this.points[index] === undefined) continue;
-      const ownMs = saneTimeMs(typeof answer === "object" ? answer.sourceTimeMs : undefined, nowMs);
-      if (positions.includes(index)) this.#tell(answers, positions.splice(0), timeMs);
+      const ownMs = saneTimeMs(typeof answer === "object" ? answer.sourceTimeMs : undefined, arrivalMs);
+      if (positions.includes(index)) this.#tell(answers, positions.splice(0), { timeMs, arrivalMs });
       if (positions.length === 0) timeMs = ownMs;
       timeMs = Math.min(timeMs, ownMs);
       answers[index] = answer;
       positions.push(index);
       this.#latest[index] = { answer, timeMs: ownMs };
     }
-    this.#tell(answers, positions, timeMs);
+    this.#tell(answers, positions, { timeMs, arrivalMs });
   }
 
-  #tell(answers: Answer[], positions: number[], timeMs: number): void {
-    if (positions.length > 0) this.#output.telemetry(this.normaliser, [...answers], positions, timeMs);
+  #tell(answers: Answer[], positions: number[], times: PushTimes): void {
+    if (positions.length > 0) this.#output.telemetry(this.normaliser, [...answers], positions, times);
   }
 
   record(
@@ -109,8 +115,9 @@ export class Push implements Sink {
       if (how !== "drop") values[field.name] = this.#shown(field, one);
     });
     const { phase = "occurred" } = about;
-    const state = phase === "deleted" ? "deleted" : stateOf(definition, active);
-    if (phase !== "occurred" && !this.#isNews(instance, definition, phase, state, values)) return;
+    const state = phase === "deleted" ? "deleted" : this.#stateOf(instance, definition, active);
+    const isNews = this.#isNews(instance, definition, phase, state, values);
+    if (phase !== "occurred" && !isNews) return;
     this.#output.event(
       definition.kind,
       {
@@ -126,6 +133,14 @@ export class Push implements Sink {
     );
   }
 
+  /** An alarm that does not say whether it is active is as it was: silence is no all-clear. */
+  #stateOf(instance: string, { kind, active: name }: HostRecord, active: ReadingValue): string | undefined {
+    if (kind !== "alarm" || name === undefined) return undefined;
+    if (active !== null) return active === true || active === "true" || active === 1 ? "active" : "inactive";
+    const before = this.#states.get(instance)?.state;
+    return before === undefined || before === "deleted" ? "unknown" : before;
+  }
+
   /** A property that a device tells anew, as after each subscription, is news only when it has changed. */
   #isNews(
     instance: string,
@@ -135,11 +150,14 @@ export class Push implements Sink {
     values: Record<string, unknown>,
   ): boolean {
     const told = JSON.stringify([state, definition.kind === "alarm" ? "" : values]);
-    const before = this.#states.get(instance);
+    const before = this.#states.get(instance)?.told;
     this.#states.delete(instance);
-    this.#states.set(instance, told);
+    // What occurs has no state, unless it says so.
+    if (phase !== "occurred" || state !== undefined) this.#states.set(instance, { state, told });
     const [oldest] = this.#states.keys();
     if (this.#states.size > statesMax && oldest !== undefined) this.#states.delete(oldest);
+    // An alarm without a state is momentary: each is one of its own.
+    if (definition.kind === "alarm" && state === undefined) return true;
     // An alarm that is not there when the device is first asked has not ended just now.
     const isQuiet = phase === "initial" && definition.kind === "alarm" && state === "inactive";
     return told !== before && !(isQuiet && before === undefined);
@@ -172,12 +190,19 @@ export class Push implements Sink {
   }
 }
 
-/** How far the device's own times of its answers lie from the event's; undefined when it gave none. */
-export function sourceOffsets(answers: readonly Answer[], timeMs: number): number[] | undefined {
+/**
+ * How far the device's own times of its answers lie from the event's, and for answers without one that of their
+ * arrival, ms; undefined when the device gave none.
+ */
+export function sourceOffsets(
+  answers: readonly Answer[],
+  timeMs: number,
+  arrivalMs = timeMs,
+): number[] | undefined {
   let offsets: number[] | undefined;
   answers.forEach((answer, i) => {
     if (typeof answer !== "object" || answer.sourceTimeMs === undefined) return;
-    offsets ??= Array.from({ length: answers.length }, () => 0);
+    offsets ??= Array.from({ length: answers.length }, () => arrivalMs - timeMs);
     offsets[i] = saneTimeMs(answer.sourceTimeMs, Date.now()) - timeMs;
   });
   return offsets;
@@ -185,11 +210,6 @@ export function sourceOffsets(answers: readonly Answer[], timeMs: number): numbe
 
 function asPoint(field: HostRecord["fields"][number]): HostPoint {
   return { ...field, poll: "push", publish: true, heartbeat: 0, index: 0 };
-}
-
-function stateOf({ kind, active: name }: HostRecord, active: ReadingValue): string | undefined {
-  if (kind !== "alarm" || name === undefined) return undefined;
-  return active === true || active === "true" || active === 1 ? "active" : "inactive";
 }
 
 /**
