@@ -210,7 +210,7 @@ export class Accounts {
 
   /** Events that were never accepted under these numbers, though they are in the file: by `accountKey`. */
   revoke(counted: ReadonlyMap<number, number>, lastId: number): void {
-    for (const [key, events] of counted) this.#accept(key, -events);
+    for (const [key, events] of counted) this.#statements.grow.run(-events, key % 2, Math.floor(key / 2));
     this.#statements.lower.run(lastId);
   }
 

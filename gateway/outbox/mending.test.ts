@@ -8,6 +8,7 @@ import { keptOf } from "./accounts.ts";
 import { OutboxCore } from "./core.ts";
 import type { QueueOptions } from "./open.ts";
 import type { FromWorker } from "./outbox.ts";
+import { Senders } from "./senders.ts";
 import { OutboxStore } from "./store.ts";
 
 let folder = "";
@@ -172,7 +173,7 @@ describe("dead letters", () => {
     const { boot } = store.epochs.at(-1) ?? { boot: "" };
     write(`INSERT INTO clock_fix (boot, mono, wall, state) VALUES ('${boot}', 900000000000, 1, 'synced')`);
     start();
-    const sent = store.corrected(store.rows(1, row?.id ?? 0, row?.id ?? 0)[0] as never);
+    const sent = store.corrected(store.rows(1, row?.id ?? 0, row?.id ?? 0)[0] as never, store.clock.latest);
     const reader = new EventReader();
     reader.open(sent.body);
     expect([reader.clock, reader.timeMs]).toEqual(["unsynced", 1_795_000_000_000]);
@@ -215,7 +216,26 @@ describe("a salvage", () => {
     release("one", 200);
     expect(store.seals.sealedTo("one", store.epoch)).toBe(0);
     expect(store.releasedBy("one", store.epoch)).toBe(200);
-    expect(salvage()).toEqual({ rows: 100, lost: 0 });
+    release("one", 210);
+    expect(salvage()).toEqual({ rows: 300, lost: 0 });
+    release("one", 210);
+    expect(store.books().live).toMatchObject({ delivered: 210, kept: 90 });
+    expect(seals("one").map(({ from, tomb }) => [from, tomb])[0]).toEqual([1, []]);
+  });
+
+  it("is followed by the release of what was acknowledged during it", async () => {
+    commit(300);
+    damage();
+    const uplink = { name: "one", city: "hcmc", gateway: "gw-01", encoding: "columnar" as const };
+    const limits = { windowMax: 20, bytesMax: 32_768, resendAfterMs: 30_000 };
+    const none = () => {};
+    const host = { store: () => store, emit: none, trouble: none, dropsDue: none };
+    const senders = new Senders([{ ...uplink, ...limits }], store, host);
+    store.release("one", store.epoch, 200, ["one"]);
+    salvage();
+    senders.renew(store);
+    await expect.poll(() => store.seals.sealedTo("one", store.epoch)).toBe(200);
+    expect(store.releasedBy("one", store.epoch)).toBe(200);
   });
 
   it("fetches what is acknowledged and not sealed yet", () => {

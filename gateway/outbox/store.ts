@@ -385,9 +385,11 @@ export class OutboxStore {
     if (record === undefined) return false;
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     const released = this.#database.transaction(() => {
+      const isSalvaging = this.#floor > record.base;
+      if (isSalvaging) this.seals.begin(uplink, epoch, this.#marks.of(uplink, epoch));
       this.#marks.set(uplink, epoch, capped);
       // The chain would take rows that are not fetched yet for lost.
-      if (this.#floor > record.base) return { found: [], more: false };
+      if (isSalvaging) return { found: [], more: false };
       const isSealing = this.seals.advance(uplink, epoch, capped);
       // A chain is never ahead of what its uplink has released.
       const marks = uplinks.map((name) => this.seals.sealedTo(name, epoch));

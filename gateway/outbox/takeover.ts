@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import type { DictionaryDevice } from "../event.ts";
 import { Accounts, tally } from "./accounts.ts";
 import { damagedFiles, readDictionary, readEpochs } from "./beside.ts";
+import { Losses } from "./losses.ts";
 import { Numbers } from "./numbers.ts";
 import { PageFile } from "./pages.ts";
 import type { EpochRecord, StoredRow } from "./rows.ts";
@@ -165,6 +166,8 @@ function revoke(source: Database.Database, database: Database.Database, lastId: 
   } finally {
     new Accounts(database).revoke(counted, lastId);
     database.prepare("DELETE FROM cut WHERE last > ?").run(lastId);
+    // One of them may have declared losses.
+    new Losses(database).reportAgain();
   }
 }
 
