@@ -117,10 +117,11 @@ describe("what a receiver has", () => {
   });
 });
 
-describe("dead letters", () => {
-  const refuse = (uplink: string, id: number) =>
-    store.deadLetters.add(uplink, store.rows(1, id, id), "refused", 3);
+function refuse(uplink: string, id: number): void {
+  store.deadLetters.add(uplink, store.rows(1, id, id), "refused", 3);
+}
 
+describe("dead letters", () => {
   it("wait for the chain of the uplink that delivered the event", () => {
     commit(3);
     refuse("two", 2);
@@ -209,6 +210,8 @@ function damage(more: Partial<QueueOptions> = {}): void {
   start({ resume, suspect: "condemned", ...more });
 }
 
+const none = () => {};
+
 describe("a salvage", () => {
   it("does not let a chain pass rows that are not fetched yet", () => {
     commit(300);
@@ -228,7 +231,6 @@ describe("a salvage", () => {
     damage();
     const uplink = { name: "one", city: "hcmc", gateway: "gw-01", encoding: "columnar" as const };
     const limits = { windowMax: 20, bytesMax: 32_768, resendAfterMs: 30_000 };
-    const none = () => {};
     const host = { store: () => store, emit: none, trouble: none, dropsDue: none };
     const senders = new Senders([{ ...uplink, ...limits }], store, host);
     store.release("one", store.epoch, 200, ["one"]);
@@ -336,7 +338,7 @@ describe("a file that is gone", () => {
     await expect.poll(() => Number(stats()["rows"]), { timeout: 8000 }).toBeGreaterThanOrEqual(50);
     expect(stats()["epoch"]).toBe(epoch);
     expect(said.some((one) => one.type === "problem" && one.text.includes("not in the outbox"))).toBe(false);
-    expect(readFileSync(join(folder, "state", "epoch"), "utf8")).toMatch(new RegExp(`^${epoch}\n`));
+    expect(readFileSync(join(folder, "state", "epoch"), "utf8")).toMatch(new RegExp(`^${String(epoch)}\n`));
     core.receive({ type: "request", id: 9, name: "close", args: [] });
   });
 });
