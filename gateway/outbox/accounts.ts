@@ -124,6 +124,7 @@ export class Accounts {
         "UPDATE account SET accepted = accepted + ?, last_id = ?, last_wall = ?, last_mono = ? WHERE lane = ? AND device = ?",
       ),
       grow: database.prepare("UPDATE account SET accepted = accepted + ? WHERE lane = ? AND device = ?"),
+      lower: database.prepare("UPDATE account SET last_id = min(last_id, ?)"),
       open: database.prepare(
         "INSERT INTO account (accepted, last_id, last_wall, last_mono, lane, device, delivered) VALUES (?, ?, ?, ?, ?, ?, 0)",
       ),
@@ -198,6 +199,19 @@ export class Accounts {
     const kept = Math.max(0, Math.min(events, event.kept + live.kept - rows));
     if (kept > 0) this.#charge(accountKey(1, 0), reason, kept);
     if (events > kept) this.vanish(events - kept, reason);
+  }
+
+  /** Numbers that have vanished, but that a receiver has: those of them that the books call kept are delivered. */
+  handOver(events: number, rows: number): void {
+    const { event, live } = this.books();
+    const kept = Math.max(0, Math.min(events, event.kept + live.kept - rows));
+    if (kept > 0) this.#deliver(accountKey(1, 0), kept);
+  }
+
+  /** Events that were never accepted under these numbers, though they are in the file: by `accountKey`. */
+  revoke(counted: ReadonlyMap<number, number>, lastId: number): void {
+    for (const [key, events] of counted) this.#statements.grow.run(-events, key % 2, Math.floor(key / 2));
+    this.#statements.lower.run(lastId);
   }
 
   /** No number up to `id` is given again, though nothing else may tell of it. */

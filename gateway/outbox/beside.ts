@@ -72,9 +72,11 @@ export function putAside(queue: string, label: Label): string {
   return aside;
 }
 
-/** The newest file put aside that is not salvaged yet. */
-export function newestDamaged(queue: string): string | undefined {
-  return asides(queue).find(({ label }) => label === "damaged")?.path;
+/** The files put aside that are not salvaged yet, newest first. */
+export function damagedFiles(queue: string): string[] {
+  return asides(queue)
+    .filter(({ label }) => label === "damaged")
+    .map(({ path }) => path);
 }
 
 /** What is in it has been salvaged: the name says so. */
@@ -85,12 +87,16 @@ export function markSalvaged(path: string): void {
   }
 }
 
-/** Deletes files put aside: the newest two stay, as long as they take no more than `bytesMax` together. */
+/**
+ * Deletes files put aside: two stay, those that are still to be salvaged first, others only as long as they take no
+ * more than `bytesMax` together.
+ */
 export function sweepAside(queue: string, bytesMax: number): void {
   let bytes = 0;
-  for (const [i, { path }] of asides(queue).entries()) {
+  const found = asides(queue).sort((a, b) => Number(b.label === "damaged") - Number(a.label === "damaged"));
+  for (const [i, { path, label }] of found.entries()) {
     bytes += sizeOf(path) + sizeOf(`${path}-wal`);
-    if (i < asideMax && (i === 0 || bytes <= bytesMax)) continue;
+    if (i < asideMax && (i === 0 || label === "damaged" || bytes <= bytesMax)) continue;
     for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
   }
 }

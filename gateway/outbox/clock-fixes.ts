@@ -56,6 +56,14 @@ function stampOf(body: Uint8Array, boot: string): (Stamp & { at: number }) | und
   return { boot, state, at, wallMs: view.getFloat64(at, true), monoMs: view.getFloat64(at + 8, true) };
 }
 
+/** An event of an earlier boot that is stored anew: no fix of this one speaks of it, so it stands behind them all. */
+export function withoutFix(body: Buffer): Buffer {
+  const stamp = stampOf(body, "");
+  const copy = Buffer.from(body);
+  if (stamp !== undefined) copy.writeDoubleLE(Number.MAX_SAFE_INTEGER, stamp.at + 8);
+  return copy;
+}
+
 /** Watches the clock, remembers its fixes and corrects times by them. */
 export class ClockFixes {
   readonly #statements;

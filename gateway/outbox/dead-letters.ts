@@ -1,11 +1,17 @@
 import type Database from "better-sqlite3";
+import { bootId } from "../clock.ts";
+import { withoutFix } from "./clock-fixes.ts";
 
-import type { RowLane, StoredRow } from "./rows.ts";
+import type { EpochRecord, RowLane, StoredRow } from "./rows.ts";
 
 /** What dead letters need of the queue that they come from. */
 interface Queue {
   epochOf(id: number): { epoch: number; base: number };
-  releasedBy(uplink: string, epoch: number): number;
+  readonly epochs: readonly EpochRecord[];
+  readonly bytesMax: number;
+  readonly seals: { sealedTo(uplink: string, epoch: number): number };
+  /** With its times as they are known now. */
+  corrected(row: StoredRow): StoredRow;
   drop(rows: readonly StoredRow[], reason: string, booked: "dropped" | "delivered"): void;
 }
 
@@ -22,6 +28,8 @@ export interface DeadLetter {
 
 /** Copies that are kept for another try; the oldest go first. */
 const copiesMax = 500;
+/** What they may take of the byte budget. */
+const copiesShare = 0.05;
 const settledAtOnce = 500;
 
 export function deadLetterTables(database: Database.Database): void {
@@ -66,14 +74,17 @@ export class DeadLetters {
       forget: database.prepare("DELETE FROM dead_letter WHERE id = ? AND settled = 0"),
       settle: database.prepare("UPDATE dead_letter SET settled = 1, body = ? WHERE id = ?"),
       trim: database.prepare(
-        "DELETE FROM dead_letter WHERE settled = 1 AND (uplink, id) NOT IN (SELECT uplink, id FROM dead_letter ORDER BY refused DESC, id DESC LIMIT ?)",
+        "DELETE FROM dead_letter WHERE (uplink, id) IN (SELECT uplink, id FROM (SELECT uplink, id, row_number() OVER newest AS place, sum(length(body)) OVER newest AS bytes FROM dead_letter WHERE settled = 1 WINDOW newest AS (ORDER BY refused DESC, id DESC, uplink ROWS UNBOUNDED PRECEDING)) WHERE place > ? OR bytes > ?)",
       ),
       count: database.prepare("SELECT uplink, count(*) AS count FROM dead_letter GROUP BY uplink"),
       newest: database.prepare(`SELECT ${row} FROM dead_letter ORDER BY refused DESC, id DESC LIMIT ?`),
-      copies: database.prepare("SELECT lane, body FROM dead_letter WHERE settled = 1 ORDER BY id LIMIT ?"),
-      removeCopies: database.prepare(
-        "DELETE FROM dead_letter WHERE settled = 1 AND id IN (SELECT id FROM dead_letter WHERE settled = 1 ORDER BY id LIMIT ?)",
+      copies: database.prepare(
+        "SELECT epoch, lane, body FROM dead_letter WHERE settled = 1 GROUP BY id ORDER BY id LIMIT ?",
       ),
+      removeCopies: database.prepare(
+        "DELETE FROM dead_letter WHERE settled = 1 AND id IN (SELECT DISTINCT id FROM dead_letter WHERE settled = 1 ORDER BY id LIMIT ?)",
+      ),
+      dropCopies: database.prepare("DELETE FROM dead_letter WHERE settled = 1"),
     };
   }
 
@@ -113,14 +124,15 @@ export class DeadLetters {
       reason: string;
     }[];
     const others = uplinks.filter((name) => !letters.some(({ uplink }) => uplink === name));
-    if (others.some((name) => this.#queue.releasedBy(name, epoch) < seq)) return;
+    // Its chain, not only its receiver: the seals of an uplink that delivered the event must say so.
+    if (others.some((name) => this.#queue.seals.sealedTo(name, epoch) < seq)) return;
     const [{ lane, recorded: recordedMs, reason } = { lane: 1, recorded: 0, reason: "refused" } as const] =
       letters;
     this.#database.transaction(() => {
-      this.#statements.settle.run(event.body, id);
       const { body } = event;
+      this.#statements.settle.run(this.#queue.corrected({ id, lane, recordedMs, body }).body, id);
       this.#queue.drop([{ id, lane, recordedMs, body }], reason, others.length > 0 ? "delivered" : "dropped");
-      this.#statements.trim.run(copiesMax);
+      this.#statements.trim.run(copiesMax, this.#queue.bytesMax * copiesShare);
     })();
   }
 
@@ -135,7 +147,17 @@ export class DeadLetters {
 
   /** The copies, oldest first, and what forgets them: call `remove` in the transaction that stores them anew. */
   takeCopies(limit = 200): { events: { lane: RowLane; body: Uint8Array }[]; remove: () => void } {
-    const events = this.#statements.copies.all(limit) as { lane: RowLane; body: Buffer }[];
+    const copies = this.#statements.copies.all(limit) as { epoch: number; lane: RowLane; body: Buffer }[];
+    const boots = new Map(this.#queue.epochs.map(({ epoch, boot }) => [epoch, boot]));
+    const events = copies.map(({ epoch, lane, body }) => ({
+      lane,
+      body: boots.get(epoch) === bootId() ? body : withoutFix(body),
+    }));
     return { events, remove: () => void this.#statements.removeCopies.run(limit) };
+  }
+
+  /** Events that were never sent need the room more than another try does. Returns how many were dropped. */
+  dropCopies(): number {
+    return this.#statements.dropCopies.run().changes;
   }
 }

@@ -1,7 +1,7 @@
-import { statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { gap } from "../gaps.ts";
-import { dropSalvaged } from "./beside.ts";
+import { dropSalvaged, writeEpochs } from "./beside.ts";
 import { Warming, wasCutOff } from "./check.ts";
 import { faultOf } from "./faults.ts";
 import type { Suspicion } from "./open.ts";
@@ -197,15 +197,29 @@ export class QueueKeeper {
 
   /** Somebody has touched the file: what the open handle still reaches is saved, then the file is opened anew. */
   #save(meddling: Meddling): void {
-    try {
-      // Without its file system the path leads to some other disk.
-      const isMounted = statSync(dirname(this.#options.path)).dev === this.#store.resume.device;
-      this.#store.secure();
-      if (meddling === "file-gone" && isMounted) this.#watch.rescue();
-    } catch (error) {
-      this.#options.report((error as Error).message);
-    }
+    const { path } = this.#options;
+    const attempt = (work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        this.#options.report((error as Error).message);
+      }
+    };
+    attempt(() => this.#store.secure());
+    attempt(() => {
+      if (meddling !== "file-gone" || !isOn(this.#store.resume.device, dirname(path))) return;
+      mkdirSync(dirname(path), { recursive: true });
+      this.#watch.rescue();
+      const { epoch, epochs } = this.#store.resume;
+      writeEpochs(path, epoch, epochs);
+    });
     const code = meddling === "file-cut" ? { code: "SQLITE_CORRUPT" } : {};
     this.#letGo(Object.assign(new Error(meddlings[meddling]), code), 0);
   }
+}
+
+/** Whether a folder is on a file system, or would be if it were made: without its mount it would be on another. */
+function isOn(device: number, folder: string): boolean {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  return (found ?? statSync(dirname(folder))).dev === device;
 }

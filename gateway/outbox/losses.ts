@@ -48,7 +48,7 @@ export class Losses {
   constructor(database: Database.Database) {
     this.#statements = {
       grow: database.prepare(
-        "UPDATE tombstone SET last = ?, to_ms = ? WHERE epoch = ? AND last = ? AND reason = ? AND reported = 0",
+        "UPDATE tombstone SET last = ?, to_ms = ? WHERE epoch = ? AND last = ? AND reason = ? AND reported = 0 RETURNING first",
       ),
       add: database.prepare("INSERT INTO tombstone VALUES (?, ?, ?, ?, ?, ?, 0)"),
       addDevice: database.prepare(
@@ -88,11 +88,12 @@ export class Losses {
     for (const { id, recordedMs, body } of rows) {
       const { epoch, base } = epochOf(id);
       const seq = id - base;
-      if (grow.run(seq, recordedMs, epoch, seq - 1, reason).changes === 0)
-        add.run(epoch, seq, seq, reason, recordedMs, recordedMs);
+      const grown = grow.get(seq, recordedMs, epoch, seq - 1, reason) as { first: number } | undefined;
+      if (grown === undefined) add.run(epoch, seq, seq, reason, recordedMs, recordedMs);
       if (epoch !== run.epoch || seq !== run.next) {
         flush();
-        run = { epoch, at: seq, next: seq, devices: new Map() };
+        // At one number for each tombstone the counts add up; else every eviction would leave its own.
+        run = { epoch, at: grown?.first ?? seq, next: seq, devices: new Map() };
       }
       run.next = seq + 1;
       const device = deviceOf(body);

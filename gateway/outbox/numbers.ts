@@ -23,6 +23,11 @@ export class Numbers {
         "SELECT id, recorded AS recordedMs FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
       ),
       tellAgain: database.prepare("UPDATE tombstone SET reported = 0"),
+      highest: database.prepare("SELECT max(watermark) FROM released WHERE epoch = ?").pluck(),
+      sealed: database
+        .prepare("SELECT json_extract(state, '$.to') FROM chain WHERE uplink = ? AND epoch = ?")
+        .pluck(),
+      release: database.prepare("INSERT OR IGNORE INTO tombstone VALUES (?, ?, ?, 'released', ?, ?, 0)"),
       bury: database.prepare("INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, 'storage', ?, ?, 0)"),
     };
     this.refresh();
@@ -39,11 +44,42 @@ export class Numbers {
 
   /** The last id of each epoch that every one of `uplinks` has released. */
   released(uplinks: readonly string[]): Map<number, number> {
+    return this.#lowest(uplinks, (uplink, epoch) => this.#releasedBy(uplink, epoch) ?? 0);
+  }
+
+  /** The last id of each epoch that any uplink has released, also one that is not configured any more. */
+  delivered(): Map<number, number> {
+    return new Map(
+      this.#epochs.map(({ epoch, base }) => [
+        epoch,
+        base + ((this.#statements.highest.get(epoch) as number | null) ?? 0),
+      ]),
+    );
+  }
+
+  /**
+   * The last id of each epoch that the chains of all `uplinks` have passed: rows above it are still to be sealed. Of
+   * an uplink without a chain it is what that one has released.
+   */
+  past(uplinks: readonly string[]): Map<number, number> {
+    return this.#lowest(
+      uplinks,
+      (uplink, epoch) => this.#sealedBy(uplink, epoch) ?? this.#releasedBy(uplink, epoch) ?? 0,
+    );
+  }
+
+  #releasedBy(uplink: string, epoch: number): number | undefined {
+    return this.#statements.released.get(uplink, epoch) as number | undefined;
+  }
+
+  #sealedBy(uplink: string, epoch: number): number | undefined {
+    return this.#statements.sealed.get(uplink, epoch) as number | undefined;
+  }
+
+  #lowest(uplinks: readonly string[], mark: (uplink: string, epoch: number) => number): Map<number, number> {
     return new Map(
       this.#epochs.map(({ epoch, base }) => {
-        const marks = uplinks.map(
-          (uplink) => (this.#statements.released.get(uplink, epoch) as number | undefined) ?? 0,
-        );
+        const marks = uplinks.map((uplink) => mark(uplink, epoch));
         return [epoch, base + (marks.length === 0 ? 0 : Math.min(...marks))];
       }),
     );
@@ -57,32 +93,74 @@ export class Numbers {
 
   /**
    * Declares what has vanished between two ids, both included, but looks at 2,000 rows at most. `end`: how far it
-   * came; `lost`: numbers that got a tombstone. `released` as of `released()`. Belongs into a transaction.
+   * came; `lost`: numbers that got a tombstone "storage"; `handed`: those that some receiver has (`delivered`) and
+   * that became "released". What all have (`past`) is passed over. Belongs into a transaction.
    */
   declare(
     first: number,
     last: number,
-    released: ReadonlyMap<number, number> = new Map(),
-  ): { end: number; lost: number } {
+    past: ReadonlyMap<number, number> = new Map(),
+    delivered: ReadonlyMap<number, number> = past,
+  ): { end: number; lost: number; handed: number } {
     const rows = this.#statements.present.all(first, last, rowsMax) as { id: number; recordedMs: number }[];
-    let lost = 0;
+    const sum = { lost: 0, handed: 0 };
+    const hole = (from: number, to: number, fromMs: number, toMs: number) => {
+      if (from > to) return;
+      sum.handed += this.#release(from, to, fromMs, past, delivered);
+      sum.lost += this.#bury(from, to, fromMs, toMs, delivered);
+    };
     let before = { id: first - 1, recordedMs: 0 };
     for (const row of rows) {
-      lost += this.#bury(
-        before.id + 1,
-        row.id - 1,
-        before.recordedMs || row.recordedMs,
-        row.recordedMs,
-        released,
-      );
+      hole(before.id + 1, row.id - 1, before.recordedMs || row.recordedMs, row.recordedMs);
       before = row;
     }
-    if (rows.length === rowsMax) return { end: before.id, lost };
+    if (rows.length === rowsMax) return { end: before.id, ...sum };
     const nowMs = Date.now();
+    hole(before.id + 1, last, before.recordedMs || nowMs, nowMs);
+    return { end: last, ...sum };
+  }
+
+  /** The same for several ranges up to `end`, as far as `uplinks` and others have them now. */
+  declareAll(
+    ranges: readonly (readonly [number, number])[],
+    end: number,
+    uplinks: readonly string[],
+  ): { lost: number; handed: number } {
+    const released = this.released(uplinks);
+    const delivered = this.delivered();
+    const found = ranges.map(([first, last]) =>
+      this.declare(first, Math.min(end, last), released, delivered),
+    );
     return {
-      end: last,
-      lost: lost + this.#bury(before.id + 1, last, before.recordedMs || nowMs, nowMs, released),
+      lost: found.reduce((sum, { lost }) => sum + lost, 0),
+      handed: found.reduce((sum, { handed }) => sum + handed, 0),
     };
+  }
+
+  #release(
+    first: number,
+    last: number,
+    atMs: number,
+    past: ReadonlyMap<number, number>,
+    delivered: ReadonlyMap<number, number>,
+  ): number {
+    let handed = 0;
+    for (const record of this.#epochs) {
+      const { epoch, base } = record;
+      const end = Math.min(last, delivered.get(epoch) ?? 0);
+      let id = Math.max(first, base + 1, (past.get(epoch) ?? 0) + 1);
+      while (id <= end) {
+        const covered = this.tombstoned(record, id);
+        if (covered === undefined) {
+          const next = this.#statements.next.get(epoch, id - base) as number | null;
+          const to = Math.min(end, next === null ? end : base + next - 1);
+          this.#statements.release.run(epoch, id - base, to - base, atMs, atMs);
+          handed += to - id + 1;
+          id = to + 1;
+        } else id = covered + 1;
+      }
+    }
+    return handed;
   }
 
   #bury(

@@ -55,13 +55,14 @@ export function openQueue({ path, bytesMax, resume, suspect = false }: QueueOpti
       database = openDatabase(path, bytesMax);
       if (suspect === "check" && quarantined === undefined && statSync(path).size <= checkBytesMax)
         quickCheck(database);
-      if (isEmpty(database)) takeOver(database, path, resume);
-      else if (resume !== undefined && isForeign(database, resume)) {
+      const fresh = isEmpty(database);
+      let lost = fresh ? takeOver(database, path, resume) : 0;
+      if (!fresh && resume !== undefined && isForeign(database, resume)) {
         database.close();
         quarantined = putAside(path, "replaced");
         continue;
       }
-      const lost = resume === undefined ? 0 : catchUp(database, resume);
+      if (resume !== undefined) lost += catchUp(database, resume);
       if (quarantined !== undefined) sweepAside(path, bytesMax);
       return { database, quarantined, lost };
     } catch (error) {

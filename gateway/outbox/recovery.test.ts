@@ -103,7 +103,7 @@ describe("a damaged file", () => {
     store.register([device]);
     const before = store.commit([...many(3000), event(1, 0), event(7, 1, 9000), event(8, 1, 300_000)]);
     const { epoch } = store;
-    store.release("ioc", epoch, 500, ["ioc"]);
+    while (store.release("ioc", epoch, 500, ["ioc"]));
     stop(store);
     destroy(leaves(10)[30] ?? 0);
     alter((leaves(10)[50] ?? 0) * pageBytes + (pageBytes - 26));

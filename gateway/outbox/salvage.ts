@@ -40,10 +40,21 @@ export class Salvage {
   #accountedTo = 0;
   #rows = 0;
   #lost = 0;
+  #result: SalvageResult | undefined;
+  /** The last of several files: only then all rows are there that can be. */
+  readonly #isLast: boolean;
 
-  /** `queue`: path of the queue file in use. A row that all of `uplinks` have released is not fetched again. */
-  constructor(database: Database.Database, queue: string, record: SalvageRecord, uplinks: readonly string[]) {
+  /** `queue`: path of the queue file in use; the first of the records is worked off. A row that all of `uplinks` have sealed is not fetched again. */
+  constructor(
+    database: Database.Database,
+    queue: string,
+    records: readonly SalvageRecord[],
+    uplinks: readonly string[],
+  ) {
     this.#database = database;
+    const [record] = records;
+    if (record === undefined) throw new RangeError("nothing to salvage");
+    this.#isLast = records.length === 1;
     this.#path = join(dirname(queue), record.file);
     this.#record = record;
     this.#uplinks = uplinks;
@@ -70,18 +81,42 @@ export class Salvage {
       this.#chunk = undefined;
       return undefined;
     }
-    const { last } = this.#record;
-    const { end, lost } = this.#database.transaction(() => {
-      const released = this.#numbers.released(this.#uplinks);
-      const step = this.#numbers.declare(this.#accountedTo + 1, last, released);
-      if (step.end === last) this.#settle(this.#lost + step.lost);
-      return step;
+    return (this.#result ??= this.#account());
+  }
+
+  /** Declares what no file had. The result when all is done; what cannot be renamed is left as it is. */
+  #account(): SalvageResult | undefined {
+    const { last, file } = this.#record;
+    const done = this.#database.transaction(() => {
+      if (!this.#isLast) {
+        this.#forget();
+        return true;
+      }
+      const past = this.#numbers.past(this.#uplinks);
+      const { end, lost } = this.#numbers.declare(
+        this.#accountedTo + 1,
+        last,
+        past,
+        this.#numbers.delivered(),
+      );
+      if (end === last) this.#settle(this.#lost + lost);
+      return { end, lost };
     })();
-    this.#accountedTo = end;
-    this.#lost += lost;
-    if (end < last) return undefined;
-    markSalvaged(this.#path);
-    return { file: this.#record.file, rows: this.#rows, lost: this.#lost };
+    if (done !== true) {
+      this.#accountedTo = done.end;
+      this.#lost += done.lost;
+      if (done.end < last) return undefined;
+    }
+    try {
+      markSalvaged(this.#path);
+    } catch {
+      // Its name only says what has been done with it.
+    }
+    return { file, rows: this.#rows, lost: this.#lost };
+  }
+
+  #forget(): void {
+    this.#database.prepare("DELETE FROM salvage WHERE file = ?").run(this.#record.file);
   }
 
   close(): void {
@@ -90,13 +125,12 @@ export class Salvage {
   }
 
   #fetch(rows: readonly StoredRow[]): void {
-    const released = this.#numbers.released(this.#uplinks);
+    const past = this.#numbers.past(this.#uplinks);
     this.#database.transaction(() => {
       for (const { id, lane, recordedMs, body } of rows) {
         const record = this.#numbers.epochOf(id);
         // Above `last` nothing was accepted: such a row is still waiting for its number.
-        if (record === undefined || id > this.#record.last || id <= (released.get(record.epoch) ?? 0))
-          continue;
+        if (record === undefined || id > this.#record.last || id <= (past.get(record.epoch) ?? 0)) continue;
         if (this.#numbers.tombstoned(record, id) !== undefined) continue;
         this.#rows += this.#insert.run(
           id,
@@ -118,6 +152,6 @@ export class Salvage {
       counted.set(key, (counted.get(key) ?? 0) + 1);
     }
     new Accounts(this.#database).salvaged(counted, lostRows, "storage");
-    this.#database.prepare("DELETE FROM salvage WHERE file = ?").run(this.#record.file);
+    this.#forget();
   }
 }

@@ -126,6 +126,11 @@ export class Seals implements SealSource {
     return state.to < watermark;
   }
 
+  /** Starts a chain that there is none of yet at `watermark`, in the caller's transaction; what follows is sealed later. */
+  begin(uplink: string, epoch: number, watermark: number): void {
+    if (this.#load(uplink, epoch) === undefined) this.advance(uplink, epoch, watermark);
+  }
+
   /** Closes the periods that ended with everything sealed: also those in which nothing was recorded. */
   tick(uplinks: readonly string[], nowMs: number): void {
     const record = this.#outbox.epochs().at(-1);

@@ -55,6 +55,9 @@ export class Senders {
     for (const uplink of this.#uplinks) {
       uplink.lanes = uplink.lanes.successor(store);
       uplink.seals.renew(store.seals);
+      // What was acknowledged during a salvage is sealed and deleted now.
+      for (const { epoch } of store.epochs)
+        this.#release(uplink.name, epoch, store.releasedBy(uplink.name, epoch));
     }
   }
 

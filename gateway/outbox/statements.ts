@@ -7,8 +7,6 @@ export function prepare(database: Database.Database) {
     newest: database.prepare(
       "SELECT max(id) AS id FROM (SELECT max(last_id) AS id FROM account UNION ALL SELECT max(id) FROM event UNION ALL SELECT max(base) FROM epoch)",
     ),
-    removeEpoch: database.prepare("DELETE FROM epoch WHERE epoch = ?"),
-    removeReleased: database.prepare("DELETE FROM released WHERE epoch = ?"),
     pruneDictionaries: database.prepare(
       "DELETE FROM dictionary WHERE hash <> ? AND hash NOT IN (SELECT dictionary FROM cut)",
     ),
@@ -29,7 +27,6 @@ export function prepare(database: Database.Database) {
       "SELECT id, lane, recorded AS recordedMs, substr(body, 1, 32) AS body FROM event WHERE lane = ? ORDER BY id LIMIT ?",
     ),
     oldestRow: database.prepare("SELECT recorded FROM event ORDER BY id LIMIT 1"),
-    minId: database.prepare("SELECT min(id) AS id FROM event"),
     count: database.prepare("SELECT count(*) AS rows FROM event"),
     remove: database.prepare("DELETE FROM event WHERE id = ?"),
     removeRange: database.prepare("DELETE FROM event WHERE id BETWEEN ? AND ?"),
@@ -62,7 +59,6 @@ export function prepare(database: Database.Database) {
     cuts: database.prepare(
       "SELECT row_lane AS rowLane, first, last, lane, dictionary, fix FROM cut WHERE uplink = ? ORDER BY first",
     ),
-    released: database.prepare("SELECT watermark FROM released WHERE uplink = ? AND epoch = ?"),
     fixOf: database
       .prepare(
         "SELECT fix FROM cut WHERE uplink = ? AND row_lane = ? AND first <= ? AND last >= ? ORDER BY first DESC LIMIT 1",
@@ -72,8 +68,5 @@ export function prepare(database: Database.Database) {
       "INSERT INTO uplink VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET session = max(session, ?) + 1",
     ),
     session: database.prepare("SELECT session FROM uplink WHERE name = ?"),
-    setReleased: database.prepare(
-      "INSERT INTO released VALUES (?, ?, ?) ON CONFLICT (uplink, epoch) DO UPDATE SET watermark = max(watermark, excluded.watermark)",
-    ),
   };
 }

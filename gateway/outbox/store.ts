@@ -9,6 +9,7 @@ import { Audit } from "./audit.ts";
 import { ClockFixes } from "./clock-fixes.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dictionaries, type RegisterDevice } from "./dictionaries.ts";
+import { pruneEpochs } from "./epochs.ts";
 import { Losses, type DropReport } from "./losses.ts";
 import { Numbers } from "./numbers.ts";
 import { nextEpoch, openQueue, quickCheck, type QueueOptions } from "./open.ts";
@@ -19,6 +20,7 @@ import { limitPages } from "./schema.ts";
 import { Seals } from "./seals.ts";
 import { prepare } from "./statements.ts";
 import type { Resume } from "./takeover.ts";
+import { Watermarks } from "./watermarks.ts";
 
 export type { RegisterDevice } from "./dictionaries.ts";
 export type { Books, RowLane, StoredRow } from "./rows.ts";
@@ -66,8 +68,9 @@ export class OutboxStore {
   readonly #dictionaries: Dictionaries;
   readonly #device: number;
   readonly #numbers: Numbers;
+  readonly #marks: Watermarks;
   readonly #pageBytes: number;
-  #bytesMax: number;
+  bytesMax: number;
   /** Rows up to this id are being salvaged; they are not delivered before that is done. */
   #floor: number;
 
@@ -79,7 +82,7 @@ export class OutboxStore {
     if (resume === undefined) mkdirSync(dirname(path), { recursive: true });
     const { database, quarantined, lost } = openQueue(options);
     this.#database = database;
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
     this.#pageBytes = database.pragma("page_size", { simple: true }) as number;
     this.quarantined = quarantined;
     this.lost = lost;
@@ -87,6 +90,7 @@ export class OutboxStore {
       this.#device = statSync(dirname(path)).dev;
       this.#statements = prepare(database);
       this.#numbers = new Numbers(database);
+      this.#marks = new Watermarks(database);
       this.deadLetters = new DeadLetters(this, database);
       this.accounts = new Accounts(database);
       this.losses = new Losses(database);
@@ -100,7 +104,9 @@ export class OutboxStore {
       this.base = resume?.base ?? this.#lastId;
       if (resume === undefined)
         this.#statements.addEpoch.run(this.epoch, this.base, bootId(), Date.now(), monotonicMs());
-      this.#epochs = this.#pruneEpochs(this.#statements.epochs.all() as EpochRecord[]);
+      // What is being salvaged may belong to any of them.
+      if (this.#floor === 0) pruneEpochs(database, this.#lastId);
+      this.#epochs = this.#statements.epochs.all() as EpochRecord[];
       this.#dictionaries = new Dictionaries(database, this.#statements, path);
       if ("isOlder" in next && next.isOlder) this.#dictionaries.skip(this.epoch);
       this.#numbers.refresh();
@@ -122,9 +128,9 @@ export class OutboxStore {
 
   /** What the next handle on this file needs to go on where this one was. */
   get resume(): Resume {
-    const { epoch, base } = this;
+    const { epoch, base, epochs, lastId } = this;
     const { devices } = this.dictionary;
-    return { epoch, base, epochs: this.#epochs, lastId: this.#lastId, devices, device: this.#device };
+    return { epoch, base, epochs, lastId, devices, device: this.#device, released: this.#marks.list };
   }
 
   /** The id of the newest event. */
@@ -250,8 +256,8 @@ export class OutboxStore {
 
   /** The work on a file that was put aside, if there is any; when it is done, `lift` makes its rows deliverable. */
   salvage(uplinks: readonly string[]): Salvage | undefined {
-    const [record] = this.#salvageRecords();
-    return record === undefined ? undefined : new Salvage(this.#database, this.path, record, uplinks);
+    const records = this.#salvageRecords();
+    return records.length === 0 ? undefined : new Salvage(this.#database, this.path, records, uplinks);
   }
 
   lift(): void {
@@ -275,16 +281,14 @@ export class OutboxStore {
     if (record === undefined || missing.length === 0) return 0;
     const end = this.lastIdOf(record);
     return this.#database.transaction(() => {
-      const released = this.#numbers.released(uplinks);
-      let lost = 0;
-      for (const [from, to] of missing) {
-        const first = this.#above(record.base + from);
-        const last = Math.min(end, record.base + to);
-        if (first <= last) lost += this.#numbers.declare(first, last, released).lost;
-      }
+      const ranges = missing.map(
+        ([from, to]) => [this.#above(record.base + from), record.base + to] as const,
+      );
+      const { lost, handed } = this.#numbers.declareAll(ranges, end, uplinks);
+      if (handed > 0) this.accounts.handOver(handed, this.count().rows + lost);
       if (lost > 0) this.accounts.miss(lost, this.count().rows, "storage");
-      this.damaged += lost;
-      return lost;
+      this.damaged += lost + handed;
+      return lost + handed;
     })();
   }
 
@@ -302,8 +306,8 @@ export class OutboxStore {
   limit(bytesMax: number): void {
     const pages = this.#statements.pages.get() as number;
     const wanted = Math.max(bytesMax, pages * this.#pageBytes);
-    if (wanted === this.#bytesMax) return;
-    this.#bytesMax = wanted;
+    if (wanted === this.bytesMax) return;
+    this.bytesMax = wanted;
     limitPages(this.#database, wanted);
   }
 
@@ -336,7 +340,7 @@ export class OutboxStore {
   }
 
   /** A row as it is to be sent, with its times put right by the clock fixes up to `fix`. */
-  corrected(row: StoredRow, fix: number): StoredRow {
+  corrected(row: StoredRow, fix = this.clock.latest): StoredRow {
     return this.clock.corrected(row, this.epochOf(row.id).boot, fix);
   }
 
@@ -348,11 +352,13 @@ export class OutboxStore {
   /** Share of the byte budget that is in use, 0 to 1. */
   fill(): number {
     const used = (this.#statements.pages.get() as number) - (this.#statements.freePages.get() as number);
-    return (used * this.#pageBytes) / this.#bytesMax;
+    return (used * this.#pageBytes) / this.bytesMax;
   }
 
-  /** Drops the oldest telemetry, then (only when there is none) the oldest urgent rows. Returns how many. */
+  /** Drops copies of refused events, else the oldest telemetry, else the oldest urgent rows. Returns how many. */
   evict(): number {
+    const copies = this.deadLetters.dropCopies();
+    if (copies > 0) return copies;
     const live = this.#statements.oldest.all(1, evictRows) as StoredRow[];
     const rows = live.length > 0 ? live : (this.#statements.oldest.all(0, evictRows) as typeof live);
     this.drop(rows, "evicted");
@@ -379,7 +385,11 @@ export class OutboxStore {
     if (record === undefined) return false;
     const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
     const released = this.#database.transaction(() => {
-      this.#statements.setReleased.run(uplink, epoch, capped);
+      const isSalvaging = this.#floor > record.base;
+      if (isSalvaging) this.seals.begin(uplink, epoch, this.#marks.of(uplink, epoch));
+      this.#marks.set(uplink, epoch, capped);
+      // The chain would take rows that are not fetched yet for lost.
+      if (isSalvaging) return { found: [], more: false };
       const isSealing = this.seals.advance(uplink, epoch, capped);
       // A chain is never ahead of what its uplink has released.
       const marks = uplinks.map((name) => this.seals.sealedTo(name, epoch));
@@ -400,8 +410,7 @@ export class OutboxStore {
 
   /** The watermark of an uplink's receiver in an epoch. */
   releasedBy(uplink: string, epoch: number): number {
-    const found = this.#statements.released.get(uplink, epoch) as { watermark: number } | undefined;
-    return found?.watermark ?? 0;
+    return this.#marks.of(uplink, epoch);
   }
 
   /**
@@ -481,20 +490,5 @@ export class OutboxStore {
   #addCut(uplink: string, cut: CutRecord): void {
     const { rowLane, first, last, lane, dictionary, fix } = cut;
     this.#statements.addCut.run(uplink, rowLane, first, last, lane, dictionary, fix);
-  }
-
-  /** Forgets epochs that have nothing left in the queue; the newest eight stay, because a birth names them. */
-  #pruneEpochs(records: EpochRecord[]): EpochRecord[] {
-    const oldest = this.#statements.minId.get() as { id: number | null };
-    const lowest = oldest.id ?? this.#lastId + 1;
-    // What is being salvaged may belong to any of them.
-    if (this.#floor > 0) return records;
-    return records.filter((record, i) => {
-      const next = records[i + 1];
-      if (next === undefined || i >= records.length - 8 || next.base >= lowest) return true;
-      this.#statements.removeEpoch.run(record.epoch);
-      this.#statements.removeReleased.run(record.epoch);
-      return false;
-    });
   }
 }
