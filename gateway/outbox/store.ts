@@ -15,8 +15,8 @@ import { nextEpoch, openQueue, quickCheck, type QueueOptions } from "./open.ts";
 import { rowCrc, type Books, type EpochRecord, type RowLane, type StoredRow } from "./rows.ts";
 import { Runs } from "./runs.ts";
 import { Salvage, type SalvageRecord } from "./salvage.ts";
-import { limitPages } from "./schema.ts";
 import { Seals } from "./seals.ts";
+import { Space } from "./space.ts";
 import { prepare } from "./statements.ts";
 import type { Resume } from "./takeover.ts";
 
@@ -66,8 +66,7 @@ export class OutboxStore {
   readonly #dictionaries: Dictionaries;
   readonly #device: number;
   readonly #numbers: Numbers;
-  readonly #pageBytes: number;
-  #bytesMax: number;
+  readonly space: Space;
   /** Rows up to this id are being salvaged; they are not delivered before that is done. */
   #floor: number;
 
@@ -79,8 +78,7 @@ export class OutboxStore {
     if (resume === undefined) mkdirSync(dirname(path), { recursive: true });
     const { database, quarantined, fresh, lost } = openQueue(options);
     this.#database = database;
-    this.#bytesMax = bytesMax;
-    this.#pageBytes = database.pragma("page_size", { simple: true }) as number;
+    this.space = new Space(database, bytesMax);
     this.quarantined = quarantined;
     this.lost = lost;
     try {
@@ -298,15 +296,6 @@ export class OutboxStore {
     quickCheck(this.#database);
   }
 
-  /** The budget in bytes, which a disk that others fill may not have room for. */
-  limit(bytesMax: number): void {
-    const pages = this.#statements.pages.get() as number;
-    const wanted = Math.max(bytesMax, pages * this.#pageBytes);
-    if (wanted === this.#bytesMax) return;
-    this.#bytesMax = wanted;
-    limitPages(this.#database, wanted);
-  }
-
   /**
    * Takes rows out of the queue, leaving tombstones that say why; of `body` only the head is needed. `booked`: what
    * they count as.
@@ -345,10 +334,9 @@ export class OutboxStore {
     return (this.#statements.fixOf.get(uplink, lane, id, id) as number | undefined) ?? this.clock.latest;
   }
 
-  /** Share of the byte budget that is in use, 0 to 1. */
+  /** Share of the site's own byte budget that is in use. */
   fill(): number {
-    const used = (this.#statements.pages.get() as number) - (this.#statements.freePages.get() as number);
-    return (used * this.#pageBytes) / this.#bytesMax;
+    return this.space.fill;
   }
 
   /** Drops the oldest telemetry, then (only when there is none) the oldest urgent rows. Returns how many. */
@@ -456,8 +444,7 @@ export class OutboxStore {
   /** Without counting rows, which reads the whole file. */
   size(): { oldestMs: number | undefined; bytes: number } {
     const oldest = this.#statements.oldestRow.get() as { recorded: number } | undefined;
-    const pages = this.#statements.pages.get() as number;
-    return { oldestMs: oldest?.recorded, bytes: pages * this.#pageBytes };
+    return { oldestMs: oldest?.recorded, bytes: this.space.bytes };
   }
 
   close(): void {
