@@ -38,6 +38,9 @@ export function registration(device: DeviceConfig): RegisterDevice {
 /** 32 bytes as base64url. */
 const keyChars = 43;
 
+const hasPersonalData = ({ enabled, records }: DeviceConfig) =>
+  enabled && records.some(({ fields }) => fields.some((field) => field.privacy === "token"));
+
 /** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
 export function personalData(
   { privacy, gateway, devices }: Site,
@@ -47,10 +50,8 @@ export function personalData(
   if (how === "drop") return { how };
   if (how === "clear") return { how, legalBasis };
   if (tokenKey !== undefined) return { how, key: tokenKey };
-  const isToken = ({ enabled, records }: DeviceConfig) =>
-    enabled && records.some(({ fields }) => fields.some((field) => field.privacy === "token"));
   // A full disk must not end a start that needs no key.
-  if (!devices.some(isToken)) return { how: "drop" };
+  if (!devices.some(hasPersonalData)) return { how: "drop" };
   const file = join(gateway.stateFolder, "token.key");
   if (existsSync(file)) {
     const key = readFileSync(file, "utf8").trim();

@@ -48,6 +48,16 @@ describe("a certificate's line", () => {
   });
 });
 
+const verify = (keyFile = "", verified = "") =>
+  certificate(undefined, { url: "http://127.0.0.1:1", verify: [verified], key: keyFile });
+const complaint = (file = "") => ({
+  complaint: {
+    exitCode: 2,
+    title: expect.stringContaining(file),
+    hint: expect.stringMatching(/^name a /),
+  },
+});
+
 describe("kerb certificate", () => {
   it("says so when there is nothing to show", async () => {
     const receiver = new Receiver({ database: join(folder, "receiver.db") });
@@ -67,16 +77,7 @@ describe("kerb certificate", () => {
 
   it("names the file that cannot be used to verify, and the cure", async () => {
     const [missing, key, list] = ["missing.pem", "key.pem", "list.json"].map((name) => join(folder, name));
-    const verify = (keyFile = "", verified = "") =>
-      certificate(undefined, { url: "http://127.0.0.1:1", verify: [verified], key: keyFile });
     const { publicKey } = generateKeyPairSync("ed25519");
-    const complaint = (file = "") => ({
-      complaint: {
-        exitCode: 2,
-        title: expect.stringContaining(file),
-        hint: expect.stringMatching(/^name a /),
-      },
-    });
     await expect(verify(missing, list)).rejects.toMatchObject(complaint(missing));
     writeFileSync(key ?? "", "no key");
     await expect(verify(key, list)).rejects.toMatchObject(complaint(key));

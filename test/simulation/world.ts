@@ -194,8 +194,8 @@ export class World {
       path === bootFile ? `boot-${this.current.box.boot}\n` : real.readFileSync(path, ...rest)) as never;
     // Only the seed's own mark counts.
     const writable = fs as { statSync: unknown };
-    writable.statSync = ((path: string, ...rest: []) =>
-      path === timesyncMark ? undefined : real.statSync(path, ...rest)) as never;
+    writable.statSync = (path: string, ...rest: []) =>
+      path === timesyncMark ? undefined : real.statSync(path, ...rest);
     syncBuiltinESMExports();
     this.freshClock();
     Math.random = this.random("product");
