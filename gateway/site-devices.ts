@@ -1,6 +1,16 @@
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { Logger } from "pino";
 import type { DeviceConfig, Site } from "./config.ts";
 import { Durations } from "./durations.ts";
 import type { DeviceReport, HostDevice } from "./host/messages.ts";
@@ -25,17 +35,46 @@ export function registration(device: DeviceConfig): RegisterDevice {
   };
 }
 
+/** 32 bytes as base64url. */
+const keyChars = 43;
+
+const hasPersonalData = ({ enabled, records }: DeviceConfig) =>
+  enabled && records.some(({ fields }) => fields.some((field) => field.privacy === "token"));
+
 /** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
-export function personalData({ privacy, gateway }: Site): HostDevice["personalData"] {
+export function personalData(
+  { privacy, gateway, devices }: Site,
+  log: Pick<Logger, "warn">,
+): HostDevice["personalData"] {
   const { personalData: how, legalBasis = "", tokenKey } = privacy;
   if (how === "drop") return { how };
   if (how === "clear") return { how, legalBasis };
   if (tokenKey !== undefined) return { how, key: tokenKey };
+  // A full disk must not end a start that needs no key.
+  if (!devices.some(hasPersonalData)) return { how: "drop" };
   const file = join(gateway.stateFolder, "token.key");
-  if (existsSync(file)) return { how, key: readFileSync(file, "utf8").trim() };
+  if (existsSync(file)) {
+    const key = readFileSync(file, "utf8").trim();
+    if (key.length >= keyChars) return { how, key };
+    log.warn(`${file} is cut short: a new key is made, tokens from here on differ from those before`);
+  }
   const key = randomBytes(32).toString("base64url");
-  writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  writeDurably(file, `${key}\n`);
   return { how, key };
+}
+
+/** All of it or nothing, also after a power cut. */
+function writeDurably(file: string, text: string): void {
+  const fresh = `${file}.new`;
+  rmSync(fresh, { force: true });
+  writeFileSync(fresh, text, { mode: 0o600, flush: true });
+  renameSync(fresh, file);
+  const folder = openSync(dirname(file), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 /** Every device of the site with a hash of what it is and how it is read. */

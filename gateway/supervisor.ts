@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { clockState, doubtClock } from "./clock.ts";
-import type { DeviceConfig, Site } from "./config.ts";
+import type { Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
 import type { ClockState, KerbEvent } from "./event.ts";
 import { gap } from "./gaps.ts";
@@ -118,7 +118,7 @@ export class Supervisor implements Vitals {
       device: gatewayIndex,
       data: { state: "started", version },
     });
-    const personal = personalData(this.#site);
+    const personal = personalData(this.#site, this.#log);
     this.#startHosts(
       enabled.map((device, i) => ({
         driver: device.driver,
@@ -213,6 +213,8 @@ export class Supervisor implements Vitals {
         changed: (report) => this.#changed(report),
         quarantined: (device, news) => this.#quarantined(device, news),
         failed: (reason) => {
+          const own = group.map(({ device }) => device);
+          this.#lostWith(driver, own, reason);
           this.#outbox?.tell({
             type: "event",
             kind: "device-status",
@@ -326,7 +328,7 @@ export class Supervisor implements Vitals {
       uplinks: [...this.#uplinks.values()].map((uplink) => uplink.status),
       hosts: [...this.#hosts.values()].map((host) => host.status),
       devices: devices.map((device) => ({
-        ...this.#reportOf(device),
+        ...(this.#reports.get(device.id) ?? newReport(device.id, this.#startedMs)),
         name: device.name,
         driver: device.driver,
         profile: device.profile,
@@ -335,12 +337,14 @@ export class Supervisor implements Vitals {
     };
   }
 
-  /** What a host said before it ended is not so any more. */
-  #reportOf(device: DeviceConfig): DeviceReport {
-    const report = this.#reports.get(device.id) ?? newReport(device.id, this.#startedMs);
-    const host = this.#hosts.get(device.driver)?.status;
-    if (host?.state !== "waiting" || report.state !== "online") return report;
-    return { ...report, state: "lost", reason: `the ${device.driver} host has ended: ${host.reason}` };
+  /** What a host said before it ended is not so any more, until the next start of it says something. */
+  #lostWith(driver: string, devices: readonly HostDevice[], reason: string): void {
+    for (const { id } of devices) {
+      const report = this.#reports.get(id);
+      if (report?.state !== "online" && report?.state !== "listening") continue;
+      const why = `the ${driver} host has ended: ${reason}`;
+      this.#reports.set(id, { ...report, state: "lost", sinceMs: Date.now(), reason: why });
+    }
   }
 
   /** The outbox's books, and what the hosts had to drop before it got a number. */
@@ -371,7 +375,8 @@ export class Supervisor implements Vitals {
   async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator {
     const { verb, args = {} } = request;
     const device = typeof args["device"] === "string" ? args["device"] : "";
-    if (verb === "status") yield await this.status();
+    if (verb === "ping") yield true;
+    else if (verb === "status") yield await this.status();
     else if (verb === "books") yield await this.books();
     else if (verb === "latest")
       yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));

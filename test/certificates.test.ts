@@ -133,7 +133,7 @@ devices:
     const fine = await kerb("certificate", "cabinet-01", ...span);
     expect(fine.code).toBe(0);
     expect(fine.out).toMatch(
-      /^cabinet-01 {2}\S+ {3}✓ complete {3}\d+ events {3}1 device {3}polls \d+: answered \d+, failed 0, missed \d+ {3}seals \d+:\d+\n$/,
+      /^cabinet-01 {2}\S+ {3}✓ complete {3}\d+ events {3}1 device {3}polls \d+: answered \d+, failed 0, missed \d+ {3}seals \d+:\d+ {3}checked \S+Z\n$/,
     );
     const printed = await kerb("certificate", "cabinet-01", ...span, "--json");
     const saved = join(folder, "certificates.json");

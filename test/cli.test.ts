@@ -225,6 +225,8 @@ describe("the command line", () => {
       hint: "did you mean: kerb status?",
     };
     expect(envelope(out)).toEqual({ api: "kerb/v1", kind: "sttus", ok: false, error });
+    const vietnamese = kerb(["sttus", "--lang", "vi"]).err;
+    expect(vietnamese).toMatch(/không có lệnh "sttus"\n +do +có phải ý bạn là: kerb status\?/);
   });
 
   it("checks a site file", () => {

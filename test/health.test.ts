@@ -204,8 +204,17 @@ describe("a gateway that runs", () => {
     expect(seen["host modbus"]?.seen).toContain("SIGKILL");
     expect(seen["devices"]?.seen).toMatch(/^0 of 2 online/);
     expect(seen["device meter-01"]).toBeUndefined();
+    // Also while the next one starts nothing is said that the dead one knew.
+    for (let whole = await status(); whole.hosts[0]?.state !== "running"; whole = await status())
+      expect(whole.devices.map(({ state }) => state)).not.toContain("online");
     await expect.poll(async () => (await findings())["host modbus"]?.state, { timeout: 30_000 }).toBe("ok");
-  }, 60_000);
+    // A host that hangs is ended: no fault of the device's wires.
+    process.kill((await status()).hosts[0]?.pid ?? 0, "SIGSTOP");
+    const { code, err } = await kerb("read", "meter-01", "--lang", "vi", "--site", file);
+    expect(code).toBe(5);
+    expect(err).toMatch(/^kerb: KERB-HOST-(ENDED|SILENT) {2}modbus: Tiến trình/);
+    await expect.poll(async () => (await findings())["host modbus"]?.state, { timeout: 30_000 }).toBe("ok");
+  }, 90_000);
 
   it("is found out when it hangs", async () => {
     gateway.kill("SIGSTOP");
@@ -213,6 +222,12 @@ describe("a gateway that runs", () => {
       const { code, out } = await kerb("health", "--site", file);
       expect(code).toBe(6);
       expect(out).toMatch(/^✗ main loop +The gateway runs but does not answer +\(KERB-GW-SILENT\)$/m);
+      const verbs = [["status"], ["books"], ["tail"], ["read", "meter-01"]];
+      const results = await Promise.all(verbs.map((verb) => kerb(...verb, "--site", file)));
+      for (const { code: exit, out: text, err } of results) {
+        expect({ exit, text }).toEqual({ exit: 5, text: "" });
+        expect(err).toMatch(/^kerb: KERB-GW-SILENT {2}.*\n.*no answer within 4 s\n.*likely.*\n +do /);
+      }
     } finally {
       gateway.kill("SIGCONT");
     }
@@ -227,6 +242,8 @@ describe("a gateway that runs", () => {
     const none = await kerb("health", "--site", file);
     expect(none).toMatchObject({ code: 4, out: "" });
     expect(none.err).toMatch(/no gateway is running for .*\n.*seen.*\n +do +start it/);
+    const vietnamese = await kerb("status", "--lang", "vi", "--site", file);
+    expect(vietnamese.err).toMatch(/không có gateway nào đang chạy cho .*\n.*\n +do +khởi động: kerb run /);
     expect((await kerb("health", "--site", join(folder, "none.yaml"))).code).toBe(3);
     await expect(get("/healthz")).rejects.toThrow("fetch failed");
   }, 60_000);

@@ -111,6 +111,6 @@ export async function books(options: { site?: string; json?: boolean; lang?: Lan
     else printLines(booksLines(found, dictionary[languageOf(options.lang)]));
     return found.closes ? exitCodes.ok : exitCodes.findings;
   } catch (error) {
-    return notRunning(error, site);
+    return notRunning(error, site, languageOf(options.lang));
   }
 }

@@ -12,7 +12,7 @@ import type {
 import { CommandError, notFoundError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
-import { grouped, paint } from "./text.ts";
+import { grouped, paint, span } from "./text.ts";
 
 export interface CertificateOptions {
   url: string;
@@ -36,7 +36,11 @@ interface Words {
   lost: string;
   devices: (count: number) => string;
   polls: (polls: string, answered: string, failed: string, missed: string) => string;
-  unknown: string;
+  unknown: (time: string) => string;
+  off: string;
+  checked: string;
+  nobody: { title: string; hint: string };
+  nothing: string;
   seals: string;
   signatureRight: string;
   signatureWrong: string;
@@ -70,7 +74,14 @@ const en: Words = {
   devices: (count) => `${count} ${count === 1 ? "device" : "devices"}`,
   polls: (polls, answered, failed, missed) =>
     `polls ${polls}: answered ${answered}, failed ${failed}, missed ${missed}`,
-  unknown: "polls: unknown",
+  unknown: (time) => `polls not known for ${time} of it`,
+  off: "box off",
+  checked: "checked",
+  nobody: {
+    title: "no gateway has been heard by this receiver",
+    hint: "run kerb on a gateway whose uplink leads to the receiver's broker, with the same city",
+  },
+  nothing: "no period is over yet",
   seals: "seals",
   signatureRight: "the signature is right",
   signatureWrong: "THE SIGNATURE IS WRONG",
@@ -104,7 +115,14 @@ const vi: Words = {
   devices: (count) => `${count} thiết bị`,
   polls: (polls, answered, failed, missed) =>
     `lần đọc ${polls}: trả lời ${answered}, hỏng ${failed}, bỏ lỡ ${missed}`,
-  unknown: "lần đọc: chưa rõ",
+  unknown: (time) => `không rõ số lần đọc trong ${time}`,
+  off: "gateway tắt",
+  checked: "đối chiếu lúc",
+  nobody: {
+    title: "bộ nhận này chưa nghe thấy gateway nào",
+    hint: "chạy kerb trên một gateway có kết nối tới broker của bộ nhận, cùng thành phố",
+  },
+  nothing: "chưa có khoảng thời gian nào kết thúc",
   seals: "niêm phong",
   signatureRight: "chữ ký đúng",
   signatureWrong: "CHỮ KÝ SAI",
@@ -124,15 +142,28 @@ function shownFinding({ code, epoch, seal, from, to, reason }: Finding, language
 const isWhole = ({ state }: Certificate) => state === "complete" || state === "complete-with-declared-loss";
 
 /** Seconds are shown where they are not 0: periods are hours but in trials. */
-function shownSpan({ from, to }: Certificate): string {
+function shownSpan({ from, to }: { from: string; to: string }): string {
   const seconds = !from.endsWith(":00.000Z") || !to.endsWith(":00.000Z");
   const [start, end] = [from, to].map((time) => time.slice(0, seconds ? 19 : 16));
   return `${start}..${end?.slice(11)}Z`;
 }
 
+/** How much time spans take that may overlap, because several devices have them. */
+function coveredMs(spans: readonly (readonly [from: string, to: string])[]): number {
+  let sum = 0;
+  let end = -Infinity;
+  const times = spans.map(([from, to]) => [Date.parse(from), Date.parse(to)] as const);
+  for (const [from, to] of times.toSorted(([a], [b]) => a - b)) {
+    sum += Math.max(0, to - Math.max(from, end));
+    end = Math.max(end, to);
+  }
+  return sum;
+}
+
 /** One certificate as one line for people. */
 export function certificateLine(one: Certificate, language: Language): string {
-  const { gateway, state, events, lost, findings, devices, seals } = one;
+  const { gateway, state, events, lost, findings, devices, seals, off, checked } = one;
+  const unknownMs = coveredMs(devices.flatMap(({ unknown }) => unknown));
   const w = words[language];
   const colour = isWhole(one) ? "green" : state === "gap" ? "red" : "yellow";
   const mark = isWhole(one) ? "✓" : state === "gap" ? "✗" : "…";
@@ -147,8 +178,10 @@ export function certificateLine(one: Certificate, language: Language): string {
     ...(lostCount === 0 ? [] : [`${grouped(lostCount)} ${w.lost}`]),
     ...(devices.length === 0 ? [] : [w.devices(devices.length)]),
     ...(known.length === 0 ? [] : [w.polls(sum("polls"), sum("answered"), sum("failed"), sum("missed"))]),
-    ...(devices.some(({ unknown }) => unknown.length > 0) ? [w.unknown] : []),
+    ...(unknownMs === 0 ? [] : [w.unknown(span(unknownMs))]),
+    ...(off.length === 0 ? [] : [`${w.off} ${off.map(shownSpan).join(", ")}`]),
     ...(seals.length === 0 ? [] : [`${w.seals} ${seals.map(({ epoch, no }) => `${epoch}:${no}`).join(" ")}`]),
+    ...(checked === null ? [] : [`${w.checked} ${checked.slice(0, 16)}Z`]),
   ];
   const why = findings.map((finding) => shownFinding(finding, language)).join("; ");
   return parts.join("   ") + (why === "" ? "" : `   ${paint(colour, why)}`);
@@ -203,6 +236,32 @@ async function* certificatesOf(gateway: string, options: CertificateOptions): As
   }
 }
 
+/** As much of one as a line needs. */
+function isCertificate(value: unknown): value is Certificate {
+  if (typeof value !== "object" || value === null) return false;
+  const { gateway, from, to, state, lost, findings, devices, seals, off } = value as Partial<Certificate>;
+  return (
+    [gateway, from, to, state].every((text) => typeof text === "string") &&
+    [lost, findings, devices, seals, off].every((list) => Array.isArray(list))
+  );
+}
+
+/** The public key in a PEM file, or the receiver's. */
+async function publicKey({ key: file, url }: CertificateOptions): Promise<KeyObject> {
+  if (file === undefined)
+    return createPublicKey((await ask<{ publicKey: string }>(url, "/certificates/key")).publicKey);
+  try {
+    const key = createPublicKey(readFileSync(file, "utf8"));
+    if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is of type ${key.asymmetricKeyType}`);
+    return key;
+  } catch (error) {
+    throw usageError(
+      `${file} is no public key of a receiver: ${error instanceof Error ? error.message : String(error)}`,
+      'name a PEM file with "BEGIN PUBLIC KEY" (Ed25519), as GET /certificates/key of the receiver gives it',
+    );
+  }
+}
+
 /** The certificates in a file: a list, an answer of the API, or what `--json` printed. */
 function certificatesIn(file: string): Certificate[] {
   let json: unknown;
@@ -214,10 +273,15 @@ function certificatesIn(file: string): Certificate[] {
       "name a file with the output of kerb certificate --json",
     );
   }
-  const outer = json as { data?: unknown };
-  const inner = (outer.data ?? json) as { certificates?: unknown };
+  const outer = json as { data?: unknown } | null;
+  const inner = (outer?.data ?? json ?? {}) as { certificates?: unknown };
   const list = inner.certificates ?? inner;
-  return (Array.isArray(list) ? list : [list]) as Certificate[];
+  const all: unknown[] = Array.isArray(list) ? list : [list];
+  if (all.every(isCertificate)) return all;
+  throw usageError(
+    `${file} holds something that is no certificate`,
+    "name a file with the output of kerb certificate --json",
+  );
 }
 
 function isSigned(one: Certificate, key: KeyObject): boolean {
@@ -228,11 +292,7 @@ function isSigned(one: Certificate, key: KeyObject): boolean {
 async function verifyFiles(files: readonly string[], options: CertificateOptions): Promise<number> {
   const language = languageOf(options.lang);
   const w = words[language];
-  const pem =
-    options.key === undefined
-      ? (await ask<{ publicKey: string }>(options.url, "/certificates/key")).publicKey
-      : readFileSync(options.key, "utf8");
-  const key = createPublicKey(pem);
+  const key = await publicKey(options);
   const list = files.flatMap((file) => certificatesIn(file).map((one) => ({ file, one })));
   const texts = { right: w.signatureRight, wrong: w.signatureWrong, unsigned: w.unsigned };
   const results = list.map(({ file, one }) => {
@@ -260,21 +320,27 @@ async function verifyFiles(files: readonly string[], options: CertificateOptions
 
 /**
  * `kerb certificate [GATEWAY]`: is anything missing or altered, hour by hour? Exit code 6 when a certificate is
- * not complete (or, with `verify`, a signature is wrong), 5 when no receiver answers.
+ * not complete or none can be given yet (or, with `verify`, a signature is wrong), 3 when no gateway has been heard,
+ * 5 when no receiver answers.
  */
 export async function certificate(gateway: string | undefined, options: CertificateOptions): Promise<number> {
   if (options.verify !== undefined) return verifyFiles(options.verify, options);
   const language = languageOf(options.lang);
   const gateways = gateway === undefined ? await gatewaysOf(options.url) : [gateway];
+  if (gateways.length === 0) throw notFoundError(words[language].nobody.title, words[language].nobody.hint);
   const all: Certificate[] = [];
   let hasFindings = false;
+  let count = 0;
   for (const id of gateways) {
+    const before = count;
     for await (const one of certificatesOf(id, options)) {
+      count++;
       hasFindings ||= !isWhole(one);
       if (options.json === true) all.push(one);
       else printLines([certificateLine(one, language)]);
     }
+    if (count === before && options.json !== true) printLines([`${id}  ${words[language].nothing}`]);
   }
   if (options.json === true) printData("certificates", { certificates: all });
-  return hasFindings ? exitCodes.findings : exitCodes.ok;
+  return hasFindings || count === 0 ? exitCodes.findings : exitCodes.ok;
 }

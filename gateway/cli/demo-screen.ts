@@ -97,7 +97,7 @@ function deviceLine(
   const [quality, format] = shownQuality(readings, words);
   const nowMs = Date.now();
   const age = device.lastGoodMs === undefined ? "-" : span(nowMs - device.lastGoodMs);
-  const reason = shownReason(device);
+  const reason = shownReason(device, words);
   const head: Part[] = [[pad(state.text, widths.state), state.colour], `  ${pad(device.id, widths.id)}  `];
   if (reason !== "")
     return line(size.columns, ...head, [`${span(nowMs - device.sinceMs)}  ${reason}`, state.colour]);

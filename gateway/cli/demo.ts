@@ -151,7 +151,7 @@ class Demo {
       return before !== undefined && before !== state && !(before === "starting" && state === "online");
     });
     for (const [text, group] of Map.groupBy(changed, (device) => shownState(device, this.#words).text)) {
-      const reason = group.length === 1 && group[0] !== undefined ? shownReason(group[0]) : "";
+      const reason = group.length === 1 && group[0] !== undefined ? shownReason(group[0], this.#words) : "";
       this.#tell("device", `${text}: ${group.map(({ id }) => id).join(", ")} ${reason}`.trim());
     }
   }

@@ -48,11 +48,22 @@ export function deviceFailure(
   seen: string,
   language: Language,
 ): CommandError {
-  const { code: kerbCode, title, likely, do: remedy } = describeError(deviceErrorCode(code), language);
+  return tableError(device, deviceErrorCode(code), seen, language);
+}
+
+/** An error of the table at a place: a device, a driver, a site file; exit code 5 unless another one is given. */
+export function tableError(
+  place: string,
+  code: ErrorCode,
+  seen: string,
+  language: Language,
+  exitCode: number = exitCodes.noAnswer,
+): CommandError {
+  const { title, likely, do: remedy } = describeError(code, language);
   return new CommandError({
-    code: kerbCode,
-    exitCode: exitCodes.noAnswer,
-    title: `${device}: ${title}`,
+    code,
+    exitCode,
+    title: `${place}: ${title}`,
     hint: remedy,
     details: [
       ["seen", printable(seen)],

@@ -1,15 +1,11 @@
 import type { Language } from "../config/error-texts.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
 import { type HealthCheck, type HealthState, healthChecks, worstState } from "../health.ts";
-import { within } from "../health/latest.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
-import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
+import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, pad, paint } from "./text.ts";
-
-/** The gateway itself answers within two seconds whatever hangs; past this its main loop does. */
-const answerMs = 4000;
 
 const names: Record<Language, Record<HealthCheck["check"] | "seen" | "likely" | "do", string>> = {
   en: {
@@ -77,29 +73,22 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
   });
 }
 
-async function findChecks(site: string): Promise<HealthCheck[]> {
-  const asked = askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
-  const found = await within(
-    asked.then(
-      (status) => ({ status }),
-      (error: unknown) => ({ error }),
-    ),
-    answerMs,
-  );
-  if (found === undefined) {
-    const seconds = answerMs / 1000;
-    const seen = { en: `no answer within ${seconds} s`, vi: `không phản hồi trong ${seconds} giây` };
-    return [{ check: "loop", state: "bad", seen, code: "KERB-GW-SILENT", stops: "alive" }];
+async function findChecks(site: string, language: Language): Promise<HealthCheck[]> {
+  try {
+    const status = await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
+    return healthChecks(status, Date.now());
+  } catch (error) {
+    if (!(error instanceof SilentError)) return notRunning(error, site, language);
+    return [{ check: "loop", state: "bad", seen: silentFor, code: "KERB-GW-SILENT", stops: "alive" }];
   }
-  return "error" in found ? notRunning(found.error, site) : healthChecks(found.status, Date.now());
 }
 
 /** `kerb health`: one line a check; exit code 0 when all is well, 6 with findings, 4 when no gateway runs. */
 export async function health(options: { site?: string; json?: boolean; lang?: Language }): Promise<number> {
   const site = findSite(options.site);
-  const checks = await findChecks(site);
-  const state = worstState(checks);
   const language = languageOf(options.lang);
+  const checks = await findChecks(site, language);
+  const state = worstState(checks);
   if (options.json === true) {
     const list = checks.map((check) => plain(check, language));
     printData("health", { site: shownFile(site), state, checks: list });

@@ -3,6 +3,7 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import { CommandError, usageError } from "./errors.ts";
+import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
@@ -245,22 +246,30 @@ interface ReceiveFlags {
 }
 
 /** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
-function usageOf(error: CommanderError, verb: string | undefined): CommandError {
+function usageOf(error: CommanderError, verb: string | undefined, language: Language): CommandError {
   const [sentence = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   const known = verbs.some(({ name }) => name === verb);
   const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
   const help = `kerb ${known ? `${verb} ` : ""}--help`;
   if (error.code === "commander.unknownCommand") {
-    const title = `there is no verb "${verb}"`;
+    const vi = language === "vi";
+    const list = vi ? `${help} liệt kê các lệnh` : `${help} lists the verbs`;
+    const guess = vi ? `có phải ý bạn là: kerb ${meant}?` : `did you mean: kerb ${meant}?`;
     return usageError(
-      title,
-      meant === undefined ? `${help} lists the verbs` : `did you mean: kerb ${meant}?`,
+      vi ? `không có lệnh "${verb}"` : `there is no verb "${verb}"`,
+      meant === undefined ? list : guess,
     );
   }
   return usageError(
     sentence,
     meant === undefined ? `${help} shows how it is written` : `did you mean ${meant}?`,
   );
+}
+
+/** `--lang` before anything is parsed. */
+function givenLanguage(args: string[]): Language | undefined {
+  const given = args.join("\n").match(/^--lang[=\n](en|vi)$/m)?.[1];
+  return given === "en" || given === "vi" ? given : undefined;
 }
 
 /** Runs the verb that the arguments name; gives the exit code. */
@@ -276,7 +285,11 @@ export async function runVerb(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    return reportFailure(args[0] ?? "kerb", usageOf(error, args[0]), args.includes("--json"));
+    return reportFailure(
+      args[0] ?? "kerb",
+      usageOf(error, args[0], languageOf(givenLanguage(args))),
+      args.includes("--json"),
+    );
   }
   return outcome.code;
 }

@@ -3,16 +3,16 @@ import type { Language } from "../config/error-texts.ts";
 import { didYouMean } from "../config/words.ts";
 import { NotRunningError } from "../control.ts";
 import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
-import { errorTable, exitCodes, printable, shownFile } from "../errors.ts";
+import { type ErrorCode, errorTable, exitCodes, printable, shownFile } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { decodings } from "./decodings.ts";
-import { CommandError, deviceFailure, notFoundError } from "./errors.ts";
+import { CommandError, deviceFailure, notFoundError, tableError } from "./errors.ts";
 import { FieldDevice } from "./field.ts";
 import { languageOf } from "./language.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
 import { readingLines } from "./read-table.ts";
-import { askOnce, controlSocket, findSite } from "./site.ts";
+import { askOnce, controlSocket, findSite, notRunning, SilentError } from "./site.ts";
 import { counted, terminalSize } from "./text.ts";
 
 export interface ReadOptions {
@@ -56,6 +56,18 @@ function unknownPoint(device: string, name: string, names: readonly string[]): C
   );
 }
 
+const hostSilentMs = 4000;
+
+/** What is wrong with the driver's process itself. `said`: how the read failed, maybe before it ran again. */
+function hostTrouble(
+  { state, silentMs }: GatewayStatus["hosts"][number],
+  said: string,
+): ErrorCode | undefined {
+  if (state !== "running" || /^the \S+ host (has ended|is (starting|waiting|stopped))/.test(said))
+    return "KERB-HOST-ENDED";
+  return silentMs > hostSilentMs ? "KERB-HOST-SILENT" : undefined;
+}
+
 /** Reads through the gateway, which owns the connection: a second one would disturb many devices. */
 class GatewaySource implements Source {
   readonly via = "gateway";
@@ -84,7 +96,7 @@ class GatewaySource implements Source {
     }
     const missing = points.find((name) => readings.every(({ point }) => point !== name));
     if (missing === undefined) {
-      this.identity ??= (await this.#report())?.identity;
+      this.identity ??= (await this.#known()).report?.identity;
       return readings.filter(({ point }) => points.length === 0 || points.includes(point));
     }
     const all = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
@@ -95,15 +107,19 @@ class GatewaySource implements Source {
     );
   }
 
-  async #report(): Promise<GatewayStatus["devices"][number] | undefined> {
-    const { devices } = await askOnce<GatewayStatus>(this.#socket, { verb: "status" });
-    return devices.find(({ id }) => id === this.#device);
+  async #known() {
+    const { devices, hosts } = await askOnce<GatewayStatus>(this.#socket, { verb: "status" });
+    const report = devices.find(({ id }) => id === this.#device);
+    return { report, host: hosts.find(({ driver }) => driver === report?.driver) };
   }
 
   /** The gateway knows why it lost the device; the failed read often knows only that it did. */
   async #explained(error: Error): Promise<Error> {
-    if (error instanceof NotRunningError) return error;
-    const report = await this.#report();
+    if (error instanceof NotRunningError || error instanceof SilentError) return error;
+    const { report, host } = await this.#known();
+    const trouble = host === undefined ? undefined : hostTrouble(host, error.message);
+    if (trouble !== undefined)
+      return tableError(report?.driver ?? "", trouble, error.message, this.#request.language);
     const code = report?.code;
     if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
       return deviceFailure(
@@ -311,8 +327,10 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
  */
 export async function read(id: string, points: string[], options: ReadOptions): Promise<number> {
   const request = { points, raw: options.raw === true, language: languageOf(options.lang) };
-  const source = await openSource(findSite(options.site), id, request);
+  const site = findSite(options.site);
+  let source: Source | undefined;
   try {
+    source = await openSource(site, id, request);
     if (options.watch === true) return await watch(id, source, options);
     const readings = await source.read(new AbortController().signal);
     if (options.json === true) printReadings(id, source, readings);
@@ -321,7 +339,9 @@ export async function read(id: string, points: string[], options: ReadOptions): 
       printLines(readingLines(readings, Date.now()));
     }
     return exitCodes.ok;
+  } catch (error) {
+    return notRunning(error, site, request.language);
   } finally {
-    await source.close();
+    await source?.close();
   }
 }

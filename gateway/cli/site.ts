@@ -2,10 +2,14 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { valueAt } from "../config/path.ts";
 import { siteSchema } from "../config/site-schema.ts";
+import type { Language } from "../config/error-texts.ts";
 import { ask, type ControlRequest, NotRunningError } from "../control.ts";
 import { exitCodes, shownFile } from "../errors.ts";
+import { within } from "../health/latest.ts";
 import { readYaml } from "../yaml.ts";
-import { CommandError, notFoundError } from "./errors.ts";
+import { CommandError, notFoundError, tableError } from "./errors.ts";
+import { languageOf } from "./language.ts";
+import { pause } from "./output.ts";
 
 const systemSite = "/etc/kerb/gateway.yaml";
 const workedSite = join("config", "district", "gateway.yaml");
@@ -37,20 +41,70 @@ export function controlSocket(site: string): string {
   return join(resolve(dirname(site), folder.data ?? state.parse(undefined)), "kerb.sock");
 }
 
-/** The only answer of the running gateway. Throws `NotRunningError` when there is none. */
-export async function askOnce<Answer>(socket: string, request: ControlRequest): Promise<Answer> {
-  for await (const answer of ask(socket, request)) return answer as Answer;
+/** A gateway that runs answers a ping at once, whatever hangs beside its main loop. */
+const answerMs = 4000;
+
+/** What was seen of a gateway that listens and does not answer. */
+export const silentFor: Record<Language, string> = {
+  en: `no answer within ${answerMs / 1000} s`,
+  vi: `không phản hồi trong ${answerMs / 1000} giây`,
+};
+
+/** A gateway listens and does not answer. */
+export class SilentError extends Error {}
+
+async function firstAnswer(socket: string, request: ControlRequest, signal: AbortSignal): Promise<unknown> {
+  for await (const answer of ask(socket, request, signal)) return answer;
   throw new Error(`the gateway closed the connection without an answer to "${request.verb}"`);
 }
 
-/** Turns `NotRunningError` into the sentence with the cure (exit code 4); anything else is thrown on. */
-export function notRunning(error: unknown, site: string): never {
+/** Throws `SilentError` when a gateway listens and does not answer. */
+export async function checkAnswers(socket: string): Promise<void> {
+  const stop = new AbortController();
+  // Also "no such verb" is an answer.
+  const asked = firstAnswer(socket, { verb: "ping" }, stop.signal).catch(() => true);
+  const isAlive = (await within(asked, answerMs)) !== undefined;
+  stop.abort();
+  if (!isAlive) throw new SilentError(silentFor.en);
+}
+
+/**
+ * The only answer of the running gateway, however long it takes while the gateway lives. Throws `NotRunningError` or
+ * `SilentError`.
+ */
+export async function askOnce<Answer>(socket: string, request: ControlRequest): Promise<Answer> {
+  const done = new AbortController();
+  const watch = async (): Promise<never> => {
+    while (!done.signal.aborted) {
+      await checkAnswers(socket);
+      await pause(answerMs, done.signal);
+    }
+    return new Promise(() => {});
+  };
+  try {
+    return (await Promise.race([firstAnswer(socket, request, done.signal), watch()])) as Answer;
+  } finally {
+    done.abort();
+  }
+}
+
+/**
+ * Turns `NotRunningError` (exit code 4) and `SilentError` (5) into the sentence with the cure; anything else is thrown
+ * on.
+ */
+export function notRunning(error: unknown, site: string, language = languageOf(undefined)): never {
+  if (error instanceof SilentError)
+    throw tableError(shownFile(site), "KERB-GW-SILENT", silentFor[language], language);
   if (!(error instanceof NotRunningError)) throw error;
+  const file = shownFile(site);
+  const vi = language === "vi";
   throw new CommandError({
     code: "KERB-CLI-NOT-RUNNING",
     exitCode: exitCodes.notRunning,
-    title: `no gateway is running for ${shownFile(site)}`,
-    hint: `start it: kerb run ${shownFile(site)}   or, as a service: systemctl start kerb`,
+    title: vi ? `không có gateway nào đang chạy cho ${file}` : `no gateway is running for ${file}`,
+    hint: vi
+      ? `khởi động: kerb run ${file}   hoặc, nếu chạy như dịch vụ: systemctl start kerb`
+      : `start it: kerb run ${file}   or, as a service: systemctl start kerb`,
     details: [["seen", error.message]],
   });
 }

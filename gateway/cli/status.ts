@@ -64,15 +64,24 @@ export function shownState({ state, enabled }: Pick<DeviceStatus, "state" | "ena
   return { text: `${stateMarks[name].mark} ${names[name]}`, colour: stateMarks[name].colour };
 }
 
+/** Why a host has ended; the gateway says it in English. */
+function hostReason(reason: string | undefined, words: Words): string | undefined {
+  const [, driver, why = reason] = /^the (\S+) host has ended: (.*)$/.exec(reason ?? "") ?? [];
+  const ending = why
+    ?.replace(/^signal (?=SIG)/, `${words.signal} `)
+    .replace(/^exit status (?=\d|null)/, `${words.exitStatus} `)
+    .replace(/^no heartbeat for (\d+) s$/, `${words.noHeartbeat} $1 s`);
+  return driver === undefined ? ending : `${words.hostEnded} ${driver}: ${ending}`;
+}
+
 /** Why a device is not online: its code and the driver's sentence. */
-export function shownReason({
-  state,
-  code,
-  reason,
-}: Pick<DeviceStatus, "state" | "code" | "reason">): string {
+export function shownReason(
+  { state, code, reason }: Pick<DeviceStatus, "state" | "code" | "reason">,
+  words: Words,
+): string {
   if (state === "online") return "";
   const kerbCode = code === undefined ? undefined : `KERB-DEV-${code.toUpperCase()}`;
-  return printable([kerbCode, reason].filter((part) => part !== undefined).join("  "));
+  return printable([kerbCode, hostReason(reason, words)].filter((part) => part !== undefined).join("  "));
 }
 
 /** The language and its words. */
@@ -132,8 +141,15 @@ function outboxLines({ outbox, outboxSilentMs }: GatewayStatus, { words, languag
 }
 
 function hostLine({ hosts }: GatewayStatus, words: Words): string {
+  const states = {
+    starting: words.starting,
+    running: words.runs,
+    waiting: words.waiting,
+    stopped: words.stopped,
+  };
   const list = hosts.map(({ driver, pid, rssBytes, restarts, state, reason }) => {
-    const where = pid === undefined ? `${state} ${reason ?? ""}`.trim() : `pid ${pid}`;
+    const ended = `${states[state]} ${hostReason(reason, words) ?? ""}`.trim();
+    const where = pid === undefined ? ended : `pid ${pid}`;
     return `${driver} ${printable(where)} ${mebibytes(rssBytes)} ${restarts} ${words.restarts}`;
   });
   return `${words.hosts}   ${list.join("   ") || words.none}`;
@@ -157,7 +173,7 @@ function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): s
     grouped(device.polls),
     grouped(device.failed),
     grouped(device.missed),
-    [printable(device.name), shownReason(device)].filter((part) => part !== "").join("   "),
+    [printable(device.name), shownReason(device, words)].filter((part) => part !== "").join("   "),
   ]);
   const [head = "", ...lines] = table(columns, rows);
   return [
@@ -226,6 +242,6 @@ export async function status(options: {
     else printLines(statusLines(found, languageOf(options.lang), Date.now()));
     return exitCodes.ok;
   } catch (error) {
-    return notRunning(error, site);
+    return notRunning(error, site, languageOf(options.lang));
   }
 }

@@ -5,7 +5,7 @@ import { eventId, type EventReading, type KerbEvent, quality } from "../event.ts
 import type { GatewayStatus } from "../supervisor.ts";
 import { notFoundError } from "./errors.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
-import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
+import { askOnce, checkAnswers, controlSocket, findSite, notRunning } from "./site.ts";
 import { cut, pad, shownValue } from "./text.ts";
 
 const readingsMax = 4;
@@ -63,6 +63,7 @@ export async function tail(options: {
   const signal = stopSignal();
   const { columns } = process.stdout;
   try {
+    await checkAnswers(socket);
     if (options.device !== undefined) await checkDevice(socket, options.device);
     for await (const answer of ask(socket, { verb: "tail" }, signal)) {
       const event = answer as KerbEvent;

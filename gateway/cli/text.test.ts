@@ -165,5 +165,10 @@ it("says that a device is quarantined and why, in both languages", () => {
   } as const;
   expect(shownState(device, dictionary.en).text).toBe("‖ quarantined");
   expect(shownState(device, dictionary.vi).text).toBe("‖ bị cách ly");
-  expect(shownReason(device)).toBe("KERB-DEV-QUARANTINED  signal SIGSEGV");
+  expect(shownReason(device, dictionary.en)).toBe("KERB-DEV-QUARANTINED  signal SIGSEGV");
+  expect(shownReason(device, dictionary.vi)).toBe("KERB-DEV-QUARANTINED  tín hiệu SIGSEGV");
+  const lost = { state: "lost", reason: "the modbus host has ended: no heartbeat for 6 s" } as const;
+  expect(shownReason(lost, dictionary.vi)).toBe(
+    "đã dừng cùng tiến trình driver modbus: không còn nhịp báo trong 6 s",
+  );
 });

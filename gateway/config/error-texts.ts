@@ -359,12 +359,12 @@ export const uplinkErrors = {
   "KERB-UP-NOT-AUTHORISED": {
     title: { en: "The broker does not allow this gateway", vi: "Broker không cấp quyền cho gateway này" },
     likely: {
-      en: "the gateway id is unknown to the IOC or has no right to its topics",
-      vi: "IOC chưa khai báo mã gateway hoặc chưa cấp quyền topic",
+      en: "`username` or the password is wrong or missing (mosquitto says it like this), or the IOC does not know the gateway id or gives it no right to its topics",
+      vi: "`username` hoặc mật khẩu sai hoặc thiếu (mosquitto báo lỗi như vậy), hoặc IOC chưa khai báo mã gateway hay chưa cấp quyền topic",
     },
     do: {
-      en: "give the IOC the gateway id and city; ask for its topics",
-      vi: "gửi IOC mã gateway và thành phố; yêu cầu cấp quyền topic",
+      en: "compare `username` and password in `uplinks` with the IOC; then give it the gateway id and city and ask for its topics",
+      vi: "đối chiếu `username` và mật khẩu trong `uplinks` với IOC; sau đó gửi mã gateway và thành phố, yêu cầu cấp quyền topic",
     },
     retry: true,
   },

@@ -12,6 +12,7 @@ import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker } from "./outbox.ts";
 import { urgentEvent } from "./own-events.ts";
 import { areStored, PendingEvents, type Pending } from "./pending.ts";
+import { makeRoom, withRoom } from "./room.ts";
 import type { RosterEntry } from "./runs.ts";
 import { Senders } from "./senders.ts";
 import type { OutboxStore, StoredRow } from "./store.ts";
@@ -25,9 +26,6 @@ const retryMs = 1000;
 const transactionBytesMax = 1024 * 1024;
 const housekeepingMs = 1000;
 const streamsMax = 64;
-const evictAbove = 0.9;
-/** Evictions in a row that may free no page. */
-const futileMax = 4;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
 
@@ -92,7 +90,7 @@ export class OutboxCore {
       sealEveryMs: options.sealEveryMs,
       transactionBytes: this.#commitBytesMax,
       uplinks: options.uplinks.map(({ name }) => name),
-      makeRoom: () => this.#makeRoom(),
+      makeRoom: () => makeRoom(this.#store),
       failing: (reason: string) => this.#failing(reason),
       reopened: (lastId: number) => this.#reopened(lastId),
       salvaged: () => this.#renewLanes(),
@@ -187,7 +185,7 @@ export class OutboxCore {
     const batch = this.#pending.next(this.#rowsMax, this.#commitBytesMax);
     if (batch.length === 0) return;
     try {
-      this.#makeRoom();
+      makeRoom(this.#store);
       const startedMs = performance.now();
       this.#unsure = batch;
       const rows = this.#storeRows(batch);
@@ -210,24 +208,16 @@ export class OutboxCore {
   /** Stores rows with the batches in which they go out, and whatever else belongs into the same transaction. */
   #storeRows(events: readonly { lane: 0 | 1; body: Uint8Array }[], also?: () => void): StoredRow[] {
     let planned: ReturnType<Senders["plan"]> = new Map();
-    const rows = this.#store.commit(events, (stored) => {
-      also?.();
-      planned = this.#senders.plan(stored);
-      return [...planned].flatMap(([uplink, cuts]) => cuts.map((cut) => ({ uplink, cut })));
-    });
+    const bytes = events.reduce((sum, { body }) => sum + body.byteLength, 0);
+    const commit = () =>
+      this.#store.commit(events, (stored) => {
+        also?.();
+        planned = this.#senders.plan(stored);
+        return [...planned].flatMap(([uplink, cuts]) => cuts.map((cut) => ({ uplink, cut })));
+      });
+    const rows = withRoom(this.#store, bytes, () => this.#keeper.measure(), commit);
     this.#senders.stored(rows, planned);
     return rows;
-  }
-
-  /** Ends also when something else than rows fills the file. */
-  #makeRoom(): void {
-    let futile = 0;
-    for (let fill = this.#store.fill(); fill > evictAbove && futile < futileMax;) {
-      if (this.#store.evict() === 0) return;
-      const after = this.#store.fill();
-      futile = after < fill ? 0 : futile + 1;
-      fill = after;
-    }
   }
 
   #confirm(batch: readonly { stream: number; size: number }[]): void {
@@ -278,7 +268,7 @@ export class OutboxCore {
   /** The gap event and the mark on what it declares go into one transaction: neither stands without the other. */
   #reportDrops(): void {
     if (performance.now() < this.#dropsDueMs) return;
-    this.#makeRoom();
+    makeRoom(this.#store);
     const drops = this.#store.dropReport(this.#gatewayDevice);
     if (drops === undefined) return;
     // A receiver's watermark waits for what is not told yet.

@@ -96,15 +96,20 @@ export class QueueKeeper {
 
   /** Once a second: looks whether the file is still the one that is open, and how much room there is. */
   tick(): void {
-    const { path, bytesMax, transactionBytes } = this.#options;
     const meddling = this.#watch.check();
     if (meddling !== undefined) {
       this.#save(meddling);
       return;
     }
+    this.measure();
+  }
+
+  /** Makes the budget follow the room on the disk. */
+  measure(): void {
+    const { path, bytesMax, transactionBytes } = this.#options;
     const allowed = bytesAllowed(path, bytesMax, transactionBytes);
     if (allowed < bytesMax && dropSalvaged(path)) return;
-    this.#store.limit(allowed);
+    this.#store.space.limit(allowed);
   }
 
   /** Ends what runs in the background. */

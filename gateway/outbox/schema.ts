@@ -61,7 +61,7 @@ CREATE TABLE dictionary (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 
 /** The WAL is copied into the file when it has grown to this. */
 export const walBytes = 1_024_000;
-const bytesMin = 256 * 1024;
+export const bytesMin = 256 * 1024;
 
 /**
  * The steps from an empty file to today's tables, each the work of one released version; a step is never edited

@@ -34,8 +34,6 @@ export function prepare(database: Database.Database) {
     releasable: database.prepare(
       "SELECT id, lane, substr(body, 1, 12) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
     ),
-    pages: database.prepare("PRAGMA page_count").pluck(),
-    freePages: database.prepare("PRAGMA freelist_count").pluck(),
     rowIds: database.prepare("SELECT id FROM event WHERE id BETWEEN ? AND ? ORDER BY id").pluck(),
     forgetIndexes: database.prepare("DELETE FROM sqlite_sequence WHERE name IN ('device', 'point')"),
     startIndexes: database.prepare("INSERT INTO sqlite_sequence VALUES ('device', ?), ('point', ?)"),

@@ -16,8 +16,8 @@ import { nextEpoch, openQueue, quickCheck, type QueueOptions } from "./open.ts";
 import { rowCrc, type Books, type EpochRecord, type RowLane, type StoredRow } from "./rows.ts";
 import { Runs } from "./runs.ts";
 import { Salvage, type SalvageRecord } from "./salvage.ts";
-import { limitPages } from "./schema.ts";
 import { Seals } from "./seals.ts";
+import { Space } from "./space.ts";
 import { prepare } from "./statements.ts";
 import type { Resume } from "./takeover.ts";
 import { Watermarks } from "./watermarks.ts";
@@ -69,8 +69,9 @@ export class OutboxStore {
   readonly #device: number;
   readonly #numbers: Numbers;
   readonly #marks: Watermarks;
-  readonly #pageBytes: number;
-  bytesMax: number;
+  /** The site's own budget. */
+  readonly bytesMax: number;
+  readonly space: Space;
   /** Rows up to this id are being salvaged; they are not delivered before that is done. */
   #floor: number;
 
@@ -83,7 +84,7 @@ export class OutboxStore {
     const { database, quarantined, lost } = openQueue(options);
     this.#database = database;
     this.bytesMax = bytesMax;
-    this.#pageBytes = database.pragma("page_size", { simple: true }) as number;
+    this.space = new Space(database, bytesMax);
     this.quarantined = quarantined;
     this.lost = lost;
     try {
@@ -302,15 +303,6 @@ export class OutboxStore {
     quickCheck(this.#database);
   }
 
-  /** The budget in bytes, which a disk that others fill may not have room for. */
-  limit(bytesMax: number): void {
-    const pages = this.#statements.pages.get() as number;
-    const wanted = Math.max(bytesMax, pages * this.#pageBytes);
-    if (wanted === this.bytesMax) return;
-    this.bytesMax = wanted;
-    limitPages(this.#database, wanted);
-  }
-
   /**
    * Takes rows out of the queue, leaving tombstones that say why; of `body` only the head is needed. `booked`: what
    * they count as.
@@ -349,10 +341,9 @@ export class OutboxStore {
     return (this.#statements.fixOf.get(uplink, lane, id, id) as number | undefined) ?? this.clock.latest;
   }
 
-  /** Share of the byte budget that is in use, 0 to 1. */
+  /** Share of the site's own byte budget that is in use. */
   fill(): number {
-    const used = (this.#statements.pages.get() as number) - (this.#statements.freePages.get() as number);
-    return (used * this.#pageBytes) / this.bytesMax;
+    return this.space.fill;
   }
 
   /** Drops copies of refused events, else the oldest telemetry, else the oldest urgent rows. Returns how many. */
@@ -465,8 +456,7 @@ export class OutboxStore {
   /** Without counting rows, which reads the whole file. */
   size(): { oldestMs: number | undefined; bytes: number } {
     const oldest = this.#statements.oldestRow.get() as { recorded: number } | undefined;
-    const pages = this.#statements.pages.get() as number;
-    return { oldestMs: oldest?.recorded, bytes: pages * this.#pageBytes };
+    return { oldestMs: oldest?.recorded, bytes: this.space.bytes };
   }
 
   close(): void {

@@ -313,3 +313,19 @@ function certificates(path: string): void {
     openssl("x509", "-req", "-in", `${name}.csr`, "-out", `${name}.pem`, ...signing);
   }
 }
+
+describe("BrokerLink", () => {
+  it("says another reason than the one it has said, once", async () => {
+    const silent = createServer((socket) => socket.end()).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const { link, changes } = receive(`mqtt://127.0.0.1:${port}`);
+    link.open();
+    await expect.poll(() => changes.length).toBe(1);
+    silent.close();
+    await expect.poll(() => changes.at(-1)?.text).toContain("ECONNREFUSED");
+    const said = changes.length;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(changes).toHaveLength(said);
+  });
+});

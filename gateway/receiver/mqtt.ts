@@ -47,7 +47,8 @@ export class BrokerLink {
   readonly #log: (change: Change) => void;
   #isSubscribed = false;
   #isReady = false;
-  #isSaid = false;
+  /** Why there is no connection, as it was said last. */
+  #said: string | undefined;
   #gateways = 0;
   #counter: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -167,7 +168,8 @@ export class BrokerLink {
   }
 
   #established(client: MqttClient): void {
-    this.#isReady = this.#isSaid = true;
+    this.#isReady = true;
+    this.#said = undefined;
     this.#log({ kind: "connected", text: `connected to ${this.#options.broker}` });
     this.#sayOnline(client);
     this.#receiver.start((gateway, document) => this.#publish(client, gateway, document));
@@ -201,7 +203,7 @@ export class BrokerLink {
     else if (kind === "dict") this.#receiver.dictionary(gateway, payload);
   }
 
-  /** One line for each change of the state, not one for each attempt. */
+  /** One line for each change of the state or its reason, not one for each attempt. */
   #ended({ reason, wasOpen }: Ended): void {
     if (this.#isClosed) return;
     this.#receiver.stop();
@@ -209,10 +211,10 @@ export class BrokerLink {
     if (!wasOpen) this.#isSubscribed = false;
     const { broker } = this.#options;
     if (this.#isReady) this.#log({ kind: "lost", text: `lost ${broker}: ${reason}` });
-    else if (!this.#isSaid)
+    else if (reason !== this.#said)
       this.#log({ kind: "lost", text: `cannot reach ${broker}: ${reason}; trying again` });
     this.#isReady = false;
-    this.#isSaid = true;
+    this.#said = reason;
   }
 }
 

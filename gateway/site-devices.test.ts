@@ -1,0 +1,40 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Site } from "./config.ts";
+import { personalData } from "./site-devices.ts";
+
+let folder = "";
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "kerb-token-"))));
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const warnings: string[] = [];
+const log = { warn: (text: string) => void warnings.push(text) };
+const site = (privacy: string, enabled = true, stateFolder = folder) =>
+  ({
+    privacy: { personalData: "token" },
+    gateway: { stateFolder },
+    devices: [{ enabled, records: [{ fields: [{ privacy }] }] }],
+  }) as unknown as Site;
+
+it("makes the key of tokens once, whole, and anew when a power cut has left too little of it", () => {
+  const first = personalData(site("token"), log);
+  expect(first).toMatchObject({ how: "token", key: expect.stringMatching(/^[\w-]{43}$/) });
+  expect(personalData(site("token"), log)).toEqual(first);
+  expect(warnings).toEqual([]);
+  const file = join(folder, "token.key");
+  writeFileSync(file, "");
+  const second = personalData(site("token"), log);
+  expect(second).toMatchObject({ key: readFileSync(file, "utf8").trim() });
+  expect(second).toMatchObject({ key: expect.stringMatching(/^[\w-]{43}$/) });
+  expect(warnings.join()).toContain("token.key is cut short");
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readdirSync(folder)).toEqual(["token.key"]);
+});
+
+it("needs no file where no enabled device has personal data", () => {
+  expect(personalData(site("clear"), log)).toEqual({ how: "drop" });
+  expect(personalData(site("token", false, "/nowhere"), log)).toEqual({ how: "drop" });
+  expect(readdirSync(folder)).toEqual([]);
+});
