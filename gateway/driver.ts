@@ -84,7 +84,7 @@ export interface Identity {
  * Values that a device tells together and that leave as one event of their own: a weighing, a plate, an alarm.
  * `address` says where the record comes from (a topic, a frame, an event type), each field's where in it.
  */
-interface RecordRequest<Address> extends PointRequest<Address> {
+export interface RecordRequest<Address> extends PointRequest<Address> {
   readonly fields: readonly PointRequest<Address>[];
 }
 
@@ -121,7 +121,7 @@ export interface Connection<Address> {
   identify(signal: AbortSignal): Promise<Identity>;
   /**
    * Reads `points` in the fewest requests. The same array object means the same plan, so that a driver may keep
-   * its plan in a WeakMap.
+   * its plan in a WeakMap. A device that only pushes rejects with `DeviceError("unsupported")`.
    */
   read(points: readonly PointRequest<Address>[], options: ReadOptions): Promise<ReadResult>;
   close(): Promise<void>;

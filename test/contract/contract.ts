@@ -9,8 +9,15 @@ import {
   type Driver,
   type PointRequest,
   type ReadResult,
+  type RecordRequest,
 } from "../../gateway/driver.ts";
-import { loadProfile, mergeSettings, simulatedPoints, type Profile } from "../../gateway/profiles.ts";
+import {
+  loadProfile,
+  mergeSettings,
+  simulatedPoints,
+  simulatedRecords,
+  type Profile,
+} from "../../gateway/profiles.ts";
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 
 /** What the contract suite and its tables share: the table's shape, and one driver set before its simulator. */
@@ -45,16 +52,47 @@ export interface Transport {
   open(): Promise<Place>;
 }
 
-/** `test/contract/<driver>.ts` exports this as `table`. */
-export interface ContractTable {
+/** How a read may end under a fault: codes of `DeviceError`, or "good", "bad", "mixed" (see `outcomeOf`). */
+export interface Outcomes {
+  /** The fault came while connected. */
+  connected: readonly string[];
+  /** The fault was there before. */
+  fresh: readonly string[];
+}
+
+/** What the suite needs of a driver that answers `read`. */
+export interface ReadTable {
   /** The profile under the fault checks. */
   profile: string;
   /** Three points of it whose answers look alike on the wire, so that one could be taken for another. */
   alike: readonly [string, string, string];
   /** An address that the device of this profile refuses. */
   refused: unknown;
-  /** Settings with which a device says who it is by the protocol's own means. */
-  identify: Tree;
+  /** Where the protocol's nature makes another outcome right than the suite's own table; say why beside it. */
+  outcomes?: Partial<Record<Fault, Outcomes>>;
+}
+
+/** What the suite needs of a driver that has `subscribe`. */
+export interface PushTable {
+  /** The profile under the fault checks; it has points with `poll: push`, or records. */
+  profile: string;
+  /** A number of it that the device tells when it changes; without one the record is told instead. */
+  moves?: string;
+  /** A record of it. */
+  record?: string;
+  /**
+   * What may become of a subscription under a fault: codes of the `DeviceError` that ends it, "quiet" (it goes on
+   * and nothing comes: the host's `silence` decides), "good" (values go on coming).
+   */
+  outcomes: Record<Fault, readonly string[]>;
+}
+
+/** `test/contract/<driver>.ts` exports this as `table`. At least one of `read` and `push` is there. */
+export interface ContractTable {
+  read?: ReadTable;
+  push?: PushTable;
+  /** Settings with which a device says who it is by the protocol's own means; absent: it has none. */
+  identify?: Tree;
   transports: readonly Transport[];
 }
 
@@ -110,7 +148,7 @@ type Expected = number | string;
 
 export interface RigOptions {
   timeoutMs?: number;
-  /** Default: the table's. */
+  /** Default: the table's, of what the driver reads if it reads. */
   profile?: string;
   /** 1 or 2. */
   devices?: number;
@@ -136,7 +174,7 @@ export class Rig {
     this.#place = place;
     this.#more = options.settings ?? {};
     this.timeoutMs = options.timeoutMs ?? 2000;
-    this.profile = loadProfile(options.profile ?? table.profile);
+    this.profile = loadProfile(options.profile ?? (table.read ?? table.push)?.profile ?? "");
     const own = new Set(this.profile.points.map(({ name }) => name));
     this.points = simulatedPoints(this.profile, profileIdentity)
       .filter(({ name }) => own.has(name) || !name.startsWith("identify.expect"))
@@ -158,19 +196,38 @@ export class Rig {
     const simulator = await this.subject.start({
       profile: this.profile.id,
       points: simulatedPoints(this.profile, profileIdentity),
+      records: simulatedRecords(this.profile),
+      recordEveryMs: 0,
       settings: this.#settings("simulator", device),
       identity: profileIdentity,
       seed: device,
       log: (text) => this.log.push(text),
     });
     this.simulators.push(simulator);
+    this.pinAll(device);
+  }
+
+  /** Pins every value to its own number; a device that tells changes tells all. */
+  pinAll(device = 1): void {
     for (const point of this.profile.points) {
       if (point.fixed !== undefined) continue;
       const raw = this.#rawOf(point.name, device);
       const power = point.scaleFactor === undefined ? 0 : Number(this.#rawOf(point.scaleFactor, device));
       const scaled = typeof raw === "string" ? raw : raw * point.scale * 10 ** power + point.offset;
-      simulator.set(point.name, scaled);
+      this.simulator(device).set(point.name, scaled);
     }
+  }
+
+  /** The points that the device pushes, and the records. */
+  pushed(): { points: Points; records: readonly RecordRequest<unknown>[] } {
+    const names = this.profile.points.filter(({ poll }) => poll === "push").map(({ name }) => name);
+    const parse = (address: unknown): unknown => this.subject.schemas.address.parse(address);
+    const records = this.profile.records.map(({ name, address, fields }) => ({
+      name,
+      address: parse(address),
+      fields: fields.map((field) => ({ name: field.name, address: parse(field.address) })),
+    }));
+    return { points: this.pick(...names), records };
   }
 
   #settings(end: WantedSettings["end"], device: number): Tree {

@@ -17,10 +17,13 @@ import {
   runningTimers,
   settlesAt,
   timed,
+  type Outcomes,
+  type ReadTable,
   type RigOptions,
   type Subject,
   type Transport,
 } from "./contract.ts";
+import { checkPush, type Check, type Open } from "./push.ts";
 
 /**
  * The contract suite: the rules at the head of `gateway/driver.ts`, over every driver, each of its transports and
@@ -55,16 +58,9 @@ test.each(driverNames())("%s has all that the suite needs", (name) => {
   expect(missingFiles(name)).toEqual([]);
 });
 
-/** How a read may end under a fault: codes of `DeviceError`, or "good", "bad", "mixed" (see `outcomeOf`). */
-interface Outcomes {
-  /** The fault came while connected. */
-  connected: string[];
-  /** The fault was there before. */
-  fresh: string[];
-}
 const both = (...codes: string[]): Outcomes => ({ connected: codes, fresh: codes });
 
-function outcomesOf(fault: Fault, { hasListener }: Transport): Outcomes {
+function outcomesOf(fault: Fault, { hasListener }: Transport, { outcomes = {} }: ReadTable): Outcomes {
   const isGone = { connected: ["hung-up", "refused"], fresh: ["refused"] };
   const table: Record<Fault, Outcomes> = {
     silent: both("silent"),
@@ -78,7 +74,7 @@ function outcomesOf(fault: Fault, { hasListener }: Transport): Outcomes {
     restart: hasListener ? isGone : both("silent"),
     clockWrong: both("good"),
   };
-  return table[fault];
+  return outcomes[fault] ?? table[fault];
 }
 
 describe.each(subjects)("$name", (subject) => {
@@ -107,20 +103,38 @@ describe.each(subjects)("$name", (subject) => {
     };
     const open = (options?: RigOptions): Promise<Rig> => openRig(subject, transport, options);
 
-    checkValues(subject, check, open);
-    checkFaults(transport, check, open);
-    checkLateAnswers(check, open);
-    checkAborts(subject, check, open);
-    checkClose(check, open);
-    checkLeaks(check, open);
-    checkNeighbours(transport, check, open);
+    const { read, push } = subject.table;
+    checkIdentify(subject, check, open);
+    if (read !== undefined) {
+      checkValues(subject, read, check, open);
+      checkFaults(transport, read, check, open);
+      checkLateAnswers(read, check, open);
+      checkAborts(subject, check, open);
+      checkClose(check, open);
+      checkLeaks(read, check, open);
+      checkNeighbours(transport, read, check, open);
+    }
+    if (push !== undefined) checkPush(subject, push, check, open);
   });
 });
 
-type Check = (name: string, body: () => Promise<void>) => void;
-type Open = (options?: RigOptions) => Promise<Rig>;
+function checkIdentify(subject: Subject, check: Check, open: Open): void {
+  const { identify } = subject.table;
+  if (identify === undefined) {
+    check("has no way to ask who a device is, and says so", async () => {
+      const connection = await (await open()).connect();
+      expect(await codeOf(connection.identify(patient()))).toBe("unsupported");
+    });
+    return;
+  }
+  check("asks a device who it is", async () => {
+    const rig = await open({ settings: identify });
+    const { vendor, model, firmware } = profileIdentity;
+    expect(await (await rig.connect()).identify(patient())).toMatchObject({ vendor, model, firmware });
+  });
+}
 
-function checkValues(subject: Subject, check: Check, open: Open): void {
+function checkValues(subject: Subject, table: ReadTable, check: Check, open: Open): void {
   const profiles = listProfiles().filter((id) => loadProfile(id).driver === subject.name);
 
   for (const profile of profiles) {
@@ -138,7 +152,7 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
 
   check("follows a value that changes", async () => {
     const rig = await open();
-    const [name] = subject.table.alike;
+    const [name] = table.alike;
     const { scale, offset } = rig.profile.points.find((point) => point.name === name)!;
     const connection = await rig.connect();
     const points = rig.pick(name);
@@ -152,7 +166,7 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
   check("gives the bytes of a value when asked, and only then", async () => {
     const rig = await open();
     const connection = await rig.connect();
-    const points = rig.pick(...subject.table.alike);
+    const points = rig.pick(...table.alike);
     const asked = await connection.read(points, { signal: patient(), raw: true });
     rig.expectGood(asked, points);
     for (const answer of asked.answers) {
@@ -162,12 +176,6 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
     }
     const plain = await connection.read(points, { signal: patient() });
     for (const answer of plain.answers) expect(typeof answer === "object" && "raw" in answer).toBe(false);
-  });
-
-  check("asks a device who it is", async () => {
-    const rig = await open({ settings: subject.table.identify });
-    const { vendor, model, firmware } = profileIdentity;
-    expect(await (await rig.connect()).identify(patient())).toMatchObject({ vendor, model, firmware });
   });
 
   check("says that a device has no way to tell who it is, and reads it all the same", async () => {
@@ -181,7 +189,7 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
 
   check("answers a refused point with a code and the others with their values", async () => {
     const rig = await open();
-    const refused = { name: "refused", address: subject.schemas.address.parse(subject.table.refused) };
+    const refused = { name: "refused", address: subject.schemas.address.parse(table.refused) };
     const [first, ...others] = rig.points;
     const points = [first!, refused, ...others];
     const connection = await rig.connect();
@@ -198,9 +206,9 @@ function checkValues(subject: Subject, check: Check, open: Open): void {
   });
 }
 
-function checkFaults(transport: Transport, check: Check, open: Open): void {
+function checkFaults(transport: Transport, table: ReadTable, check: Check, open: Open): void {
   for (const fault of faults) {
-    const { connected, fresh } = outcomesOf(fault, transport);
+    const { connected, fresh } = outcomesOf(fault, transport, table);
     // Away for longer than one read takes, or the end of the read finds it back.
     const delayMs = (fault === "restart" ? 5 : 2) * shortMs;
 
@@ -239,7 +247,7 @@ function checkFaults(transport: Transport, check: Check, open: Open): void {
 
   check("a slow answer within the time is an answer", async () => {
     const rig = await open({ timeoutMs: 2000 });
-    const points = rig.pick(...rig.subject.table.alike);
+    const points = rig.pick(...table.alike);
     await rig.fault("slow", 200);
     const connection = await rig.connect();
     rig.expectGood(await connection.read(points, { signal: patient() }), points);
@@ -247,7 +255,7 @@ function checkFaults(transport: Transport, check: Check, open: Open): void {
 
   check("asks once and does not try again by itself", async () => {
     const rig = await open({ timeoutMs: shortMs });
-    const points = rig.pick(rig.subject.table.alike[0]);
+    const points = rig.pick(table.alike[0]);
     const connection = await rig.connect();
     rig.expectGood(await connection.read(points, { signal: patient() }), points);
     const before = rig.simulator().counts.requests;
@@ -261,10 +269,11 @@ function checkFaults(transport: Transport, check: Check, open: Open): void {
 /** Reads the three alike points in turn until `untilMs`, on a new connection after each loss. */
 async function readInTurn(
   rig: Rig,
+  table: ReadTable,
   first: Awaited<ReturnType<Rig["connect"]>>,
   untilMs: number,
 ): Promise<void> {
-  const groups = rig.subject.table.alike.toReversed().map((name) => rig.pick(name));
+  const groups = table.alike.toReversed().map((name) => rig.pick(name));
   const good = new Set<string>();
   let connection = first;
   while (performance.now() < untilMs || good.size < groups.length) {
@@ -280,11 +289,11 @@ async function readInTurn(
   }
 }
 
-function checkLateAnswers(check: Check, open: Open): void {
+function checkLateAnswers(table: ReadTable, check: Check, open: Open): void {
   for (const where of ["on the same connection", "on a new connection"]) {
     check(`takes no late answer for that of a later request, ${where}`, async () => {
       const rig = await open({ timeoutMs: shortMs });
-      const points = rig.pick(rig.subject.table.alike[0]);
+      const points = rig.pick(table.alike[0]);
       let connection = await rig.connect();
       const lateAt = performance.now() + 1.5 * shortMs;
       await rig.fault("late", 1.5 * shortMs);
@@ -293,13 +302,13 @@ function checkLateAnswers(check: Check, open: Open): void {
         await connection.close();
         connection = await rig.connect();
       }
-      await readInTurn(rig, connection, lateAt + 2 * shortMs);
+      await readInTurn(rig, table, connection, lateAt + 2 * shortMs);
     });
   }
 
   check("takes no answer to a given-up request for that of a later one", async () => {
     const rig = await open({ timeoutMs: 2000 });
-    const points = rig.pick(rig.subject.table.alike[0]);
+    const points = rig.pick(table.alike[0]);
     const connection = await rig.connect();
     await rig.fault("slow", 250);
     const aborting = new AbortController();
@@ -309,7 +318,7 @@ function checkLateAnswers(check: Check, open: Open): void {
     aborting.abort();
     expect(await call).toBe("aborted");
     rig.simulator().fault(undefined);
-    await readInTurn(rig, connection, answerAt + 250);
+    await readInTurn(rig, table, connection, answerAt + 250);
   });
 }
 
@@ -322,10 +331,11 @@ function checkAborts(subject: Subject, check: Check, open: Open): void {
   };
 
   for (const [name, call] of Object.entries(calls)) {
+    if (name === "identify" && subject.table.identify === undefined) continue;
     check(`${name} gives up when it is aborted, and leaves no timer`, async () => {
       const rig = await open({
         timeoutMs: endlessMs,
-        settings: name === "identify" ? subject.table.identify : {},
+        settings: name === "identify" ? (subject.table.identify ?? {}) : {},
       });
       const connection = await rig.connect();
       await rig.fault("silent");
@@ -395,10 +405,10 @@ function checkClose(check: Check, open: Open): void {
   });
 }
 
-function checkLeaks(check: Check, open: Open): void {
+function checkLeaks(table: ReadTable, check: Check, open: Open): void {
   check("leaks no descriptor over 50 connections with faults", async () => {
     const rig = await open({ timeoutMs: 100 });
-    const points = rig.pick(rig.subject.table.alike[0]);
+    const points = rig.pick(table.alike[0]);
     const cycle = async (fault: Fault | undefined, isAborted: boolean): Promise<string> => {
       await rig.fault(fault, 50);
       const connection = await orCode(rig.connect());
@@ -421,12 +431,12 @@ function checkLeaks(check: Check, open: Open): void {
   });
 }
 
-function checkNeighbours(transport: Transport, check: Check, open: Open): void {
+function checkNeighbours(transport: Transport, table: ReadTable, check: Check, open: Open): void {
   check(
     "two devices at one place: each has its own values, and one that is dead leaves the other alone",
     async () => {
       const rig = await open({ timeoutMs: shortMs, devices: 2 });
-      const { driver, table } = rig.subject;
+      const { driver } = rig.subject;
       const [lineA, lineB] = [1, 2].map((device) => driver.line?.(rig.driverSettings(device)));
       expect(lineA).toBe(lineB);
       expect(lineA !== undefined).toBe(transport.isShared);

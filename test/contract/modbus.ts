@@ -62,9 +62,11 @@ async function onALine(): Promise<Place> {
 const hasSocat = spawnSync("socat", ["-V"], { stdio: "ignore" }).status === 0;
 
 export const table: ContractTable = {
-  profile: "eastron/sdm630",
-  alike: ["voltage.L1", "voltage.L2", "current.L1"],
-  refused: { table: "holding", register: 60_000, type: "uint16" },
+  read: {
+    profile: "eastron/sdm630",
+    alike: ["voltage.L1", "voltage.L2", "current.L1"],
+    refused: { table: "holding", register: 60_000, type: "uint16" },
+  },
   identify: { functions: [3, 4, 43] },
   transports: [
     { name: "tcp", hasListener: true, isShared: false, open: onTheNetwork("tcp") },
