@@ -1,13 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 const chunkBytes = 1024 * 1024;
 /** A larger file is not checked as a whole: each row carries its own checksum anyway. */
 export const checkBytesMax = 1024 * 1024 * 1024;
-
-/** True when the last process did not close the file: it left its log. Ask before opening. */
-export function wasCutOff(path: string): boolean {
-  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-}
 
 /**
  * Reads a file once, a megabyte a step, so that a check of all its pages finds them in the cache: 0.3 s instead of

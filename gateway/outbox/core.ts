@@ -318,7 +318,7 @@ export class OutboxCore {
     if (damaged === this.#auditedDamaged || performance.now() < this.#auditDueMs) return;
     this.#auditDueMs = performance.now() + auditPauseMs;
     this.#auditedDamaged = damaged;
-    auditBooks(this.#store).catch((error: unknown) => this.#report(error));
+    auditBooks(this.#store).catch((error: unknown) => this.#trouble(error));
   }
 
   #stats(): OutboxStats {
@@ -433,7 +433,10 @@ export class OutboxCore {
       if (message.name === "books") {
         auditBooks(this.#store).then(
           (result) => this.#post({ type: "answer", id: message.id, result }),
-          (error: Error) => this.#post({ type: "answer", id: message.id, error: error.message }),
+          (error: Error) => {
+            this.#keeper.failed(error);
+            this.#post({ type: "answer", id: message.id, error: error.message });
+          },
         );
         return;
       }

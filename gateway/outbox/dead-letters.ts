@@ -2,7 +2,7 @@ import type Database from "better-sqlite3";
 import { bootId } from "../clock.ts";
 import { withoutFix } from "./clock-fixes.ts";
 
-import type { EpochRecord, RowLane, StoredRow } from "./rows.ts";
+import { shaped, type EpochRecord, type RowLane, type StoredRow } from "./rows.ts";
 
 /** What dead letters need of the queue that they come from. */
 interface Queue {
@@ -70,7 +70,7 @@ export class DeadLetters {
       of: database.prepare(
         "SELECT uplink, lane, recorded, reason FROM dead_letter WHERE id = ? AND settled = 0",
       ),
-      event: database.prepare("SELECT body FROM event WHERE id = ?"),
+      event: database.prepare("SELECT id, lane, body FROM event WHERE id = ?"),
       forget: database.prepare("DELETE FROM dead_letter WHERE id = ? AND settled = 0"),
       settle: database.prepare("UPDATE dead_letter SET settled = 1, body = ? WHERE id = ?"),
       trim: database.prepare(
@@ -111,7 +111,7 @@ export class DeadLetters {
   }
 
   #settle({ id, epoch, seq }: { id: number; epoch: number; seq: number }, uplinks: readonly string[]): void {
-    const event = this.#statements.event.get(id) as { body: Buffer } | undefined;
+    const [event] = shaped(this.#statements.event.all(id));
     if (event === undefined) {
       // Evicted or damaged meanwhile, and declared as that.
       this.#statements.forget.run(id);

@@ -5,10 +5,9 @@
 export function faultOf(error: unknown): "full" | "file" | "other" {
   const { code = "", name, message } = error as { code?: string; name?: string; message?: string };
   if (code === "SQLITE_FULL") return "full";
-  if (
-    /^SQLITE_(IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PROTOCOL|PERM|CONSTRAINT|MISUSE|BUSY|LOCKED)/.test(code)
-  )
+  if (/^SQLITE_(IOERR|READONLY|CANTOPEN|PROTOCOL|PERM|CONSTRAINT|MISUSE|BUSY|LOCKED)/.test(code))
     return "file";
+  if (isDamage(error)) return "file";
   if (name === "TypeError" && message?.includes("connection is not open") === true) return "file";
   return waitable.test(code) ? "file" : "other";
 }
@@ -21,8 +20,10 @@ export function isPassing(error: unknown): boolean {
 
 const waitable = /^(EROFS|EIO|ENOSPC|EDQUOT|ENODEV|ENXIO|ESTALE|ENOTCONN|ETIMEDOUT|EREMOTEIO|EBADF|EUCLEAN)$/;
 
+/** A table that is missing once all tables have been made was described on a page that is damaged. */
 export function isDamage(error: unknown): boolean {
-  return /^SQLITE_(NOTADB|CORRUPT)/.test((error as { code?: string }).code ?? "");
+  const { code = "", message = "" } = error as { code?: string; message?: string };
+  return /^SQLITE_(NOTADB|CORRUPT)/.test(code) || (code === "SQLITE_ERROR" && message.startsWith("no such "));
 }
 
 /** What an error says, with SQLite's or the system's code before it. */

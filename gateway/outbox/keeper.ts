@@ -2,7 +2,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { gap } from "../gaps.ts";
 import { dropSalvaged, writeEpochs } from "./beside.ts";
-import { Warming, wasCutOff } from "./check.ts";
+import { Warming } from "./check.ts";
 import { faultOf } from "./faults.ts";
 import type { Suspicion } from "./open.ts";
 import { Reopening, type Outage } from "./reopening.ts";
@@ -60,7 +60,6 @@ export class QueueKeeper {
     this.#options = options;
     const { path, bytesMax, gateway, sealEveryMs } = options;
     const queue = { path, bytesMax, gateway, ...(sealEveryMs === undefined ? {} : { sealEveryMs }) };
-    const cutOff = wasCutOff(path);
     this.#store = new OutboxStore({ ...queue, ...(suspect === undefined ? {} : { suspect }) });
     this.#watch = new FileWatch(path);
     this.#reopening = new Reopening({
@@ -68,7 +67,7 @@ export class QueueKeeper {
       opened: (store) => this.#opened(store),
       failing: (reason) => options.failing(reason),
     });
-    if (cutOff) this.#checkPages();
+    this.#checkPages();
   }
 
   /** The store in use; a closed one during an outage. */
@@ -183,7 +182,10 @@ export class QueueKeeper {
     this.#timer = setTimeout(() => this.#salvageStep(), pauseMs);
   }
 
-  /** After a start without a proper end: all pages are read, beside the work. */
+  /**
+   * After each start all pages are read, beside the work: bits flip in a file at rest as well, and one in the root
+   * of a tree hides all its rows without an error.
+   */
   #checkPages(): void {
     const store = this.#store;
     let warming: Warming | undefined;

@@ -25,6 +25,25 @@ export interface Books {
   kept: number;
 }
 
+/**
+ * Rows as they came out of the file. A flipped bit in a row's head changes the types of its columns, which SQLite
+ * looks at only in a check: throws SQLITE_CORRUPT then, so that the file is checked and its rows are salvaged.
+ */
+export function shaped<Row extends { id: number; lane: number; body: Uint8Array }>(found: unknown[]): Row[] {
+  const rows = found as Row[];
+  for (const [i, { id, lane, body }] of rows.entries()) {
+    if (!Number.isSafeInteger(id) || (lane !== 0 && lane !== 1) || !(body instanceof Uint8Array))
+      throw corrupt("a row of the wrong shape");
+    // A damaged key shows as disorder. To delete by such a key would hit a healthy row.
+    if (i > 0 && id <= (rows[i - 1]?.id ?? 0)) throw corrupt("rows out of order");
+  }
+  return rows;
+}
+
+export function corrupt(text: string): Error {
+  return Object.assign(new Error(text), { code: "SQLITE_CORRUPT" });
+}
+
 const header = Buffer.alloc(17);
 
 /** The checksum that goes with a row: over id, time of acceptance, class and body. */

@@ -2,7 +2,7 @@ import type Database from "better-sqlite3";
 import { clockStates, EventReader } from "../event.ts";
 import { ChainHash, chainStart } from "../uplink/canonical.ts";
 import type { Dictionary } from "../uplink/encoding.ts";
-import type { EpochRecord } from "./rows.ts";
+import { shaped, type EpochRecord } from "./rows.ts";
 import { sealHead, type PendingSeal, type Seal, type SealSource, type Tomb } from "../uplink/seal.ts";
 
 /** One hash chain for each uplink and epoch, and the seals that its receiver has not stored yet. */
@@ -202,7 +202,9 @@ export class Seals implements SealSource {
 
   #chunk(seal: OpenSeal, base: number, watermark: number, untilMs: number): void {
     const { state } = seal;
-    const rows = this.#statements.rows.all(base + state.to + 1, base + watermark, chunkRows) as SealedRow[];
+    const rows = shaped<SealedRow>(
+      this.#statements.rows.all(base + state.to + 1, base + watermark, chunkRows),
+    );
     for (const row of rows) {
       const seq = row.id - base;
       if (seq > state.to + 1) this.#skip(seal, state.to + 1, seq - 1, row.recordedMs);

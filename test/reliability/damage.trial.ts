@@ -153,12 +153,14 @@ async function lyingDisk(scale: Scale, say: (text: string) => void): Promise<Out
   return summary(verdicts, "lying disk", (verdict) => verdict.firstAcceptedMs <= 5000 && verdict.salvageTold);
 }
 
+function isBad(verdict: Verdict, more: (verdict: Verdict) => boolean): boolean {
+  return !verdict.started || verdict.altered > 0 || !verdict.books || !more(verdict);
+}
+
 function summary(verdicts: Verdict[], what: string, more: (verdict: Verdict) => boolean): Outcome {
   const sum = (pick: (verdict: Verdict) => number) =>
     verdicts.reduce((total, verdict) => total + pick(verdict), 0);
-  const bad = verdicts.filter(
-    (verdict) => !verdict.started || verdict.altered > 0 || !verdict.books || !more(verdict),
-  );
+  const bad = verdicts.filter((verdict) => isBad(verdict, more));
   const slowest = Math.max(...verdicts.map(({ firstAcceptedMs }) => firstAcceptedMs));
   return {
     trials: verdicts.length,
@@ -172,29 +174,50 @@ function summary(verdicts: Verdict[], what: string, more: (verdict: Verdict) => 
   };
 }
 
+function near(heads: readonly number[], bytes: number): number {
+  return (heads[randomInt(heads.length)] ?? 0) + randomInt(bytes);
+}
+
+/** One bit anywhere; of every second copy in the head of a page or in a tree's inner page, where it hides many rows. */
+function place(original: Buffer, copy: number): { at: number; bit: number } {
+  const heads = Array.from({ length: original.length / pageBytes }, (_, page) => page * pageBytes);
+  const inner = heads.filter((head) => [2, 5].includes(original[head === 0 ? 100 : head] ?? 0));
+  const at =
+    copy % 2 === 0 ? randomInt(original.length) : copy % 4 === 1 ? near(heads, 60) : near(inner, pageBytes);
+  return { at, bit: randomInt(8) };
+}
+
 async function bitRot(scale: Scale, say: (text: string) => void): Promise<Outcome> {
-  const copies = scale === "short" ? 10 : 1000;
+  const copies = scale === "short" ? 40 : 1000;
   const events = 2000;
   const folder = await backlog(events, false);
   const verdicts: Verdict[] = [];
   try {
     const original = readFileSync(join(folder, "base", "outbox.db"));
-    for (let copy = 0; copy < copies; copy++) {
-      const target = join(folder, `copy-${copy}`);
-      snapshot(join(folder, "base"), target);
-      const altered = Buffer.from(original);
-      const bit = randomInt(altered.length * 8);
-      altered[bit >> 3] = (altered[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      writeFileSync(join(target, "outbox.db"), altered);
-      verdicts.push(await judge(target, events));
-      rmSync(target, { recursive: true, force: true });
-      if (copy % 100 === 99) say(`${copy + 1} copies`);
-    }
+    let next = 0;
+    const lane = async () => {
+      for (let copy = next++; copy < copies; copy = next++) {
+        const target = join(folder, `copy-${copy}`);
+        snapshot(join(folder, "base"), target);
+        const altered = Buffer.from(original);
+        const { at, bit } = place(original, copy);
+        altered[at] = (altered[at] ?? 0) ^ (1 << bit);
+        writeFileSync(join(target, "outbox.db"), altered);
+        const verdict = await judge(target, events);
+        if (isBad(verdict, isDeclared)) say(`bit ${bit} of byte ${at}, as it is after ${events} rows`);
+        verdicts.push(verdict);
+        rmSync(target, { recursive: true, force: true });
+        if (copy % 100 === 99) say(`${copy + 1} copies`);
+      }
+    };
+    await Promise.all(Array.from({ length: 5 }, lane));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  return summary(verdicts, "one bit flipped", ({ lost, declared }) => lost <= Math.max(declared, 0));
+  return summary(verdicts, "one bit flipped", isDeclared);
 }
+
+const isDeclared = ({ lost, declared }: Verdict): boolean => lost <= declared;
 
 async function pageLoss(scale: Scale): Promise<Outcome> {
   const copies = scale === "short" ? 4 : 60;
