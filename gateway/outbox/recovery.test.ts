@@ -270,6 +270,20 @@ describe("a file opened again", () => {
     }
   });
 
+  it("with a row without a body counts as damaged, however it is read", () => {
+    let store = start();
+    store.register([device]);
+    store.commit(many(300));
+    const { resume } = store;
+    stop(store);
+    const bytes = readFileSync(path);
+    bytes[typeOfBody(bytes, leaves(10).at(-1) ?? 0)] = 0;
+    writeFileSync(path, bytes);
+    store = start({ resume });
+    expect(() => store.rows(1, 0, 300)).toThrow("a row of the wrong shape");
+    expect(() => store.release("ioc", store.epoch, 300, ["ioc"])).toThrow("a row of the wrong shape");
+  });
+
   it("is not made anew while its folder is away", () => {
     const store = start();
     const { resume } = store;
