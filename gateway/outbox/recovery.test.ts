@@ -241,7 +241,7 @@ describe("a file opened again", () => {
       // The root of all rows: an interior page becomes a leaf whose cells are none.
       ["root", (bytes) => bytes.findIndex((byte, at) => at > 0 && at % pageBytes === 0 && byte === 5)],
       // The type of a row's last column, far behind what is fetched first: a BLOB becomes NULL or a text.
-      ["type", (bytes) => typeOfBody(bytes, leaves(10).at(-1) ?? 0)],
+      ["type", (bytes) => typeOfBody(bytes, leaves(15).at(-1) ?? 0)],
     ];
     for (const [what, where] of wounds) {
       const first = start();
@@ -277,7 +277,7 @@ describe("a file opened again", () => {
     const { resume } = store;
     stop(store);
     const bytes = readFileSync(path);
-    bytes[typeOfBody(bytes, leaves(10).at(-1) ?? 0)] = 0;
+    bytes[typeOfBody(bytes, leaves(15).at(-1) ?? 0)] = 0;
     writeFileSync(path, bytes);
     store = start({ resume });
     expect(() => store.rows(1, 0, 300)).toThrow("a row of the wrong shape");
