@@ -10,6 +10,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import type { DictionaryDevice } from "../event.ts";
 import type { EpochRecord } from "./rows.ts";
@@ -41,11 +42,12 @@ export function writeEpochs(queue: string, newest: number, records: readonly Epo
 /** The devices and points as they were last written; none when there is no such file or it is damaged. */
 export function readDictionary(queue: string): DictionaryDevice[] {
   const text = readText(join(dirname(queue), "dictionary"));
-  try {
-    return JSON.parse(text.slice(text.indexOf("\n") + 1)) as DictionaryDevice[];
-  } catch {
-    return [];
-  }
+  const json = text.slice(text.indexOf("\n") + 1);
+  return text.startsWith(`${dictionaryHash(json)}\n`) ? (JSON.parse(json) as DictionaryDevice[]) : [];
+}
+
+export function dictionaryHash(json: string): string {
+  return createHash("sha256").update(json).digest("hex").slice(0, 8);
 }
 
 /** Writes the dictionary when it is another one. It is only needed with a damaged queue, so a failure is no harm. */

@@ -98,9 +98,11 @@ function leaves(cells: number): number[] {
   );
 }
 
-/** Where the last cell of a leaf has the type of its last column: SQLite, "Database File Format", 1.6 and 2.1. */
-function typeOfBody(bytes: Buffer, page: number): number {
-  const head = page * pageBytes;
+/** Where an event row has the type of its last column: SQLite, "Database File Format", 1.6 and 2.1. */
+function typeOfBody(bytes: Buffer): number {
+  const isOfEvents = (page: number) =>
+    bytes.subarray(page * pageBytes, (page + 1) * pageBytes).includes("x".repeat(60));
+  const head = (leaves(10).findLast(isOfEvents) ?? 0) * pageBytes;
   const cells = bytes.readUInt16BE(head + 3);
   const afterNumber = (at: number): number => ((bytes[at] ?? 0) > 0x7f ? afterNumber(at + 1) : at + 1);
   const cell = head + bytes.readUInt16BE(head + 8 + 2 * (cells - 1));
@@ -241,7 +243,7 @@ describe("a file opened again", () => {
       // The root of all rows: an interior page becomes a leaf whose cells are none.
       ["root", (bytes) => bytes.findIndex((byte, at) => at > 0 && at % pageBytes === 0 && byte === 5)],
       // The type of a row's last column, far behind what is fetched first: a BLOB becomes NULL or a text.
-      ["type", (bytes) => typeOfBody(bytes, leaves(15).at(-1) ?? 0)],
+      ["type", (bytes) => typeOfBody(bytes)],
     ];
     for (const [what, where] of wounds) {
       const first = start();
@@ -270,6 +272,25 @@ describe("a file opened again", () => {
     }
   });
 
+  it("whose devices read other than they were written is not believed", () => {
+    const points = [{ name: "v", unit: "", kind: "number" as const, decimals: 0 }];
+    for (const sql of ["UPDATE point SET idx = 9", "UPDATE device SET id = 'metes-01'"]) {
+      const store = start();
+      store.register([{ ...device, points }]);
+      stop(store);
+      const database = new Database(path);
+      database.exec(sql);
+      database.close();
+      expect(() => start()).toThrow(/is another$/);
+      const { quarantined, dictionary } = start({ suspect: "condemned" });
+      expect(quarantined).toBeDefined();
+      expect(dictionary.devices).toMatchObject([{ id: "meter-01", index: 1, points: [{ index: 1 }] }]);
+      for (const one of open.splice(0)) one.close();
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder);
+    }
+  });
+
   it("with a row without a body counts as damaged, however it is read", () => {
     let store = start();
     store.register([device]);
@@ -277,11 +298,14 @@ describe("a file opened again", () => {
     const { resume } = store;
     stop(store);
     const bytes = readFileSync(path);
-    bytes[typeOfBody(bytes, leaves(15).at(-1) ?? 0)] = 0;
+    bytes[typeOfBody(bytes)] = 0;
     writeFileSync(path, bytes);
     store = start({ resume });
     expect(() => store.rows(1, 0, 300)).toThrow("a row of the wrong shape");
-    expect(() => store.release("ioc", store.epoch, 300, ["ioc"])).toThrow("a row of the wrong shape");
+    const { epoch } = store;
+    expect(() => {
+      while (store.release("ioc", epoch, 300, ["ioc"]));
+    }).toThrow("a row of the wrong shape");
   });
 
   it("is not made anew while its folder is away", () => {

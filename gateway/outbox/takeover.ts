@@ -46,10 +46,12 @@ export function takeOver(database: Database.Database, queue: string, resume: Res
       rememberDevices(database, readDictionary(queue));
       return 0;
     }
+    // Before what the damaged tables say of them: an index that reads other than it was written is not taken over.
+    rememberDevices(database, resume?.devices ?? readDictionary(queue));
     const before = aside === undefined ? undefined : copyTables(aside, database, resume?.lastId);
     rememberEpochs(database, resume?.epochs ?? readEpochs(queue).records);
     rememberReleased(database, resume?.released ?? []);
-    const known = rememberDevices(database, resume?.devices ?? readDictionary(queue));
+    const known = database.prepare("SELECT 1 FROM device LIMIT 1").get() !== undefined;
     const sequence = before?.sequence ?? 0;
     const last = resume?.lastId ?? (sequence > 0 ? sequence : Math.max(0, ...files.map(highestId)));
     const { base } = database.prepare("SELECT coalesce(max(base), 0) AS base FROM epoch").get() as {
@@ -98,8 +100,8 @@ export function rememberEpochs(database: Database.Database, records: readonly Ep
   for (const { epoch, base, boot } of records) add.run(epoch, base, boot);
 }
 
-/** Devices and points that the file does not know. True when it knows any in the end. */
-export function rememberDevices(database: Database.Database, devices: readonly DictionaryDevice[]): boolean {
+/** Devices and points that the file does not know. */
+export function rememberDevices(database: Database.Database, devices: readonly DictionaryDevice[]): void {
   const addDevice = database.prepare(
     "INSERT OR IGNORE INTO device (idx, id, type, profile) VALUES (?, ?, ?, ?)",
   );
@@ -111,7 +113,6 @@ export function rememberDevices(database: Database.Database, devices: readonly D
     for (const point of points)
       addPoint.run(point.index, index, point.name, point.unit, point.kind, point.decimals);
   }
-  return database.prepare("SELECT 1 FROM device LIMIT 1").get() !== undefined;
 }
 
 function setSequence(database: Database.Database, table: string, value: number): void {
@@ -182,7 +183,7 @@ function copyTable(source: Database.Database, database: Database.Database, table
   const columns = (database.pragma(`table_info("${table}")`) as { name: string }[]).map(({ name }) => name);
   const list = columns.map((name) => `"${name}"`).join(", ");
   const add = database.prepare(
-    `INSERT OR REPLACE INTO "${table}" (${list}) VALUES (${columns.map(() => "?").join(", ")})`,
+    `INSERT OR ${/^(device|point)$/.test(table) ? "IGNORE" : "REPLACE"} INTO "${table}" (${list}) VALUES (${columns.map(() => "?").join(", ")})`,
   );
   try {
     for (const row of source.prepare(`SELECT ${list} FROM "${table}"`).raw().iterate()) {

@@ -191,6 +191,7 @@ async function bitRot(scale: Scale, say: (text: string) => void): Promise<Outcom
   const copies = scale === "short" ? 40 : 1000;
   const events = 2000;
   const folder = await backlog(events, false);
+  const keep = process.env["KERB_KEEP"];
   const verdicts: Verdict[] = [];
   try {
     const original = readFileSync(join(folder, "base", "outbox.db"));
@@ -204,7 +205,10 @@ async function bitRot(scale: Scale, say: (text: string) => void): Promise<Outcom
         altered[at] = (altered[at] ?? 0) ^ (1 << bit);
         writeFileSync(join(target, "outbox.db"), altered);
         const verdict = await judge(target, events);
-        if (isBad(verdict, isDeclared)) say(`bit ${bit} of byte ${at}, as it is after ${events} rows`);
+        if (isBad(verdict, isDeclared)) {
+          say(`bit ${bit} of byte ${at} of page ${Math.floor(at / pageBytes)}: ${JSON.stringify(verdict)}`);
+          if (keep !== undefined) writeFileSync(join(keep, `bit-${at}-${bit}.db`), altered);
+        }
         verdicts.push(verdict);
         rmSync(target, { recursive: true, force: true });
         if (copy % 100 === 99) say(`${copy + 1} copies`);
