@@ -469,7 +469,8 @@ export class OutboxCore {
 
   /** What a start waits for waits for the file: a gateway that gave up would never open it again. */
   #request(message: ToWorker & { type: "request" }): void {
-    const mayWait = waiting.has(message.name);
+    const isFirstSession = message.name === "session" && !this.#sessions.has(message.args[0] as string);
+    const mayWait = waiting.has(message.name) || isFirstSession;
     if (mayWait && this.#keeper.outage !== undefined) {
       this.#requests.push(message);
       return;

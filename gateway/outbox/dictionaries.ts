@@ -1,8 +1,7 @@
 import type Database from "better-sqlite3";
 import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
-import { dictionaryHash, readDictionary, writeDictionary } from "./beside.ts";
-import { corrupt } from "./rows.ts";
+import { dictionaryHash, writeDictionary } from "./beside.ts";
 import { prepare } from "./statements.ts";
 
 export interface RegisterDevice {
@@ -22,19 +21,11 @@ export class Dictionaries {
   readonly #path: string;
   #current: Dictionary;
 
-  constructor(
-    database: Database.Database,
-    statements: ReturnType<typeof prepare>,
-    path: string,
-    isOlder: boolean,
-  ) {
+  constructor(database: Database.Database, statements: ReturnType<typeof prepare>, path: string) {
     this.#database = database;
     this.#statements = statements;
     this.#path = path;
-    const known = readDictionary(path);
-    const current = this.#read();
-    if (!isOlder) prove(known, current);
-    this.#current = this.#keep(current);
+    this.#current = this.#load();
   }
 
   /**
@@ -66,7 +57,7 @@ export class Dictionaries {
         return { index: idx, id: device.id, type: device.type, profile: device.profile, points };
       }),
     )();
-    this.#current = this.#keep(this.#read());
+    this.#current = this.#load();
     return registered;
   }
 
@@ -83,42 +74,18 @@ export class Dictionaries {
       : new Dictionary(hash, JSON.parse(row.json) as DictionaryDevice[]);
   }
 
-  #read(): DictionaryDevice[] {
+  #load(): Dictionary {
     const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
     const byDevice = Map.groupBy(points, (point) => point.device);
-    return (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
+    const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
       ...device,
       points: (byDevice.get(device.index) ?? []).map(({ device: _device, ...point }) => point),
     }));
-  }
-
-  #keep(devices: DictionaryDevice[]): Dictionary {
     const json = JSON.stringify(devices);
     const hash = dictionaryHash(json);
     this.#statements.addDictionary.run(hash, json);
     this.#statements.pruneDictionaries.run(hash);
     writeDictionary(this.#path, hash, json);
     return new Dictionary(hash, devices);
-  }
-}
-
-/**
- * Holds the tables against the copy beside the file. An index that means nothing or something else is damage that
- * no check of pages has found yet: throws SQLITE_CORRUPT before a value goes out under another point's name.
- */
-function prove(known: readonly DictionaryDevice[], current: readonly DictionaryDevice[]): void {
-  if (JSON.stringify(known) === JSON.stringify(current)) return;
-  const found = new Map(
-    current.flatMap(({ points, ...device }) => {
-      const pairs = points.map((point): [string, string] => [`point ${point.index}`, JSON.stringify(point)]);
-      return [[`device ${device.index}`, JSON.stringify(device)] as [string, string], ...pairs];
-    }),
-  );
-  for (const { points, ...device } of known) {
-    if (found.get(`device ${device.index}`) !== JSON.stringify(device))
-      throw corrupt(`device ${device.index} is another`);
-    for (const point of points)
-      if (found.get(`point ${point.index}`) !== JSON.stringify(point))
-        throw corrupt(`point ${point.index} is another`);
   }
 }

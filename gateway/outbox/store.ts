@@ -109,9 +109,8 @@ export class OutboxStore {
       // What is being salvaged may belong to any of them.
       if (this.#floor === 0) pruneEpochs(database, this.#lastId);
       this.#epochs = this.#statements.epochs.all() as EpochRecord[];
-      const isOlder = "isOlder" in next && next.isOlder;
-      this.#dictionaries = new Dictionaries(database, this.#statements, path, isOlder);
-      if (isOlder) this.#dictionaries.skip(this.epoch);
+      this.#dictionaries = new Dictionaries(database, this.#statements, path);
+      if ("isOlder" in next && next.isOlder) this.#dictionaries.skip(this.epoch);
       this.#numbers.refresh();
       this.seals = new Seals(database, {
         gateway: options.gateway ?? "",
