@@ -137,7 +137,7 @@ describe("the accounts of devices and classes", () => {
   it("are counted right while rows come, go and are delivered between two steps of an audit", () => {
     store.commit(Array.from({ length: 100 }, (_, i) => event(1, 1 + (i % 3))));
     store.auditStep(40);
-    store.release("ioc", store.epoch, 20, ["ioc"]);
+    while (store.release("ioc", store.epoch, 20, ["ioc"]));
     store.drop(store.rows(1, 35, 60), "too-large");
     store.commit(Array.from({ length: 30 }, () => event(0, 2)));
     store.auditStep(40);
@@ -176,7 +176,7 @@ describe("the accounts of devices and classes", () => {
       { first: 1, last: 2, reason: "too-large", reported: true },
       { first: 3, last: 3, reason: "refused", reported: true },
     ]);
-    store.release("ioc", store.epoch, 11, ["ioc"]);
+    while (store.release("ioc", store.epoch, 11, ["ioc"]));
     expect(store.losses.unacknowledged(10)).toEqual([]);
     const account = store.accounts.list().find(({ device: index, lane }) => index === 5 && lane === 1);
     expect(account?.dropped).toEqual({ "too-large": 2, refused: 1 });
@@ -212,7 +212,7 @@ describe("the accounts of devices and classes", () => {
 
   it("give numbers that go on after everything was delivered, without SQLite's own counter", () => {
     store.commit([event(1, 1), event(1, 1)]);
-    store.release("ioc", store.epoch, 2, ["ioc"]);
+    while (store.release("ioc", store.epoch, 2, ["ioc"]));
     for (let i = 0; i < 12; i++) {
       store.close();
       start();

@@ -233,7 +233,7 @@ describe("a salvage", () => {
     const limits = { windowMax: 20, bytesMax: 32_768, resendAfterMs: 30_000 };
     const host = { store: () => store, emit: none, trouble: none, dropsDue: none };
     const senders = new Senders([{ ...uplink, ...limits }], store, host);
-    store.release("one", store.epoch, 200, ["one"]);
+    while (store.release("one", store.epoch, 200, ["one"]));
     salvage();
     senders.renew(store);
     await expect.poll(() => store.seals.sealedTo("one", store.epoch)).toBe(200);

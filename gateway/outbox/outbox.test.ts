@@ -77,7 +77,7 @@ describe("the outbox file", () => {
     let store = start();
     const first = store.epoch;
     expect(store.commit([live(1), urgent(2), live(3)]).map((row) => row.id - store.base)).toEqual([1, 2, 3]);
-    store.release("ioc", first, 3, ["ioc"]);
+    while (store.release("ioc", first, 3, ["ioc"]));
     expect(store.count().rows).toBe(0);
     stop(store);
     store = start();
@@ -178,16 +178,16 @@ describe("what the outbox delivers", () => {
     store = start();
     store.commit(Array.from({ length: 5 }, (_, i) => live(i)));
     const both = ["ioc", "city"];
-    store.release("ioc", old, 10, both);
+    while (store.release("ioc", old, 10, both));
     expect(store.count().rows).toBe(15);
-    store.release("city", old, 4, both);
+    while (store.release("city", old, 4, both));
     expect(store.count().rows).toBe(11);
-    store.release("city", old, 999_999, both);
+    while (store.release("city", old, 999_999, both));
     expect(store.count().rows).toBe(5);
-    store.release("city", store.epoch, 999_999, both);
-    store.release("ioc", store.epoch, 2, both);
+    while (store.release("city", store.epoch, 999_999, both));
+    while (store.release("ioc", store.epoch, 2, both));
     expect(store.count().rows).toBe(3);
-    store.release("ioc", 12_345, 2, both);
+    while (store.release("ioc", 12_345, 2, both));
     expect(store.books().live).toEqual({ accepted: 15, delivered: 12, dropped: 0, kept: 3 });
   });
 
@@ -211,7 +211,7 @@ describe("what the outbox delivers", () => {
           } else if (one.do === "release") {
             for (const record of store.epochs) {
               const last = store.lastIdOf(record) - record.base;
-              store.release("ioc", record.epoch, Math.floor(last * one.share), ["ioc"]);
+              while (store.release("ioc", record.epoch, Math.floor(last * one.share), ["ioc"]));
             }
           } else if (one.do === "evict") store.evict();
           else {
