@@ -315,6 +315,25 @@ describe("a file opened again", () => {
 });
 
 describe("numbers that have vanished", () => {
+  it("are not booked twice when a row is found by one way and not by another", () => {
+    let store = start();
+    store.commit(many(3000));
+    const { resume, epoch } = store;
+    stop(store);
+    const bytes = readFileSync(path);
+    const root = bytes.findIndex((byte, at) => at > 0 && at % pageBytes === 0 && byte === 5);
+    // A cell of an inner page: the child's number in 4 bytes, then its highest key in 7-bit groups.
+    const cell = root + bytes.readUInt16BE(root + 12 + 2 * 20);
+    bytes[cell + 4] = (bytes[cell + 4] ?? 0) - 1;
+    writeFileSync(path, bytes);
+    store = start({ resume });
+    expect(() => {
+      while (store.release("ioc", epoch, 3000, ["ioc"]));
+    }).toThrow("rows that cannot be reached");
+    const { accepted, delivered } = store.books().live;
+    expect(delivered).toBeLessThanOrEqual(accepted);
+  });
+
   it("are not declared while damage hides their rows", () => {
     let store = start();
     store.commit(many(3000));

@@ -14,7 +14,15 @@ import { pruneEpochs } from "./epochs.ts";
 import { Losses, type DropReport } from "./losses.ts";
 import { Numbers } from "./numbers.ts";
 import { checkAll, nextEpoch, openQueue, type QueueOptions } from "./open.ts";
-import { rowCrc, shaped, type Books, type EpochRecord, type RowLane, type StoredRow } from "./rows.ts";
+import {
+  corrupt,
+  rowCrc,
+  shaped,
+  type Books,
+  type EpochRecord,
+  type RowLane,
+  type StoredRow,
+} from "./rows.ts";
 import { Runs } from "./runs.ts";
 import { Salvage, type SalvageRecord } from "./salvage.ts";
 import { Seals } from "./seals.ts";
@@ -328,7 +336,8 @@ export class OutboxStore {
       this.losses.bury(timed, reason, (id) => this.epochOf(id));
       if (booked === "dropped") this.accounts.drop(rows, reason);
       else this.accounts.deliver(rows);
-      for (const { id } of rows) this.#statements.remove.run(id);
+      for (const { id } of rows)
+        if (this.#statements.remove.run(id).changes !== 1) throw corrupt("rows that cannot be reached");
     })();
     this.#audit?.removed(rows);
   }
@@ -391,7 +400,9 @@ export class OutboxStore {
       const more = found.length === limit;
       // Beyond the last row of this call everything up to the watermark has been evicted already.
       const end = more ? (found.at(-1)?.id ?? last) : last;
-      this.#statements.removeRange.run(record.base + 1, end);
+      const { changes } = this.#statements.removeRange.run(record.base + 1, end);
+      // Found by one way and not by another: they would be booked again and again.
+      if (changes !== found.length) throw corrupt("rows that cannot be reached");
       this.accounts.deliver(found);
       this.#statements.removeCuts.run(end, record.base);
       this.losses.forget(epoch, end - record.base);
