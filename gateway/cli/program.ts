@@ -211,9 +211,11 @@ class Verbs {
       .action((id: string | undefined, options: Common) =>
         this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
       );
-    this.#verb("drivers").action((options: Common) =>
-      this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
-    );
+    this.#verb("drivers")
+      .addOption(languageOption())
+      .action((options: Common) =>
+        this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
+      );
     this.#verb("version").action((options: Common) =>
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
     );
