@@ -1,17 +1,20 @@
 import { type DeviceConfig, loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { didYouMean } from "../config/words.ts";
-import { NotRunningError } from "../control.ts";
+import { ask, NotRunningError } from "../control.ts";
 import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
 import { type ErrorCode, errorTable, exitCodes, printable, shownFile } from "../errors.ts";
+import type { KerbEvent } from "../event.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { decodings } from "./decodings.ts";
 import { CommandError, deviceFailure, notFoundError, tableError } from "./errors.ts";
 import { FieldDevice } from "./field.ts";
 import { languageOf } from "./language.ts";
+import { hear, type HearOptions, isMute, type Talker, unheardNote } from "./listen.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
 import { readingLines } from "./read-table.ts";
+import { type HeardRecord, recordLine } from "./records.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError } from "./site.ts";
 import { counted, terminalSize } from "./text.ts";
 
@@ -21,6 +24,8 @@ export interface ReadOptions {
   raw?: boolean;
   json?: boolean;
   lang?: Language;
+  /** How long a device that pushes is listened to. */
+  waitMs?: number;
 }
 
 /** What is to be read, and the language of the complaints. */
@@ -31,14 +36,14 @@ interface Request {
 }
 
 /** Where readings come from: the running gateway, or the wire itself. */
-interface Source {
+interface Source extends Talker {
   via: "gateway" | "direct";
   profile: string | undefined;
   /** Known after the first read. */
   identity: Identity | undefined;
   doubt: string | undefined;
   /** Throws `CommandError`. */
-  read(signal: AbortSignal): Promise<LatestReading[]>;
+  read(signal: AbortSignal, names?: readonly string[]): Promise<LatestReading[]>;
   close(): Promise<void>;
 }
 
@@ -74,19 +79,45 @@ class GatewaySource implements Source {
   readonly profile: string | undefined;
   identity: Identity | undefined;
   doubt: string | undefined;
+  readonly records: HeardRecord[] = [];
+  readonly tellsRecords: boolean;
+  readonly silenceMs: number;
   readonly #socket: string;
   readonly #device: string;
   readonly #request: Request;
+  readonly #closing = new AbortController();
 
-  constructor(socket: string, { id, profile }: GatewayStatus["devices"][number], request: Request) {
+  /** `definition`: the device as the site file has it, as far as that can be read. */
+  constructor(
+    socket: string,
+    { id, profile }: GatewayStatus["devices"][number],
+    definition: DeviceConfig | undefined,
+    request: Request,
+  ) {
     this.#socket = socket;
     this.#device = id;
     this.profile = profile;
     this.#request = request;
+    this.tellsRecords = (definition?.records.length ?? 0) > 0;
+    this.silenceMs = definition?.silenceMs ?? 0;
+    // Without records to tell there is nothing that the readings do not say.
+    if (this.tellsRecords) void this.#hearRecords().catch(() => {});
   }
 
-  async read(): Promise<LatestReading[]> {
-    const { points, raw } = this.#request;
+  async #hearRecords(): Promise<void> {
+    for await (const answer of ask(this.#socket, { verb: "tail" }, this.#closing.signal)) {
+      const { device, kind, timeMs, data } = answer as KerbEvent;
+      if (device !== this.#device || data?.["record"] === undefined) continue;
+      this.records.push({ kind, timeMs, data });
+      if (this.records.length > recordsMax) this.records.shift();
+    }
+  }
+
+  async read(
+    _signal: AbortSignal,
+    points: readonly string[] = this.#request.points,
+  ): Promise<LatestReading[]> {
+    const { raw } = this.#request;
     const args = { device: this.#device, points, raw };
     let readings: LatestReading[];
     try {
@@ -140,7 +171,9 @@ class GatewaySource implements Source {
     return deviceFailure(this.#device, "silent", error.message, this.#request.language);
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closing.abort();
+  }
 }
 
 /** Reads the device itself; opens it again after a failure. */
@@ -149,6 +182,8 @@ class DirectSource implements Source {
   readonly profile: string | undefined;
   identity: Identity | undefined;
   doubt: string | undefined;
+  readonly tellsRecords: boolean;
+  readonly silenceMs: number;
   readonly #device: DeviceConfig;
   readonly #request: Request;
   #field: FieldDevice | undefined;
@@ -157,14 +192,23 @@ class DirectSource implements Source {
     this.#device = device;
     this.profile = device.profile;
     this.#request = request;
+    this.tellsRecords = device.records.length > 0;
+    this.silenceMs = device.silenceMs;
   }
 
-  async read(signal: AbortSignal): Promise<LatestReading[]> {
+  get records(): readonly HeardRecord[] {
+    return this.#field?.records ?? [];
+  }
+
+  async read(
+    signal: AbortSignal,
+    points: readonly string[] = this.#request.points,
+  ): Promise<LatestReading[]> {
     try {
       this.#field ??= await FieldDevice.open(this.#device, signal);
       this.identity = this.#field.identity;
       this.doubt = this.#field.doubt;
-      return await this.#field.read(this.#request, signal);
+      return await this.#field.read({ points, raw: this.#request.raw }, signal);
     } catch (error) {
       await this.close();
       if (!(error instanceof DeviceError)) throw error;
@@ -204,7 +248,11 @@ async function openSource(site: string, id: string, request: Request): Promise<S
         devices.map((candidate) => candidate.id),
         site,
       );
-    if (device.enabled) return new GatewaySource(socket, device, request);
+    if (device.enabled) {
+      const known = await loadSite(site).catch(() => undefined);
+      const definition = known?.devices.find((candidate) => candidate.id === id);
+      return new GatewaySource(socket, device, definition, request);
+    }
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
   }
@@ -226,10 +274,22 @@ function printReadings(id: string, source: Source, readings: LatestReading[]): v
   const shown = readings.map((reading) =>
     reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
   );
-  const { identity, doubt, via } = source;
-  printData("read", { device: id, via, identity: identity ?? {}, doubt: doubt ?? null, readings: shown });
+  const { identity, doubt, via, records, silenceMs } = source;
+  const about = { device: id, via, identity: identity ?? {}, doubt: doubt ?? null };
+  printData("read", { ...about, readings: shown, records, silenceMs });
 }
 
+function printForPeople(id: string, source: Source, readings: readonly LatestReading[], note?: string): void {
+  hint(shownIdentity(id, source));
+  if (readings.length > 0) printLines(readingLines(readings, Date.now()));
+  printLines(source.records.map(recordLine));
+  if (note !== undefined) hint(note);
+}
+
+const defaultWaitMs = 10_000;
+/** More than a person reads; the oldest go first. */
+const recordsMax = 100;
+const recordsWatched = 5;
 const watchPeriodMs = 1000;
 const timesMax = 10_000;
 
@@ -308,7 +368,9 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       else printFailure("read", failure.complaint);
     } else {
       const { code, title } = failure?.complaint ?? {};
-      const notes = failure === undefined ? [String(statistics)] : [`${code}  ${title}`, String(statistics)];
+      const records = source.records.slice(-recordsWatched).map(recordLine);
+      const lost = failure === undefined ? [] : [`${code}  ${title}`];
+      const notes = [...records, ...lost, String(statistics)];
       const table = readings.length === 0 ? [] : readingLines(readings, Date.now());
       // Elsewhere than on a terminal the counts come once, in the end.
       sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
@@ -332,13 +394,17 @@ export async function read(id: string, points: string[], options: ReadOptions): 
   try {
     source = await openSource(site, id, request);
     if (options.watch === true) return await watch(id, source, options);
-    const readings = await source.read(new AbortController().signal);
+    const hearing: HearOptions = {
+      device: id,
+      waitMs: options.waitMs ?? defaultWaitMs,
+      forRecords: options.waitMs !== undefined,
+      isTalkative: options.json !== true,
+      language: request.language,
+    };
+    const readings = await hear(source, await source.read(new AbortController().signal), hearing);
     if (options.json === true) printReadings(id, source, readings);
-    else {
-      hint(shownIdentity(id, source));
-      printLines(readingLines(readings, Date.now()));
-    }
-    return exitCodes.ok;
+    else printForPeople(id, source, readings, unheardNote(source, readings, hearing));
+    return isMute(source, readings) ? exitCodes.noAnswer : exitCodes.ok;
   } catch (error) {
     return notRunning(error, site, request.language);
   } finally {
