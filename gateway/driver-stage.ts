@@ -44,7 +44,7 @@ export interface DriverStage {
 const proofFile = (name: string, folder = root): string => join(folder, "drivers", name, "proof.json");
 
 const isCode = (file: string): boolean =>
-  /\.ts$/.test(file) && !/(\.test|^testing|^test-[a-z-]+)\.ts$/.test(file);
+  file.endsWith(".ts") && !/(\.test|^testing|^test-[a-z-]+)\.ts$/.test(file);
 /** Lines that say nothing to the machine: a comment may be mended without a new proof. */
 const isSilent = (line: string): boolean => /^\s*($|\/\/|\/\*|\*( |\/|$))/.test(line);
 
@@ -70,8 +70,8 @@ export function readProof(name: string, folder = root): Proof | undefined {
     const { passed, planned, skipped, code, proved } = JSON.parse(
       readFileSync(proofFile(name, folder), "utf8"),
     ) as Proof;
-    const isWhole = [passed, planned].every(Number.isInteger) && Array.isArray(skipped);
-    return isWhole ? { proved: String(proved), passed, planned, skipped, code: String(code) } : undefined;
+    const isWhole = [passed, planned].every((count) => Number.isInteger(count)) && Array.isArray(skipped);
+    return isWhole ? { proved, passed, planned, skipped, code } : undefined;
   } catch {
     return undefined;
   }

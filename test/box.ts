@@ -26,7 +26,7 @@ function packageNames(): string[] {
     );
 }
 
-const isProduct = (path: string): boolean => !/\.test\.ts$/.test(path);
+const isProduct = (path: string): boolean => !path.endsWith(".test.ts");
 
 /** A folder with `gateway/kerb` and what it needs; the caller removes it. */
 export class Box {

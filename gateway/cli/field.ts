@@ -27,6 +27,8 @@ function hostPoints(device: DeviceConfig): HostPoint[] {
   }));
 }
 
+const isPushed = ({ poll }: HostPoint): boolean => poll === "push";
+
 /** A device that has been opened and asked who it is. */
 export class FieldDevice {
   readonly identity: Identity;
@@ -86,7 +88,6 @@ export class FieldDevice {
     { points: names, raw }: { points: readonly string[]; raw: boolean },
     signal: AbortSignal,
   ): Promise<LatestReading[]> {
-    const isPushed = (point: HostPoint) => point.poll === "push";
     if (this.#points.some(isPushed) || this.#device.records.length > 0)
       this.#listen(this.#points.filter(isPushed), raw);
     const failure = this.#listening?.failure;

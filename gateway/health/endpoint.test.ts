@@ -24,6 +24,8 @@ function healthy(): Promise<GatewayStatus> {
   return Promise.resolve(healthyStatus(Date.now()));
 }
 
+const noAccounts = () => Promise.resolve([]);
+
 async function serve(status: () => Promise<GatewayStatus>) {
   const { server, port } = await listening();
   await new Promise((resolve) => server.close(resolve));
@@ -85,8 +87,13 @@ describe("the health endpoint", () => {
     const { server, port } = await listening();
     const lines: string[] = [];
     const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
-    const accounts = () => Promise.resolve([]);
-    const endpoint = new HealthEndpoint({ host: "127.0.0.1", port, status: healthy, accounts, log });
+    const endpoint = new HealthEndpoint({
+      host: "127.0.0.1",
+      port,
+      status: healthy,
+      accounts: noAccounts,
+      log,
+    });
     closing.push(() => endpoint.stop());
     endpoint.start();
     await expect.poll(() => lines.join("")).toContain("KERB-GW-ENDPOINT");

@@ -297,11 +297,11 @@ function booksByDevice({ gateway, devices }: GatewayStatus, lines: readonly Book
     books.set(key, found);
     return found;
   };
-  const known = new Set([gateway.id, ...devices.filter(({ enabled }) => enabled).map(({ id }) => id)]);
+  const configured = new Set([gateway.id, ...devices.filter(({ enabled }) => enabled).map(({ id }) => id)]);
   // A counter that is there from the start, at 0, shows its first increase.
-  for (const id of known) for (const kind of ["event", "live"]) of(id, kind);
+  for (const id of configured) for (const kind of ["event", "live"]) of(id, kind);
   for (const line of lines) {
-    const one = of(known.has(line.device) ? line.device : otherDevices, line.class);
+    const one = of(configured.has(line.device) ? line.device : otherDevices, line.class);
     for (const name of ["accepted", "delivered", "kept"] as const) one[name] += line[name];
     for (const [given, events] of Object.entries(line.dropped)) {
       const reason = reasons.has(given) ? given : "other";

@@ -100,18 +100,13 @@ export function healthyStatus(nowMs: number): GatewayStatus {
   };
 }
 
+function line(device: string, kind: BooksLine["class"], more: Partial<BooksLine>): BooksLine {
+  const none = { accepted: 0, delivered: 0, kept: 0, rows: 0, dropped: {} };
+  return { device, class: kind, ...none, ...more };
+}
+
 /** For tests: the books of that gateway, by device and class; they add up to its totals. */
 export function healthyAccounts(): BooksLine[] {
-  const line = (device: string, kind: "event" | "live", more: Partial<BooksLine>): BooksLine => ({
-    device,
-    class: kind,
-    accepted: 0,
-    delivered: 0,
-    kept: 0,
-    rows: 0,
-    dropped: {},
-    ...more,
-  });
   return [
     line("one-box", "event", { accepted: 12, delivered: 12 }),
     line("meter-01", "event", { accepted: 5, delivered: 4, kept: 1, rows: 1 }),

@@ -31,6 +31,8 @@ export function writeProof(name: string, score: Score): void {
   writeFileSync(file, `${JSON.stringify(now, undefined, 2)}\n`);
 }
 
+const shown = ({ passed, planned }: Proof): string => `${passed} of ${planned}`;
+
 /** What is wrong with the proof on file, with its cure; undefined: it says what this run has found. */
 export function proofComplaint(name: string, score: Score, before = readProof(name)): string | undefined {
   const now = foundNow(name, score);
@@ -41,6 +43,5 @@ export function proofComplaint(name: string, score: Score, before = readProof(na
   // A machine that cannot try all of it says nothing about how many pass.
   const isPartial = now.skipped.length > 0;
   if (before.planned === now.planned && (isPartial || before.passed === now.passed)) return undefined;
-  const shown = ({ passed, planned }: Pick<Proof, "passed" | "planned">) => `${passed} of ${planned}`;
   return `${file} says ${shown(before)} checks, the suite found ${shown(now)}: ${cure}`;
 }
