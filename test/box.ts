@@ -11,8 +11,8 @@ const packages = join(root, "node_modules");
 export interface BoxOptions {
   /** Drivers of the project that are installed. */
   drivers?: readonly string[];
-  /** Packages that are not. */
-  without?: readonly string[];
+  /** Packages that are installed; absent: all. */
+  packages?: readonly string[];
   /** Further files, by their path in the box. */
   files?: Readonly<Record<string, string>>;
 }
@@ -33,7 +33,7 @@ export class Box {
   readonly folder: string;
   readonly launcher: string;
 
-  constructor({ drivers = [], without = [], files = {} }: BoxOptions) {
+  constructor({ drivers = [], packages: installed = packageNames(), files = {} }: BoxOptions) {
     this.folder = mkdtempSync(join(tmpdir(), "kerb-box-"));
     this.launcher = join(this.folder, "gateway", "kerb");
     const kept = [
@@ -48,7 +48,7 @@ export class Box {
         recursive: true,
         filter: (source) => isProduct(relative(root, source)),
       });
-    for (const name of [".bin", ...packageNames()]) if (!without.includes(name)) this.#link(name);
+    for (const name of new Set([".bin", ...installed])) this.#link(name);
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
 
