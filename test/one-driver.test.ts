@@ -68,7 +68,16 @@ async function start(driver: string, box: Box): Promise<{ gateway: Gateway; devi
 
 const drivers = driverNames().filter((name) => missingFiles(name).length === 0);
 /** What the gateway itself needs, named here: a driver's package that it came to import would be missed. */
-const gatewayPackages = ["better-sqlite3", "commander", "leven", "mqtt", "pino", "yaml", "zod"];
+const gatewayPackages = [
+  "better-sqlite3",
+  "commander",
+  "leven",
+  "mqtt",
+  "mqtt-packet",
+  "pino",
+  "yaml",
+  "zod",
+];
 
 test.each(drivers)("%s runs alone: one host, and no other driver's code or packages", async (driver) => {
   const box = new Box({
