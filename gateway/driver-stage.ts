@@ -27,10 +27,10 @@ export interface Proof {
  * planned: no code yet · unproven: the suite has not passed over this very code · simulated: it has, all of it ·
  * field-proven: simulated, and there are frames captured from real hardware.
  */
-export type Stage = "planned" | "unproven" | "simulated" | "field-proven";
+type Stage = "planned" | "unproven" | "simulated" | "field-proven";
 
 /** Why a driver is unproven. */
-export type Doubt = "no-proof" | "changed" | "incomplete";
+type Doubt = "no-proof" | "changed" | "incomplete";
 
 /** The stage of one driver with what it was computed from. */
 export interface DriverStage {

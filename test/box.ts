@@ -36,12 +36,8 @@ export class Box {
   constructor({ drivers = [], packages: installed = packageNames(), files = {} }: BoxOptions) {
     this.folder = mkdtempSync(join(tmpdir(), "kerb-box-"));
     this.launcher = join(this.folder, "gateway", "kerb");
-    const kept = [
-      "package.json",
-      "gateway",
-      "firmware-profiles",
-      ...drivers.map((name) => `drivers/${name}`),
-    ];
+    const shared = ["package.json", "gateway", "firmware-profiles", "simulators/simulator.ts"];
+    const kept = [...shared, ...drivers.map((name) => `drivers/${name}`)];
     mkdirSync(join(this.folder, "drivers"));
     for (const path of kept)
       cpSync(join(root, path), join(this.folder, path), {

@@ -60,6 +60,28 @@ export const driver = {
   },
 };
 `;
+/** Tells its points to whoever connects: "level" shows how often a record would be told, s. */
+const simulator = `
+import { once } from "node:events";
+import { createServer } from "node:net";
+export const local = ({ port = 47_110 }) => ({ port });
+export const start = async ({ settings: { port }, recordEveryMs = 0, records = [] }) => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.write(JSON.stringify({ level: recordEveryMs / 1000, rain: records.length, load: 1 }) + "\\n");
+  }).listen(port, "127.0.0.1");
+  await once(server, "listening");
+  const place = \`127.0.0.1:\${server.address().port}\`;
+  return {
+    address: place,
+    readWith: \`nc \${place.replace(":", " ")}\`,
+    set() {},
+    fault() {},
+    counts: { requests: 0, errors: 0 },
+    close: async () => server.close(),
+  };
+};
+`;
 const profile = `
 version: 1
 vendor: Acme
@@ -97,7 +119,10 @@ beforeAll(async () => {
     files: {
       "drivers/tell/settings.ts": settings,
       "drivers/tell/index.ts": driver,
+      "simulators/tell/index.ts": simulator,
+      "drivers/bare/settings.ts": settings,
       "firmware-profiles/acme/tell-1.yaml": profile,
+      "firmware-profiles/acme/bare-1.yaml": profile.replace("driver: tell", "driver: bare"),
     },
   });
   server = createServer((socket) => {
@@ -123,17 +148,16 @@ function tell(told: object): void {
   for (const socket of sockets) socket.write(`${JSON.stringify(told)}\n`);
 }
 
-function site(name: string, more = ""): string {
-  return box.write(
-    `${name}/gateway.yaml`,
-    `version: 1
+function siteText(at: number, more = ""): string {
+  return `version: 1
 gateway: { id: tell-box, name: Tủ cân, city: test, state: ./state }
 outbox: { commitAfter: 100ms }
 devices:
-  - { id: scale-01, driver: tell, profile: acme/tell-1, port: ${port}, poll: 200ms${more} }
-`,
-  );
+  - { id: scale-01, driver: tell, profile: acme/tell-1, port: ${at}, poll: 200ms${more} }
+`;
 }
+
+const site = (name: string, more = ""): string => box.write(`${name}/gateway.yaml`, siteText(port, more));
 
 /** A command that runs, with what it has said. */
 class Command {
@@ -267,6 +291,32 @@ describe("without a gateway", () => {
     expect(sockets.size).toBe(1);
     watch.child.kill("SIGINT");
     expect(await watch.ended).toBe(0);
+  });
+});
+
+describe("kerb simulate", () => {
+  it("starts any driver's simulator, of a profile or of a site, with records and a foreign tool", async () => {
+    const simulated = new Command("simulate", "acme/tell-1", "--port", "0");
+    await until(() => simulated.out).toMatch(/^acme\/tell-1 {3}acme\/tell-1 {3}at 127\.0\.0\.1:\d+$/m);
+    const own = Number(/:(\d+)$/m.exec(simulated.out)?.[1]);
+    await until(() => simulated.err).toContain(`Read it:  nc 127.0.0.1 ${own}`);
+    const file = box.write("simulated/gateway.yaml", siteText(own));
+    const { out } = await finished("read", "scale-01", "--site", file);
+    expect(out).toMatch(/^level +20\.00 m +good/m);
+    expect(out).toMatch(/^rain +1 mm +good/m);
+    simulated.child.kill("SIGINT");
+    expect(await simulated.ended).toBe(0);
+
+    const again = new Command("simulate", "--site", file, "--json");
+    await until(() => again.out).toContain(`"address":"127.0.0.1:${own}"`);
+  });
+
+  it("says which driver has no simulator", async () => {
+    const { code, err } = await finished("simulate", "acme/bare-1");
+    expect({ code, err }).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("bare has no simulator") as string,
+    });
   });
 });
 
