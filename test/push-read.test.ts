@@ -335,6 +335,9 @@ describe("through a running gateway", () => {
       /not heard within 0\.3 s: rain; any record; this device may be silent for 30 min/,
     );
 
+    const raw = await finished("read", "scale-01", "level", "--raw", "--site", file);
+    expect(raw.err).toContain("no bytes of: level; of what a device tells by itself");
+
     const read = new Command("read", "scale-01", "rain", "--wait", "60s", "--site", file);
     const tail = new Command("tail", "--kind", "transaction", "--site", file);
     await until(() => read.err).toContain("heard 0/1 points");

@@ -121,3 +121,18 @@ export function unheardNote(
     ? `không nghe được trong ${span(waitMs)}: ${what.join("; ")}; ${silence}; chờ lâu hơn: --wait 5m`
     : `not heard within ${span(waitMs)}: ${what.join("; ")}; ${silence}; to wait longer: --wait 5m`;
 }
+
+/** For `--raw`: which values came without their bytes; undefined: none. */
+export function rawNote(readings: readonly LatestReading[], language: Language): string | undefined {
+  const bare = readings.filter(
+    ({ rawHex, unheard, value }) => rawHex === undefined && unheard !== true && value !== null,
+  );
+  if (bare.length === 0) return undefined;
+  const names = bare
+    .slice(0, namesMax)
+    .map(({ point }) => point)
+    .join(", ");
+  return language === "vi"
+    ? `không có byte của: ${names}; giá trị do thiết bị tự gửi chỉ có byte khi đọc trực tiếp (dừng gateway) và driver có`
+    : `no bytes of: ${names}; of what a device tells by itself they are shown by a direct read (stop the gateway), where the driver has them`;
+}
