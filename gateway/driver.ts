@@ -113,6 +113,8 @@ export interface Subscription<Address> {
   readonly records: readonly RecordRequest<Address>[];
   readonly sink: Sink;
   readonly signal: AbortSignal;
+  /** Ask for `Reading.raw` on every answer, as `ReadOptions.raw` does. */
+  readonly raw?: boolean;
 }
 
 /** One open device. See the rules at the head of this file. */

@@ -15,7 +15,7 @@ import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
 import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
-import type { AuditedBooks } from "./outbox/books.ts";
+import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import { hostDevice, newReport, personalData, registration, roster } from "./site-devices.ts";
@@ -77,6 +77,7 @@ export class Supervisor implements Vitals {
   readonly #reports = new Map<string, DeviceReport>();
   readonly #loop = new LoopProbe();
   readonly #stats = new Latest(() => this.#opened.request("stats"));
+  readonly #accounts = new Latest(() => this.#opened.request("accounts"));
   #control: Server | undefined;
   #controlTimer: NodeJS.Timeout | undefined;
   #started = false;
@@ -353,6 +354,11 @@ export class Supervisor implements Vitals {
     const lost: Record<string, number> = {};
     for (const { status } of this.#hosts.values()) Object.assign(lost, status.dropped);
     return { gateway: this.#site.gateway.id, ...(await this.#outbox.request("books")), lost };
+  }
+
+  /** The books by device and class as far as they are known within two seconds, not held against the rows. */
+  async accounts(): Promise<BooksLine[]> {
+    return (await this.#accounts.get(statusWaitMs)).answer ?? [];
   }
 
   async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {

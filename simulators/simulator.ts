@@ -72,6 +72,8 @@ export interface SimulatorOptions {
 export interface Simulator {
   /** Where it listens, as a person would type it: "127.0.0.1:1502 unit 1". */
   readonly address: string;
+  /** A command of a program that is not ours, by which a person reads it; absent where none is known. */
+  readonly readWith?: string;
   /** Pins an engineering value; undefined lets it wander again. */
   set(point: string, value: number | string | undefined): void;
   /** Tells one record: engineering values by field; a field that is not named is plausible. */
@@ -85,6 +87,20 @@ export interface Simulator {
 
 /** `simulators/<driver>/index.ts` exports this as `start`. */
 export type StartSimulator = (options: SimulatorOptions) => Promise<Simulator>;
+
+/** Where `kerb simulate PROFILE` is to put a device; what is absent is the simulator's own choice. */
+interface LocalPlace {
+  readonly port?: number;
+  readonly unit?: number;
+  /** Path of a serial port. */
+  readonly serial?: string;
+}
+
+/**
+ * The settings of a device on this machine. `simulators/<driver>/index.ts` exports it as `local` where the driver's
+ * settings have neither a `transport` nor `host` and `port`.
+ */
+export type LocalSettings = (place: LocalPlace) => Record<string, unknown>;
 
 /** Deterministic pseudo-random numbers in [0, 1): mulberry32, for walks that repeat with their seed. */
 export function seededRandom(seed: number): () => number {

@@ -242,7 +242,10 @@ describe("the command line", () => {
 
   it("lists drivers, profiles and versions", () => {
     expect(envelope(kerb(["drivers", "--json"]).out)).toMatchObject({ kind: "drivers", ok: true });
-    expect(kerb(["drivers"]).out).toMatch(/^modbus +yes +.*eastron\/sdm630/m);
+    expect(kerb(["drivers"]).out).toMatch(
+      /^modbus +(simulated|unproven|field-proven) \(.*\) +yes +.*eastron\/sdm630/m,
+    );
+    expect(kerb(["drivers", "--lang", "vi"]).out).toMatch(/^DRIVER +MỨC KIỂM CHỨNG/);
     expect(kerb(["profiles"]).out).toMatch(/^eastron\/sdm630 +Eastron SDM630-Modbus +energy-meter/m);
     expect(kerb(["profiles", "eastron/sdm630"]).out).toMatch(/^voltage\.L1 +input 0 float32 +V /m);
     const unknown = kerb(["profiles", "eastron/sdm63"]);

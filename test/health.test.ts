@@ -176,6 +176,9 @@ describe("a gateway that runs", () => {
     expect(metrics).toMatch(/^kerb_device_up\{device="meter-01",driver="modbus"\} 1$/m);
     expect(metrics).toMatch(/^kerb_device_up\{device="meter-02",driver="modbus"\} 0$/m);
     expect(metrics).toMatch(/^kerb_upstream_connected\{target="ioc"\} 0$/m);
+    expect(metrics).toMatch(/^kerb_device_accepted_total\{device="meter-01",class="live"\} [1-9]\d*$/m);
+    expect(metrics).toMatch(/^kerb_device_events\{device="meter-01",class="live"\} [1-9]\d*$/m);
+    expect(metrics).toMatch(/^kerb_device_delivered_total\{device="health-test",class="event"\} 0$/m);
     expect(Number(/^kerb_buffer_accepted_total\{class="live"\} (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(
       0,
     );

@@ -1,5 +1,5 @@
 import type { DeviceConfig } from "../config.ts";
-import type { Connection, Driver, Identity } from "../driver.ts";
+import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
 import { quality } from "../event.ts";
 import {
   firmwareDoubt,
@@ -9,8 +9,11 @@ import {
   within,
   withFactors,
 } from "../host/identify.ts";
-import type { HostPoint, LatestReading } from "../host/messages.ts";
+import type { HostDevice, HostPoint, LatestReading } from "../host/messages.ts";
 import { Normaliser, shownReadings } from "../host/normalise.ts";
+import { hostDevice } from "../site-devices.ts";
+import { Listening } from "./field-push.ts";
+import type { HeardRecord } from "./records.ts";
 
 /** One device on the end of a wire, without a gateway: what `kerb read` does at a cabinet that runs none yet. */
 
@@ -24,6 +27,8 @@ function hostPoints(device: DeviceConfig): HostPoint[] {
   }));
 }
 
+const isPushed = ({ poll }: HostPoint): boolean => poll === "push";
+
 /** A device that has been opened and asked who it is. */
 export class FieldDevice {
   readonly identity: Identity;
@@ -31,7 +36,9 @@ export class FieldDevice {
   readonly doubt: string | undefined;
   readonly #driver: Driver<unknown, unknown>;
   readonly #connection: Connection<unknown>;
+  readonly #device: HostDevice;
   readonly #points: readonly HostPoint[];
+  #listening: Listening | undefined;
 
   private constructor(
     driver: Driver<unknown, unknown>,
@@ -41,6 +48,8 @@ export class FieldDevice {
   ) {
     this.#driver = driver;
     this.#connection = connection;
+    // The key that makes tokens is the gateway's; what is personal is not shown here.
+    this.#device = hostDevice(device, undefined, { how: "drop" });
     this.identity = found.identity;
     this.doubt = found.mismatch ?? firmwareDoubt(found.identity, device.firmwareRange);
     this.#points = pointsFor(hostPoints(device), found.identity.firmware);
@@ -66,22 +75,63 @@ export class FieldDevice {
     });
   }
 
-  /** Reads the named points, or all. Throws `DeviceError` when the device is lost. */
+  /** The records that the device has told since it was first read. */
+  get records(): readonly HeardRecord[] {
+    return this.#listening?.records ?? [];
+  }
+
+  /**
+   * Reads the named points, or all; what the device pushes is shown as it last told it, `unheard` where it has not
+   * yet. Throws `DeviceError` when the device is lost.
+   */
   async read(
     { points: names, raw }: { points: readonly string[]; raw: boolean },
     signal: AbortSignal,
   ): Promise<LatestReading[]> {
-    const points = withFactors(this.#points, names);
-    const normaliser = new Normaliser(points);
-    normaliser.extraQuality = this.doubt === undefined ? 0 : quality.uncertain;
-    const result = await within(readTimeoutMs, signal, (inner) =>
-      this.#connection.read(points, { signal: inner, raw }),
+    if (this.#points.some(isPushed) || this.#device.records.length > 0)
+      this.#listen(this.#points.filter(isPushed), raw);
+    const failure = this.#listening?.failure;
+    if (failure !== undefined) throw failure;
+    const pushed = this.#listening?.readings(this.#driver, this.#extraQuality) ?? [];
+    const isHeard = ({ name }: HostPoint) => pushed.some(({ point }) => point === name);
+    const polled = this.#points.filter((point) => this.#listening?.pulled.has(point) || !isHeard(point));
+    const shown = [...pushed, ...(await this.#poll(withFactors(polled, names), raw, signal))];
+    const byName = new Map(shown.map((reading) => [reading.point, reading]));
+    return this.#points.flatMap(({ name }) =>
+      names.length === 0 || names.includes(name) ? (byName.get(name) ?? []) : [],
     );
-    const shown = shownReadings(this.#driver, points, normaliser, result, Date.now());
-    return names.length === 0 ? shown : shown.filter(({ point }) => names.includes(point));
+  }
+
+  get #extraQuality(): number {
+    return this.doubt === undefined ? 0 : quality.uncertain;
+  }
+
+  #listen(points: readonly HostPoint[], raw: boolean): void {
+    if (this.#connection.subscribe === undefined) return;
+    this.#listening ??= new Listening(this.#connection, this.#device, points, raw);
+  }
+
+  async #poll(points: HostPoint[], raw: boolean, signal: AbortSignal): Promise<LatestReading[]> {
+    if (points.length === 0) return [];
+    const normaliser = new Normaliser(points);
+    normaliser.extraQuality = this.#extraQuality;
+    try {
+      const result = await within(readTimeoutMs, signal, (inner) =>
+        this.#connection.read(points, { signal: inner, raw }),
+      );
+      return shownReadings(this.#driver, points, normaliser, result, Date.now());
+    } catch (error) {
+      const isUnsupported = error instanceof DeviceError && error.code === "unsupported";
+      if (!isUnsupported || this.#connection.subscribe === undefined) throw error;
+      // It cannot be asked: whatever the profile says, it tells all of its points by itself.
+      this.#listening?.stop();
+      this.#listening = new Listening(this.#connection, this.#device, this.#points, raw);
+      return this.#listening.readings(this.#driver, this.#extraQuality);
+    }
   }
 
   async close(): Promise<void> {
+    this.#listening?.stop();
     await this.#connection.close().catch(() => {});
   }
 }

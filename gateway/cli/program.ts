@@ -115,10 +115,18 @@ class Verbs {
       .addOption(siteOption())
       .option("--watch", "read every second until Ctrl-C")
       .option("--raw", "show the bytes, and every way to read them as a number")
+      .option(
+        "--wait <time>",
+        "how long a device that tells its values by itself is listened to (10s)",
+        timeSpan,
+      )
       .addOption(languageOption())
-      .action((device: string, points: string[], options: Common & { watch?: boolean; raw?: boolean }) =>
-        this.#run("read", options, async () => (await import("./read.ts")).read(device, points, options)),
-      );
+      .action((device: string, points: string[], { wait, ...flags }: Common & ReadFlags) => {
+        const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
+        return this.#run("read", options, async () =>
+          (await import("./read.ts")).read(device, points, options),
+        );
+      });
     this.#verb("status")
       .addOption(siteOption())
       .option("--retry-refused", "first send again what brokers refused for good, under new numbers")
@@ -211,13 +219,21 @@ class Verbs {
       .action((id: string | undefined, options: Common) =>
         this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
       );
-    this.#verb("drivers").action((options: Common) =>
-      this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
-    );
+    this.#verb("drivers")
+      .addOption(languageOption())
+      .action((options: Common) =>
+        this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
+      );
     this.#verb("version").action((options: Common) =>
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
     );
   }
+}
+
+interface ReadFlags {
+  watch?: boolean;
+  raw?: boolean;
+  wait?: number;
 }
 
 interface CertificateFlags {

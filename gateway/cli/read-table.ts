@@ -36,8 +36,8 @@ export function readingLines(readings: readonly LatestReading[], nowMs: number):
   const rows = readings.map((reading) => [
     reading.point,
     shownValue(reading.value, reading.unit, reading.decimals),
-    reading.status,
-    span(nowMs - reading.timeMs),
+    reading.unheard === true ? "unheard" : reading.status,
+    reading.unheard === true ? "-" : span(nowMs - reading.timeMs),
     ...(hasRaw ? [reading.rawHex === undefined ? "-" : shownHex(reading.rawHex)] : []),
     reading.status === "good"
       ? reading.address

@@ -1,18 +1,15 @@
-import { type DeviceConfig, loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
-import { didYouMean } from "../config/words.ts";
-import { NotRunningError } from "../control.ts";
-import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
-import { type ErrorCode, errorTable, exitCodes, printable, shownFile } from "../errors.ts";
+import { exitCodes, printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
-import type { GatewayStatus } from "../supervisor.ts";
 import { decodings } from "./decodings.ts";
-import { CommandError, deviceFailure, notFoundError, tableError } from "./errors.ts";
-import { FieldDevice } from "./field.ts";
+import { CommandError } from "./errors.ts";
 import { languageOf } from "./language.ts";
+import { hear, type HearOptions, isMute, rawNote, unheardNote } from "./listen.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
+import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
-import { askOnce, controlSocket, findSite, notRunning, SilentError } from "./site.ts";
+import { recordLine } from "./records.ts";
+import { findSite, notRunning } from "./site.ts";
 import { counted, terminalSize } from "./text.ts";
 
 export interface ReadOptions {
@@ -21,194 +18,8 @@ export interface ReadOptions {
   raw?: boolean;
   json?: boolean;
   lang?: Language;
-}
-
-/** What is to be read, and the language of the complaints. */
-interface Request {
-  points: string[];
-  raw: boolean;
-  language: Language;
-}
-
-/** Where readings come from: the running gateway, or the wire itself. */
-interface Source {
-  via: "gateway" | "direct";
-  profile: string | undefined;
-  /** Known after the first read. */
-  identity: Identity | undefined;
-  doubt: string | undefined;
-  /** Throws `CommandError`. */
-  read(signal: AbortSignal): Promise<LatestReading[]>;
-  close(): Promise<void>;
-}
-
-function unknownDevice(id: string, ids: readonly string[], site: string): CommandError {
-  return notFoundError(
-    `there is no device "${id}" in ${shownFile(site)}${didYouMean(id, ids)}`,
-    ids.length === 0 ? "the site has no devices yet" : `its devices: ${ids.slice(0, 20).join(", ")}`,
-  );
-}
-
-function unknownPoint(device: string, name: string, names: readonly string[]): CommandError {
-  return notFoundError(
-    `${device} has no point "${name}"${didYouMean(name, names)}`,
-    `its points: ${names.slice(0, 60).join(", ")}`,
-  );
-}
-
-const hostSilentMs = 4000;
-
-/** What is wrong with the driver's process itself. `said`: how the read failed, maybe before it ran again. */
-function hostTrouble(
-  { state, silentMs }: GatewayStatus["hosts"][number],
-  said: string,
-): ErrorCode | undefined {
-  if (state !== "running" || /^the \S+ host (has ended|is (starting|waiting|stopped))/.test(said))
-    return "KERB-HOST-ENDED";
-  return silentMs > hostSilentMs ? "KERB-HOST-SILENT" : undefined;
-}
-
-/** Reads through the gateway, which owns the connection: a second one would disturb many devices. */
-class GatewaySource implements Source {
-  readonly via = "gateway";
-  readonly profile: string | undefined;
-  identity: Identity | undefined;
-  doubt: string | undefined;
-  readonly #socket: string;
-  readonly #device: string;
-  readonly #request: Request;
-
-  constructor(socket: string, { id, profile }: GatewayStatus["devices"][number], request: Request) {
-    this.#socket = socket;
-    this.#device = id;
-    this.profile = profile;
-    this.#request = request;
-  }
-
-  async read(): Promise<LatestReading[]> {
-    const { points, raw } = this.#request;
-    const args = { device: this.#device, points, raw };
-    let readings: LatestReading[];
-    try {
-      readings = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args });
-    } catch (error) {
-      throw await this.#explained(error as Error);
-    }
-    const missing = points.find((name) => readings.every(({ point }) => point !== name));
-    if (missing === undefined) {
-      this.identity ??= (await this.#known()).report?.identity;
-      return readings.filter(({ point }) => points.length === 0 || points.includes(point));
-    }
-    const all = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
-    throw unknownPoint(
-      this.#device,
-      missing,
-      all.map(({ point }) => point),
-    );
-  }
-
-  async #known() {
-    const { devices, hosts } = await askOnce<GatewayStatus>(this.#socket, { verb: "status" });
-    const report = devices.find(({ id }) => id === this.#device);
-    return { report, host: hosts.find(({ driver }) => driver === report?.driver) };
-  }
-
-  /** The gateway knows why it lost the device; the failed read often knows only that it did. */
-  async #explained(error: Error): Promise<Error> {
-    if (error instanceof NotRunningError || error instanceof SilentError) return error;
-    const { report, host } = await this.#known();
-    const trouble = host === undefined ? undefined : hostTrouble(host, error.message);
-    if (trouble !== undefined)
-      return tableError(report?.driver ?? "", trouble, error.message, this.#request.language);
-    const code = report?.code;
-    if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
-      return deviceFailure(
-        this.#device,
-        code as DeviceErrorCode,
-        report?.reason ?? error.message,
-        this.#request.language,
-      );
-    }
-    if (report?.state === "starting") {
-      return deviceFailure(
-        this.#device,
-        "closed",
-        "the gateway has not reached it yet: try again",
-        this.#request.language,
-      );
-    }
-    return deviceFailure(this.#device, "silent", error.message, this.#request.language);
-  }
-
-  async close(): Promise<void> {}
-}
-
-/** Reads the device itself; opens it again after a failure. */
-class DirectSource implements Source {
-  readonly via = "direct";
-  readonly profile: string | undefined;
-  identity: Identity | undefined;
-  doubt: string | undefined;
-  readonly #device: DeviceConfig;
-  readonly #request: Request;
-  #field: FieldDevice | undefined;
-
-  constructor(device: DeviceConfig, request: Request) {
-    this.#device = device;
-    this.profile = device.profile;
-    this.#request = request;
-  }
-
-  async read(signal: AbortSignal): Promise<LatestReading[]> {
-    try {
-      this.#field ??= await FieldDevice.open(this.#device, signal);
-      this.identity = this.#field.identity;
-      this.doubt = this.#field.doubt;
-      return await this.#field.read(this.#request, signal);
-    } catch (error) {
-      await this.close();
-      if (!(error instanceof DeviceError)) throw error;
-      throw deviceFailure(this.#device.id, error.code, error.message, this.#request.language);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#field?.close();
-    this.#field = undefined;
-  }
-}
-
-async function directSource(site: string, id: string, request: Request): Promise<Source> {
-  const { devices } = await loadSite(site);
-  const device = devices.find((candidate) => candidate.id === id);
-  if (device === undefined)
-    throw unknownDevice(
-      id,
-      devices.map((candidate) => candidate.id),
-      site,
-    );
-  const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
-  const wrong = request.points.find((name) => !names.includes(name));
-  if (wrong !== undefined) throw unknownPoint(id, wrong, names);
-  return new DirectSource(device, request);
-}
-
-async function openSource(site: string, id: string, request: Request): Promise<Source> {
-  const socket = controlSocket(site);
-  try {
-    const { devices } = await askOnce<GatewayStatus>(socket, { verb: "status" });
-    const device = devices.find((candidate) => candidate.id === id);
-    if (device === undefined)
-      throw unknownDevice(
-        id,
-        devices.map((candidate) => candidate.id),
-        site,
-      );
-    if (device.enabled) return new GatewaySource(socket, device, request);
-  } catch (error) {
-    if (!(error instanceof NotRunningError)) throw error;
-  }
-  return directSource(site, id, request);
+  /** How long a device that pushes is listened to. */
+  waitMs?: number;
 }
 
 function shownIdentity(id: string, { identity, doubt, via, profile }: Source): string {
@@ -226,10 +37,25 @@ function printReadings(id: string, source: Source, readings: LatestReading[]): v
   const shown = readings.map((reading) =>
     reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
   );
-  const { identity, doubt, via } = source;
-  printData("read", { device: id, via, identity: identity ?? {}, doubt: doubt ?? null, readings: shown });
+  const { identity, doubt, via, records, silenceMs } = source;
+  const about = { device: id, via, identity: identity ?? {}, doubt: doubt ?? null };
+  printData("read", { ...about, readings: shown, records, silenceMs });
 }
 
+function printForPeople(
+  id: string,
+  source: Source,
+  readings: readonly LatestReading[],
+  notes: readonly (string | undefined)[],
+): void {
+  hint(shownIdentity(id, source));
+  if (readings.length > 0) printLines(readingLines(readings, Date.now()));
+  printLines(source.records.map(recordLine));
+  for (const note of notes) if (note !== undefined) hint(note);
+}
+
+const defaultWaitMs = 10_000;
+const recordsWatched = 5;
 const watchPeriodMs = 1000;
 const timesMax = 10_000;
 
@@ -308,7 +134,9 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       else printFailure("read", failure.complaint);
     } else {
       const { code, title } = failure?.complaint ?? {};
-      const notes = failure === undefined ? [String(statistics)] : [`${code}  ${title}`, String(statistics)];
+      const records = source.records.slice(-recordsWatched).map(recordLine);
+      const lost = failure === undefined ? [] : [`${code}  ${title}`];
+      const notes = [...records, ...lost, String(statistics)];
       const table = readings.length === 0 ? [] : readingLines(readings, Date.now());
       // Elsewhere than on a terminal the counts come once, in the end.
       sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
@@ -332,13 +160,20 @@ export async function read(id: string, points: string[], options: ReadOptions): 
   try {
     source = await openSource(site, id, request);
     if (options.watch === true) return await watch(id, source, options);
-    const readings = await source.read(new AbortController().signal);
+    const hearing: HearOptions = {
+      device: id,
+      waitMs: options.waitMs ?? defaultWaitMs,
+      forRecords: options.waitMs !== undefined,
+      isTalkative: options.json !== true,
+      language: request.language,
+    };
+    const readings = await hear(source, await source.read(new AbortController().signal), hearing);
     if (options.json === true) printReadings(id, source, readings);
     else {
-      hint(shownIdentity(id, source));
-      printLines(readingLines(readings, Date.now()));
+      const bare = request.raw ? rawNote(readings, request.language) : undefined;
+      printForPeople(id, source, readings, [unheardNote(source, readings, hearing), bare]);
     }
-    return exitCodes.ok;
+    return isMute(source, readings) ? exitCodes.noAnswer : exitCodes.ok;
   } catch (error) {
     return notRunning(error, site, request.language);
   } finally {

@@ -12,7 +12,12 @@ import { languageOf } from "./language.ts";
 async function openEndpoint({ health }: Site, supervisor: Supervisor, log: Logger) {
   if (health === undefined) return undefined;
   const { HealthEndpoint } = await import("../health/http.ts");
-  const endpoint = new HealthEndpoint({ ...health, status: () => supervisor.status(), log });
+  const endpoint = new HealthEndpoint({
+    ...health,
+    status: () => supervisor.status(),
+    accounts: () => supervisor.accounts(),
+    log,
+  });
   endpoint.start();
   return endpoint;
 }

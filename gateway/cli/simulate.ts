@@ -3,7 +3,7 @@ import { driverSchemas } from "../config/drivers.ts";
 import { exitCodes } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
-import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
+import type { Fault, LocalSettings, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
@@ -63,9 +63,21 @@ function explained(error: unknown, what: string): unknown {
   });
 }
 
+async function simulatorOf(driver: string): Promise<{ start: StartSimulator; local?: LocalSettings }> {
+  const found = await module(driver).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ERR_MODULE_NOT_FOUND" && error.message.includes(`simulators/${driver}/index.ts`))
+      return {};
+    throw error;
+  });
+  const { start, local } = found as { start?: StartSimulator; local?: LocalSettings };
+  if (start === undefined)
+    throw usageError(`the driver ${driver} has no simulator`, "kerb drivers shows which can be simulated");
+  return { start, ...(local === undefined ? {} : { local }) };
+}
+
 /** Starts a pretend device at the very address where its driver looks for it. */
 async function startSimulator(model: Model, seed: number, firmware: string | undefined): Promise<Simulator> {
-  const { start } = (await module(model.driver)) as { start: StartSimulator };
+  const { start } = await simulatorOf(model.driver);
   const version = firmware ?? plausibleFirmware(model.firmwareRange);
   const identity = { ...model.identity, firmware: version, serial: `SIM${seed}` };
   const identify = model.identify ?? { standard: true, expect: [] };
@@ -89,7 +101,12 @@ async function startSimulator(model: Model, seed: number, firmware: string | und
 function ownSettings(
   { port, unit, serial }: SimulateOptions,
   hasTransport: boolean,
+  local: LocalSettings | undefined,
 ): Record<string, unknown> {
+  if (local !== undefined) {
+    const place = { port, unit, serial };
+    return local(Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined)));
+  }
   const own = unit === undefined ? {} : { unit };
   if (serial !== undefined)
     return hasTransport ? { ...own, transport: { type: "rtu", port: serial } } : { ...own, port: serial };
@@ -99,14 +116,14 @@ function ownSettings(
 
 /** A device of a profile on this machine, checked by the driver's own schemas. */
 async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
+  const { local } = await simulatorOf(profile.driver);
   const schemas = await driverSchemas(profile.driver);
   const { shape } = schemas.settings as unknown as { shape?: Record<string, unknown> };
-  const own = ownSettings(options, shape !== undefined && "transport" in shape);
+  const hasTransport = shape !== undefined && "transport" in shape;
+  const own = ownSettings(options, hasTransport, local);
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
-  const checked = isAny
-    ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape)
-    : own;
+  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, hasTransport, local) : own;
   const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -181,12 +198,20 @@ function printHints(
   running: readonly Simulator[],
   { fault }: SimulateOptions,
 ): void {
-  const [model] = models;
-  const address = running[0]?.address;
-  if (model === undefined || address === undefined) return;
-  const command = foreignCommand(model.driver, placed(model.settings, address), model.points);
+  // One of each driver shows how it is done.
+  const firstOf = new Map(models.map(({ driver }, i): [string, number] => [driver, i]).toReversed());
+  const commands = [...firstOf.values()]
+    .sort((a, b) => a - b)
+    .flatMap((i) => {
+      const [model, simulator] = [models[i], running[i]];
+      if (model === undefined || simulator === undefined) return [];
+      const settings = placed(model.settings, simulator.address);
+      const { readWith = foreignCommand(model.driver, settings, model.points) } = simulator;
+      return readWith === undefined ? [] : [readWith];
+    });
   if (fault !== undefined) hint(`fault: ${fault}`);
-  hint(command === undefined ? "Ctrl-C ends it." : `Read it:  ${command}\nCtrl-C ends it.`);
+  for (const command of commands) hint(`Read it:  ${command}`);
+  hint("Ctrl-C ends it.");
 }
 
 async function simulateBroker(options: SimulateOptions): Promise<number> {

@@ -5,20 +5,11 @@ import { eventId, type EventReading, type KerbEvent, quality } from "../event.ts
 import type { GatewayStatus } from "../supervisor.ts";
 import { notFoundError } from "./errors.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { clockTime, shownRecord } from "./records.ts";
 import { askOnce, checkAnswers, controlSocket, findSite, notRunning } from "./site.ts";
 import { cut, pad, shownValue } from "./text.ts";
 
 const readingsMax = 4;
-
-function twoDigits(number: number): string {
-  return String(number).padStart(2, "0");
-}
-
-function clockTime(ms: number): string {
-  const date = new Date(ms);
-  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits);
-  return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-}
 
 function shownReading({ point, value, unit, quality: bits }: EventReading): string {
   const doubt =
@@ -37,7 +28,9 @@ export function eventLine({ timeMs, device, kind, readings, data }: KerbEvent): 
   const list = readings ?? [];
   const more = list.length > readingsMax ? `  +${list.length - readingsMax}` : "";
   const text =
-    data === undefined ? list.slice(0, readingsMax).map(shownReading).join("  ") + more : shownData(data);
+    data === undefined
+      ? list.slice(0, readingsMax).map(shownReading).join("  ") + more
+      : (shownRecord(data) ?? shownData(data));
   return printable(`${clockTime(timeMs)}  ${pad(device, 14)}  ${pad(kind, 14)}  ${text}`);
 }
 

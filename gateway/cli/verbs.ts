@@ -54,7 +54,7 @@ const groups: [title: string, verbs: Verb[]][] = [
         summary: "pretend to be a device, all devices of a site, or a broker",
       },
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
-      { name: "drivers", usage: "", summary: "protocols that kerb speaks" },
+      { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
     ],
   ],

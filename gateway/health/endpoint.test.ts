@@ -6,7 +6,7 @@ import { HealthEndpoint } from "./http.ts";
 import { Latest, within } from "./latest.ts";
 import { LoopProbe } from "./loop.ts";
 import { takeNotifyTarget } from "./notify.ts";
-import { healthyStatus } from "./testing.ts";
+import { healthyAccounts, healthyStatus } from "./testing.ts";
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -24,10 +24,18 @@ function healthy(): Promise<GatewayStatus> {
   return Promise.resolve(healthyStatus(Date.now()));
 }
 
+const noAccounts = () => Promise.resolve([]);
+
 async function serve(status: () => Promise<GatewayStatus>) {
   const { server, port } = await listening();
   await new Promise((resolve) => server.close(resolve));
-  const endpoint = new HealthEndpoint({ host: "127.0.0.1", port, status, log: pino({ level: "silent" }) });
+  const endpoint = new HealthEndpoint({
+    host: "127.0.0.1",
+    port,
+    status,
+    accounts: () => Promise.resolve(healthyAccounts()),
+    log: pino({ level: "silent" }),
+  });
   endpoint.start();
   closing.push(() => endpoint.stop());
   return async (path: string, method = "GET") => {
@@ -79,7 +87,13 @@ describe("the health endpoint", () => {
     const { server, port } = await listening();
     const lines: string[] = [];
     const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
-    const endpoint = new HealthEndpoint({ host: "127.0.0.1", port, status: healthy, log });
+    const endpoint = new HealthEndpoint({
+      host: "127.0.0.1",
+      port,
+      status: healthy,
+      accounts: noAccounts,
+      log,
+    });
     closing.push(() => endpoint.stop());
     endpoint.start();
     await expect.poll(() => lines.join("")).toContain("KERB-GW-ENDPOINT");

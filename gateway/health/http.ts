@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import { healthChecks, reasonsNot } from "../health.ts";
+import type { BooksLine } from "../outbox/books.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { metricsText, metricsType } from "./metrics.ts";
 
@@ -13,6 +14,7 @@ export interface HealthEndpointOptions {
   host: string;
   port: number;
   status(): Promise<GatewayStatus>;
+  accounts(): Promise<BooksLine[]>;
   log: Logger;
 }
 
@@ -70,7 +72,8 @@ export class HealthEndpoint {
     if (method !== "GET" && method !== "HEAD") {
       sendJson(response, 405, { ok: false, reasons: ["only GET is answered"] });
     } else if (path === "/metrics") {
-      send(response, 200, metricsType, await metricsText(await this.#options.status(), Date.now()));
+      const [status, accounts] = await Promise.all([this.#options.status(), this.#options.accounts()]);
+      send(response, 200, metricsType, await metricsText(status, accounts, Date.now()));
     } else if (path === "/healthz" || path === "/readyz") {
       const reasons = await this.#reasons(path === "/healthz" ? "alive" : "ready");
       sendJson(response, reasons.length === 0 ? 200 : 503, { ok: reasons.length === 0, reasons });

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { metricsText } from "./metrics.ts";
-import { healthyStatus } from "./testing.ts";
+import { healthyAccounts, healthyStatus } from "./testing.ts";
 
 const nowMs = Date.UTC(2026, 5, 1);
 
@@ -90,7 +90,7 @@ function valueOf(families: Map<string, Family>, name: string, labels: Record<str
 
 describe("the metrics", () => {
   it("follow the exposition format and the naming rules", async () => {
-    const families = parseExposition(await metricsText(healthyStatus(nowMs), nowMs));
+    const families = parseExposition(await metricsText(healthyStatus(nowMs), healthyAccounts(), nowMs));
     for (const [name, family] of families) {
       expect(name).toMatch(/^(kerb|process)_[a-z_]+$/);
       expect(family.help.length, name).toBeGreaterThan(5);
@@ -104,7 +104,7 @@ describe("the metrics", () => {
   });
 
   it("close the books per class", async () => {
-    const families = parseExposition(await metricsText(healthyStatus(nowMs), nowMs));
+    const families = parseExposition(await metricsText(healthyStatus(nowMs), healthyAccounts(), nowMs));
     for (const one of ["event", "live"]) {
       const of = (name: string) => valueOf(families, name, { class: one }) ?? Number.NaN;
       const fates =
@@ -113,8 +113,51 @@ describe("the metrics", () => {
     }
   });
 
+  it("close the books per device, and add up to those of the box", async () => {
+    const families = parseExposition(await metricsText(healthyStatus(nowMs), healthyAccounts(), nowMs));
+    const sumOf = (name: string, labels: Record<string, string>) =>
+      (families.get(name)?.samples ?? [])
+        .filter((one) => Object.entries(labels).every(([key, value]) => one.labels[key] === value))
+        .reduce((sum, { value }) => sum + value, 0);
+    for (const device of ["one-box", "meter-01", "meter-02", "(other)"]) {
+      const fates = ["delivered_total", "dropped_total", "events"].map((name) =>
+        sumOf(`kerb_device_${name}`, { device }),
+      );
+      const accepted = sumOf("kerb_device_accepted_total", { device });
+      expect(accepted, device).toBeGreaterThan(0);
+      expect(accepted, device).toBe(fates.reduce((sum, events) => sum + events, 0));
+    }
+    for (const one of ["event", "live"]) {
+      for (const name of ["accepted_total", "delivered_total", "dropped_total", "events"])
+        expect(sumOf(`kerb_device_${name}`, { class: one }), `${one} ${name}`).toBe(
+          sumOf(`kerb_buffer_${name}`, { class: one }),
+        );
+    }
+    expect(sumOf("kerb_device_dropped_total", { device: "meter-01", class: "live", reason: "evicted" })).toBe(
+      4,
+    );
+    expect(valueOf(families, "kerb_device_accepted_total", { device: "meter-02", class: "event" })).toBe(0);
+  });
+
+  it("give devices and reasons that nobody has configured one label", async () => {
+    const [line] = healthyAccounts();
+    if (line === undefined) throw new Error("there is no line");
+    const accounts = Array.from({ length: 500 }, (_, i) => {
+      return { ...line, device: `gone-${i}`, accepted: 13, dropped: { [`reason-${i}`]: 1 } };
+    });
+    const status = healthyStatus(nowMs);
+    Object.assign(status.devices[1] ?? {}, { enabled: false });
+    const families = parseExposition(await metricsText(status, accounts, nowMs));
+    const dropped = families.get("kerb_device_dropped_total")?.samples;
+    expect(dropped).toMatchObject([
+      { labels: { device: "(other)", class: "event", reason: "other" }, value: 500 },
+    ]);
+    const devices = families.get("kerb_device_accepted_total")?.samples.map(({ labels }) => labels["device"]);
+    expect([...new Set(devices)]).toEqual(["one-box", "meter-01", "(other)"]);
+  });
+
   it("say what the status says, in seconds and bytes", async () => {
-    const families = parseExposition(await metricsText(healthyStatus(nowMs), nowMs));
+    const families = parseExposition(await metricsText(healthyStatus(nowMs), healthyAccounts(), nowMs));
     expect(valueOf(families, "kerb_upstream_connected", { target: "ioc" })).toBe(1);
     expect(valueOf(families, "kerb_upstream_ack_lag_seconds")).toBe(2);
     expect(valueOf(families, "kerb_buffer_oldest_timestamp_seconds")).toBe(nowMs / 1000 - 2);
@@ -138,7 +181,7 @@ describe("the metrics", () => {
     status.outbox.oldestMs = undefined;
     status.outbox.uplinks = {};
     for (const device of status.devices) delete device.lastGoodMs;
-    const families = parseExposition(await metricsText(status, nowMs));
+    const families = parseExposition(await metricsText(status, healthyAccounts(), nowMs));
     expect(families.has("kerb_buffer_oldest_timestamp_seconds")).toBe(false);
     expect(families.has("kerb_device_last_success_timestamp_seconds")).toBe(false);
     expect(families.has("kerb_upstream_in_flight")).toBe(false);
@@ -148,14 +191,16 @@ describe("the metrics", () => {
   it("survive an empty site", async () => {
     const status = healthyStatus(nowMs);
     Object.assign(status, { devices: [], hosts: [], uplinks: [] });
-    expect(parseExposition(await metricsText(status, nowMs)).has("kerb_device_up")).toBe(false);
+    expect(parseExposition(await metricsText(status, healthyAccounts(), nowMs)).has("kerb_device_up")).toBe(
+      false,
+    );
   });
 
   it("escape what a label may not hold", async () => {
     const status = healthyStatus(nowMs);
     const nasty = 'a"b\\c\nd} 1';
     Object.assign(status.devices[0] ?? {}, { id: nasty });
-    const families = parseExposition(await metricsText(status, nowMs));
+    const families = parseExposition(await metricsText(status, healthyAccounts(), nowMs));
     expect(valueOf(families, "kerb_device_up", { device: nasty })).toBe(1);
   });
 
@@ -165,16 +210,16 @@ describe("the metrics", () => {
     if (one === undefined) throw new Error("there is no device");
     const seriesOf = async (count: number) => {
       status.devices = Array.from({ length: 1000 }, (_, i) => ({ ...one, id: `m-${i}`, enabled: i < count }));
-      const families = parseExposition(await metricsText(status, nowMs));
+      const families = parseExposition(await metricsText(status, healthyAccounts(), nowMs));
       return [...families.values()].reduce((sum, { samples }) => sum + samples.length, 0);
     };
     const [none, ten, thousand] = [await seriesOf(0), await seriesOf(10), await seriesOf(1000)];
-    expect(ten - none).toBeLessThanOrEqual(150);
+    expect(ten - none).toBeLessThanOrEqual(200);
     expect(thousand - none).toBe(100 * (ten - none));
   });
 
   it.skipIf(spawnSync("promtool", ["--version"]).error !== undefined)("please promtool", async () => {
-    const input = await metricsText(healthyStatus(nowMs), nowMs);
+    const input = await metricsText(healthyStatus(nowMs), healthyAccounts(), nowMs);
     const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
       input,
       encoding: "utf8",

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge, Registry } from "prom-client";
 import { durationBoundsMs, type DurationCounts } from "../durations.ts";
 import { healthChecks } from "../health.ts";
+import type { BooksLine } from "../outbox/books.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 
 /**
@@ -271,13 +272,77 @@ function addDevices(families: Families, status: GatewayStatus): void {
   );
 }
 
-/** The whole status as text of the Prometheus exposition format, version 0.0.4. */
-export function metricsText(status: GatewayStatus, nowMs: number): Promise<string> {
+/** The reasons with a label of their own: whatever a file says, there are no more series than these. */
+const reasons = new Set(["corrupt", "evicted", "refused", "released", "storage", "too-large", "unknown"]);
+/** What is not in the site file (any more), together; no id has parentheses. */
+const otherDevices = "(other)";
+
+type Books = Record<"accepted" | "delivered" | "kept", number> & {
+  labels: Labels;
+  dropped: Map<string, number>;
+};
+
+/** The books by device and class: those of the site file and of the gateway itself; the rest has one label. */
+function booksByDevice({ gateway, devices }: GatewayStatus, lines: readonly BooksLine[]): Books[] {
+  const books = new Map<string, Books>();
+  const of = (device: string, kind: string): Books => {
+    const key = `${kind} ${device}`;
+    const found = books.get(key) ?? {
+      labels: { device, class: kind },
+      accepted: 0,
+      delivered: 0,
+      kept: 0,
+      dropped: new Map<string, number>(),
+    };
+    books.set(key, found);
+    return found;
+  };
+  const configured = new Set([gateway.id, ...devices.filter(({ enabled }) => enabled).map(({ id }) => id)]);
+  // A counter that is there from the start, at 0, shows its first increase.
+  for (const id of configured) for (const kind of ["event", "live"]) of(id, kind);
+  for (const line of lines) {
+    const one = of(configured.has(line.device) ? line.device : otherDevices, line.class);
+    for (const name of ["accepted", "delivered", "kept"] as const) one[name] += line[name];
+    for (const [given, events] of Object.entries(line.dropped)) {
+      const reason = reasons.has(given) ? given : "other";
+      one.dropped.set(reason, (one.dropped.get(reason) ?? 0) + events);
+    }
+  }
+  return [...books.values()];
+}
+
+function addBooks(families: Families, status: GatewayStatus, lines: readonly BooksLine[]): void {
+  const books = booksByDevice(status, lines);
+  const each = (name: "accepted" | "delivered" | "kept"): Sample[] =>
+    books.map((one) => [one.labels, one[name]]);
+  families.counter(
+    "kerb_device_accepted_total",
+    "Events by device and class: accepted = delivered + dropped + events.",
+    each("accepted"),
+  );
+  families.counter("kerb_device_delivered_total", "Events in the IOC's custody.", each("delivered"));
+  families.gauge("kerb_device_events", "Events that the IOC has not yet taken into custody.", each("kept"));
+  families.counter(
+    "kerb_device_dropped_total",
+    "Events given up and declared, by reason; absent where there are none.",
+    books.flatMap(({ labels, dropped }) =>
+      [...dropped].map(([reason, events]): Sample => [{ ...labels, reason }, events]),
+    ),
+  );
+}
+
+/** The whole status and the books by device as text of the Prometheus exposition format, version 0.0.4. */
+export function metricsText(
+  status: GatewayStatus,
+  accounts: readonly BooksLine[],
+  nowMs: number,
+): Promise<string> {
   const families = new Families();
   addGateway(families, status, nowMs);
   addOutbox(families, status);
   addUplinks(families, status, nowMs);
   addHosts(families, status);
   addDevices(families, status);
+  addBooks(families, status, accounts);
   return families.text();
 }

@@ -1,4 +1,5 @@
 import { Durations } from "../durations.ts";
+import type { BooksLine } from "../outbox/books.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 
 /** For tests: what a healthy gateway with one uplink, one host and two devices says of itself at `nowMs`. */
@@ -97,4 +98,29 @@ export function healthyStatus(nowMs: number): GatewayStatus {
     ],
     devices: [device("meter-01"), device("meter-02")],
   };
+}
+
+function line(device: string, kind: BooksLine["class"], more: Partial<BooksLine>): BooksLine {
+  const none = { accepted: 0, delivered: 0, kept: 0, rows: 0, dropped: {} };
+  return { device, class: kind, ...none, ...more };
+}
+
+/** For tests: the books of that gateway, by device and class; they add up to its totals. */
+export function healthyAccounts(): BooksLine[] {
+  return [
+    line("one-box", "event", { accepted: 12, delivered: 12 }),
+    line("meter-01", "event", { accepted: 5, delivered: 4, kept: 1, rows: 1 }),
+    line("meter-01", "live", {
+      accepted: 60,
+      delivered: 50,
+      kept: 5,
+      rows: 5,
+      dropped: { evicted: 4, corrupt: 1 },
+    }),
+    line("meter-02", "live", { accepted: 25, delivered: 25 }),
+    line("", "live", { accepted: 5, delivered: 5 }),
+    line("#77", "live", { accepted: 6, delivered: 6 }),
+    line("meter-00", "live", { accepted: 4, delivered: 4 }),
+    line("meter-00", "event", { accepted: 3, delivered: 3 }),
+  ];
 }

@@ -470,10 +470,10 @@ export class DeviceLoop {
     const all = this.#groups.flatMap((group) =>
       group.points.filter((point) => groupOf(point) === group.name),
     );
-    const pushed = (this.#push?.shown(driver) ?? []).filter(isWanted);
+    const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
     const points = withFactors(all, names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
-    if (points.length === 0) return this.#ordered(pushed);
+    if (points.length === 0) return this.#connected() && this.#ordered(pushed);
     const normaliser = new Normaliser(points, this.#device.firstIndex);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);

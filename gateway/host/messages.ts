@@ -84,6 +84,8 @@ export interface LatestReading {
   timeMs: number;
   address: string;
   rawHex?: string;
+  /** The device pushes this point and has not told it yet: there is no value and no time. */
+  unheard?: true;
 }
 
 /** Supervisor → host. */

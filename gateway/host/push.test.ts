@@ -174,6 +174,25 @@ describe("a device that pushes", () => {
     await expect.poll(() => of("telemetry").map(({ values }) => values[7])).toEqual([1, 2]);
   });
 
+  it("shows what has been heard, whichever came first, and says what has not", async () => {
+    const { loop, sink } = run([point("level", 7), point("rain", 8)], []);
+    (await sink()).readings([{ index: 1, answer: 5 }]);
+    expect(loop.latest()).toMatchObject([{ point: "rain", value: 5 }]);
+    expect(await loop.readNow([], false)).toMatchObject([
+      { point: "level", value: null, unheard: true },
+      { point: "rain", value: 5, status: "good" },
+    ]);
+    expect(await loop.readNow(["rain"], false)).toHaveLength(1);
+  });
+
+  it("that is lost is not read now", async () => {
+    const { loop, sink, losses } = run([point("level", 7)], []);
+    (await sink()).readings([{ index: 0, answer: 1 }]);
+    losses[0]?.(new DeviceError("hung-up", "gone"));
+    await loop.stop();
+    await expect(loop.readNow([], false)).rejects.toThrow(/not connected/);
+  });
+
   it("is polled for what it will not push", async () => {
     let count = 0;
     const { sink, of } = run([point("level", 7), point("rain", 8)], [], 0, () => ++count);

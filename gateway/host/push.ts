@@ -179,13 +179,17 @@ export class Push implements Sink {
     return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...detail } }) };
   }
 
-  /** The newest value of each point that has been heard, for people. */
-  shown(driver: Driver<unknown, unknown>): LatestReading[] {
-    const answers = this.#latest.map((latest) => latest?.answer ?? { value: null, status: "bad" as const });
-    const times = new Map(this.#latest.map((latest, i) => [this.points[i]?.name, latest?.timeMs]));
+  /** The newest value of each point that has been heard, for people; of the others that they are `unheard`. */
+  shown(driver: Driver<unknown, unknown>, withUnheard = false): LatestReading[] {
+    const answers = this.points.map(
+      (_, i) => this.#latest[i]?.answer ?? { value: null, status: "bad" as const },
+    );
+    const times = new Map(this.points.map(({ name }, i) => [name, this.#latest[i]?.timeMs]));
     return shownReadings(driver, this.points, this.normaliser, { answers }, 0).flatMap((reading) => {
       const timeMs = times.get(reading.point);
-      return timeMs === undefined ? [] : [{ ...reading, timeMs }];
+      if (timeMs !== undefined) return [{ ...reading, timeMs }];
+      const { code: _code, reason: _reason, ...unheard } = reading;
+      return withUnheard ? [{ ...unheard, unheard: true as const }] : [];
     });
   }
 }

@@ -28,14 +28,18 @@ export interface AuditedBooks {
 
 const tombstonesMax = 1000;
 
-/** Adds up the accounts of one device id and class: a changed profile gives a device a new index. */
-function linesOf(store: OutboxStore, audit: Audit, dictionary: Dictionary): BooksLine[] {
+/**
+ * Adds up the accounts of one device id and class: a changed profile gives a device a new index. Without an `audit`
+ * nothing is counted, and `rows` says what the books say.
+ */
+export function bookLines(store: OutboxStore, audit?: Audit): BooksLine[] {
+  const dictionary: Dictionary = store.dictionary;
   const lines = new Map<string, BooksLine>();
   for (const account of store.accounts.list()) {
     const device =
       dictionary.device(account.device)?.id ?? (account.device === 0 ? "" : `#${account.device}`);
     const kind = account.lane === 0 ? "event" : "live";
-    const rows = audit.rows(account.lane, account.device);
+    const rows = audit?.rows(account.lane, account.device) ?? keptOf(account);
     if (account.accepted === 0 && keptOf(account) === 0 && rows === 0) continue;
     const key = `${kind} ${device}`;
     const line = lines.get(key) ?? {
@@ -68,7 +72,7 @@ export async function auditBooks(store: OutboxStore): Promise<AuditedBooks> {
     await pause();
     audit = store.auditStep();
   }
-  const lines = linesOf(store, audit, store.dictionary);
+  const lines = bookLines(store, audit);
   const tombstones = store.losses.unacknowledged(tombstonesMax + 1);
   return {
     lines,

@@ -3,7 +3,7 @@ import { Durations } from "../durations.ts";
 import type { EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeRows } from "../uplink/batches.ts";
-import { auditBooks } from "./books.ts";
+import { auditBooks, bookLines } from "./books.ts";
 import { sentence } from "./faults.ts";
 import { figuresOf, noFigures, type Figures } from "./figures.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
@@ -386,6 +386,8 @@ export class OutboxCore {
         return this.#session(message.args[0] as string);
       case "stats":
         return this.#stats();
+      case "accounts":
+        return bookLines(this.#store);
       case "pulse":
         return this.#pulse();
       case "retry":

@@ -4,7 +4,7 @@ import type { DictionaryDevice, EventKind, KerbEvent } from "../event.ts";
 import type { Acknowledgement } from "../uplink/acknowledgement.ts";
 import type { Message } from "../uplink/flights.ts";
 import type { LanesOptions } from "../uplink/cuts.ts";
-import type { AuditedBooks } from "./books.ts";
+import type { AuditedBooks, BooksLine } from "./books.ts";
 import type { ClockDoubt } from "../clock.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { RosterEntry } from "./runs.ts";
@@ -82,6 +82,8 @@ export interface Requests {
   /** Sends copies of refused events anew; how many. */
   retry: [[], number];
   books: [[], AuditedBooks];
+  /** The books by device and class, without counting the rows. */
+  accounts: [[], BooksLine[]];
   close: [[], null];
 }
 

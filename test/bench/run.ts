@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { memoryLines, memoryPerDriver, type DriverMemory } from "./memory-per-driver.ts";
 import { details, machine, table, targetLines, targets } from "./report.ts";
 import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
 
@@ -56,25 +57,31 @@ const workloads: Record<string, Run> = {
   outage: (name) => outage(name, "refuse", effort),
   "outage-black-hole": (name) => outage(name, "black-hole", effort),
 };
+/** Not a workload with readings: what each driver takes that has one device. */
+const memoryName = "rss-per-driver";
 const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed"];
 
 function chosen(): string[] {
-  if (flags.only === undefined) return flags.quick ? quick : Object.keys(workloads);
+  if (flags.only === undefined) return flags.quick ? quick : [...Object.keys(workloads), memoryName];
   const names = flags.only.split(",");
-  const unknown = names.find((name) => !(name in workloads));
+  const unknown = names.find((name) => name !== memoryName && !(name in workloads));
   if (unknown !== undefined)
-    throw new Error(`no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}`);
+    throw new Error(
+      `no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}, ${memoryName}`,
+    );
   return names;
 }
 
 async function main(): Promise<number> {
   const about = machine();
   const results: Result[] = [];
+  const memories: DriverMemory[] = [];
   const broken: string[] = [];
   for (const name of chosen()) {
     process.stderr.write(`${name} …\n`);
     try {
-      results.push(await (workloads[name] as Run)(name, results));
+      if (name === memoryName) memories.push(...(await memoryPerDriver(effort.warmUpMs)));
+      else results.push(await (workloads[name] as Run)(name, results));
     } catch (error) {
       broken.push(name);
       process.stderr.write(`${name} failed: ${(error as Error).message}\n`);
@@ -86,14 +93,19 @@ async function main(): Promise<number> {
       `${about.cores} cores (${about.model}), Linux ${about.kernel}, Node ${about.node}, load ${about.load} at the start; broker: ${about.broker}`,
       "100 readings a poll in 4 requests (requestsInFlight 4; 1 in poll-200-serial and mixed); columnar, outbox synchronous=FULL, commitAfter 1 s, receiver acknowledges every second",
       "",
-      table(results),
-      "",
-      details(results),
-      "",
-      targetLines(list),
+      ...(results.length === 0 ? [] : [table(results), "", details(results), "", targetLines(list)]),
+      ...memoryLines(memories),
       ...broken.map((name) => `✗ ${name}: did not run`),
       "",
-      JSON.stringify({ "kerb-bench": 1, quick: flags.quick, machine: about, results, targets: list, broken }),
+      JSON.stringify({
+        "kerb-bench": 1,
+        quick: flags.quick,
+        machine: about,
+        results,
+        memories,
+        targets: list,
+        broken,
+      }),
       "",
     ].join("\n"),
   );

@@ -240,6 +240,11 @@ export class Rig {
     return this.subject.schemas.settings.parse(this.#settings("driver", device));
   }
 
+  /** What a site file says of a device beside its id, driver and profile. */
+  siteSettings(device = 1): Tree {
+    return this.#settings("driver", device);
+  }
+
   /** The raw value that a point shows: fixed by the profile, or a whole number that no other point has. */
   #rawOf(name: string, device: number): Expected {
     const index = this.profile.points.findIndex((point) => point.name === name);

@@ -1,0 +1,138 @@
+import type { Language } from "../config/error-texts.ts";
+import type { LatestReading } from "../host/messages.ts";
+import { hint, pause, stopSignal } from "./output.ts";
+import type { HeardRecord } from "./records.ts";
+import { span } from "./text.ts";
+
+/** Waiting for what a device tells by itself, for `kerb read`. */
+
+/** Where such values come from; `read` asks for the named points, or for all. */
+export interface Talker {
+  /** The records that have come since it was first read. */
+  readonly records: readonly HeardRecord[];
+  /** The device has records to tell. */
+  readonly tellsRecords: boolean;
+  /** How long the device may say nothing, ms; 0: as long as it likes. */
+  readonly silenceMs: number;
+  read(signal: AbortSignal, names?: readonly string[]): Promise<LatestReading[]>;
+}
+
+export interface HearOptions {
+  device: string;
+  waitMs: number;
+  /** Wait for a record too, where all points have been heard. */
+  forRecords: boolean;
+  /** Tells progress on stderr. */
+  isTalkative: boolean;
+  language: Language;
+}
+
+const lookMs = 200;
+/** Most devices tell what they have at once: who waits no longer needs not be told. */
+const patienceMs = 600;
+const progressMs = 5000;
+
+const unheardOf = (readings: readonly LatestReading[]): string[] =>
+  readings.filter(({ unheard }) => unheard === true).map(({ point }) => point);
+
+/** Nothing at all has come from the device. */
+export function isMute(talker: Talker, readings: readonly LatestReading[]): boolean {
+  const isSilent = unheardOf(readings).length === readings.length && talker.records.length === 0;
+  return isSilent && (readings.length > 0 || talker.tellsRecords);
+}
+
+function progress(
+  talker: Talker,
+  readings: readonly LatestReading[],
+  leftMs: number,
+  options: HearOptions,
+): void {
+  const heard = `${readings.length - unheardOf(readings).length}/${readings.length}`;
+  const { length: records } = talker.records;
+  const { device, language } = options;
+  hint(
+    language === "vi"
+      ? `${device} tự gửi giá trị: đã nghe ${heard} điểm, ${records} bản ghi; chờ thêm ${span(leftMs)} (Ctrl-C để thôi chờ)`
+      : `${device} tells its values by itself: heard ${heard} points, ${records} records; waiting ${span(leftMs)} more (Ctrl-C ends the wait)`,
+  );
+}
+
+/** The readings with those that come within the time; Ctrl-C ends the wait, and what has come is given. */
+export async function hear(
+  talker: Talker,
+  first: LatestReading[],
+  options: HearOptions,
+): Promise<LatestReading[]> {
+  let readings = first;
+  const isWaiting = () =>
+    unheardOf(readings).length > 0 ||
+    (talker.tellsRecords && talker.records.length === 0 && (readings.length === 0 || options.forRecords));
+  if (!isWaiting()) return readings;
+  const signal = stopSignal();
+  const startedMs = performance.now();
+  let toldMs = startedMs + patienceMs - progressMs;
+  for (;;) {
+    const nowMs = performance.now();
+    const leftMs = startedMs + options.waitMs - nowMs;
+    if (!isWaiting() || leftMs <= 0 || signal.aborted) return readings;
+    if (options.isTalkative && nowMs - toldMs >= progressMs) {
+      progress(talker, readings, leftMs, options);
+      toldMs = nowMs;
+    }
+    await pause(Math.min(lookMs, leftMs), signal);
+    const names = unheardOf(readings);
+    // Without names it would be asked for all, which is not how a device is waited for that has only records.
+    if (names.length === 0) continue;
+    const news = new Map(
+      (await talker.read(new AbortController().signal, names)).map((one) => [one.point, one]),
+    );
+    readings = readings.map((reading) => news.get(reading.point) ?? reading);
+  }
+}
+
+const namesMax = 20;
+
+/** What was not heard, and how long the device may be silent; undefined when all was. */
+export function unheardNote(
+  talker: Talker,
+  readings: readonly LatestReading[],
+  { waitMs, language }: HearOptions,
+): string | undefined {
+  const vi = language === "vi";
+  const points = unheardOf(readings);
+  const more = points.length > namesMax ? ` +${points.length - namesMax}` : "";
+  const noRecord = vi ? "bản ghi nào" : "any record";
+  const isRecordless =
+    talker.tellsRecords && talker.records.length === 0 && (points.length > 0 || readings.length === 0);
+  const what = [points.slice(0, namesMax).join(", ") + more, isRecordless ? noRecord : ""].filter(
+    (part) => part !== "",
+  );
+  if (what.length === 0) return undefined;
+  const limit = span(talker.silenceMs);
+  const silence =
+    talker.silenceMs > 0
+      ? vi
+        ? `thiết bị này có thể im lặng đến ${limit} mới bị coi là mất (silence)`
+        : `this device may be silent for ${limit} before it counts as lost (silence)`
+      : vi
+        ? "chưa đặt giới hạn im lặng (silence) cho thiết bị này"
+        : "no limit of silence is set for this device (silence)";
+  return vi
+    ? `không nghe được trong ${span(waitMs)}: ${what.join("; ")}; ${silence}; chờ lâu hơn: --wait 5m`
+    : `not heard within ${span(waitMs)}: ${what.join("; ")}; ${silence}; to wait longer: --wait 5m`;
+}
+
+/** For `--raw`: which values came without their bytes; undefined: none. */
+export function rawNote(readings: readonly LatestReading[], language: Language): string | undefined {
+  const bare = readings.filter(
+    ({ rawHex, unheard, value }) => rawHex === undefined && unheard !== true && value !== null,
+  );
+  if (bare.length === 0) return undefined;
+  const names = bare
+    .slice(0, namesMax)
+    .map(({ point }) => point)
+    .join(", ");
+  return language === "vi"
+    ? `không có byte của: ${names}; giá trị do thiết bị tự gửi chỉ có byte khi đọc trực tiếp (dừng gateway) và driver có`
+    : `no bytes of: ${names}; of what a device tells by itself they are shown by a direct read (stop the gateway), where the driver has them`;
+}

@@ -1,0 +1,251 @@
+import { type DeviceConfig, loadSite } from "../config.ts";
+import type { Language } from "../config/error-texts.ts";
+import { didYouMean } from "../config/words.ts";
+import { ask, NotRunningError } from "../control.ts";
+import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
+import { type ErrorCode, errorTable, shownFile } from "../errors.ts";
+import type { KerbEvent } from "../event.ts";
+import type { LatestReading } from "../host/messages.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+import { type CommandError, deviceFailure, notFoundError, tableError } from "./errors.ts";
+import { FieldDevice } from "./field.ts";
+import type { Talker } from "./listen.ts";
+import type { HeardRecord } from "./records.ts";
+import { askOnce, controlSocket, SilentError } from "./site.ts";
+
+/** Where `kerb read` gets its readings: from the running gateway, or from the device itself. */
+
+/** More than a person reads; the oldest go first. */
+const recordsMax = 100;
+
+/** What is to be read, and the language of the complaints. */
+export interface Request {
+  points: string[];
+  raw: boolean;
+  language: Language;
+}
+
+/** Where readings come from: the running gateway, or the wire itself. */
+export interface Source extends Talker {
+  via: "gateway" | "direct";
+  profile: string | undefined;
+  /** Known after the first read. */
+  identity: Identity | undefined;
+  doubt: string | undefined;
+  /** Throws `CommandError`. */
+  read(signal: AbortSignal, names?: readonly string[]): Promise<LatestReading[]>;
+  close(): Promise<void>;
+}
+
+function unknownDevice(id: string, ids: readonly string[], site: string): CommandError {
+  return notFoundError(
+    `there is no device "${id}" in ${shownFile(site)}${didYouMean(id, ids)}`,
+    ids.length === 0 ? "the site has no devices yet" : `its devices: ${ids.slice(0, 20).join(", ")}`,
+  );
+}
+
+function unknownPoint(device: string, name: string, names: readonly string[]): CommandError {
+  return notFoundError(
+    `${device} has no point "${name}"${didYouMean(name, names)}`,
+    `its points: ${names.slice(0, 60).join(", ")}`,
+  );
+}
+
+const hostSilentMs = 4000;
+
+/** What is wrong with the driver's process itself. `said`: how the read failed, maybe before it ran again. */
+function hostTrouble(
+  { state, silentMs }: GatewayStatus["hosts"][number],
+  said: string,
+): ErrorCode | undefined {
+  if (state !== "running" || /^the \S+ host (has ended|is (starting|waiting|stopped))/.test(said))
+    return "KERB-HOST-ENDED";
+  return silentMs > hostSilentMs ? "KERB-HOST-SILENT" : undefined;
+}
+
+/** Reads through the gateway, which owns the connection: a second one would disturb many devices. */
+class GatewaySource implements Source {
+  readonly via = "gateway";
+  readonly profile: string | undefined;
+  identity: Identity | undefined;
+  doubt: string | undefined;
+  readonly records: HeardRecord[] = [];
+  readonly tellsRecords: boolean;
+  readonly silenceMs: number;
+  readonly #socket: string;
+  readonly #device: string;
+  readonly #request: Request;
+  readonly #closing = new AbortController();
+
+  /** `definition`: the device as the site file has it, as far as that can be read. */
+  constructor(
+    socket: string,
+    { id, profile }: GatewayStatus["devices"][number],
+    definition: DeviceConfig | undefined,
+    request: Request,
+  ) {
+    this.#socket = socket;
+    this.#device = id;
+    this.profile = profile;
+    this.#request = request;
+    this.tellsRecords = (definition?.records.length ?? 0) > 0;
+    this.silenceMs = definition?.silenceMs ?? 0;
+    // Without records to tell there is nothing that the readings do not say.
+    if (this.tellsRecords) void this.#hearRecords().catch(() => {});
+  }
+
+  async #hearRecords(): Promise<void> {
+    for await (const answer of ask(this.#socket, { verb: "tail" }, this.#closing.signal)) {
+      const { device, kind, timeMs, data } = answer as KerbEvent;
+      if (device !== this.#device || data?.["record"] === undefined) continue;
+      this.records.push({ kind, timeMs, data });
+      if (this.records.length > recordsMax) this.records.shift();
+    }
+  }
+
+  async read(
+    _signal: AbortSignal,
+    points: readonly string[] = this.#request.points,
+  ): Promise<LatestReading[]> {
+    const { raw } = this.#request;
+    const args = { device: this.#device, points, raw };
+    let readings: LatestReading[];
+    try {
+      readings = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args });
+    } catch (error) {
+      throw await this.#explained(error as Error);
+    }
+    const missing = points.find((name) => readings.every(({ point }) => point !== name));
+    if (missing === undefined) {
+      this.identity ??= (await this.#known()).report?.identity;
+      return readings.filter(({ point }) => points.length === 0 || points.includes(point));
+    }
+    const all = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args: { ...args, points: [] } });
+    throw unknownPoint(
+      this.#device,
+      missing,
+      all.map(({ point }) => point),
+    );
+  }
+
+  async #known() {
+    const { devices, hosts } = await askOnce<GatewayStatus>(this.#socket, { verb: "status" });
+    const report = devices.find(({ id }) => id === this.#device);
+    return { report, host: hosts.find(({ driver }) => driver === report?.driver) };
+  }
+
+  /** The gateway knows why it lost the device; the failed read often knows only that it did. */
+  async #explained(error: Error): Promise<Error> {
+    if (error instanceof NotRunningError || error instanceof SilentError) return error;
+    const { report, host } = await this.#known();
+    const trouble = host === undefined ? undefined : hostTrouble(host, error.message);
+    if (trouble !== undefined)
+      return tableError(report?.driver ?? "", trouble, error.message, this.#request.language);
+    const code = report?.code;
+    if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
+      return deviceFailure(
+        this.#device,
+        code as DeviceErrorCode,
+        report?.reason ?? error.message,
+        this.#request.language,
+      );
+    }
+    if (report?.state === "starting") {
+      return deviceFailure(
+        this.#device,
+        "closed",
+        "the gateway has not reached it yet: try again",
+        this.#request.language,
+      );
+    }
+    return deviceFailure(this.#device, "silent", error.message, this.#request.language);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+  }
+}
+
+/** Reads the device itself; opens it again after a failure. */
+class DirectSource implements Source {
+  readonly via = "direct";
+  readonly profile: string | undefined;
+  identity: Identity | undefined;
+  doubt: string | undefined;
+  readonly tellsRecords: boolean;
+  readonly silenceMs: number;
+  readonly #device: DeviceConfig;
+  readonly #request: Request;
+  #field: FieldDevice | undefined;
+
+  constructor(device: DeviceConfig, request: Request) {
+    this.#device = device;
+    this.profile = device.profile;
+    this.#request = request;
+    this.tellsRecords = device.records.length > 0;
+    this.silenceMs = device.silenceMs;
+  }
+
+  get records(): readonly HeardRecord[] {
+    return this.#field?.records ?? [];
+  }
+
+  async read(
+    signal: AbortSignal,
+    points: readonly string[] = this.#request.points,
+  ): Promise<LatestReading[]> {
+    try {
+      this.#field ??= await FieldDevice.open(this.#device, signal);
+      this.identity = this.#field.identity;
+      this.doubt = this.#field.doubt;
+      return await this.#field.read({ points, raw: this.#request.raw }, signal);
+    } catch (error) {
+      await this.close();
+      if (!(error instanceof DeviceError)) throw error;
+      throw deviceFailure(this.#device.id, error.code, error.message, this.#request.language);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#field?.close();
+    this.#field = undefined;
+  }
+}
+
+async function directSource(site: string, id: string, request: Request): Promise<Source> {
+  const { devices } = await loadSite(site);
+  const device = devices.find((candidate) => candidate.id === id);
+  if (device === undefined)
+    throw unknownDevice(
+      id,
+      devices.map((candidate) => candidate.id),
+      site,
+    );
+  const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
+  const wrong = request.points.find((name) => !names.includes(name));
+  if (wrong !== undefined) throw unknownPoint(id, wrong, names);
+  return new DirectSource(device, request);
+}
+
+/** The running gateway where it has the device, else the device itself. Throws `CommandError`, `SilentError`. */
+export async function openSource(site: string, id: string, request: Request): Promise<Source> {
+  const socket = controlSocket(site);
+  try {
+    const { devices } = await askOnce<GatewayStatus>(socket, { verb: "status" });
+    const device = devices.find((candidate) => candidate.id === id);
+    if (device === undefined)
+      throw unknownDevice(
+        id,
+        devices.map((candidate) => candidate.id),
+        site,
+      );
+    if (device.enabled) {
+      const known = await loadSite(site).catch(() => undefined);
+      const definition = known?.devices.find((candidate) => candidate.id === id);
+      return new GatewaySource(socket, device, definition, request);
+    }
+  } catch (error) {
+    if (!(error instanceof NotRunningError)) throw error;
+  }
+  return directSource(site, id, request);
+}
