@@ -162,6 +162,11 @@ export class Broker {
     await this.#answered(answer.promise, signal, `PUBLISH ${topic}`);
   }
 
+  /** Publishes with QoS 0 and without waiting; nothing is sent where the connection is over. */
+  send(topic: string, payload: Buffer): void {
+    if (this.#isOpen) this.#client?.publish(topic, payload, { qos: 0 }, () => {});
+  }
+
   #hungUp(error: Error): DeviceError {
     return this.#end ?? new DeviceError("hung-up", `${this.place}: ${error.message}`, { cause: error });
   }

@@ -14,6 +14,7 @@ import { identify } from "./identify.ts";
 import { availability, Ingest } from "./ingest.ts";
 import { objectWith, parsePath } from "./json-path.ts";
 import type { Address, Settings } from "./settings.ts";
+import { listenToSparkplug } from "./sparkplug-ingest.ts";
 
 /** One device behind a broker. See `Connection` in the driver contract. */
 export class MqttConnection implements Connection<Address> {
@@ -72,8 +73,15 @@ export class MqttConnection implements Connection<Address> {
     };
     stops.push(this.#broker.onLost(lost));
     try {
-      const ingest = new Ingest(this.#settings, subscription, this.#context, lost);
-      for (const filter of ingest.routes.keys()) listen(filter, (message) => ingest.take(filter, message));
+      if (this.#settings.format === "sparkplug-b") {
+        const listening = await listenToSparkplug(this.#broker, this.#settings, subscription, lost);
+        stops.push(listening.stop);
+        granted.push(listening.granted.then(() => {}));
+        if (signal.aborted) stopAll();
+      } else {
+        const ingest = new Ingest(this.#settings, subscription, this.#context, lost);
+        for (const filter of ingest.routes.keys()) listen(filter, (message) => ingest.take(filter, message));
+      }
       this.#watchAvailability(subscription, listen, lost);
       await Promise.race([Promise.all(granted), over.promise]);
       return await over.promise;

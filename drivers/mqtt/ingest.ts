@@ -132,9 +132,12 @@ export class Ingest {
   }
 
   #isKnown({ topic, retained }: Message, payload: unknown, sourceTimeMs: number | undefined): boolean {
-    // What is retained comes again with each subscription; its time tells whether it is the same.
-    const own = this.#format.id(payload) ?? (retained ? sourceTimeMs?.toString() : undefined);
-    return own !== undefined && isRepeated(this.#context.deviceId, `${topic}\0${own}`);
+    const id = this.#format.id(payload);
+    const own = id ?? sourceTimeMs;
+    if (own === undefined) return false;
+    const isKnown = isRepeated(this.#context.deviceId, `${topic}\0${own}`);
+    // What is retained comes again with each subscription, and its time tells it; of two live messages it does not.
+    return isKnown && (id !== undefined || retained);
   }
 
   #refuse(route: Route, { topic, retained }: Message, why: { garbage: string; code?: string }): void {
@@ -245,11 +248,17 @@ function bad(code: string, reason?: string): Reading {
 }
 
 /** A value of JSON as the address wants it. */
-function readingOf(found: unknown, { type, isTrue, isFalse }: Address): Reading {
+function readingOf(found: unknown, address: Address): Reading {
   if (found === null) return bad("null");
   if (typeof found === "object") return bad("not-a-value", "an object or a list");
-  if (typeof found === "string" && found.length > textCharactersMax) return bad("too-large");
-  let value = found as Value;
+  return readingAs({ value: found as Value, status: "good" }, address);
+}
+
+/** A reading with its value turned into what the address says that it is. */
+export function readingAs(reading: Reading, { type, isTrue, isFalse }: Address): Reading {
+  let { value } = reading;
+  if (value === null) return reading;
+  if (typeof value === "string" && value.length > textCharactersMax) return bad("too-large");
   if (type === "boolean") {
     const made = truthOf(value, isTrue ?? true, isFalse ?? false);
     if (made === undefined) return bad("not-a-boolean", String(value).slice(0, 100));
@@ -260,7 +269,7 @@ function readingOf(found: unknown, { type, isTrue, isFalse }: Address): Reading 
     value = Number(value);
   } else if (type === "text") value = String(value);
   if (typeof value === "number" && !Number.isFinite(value)) return bad("not-a-number");
-  return { value, status: "good" };
+  return { ...reading, value };
 }
 
 function truthOf(value: Value, isTrue: Value, isFalse: Value): boolean | undefined {
