@@ -20,16 +20,21 @@ const forbidden: ReadonlySet<string> = new Set(["__proto__", "constructor", "pro
 export function parsePath(text: string): readonly Step[] | undefined {
   if (!text.startsWith("$")) return undefined;
   const steps: Step[] = [];
-  step.lastIndex = 1;
-  for (let at = 1; at < text.length; at = step.lastIndex) {
+  for (let at = 1; at < text.length; ) {
+    step.lastIndex = at;
     const found = step.exec(text);
     if (found === null || steps.length === stepsMax) return undefined;
-    const [, name, inQuotes, place, path, equals] = found;
+    const [whole, name, inQuotes, place, path, equals] = found;
+    at += whole.length;
     const key = name ?? inQuotes;
     if (key !== undefined && forbidden.has(key)) return undefined;
     if (key !== undefined) steps.push(key);
     else if (place !== undefined) steps.push(Number(place));
-    else steps.push({ path: parsePath(`$${path}`) ?? [], equals: literal(equals ?? "") });
+    else {
+      const inner = parsePath(`$${path}`);
+      if (inner === undefined) return undefined;
+      steps.push({ path: inner, equals: literal(equals ?? "") });
+    }
   }
   return steps;
 }
