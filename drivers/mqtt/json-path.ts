@@ -49,8 +49,10 @@ export function valueAt(root: unknown, steps: readonly Step[]): unknown {
   let value = root;
   for (const one of steps) {
     if (typeof value !== "object" || value === null) return undefined;
-    if (typeof one === "string") value = Object.hasOwn(value, one) ? (value as Tree)[one] : undefined;
-    else if (!Array.isArray(value)) return undefined;
+    if (typeof one === "string") {
+      if (Array.isArray(value) || !Object.hasOwn(value, one)) return undefined;
+      value = (value as Tree)[one];
+    } else if (!Array.isArray(value)) return undefined;
     else if (typeof one === "number") value = value.at(one) as unknown;
     else value = value.find((element) => valueAt(element, one.path) === one.equals) as unknown;
   }
