@@ -135,7 +135,9 @@ describe("what the broker says", () => {
     const options = { ...plain("x"), protocol: 5, clientId: "twin" };
     const listening = await rig.listen(options, [value]);
     const other = tcpConnect(rig.broker.port, "127.0.0.1");
-    other.write(generate({ cmd: "connect", clientId: "twin", protocolVersion: 5, clean: true, keepalive: 60 }));
+    other.write(
+      generate({ cmd: "connect", clientId: "twin", protocolVersion: 5, clean: true, keepalive: 60 }),
+    );
     await until("the take-over", () => listening.ended !== undefined).finally(() => other.destroy());
     expect(listening.ended).toBe("busy");
   });
@@ -169,6 +171,12 @@ describe("what the broker says", () => {
   });
 });
 
+const motion = (state: unknown, at: string) => ({
+  UtcTime: at,
+  Source: { Source: "1" },
+  Data: { State: state },
+});
+
 describe("what the broker has retained", () => {
   test("is uncertain without a time, has its own time with one, and is no sign of life", async () => {
     const rig = await open();
@@ -177,9 +185,13 @@ describe("what the broker has retained", () => {
     const a = await rig.listen(plain("a"), [value]);
     const b = await rig.listen({ ...plain("b"), time: "$.at" }, [value]);
     await until("both", () => a.of().length + b.of().length === 2);
-    expect(a.readingsTold).toMatchObject([{ isOld: true, answer: { value: 1, status: "uncertain", code: "retained" } }]);
+    expect(a.readingsTold).toMatchObject([
+      { isOld: true, answer: { value: 1, status: "uncertain", code: "retained" } },
+    ]);
     const sourceTimeMs = Date.parse("2026-03-01T01:00:00Z");
-    expect(b.readingsTold).toMatchObject([{ isOld: true, answer: { value: 2, status: "good", sourceTimeMs } }]);
+    expect(b.readingsTold).toMatchObject([
+      { isOld: true, answer: { value: 2, status: "good", sourceTimeMs } },
+    ]);
     rig.publish("d/a", { v: 3 });
     await until("a live one", () => a.of().length === 2);
     expect(a.readingsTold.at(-1)).toMatchObject({ isOld: false, answer: { value: 3, status: "good" } });
@@ -218,11 +230,10 @@ describe("what the broker has retained", () => {
       fields: [{ path: "$.Source.Source" }, { path: "$.Data.State", type: "boolean" }],
     };
     const topic = `cam/onvif-ej/${event}/&1`;
-    const body = (state: unknown, at: string) => ({ UtcTime: at, Source: { Source: "1" }, Data: { State: state } });
-    rig.publish(topic, body("true", "2026-03-01T08:00:00Z"), true);
+    rig.publish(topic, motion("true", "2026-03-01T08:00:00Z"), true);
     const device = { format: "onvif-ej", variables: { prefix: "cam" } };
     const listening = await rig.listen(device, [], [record]);
-    rig.publish(topic, body(false, "2026-03-01T08:00:05Z"), true);
+    rig.publish(topic, motion(false, "2026-03-01T08:00:05Z"), true);
     rig.publish(topic, "", true);
     await until("three", () => listening.records.length === 3);
     expect(listening.records.map(({ phase, answers, isOld }) => [phase, answers.map(shown), isOld])).toEqual([
@@ -253,7 +264,11 @@ describe("messages that come twice", () => {
 
   test("The Things Stack: session and frame count, which is left out when it is 0", async () => {
     const rig = await open();
-    const device = { format: "lorawan", server: "ttn-v3", variables: { applicationId: "a@ttn", deviceId: "m" } };
+    const device = {
+      format: "lorawan",
+      server: "ttn-v3",
+      variables: { applicationId: "a@ttn", deviceId: "m" },
+    };
     const listening = await rig.listen(device, [{ path: "$.x" }]);
     const up = (x: number, more: object) =>
       rig.publish("v3/a@ttn/devices/m/up", {
@@ -327,10 +342,20 @@ describe("payloads", () => {
 
   test("random bytes and random JSON never throw, and the next good value is heard", async () => {
     const rig = await open();
-    const listening = await rig.listen(bin("1"), [{ path: "$.x" }, { path: "$.a[0].b" }, { from: "uplink", path: "$.rssi" }]);
+    const listening = await rig.listen(bin("1"), [
+      { path: "$.x" },
+      { path: "$.a[0].b" },
+      { from: "uplink", path: "$.rssi" },
+    ]);
     const topic = "application/a/device/1/event/up";
     let round = 0;
-    for (const payload of fc.sample(fc.oneof(fc.uint8Array().map((b) => Buffer.from(b)), fc.json()), 400)) {
+    for (const payload of fc.sample(
+      fc.oneof(
+        fc.uint8Array().map((b) => Buffer.from(b)),
+        fc.json(),
+      ),
+      400,
+    )) {
       rig.publish(topic, payload);
       rig.publish(topic, uplink(`good ${round++}`, { x: round }));
     }
@@ -357,7 +382,17 @@ describe("payloads", () => {
       { path: "$.t", type: "text" },
       { path: "$.list[?@.id=='x'].v", when: { path: "$.kind", equals: "y" } },
     ]);
-    rig.publish("d/a", { n: "12.5", b: "1", w: "OFF", t: 7, kind: "y", list: [{ id: "w", v: 1 }, { id: "x", v: 2 }] });
+    rig.publish("d/a", {
+      n: "12.5",
+      b: "1",
+      w: "OFF",
+      t: 7,
+      kind: "y",
+      list: [
+        { id: "w", v: 1 },
+        { id: "x", v: 2 },
+      ],
+    });
     rig.publish("d/a", { n: "12 bananas", b: "yes", w: "true", kind: "z", list: [{ id: "x", v: 3 }] });
     await until("both", () => listening.readingsTold.length === 8);
     expect([0, 1, 2, 3, 4].map((i) => listening.of(i))).toEqual([
@@ -374,7 +409,13 @@ describe("writing", () => {
   const plug = { format: "zigbee2mqtt", variables: { name: "p" } };
   const point = {
     name: "on",
-    address: addressSchema.parse({ path: "$.state", type: "boolean", isTrue: "ON", isFalse: "OFF", write: {} }),
+    address: addressSchema.parse({
+      path: "$.state",
+      type: "boolean",
+      isTrue: "ON",
+      isFalse: "OFF",
+      write: {},
+    }),
   };
   const { signal } = new AbortController();
 
@@ -398,9 +439,9 @@ describe("writing", () => {
   });
 });
 
-describe("settings", () => {
-  const wrong = (more: object) => settingsSchema.safeParse({ host: "h", ...more }).error?.message ?? "fine";
+const wrong = (more: object) => settingsSchema.safeParse({ host: "h", ...more }).error?.message ?? "fine";
 
+describe("settings", () => {
   test.each([
     ["a variable is missing", { format: "lorawan", variables: { devEui: "1" } }, "applicationId"],
     ["a variable with a wildcard", { topic: "{a}", variables: { a: "#" } }, "would change the topic"],

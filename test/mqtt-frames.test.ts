@@ -34,7 +34,11 @@ describe("golden frames", () => {
     const rig = await MqttRig.open();
     rigs.push(rig);
     const settings = parsed("settings", {}) as Tree;
-    const listening = await rig.listen(settings, parsed("points", []) as Tree[], parsed("records", []) as Tree[]);
+    const listening = await rig.listen(
+      settings,
+      parsed("points", []) as Tree[],
+      parsed("records", []) as Tree[],
+    );
     for (const line of lines) {
       // A topic may have blanks, a payload begins with a brace.
       const [, json, body = ""] = /^message: (.*?) (\{.*)$/.exec(line) ?? [];
@@ -44,12 +48,13 @@ describe("golden frames", () => {
     }
     const values = parsed("values", []) as unknown[];
     const recorded = parsed("recorded", []) as unknown[];
-    await until(`${values.length} values and ${recorded.length} records`, () =>
-      listening.readingsTold.length >= values.length && listening.records.length >= recorded.length,
+    await until(
+      `${values.length} values and ${recorded.length} records`,
+      () => listening.readingsTold.length >= values.length && listening.records.length >= recorded.length,
     );
-    expect(
-      listening.readingsTold.map(({ index, answer }) => [index, value(answer), timeOf(answer)]),
-    ).toEqual(values);
+    expect(listening.readingsTold.map(({ index, answer }) => [index, value(answer), timeOf(answer)])).toEqual(
+      values,
+    );
     expect(
       listening.records.map(({ index, phase, answers, sourceTimeMs }) => [
         index,

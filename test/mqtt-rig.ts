@@ -1,13 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { driver } from "../drivers/mqtt/index.ts";
 import * as schemas from "../drivers/mqtt/settings.ts";
-import {
-  DeviceError,
-  type Answer,
-  type Connection,
-  type RecordPhase,
-  type Sink,
-} from "../gateway/driver.ts";
+import { DeviceError, type Answer, type Connection, type RecordPhase, type Sink } from "../gateway/driver.ts";
 import { startBroker, type Broker, type BrokerOptions } from "../simulators/mqtt/index.ts";
 
 /** The MQTT driver before our own broker, with all that it hands on written down. */
@@ -28,6 +22,8 @@ export interface HandedRecord {
   isOld: boolean;
 }
 
+const parse = (address: unknown) => schemas.address.parse(address);
+
 /** One subscription of one device. */
 export class Listening implements Sink {
   readonly readingsTold: Handed[] = [];
@@ -38,7 +34,6 @@ export class Listening implements Sink {
   readonly #stop = new AbortController();
 
   constructor(connection: Connection<Address>, points: Tree[], records: Tree[]) {
-    const parse = (address: unknown) => schemas.address.parse(address);
     connection
       .subscribe?.({
         points: points.map((address, i) => ({ name: `p${i}`, address: parse(address) })),

@@ -9,7 +9,17 @@ afterEach(async () => {
   for (const rig of rigs.splice(0)) await rig.close();
 });
 
-const type = { int8: 1, int16: 2, int32: 3, int64: 4, uint32: 7, uint64: 8, float: 9, double: 10, boolean: 11 };
+const type = {
+  int8: 1,
+  int16: 2,
+  int32: 3,
+  int64: 4,
+  uint32: 7,
+  uint64: 8,
+  float: 9,
+  double: 10,
+  boolean: 11,
+};
 const int = (value: number | bigint): Metric["value"] => ({ field: 11, of: value });
 const small = (value: number): Metric["value"] => ({ field: 10, of: value });
 const double = (value: number): Metric["value"] => ({ field: 13, of: value });
@@ -22,7 +32,12 @@ class Node {
   constructor(rig: MqttRig) {
     this.rig = rig;
   }
-  publish(kind: string, metrics: Metric[], device?: string, seq: number | undefined = this.seq++ % 256): void {
+  publish(
+    kind: string,
+    metrics: Metric[],
+    device?: string,
+    seq: number | undefined = this.seq++ % 256,
+  ): void {
     const topic = `spBv1.0/g/${kind}/n${device === undefined ? "" : `/${device}`}`;
     this.rig.publish(topic, payloadBytes(1_772_000_000_000, seq, metrics));
   }
@@ -31,7 +46,9 @@ class Node {
     this.publish("NBIRTH", [{ name: "bdSeq", type: type.uint64, value: int(this.bdSeq) }, ...own]);
   }
   died(bdSeq = this.bdSeq): void {
-    const death = payloadBytes(1_772_000_000_000, undefined, [{ name: "bdSeq", type: type.uint64, value: int(bdSeq) }]);
+    const death = payloadBytes(1_772_000_000_000, undefined, [
+      { name: "bdSeq", type: type.uint64, value: int(bdSeq) },
+    ]);
     this.rig.publish("spBv1.0/g/NDEATH/n", death);
   }
 }
@@ -71,9 +88,15 @@ describe("values", () => {
       ["other", type.int32, { field: 15, of: "1" }, "bad wrong-type"],
       ["none", type.int32, null, "bad null"],
     ];
-    const listening = await rig.listen(of(), wanted.map(([name]) => metric(name)));
+    const listening = await rig.listen(
+      of(),
+      wanted.map(([name]) => metric(name)),
+    );
     node.born(wanted.map(([name, kind, value], i) => ({ name, alias: i, type: kind, value })));
-    node.publish("NDATA", wanted.map(([, , value], alias) => ({ alias, value })));
+    node.publish(
+      "NDATA",
+      wanted.map(([, , value], alias) => ({ alias, value })),
+    );
     await heard(listening, 2, wanted.length - 1);
     expect(wanted.map(([name], i) => [name, ...listening.of(i)])).toEqual(
       wanted.map(([name, , , value]) => [name, value, value]),
@@ -146,7 +169,8 @@ describe("sequence and births", () => {
     const listening = await rig.listen(of("a"), [metric("x")]);
     node.born();
     node.publish("DBIRTH", [{ name: "x", alias: 1, type: type.double, value: double(0) }], "a");
-    for (let i = 1; i <= 300; i++) node.publish("DDATA", [{ alias: 1, value: double(i) }], i % 3 === 0 ? "b" : "a");
+    for (let i = 1; i <= 300; i++)
+      node.publish("DDATA", [{ alias: 1, value: double(i) }], i % 3 === 0 ? "b" : "a");
     await heard(listening, 201);
     expect(listening.of().filter((value) => typeof value !== "number")).toEqual([]);
   });
@@ -196,17 +220,22 @@ describe("deaths", () => {
   });
 });
 
+const wrap = (field: number, inner: Buffer) => {
+  const length: number[] = [];
+  for (let rest = inner.length; ; rest >>= 7) {
+    length.push((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+    if (rest <= 0x7f) break;
+  }
+  return Buffer.concat([
+    Buffer.from([field * 8 + 2 > 127 ? 0x92 : field * 8 + 2, ...(field > 15 ? [0x01] : [])]),
+    Buffer.from(length),
+    inner,
+  ]);
+};
+
 /** A metric whose template holds a metric whose template … */
 function nested(depth: number): Buffer {
   let body = Buffer.alloc(0);
-  const wrap = (field: number, inner: Buffer) => {
-    const length: number[] = [];
-    for (let rest = inner.length; ; rest >>= 7) {
-      length.push((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
-      if (rest <= 0x7f) break;
-    }
-    return Buffer.concat([Buffer.from([field * 8 + 2 > 127 ? 0x92 : field * 8 + 2, ...(field > 15 ? [0x01] : [])]), Buffer.from(length), inner]);
-  };
   for (let i = 0; i < depth; i++) body = wrap(2, wrap(18, body));
   return body;
 }

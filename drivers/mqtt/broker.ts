@@ -140,7 +140,7 @@ export class Broker {
       new DeviceError("denied", `${this.place}: the broker does not let us listen to ${filter}${why}`);
     client.subscribe(filter, { qos }, (error, granted) => {
       const code = granted?.find((one) => one.qos >= 0x80)?.qos;
-      if (code !== undefined) answer.reject(refused(` (0x${Number(code).toString(16)})`));
+      if (code !== undefined) answer.reject(refused(` (0x${code.toString(16)})`));
       else if (error === null || error === undefined) answer.resolve();
       else answer.reject(/suback|subscribe error/i.test(error.message) ? refused("") : this.#hungUp(error));
     });
@@ -209,7 +209,10 @@ export class Broker {
   #open(): void {
     const { host, timeout } = this.#settings;
     this.#timer = setTimeout(
-      () => this.#over(new DeviceError("silent", `${this.place}: the broker did not let us in within ${timeout} ms`)),
+      () =>
+        this.#over(
+          new DeviceError("silent", `${this.place}: the broker did not let us in within ${timeout} ms`),
+        ),
       timeout,
     );
     const socket = connect({ host, port: portOf(this.#settings), noDelay: true });
@@ -240,7 +243,7 @@ export class Broker {
       this.#over(new DeviceError(code, text));
     });
     client.on("close", () => {
-      const when = this.#isOpen ? "" : " before it let us in";
+      const when = this.#isOpen ? "" : " before it let us in; is it the right port, and does it want tls?";
       this.#over(new DeviceError("hung-up", `${this.place}: the broker closed the connection${when}`));
     });
     client.on("connect", () => {
@@ -298,7 +301,7 @@ export class Broker {
     if (!this.#isOpen) remember(this.#key, error);
     this.#forget(error);
     this.#drop();
-    for (const tell of [...this.#lost]) tell(error);
+    for (const tell of this.#lost) tell(error);
   }
 
   #forget(error: DeviceError): void {
@@ -320,7 +323,7 @@ function portOf({ port, tls }: Settings): number {
 }
 
 /** Where the broker is, at the head of each error message. */
-export function placeOf(settings: Settings): string {
+function placeOf(settings: Settings): string {
   const { host } = settings;
   return `${host.includes(":") ? `[${host}]` : host}:${portOf(settings)}`;
 }

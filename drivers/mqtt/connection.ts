@@ -60,7 +60,7 @@ export class MqttConnection implements Connection<Address> {
     const stopAll = (): void => stops.splice(0).forEach((stop) => stop());
     // At once, so that nothing more is handed on.
     signal.addEventListener("abort", stopAll);
-    const granted: Promise<void>[] = [];
+    const granted: Promise<unknown>[] = [];
     const { qos } = this.#settings;
     const listen = (filter: string, listener: (message: Message) => void): void => {
       const listening = this.#broker.listen(filter, listener, { qos, signal });
@@ -76,7 +76,7 @@ export class MqttConnection implements Connection<Address> {
       if (this.#settings.format === "sparkplug-b") {
         const listening = await listenToSparkplug(this.#broker, this.#settings, subscription, lost);
         stops.push(listening.stop);
-        granted.push(listening.granted.then(() => {}));
+        granted.push(listening.granted);
         if (signal.aborted) stopAll();
       } else {
         const ingest = new Ingest(this.#settings, subscription, this.#context, lost);
@@ -100,7 +100,10 @@ export class MqttConnection implements Connection<Address> {
     for (const rule of formatOf(this.#settings).available) {
       const filled = topicOf(rule.topic, this.#settings);
       if ("missing" in filled)
-        throw new DeviceError("unsupported", `${rule.topic} wants "${filled.missing}": write it under variables`);
+        throw new DeviceError(
+          "unsupported",
+          `${rule.topic} wants "${filled.missing}": write it under variables`,
+        );
       listen(filled.topic, ({ topic, payload }) => {
         const word = availability(rule, payload);
         if (word === "offline") lost(new DeviceError("hung-up", `${topic} says that it is ${rule.offline}`));
@@ -132,7 +135,9 @@ export class MqttConnection implements Connection<Address> {
     const inner = new AbortController();
     const giveUp = () => {
       inner.abort();
-      ended.reject(closing.aborted ? closed(place) : new DeviceError("aborted", `${place}: given up by the caller`));
+      ended.reject(
+        closing.aborted ? closed(place) : new DeviceError("aborted", `${place}: given up by the caller`),
+      );
     };
     signal.addEventListener("abort", giveUp);
     closing.addEventListener("abort", giveUp);

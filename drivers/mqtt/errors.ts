@@ -33,8 +33,11 @@ function codeOf(error: Coded): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** One line; OpenSSL wraps an alert into its own file and line. */
 function sentence(error: Coded): string {
-  const text = error.message || error.errors?.[0]?.message || String(error.code ?? error.name);
+  const [, alert] = /\balert ([a-z ]+?)(?::|$)/i.exec(error.message) ?? [];
+  if (alert !== undefined) return `the broker ended the TLS handshake: ${alert.toLowerCase()} (see tls)`;
+  const text = error.message || error.errors?.[0]?.message || (codeOf(error) ?? error.name);
   return text.replaceAll(/\s+/g, " ").trim().slice(0, 300);
 }
 
@@ -55,7 +58,11 @@ export function meaningOf(place: string, error: Coded, wasOpen: boolean): Device
   const known = socketCodes[code ?? ""];
   if (known !== undefined) return made(known);
   // Certificates and alerts of TLS come with codes of OpenSSL or of Node's own check.
-  if (!wasOpen && code !== undefined && /^(ERR_(SSL|TLS|OSSL)|CERT|UNABLE|DEPTH|SELF_SIGNED|HOSTNAME)/.test(code))
+  if (
+    !wasOpen &&
+    code !== undefined &&
+    /^(ERR_(SSL|TLS|OSSL)|CERT|UNABLE|DEPTH|SELF_SIGNED|HOSTNAME)/.test(code)
+  )
     return made("denied");
   return made("garbage");
 }

@@ -130,7 +130,13 @@ export function formatOf(settings: Settings): Format {
             offline: "offline",
             of: "device",
           },
-          { topic: "{base}/bridge/state", path: "$.state", online: "online", offline: "offline", of: "gateway" },
+          {
+            topic: "{base}/bridge/state",
+            path: "$.state",
+            online: "online",
+            offline: "offline",
+            of: "gateway",
+          },
         ],
         ...own,
       };
@@ -144,7 +150,9 @@ export function formatOf(settings: Settings): Format {
         ...own,
       };
     default: {
-      const [time, id] = [settings.time, settings.id].map((path) => (path === undefined ? undefined : at(path)));
+      const [time, id] = [settings.time, settings.id].map((path) =>
+        path === undefined ? undefined : at(path),
+      );
       return {
         topic,
         root: (payload) => payload,

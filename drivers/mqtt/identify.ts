@@ -12,6 +12,8 @@ const paths = {
   serial: parsePath("$.ieee_address")!,
 };
 const textMax = 200;
+/** What is retained comes right behind the broker's agreement. */
+const retainedWithinMs = 1000;
 
 /**
  * Zigbee2MQTT retains a list of its devices; the other formats have nothing that could be asked. Rejects with
@@ -19,15 +21,24 @@ const textMax = 200;
  */
 export async function identify(broker: Broker, settings: Settings, signal: AbortSignal): Promise<Identity> {
   const unknown = (why: string) => new DeviceError("unsupported", `${broker.place}: ${why}`);
-  if (settings.format !== "zigbee2mqtt") throw unknown(`${settings.format} has no way to ask who a device is`);
+  if (settings.format !== "zigbee2mqtt")
+    throw unknown(`${settings.format} has no way to ask who a device is`);
   const filled = topicOf("{base}/bridge/devices", settings);
   if ("missing" in filled) throw unknown("no base topic");
   const list = Promise.withResolvers<Buffer>();
-  const timer = setTimeout(() => list.reject(unknown(`${filled.topic} is not retained`)), settings.timeout);
+  let timer: NodeJS.Timeout | undefined;
   const giveUp = () => list.reject(new DeviceError("aborted", `${broker.place}: given up by the caller`));
   signal.addEventListener("abort", giveUp);
-  const { granted, stop } = broker.listen(filled.topic, ({ payload }) => list.resolve(payload), { qos: 0, signal });
-  granted.catch(list.reject);
+  const { granted, stop } = broker.listen(filled.topic, ({ payload }) => list.resolve(payload), {
+    qos: 0,
+    signal,
+  });
+  const missing = () => list.reject(unknown(`${filled.topic} is not retained`));
+  const wait = async (): Promise<void> => {
+    await granted;
+    if (!signal.aborted) timer = setTimeout(missing, retainedWithinMs);
+  };
+  wait().catch(list.reject);
   try {
     const parsed = parseJson(await list.promise);
     const devices = "value" in parsed && Array.isArray(parsed.value) ? (parsed.value as unknown[]) : [];

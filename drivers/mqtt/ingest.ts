@@ -70,7 +70,9 @@ export class Ingest {
     this.#subscription = subscription;
     this.#context = context;
     this.#lost = lost;
-    subscription.points.forEach(({ address }, index) => this.#route(address).points.push(wanted(address, index)));
+    subscription.points.forEach(({ address }, index) =>
+      this.#route(address).points.push(wanted(address, index)),
+    );
     subscription.records.forEach(({ address, fields }, index) =>
       this.#route(address).records.push({
         ...wanted(address, index),
@@ -190,22 +192,23 @@ export class Ingest {
     if (answers === undefined) return;
     this.#states.delete(topic);
     for (const { index, address } of records)
-      if (address.state) this.#record(index, answers, "deleted", { sourceTimeMs: undefined, retained: false });
+      if (address.state)
+        this.#record(index, answers, "deleted", { sourceTimeMs: undefined, retained: false });
   }
 }
 
 /** The filter under which an address is told. Throws `DeviceError` `unsupported` when something is missing. */
-export function filterOf(address: Address, settings: Settings, format: Format): string {
+function filterOf(address: Address, settings: Settings, format: Format): string {
   const event = address.event === undefined ? undefined : `{prefix}/onvif-ej/${address.event}/#`;
   const template = address.topic ?? event ?? format.topic;
   if (template === undefined)
-    throw new DeviceError("unsupported", `${describe(address)} names no topic, and there is no setting "topic"`);
-  const filled = topicOf(template, settings);
-  if ("missing" in filled)
     throw new DeviceError(
       "unsupported",
-      `${template} wants "${filled.missing}": write it under variables`,
+      `${describe(address)} names no topic, and there is no setting "topic"`,
     );
+  const filled = topicOf(template, settings);
+  if ("missing" in filled)
+    throw new DeviceError("unsupported", `${template} wants "${filled.missing}": write it under variables`);
   return filled.topic;
 }
 

@@ -5,7 +5,14 @@ import { objectWith, parsePath, valueAt } from "./json-path.ts";
 const at = (root: unknown, path: string): unknown => valueAt(root, parsePath(path) ?? ["no such path"]);
 
 describe("paths", () => {
-  const root = { a: { "b c": [1, { d: 2 }, 3] }, list: [{ n: "x", v: 4 }, { n: "y", v: 5 }], t: true };
+  const root = {
+    a: { "b c": [1, { d: 2 }, 3] },
+    list: [
+      { n: "x", v: 4 },
+      { n: "y", v: 5 },
+    ],
+    t: true,
+  };
 
   test.each([
     ["$", root],

@@ -20,7 +20,7 @@ const forbidden: ReadonlySet<string> = new Set(["__proto__", "constructor", "pro
 export function parsePath(text: string): readonly Step[] | undefined {
   if (!text.startsWith("$")) return undefined;
   const steps: Step[] = [];
-  for (let at = 1; at < text.length; ) {
+  for (let at = 1; at < text.length;) {
     step.lastIndex = at;
     const found = step.exec(text);
     if (found === null || steps.length === stepsMax) return undefined;

@@ -131,7 +131,8 @@ export const settings = z
       context.addIssue({ code: "custom", path: [at], message });
     const { tls, password, username, format, server, variables } = value;
     if (password !== undefined && username === undefined) complain("password", "needs a username");
-    if ((tls?.cert === undefined) !== (tls?.key === undefined)) complain("tls", "cert and key belong together");
+    if ((tls?.cert === undefined) !== (tls?.key === undefined))
+      complain("tls", "cert and key belong together");
     const known = format === "zigbee2mqtt" ? { base: "", ...variables } : variables;
     const wanted = [ownTopics[format === "lorawan" ? server : format], value.topic];
     for (const name of wanted.flatMap((one) => variablesOf(one ?? "")))

@@ -1,10 +1,4 @@
-import {
-  DeviceError,
-
-  type PointRequest,
-  type Reading,
-  type Subscription,
-} from "../../gateway/driver.ts";
+import { DeviceError, type PointRequest, type Reading, type Subscription } from "../../gateway/driver.ts";
 import type { Broker } from "./broker.ts";
 import { readingAs } from "./ingest.ts";
 import type { Address, Settings } from "./settings.ts";
@@ -44,7 +38,9 @@ export async function listenToSparkplug(
   });
 }
 
-function byMetric(points: readonly PointRequest<Address>[]): Map<string, { index: number; address: Address }[]> {
+function byMetric(
+  points: readonly PointRequest<Address>[],
+): Map<string, { index: number; address: Address }[]> {
   const wanted = new Map<string, { index: number; address: Address }[]>();
   points.forEach(({ address }, index) => {
     const name = address.metric ?? "";
@@ -59,4 +55,3 @@ function answerOf({ metric, datatype }: KnownMetric, payload: Payload, doubt: Do
   const timed: Reading = timeMs === undefined ? reading : { ...reading, sourceTimeMs: timeMs };
   return doubt === undefined || timed.status === "bad" ? timed : { ...timed, status: "uncertain", ...doubt };
 }
-

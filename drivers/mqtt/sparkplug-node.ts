@@ -187,7 +187,7 @@ export class SparkplugNode {
     if (this.#isBorn && bdSeqOf(payload) !== this.#bdSeq) return;
     this.#isBorn = false;
     this.#seq = undefined;
-    for (const listener of [...this.#listeners])
+    for (const listener of this.#listeners)
       listener.lost(new DeviceError("hung-up", `${this.#id} is dead (NDEATH)`));
   }
 
@@ -202,7 +202,7 @@ export class SparkplugNode {
       if (shown === undefined || (definition !== undefined && definition.device !== device)) return [];
       return [{ name: shown, datatype: metric.datatype ?? definition?.datatype, metric }];
     });
-    for (const listener of [...this.#listeners])
+    for (const listener of this.#listeners)
       if (listener.device === device) listener.metrics(known, payload, this.#doubt());
   }
 
@@ -212,7 +212,7 @@ export class SparkplugNode {
   }
 
   #tellLost(text: string, device: string | undefined, code: "hung-up" | "garbage" = "hung-up"): void {
-    for (const listener of [...this.#listeners])
+    for (const listener of this.#listeners)
       if (listener.device === device) listener.lost(new DeviceError(code, text));
   }
 

@@ -148,14 +148,15 @@ const texts: ReadonlySet<number> = new Set([12, 14, 15]);
 /** Names of the types that hold no single value. */
 const compound: Readonly<Record<number, string>> = { 16: "DataSet", 17: "Bytes", 18: "File", 19: "Template" };
 
+const bad = (code: string, reason?: string): Reading => ({
+  value: null,
+  status: "bad",
+  code,
+  ...(reason === undefined ? {} : { reason }),
+});
+
 /** A metric's value by the datatype of its birth. 64-bit integers beyond 2^53 are `bigint`. */
 export function readingOfMetric(metric: Metric, datatype: number | undefined): Reading {
-  const bad = (code: string, reason?: string): Reading => ({
-    value: null,
-    status: "bad",
-    code,
-    ...(reason === undefined ? {} : { reason }),
-  });
   if (metric.isNull) return bad("null");
   if (metric.quality === 0) return bad("quality-bad");
   if (datatype === undefined) return bad("no-birth", "its datatype is not known");
@@ -169,7 +170,10 @@ export function readingOfMetric(metric: Metric, datatype: number | undefined): R
 }
 
 /** A text comes in an object, so that it is not taken for the word "unsupported". */
-function valueOf(wire: Wire, datatype: number): Exclude<Value, string> | { text: string } | "unsupported" | undefined {
+function valueOf(
+  wire: Wire,
+  datatype: number,
+): Exclude<Value, string> | { text: string } | "unsupported" | undefined {
   const bits = integers[datatype];
   if (bits !== undefined) {
     const integer = integerOf(wire);

@@ -25,7 +25,9 @@ describe("the tree of topics", () => {
       fc.property(fc.uniqueArray(filter, { maxLength: 8 }), topic, (filters, name) => {
         const tree = new TopicTree<string>();
         for (const one of filters) tree.add(one, one);
-        expect(tree.matching(name).toSorted()).toEqual(filters.filter((one) => matches(one, name)).toSorted());
+        expect(tree.matching(name).toSorted()).toEqual(
+          filters.filter((one) => matches(one, name)).toSorted(),
+        );
         for (const one of filters) expect(tree.delete(one, one)).toBe(false);
         expect(tree.matching(name)).toEqual([]);
       }),

@@ -34,7 +34,7 @@ class PretendDevice implements Resident {
   constructor(options: SimulatorOptions) {
     this.#options = options;
     this.#random = seededRandom(options.seed ?? 1);
-    this.#speech = this.#speechOf(options.settings as Settings);
+    this.#speech = this.#speechOf(options.settings);
   }
 
   #speechOf(settings: Settings): Speech {
@@ -42,7 +42,7 @@ class PretendDevice implements Resident {
       case "lorawan":
         return lorawanSpeech(settings);
       case "zigbee2mqtt":
-        return zigbeeSpeech(settings, this.#options.identity as Record<string, string>, (name, entry) => {
+        return zigbeeSpeech(settings, this.#options.identity, (name, entry) => {
           this.#place?.zigbee.set(name, entry);
           return [...(this.#place?.zigbee.values() ?? [entry])];
         });

@@ -84,10 +84,11 @@ export function zigbeeSpeech(
   };
 }
 
+const items = (values: readonly Valued[]): Tree => treeOf(values, (one) => String(plain(one)));
+
 /** ONVIF events over MQTT: strings under Source and Data; the state of a property is retained. */
 export function onvifSpeech({ variables = {} }: Settings): Speech {
   const { prefix = "camera" } = variables;
-  const items = (values: readonly Valued[]): Tree => treeOf(values, (one) => String(plain(one)));
   const event = (address: { event?: string; state?: boolean }, tree: Tree, timeMs: number): Said => {
     const sources = Object.values((tree["Source"] ?? {}) as Variables);
     const topic = `${prefix}/onvif-ej/${address.event ?? ""}/&${sources.join("/")}`;
@@ -122,10 +123,17 @@ export function lorawanSpeech({ server, variables = {} }: Settings): Speech {
   let count = 0;
   const uplink = (values: readonly Valued[], timeMs: number): Said =>
     wrap(treeOf(values.filter(ofPayload), plain), radioOf(values, ++count), timeMs);
-  const record = (told: Told, fields: readonly Valued[], others: readonly Valued[], timeMs: number): Said[] => {
+  const record = (
+    told: Told,
+    fields: readonly Valued[],
+    others: readonly Valued[],
+    timeMs: number,
+  ): Said[] => {
     const { when } = addressOf(told);
     const marker =
-      when === undefined ? [] : [{ point: { ...fields[0]!.point, address: { path: when.path } }, value: when.equals }];
+      when === undefined
+        ? []
+        : [{ point: { ...fields[0]!.point, address: { path: when.path } }, value: when.equals }];
     return [uplink([...others, ...fields, ...marker], timeMs)];
   };
   return {
@@ -190,7 +198,10 @@ function ttn({ applicationId = "app@ttn", deviceId = "pretend" }: Variables): Wr
           channel_rssi: Number(rssi) - 7 * i,
           snr: i === 0 ? snr : -3,
         })),
-        settings: { data_rate: { lora: { bandwidth: 125_000, spreading_factor: 7 } }, frequency: "923200000" },
+        settings: {
+          data_rate: { lora: { bandwidth: 125_000, spreading_factor: 7 } },
+          frequency: "923200000",
+        },
         received_at: received,
       },
     });

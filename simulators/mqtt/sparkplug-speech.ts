@@ -19,17 +19,18 @@ export interface Metric {
 }
 
 function varint(value: number | bigint): Buffer {
-  const bytes: number[] = [];
+  const all: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
   do {
-    bytes.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
+    all.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
     rest >>= 7n;
   } while (rest > 0n);
-  return Buffer.from(bytes);
+  return Buffer.from(all);
 }
 
 const key = (field: number, wire: number): Buffer => varint((field << 3) | wire);
-const number = (field: number, value: number | bigint): Buffer => Buffer.concat([key(field, 0), varint(value)]);
+const number = (field: number, value: number | bigint): Buffer =>
+  Buffer.concat([key(field, 0), varint(value)]);
 function bytes(field: number, value: string | Buffer): Buffer {
   const body = Buffer.from(value as string);
   return Buffer.concat([key(field, 2), varint(body.length), body]);
@@ -63,7 +64,11 @@ function metricBytes(metric: Metric): Buffer {
 }
 
 /** A Sparkplug B payload: time, sequence number (none in a death) and metrics. */
-export function payloadBytes(timestampMs: number, seq: number | undefined, metrics: readonly Metric[]): Buffer {
+export function payloadBytes(
+  timestampMs: number,
+  seq: number | undefined,
+  metrics: readonly Metric[],
+): Buffer {
   return Buffer.concat([
     number(1, timestampMs),
     ...metrics.map((metric) => bytes(2, metricBytes(metric))),
@@ -91,6 +96,16 @@ function valueOf(one: Valued): NonNullable<Metric["value"]> {
 
 let sessions = 0;
 
+const said = (where: string, payload: Buffer): Said => ({ topic: where, payload, qos: 0, retain: false });
+
+const aliased = (values: readonly Valued[], timestampMs: number, isBirth: boolean): Metric[] =>
+  values.map((one, i) => ({
+    alias: i + 1,
+    timestampMs,
+    value: valueOf(one),
+    ...(isBirth ? { name: addressOf(one.point).metric ?? one.point.name, type: typeOf(one.point) } : {}),
+  }));
+
 /** An edge node with one device, or without one when the settings name none. */
 export function sparkplugSpeech({ variables = {} }: Settings): Speech {
   const { group = "group", node = "node", device } = variables;
@@ -98,15 +113,7 @@ export function sparkplugSpeech({ variables = {} }: Settings): Speech {
   let seq = 0;
   const topic = (kind: string, of?: string): string =>
     `spBv1.0/${group}/${kind}/${node}${of === undefined ? "" : `/${of}`}`;
-  const said = (where: string, payload: Buffer): Said => ({ topic: where, payload, qos: 0, retain: false });
   const next = (): number => (seq = (seq + 1) % 256);
-  const aliased = (values: readonly Valued[], timestampMs: number, isBirth: boolean): Metric[] =>
-    values.map((one, i) => ({
-      alias: i + 1,
-      timestampMs,
-      value: valueOf(one),
-      ...(isBirth ? { name: addressOf(one.point).metric ?? one.point.name, type: typeOf(one.point) } : {}),
-    }));
   const bornBy = (timestampMs: number): Metric[] => [
     { name: "bdSeq", timestampMs, type: types.uint64, value: { field: 11, of: bdSeq } },
     { name: "Node Control/Rebirth", timestampMs, type: types.boolean, value: { field: 14, of: false } },
@@ -131,7 +138,9 @@ export function sparkplugSpeech({ variables = {} }: Settings): Speech {
     goodbye: () => [
       said(
         topic("NDEATH"),
-        payloadBytes(Date.now(), undefined, [{ name: "bdSeq", type: types.uint64, value: { field: 11, of: bdSeq } }]),
+        payloadBytes(Date.now(), undefined, [
+          { name: "bdSeq", type: types.uint64, value: { field: 11, of: bdSeq } },
+        ]),
       ),
     ],
     isAsked: (where, payload) => where === topic("NCMD") && payload.includes("Node Control/Rebirth"),

@@ -52,7 +52,7 @@ export interface Settings {
   id?: string;
 }
 
-export const addressOf = (point: { address: unknown }): Address => (point.address ?? {}) as Address;
+export const addressOf = (point: { address: unknown }): Address => point.address ?? {};
 
 /** "a/{name}/b" with the device's own words. */
 export function filled(template: string, variables: Record<string, string>): string {
