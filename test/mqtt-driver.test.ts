@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readdirSync } from "node:fs";
-import { connect as tcpConnect } from "node:net";
+import { once } from "node:events";
+import { connect as tcpConnect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as fc from "fast-check";
-import { generate } from "mqtt-packet";
+import { generate, parser } from "mqtt-packet";
 import { afterEach, describe, expect, test } from "vitest";
 import { settings as settingsSchema, address as addressSchema } from "../drivers/mqtt/settings.ts";
 import { DeviceError } from "../gateway/driver.ts";
@@ -175,6 +176,66 @@ const motion = (state: unknown, at: string) => ({
   UtcTime: at,
   Source: { Source: "1" },
   Data: { State: state },
+});
+
+/** A broker that answers by a script: CONNACK, then whatever `subscribed` writes. */
+async function scripted(subscribed: (socket: Socket, messageId: number) => void): Promise<Server> {
+  const server = createServer((socket) => {
+    const reading = parser({ protocolVersion: 4 });
+    reading.on("packet", (packet) => {
+      if (packet.cmd === "connect") socket.write(Buffer.from([0x20, 2, 0, 0]));
+      if (packet.cmd === "subscribe") subscribed(socket, packet.messageId ?? 0);
+    });
+    socket.on("data", (chunk: Buffer) => void reading.parse(chunk)).on("error", () => {});
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+describe("a broker of another kind", () => {
+  const suback = (messageId: number, code: number) =>
+    Buffer.from([0x90, 3, messageId >> 8, messageId & 0xff, code]);
+
+  test("refuses the subscription: denied", async () => {
+    const rig = await open();
+    const server = await scripted((socket, id) => void socket.write(suback(id, 0x80)));
+    const { port } = server.address() as AddressInfo;
+    const listening = await rig.listen({ ...plain("x"), port }, [value]);
+    await until("the end", () => listening.ended !== undefined).finally(() => server.close());
+    expect([listening.ended, listening.message]).toEqual(["denied", expect.stringContaining("d/x")]);
+  });
+
+  test("sends 60 MB in one message: none of it is kept, and the next one is heard", async () => {
+    const rig = await open();
+    const chunk = Buffer.alloc(1_048_576, 0x20);
+    const chunks = 60;
+    const topic = Buffer.concat([Buffer.from([0, 3]), Buffer.from("d/x")]);
+    let arrayBuffersMax = 0;
+    const server = await scripted((socket, id) => {
+      socket.write(suback(id, 0));
+      const length = topic.length + chunks * chunk.length;
+      const lengthBytes = [length & 0x7f, (length >> 7) & 0x7f, (length >> 14) & 0x7f].map(
+        (byte) => byte | 0x80,
+      );
+      socket.write(Buffer.concat([Buffer.from([0x30, ...lengthBytes, length >> 21]), topic]));
+      const go = async (): Promise<void> => {
+        for (let i = 0; i < chunks; i++) {
+          if (!socket.write(chunk)) await once(socket, "drain");
+          arrayBuffersMax = Math.max(arrayBuffersMax, process.memoryUsage().arrayBuffers);
+        }
+        const next = Buffer.concat([topic, Buffer.from('{"v":7}')]);
+        socket.write(Buffer.concat([Buffer.from([0x30, next.length]), next]));
+      };
+      go().catch(() => {});
+    });
+    const { port } = server.address() as AddressInfo;
+    const before = process.memoryUsage().arrayBuffers;
+    const listening = await rig.listen({ ...plain("x"), port }, [value]);
+    await until("the next one", () => listening.of().length === 2, 20_000).finally(() => server.close());
+    expect(listening.of()).toEqual(["bad too-large", 7]);
+    expect(arrayBuffersMax - before).toBeLessThan(30 * 1_048_576);
+  });
 });
 
 describe("what the broker has retained", () => {

@@ -182,5 +182,19 @@ export const address = z
       complain("type", "isTrue and isFalse are for type boolean");
   });
 
+/** What the topics of a pretend device are called. */
+export const example = {
+  variables: {
+    applicationId: "city",
+    devEui: "24e124713d123456",
+    deviceId: "pretend-1",
+    name: "plug",
+    prefix: "camera",
+    group: "district-1",
+    node: "cabinet-1",
+    device: "controller",
+  },
+};
+
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;

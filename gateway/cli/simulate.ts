@@ -107,7 +107,9 @@ async function modelOf(profile: Profile, options: SimulateOptions): Promise<Mode
   const checked = isAny
     ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape)
     : own;
-  const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
+  const parsed = schemas.settings.safeParse(
+    mergeSettings(profile.settings, { ...schemas.example, ...checked }),
+  );
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw usageError(

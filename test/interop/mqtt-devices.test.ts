@@ -24,6 +24,7 @@ const protoc = programPath("protoc");
 
 type Tree = Record<string, unknown>;
 const folder = fileURLToPath(new URL(".", import.meta.url));
+const kerb = fileURLToPath(new URL("../../gateway/kerb", import.meta.url));
 
 function protobuf(how: "--encode" | "--decode", input: string | Buffer): Buffer {
   const { stdout, stderr, status } = spawnSync(
@@ -211,6 +212,18 @@ describe.skipIf(!mosquitto || !publisher || !subscriber || !passwords || !openss
       );
     });
   });
+
+  test.each(["milesight/em400-udl", "zigbee2mqtt/plug", "onvif/camera-mqtt", "sparkplug/cabinet"])(
+    "kerb simulate %s publishes to whoever listens",
+    async (profile) => {
+      const ownPort = await freePort();
+      const simulating = bench.start(kerb, "simulate", profile, "--port", String(ownPort));
+      await simulating.line((line) => line.includes("mosquitto_sub"));
+      const heard = bench.start("stdbuf", "-oL", subscriber!, "-p", String(ownPort), "-F", "%t", "-t", "#");
+      expect(await heard.line((line) => /^(application|zigbee2mqtt|camera|spBv1)/.test(line))).toContain("/");
+      await Promise.all([heard.stop(), simulating.stop()]);
+    },
+  );
 
   test("a gateway with bins behind it: one connection, values at the technician's, a dead plug told", async () => {
     const common = { driver: "mqtt", host: "127.0.0.1", port, username: "kerb", password: "right" };
