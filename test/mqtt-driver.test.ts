@@ -206,6 +206,32 @@ describe("a broker of another kind", () => {
     expect([listening.ended, listening.message]).toEqual(["denied", expect.stringContaining("d/x")]);
   });
 
+  test("sends a copy for each of our filters: each device hears one, and what it says twice is two", async () => {
+    const rig = await open();
+    let socketOf: Socket | undefined;
+    const server = await scripted((socket, id) => {
+      socketOf = socket;
+      socket.write(suback(id, 0));
+    });
+    const { port } = server.address() as AddressInfo;
+    const one = await rig.listen({ topic: "d/x", port }, [value]);
+    const say = (v: number) => {
+      const body = Buffer.concat([Buffer.from([0, 3]), Buffer.from(`d/x{"v":${v}}`)]);
+      socketOf?.write(Buffer.concat([Buffer.from([0x30, body.length]), body]));
+    };
+    say(1);
+    say(1);
+    await until("both", () => one.of().length === 2);
+    const any = await rig.listen({ topic: "d/+", port }, [value]);
+    for (const v of [2, 2, 3, 3, 3, 3]) say(v);
+    await until("all", () => one.of().length >= 5).finally(() => server.close());
+    await settle();
+    expect([one.of(), any.of()]).toEqual([
+      [1, 1, 2, 3, 3],
+      [2, 3, 3],
+    ]);
+  });
+
   test("sends 60 MB in one message: none of it is kept, and the next one is heard", async () => {
     const rig = await open();
     const chunk = Buffer.alloc(1_048_576, 0x20);

@@ -33,6 +33,14 @@ export interface Message {
 }
 export type Listener = (message: Message) => void;
 
+interface Listening {
+  readonly filter: string;
+  readonly tell: Listener;
+}
+
+/** Copies of one message come one right behind the other. */
+const copiesWithinMs = 50;
+
 const brokers = new Map<string, Broker>();
 const refusals = new Map<string, { atMs: number; error: DeviceError }>();
 /** A take-over of one process by another with the same id would cut off both for ever. */
@@ -47,9 +55,11 @@ export class Broker {
   readonly #key: string;
   readonly #settings: Settings;
   readonly #opened = Promise.withResolvers<void>();
-  readonly #tree = new TopicTree<Listener>();
+  readonly #tree = new TopicTree<Listening>();
   readonly #lost = new Set<(error: DeviceError) => void>();
   #users = 0;
+  /** The last message that fitted several filters. */
+  #last: { message: Message; atMs: number; copiesLeft: number } | undefined;
   #isOpen = false;
   #end: DeviceError | undefined;
   #socket: Socket | undefined;
@@ -121,7 +131,7 @@ export class Broker {
     options: { qos: 0 | 1; signal: AbortSignal },
   ): { granted: Promise<void>; stop: () => void } {
     // What the device's code does here counts as the device's, whoever opened the socket.
-    const bound = AsyncResource.bind(listener);
+    const bound = { filter, tell: AsyncResource.bind(listener) };
     this.#tree.add(filter, bound);
     let isStopped = false;
     const stop = (): void => {
@@ -259,7 +269,25 @@ export class Broker {
   #hand(topic: string, payload: Buffer, { retain }: IPublishPacket): void {
     if (this.#end !== undefined) return;
     const message = { topic, payload, retained: retain };
-    for (const listener of this.#tree.matching(topic)) listener(message);
+    const listening = this.#tree.matching(topic);
+    if (listening.length > 1 && this.#isCopy(message, listening)) return;
+    for (const { tell } of listening) tell(message);
+  }
+
+  /** A broker may send a message once for each filter of ours that it fits: to us, who share them, it is one. */
+  #isCopy(message: Message, listening: readonly Listening[]): boolean {
+    const last = this.#last;
+    const atMs = performance.now();
+    const isSame =
+      last !== undefined &&
+      last.copiesLeft > 0 &&
+      atMs - last.atMs < copiesWithinMs &&
+      last.message.topic === message.topic &&
+      last.message.retained === message.retained &&
+      last.message.payload.equals(message.payload);
+    if (isSame) last.copiesLeft--;
+    else this.#last = { message, atMs, copiesLeft: new Set(listening.map(({ filter }) => filter)).size - 1 };
+    return isSame;
   }
 
   #options(): IClientOptions {

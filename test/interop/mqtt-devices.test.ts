@@ -146,6 +146,23 @@ describe.skipIf(!mosquitto || !publisher || !subscriber || !passwords || !openss
     expect(await codeOf(connect({ ...place, tls: { ...tls, ca: "/no/such/file" } }))).toBe("denied");
   });
 
+  test.each(["3.1.1", 5] as const)(
+    "MQTT %s: devices with overlapping filters hear each message once",
+    async (protocol) => {
+      const [all, one] = [
+        await listen({ protocol, topic: `dup${protocol}/+` }, { path: "$.v" }),
+        await listen({ protocol, topic: `dup${protocol}/1` }, { path: "$.v" }),
+      ];
+      for (const v of [1, 2, 3]) publish(`dup${protocol}/1`, "-m", `{"v":${v}}`);
+      await until("all", () => all.of().length >= 3 && one.of().length >= 3);
+      await sleep(200);
+      expect([all.of(), one.of()]).toEqual([
+        [1, 2, 3],
+        [1, 2, 3],
+      ]);
+    },
+  );
+
   test("a message of 9 MB to one device keeps nobody from the next", async () => {
     const [a, b] = [
       await listen({ topic: "big/a" }, { path: "$.v" }),
