@@ -31,7 +31,7 @@ export class MqttConnection implements Connection<Address> {
   }
 
   identify(signal: AbortSignal): Promise<Identity> {
-    return this.#call(signal, (inner) => identify(this.#broker, this.#settings, inner));
+    return this.#call(signal, () => identify(this.#broker, this.#settings));
   }
 
   read(): Promise<ReadResult> {
@@ -59,7 +59,11 @@ export class MqttConnection implements Connection<Address> {
     const stops: (() => void)[] = [];
     const stopAll = (): void => stops.splice(0).forEach((stop) => stop());
     // At once, so that nothing more is handed on.
-    signal.addEventListener("abort", stopAll);
+    const giveUp = (): void => {
+      stopAll();
+      over.reject(aborted(this.#broker.place));
+    };
+    signal.addEventListener("abort", giveUp);
     const granted: Promise<unknown>[] = [];
     const { qos } = this.#settings;
     const listen = (filter: string, listener: (message: Message) => void): void => {
@@ -77,7 +81,7 @@ export class MqttConnection implements Connection<Address> {
         const listening = await listenToSparkplug(this.#broker, this.#settings, subscription, lost);
         stops.push(listening.stop);
         granted.push(listening.granted);
-        if (signal.aborted) stopAll();
+        if (signal.aborted) throw aborted(this.#broker.place);
       } else {
         const ingest = new Ingest(this.#settings, subscription, this.#context, lost);
         for (const filter of ingest.routes.keys()) listen(filter, (message) => ingest.take(filter, message));
@@ -86,7 +90,7 @@ export class MqttConnection implements Connection<Address> {
       await Promise.race([Promise.all(granted), over.promise]);
       return await over.promise;
     } finally {
-      signal.removeEventListener("abort", stopAll);
+      signal.removeEventListener("abort", giveUp);
       stopAll();
       for (const promise of granted) promise.catch(() => {});
     }
@@ -129,15 +133,13 @@ export class MqttConnection implements Connection<Address> {
     const { place } = this.#broker;
     const closing = this.#closing.signal;
     if (closing.aborted) throw closed(place);
-    if (signal.aborted) throw new DeviceError("aborted", `${place}: given up by the caller`);
+    if (signal.aborted) throw aborted(place);
     const ended = Promise.withResolvers<never>();
     ended.promise.catch(() => {});
     const inner = new AbortController();
     const giveUp = () => {
       inner.abort();
-      ended.reject(
-        closing.aborted ? closed(place) : new DeviceError("aborted", `${place}: given up by the caller`),
-      );
+      ended.reject(closing.aborted ? closed(place) : aborted(place));
     };
     signal.addEventListener("abort", giveUp);
     closing.addEventListener("abort", giveUp);
@@ -151,6 +153,10 @@ export class MqttConnection implements Connection<Address> {
       inner.abort();
     }
   }
+}
+
+function aborted(place: string): DeviceError {
+  return new DeviceError("aborted", `${place}: given up by the caller`);
 }
 
 function closed(place: string): DeviceError {
