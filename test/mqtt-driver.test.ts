@@ -193,10 +193,10 @@ async function scripted(subscribed: (socket: Socket, messageId: number) => void)
   return server;
 }
 
-describe("a broker of another kind", () => {
-  const suback = (messageId: number, code: number) =>
-    Buffer.from([0x90, 3, messageId >> 8, messageId & 0xff, code]);
+const suback = (messageId: number, code: number) =>
+  Buffer.from([0x90, 3, messageId >> 8, messageId & 0xff, code]);
 
+describe("a broker of another kind", () => {
   test("refuses the subscription: denied", async () => {
     const rig = await open();
     const server = await scripted((socket, id) => void socket.write(suback(id, 0x80)));
@@ -371,6 +371,11 @@ describe("messages that come twice", () => {
   });
 });
 
+const entry = (name: string) => ({
+  friendly_name: name,
+  definition: { vendor: "V", model: `M-${name}` },
+});
+
 describe("last wills", () => {
   const plug = { format: "zigbee2mqtt", variables: { name: "p" } };
   const state = "zigbee2mqtt/p/availability";
@@ -400,10 +405,6 @@ describe("last wills", () => {
   test("the bridge's list is fetched once for devices that are opened together, and asked again where it is missing", async () => {
     const rig = await open();
     const names = ["a", "b", "c"];
-    const entry = (name: string) => ({
-      friendly_name: name,
-      definition: { vendor: "V", model: `M-${name}` },
-    });
     const identities = async () => {
       const all = await Promise.all(names.map((name) => rig.connect({ ...plug, variables: { name } })));
       return Promise.all(all.map((one) => one.identify(new AbortController().signal).catch(String)));
