@@ -95,13 +95,16 @@ export type RecordPhase = "occurred" | "initial" | "changed" | "deleted";
 export interface Sink {
   /** The device itself has given a sign of life: data, a keep-alive. Values are one as well. */
   alive(): void;
-  /** Values that came together; each may carry its own `sourceTimeMs`. */
-  readings(values: readonly { index: number; answer: Answer }[]): void;
+  /**
+   * Values that came together; each may carry its own `sourceTimeMs`. `isOld`: somebody had kept them for us (a
+   * broker's retained message), so that they are no sign of life.
+   */
+  readings(values: readonly { index: number; answer: Answer }[], about?: { isOld?: boolean }): void;
   /** One record; `answers[i]` belongs to field i, undefined where the device left it out. */
   record(
     index: number,
     answers: readonly (Answer | undefined)[],
-    about?: { phase?: RecordPhase; sourceTimeMs?: number },
+    about?: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean },
   ): void;
   /** The device will not push this point: it is polled from now on. */
   poll(index: number): void;

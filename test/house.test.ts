@@ -414,7 +414,10 @@ describe("packages", () => {
     const scripted = Object.entries(lock.packages).filter(
       ([, { hasInstallScript }]) => hasInstallScript === true,
     );
-    expect(scripted.map(([path]) => path)).toEqual(["node_modules/@serialport/bindings-cpp"]);
+    expect(scripted.map(([path]) => path)).toEqual([
+      "node_modules/@serialport/bindings-cpp",
+      "node_modules/protobufjs",
+    ]);
     expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
   });
 

@@ -49,6 +49,21 @@ function mbpoll({ transport, unit, order }: ModbusSettings, address: ModbusAddre
   return `mbpoll -m rtu -b ${transport.baud ?? 9600} -P ${transport.parity ?? "none"} ${what} ${transport.port}`;
 }
 
+interface MqttSettings {
+  host: string;
+  port?: number;
+  tls?: { ca?: string };
+  username?: string;
+}
+
+/** The mosquitto_sub command that shows all that a broker hands on. */
+function mosquittoSub({ host, port, tls, username }: MqttSettings): string {
+  const security =
+    tls === undefined ? "" : tls.ca === undefined ? " --tls-use-os-certs" : ` --cafile ${tls.ca}`;
+  const login = username === undefined ? "" : ` -u ${username} -P …`;
+  return `mosquitto_sub -h ${host} -p ${port ?? (tls === undefined ? 1883 : 8883)}${security}${login} -v -t '#'`;
+}
+
 /** A foreign command that reads the first of these points; undefined where none is known for the driver. */
 export function foreignCommand(
   driver: string,
@@ -56,6 +71,7 @@ export function foreignCommand(
   points: readonly { address: unknown; publish?: boolean }[],
 ): string | undefined {
   const first = points.find(({ publish }) => publish !== false);
+  if (driver === "mqtt") return mosquittoSub(settings as unknown as MqttSettings);
   if (driver !== "modbus" || first === undefined) return undefined;
   return mbpoll(settings as unknown as ModbusSettings, first.address as ModbusAddress);
 }

@@ -124,7 +124,9 @@ async function modelOf(profile: Profile, options: SimulateOptions): Promise<Mode
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
   const checked = isAny ? ownSettings({ ...options, port: defaultPort }, hasTransport, local) : own;
-  const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
+  const parsed = schemas.settings.safeParse(
+    mergeSettings(profile.settings, { ...schemas.example, ...checked }),
+  );
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw usageError(

@@ -7,6 +7,8 @@ import type { z } from "zod";
 export interface DriverSchemas {
   settings: z.ZodType<Record<string, unknown>>;
   address: z.ZodType;
+  /** Settings that no profile can have and a pretend device needs: `kerb simulate PROFILE` puts them in. */
+  example?: Record<string, unknown>;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));

@@ -206,6 +206,18 @@ describe("a device that pushes", () => {
     );
   });
 
+  it("is not online by what somebody had kept of it, and its old values leave all the same", async () => {
+    const { loop, sink, of } = run([point("level", 7)], [tamper]);
+    const to = await sink();
+    const kept = { value: 5, status: "uncertain", code: "retained" } as const;
+    to.readings([{ index: 0, answer: kept }], { isOld: true });
+    to.record(0, [1, true], { phase: "initial", isOld: true });
+    await expect.poll(() => of("telemetry").length + of("alarm").length).toBe(2);
+    expect(loop.report.state).toBe("listening");
+    to.readings([{ index: 0, answer: 6 }]);
+    expect(loop.report.state).toBe("online");
+  });
+
   it("is lost when it says nothing for too long, and listened to again", async () => {
     const { loop, sink, subscriptions } = run([point("level", 7)], [], 1500);
     (await sink()).alive();

@@ -68,8 +68,8 @@ export class Push implements Sink {
     this.#output.poll(index);
   }
 
-  readings(values: readonly { index: number; answer: Answer }[]): void {
-    this.#output.heard();
+  readings(values: readonly { index: number; answer: Answer }[], { isOld = false } = {}): void {
+    if (!isOld) this.#output.heard();
     const arrivalMs = Date.now();
     const answers: Answer[] = [];
     const positions: number[] = [];
@@ -94,9 +94,9 @@ export class Push implements Sink {
   record(
     index: number,
     answers: readonly (Answer | undefined)[],
-    about: { phase?: RecordPhase; sourceTimeMs?: number } = {},
+    about: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean } = {},
   ): void {
-    this.#output.heard();
+    if (about.isOld !== true) this.#output.heard();
     const entry = this.#records[index];
     if (entry === undefined) return;
     const { definition, normaliser } = entry;

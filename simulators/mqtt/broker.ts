@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { Client } from "./client.ts";
 import type { BrokerFault } from "./faults.ts";
+import { toMessage } from "./message.ts";
 import { Router, type Counts, type Limits } from "./router.ts";
 
 /** How often keep-alives, wills and expiries are looked at; they are exact to this. */
@@ -39,6 +40,8 @@ export interface BrokerOptions {
   readonly queuedMax?: number;
   /** Gets at most 20 lines a second. */
   readonly log?: (text: string) => void;
+  /** Sees each PUBLISH that was taken: what is told to a device that lives in this process. */
+  readonly heard?: (topic: string, payload: Buffer) => void;
 }
 
 /** A running broker. */
@@ -48,6 +51,8 @@ export interface Broker {
   readonly url: string;
   /** Raises a fault, or ends the standing one with undefined. */
   fault(fault: BrokerFault | undefined): void;
+  /** Publishes for a device that lives in this process. */
+  publish(topic: string, payload: string | Buffer, options: { qos: 0 | 1; retain: boolean }): void;
   readonly counts: Readonly<Counts>;
   /** Ids of the clients that are connected now. */
   readonly clients: string[];
@@ -59,6 +64,7 @@ export interface Broker {
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const host = options.host ?? "127.0.0.1";
   const router = new Router(limitsOf(options), options.users, limitLines(options.log));
+  router.heard = options.heard;
   const door = new Door(router, options.tls);
   // The listener never reads by itself: a stalled broker must leave what arrives in the kernel.
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => door.arrive(socket));
@@ -82,6 +88,11 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     port,
     url: `${options.tls === undefined ? "mqtt" : "mqtts"}://${host.includes(":") ? `[${host}]` : host}:${port}`,
     fault: (fault) => door.fault(fault),
+    publish(topic, payload, more) {
+      const message = toMessage(topic, { payload: Buffer.from(payload), ...more }, performance.now());
+      if (more.retain) router.retain(message);
+      router.route(message, undefined);
+    },
     counts: router.counts,
     get clients() {
       return door.clientIds();

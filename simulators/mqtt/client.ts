@@ -130,6 +130,7 @@ export class Client {
     if (fault !== "swallow") this.#answer(session, packet, 0);
     else if (packet.qos > 0) this.#withheld.add(messageId);
     router.route(message, session);
+    router.heard?.(topic, message.payload);
   }
 
   #resolveAlias(packet: IPublishPacket): string | undefined {

@@ -53,6 +53,7 @@ export class Router {
     bytesOut: 0,
   };
   fault: BrokerFault | undefined;
+  heard: ((topic: string, payload: Buffer) => void) | undefined;
   readonly sessions = new Map<string, Session>();
   readonly #retained: RetainedMessages;
   readonly #tree = new SubscriptionTree<Session, Subscription>();

@@ -1,0 +1,385 @@
+import { AsyncResource } from "node:async_hooks";
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { connect, isIP, type Socket } from "node:net";
+import { hostname } from "node:os";
+import type { Duplex } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import { MqttClient, type IClientOptions, type IPublishPacket } from "mqtt";
+import mqttPacket from "mqtt-packet";
+import { DeviceError } from "../../gateway/driver.ts";
+import { meaningOf, unreachable } from "./errors.ts";
+import type { Settings } from "./settings.ts";
+import { TopicTree } from "./topics.ts";
+import { trimmed, Trimmer } from "./trim.ts";
+
+// mqtt-packet keeps a Buffer for each of the 65,536 packet identifiers: 11 MB to save an allocation of two bytes.
+(mqttPacket.writeToStream as { cacheNumbers?: boolean }).cacheNumbers = false;
+
+/** Larger packets are cut out of the stream: a list of all Zigbee devices fits in, a film does not. */
+const packetBytesMax = 4 * 1024 * 1024;
+/** How long a broker may take our DISCONNECT. */
+const farewellMs = 200;
+/** A broker that did not let us in is not asked again within this time, however many devices it has. */
+const holdMs = 1000;
+const deniedHoldMs = 10_000;
+const remembered = 100;
+
+export interface Message {
+  readonly topic: string;
+  readonly payload: Buffer;
+  /** The broker had kept it: nobody knows how old it is. */
+  readonly retained: boolean;
+}
+export type Listener = (message: Message) => void;
+
+interface Listening {
+  readonly filter: string;
+  readonly tell: Listener;
+}
+
+/** Copies of one message come one right behind the other. */
+const copiesWithinMs = 50;
+
+const brokers = new Map<string, Broker>();
+const refusals = new Map<string, { atMs: number; error: DeviceError }>();
+/** A take-over of one process by another with the same id would cut off both for ever. */
+const processPart = randomBytes(4).toString("hex");
+
+/**
+ * One connection to a broker, shared by all devices of this process that enter it with the same credentials. Its
+ * session is clean: what was told while we were away is told by the broker's retained messages or not at all.
+ */
+export class Broker {
+  readonly place: string;
+  readonly #key: string;
+  readonly #settings: Settings;
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #tree = new TopicTree<Listening>();
+  readonly #lost = new Set<(error: DeviceError) => void>();
+  #users = 0;
+  /** The last message that fitted several filters. */
+  #last: { message: Message; atMs: number; copiesLeft: number } | undefined;
+  #isOpen = false;
+  #end: DeviceError | undefined;
+  #socket: Socket | undefined;
+  #client: MqttClient | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(key: string, place: string, settings: Settings) {
+    this.#key = key;
+    this.place = place;
+    this.#settings = settings;
+    this.#opened.promise.catch(() => {});
+  }
+
+  /**
+   * The broker that the settings name, connected. Each join needs one `leave`. Rejects with `refused`,
+   * `unreachable`, `silent`, `hung-up`, `denied`, `busy`, `garbage`, `unsupported` or `aborted`.
+   */
+  static async join(settings: Settings, signal: AbortSignal): Promise<Broker> {
+    const place = placeOf(settings);
+    if (signal.aborted) throw new DeviceError("aborted", `${place}: given up by the caller`);
+    const key = keyOf(settings);
+    const known = brokers.get(key);
+    if (known === undefined) throwIfRefused(key);
+    const broker = known ?? new Broker(key, place, settings);
+    broker.#users++;
+    if (known === undefined) {
+      brokers.set(key, broker);
+      broker.#open();
+    }
+    try {
+      await broker.#within(broker.#opened.promise, signal);
+      return broker;
+    } catch (error) {
+      await broker.leave();
+      throw error;
+    }
+  }
+
+  /** The last one closes the connection. Settles within 200 ms. */
+  async leave(): Promise<void> {
+    if (--this.#users > 0 || this.#end !== undefined) return;
+    const client = this.#isOpen ? this.#client : undefined;
+    this.#forget(new DeviceError("closed", `${this.place}: the connection is closed`));
+    if (client !== undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, farewellMs);
+      client.end(false, () => resolve());
+      await promise;
+      clearTimeout(timer);
+    }
+    this.#drop();
+  }
+
+  /** Calls `tell` when the connection is lost, at once if it is already; gives back how to stop that. */
+  onLost(tell: (error: DeviceError) => void): () => void {
+    const bound = AsyncResource.bind(tell);
+    if (this.#end !== undefined) bound(this.#end);
+    else this.#lost.add(bound);
+    return () => this.#lost.delete(bound);
+  }
+
+  /**
+   * Hands on the messages under a filter. Also resolves `granted` once the broker has agreed; the broker then sends
+   * what it has retained, to all who listen to that filter. `stop` is safe twice.
+   */
+  listen(
+    filter: string,
+    listener: Listener,
+    options: { qos: 0 | 1; signal: AbortSignal },
+  ): { granted: Promise<void>; stop: () => void } {
+    // What the device's code does here counts as the device's, whoever opened the socket.
+    const bound = { filter, tell: AsyncResource.bind(listener) };
+    this.#tree.add(filter, bound);
+    let isStopped = false;
+    const stop = (): void => {
+      if (isStopped) return;
+      isStopped = true;
+      if (this.#tree.delete(filter, bound)) return;
+      if (this.#isOpen) this.#client?.unsubscribe(filter, () => {});
+    };
+    return { granted: this.#subscribe(filter, options), stop };
+  }
+
+  async #subscribe(filter: string, { qos, signal }: { qos: 0 | 1; signal: AbortSignal }): Promise<void> {
+    const client = this.#connected();
+    const answer = Promise.withResolvers<void>();
+    const refused = (why: string) =>
+      new DeviceError("denied", `${this.place}: the broker does not let us listen to ${filter}${why}`);
+    client.subscribe(filter, { qos }, (error, granted) => {
+      const code = granted?.find((one) => one.qos >= 0x80)?.qos;
+      if (code !== undefined) answer.reject(refused(` (0x${code.toString(16)})`));
+      else if (error === null || error === undefined) answer.resolve();
+      else answer.reject(/suback|subscribe error/i.test(error.message) ? refused("") : this.#hungUp(error));
+    });
+    await this.#answered(answer.promise, signal, `SUBSCRIBE ${filter}`);
+  }
+
+  /** Publishes with QoS 1; resolves at the PUBACK. Rejects with `rejected` when its reason code says no. */
+  async publish(topic: string, payload: string | Buffer, signal: AbortSignal): Promise<void> {
+    const client = this.#connected();
+    const answer = Promise.withResolvers<void>();
+    client.publish(topic, payload, { qos: 1 }, (error) => {
+      const code = (error as { code?: unknown } | undefined)?.code;
+      if (error === null || error === undefined) answer.resolve();
+      else if (typeof code === "number" && code >= 0x80) {
+        const text = `${this.place}: the broker refuses ${topic} (0x${code.toString(16)})`;
+        answer.reject(new DeviceError("rejected", text, { cause: error }));
+      } else answer.reject(this.#hungUp(error));
+    });
+    await this.#answered(answer.promise, signal, `PUBLISH ${topic}`);
+  }
+
+  /** Publishes with QoS 0 and without waiting; nothing is sent where the connection is over. */
+  send(topic: string, payload: Buffer): void {
+    if (this.#isOpen) this.#client?.publish(topic, payload, { qos: 0 }, () => {});
+  }
+
+  #hungUp(error: Error): DeviceError {
+    return this.#end ?? new DeviceError("hung-up", `${this.place}: ${error.message}`, { cause: error });
+  }
+
+  #connected(): MqttClient {
+    if (this.#end !== undefined) throw this.#end;
+    return this.#client!;
+  }
+
+  /** Waits for the broker's answer; one that does not answer is silent for all its devices. */
+  async #answered(answer: Promise<void>, signal: AbortSignal, what: string): Promise<void> {
+    const { timeout } = this.#settings;
+    const timer = setTimeout(
+      () => this.#over(new DeviceError("silent", `${this.place}: no answer to ${what} within ${timeout} ms`)),
+      timeout,
+    );
+    try {
+      await this.#within(answer, signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits until `work` settles, the signal aborts or the connection is over. */
+  async #within<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+    const gone = Promise.withResolvers<never>();
+    const giveUp = () => gone.reject(new DeviceError("aborted", `${this.place}: given up by the caller`));
+    const forget = this.onLost(gone.reject);
+    signal.addEventListener("abort", giveUp);
+    if (signal.aborted) giveUp();
+    work.catch(() => {});
+    try {
+      return await Promise.race([work, gone.promise]);
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+      forget();
+    }
+  }
+
+  #open(): void {
+    const { host, timeout } = this.#settings;
+    this.#timer = setTimeout(
+      () =>
+        this.#over(
+          new DeviceError("silent", `${this.place}: the broker did not let us in within ${timeout} ms`),
+        ),
+      timeout,
+    );
+    const socket = connect({ host, port: portOf(this.#settings), noDelay: true });
+    this.#socket = socket;
+    const failed = (error: Error): void => this.#over(unreachable(this.place, error));
+    socket.once("error", failed);
+    socket.once("connect", () => {
+      socket.off("error", failed).on("error", () => {});
+      try {
+        this.#session(socket);
+      } catch (error) {
+        // A certificate file that is missing or no certificate.
+        this.#over(new DeviceError("denied", `${this.place}: ${(error as Error).message}`, { cause: error }));
+      }
+    });
+  }
+
+  #session(socket: Socket): void {
+    const trimmer = new Trimmer(packetBytesMax, this.#settings.protocol === 5);
+    const stream = trimmed(this.#stream(socket), trimmer);
+    const client = new MqttClient(() => stream, this.#options());
+    this.#client = client;
+    client.on("error", (error) => this.#over(meaningOf(this.place, error, this.#isOpen)));
+    client.on("disconnect", ({ reasonCode = 0 }) => {
+      const code = reasonCode === 0x8e ? "busy" : "hung-up";
+      const more = reasonCode === 0x8e ? ", another client uses our id" : "";
+      const text = `${this.place}: the broker ended the session (0x${reasonCode.toString(16)}${more})`;
+      this.#over(new DeviceError(code, text));
+    });
+    client.on("close", () => {
+      const when = this.#isOpen ? "" : " before it let us in; is it the right port, and does it want tls?";
+      this.#over(new DeviceError("hung-up", `${this.place}: the broker closed the connection${when}`));
+    });
+    client.on("connect", () => {
+      clearTimeout(this.#timer);
+      this.#isOpen = true;
+      refusals.delete(this.#key);
+      this.#opened.resolve();
+    });
+    client.on("message", (topic, payload, packet) => this.#hand(topic, payload, packet));
+    client.connect();
+  }
+
+  #hand(topic: string, payload: Buffer, { retain }: IPublishPacket): void {
+    if (this.#end !== undefined) return;
+    const message = { topic, payload, retained: retain };
+    const listening = this.#tree.matching(topic);
+    if (listening.length > 1 && this.#isCopy(message, listening)) return;
+    for (const { tell } of listening) tell(message);
+  }
+
+  /** A broker may send a message once for each filter of ours that it fits: to us, who share them, it is one. */
+  #isCopy(message: Message, listening: readonly Listening[]): boolean {
+    const last = this.#last;
+    const atMs = performance.now();
+    const isSame =
+      last !== undefined &&
+      last.copiesLeft > 0 &&
+      atMs - last.atMs < copiesWithinMs &&
+      last.message.topic === message.topic &&
+      last.message.retained === message.retained &&
+      last.message.payload.equals(message.payload);
+    if (isSame) last.copiesLeft--;
+    else this.#last = { message, atMs, copiesLeft: new Set(listening.map(({ filter }) => filter)).size - 1 };
+    return isSame;
+  }
+
+  #options(): IClientOptions {
+    const { protocol, username, password, keepalive } = this.#settings;
+    return {
+      protocolId: "MQTT",
+      protocolVersion: protocol === 5 ? 5 : 4,
+      clientId: clientIdOf(this.#key, this.#settings),
+      clean: true,
+      reconnectPeriod: 0,
+      connectTimeout: 2 * this.#settings.timeout,
+      keepalive: Math.round(keepalive / 1000),
+      queueQoSZero: false,
+      resubscribe: false,
+      manualConnect: true,
+      ...(protocol === 5 ? { properties: { maximumPacketSize: packetBytesMax } } : {}),
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+    };
+  }
+
+  #stream(socket: Socket): Duplex {
+    const { tls, host } = this.#settings;
+    if (tls === undefined) return socket;
+    const serverName = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
+    return connectTls({
+      socket,
+      host,
+      ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
+      ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
+      ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+    });
+  }
+
+  /** The connection is of no use any more; all who share it are told. */
+  #over(error: DeviceError): void {
+    if (this.#end !== undefined) return;
+    if (!this.#isOpen) remember(this.#key, error);
+    this.#forget(error);
+    this.#drop();
+    for (const tell of this.#lost) tell(error);
+  }
+
+  #forget(error: DeviceError): void {
+    this.#end = error;
+    this.#isOpen = false;
+    clearTimeout(this.#timer);
+    if (brokers.get(this.#key) === this) brokers.delete(this.#key);
+    this.#opened.reject(error);
+  }
+
+  #drop(): void {
+    this.#client?.end(true);
+    this.#socket?.destroy();
+  }
+}
+
+function portOf({ port, tls }: Settings): number {
+  return port ?? (tls === undefined ? 1883 : 8883);
+}
+
+/** Where the broker is, at the head of each error message. */
+function placeOf(settings: Settings): string {
+  const { host } = settings;
+  return `${host.includes(":") ? `[${host}]` : host}:${portOf(settings)}`;
+}
+
+/** The same for devices that may share a connection. */
+function keyOf(settings: Settings): string {
+  const { host, tls, username, password, clientId, protocol } = settings;
+  return JSON.stringify([host, portOf(settings), tls, username, password, clientId, protocol]);
+}
+
+function clientIdOf(key: string, { clientId }: Settings): string {
+  if (clientId !== undefined) return clientId;
+  const box = createHash("sha256").update(`${hostname()} ${key}`).digest("hex").slice(0, 8);
+  // MQTT 3.1.1 lets brokers refuse ids of more than 23 characters.
+  return `kerb-${box}-${processPart}`;
+}
+
+function remember(key: string, error: DeviceError): void {
+  refusals.delete(key);
+  refusals.set(key, { atMs: performance.now(), error });
+  const [oldest] = refusals.keys();
+  if (refusals.size > remembered && oldest !== undefined) refusals.delete(oldest);
+}
+
+function throwIfRefused(key: string): void {
+  const last = refusals.get(key);
+  if (last === undefined) return;
+  const forMs = last.error.code === "denied" ? deniedHoldMs : holdMs;
+  if (performance.now() - last.atMs >= forMs) refusals.delete(key);
+  else throw new DeviceError(last.error.code, last.error.message, { cause: last.error });
+}

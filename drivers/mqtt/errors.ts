@@ -1,0 +1,68 @@
+import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
+
+type Coded = Error & { code?: unknown; errors?: Coded[] };
+
+/** CONNACK reason codes of MQTT 5; 3.1.1 counts from 1 to 5. */
+const connackCodes: Readonly<Record<number, DeviceErrorCode>> = {
+  1: "unsupported",
+  2: "rejected",
+  3: "refused",
+  4: "denied",
+  5: "denied",
+  0x84: "unsupported",
+  0x85: "rejected",
+  0x86: "denied",
+  0x87: "denied",
+  0x88: "refused",
+  0x89: "busy",
+  0x8a: "denied",
+  0x8c: "denied",
+  0x97: "busy",
+  0x9f: "busy",
+};
+
+const socketCodes: Readonly<Record<string, DeviceErrorCode>> = {
+  ECONNREFUSED: "refused",
+  ECONNRESET: "hung-up",
+  EPIPE: "hung-up",
+  ETIMEDOUT: "silent",
+};
+
+function codeOf(error: Coded): string | undefined {
+  const code = error.code ?? error.errors?.[0]?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** One line; OpenSSL wraps an alert into its own file and line. */
+function sentence(error: Coded): string {
+  const [, alert] = /\balert ([a-z ]+?)(?::|$)/i.exec(error.message) ?? [];
+  if (alert !== undefined) return `the broker ended the TLS handshake: ${alert.toLowerCase()} (see tls)`;
+  const text = error.message || error.errors?.[0]?.message || (codeOf(error) ?? error.name);
+  return text.replaceAll(/\s+/g, " ").trim().slice(0, 300);
+}
+
+/** Why no connection came about: `refused`, `silent` or `unreachable`. */
+export function unreachable(place: string, error: Error): DeviceError {
+  const code = socketCodes[codeOf(error) ?? ""] ?? "unreachable";
+  return new DeviceError(code, `${place}: ${sentence(error)}`, { cause: error });
+}
+
+/** What an error of socket, TLS or MQTT tells of the broker. */
+export function meaningOf(place: string, error: Coded, wasOpen: boolean): DeviceError {
+  const made = (code: DeviceErrorCode) =>
+    new DeviceError(code, `${place}: ${sentence(error)}`, { cause: error });
+  if (typeof error.code === "number") return made(connackCodes[error.code] ?? "refused");
+  if (/keepalive timeout/i.test(error.message))
+    return new DeviceError("silent", `${place}: the broker does not answer pings`, { cause: error });
+  const code = codeOf(error);
+  const known = socketCodes[code ?? ""];
+  if (known !== undefined) return made(known);
+  // Certificates and alerts of TLS come with codes of OpenSSL or of Node's own check.
+  if (
+    !wasOpen &&
+    code !== undefined &&
+    /^(ERR_(SSL|TLS|OSSL)|CERT|UNABLE|DEPTH|SELF_SIGNED|HOSTNAME)/.test(code)
+  )
+    return made("denied");
+  return made("garbage");
+}

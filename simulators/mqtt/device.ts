@@ -1,0 +1,198 @@
+import { randomBytes } from "node:crypto";
+import {
+  seededRandom,
+  type Fault,
+  type SimulatedPoint,
+  type Simulator,
+  type SimulatorOptions,
+  type StartSimulator,
+} from "../simulator.ts";
+import { jsonSpeech, lorawanSpeech, onvifSpeech, zigbeeSpeech } from "./json-speech.ts";
+import { inTurn, Place, type PlaceSettings, type Resident } from "./place.ts";
+import { sparkplugSpeech } from "./sparkplug-speech.ts";
+import { addressOf, type Raw, type Said, type Settings, type Speech, type Valued } from "./speech.ts";
+
+const defaultDelayMs = 2000;
+/** A plausible device tells its values by itself so often. */
+const tellEveryMs = 5000;
+const clockErrorMs = 7 * 3_600_000;
+
+/** A pretend device behind a broker of this process. */
+class PretendDevice implements Resident {
+  readonly counts = { requests: 0, errors: 0 };
+  readonly #options: SimulatorOptions;
+  readonly #random: () => number;
+  readonly #speech: Speech;
+  readonly #pinned = new Map<string, number | string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #place: Place | undefined;
+  #fault: Fault | undefined;
+  #delayMs = defaultDelayMs;
+  #isFirst = false;
+  #isTelling = false;
+
+  constructor(options: SimulatorOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed ?? 1);
+    this.#speech = this.#speechOf(options.settings);
+  }
+
+  #speechOf(settings: Settings): Speech {
+    switch (settings.format) {
+      case "lorawan":
+        return lorawanSpeech(settings);
+      case "zigbee2mqtt":
+        return zigbeeSpeech(settings, this.#options.identity, (name, entry) => {
+          this.#place?.zigbee.set(name, entry);
+          return [...(this.#place?.zigbee.values() ?? [entry])];
+        });
+      case "onvif-ej":
+        return onvifSpeech(settings);
+      case "sparkplug-b":
+        return sparkplugSpeech(settings);
+      default:
+        return jsonSpeech(settings);
+    }
+  }
+
+  async enter(): Promise<Place> {
+    const { settings, recordEveryMs, records = [] } = this.#options;
+    this.#place = await inTurn(() => Place.join(settings as PlaceSettings, this));
+    this.arrived();
+    if (recordEveryMs !== 0) {
+      this.#every(tellEveryMs, () => this.#tellValues());
+      if (recordEveryMs !== undefined && records.length > 0)
+        this.#every(recordEveryMs, () => {
+          const one = records[Math.floor(this.#random() * records.length)];
+          if (one !== undefined) this.tell(one.name);
+        });
+    }
+    return this.#place;
+  }
+
+  get isAway(): "down" | "hanging-up" | undefined {
+    if (this.#fault === "refuse" || this.#fault === "restart") return "down";
+    return this.#fault === "hangUp" ? "hanging-up" : undefined;
+  }
+
+  arrived(): void {
+    if (this.isAway === undefined) this.#say(this.#speech.hello(this.#values(), this.#now()));
+  }
+
+  heard(topic: string, payload: Buffer): void {
+    this.counts.requests++;
+    if (this.#speech.isAsked?.(topic, payload) === true) this.arrived();
+  }
+
+  set(name: string, value: number | string | undefined): void {
+    if (value === undefined) this.#pinned.delete(name);
+    else this.#pinned.set(name, value);
+    // What is set together is told together.
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      this.#tellValues();
+    });
+  }
+
+  tell(name: string, values: Record<string, Raw> = {}): void {
+    const record = this.#options.records?.find((one) => one.name === name);
+    if (record === undefined) return;
+    const fields = record.fields.map((field) => this.#valued(field, values[field.name]));
+    this.#say(this.#speech.record(record, fields, this.#values(), this.#now()));
+  }
+
+  raise(fault: Fault | undefined, delayMs = defaultDelayMs): void {
+    const wasAway = this.isAway !== undefined;
+    this.#fault = fault;
+    this.#delayMs = delayMs;
+    this.#isFirst = true;
+    const isAway = this.isAway !== undefined;
+    // Its last will, which the others who live there still hear.
+    if (isAway && !wasAway) for (const one of this.#speech.goodbye()) this.#publish(one);
+    this.#place?.reconcile();
+    if (wasAway && !isAway) this.arrived();
+    if (fault === "restart") this.#after(delayMs, () => this.raise(undefined));
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    const place = this.#place;
+    this.#place = undefined;
+    if (place !== undefined) await inTurn(() => place.leave(this));
+  }
+
+  #now(): number {
+    return Date.now() + (this.#fault === "clockWrong" ? clockErrorMs : 0);
+  }
+
+  #values(): Valued[] {
+    return this.#options.points.map((point) => this.#valued(point, this.#pinned.get(point.name)));
+  }
+
+  /** `given` is an engineering value; without one it is plausible. */
+  #valued(point: SimulatedPoint, given: Raw | undefined): Valued {
+    if (point.fixed !== undefined && given === undefined) return { point, value: point.fixed };
+    if (typeof given === "string" || typeof given === "boolean") return { point, value: given };
+    if (given === undefined && addressOf(point).type === "text") return { point, value: "plausible" };
+    const [low, high] = point.typical ?? [0, 0];
+    const shown = given ?? low + this.#random() * (high - low);
+    const raw = (shown - point.offset) / point.scale;
+    return { point, value: given === undefined ? Number(raw.toFixed(1)) : Number(raw.toPrecision(12)) };
+  }
+
+  #tellValues(): void {
+    this.#say(this.#speech.values(this.#values(), this.#now()));
+  }
+
+  #say(messages: readonly Said[]): void {
+    if (this.#fault === "silent" || this.isAway !== undefined) return;
+    const isLate = this.#fault === "slow" || (this.#fault === "late" && this.#isFirst);
+    this.#isFirst = false;
+    const shown =
+      this.#fault === "garbage"
+        ? messages.map((one) => ({ ...one, payload: Buffer.concat([Buffer.from([0xff]), randomBytes(16)]) }))
+        : messages;
+    if (!isLate) for (const one of shown) this.#publish(one);
+    else
+      this.#after(this.#delayMs, () => {
+        for (const one of shown) this.#publish(one);
+      });
+  }
+
+  #publish({ topic, payload, qos, retain }: Said): void {
+    this.#place?.publish(topic, payload, { qos, retain });
+  }
+
+  #after(ms: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  #every(ms: number, work: () => void): void {
+    this.#timers.add(setInterval(work, ms));
+  }
+}
+
+/**
+ * Starts a pretend device behind a broker at `settings.host` and `settings.port` (0: any free one); devices with
+ * the same place share the broker. Rejects with an `Error` when the port is taken.
+ */
+export const start: StartSimulator = async (options) => {
+  const device = new PretendDevice(options);
+  const place = await device.enter();
+  const simulator: Simulator = {
+    address: place.address,
+    counts: device.counts,
+    set: (point, value) => device.set(point, value),
+    tell: (record, values) => device.tell(record, values),
+    fault: (fault, delayMs) => device.raise(fault, delayMs),
+    close: () => device.close(),
+  };
+  return simulator;
+};
