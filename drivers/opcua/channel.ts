@@ -1,7 +1,8 @@
+import type { Socket } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
-import { deviceError } from "./failures.ts";
+import { deviceError, oneLine } from "./failures.ts";
 import type { Identity } from "./pki.ts";
-import { ClientSecureChannelLayer, MessageSecurityMode, SecurityPolicy } from "./library.ts";
+import { ClientSecureChannelLayer, MessageSecurityMode, SecurityPolicy, withSocket } from "./library.ts";
 
 /** How a channel is protected; the certificate is the server's, DER. */
 export interface Protection {
@@ -38,6 +39,7 @@ export class Channel {
   readonly #layer: ClientSecureChannelLayer;
   readonly #timeoutMs: number;
   readonly #waiting = new Set<(error: DeviceError) => void>();
+  #socket: Socket | undefined;
   #lost: DeviceError | undefined;
   /** The server's own answer arrived last at this moment, `performance.now()`. */
   heardMs = performance.now();
@@ -71,13 +73,26 @@ export class Channel {
     });
     try {
       await channel.#settle<void>("connect", signal, timeoutMs, (done, fail) => {
-        layer.create(url, (error) => (error ? fail(error) : done()));
+        withSocket(
+          (socket) => channel.#opened(socket),
+          () => layer.create(url, (error) => (error ? fail(error) : done())),
+        );
       });
     } catch (error) {
       channel.destroy();
       throw error;
     }
     return channel;
+  }
+
+  /** The library tells that it gave up on the bytes to nobody but the socket. */
+  #opened(socket: Socket): void {
+    this.#socket = socket;
+    socket.on("error", ({ message }) => {
+      const why = /premature socket termination (.*)/s.exec(message)?.[1];
+      if (why !== undefined)
+        this.#lose(new DeviceError("garbage", `${this.place}: not OPC UA: ${oneLine(why)}`));
+    });
   }
 
   /** undefined while the channel is of use. */
@@ -165,6 +180,7 @@ export class Channel {
     // Frees the library's timers; whoever waited has been told.
     this.#layer.cancelPendingTransactions(() => {});
     this.#layer.dispose();
+    this.#socket?.destroy();
   }
 }
 

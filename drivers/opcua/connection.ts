@@ -55,9 +55,19 @@ export interface Remains {
   readonly kept: Kept | undefined;
 }
 
+export interface ConnectionOptions {
+  readonly open: OpenEndpoint;
+  readonly session: Session;
+  readonly settings: Settings;
+  readonly context: DriverContext;
+  /** Takes a session whose server could not be told that it is over. */
+  leave(remains: Remains): void;
+  readonly kept?: Kept | undefined;
+}
+
 /**
  * One session on one channel. A call that is aborted or not answered in time ends the connection: the server's late
- * answer has nowhere to arrive. A session that could not be closed is left to `onLeft`, so that the next connection
+ * answer has nowhere to arrive. A session that could not be closed is left to `leave`, so that the next connection
  * takes it over instead of making one more.
  */
 export class OpcuaConnection implements Connection<Address> {
@@ -65,7 +75,7 @@ export class OpcuaConnection implements Connection<Address> {
   readonly #session: Session;
   readonly #settings: Settings;
   readonly #context: DriverContext;
-  readonly #onLeft: (remains: Remains) => void;
+  readonly #leave: (remains: Remains) => void;
   readonly #place: string;
   readonly #channel: Channel;
   readonly #closing = new AbortController();
@@ -76,20 +86,13 @@ export class OpcuaConnection implements Connection<Address> {
   #why: DeviceError | undefined;
   #kept: Kept | undefined;
 
-  constructor(
-    open: OpenEndpoint,
-    session: Session,
-    settings: Settings,
-    context: DriverContext,
-    onLeft: (remains: Remains) => void,
-    kept: Kept | undefined,
-  ) {
+  constructor({ open, session, settings, context, leave, kept }: ConnectionOptions) {
     this.#open = open;
     this.#channel = open.channel;
     this.#session = session;
     this.#settings = settings;
     this.#context = context;
-    this.#onLeft = onLeft;
+    this.#leave = leave;
     this.#kept = kept;
     this.#place = open.channel.place;
   }
@@ -203,9 +206,13 @@ export class OpcuaConnection implements Connection<Address> {
 
   /** What a server sent broke the decoding of it. */
   #garbage(error: unknown): DeviceError {
-    const broken = new DeviceError("garbage", `${this.#place}: an answer that makes no sense: ${String(error)}`, {
-      cause: error,
-    });
+    const broken = new DeviceError(
+      "garbage",
+      `${this.#place}: an answer that makes no sense: ${String(error)}`,
+      {
+        cause: error,
+      },
+    );
     this.#lose(broken);
     return broken;
   }
@@ -227,7 +234,7 @@ export class OpcuaConnection implements Connection<Address> {
     if (isClosed) await this.#channel.close();
     else {
       this.#channel.destroy(why);
-      this.#onLeft({ session: this.#session, lostMs: performance.now(), kept: this.#kept });
+      this.#leave({ session: this.#session, lostMs: performance.now(), kept: this.#kept });
     }
   }
 
@@ -272,11 +279,19 @@ export class OpcuaConnection implements Connection<Address> {
     });
     const { results } = await this.#send<ReadResponse>(request, signal);
     if (results?.length !== nodes.length)
-      throw new DeviceError("garbage", `${this.#place}: ${nodes.length} nodes asked, ${results?.length ?? 0} answered`);
+      throw new DeviceError(
+        "garbage",
+        `${this.#place}: ${nodes.length} nodes asked, ${results?.length ?? 0} answered`,
+      );
     return results;
   }
 
-  async #writeNode(nodeId: NodeId, { type, index }: Address, value: Value, signal: AbortSignal): Promise<void> {
+  async #writeNode(
+    nodeId: NodeId,
+    { type, index }: Address,
+    value: Value,
+    signal: AbortSignal,
+  ): Promise<void> {
     const wanted = type ?? (await this.#typeOf(nodeId, signal));
     const variant = variantOf(value, wanted, this.#place);
     const nodesToWrite = [
@@ -296,10 +311,18 @@ export class OpcuaConnection implements Connection<Address> {
     const [data] = await this.#readNodes([nodeId], signal);
     const type = data?.value?.dataType ?? DataType.Null;
     if (type !== DataType.Null) return DataType[type];
-    throw new DeviceError("rejected", `${this.#place}: the type to write is not known; write it into the address`);
+    throw new DeviceError(
+      "rejected",
+      `${this.#place}: the type to write is not known; write it into the address`,
+    );
   }
 
-  async #callMethod(objectId: NodeId, { method = "", type }: Address, value: Value, signal: AbortSignal): Promise<void> {
+  async #callMethod(
+    objectId: NodeId,
+    { method = "", type }: Address,
+    value: Value,
+    signal: AbortSignal,
+  ): Promise<void> {
     const methodId = await this.#methodOf(objectId, method, signal);
     const inputArguments: Variant[] = type === undefined ? [] : [variantOf(value, type, this.#place)];
     const methodsToCall = [new CallMethodRequest({ objectId, methodId, inputArguments })];

@@ -13,10 +13,16 @@ const socketCodes: Record<string, DeviceErrorCode> = {
 
 /** Service results (OPC 10000-4, 7.38) that say more than "no". */
 const statusCodes: [RegExp, DeviceErrorCode][] = [
-  [/^Bad(Certificate|UserAccess|IdentityToken|SecurityChecks|SecurityPolicy|SecurityMode|NonceInvalid)/, "denied"],
+  [
+    /^Bad(Certificate|UserAccess|IdentityToken|SecurityChecks|SecurityPolicy|SecurityMode|NonceInvalid)/,
+    "denied",
+  ],
   [/^Bad(ApplicationSignature|UserSignature|ApplicationUri|NoValidCertificates)/, "denied"],
   [/^Bad(TooManySessions|TcpServerTooBusy|ServerTooBusy|ResourceUnavailable|TcpNotEnoughResources)/, "busy"],
-  [/^Bad(SessionIdInvalid|SessionClosed|SessionNotActivated|SecureChannel(Closed|IdInvalid|TokenUnknown))/, "hung-up"],
+  [
+    /^Bad(SessionIdInvalid|SessionClosed|SessionNotActivated|SecureChannel(Closed|IdInvalid|TokenUnknown))/,
+    "hung-up",
+  ],
   [/^Bad(Shutdown|ServerHalted|ConnectionClosed|TcpSecureChannelUnknown)/, "hung-up"],
   [/^Bad(Timeout|RequestTimeout|NoCommunication)$/, "silent"],
   [/^Bad(TcpMessage(Type|TooLarge)|TcpInternalError|DecodingError|UnknownResponse)/, "garbage"],
@@ -36,7 +42,11 @@ export function statusName(status: { name: string }): string {
 /** What the library's error means; `during` says what was being done. */
 export function deviceError(error: unknown, place: string, during: string): DeviceError {
   if (error instanceof DeviceError) return error;
-  const { message = String(error), code, response } = error as Error & {
+  const {
+    message = String(error),
+    code,
+    response,
+  } = error as Error & {
     code?: string;
     response?: { responseHeader?: { serviceResult?: { name: string } } };
   };
@@ -47,10 +57,12 @@ export function deviceError(error: unknown, place: string, during: string): Devi
   const known = code === undefined ? undefined : socketCodes[code];
   if (known !== undefined) return wrap(known, code ?? "");
   if (status !== undefined) return wrap(codeOfStatus(status), status);
-  if (/Packet Assembler|ACK|invalid|decode|Invalid|Internal Error/i.test(message)) return wrap("garbage", oneLine(message));
+  if (/Packet Assembler|ACK|invalid|decode|Invalid|Internal Error/i.test(message))
+    return wrap("garbage", oneLine(message));
   return wrap("hung-up", "the server closed the connection");
 }
 
-function oneLine(text: string): string {
+/** As it fits into a message. */
+export function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
 }

@@ -2,7 +2,7 @@ import { DeviceError, type Driver, type DriverContext } from "../../gateway/driv
 import { Channel, unprotected } from "./channel.ts";
 import { OpcuaConnection, type Remains } from "./connection.ts";
 import { endpointsOf, openEndpoint, urlOf, type OpenEndpoint } from "./endpoint.ts";
-import { activate, openSession, type Session } from "./session.ts";
+import { activate, closeSession, openSession, type Session } from "./session.ts";
 import type { Address, Settings } from "./settings.ts";
 
 /** Sessions whose server could not be told that they are over, by device: the next connect takes them over. */
@@ -17,25 +17,20 @@ export const driver: Driver<Settings, Address> = {
     const open = await openEndpoint(settings, context.folder, signal);
     const before = left.get(context.deviceId);
     left.delete(context.deviceId);
+    const leave = (remains: Remains): void => void left.set(context.deviceId, { ...remains, url });
     let session: Session | undefined;
     try {
-      const mine = before?.url === url ? before : undefined;
-      const isBack = mine !== undefined && (await takeOver(mine, open, settings, signal));
-      session = isBack
-        ? mine.session
-        : await openSession(open, settings, `kerb ${context.deviceId}`, signal);
-      const connection = new OpcuaConnection(
-        open,
-        session,
-        settings,
-        context,
-        (remains) => left.set(context.deviceId, { ...remains, url }),
-        isBack ? mine.kept : undefined,
-      );
+      if (before !== undefined && before.url === url) {
+        const back = await takeOver(before, open, settings, context, leave, signal);
+        if (back !== undefined) return back;
+      }
+      session = await openSession(open, settings, `kerb ${context.deviceId}`, signal);
+      const connection = new OpcuaConnection({ open, session, settings, context, leave });
       await connection.prepare(signal);
       return connection;
     } catch (error) {
-      if (session !== undefined) left.set(context.deviceId, { session, lostMs: performance.now(), kept: undefined, url });
+      const isClosed = session === undefined || (await closeSession(open.channel, session));
+      if (session !== undefined && !isClosed) leave({ session, lostMs: performance.now(), kept: undefined });
       await open.channel.close();
       throw error instanceof DeviceError
         ? error
@@ -56,22 +51,30 @@ export const driver: Driver<Settings, Address> = {
   },
 };
 
-/** Activates a session that was left behind on the new channel (OPC 10000-4, 5.6.3); false when it is gone. */
+/** Goes on with a session that was left behind (OPC 10000-4, 5.6.3); undefined when the server has it no more. */
 async function takeOver(
-  { session, lostMs }: Remains,
-  { channel, protection }: OpenEndpoint,
+  before: Remains,
+  open: OpenEndpoint,
   settings: Settings,
+  context: DriverContext,
+  leave: (remains: Remains) => void,
   signal: AbortSignal,
-): Promise<boolean> {
-  if (performance.now() - lostMs > session.timeoutMs) return false;
+): Promise<OpcuaConnection | undefined> {
+  const { session, lostMs, kept } = before;
+  if (performance.now() - lostMs > session.timeoutMs) return undefined;
   try {
-    await activate(channel, session, settings, protection, signal);
-    return true;
+    await activate(open.channel, session, settings, open.protection, signal);
+    const connection = new OpcuaConnection({ open, session, settings, context, leave, kept });
+    await connection.prepare(signal);
+    return connection;
   } catch (error) {
-    if (!(error instanceof DeviceError) || ["aborted", "silent"].includes(error.code)) throw error;
-    // It has expired, or the server wants a new one.
-    if (channel.lost !== undefined) throw channel.lost;
-    return false;
+    const { lost } = open.channel;
+    const isCutOff = error instanceof DeviceError && ["aborted", "silent"].includes(error.code);
+    // The session may still be there: the next try finds it.
+    if (isCutOff || lost !== undefined) leave(before);
+    if (isCutOff) throw error;
+    if (lost !== undefined) throw lost;
+    return undefined;
   }
 }
 
@@ -88,7 +91,9 @@ async function endpointsAt(scope: string, _context: DriverContext, signal: Abort
   try {
     const endpoints = await endpointsOf(channel, url, signal);
     const [server] = endpoints.map((one) => one.server);
-    const shown = endpoints.map(({ securityMode, securityPolicyUri }) => `${securityMode} ${securityPolicyUri ?? ""}`);
+    const shown = endpoints.map(
+      ({ securityMode, securityPolicyUri }) => `${securityMode} ${securityPolicyUri ?? ""}`,
+    );
     return [
       {
         settings: { ...base, security: "sign-and-encrypt" as const },

@@ -72,7 +72,10 @@ async function make(folder: string, file: string): Promise<string> {
     await rm(temporary, { force: true });
   }
   const own = await readFile(file, "utf8");
-  await writeFile(join(folder, "kerb.der"), new X509Certificate(own.slice(own.indexOf("-----BEGIN CERT"))).raw);
+  await writeFile(
+    join(folder, "kerb.der"),
+    new X509Certificate(own.slice(own.indexOf("-----BEGIN CERT"))).raw,
+  );
   return own;
 }
 
@@ -100,7 +103,9 @@ function identityOf(pem: string): Identity {
   const certificate = new X509Certificate(pem.slice(at));
   const keyObject = createPrivateKey(pem.slice(0, at));
   if (!certificate.checkPrivateKey(keyObject)) throw new Error("key and certificate do not belong together");
-  const key = crypto_utils.coercePEMorDerToPrivateKey(keyObject.export({ type: "pkcs8", format: "pem" }).toString());
+  const key = crypto_utils.coercePEMorDerToPrivateKey(
+    keyObject.export({ type: "pkcs8", format: "pem" }).toString(),
+  );
   const applicationUri = /URI:([^,\s]+)/.exec(certificate.subjectAltName ?? "")?.[1];
   if (applicationUri === undefined) throw new Error("the certificate names no application URI");
   return {

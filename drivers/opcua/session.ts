@@ -145,8 +145,10 @@ async function proofOf(
   }
   const { policyId } = chosen;
   const tokenPolicy = policyOf(chosen.securityPolicyUri);
-  if (type === UserTokenType.Anonymous) return { userIdentityToken: new AnonymousIdentityToken({ policyId }) };
-  const server = endpoint.serverCertificate === null ? undefined : firstCertificate(endpoint.serverCertificate);
+  if (type === UserTokenType.Anonymous)
+    return { userIdentityToken: new AnonymousIdentityToken({ policyId }) };
+  const server =
+    endpoint.serverCertificate === null ? undefined : firstCertificate(endpoint.serverCertificate);
   try {
     if (type === UserTokenType.Certificate) {
       const der = new X509Certificate(certificate ?? "").raw;

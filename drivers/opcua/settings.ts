@@ -120,7 +120,11 @@ export const address = z
     method: z.string().optional().describe("a command: browse name of the method to call on the node"),
     sampling: durationMs.optional().describe("default: as often as the server publishes"),
     queue: z.int().min(1).max(1000).default(1).describe("values that the server keeps between two messages"),
-    deadband: z.number().positive().optional().describe("smaller changes are not sent, in the raw value's unit"),
+    deadband: z
+      .number()
+      .positive()
+      .optional()
+      .describe("smaller changes are not sent, in the raw value's unit"),
     deadbandPercent: z.number().positive().max(100).optional().describe("of the node's EURange"),
   })
   .superRefine((value, context) => {

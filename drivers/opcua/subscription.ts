@@ -386,7 +386,9 @@ class Listener {
     const waitMs = 2 * (this.#kept?.keepAliveMs ?? 0) + settings.timeout;
     if (this.#isOver) return;
     this.#watchdog = setTimeout(() => {
-      this.#fail(new DeviceError("silent", `${place}: no sign of life of the subscription within ${waitMs} ms`));
+      this.#fail(
+        new DeviceError("silent", `${place}: no sign of life of the subscription within ${waitMs} ms`),
+      );
     }, waitMs);
   }
 }

@@ -96,7 +96,8 @@ async function serve(
     securityModes: [MessageSecurityMode.None, MessageSecurityMode.Sign, MessageSecurityMode.SignAndEncrypt],
     securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256],
     userManager: {
-      isValidUser: (user: string, password: string) => user === settings.user && password === settings.password,
+      isValidUser: (user: string, password: string) =>
+        user === settings.user && password === settings.password,
     },
     serverInfo: { applicationName: { text: identity.model ?? "simulator" } },
     buildInfo: {
@@ -178,7 +179,12 @@ function forgetSessions(server: OPCUAServer): void {
     engine.closeSession(authenticationToken, true, "Terminated");
 }
 
-type Send = (type: string, response: { schema: { name: string } }, message: unknown, done: () => void) => void;
+type Send = (
+  type: string,
+  response: { schema: { name: string } },
+  message: unknown,
+  done: () => void,
+) => void;
 
 function loseAnswers(server: OPCUAServer, lost: Map<string, number>): void {
   server.on("newChannel", (channel) => {

@@ -57,16 +57,18 @@ export class Space {
     this.#space = space;
     this.#naming = naming;
     this.#random = seededRandom(options.seed ?? 1);
-    const paths = new Set<string>();
-    for (const { address } of [...options.points, ...(options.records ?? []).flatMap(({ fields }) => fields)])
-      if ((address as Address).path !== undefined) paths.add((address as Address).path ?? "");
+    const paths = new Map<string, Address>();
+    for (const point of [...options.points, ...(options.records ?? []).flatMap(({ fields }) => fields)]) {
+      const address = point.address as Address;
+      if (address.path !== undefined) paths.set(address.path, address);
+    }
     for (const point of options.points) this.#add(point, paths);
     for (const record of options.records ?? []) this.#addRecord(record, paths);
     this.#walk = setInterval(() => this.#wander(), walkMs);
     this.#walk.unref();
   }
 
-  #add(point: SimulatedPoint, paths: ReadonlySet<string>, key = point.name): Slot {
+  #add(point: SimulatedPoint, paths: ReadonlyMap<string, Address>, key = point.name): Slot {
     const address = point.address as Address;
     const variable = this.#variable(address, paths);
     const raw = point.fixed ?? this.#first(point);
@@ -76,7 +78,7 @@ export class Space {
     return slot;
   }
 
-  #addRecord(record: RecordOptions, paths: ReadonlySet<string>): void {
+  #addRecord(record: RecordOptions, paths: ReadonlyMap<string, Address>): void {
     const address = record.address as Address;
     const slots = new Map<string, Slot>();
     if (address.event !== undefined) {
@@ -119,7 +121,7 @@ export class Space {
       : { namespaceIndex: this.#index(uri), name: rest };
   }
 
-  #variable(address: Address, paths: ReadonlySet<string>): UAVariable {
+  #variable(address: Address, paths: ReadonlyMap<string, Address>): UAVariable {
     const key = address.node ?? `path ${address.path}`;
     const known = this.#places.get(key);
     if (known !== undefined) return known as UAVariable;
@@ -132,7 +134,7 @@ export class Space {
   }
 
   /** Makes what is missing on the way to a node: a variable where the path is that of a value, else an object. */
-  #onPath(path: string, paths: ReadonlySet<string>, address: Address | undefined): Place {
+  #onPath(path: string, paths: ReadonlyMap<string, Address>, address: Address | undefined): Place {
     const key = `path ${path}`;
     const known = this.#places.get(key);
     if (known !== undefined) return known;
@@ -142,9 +144,11 @@ export class Space {
     const { namespaceIndex, name: browseName } = this.#named(name);
     const namespace = this.#space.getOwnNamespace();
     const qualified = { namespaceIndex, name: browseName };
-    if (address !== undefined || paths.has(path))
-      return this.#make(key, namespace, qualified, { componentOf: parent }, address ?? {});
-    const object = namespace.addObject({ browseName: qualified, componentOf: parent });
+    // The standard's Objects folder only organises.
+    const where = parent === this.#objects() ? { organizedBy: parent } : { componentOf: parent };
+    const own = address ?? paths.get(path);
+    if (own !== undefined) return this.#make(key, namespace, qualified, where, own);
+    const object = namespace.addObject({ browseName: qualified, ...where });
     this.#places.set(key, object);
     return object;
   }
@@ -235,7 +239,8 @@ export class Space {
   }
 
   #show({ variable, address, raw }: Slot): void {
-    const variant = address.layout === undefined ? this.#variant(address.type, raw) : this.#structure(variable);
+    const variant =
+      address.layout === undefined ? this.#variant(address.type, raw) : this.#structure(variable);
     const { StatusCodes } = this.#library;
     variable.setValueFromSource(variant, StatusCodes.Good, new Date(Date.now() + this.#clockOffMs));
   }
@@ -255,7 +260,8 @@ export class Space {
 
   #variant(type: string | undefined, raw: number | string | boolean): { dataType: number; value: unknown } {
     const { DataType, LocalizedText } = this.#library;
-    const name = type ?? (typeof raw === "string" ? "String" : typeof raw === "boolean" ? "Boolean" : "Double");
+    const name =
+      type ?? (typeof raw === "string" ? "String" : typeof raw === "boolean" ? "Boolean" : "Double");
     const dataType = DataType[name as keyof typeof DataType] as number;
     const number = Number(raw);
     if (name === "Boolean") return { dataType, value: raw === true || number === 1 };
@@ -294,7 +300,8 @@ export class Space {
     if (trigger === undefined) return this.#raise(record, values);
     for (const [field, slot] of slots) {
       if (slot === trigger) continue;
-      const value = values[field] ?? (slot.point.fixed === undefined ? this.#plausible(slot.point) : undefined);
+      const value =
+        values[field] ?? (slot.point.fixed === undefined ? this.#plausible(slot.point) : undefined);
       if (value !== undefined) this.#put(slot, value);
     }
     // Last of all: who sees the trigger shall see the rest.

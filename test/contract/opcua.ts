@@ -48,8 +48,9 @@ export const table: ContractTable = {
       refuse: ["hung-up"],
       hangUp: ["hung-up"],
       garbage: ["garbage"],
-      slow: ["good"],
-      late: ["good"],
+      // The fields of a weighing are read, and the answer to that comes too late.
+      slow: ["silent"],
+      late: ["silent"],
       restart: ["hung-up"],
       clockWrong: ["good"],
     },
