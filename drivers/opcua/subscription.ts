@@ -88,11 +88,15 @@ class Listener {
   readonly #options: ListenOptions;
   #kept: Kept | undefined;
   #inFlightMax = publishesInFlight;
-  #inFlight = 0;
+  /** Serial numbers of the requests that wait at the server. */
+  readonly #waiting = new Set<number>();
+  #serial = 0;
   #acknowledge: number[] = [];
   /** Messages are worked off one behind the other: a missing one holds up the next. */
   #work: Promise<void> = Promise.resolve();
   #watchdog: NodeJS.Timeout | undefined;
+  /** Points of a subscription that was taken over of which nothing has been told yet. */
+  #owed: Set<number> | undefined;
   #isOver = false;
   #fail: (error: unknown) => void = () => {};
 
@@ -164,7 +168,7 @@ class Listener {
 
   /** Takes over a subscription that has gone on while nobody listened; false when the server has it no more. */
   async #resume(before: Kept): Promise<boolean> {
-    const { subscription, readNodes, log, place } = this.#options;
+    const { subscription, log, place } = this.#options;
     const { sink, points } = subscription;
     this.#kept = before;
     const first = before.sequence;
@@ -175,24 +179,28 @@ class Listener {
     }
     log(`${place}: the session has been taken over, ${before.sequence - first} missed messages were fetched`);
     for (const index of before.items.polled) sink.poll(index);
-    // Where nothing has changed nothing will come: who listens anew is told how things are.
-    const known = points.flatMap((_, index) => {
-      const found = before.items.points[index];
-      return found === undefined || "code" in found || before.items.polled.includes(index)
+    this.#owed = new Set(points.keys());
+    return true;
+  }
+
+  /** Where nothing has changed nothing will come: who listens anew is told how things are. */
+  async #tellPresent({ items }: Kept, owed: ReadonlySet<number>): Promise<void> {
+    const { subscription, readNodes } = this.#options;
+    const known = [...owed].flatMap((index) => {
+      const found = items.points[index];
+      return found === undefined || "code" in found || items.polled.includes(index)
         ? []
         : [{ index, node: found.node }];
     });
-    if (known.length > 0) {
-      const values = await readNodes(known.map(({ node }) => node));
-      if (this.#isOver) return true;
-      sink.readings(
-        known.flatMap(({ index }, i) => {
-          const data = values[i];
-          return data === undefined ? [] : [{ index, answer: this.#answer(index, data) }];
-        }),
-      );
-    }
-    return true;
+    if (known.length === 0) return;
+    const values = await readNodes(known.map(({ node }) => node));
+    if (this.#isOver) return;
+    subscription.sink.readings(
+      known.flatMap(({ index }, i) => {
+        const data = values[i];
+        return data === undefined ? [] : [{ index, answer: this.#answer(index, data) }];
+      }),
+    );
   }
 
   async #republishAll(kept: Kept): Promise<"all" | "gone"> {
@@ -222,7 +230,7 @@ class Listener {
 
   #publish(): void {
     const { channel, session } = this.#options;
-    while (this.#inFlight < this.#inFlightMax && !this.#isOver) {
+    while (this.#waiting.size < this.#inFlightMax && !this.#isOver) {
       const id = this.#kept?.id ?? 0;
       const request = new PublishRequest({
         subscriptionAcknowledgements: this.#acknowledge
@@ -230,31 +238,39 @@ class Listener {
           .map((sequenceNumber) => ({ subscriptionId: id, sequenceNumber })),
       });
       request.requestHeader.authenticationToken = session.token;
-      this.#inFlight++;
+      const serial = ++this.#serial;
+      this.#waiting.add(serial);
       // It waits at the server as long as nothing happens: the watchdog is its deadline.
       channel.request<PublishResponse>(request, { timeoutMs: 86_400_000 }).then(
-        (response) => this.#published(response),
-        (error: unknown) => this.#refused(error),
+        (response) => this.#published(response, serial),
+        (error: unknown) => this.#refused(error, serial),
       );
     }
   }
 
-  #published(response: PublishResponse): void {
-    this.#inFlight--;
+  #published(response: PublishResponse, serial: number): void {
+    // A server answers them in their order: those before this one will not be answered any more.
+    for (const one of this.#waiting) if (one <= serial) this.#waiting.delete(one);
     if (this.#isOver) return;
     this.#watch();
     this.#work = this.#work.then(async () => {
       if (this.#isOver || this.#kept === undefined) return;
       // What is left of a subscription that was deleted has a number of its own.
-      if (response.subscriptionId === this.#kept.id)
+      if (response.subscriptionId === this.#kept.id) {
         await this.#inOrder(this.#kept, response.notificationMessage);
+        const owed = this.#owed;
+        if (owed !== undefined && !response.moreNotifications) {
+          this.#owed = undefined;
+          await this.#tellPresent(this.#kept, owed);
+        }
+      }
       this.#publish();
     });
     this.#work.catch(this.#fail);
   }
 
-  #refused(error: unknown): void {
-    this.#inFlight--;
+  #refused(error: unknown, serial: number): void {
+    this.#waiting.delete(serial);
     if (this.#isOver) return;
     const text = error instanceof Error ? error.message : "";
     if (text.includes("BadTooManyPublishRequests") && this.#inFlightMax > 1) {
@@ -298,9 +314,10 @@ class Listener {
       else if (data instanceof EventNotificationList) this.#events(data);
       else if (data instanceof DataChangeNotification) {
         for (const { clientHandle, value } of data.monitoredItems ?? []) {
-          if (clientHandle < points.length)
+          if (clientHandle < points.length) {
+            this.#owed?.delete(clientHandle);
             values.push({ index: clientHandle, answer: this.#answer(clientHandle, value) });
-          else triggers.push({ record: clientHandle - points.length, data: value });
+          } else triggers.push({ record: clientHandle - points.length, data: value });
         }
       }
     }

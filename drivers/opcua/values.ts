@@ -285,7 +285,8 @@ export function variantOf(value: Value, type: string, place: string): Variant {
     if (whole < range[0] || whole > range[1]) return refuse();
     if (!type.endsWith("64")) return new Variant({ dataType, value: Number(whole) });
     const bits = BigInt.asUintN(64, whole);
-    return new Variant({ dataType, value: [Number(bits >> 32n), Number(bits & 0xffff_ffffn)] });
+    const halves = [Number(bits >> 32n), Number(bits & 0xffff_ffffn)];
+    return new Variant({ dataType, arrayType: VariantArrayType.Scalar, value: halves });
   }
   switch (type) {
     case "Boolean":

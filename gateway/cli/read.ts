@@ -150,18 +150,20 @@ class DirectSource implements Source {
   identity: Identity | undefined;
   doubt: string | undefined;
   readonly #device: DeviceConfig;
+  readonly #stateFolder: string;
   readonly #request: Request;
   #field: FieldDevice | undefined;
 
-  constructor(device: DeviceConfig, request: Request) {
+  constructor(device: DeviceConfig, stateFolder: string, request: Request) {
     this.#device = device;
+    this.#stateFolder = stateFolder;
     this.profile = device.profile;
     this.#request = request;
   }
 
   async read(signal: AbortSignal): Promise<LatestReading[]> {
     try {
-      this.#field ??= await FieldDevice.open(this.#device, signal);
+      this.#field ??= await FieldDevice.open(this.#device, this.#stateFolder, signal);
       this.identity = this.#field.identity;
       this.doubt = this.#field.doubt;
       return await this.#field.read(this.#request, signal);
@@ -179,7 +181,7 @@ class DirectSource implements Source {
 }
 
 async function directSource(site: string, id: string, request: Request): Promise<Source> {
-  const { devices } = await loadSite(site);
+  const { devices, gateway } = await loadSite(site);
   const device = devices.find((candidate) => candidate.id === id);
   if (device === undefined)
     throw unknownDevice(
@@ -190,7 +192,7 @@ async function directSource(site: string, id: string, request: Request): Promise
   const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
   const wrong = request.points.find((name) => !names.includes(name));
   if (wrong !== undefined) throw unknownPoint(id, wrong, names);
-  return new DirectSource(device, request);
+  return new DirectSource(device, gateway.stateFolder, request);
 }
 
 async function openSource(site: string, id: string, request: Request): Promise<Source> {

@@ -8,9 +8,9 @@ interface Line {
   server: Socket;
   /** Its bytes have been swallowed or falsified: nothing of it makes sense any more. */
   isBroken: boolean;
-  /** What the server says passes at this moment at the earliest, `performance.now()`. */
-  freeMs: number;
-  timers: Set<NodeJS.Timeout>;
+  /** What waits for its time, in the order of the stream. */
+  late: { bytes: Buffer; dueMs: number }[];
+  timer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -57,11 +57,11 @@ export class Front {
 
   #accept(client: Socket): void {
     const server = connect({ host: "127.0.0.1", port: this.#serverPort, noDelay: true });
-    const line: Line = { client, server, isBroken: false, freeMs: 0, timers: new Set() };
+    const line: Line = { client, server, isBroken: false, late: [], timer: undefined };
     this.#lines.add(line);
     const end = (): void => {
       this.#lines.delete(line);
-      for (const timer of line.timers) clearTimeout(timer);
+      clearTimeout(line.timer);
       client.destroy();
       server.destroy();
     };
@@ -87,20 +87,24 @@ export class Front {
     if (this.#fault === "silent") line.isBroken = true;
     if (line.isBroken) return;
     const nowMs = performance.now();
-    let delayMs = Math.max(0, line.freeMs - nowMs);
-    if (this.#fault === "slow") delayMs = Math.max(delayMs, this.#delayMs);
+    let delayMs = this.#fault === "slow" ? this.#delayMs : 0;
     if (this.#fault === "late" && this.#isFirst) {
       this.#isFirst = false;
-      delayMs = Math.max(delayMs, this.#delayMs);
+      delayMs = this.#delayMs;
     }
-    if (delayMs === 0) return void line.client.write(bytes);
+    if (delayMs === 0 && line.late.length === 0) return void line.client.write(bytes);
     // TCP keeps the order: what comes behind a late answer on the same line is not earlier.
-    line.freeMs = nowMs + delayMs;
-    const timer = setTimeout(() => {
-      line.timers.delete(timer);
-      line.client.write(bytes);
-    }, delayMs);
-    line.timers.add(timer);
+    line.late.push({ bytes, dueMs: Math.max(nowMs + delayMs, line.late.at(-1)?.dueMs ?? 0) });
+    line.timer ??= setTimeout(() => this.#flush(line), delayMs);
+  }
+
+  #flush(line: Line): void {
+    const nowMs = performance.now();
+    line.timer = undefined;
+    while (line.late[0] !== undefined && line.late[0].dueMs <= nowMs + 1)
+      line.client.write(line.late.shift()!.bytes);
+    const [next] = line.late;
+    if (next !== undefined) line.timer = setTimeout(() => this.#flush(line), next.dueMs - nowMs);
   }
 
   /** Raises a fault, or ends it with undefined. */

@@ -20,6 +20,7 @@ interface Settings extends Naming {
 
 /** A running pretend server, with what its own tests look at. */
 export interface OpcuaSimulator extends Simulator {
+  tell: NonNullable<Simulator["tell"]>;
   readonly server: OPCUAServer;
   readonly space: Space;
   /** SHA-256 of the certificate, for the setting `pin`. */
@@ -30,6 +31,8 @@ export interface OpcuaSimulator extends Simulator {
   cut(): void;
   /** Answers of this type that are lost at the server itself from now on, before they have a number. */
   lose(responseName: string, count: number): void;
+  /** No message is kept to be sent again from now on. */
+  forget(): void;
 }
 
 const defaultDelayMs = 2000;
@@ -138,6 +141,7 @@ async function serve(
     tell: (record, values) => space.tell(record, values),
     cut: () => front.cut(),
     lose: (name, count) => void lost.set(name, count),
+    forget: () => forgetMessages(library, server),
     fault(fault, delayMs = defaultDelayMs) {
       space.clock(fault === "clockWrong");
       if (fault === "restart") forgetSessions(server);
@@ -177,6 +181,17 @@ function forgetSessions(server: OPCUAServer): void {
   };
   for (const { authenticationToken } of Object.values(engine._sessions))
     engine.closeSession(authenticationToken, true, "Terminated");
+}
+
+function forgetMessages(library: Library, server: OPCUAServer): void {
+  const { ServiceFault, StatusCodes } = library;
+  const own = server as unknown as {
+    _on_RepublishRequest(message: never, channel: { send_response: Send }): void;
+  };
+  own._on_RepublishRequest = (message, channel) => {
+    const responseHeader = { serviceResult: StatusCodes.BadMessageNotAvailable };
+    channel.send_response("MSG", new ServiceFault({ responseHeader }) as never, message, () => {});
+  };
 }
 
 type Send = (

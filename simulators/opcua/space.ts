@@ -35,6 +35,12 @@ interface Slot {
   raw: number | string | boolean;
 }
 
+interface Shown {
+  dataType: number;
+  arrayType?: number;
+  value: unknown;
+}
+
 const walkMs = 1000;
 const clockErrorMs = 7 * 3_600_000;
 const standardEvents = "i=2041";
@@ -50,6 +56,8 @@ export class Space {
   readonly #places = new Map<string, Place>();
   readonly #walk: NodeJS.Timeout;
   #clockOffMs = 0;
+  /** A command with this value is refused. */
+  refusedValue: unknown = -1;
   #count = 0;
 
   constructor(library: Library, space: IAddressSpace, naming: Naming, options: SimulatorOptions) {
@@ -70,7 +78,7 @@ export class Space {
 
   #add(point: SimulatedPoint, paths: ReadonlyMap<string, Address>, key = point.name): Slot {
     const address = point.address as Address;
-    const variable = this.#variable(address, paths);
+    const variable = address.method === undefined ? this.#variable(address, paths) : this.#command(point);
     const raw = point.fixed ?? this.#first(point);
     const slot: Slot = { point, address, variable, pinned: undefined, raw };
     this.#slots.set(key, slot);
@@ -101,6 +109,35 @@ export class Space {
       slots,
       trigger: trigger ?? this.#add(point, paths, `${record.name}.trigger`),
     });
+  }
+
+  /** An object with one method; what it was called with can be read beside it, under the method's name. */
+  #command({ address }: SimulatedPoint): UAVariable {
+    const { DataType, StatusCodes } = this.#library;
+    const { node = "", method = "", type } = address as Address;
+    const nodeId = this.#nodeId(node);
+    const namespace = this.#space.getNamespace(Number(/^ns=(\d+)/.exec(nodeId)?.[1] ?? 1));
+    const object = namespace.addObject({ browseName: node, nodeId, organizedBy: this.#objects() });
+    const shown = this.#make(
+      `method ${node}`,
+      namespace,
+      `${method}Value`,
+      { componentOf: object, nodeId: `${nodeId}.${method}` },
+      type === undefined ? {} : { type },
+    );
+    const dataType = DataType[(type ?? "Boolean") as keyof typeof DataType];
+    const inputArguments = type === undefined ? [] : [{ name: "value", dataType, valueRank: -1 }];
+    const own = namespace.addMethod(object, { browseName: this.#named(method), inputArguments });
+    own.bindMethod((given, _context, done) => {
+      const value: unknown = type === undefined ? true : given[0]?.value;
+      const isRefused = value === this.refusedValue;
+      if (!isRefused) shown.setValueFromSource({ dataType, value });
+      done(null, {
+        statusCode: isRefused ? StatusCodes.BadUserAccessDenied : StatusCodes.Good,
+        outputArguments: [],
+      });
+    });
+    return shown;
   }
 
   #index(uri: string): number {
@@ -258,7 +295,7 @@ export class Space {
     slot.variable.setValueFromSource(this.#variant(slot.address.type, slot.raw), code, new Date());
   }
 
-  #variant(type: string | undefined, raw: number | string | boolean): { dataType: number; value: unknown } {
+  #variant(type: string | undefined, raw: number | string | boolean): Shown {
     const { DataType, LocalizedText } = this.#library;
     const name =
       type ?? (typeof raw === "string" ? "String" : typeof raw === "boolean" ? "Boolean" : "Double");
@@ -271,13 +308,14 @@ export class Space {
     if (name === "ByteString") return { dataType, value: Buffer.from(String(raw), "hex") };
     if (name === "Int64" || name === "UInt64") {
       const bits = BigInt.asUintN(64, BigInt(Math.round(number)));
-      return { dataType, value: [Number(bits >> 32n), Number(bits & 0xffff_ffffn)] };
+      const value = [Number(bits >> 32n), Number(bits & 0xffff_ffffn)];
+      return { dataType, arrayType: this.#library.VariantArrayType.Scalar, value };
     }
     return { dataType, value: name === "Double" || name === "Float" ? number : Math.round(number) };
   }
 
   /** All members of one structure, in the order of the layout. */
-  #structure(variable: UAVariable): { dataType: number; value: unknown } {
+  #structure(variable: UAVariable): Shown {
     const { DataType } = this.#library;
     const mine = [...this.#slots.values()].filter((slot) => slot.variable === variable);
     const parts = Object.entries(mine[0]?.address.layout ?? {}).map(([member, type]) => {

@@ -50,7 +50,7 @@ export const table: ContractTable = {
       garbage: ["garbage"],
       // The fields of a weighing are read, and the answer to that comes too late.
       slow: ["silent"],
-      late: ["silent"],
+      late: ["silent", "good"],
       restart: ["hung-up"],
       clockWrong: ["good"],
     },
