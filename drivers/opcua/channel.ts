@@ -41,8 +41,6 @@ export class Channel {
   readonly #waiting = new Set<(error: DeviceError) => void>();
   #socket: Socket | undefined;
   #lost: DeviceError | undefined;
-  /** The server's own answer arrived last at this moment, `performance.now()`. */
-  heardMs = performance.now();
 
   private constructor({ place, timeoutMs, protection }: ChannelOptions) {
     this.place = place;
@@ -113,8 +111,10 @@ export class Channel {
       // Its own timer is only a fuse behind ours.
       request.requestHeader.timeoutHint = timeoutMs + 60_000;
       this.#layer.performMessageTransaction(request, (error, response) => {
-        this.heardMs = performance.now();
+        // Some servers refuse with the service's own response instead of a fault.
+        const refused = response?.responseHeader.serviceResult.isGoodish() === false;
         if (error) fail(error);
+        else if (refused) fail(Object.assign(new Error("refused"), { response }));
         else done(response as Response);
       });
     });
