@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,10 +8,12 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { check } from "./cli/check.ts";
 import { loadSite } from "./config.ts";
+import { listed } from "./config/words.ts";
 import { jsonSchemas, writeJsonSchemas } from "./config/json-schema.ts";
 import { ConfigError, describeError, deviceErrorCode, type ErrorCode, errorTable } from "./errors.ts";
 import { listProfiles, loadProfile } from "./profiles.ts";
 
+const driverFolder = fileURLToPath(new URL("../drivers", import.meta.url));
 const configFolder = fileURLToPath(new URL("../config", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "kerb-config-"));
 const profileFolder = join(folder, "profiles");
@@ -153,7 +155,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown driver with no near one",
     device("", ["modbus", "profinet"]),
-    'bad.yaml:5:13  expected "modbus", found "profinet"',
+    `bad.yaml:5:13  expected ${listed(readdirSync(driverFolder).toSorted())}, found "profinet"`,
   ],
   ["missing driver", device("", ["    driver: modbus\n", ""]), 'bad.yaml:4:5  missing key "driver"'],
   [

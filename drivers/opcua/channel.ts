@@ -156,7 +156,7 @@ export class Channel {
 
   #lose(error: DeviceError): void {
     this.#lost ??= error;
-    for (const fail of [...this.#waiting]) fail(this.#lost);
+    for (const fail of this.#waiting) fail(this.#lost);
   }
 
   /** Says goodbye and closes the socket; needs nothing from the server. */

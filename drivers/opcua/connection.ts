@@ -61,7 +61,7 @@ export interface ConnectionOptions {
   readonly settings: Settings;
   readonly context: DriverContext;
   /** Takes a session whose server could not be told that it is over. */
-  leave(remains: Remains): void;
+  readonly leave: (remains: Remains) => void;
   readonly kept?: Kept | undefined;
 }
 
@@ -142,7 +142,7 @@ export class OpcuaConnection implements Connection<Address> {
         group.forEach(({ i }, k) => {
           const data = values[k];
           const address = points[i]?.address ?? {};
-          answers[i] = data === undefined ? bad("no-answer") : answerOf(data, address as Address, raw);
+          answers[i] = data === undefined ? bad("no-answer") : answerOf(data, address, raw);
           atMs[i] = nowMs;
         });
       }

@@ -42,11 +42,7 @@ export function statusName(status: { name: string }): string {
 /** What the library's error means; `during` says what was being done. */
 export function deviceError(error: unknown, place: string, during: string): DeviceError {
   if (error instanceof DeviceError) return error;
-  const {
-    message = String(error),
-    code,
-    response,
-  } = error as Error & {
+  const { message, code, response } = error as Error & {
     code?: string;
     response?: { responseHeader?: { serviceResult?: { name: string } } };
   };

@@ -19,7 +19,11 @@ const patient = (): AbortSignal => new AbortController().signal;
 async function valuesOf({ settings, points }: Exchange, answers: readonly Buffer[]) {
   const server = await replay(answers);
   open.push(server);
-  const connection = await driver.connect(settingsAt(server.port, settings), context(), patient());
+  const connection = await driver.connect(
+    settingsAt(server.port, { timeout: 150, ...settings }),
+    context(),
+    patient(),
+  );
   open.push(connection);
   const values =
     points.length === 0
@@ -74,7 +78,7 @@ test("whatever a server answers, nothing but a DeviceError is thrown", { timeout
         expect(code).not.toContain("thrown");
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
   expect(codes.size).toBeGreaterThan(2);
 });

@@ -8,6 +8,21 @@ import type { Address, Settings } from "./settings.ts";
 /** Sessions whose server could not be told that they are over, by device: the next connect takes them over. */
 const left = new Map<string, Remains & { url: string }>();
 
+/** What a device that was found is reached with; this file must not load zod for the schema's own. */
+const defaults = {
+  path: "",
+  security: "sign-and-encrypt",
+  policy: "Basic256Sha256",
+  trust: "pinned",
+  timeout: 5000,
+  publishing: 1000,
+  keepAlive: 10_000,
+  session: 60_000,
+  root: "i=85",
+  namespaces: {},
+  names: {},
+} as const;
+
 /** OPC UA over TCP (OPC 10000-6): reads, writes, calls methods, subscribes to values and events. */
 export const driver: Driver<Settings, Address> = {
   name: "opcua",
@@ -83,8 +98,7 @@ async function endpointsAt(scope: string, _context: DriverContext, signal: Abort
   const [, host = "", port = "4840"] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(scope) ?? [];
   if (host === "" || host.includes("/"))
     throw new DeviceError("unsupported", `"${scope}" is no host or host:port`);
-  const { settings: schema } = await import("./settings.ts");
-  const base = schema.parse({ host, port: Number(port), security: "none" });
+  const base = { ...defaults, host, port: Number(port) };
   const { url, place } = urlOf(base);
   const options = { url, place, timeoutMs: base.timeout, protection: unprotected };
   const channel = await Channel.open(options, signal);
@@ -96,7 +110,7 @@ async function endpointsAt(scope: string, _context: DriverContext, signal: Abort
     );
     return [
       {
-        settings: { ...base, security: "sign-and-encrypt" as const },
+        settings: base,
         identity: {
           ...(server?.applicationName.text ? { model: server.applicationName.text } : {}),
           more: { ApplicationUri: server?.applicationUri ?? "", endpoints: shown.join(", ") },

@@ -88,7 +88,7 @@ export async function createItems(
     if (found === undefined || "code" in found) return refused(record.name, found?.code ?? "no-node");
     const filter =
       record.address.event === undefined ? changeFilter(record.address) : eventFilter(record, nodes);
-    if (filter !== undefined && "code" in filter) return refused(record.name, String(filter.code));
+    if (filter !== undefined && "code" in filter) return refused(record.name, filter.code);
     wanted.push({ handle: points.length + i, node: found.node, address: record.address, filter });
   });
   for (let at = 0; at < wanted.length; at += itemsPerRequest) {

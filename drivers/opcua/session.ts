@@ -11,6 +11,7 @@ import {
   CreateSessionRequest,
   crypto_utils,
   getCryptoFactory,
+  MessageSecurityMode,
   SecurityPolicy,
   UserNameIdentityToken,
   UserTokenType,
@@ -167,7 +168,7 @@ async function proofOf(
   const secret = Buffer.from(password, "utf8");
   const factory = canProtect(tokenPolicy) ? getCryptoFactory(tokenPolicy) : null;
   if (factory === null || server === undefined || server.length === 0) {
-    if (mode === unencryptedSafe) return passwordToken(policyId, user, secret, null);
+    if (mode === MessageSecurityMode.SignAndEncrypt) return passwordToken(policyId, user, secret, null);
     throw new DeviceError(
       "denied",
       `${place}: the server wants the password in clear; use security "sign-and-encrypt"`,
@@ -181,9 +182,6 @@ async function proofOf(
   );
   return passwordToken(policyId, user, sealed, factory.asymmetricEncryptionAlgorithm);
 }
-
-/** MessageSecurityMode.SignAndEncrypt: the channel itself hides what goes over it. */
-const unencryptedSafe = 3;
 
 function canProtect(policy: SecurityPolicy): boolean {
   return policy !== SecurityPolicy.None && getCryptoFactory(policy) !== null;

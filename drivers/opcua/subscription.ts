@@ -45,10 +45,10 @@ export interface ListenOptions {
   /** Aborts with the connection; its reason is the `DeviceError`. */
   readonly closing: AbortSignal;
   readonly send: Send;
-  readNodes(nodes: readonly NodeId[]): Promise<DataValue[]>;
-  log(text: string): void;
+  readonly readNodes: (nodes: readonly NodeId[]) => Promise<DataValue[]>;
+  readonly log: (text: string) => void;
   readonly before: Kept | undefined;
-  keep(kept: Kept | undefined): void;
+  readonly keep: (kept: Kept | undefined) => void;
 }
 
 /** Requests that wait at the server, so that a message never waits for one. */
@@ -253,7 +253,9 @@ class Listener {
     for (const one of this.#waiting) if (one <= serial) this.#waiting.delete(one);
     if (this.#isOver) return;
     this.#watch();
-    this.#work = this.#work.then(async () => {
+    const before = this.#work;
+    const work = async (): Promise<void> => {
+      await before;
       if (this.#isOver || this.#kept === undefined) return;
       // What is left of a subscription that was deleted has a number of its own.
       if (response.subscriptionId === this.#kept.id) {
@@ -265,7 +267,8 @@ class Listener {
         }
       }
       this.#publish();
-    });
+    };
+    this.#work = work();
     this.#work.catch(this.#fail);
   }
 

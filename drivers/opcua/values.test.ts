@@ -5,12 +5,23 @@ import { answerOf, variantOf } from "./values.ts";
 
 const noTimes = { sourceTimestamp: null, serverTimestamp: null };
 const of = (dataType: DataType, value: unknown, more: object = {}) =>
-  new DataValue({ value: new Variant({ dataType, value, ...more }), ...noTimes } as never);
+  new DataValue({ value: new Variant({ dataType, value, ...more }), ...noTimes });
 const valueOf = (dataType: DataType, value: unknown, more: object = {}, where = {}) => {
   const answer = answerOf(of(dataType, value, more), where);
   return typeof answer === "object" ? (answer.value ?? answer.code) : answer;
 };
 const scalar = { arrayType: VariantArrayType.Scalar };
+
+const read = (buffer: Buffer, where: object) => {
+  const data = new DataValue({ ...noTimes });
+  data.value = {
+    dataType: DataType.ExtensionObject,
+    arrayType: VariantArrayType.Scalar,
+    value: { buffer },
+  } as never;
+  const answer = answerOf(data, where);
+  return typeof answer === "object" ? (answer.value ?? answer.code) : answer;
+};
 
 describe("a value of type", () => {
   test.each([
@@ -53,16 +64,6 @@ describe("a value of type", () => {
     const body = Buffer.alloc(24);
     [20_000.5, 12_000, 8000.5].forEach((value, i) => body.writeDoubleLE(value, 8 * i));
     const layout = { Gross: "Double", Net: "Double", Tare: "Double" } as const;
-    const read = (buffer: Buffer, where: object) => {
-      const data = new DataValue({ ...noTimes } as never);
-      data.value = {
-        dataType: DataType.ExtensionObject,
-        arrayType: VariantArrayType.Scalar,
-        value: { buffer },
-      } as never;
-      const answer = answerOf(data, where);
-      return typeof answer === "object" ? (answer.value ?? answer.code) : answer;
-    };
     expect(read(body, { layout, member: "Tare" })).toBe(8000.5);
     expect(read(body, {})).toBe("structure");
     expect(read(body.subarray(0, 20), { layout, member: "Gross" })).toBe("structure");
@@ -116,11 +117,8 @@ describe("a value to write", () => {
   test("comes back as it was given", () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
-        const answer = answerOf(
-          new DataValue({ value: variantOf(value, "Int64", ""), ...noTimes } as never),
-          {},
-        );
-        expect(BigInt((answer as { value: bigint }).value)).toBe(value);
+        const answer = answerOf(new DataValue({ value: variantOf(value, "Int64", ""), ...noTimes }), {});
+        expect(BigInt((answer as { value: bigint | number }).value)).toBe(value);
       }),
     );
   });

@@ -109,7 +109,7 @@ function scalarOf(type: DataType, value: unknown): Value {
       return hex(value as Buffer | null);
     case DataType.NodeId:
     case DataType.ExpandedNodeId:
-      return text(String(value ?? ""));
+      return text((value as { toString(): string } | null)?.toString() ?? "");
     case DataType.String:
     case DataType.Guid:
     case DataType.XmlElement:

@@ -190,7 +190,7 @@ function forgetMessages(library: Library, server: OPCUAServer): void {
   };
   own._on_RepublishRequest = (message, channel) => {
     const responseHeader = { serviceResult: StatusCodes.BadMessageNotAvailable };
-    channel.send_response("MSG", new ServiceFault({ responseHeader }) as never, message, () => {});
+    channel.send_response("MSG", new ServiceFault({ responseHeader }), message, () => {});
   };
 }
 

@@ -1,12 +1,12 @@
 export type Library = typeof import("node-opcua");
 
+const silent = (): void => {};
 let loaded: Promise<Library> | undefined;
 
 /** node-opcua's server, which only development has. Rejects with one sentence where it is not installed. */
 export function loadLibrary(): Promise<Library> {
   loaded ??= import("node-opcua").then(
     (library) => {
-      const silent = (): void => {};
       library.setDebugLogger(silent);
       library.setWarningLogger(silent);
       library.setErrorLogger(silent);

@@ -371,7 +371,7 @@ export class Space {
       });
       data[key.join(".")] = this.#variant(valueType, raw);
     }
-    source.raiseEvent(type as never, data as never);
+    source.raiseEvent(type, data as never);
   }
 
   clock(isWrong: boolean): void {

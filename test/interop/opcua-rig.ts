@@ -14,7 +14,7 @@ import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
 /** What the tests of the OPC UA driver before a real server share. */
 
 /** A node of the simulator's own namespace: `at("speed")`. */
-export const namespace = "urn:kerb:test";
+const namespace = "urn:kerb:test";
 export const at = (name: string): string => `nsu=${namespace};s=${name}`;
 
 /** Starts a pretend server whose points are named as their nodes: `{ speed: "Double" }`. */

@@ -103,14 +103,13 @@ describe("kerb's own certificate", () => {
     const wanted = settingsOf(server, { ...secure, pin: server.fingerprint });
     await (await connectTo(wanted, contextOf({ folder }))).close();
     const file = join(folder, "own.pem");
-    const run = (...words: string[]) => execFileSync(openssl!, words, { encoding: "utf8" });
-    expect(run("verify", "-CAfile", file, "-x509_strict", file)).toContain("OK");
-    const shown = run("x509", "-in", file, "-noout", "-text");
+    expect(runProgram(openssl!, "verify", "-CAfile", file, "-x509_strict", file)).toContain("OK");
+    const shown = runProgram(openssl!, "x509", "-in", file, "-noout", "-text");
     for (const part of ["Digital Signature", "Non Repudiation", "Key Encipherment", "Data Encipherment"])
       expect(shown).toContain(part);
     expect(shown).toMatch(/Public-Key: \(2048 bit\)/);
     expect(shown).toContain("TLS Web Client Authentication");
-    expect(run("rsa", "-in", file, "-noout", "-check")).toContain("ok");
+    expect(runProgram(openssl!, "rsa", "-in", file, "-noout", "-check")).toContain("ok");
   });
 
   test("in a folder that cannot be written is one sentence, at once", async () => {

@@ -58,15 +58,16 @@ async function tee(server: { address: string }) {
   return kept({ ...own, messages, close: () => void listener.close() });
 }
 
+const hex = (bytes: Buffer) =>
+  [...bytes.toString("hex").matchAll(/.{1,32}/g)]
+    .map(([row], i) => `${(16 * i).toString(16).padStart(6, "0")} ${row.replaceAll(/../g, "$& ")}`)
+    .join("\n");
+
 /** The messages as tshark decodes them: one line of text each, in their order. */
 function decoded(messages: readonly Message[]): string {
   const folder = mkdtempSync(join(tmpdir(), "kerb-tshark-"));
   try {
     const [text, pcap] = [join(folder, "x.txt"), join(folder, "x.pcap")];
-    const hex = (bytes: Buffer) =>
-      [...bytes.toString("hex").matchAll(/.{1,32}/g)]
-        .map(([row], i) => `${(16 * i).toString(16).padStart(6, "0")} ${row.replaceAll(/../g, "$& ")}`)
-        .join("\n");
     writeFileSync(
       text,
       messages.map(({ from, bytes }) => `${from === "client" ? "O" : "I"}\n${hex(bytes)}\n`).join("\n"),
@@ -120,6 +121,37 @@ describe.skipIf(tshark === undefined || text2pcap === undefined)("tshark", () =>
   });
 });
 
+async function record(
+  name: string,
+  server: OpcuaSimulator,
+  more: Record<string, unknown>,
+  addresses: Record<string, unknown>[],
+): Promise<void> {
+  const between = await tee(server);
+  const connection = await connectTo(settingsOf(between, more));
+  const { signal } = new AbortController();
+  const values =
+    addresses.length === 0
+      ? await connection.identify(signal)
+      : (await connection.read(pointsOf(...addresses), { signal })).answers;
+  const { messages } = between;
+  const lines = messages.map(
+    ({ from, bytes }) => `${from === "client" ? "request" : "answer"}: ${bytes.toString("hex")}`,
+  );
+  await connection.close();
+  writeFileSync(
+    new URL(`../../drivers/opcua/frames/${name}.txt`, import.meta.url),
+    [
+      "origin: node-opcua 2.186.4, its server behind simulators/opcua, security None",
+      `settings: ${JSON.stringify(more)}`,
+      `points: ${JSON.stringify(addresses)}`,
+      `values: ${JSON.stringify(values)}`,
+      ...lines,
+      "",
+    ].join("\n"),
+  );
+}
+
 /** Records the golden frames of the driver anew: KERB_RECORD=1. */
 describe.skipIf(process.env["KERB_RECORD"] === undefined)("record", () => {
   const types = {
@@ -137,37 +169,6 @@ describe.skipIf(process.env["KERB_RECORD"] === undefined)("record", () => {
     String: "Nút giao Láng Hạ",
     LocalizedText: "đèn xanh",
   };
-
-  async function record(
-    name: string,
-    server: OpcuaSimulator,
-    more: Record<string, unknown>,
-    addresses: Record<string, unknown>[],
-  ): Promise<void> {
-    const between = await tee(server);
-    const connection = await connectTo(settingsOf(between, more));
-    const { signal } = new AbortController();
-    const values =
-      addresses.length === 0
-        ? await connection.identify(signal)
-        : (await connection.read(pointsOf(...addresses), { signal })).answers;
-    const { messages } = between;
-    const lines = messages.map(
-      ({ from, bytes }) => `${from === "client" ? "request" : "answer"}: ${bytes.toString("hex")}`,
-    );
-    await connection.close();
-    writeFileSync(
-      new URL(`../../drivers/opcua/frames/${name}.txt`, import.meta.url),
-      [
-        "origin: node-opcua 2.186.4, its server behind simulators/opcua, security None",
-        `settings: ${JSON.stringify(more)}`,
-        `points: ${JSON.stringify(addresses)}`,
-        `values: ${JSON.stringify(values)}`,
-        ...lines,
-        "",
-      ].join("\n"),
-    );
-  }
 
   test("values of each type", async () => {
     const server = kept(

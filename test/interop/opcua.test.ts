@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { driver } from "../../drivers/opcua/index.ts";
-import type { Connection } from "../../gateway/driver.ts";
+import type { Address } from "../../drivers/opcua/settings.ts";
+import type { Connection, RecordRequest } from "../../gateway/driver.ts";
 import type { OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import {
   at,
@@ -33,10 +34,14 @@ async function connected(server: OpcuaSimulator, more: Record<string, unknown> =
   return kept(await connectTo(settingsOf(server, more), contextOf({ deviceId })));
 }
 
-function listen(connection: Connection<never>, points: ReturnType<typeof pointsOf>, records: unknown[] = []) {
+function listen(
+  connection: Connection<Address>,
+  points: ReturnType<typeof pointsOf>,
+  records: RecordRequest<Address>[] = [],
+) {
   const heard = new Heard();
   const stop = new AbortController();
-  const done = codeOf(connection.subscribe!({ points, records, sink: heard, signal: stop.signal } as never));
+  const done = codeOf(connection.subscribe!({ points, records, sink: heard, signal: stop.signal }));
   return { heard, stop, done };
 }
 
@@ -169,7 +174,7 @@ describe("a subscription", () => {
     const server = kept(await startServer({ stage: "Int32" }));
     const connection = await connected(server, { publishing: 800 });
     const { heard, done, stop } = listen(
-      connection as never,
+      connection,
       pointsOf({ node: at("stage"), queue: 10, sampling: 20 }),
     );
     await until("the first value", () => heard.values(0).length === 1);
@@ -189,7 +194,7 @@ describe("a subscription", () => {
   test("says that a queue was too short", async () => {
     const server = kept(await startServer({ stage: "Int32" }));
     const connection = await connected(server, { publishing: 800 });
-    const { heard } = listen(connection as never, pointsOf({ node: at("stage"), queue: 2, sampling: 20 }));
+    const { heard } = listen(connection, pointsOf({ node: at("stage"), queue: 2, sampling: 20 }));
     await until("the first value", () => heard.values(0).length === 1);
     for (const value of [1, 2, 3, 4, 5]) {
       server.set("stage", value);
@@ -205,7 +210,7 @@ describe("a subscription", () => {
     server.set("weight", 100);
     const connection = await connected(server);
     const { heard } = listen(
-      connection as never,
+      connection,
       pointsOf({ node: at("weight"), deadband: 20, sampling: 20, queue: 10 }),
     );
     await until("the first value", () => heard.values(0).length === 1);
@@ -220,7 +225,7 @@ describe("a subscription", () => {
   test("tells which points must be polled, and gives signs of life without values", async () => {
     const server = kept(await startServer({ speed: "Double" }));
     const connection = await connected(server, { keepAlive: 200 });
-    const { heard } = listen(connection as never, pointsOf({ node: at("speed") }, { node: at("gone") }));
+    const { heard } = listen(connection, pointsOf({ node: at("speed") }, { node: at("gone") }));
     await until("the refused point", () => heard.polled.length > 0);
     expect(heard.polled).toEqual([1]);
     const before = heard.signs;
@@ -231,7 +236,7 @@ describe("a subscription", () => {
   test("asks for a message that is missing, before it hands on the next", async () => {
     const server = kept(await startServer({ stage: "Int32" }));
     const connection = await connected(server);
-    const { heard } = listen(connection as never, pointsOf({ node: at("stage"), queue: 10, sampling: 20 }));
+    const { heard } = listen(connection, pointsOf({ node: at("stage"), queue: 10, sampling: 20 }));
     await until("the first value", () => heard.values(0).length === 1);
     for (let value = 1; value <= 12; value++) {
       if (value === 4 || value === 8) server.lose("PublishResponse", 1);
@@ -245,7 +250,7 @@ describe("a subscription", () => {
   test("ends where a missing message cannot be had any more", async () => {
     const server = kept(await startServer({ stage: "Int32" }));
     const connection = await connected(server);
-    const { heard, done } = listen(connection as never, pointsOf({ node: at("stage"), sampling: 20 }));
+    const { heard, done } = listen(connection, pointsOf({ node: at("stage"), sampling: 20 }));
     await until("the first value", () => heard.values(0).length === 1);
     server.forget();
     server.lose("PublishResponse", 1);
@@ -260,7 +265,7 @@ describe("a subscription", () => {
     const server = kept(await startServer({ stage: "Int32" }));
     const points = pointsOf({ node: at("stage"), queue: 50, sampling: 20 });
     const first = await connected(server);
-    const before = listen(first as never, points);
+    const before = listen(first, points);
     await until("the first value", () => before.heard.values(0).length === 1);
     server.set("stage", 1);
     await until("a value", () => before.heard.values(0).at(-1) === 1);
@@ -273,7 +278,7 @@ describe("a subscription", () => {
     }
     const lines: string[] = [];
     const second = kept(await connectTo(settingsOf(server), contextOf({}, lines)));
-    const after = listen(second as never, points);
+    const after = listen(second, points);
     await until("the last value", () => after.heard.values(0).includes(6));
     server.set("stage", 7);
     await until("a new value", () => after.heard.values(0).at(-1) === 7);
@@ -292,7 +297,7 @@ describe("a session", () => {
     let most = 0;
     for (let i = 0; i < 100; i++) {
       const connection = await connectTo(settingsOf(server));
-      const { heard, done } = listen(connection as never, points);
+      const { heard, done } = listen(connection, points);
       await until("a value", () => heard.values(0).length > 0);
       most = Math.max(most, server.sessions);
       server.cut();
@@ -309,14 +314,14 @@ describe("a session", () => {
     const server = kept(await startServer({ speed: "Double" }));
     const points = pointsOf({ node: at("speed") });
     const first = await connected(server);
-    const before = listen(first as never, points);
+    const before = listen(first, points);
     await until("a value", () => before.heard.values(0).length > 0);
     server.fault("restart", 50);
     expect(await before.done).toBe("hung-up");
     await first.close();
     await sleep(150);
     const second = await connected(server);
-    const after = listen(second as never, points);
+    const after = listen(second, points);
     await until("a value", () => after.heard.values(0).length > 0);
     expect(server.sessions).toBe(1);
   });
@@ -339,7 +344,7 @@ describe("a session", () => {
   test("closed towards a dead server takes less than a second", async () => {
     const server = kept(await startServer({ speed: "Double" }));
     const connection = await connected(server, { timeout: 30_000 });
-    const { done } = listen(connection as never, pointsOf({ node: at("speed") }));
+    const { done } = listen(connection, pointsOf({ node: at("speed") }));
     server.fault("silent");
     const closedAt = performance.now();
     await connection.close();
@@ -348,13 +353,14 @@ describe("a session", () => {
   });
 });
 
+const field = (name: string, type: string) => ({
+  name,
+  address: { node: at(name), type },
+  scale: 1,
+  offset: 0,
+});
+
 describe("a record", () => {
-  const field = (name: string, type: string) => ({
-    name,
-    address: { node: at(name), type },
-    scale: 1,
-    offset: 0,
-  });
   const weighing = {
     name: "weighing",
     address: { node: at("ticket"), type: "String", queue: 10 },
@@ -370,7 +376,7 @@ describe("a record", () => {
   test("is told once for each change of its trigger, with fields that belong together", async () => {
     const server = kept(await startServer({}, {}, [weighing]));
     const connection = await connected(server);
-    const { heard } = listen(connection as never, [], request());
+    const { heard } = listen(connection, [], request());
     await until("a sign of life", () => heard.signs > 1);
     expect(heard.records).toEqual([]);
     for (const round of [1, 2, 3]) {
@@ -388,7 +394,7 @@ describe("a record", () => {
   test("that was there before is marked as such", async () => {
     const server = kept(await startServer({}, {}, [weighing]));
     server.tell("weighing", { ticket: "T0", gross: 1, tare: 2 });
-    const { heard } = listen((await connected(server)) as never, [], request());
+    const { heard } = listen(await connected(server), [], request());
     await until("the weighing", () => heard.records.length === 1);
     expect(heard.records[0]).toMatchObject({ phase: "initial" });
   });
