@@ -179,7 +179,7 @@ test("security that the server does not offer is denied, and nothing weaker is t
   expect(error!.message).toContain("Basic256Sha256");
 });
 
-test("nothing is written to the home folder", async () => {
+test("nothing is written to the home folder, and nothing to the console", async () => {
   const home = mkdtempSync(join(tmpdir(), "kerb-opcua-home-"));
   kept({ close: () => rmSync(home, { recursive: true, force: true }) });
   const server = kept(await startServer({ speed: "Double" }));
@@ -198,12 +198,32 @@ test("nothing is written to the home folder", async () => {
     `const { driver } = await import(${JSON.stringify(driver)});
      const context = { deviceId: "a", folder: ${JSON.stringify(folder)}, log() {} };
      const connection = await driver.connect(${JSON.stringify(wanted)}, context, new AbortController().signal);
+     const points = [{ name: "x", address: { node: ${JSON.stringify(at("speed"))}, queue: 1 } }];
+     const { signal } = new AbortController();
+     await connection.read(points, { signal });
+     process.send("ready");
+     await new Promise((resolve) => process.once("message", resolve));
+     const codes = [await connection.read(points, { signal }).catch(({ code }) => code)];
      await connection.close();
+     codes.push(await driver.connect({ ...${JSON.stringify(wanted)}, pin: "00" }, context, signal).catch(({ code }) => code));
+     process.send(codes, () => process.disconnect());
 `,
   );
-  const child = spawn(process.execPath, [script], { env: { PATH: process.env["PATH"] ?? "", HOME: home } });
-  const [code] = (await once(child, "exit")) as [number | null];
-  expect(code).toBe(0);
+  const child = spawn(process.execPath, [script], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: home },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  let printed = "";
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on("data", (bytes: Buffer) => (printed += bytes.toString()));
+  await once(child, "message");
+  server.fault("garbage");
+  child.send("go on");
+  const exit = once(child, "exit");
+  const [codes] = (await once(child, "message")) as [string[]];
+  expect(codes).toEqual(["garbage", "garbage"]);
+  expect(await exit).toEqual([0, null]);
+  expect(printed).toBe("");
   expect(readdirSync(home)).toEqual([]);
   expect(existsSync(join(folder, "own.pem"))).toBe(true);
 });
