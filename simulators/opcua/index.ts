@@ -1,6 +1,6 @@
 import type { OPCUACertificateManager, OPCUAServer } from "node-opcua";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Simulator, StartSimulator } from "../simulator.ts";
@@ -39,12 +39,24 @@ const defaultDelayMs = 2000;
 /** What is done for the device; the rest is housekeeping of the connection. */
 const counted = /^(Read|Write|Call|Browse|TranslateBrowsePaths|HistoryRead)/;
 
+const folderName = "kerb-opcua-simulator-";
+
+/** Removes what processes that were killed have left. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(folderName) ? Number.parseInt(name.slice(folderName.length), 10) : NaN;
+    if (!Number.isNaN(pid) && !existsSync(`/proc/${pid}`))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
 let certificates: Promise<OPCUACertificateManager> | undefined;
 
 /** One certificate for all pretend servers of this process, in a folder that goes with it. */
 function certificatesOf(library: Library): Promise<OPCUACertificateManager> {
   certificates ??= (async () => {
-    const folder = mkdtempSync(join(tmpdir(), "kerb-opcua-"));
+    sweep();
+    const folder = mkdtempSync(join(tmpdir(), `${folderName}${process.pid}-`));
     process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
     const manager = new library.OPCUACertificateManager({
       rootFolder: folder,
