@@ -138,6 +138,8 @@ export interface Connection<Address> {
 
 export interface DriverContext {
   readonly deviceId: string;
+  /** A folder of the driver's own, to keep keys in; it may not exist yet. undefined: nothing can be kept. */
+  readonly folder?: string;
   /** At most a few lines per state change; the host limits the rate. */
   log(level: "debug" | "info" | "warn", text: string): void;
 }

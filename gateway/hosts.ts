@@ -33,6 +33,8 @@ export interface HostStatus {
 
 export interface HostOptions {
   driver: string;
+  /** Where the driver may keep keys. */
+  folder?: string;
   devices: HostDevice[];
   gatewayIndex: number;
   sealEveryMs?: number;
@@ -141,7 +143,7 @@ export class Host {
   }
 
   start(): void {
-    const { driver, gatewayIndex, sealEveryMs = hourMs } = this.#options;
+    const { driver, folder, gatewayIndex, sealEveryMs = hourMs } = this.#options;
     this.#stream = ++streams;
     this.#killedFor = undefined;
     this.#droppedBefore = this.#status.dropped;
@@ -178,6 +180,7 @@ export class Host {
     this.#tell({
       type: "start",
       driver,
+      ...(folder === undefined ? {} : { folder }),
       devices: this.#devices,
       gatewayIndex,
       sealEveryMs,

@@ -206,6 +206,7 @@ export class Supervisor implements Vitals {
     for (const [driver, group] of Map.groupBy(devices, (entry) => entry.driver)) {
       const host = new Host({
         driver,
+        folder: join(this.#site.gateway.stateFolder, "drivers", driver),
         devices: group.map((entry) => entry.device),
         gatewayIndex,
         sealEveryMs: this.#site.outbox.sealEveryMs,

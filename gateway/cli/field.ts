@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
 import { quality } from "../event.ts";
@@ -56,14 +57,15 @@ export class FieldDevice {
   }
 
   /** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
-  static async open(device: DeviceConfig, signal: AbortSignal): Promise<FieldDevice> {
+  static async open(device: DeviceConfig, stateFolder: string, signal: AbortSignal): Promise<FieldDevice> {
     const { driver } = (await import(
       new URL(`../../drivers/${device.driver}/index.ts`, import.meta.url).href
     )) as {
       driver: Driver<unknown, unknown>;
     };
     return within(connectTimeoutMs, signal, async (inner) => {
-      const context = { deviceId: device.id, log: () => {} };
+      const folder = join(stateFolder, "drivers", device.driver);
+      const context = { deviceId: device.id, folder, log: () => {} };
       const connection = await driver.connect(device.settings, context, inner);
       try {
         const found = await identifyDevice(driver, connection, device.identify, inner);

@@ -175,11 +175,13 @@ class DirectSource implements Source {
   readonly tellsRecords: boolean;
   readonly silenceMs: number;
   readonly #device: DeviceConfig;
+  readonly #stateFolder: string;
   readonly #request: Request;
   #field: FieldDevice | undefined;
 
-  constructor(device: DeviceConfig, request: Request) {
+  constructor(device: DeviceConfig, stateFolder: string, request: Request) {
     this.#device = device;
+    this.#stateFolder = stateFolder;
     this.profile = device.profile;
     this.#request = request;
     this.tellsRecords = device.records.length > 0;
@@ -195,7 +197,7 @@ class DirectSource implements Source {
     points: readonly string[] = this.#request.points,
   ): Promise<LatestReading[]> {
     try {
-      this.#field ??= await FieldDevice.open(this.#device, signal);
+      this.#field ??= await FieldDevice.open(this.#device, this.#stateFolder, signal);
       this.identity = this.#field.identity;
       this.doubt = this.#field.doubt;
       return await this.#field.read({ points, raw: this.#request.raw }, signal);
@@ -213,7 +215,7 @@ class DirectSource implements Source {
 }
 
 async function directSource(site: string, id: string, request: Request): Promise<Source> {
-  const { devices } = await loadSite(site);
+  const { devices, gateway } = await loadSite(site);
   const device = devices.find((candidate) => candidate.id === id);
   if (device === undefined)
     throw unknownDevice(
@@ -224,7 +226,7 @@ async function directSource(site: string, id: string, request: Request): Promise
   const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
   const wrong = request.points.find((name) => !names.includes(name));
   if (wrong !== undefined) throw unknownPoint(id, wrong, names);
-  return new DirectSource(device, request);
+  return new DirectSource(device, gateway.stateFolder, request);
 }
 
 /** The running gateway where it has the device, else the device itself. Throws `CommandError`, `SilentError`. */

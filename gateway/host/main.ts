@@ -76,7 +76,14 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     const shared = key === undefined ? undefined : (lines.get(key) ?? { line: new Line(), scope: own });
     if (key !== undefined && shared !== undefined) lines.set(key, shared);
     const run = () =>
-      startDevice(driver, device, position / devices.length, shared?.line, shared?.scope ?? own);
+      startDevice(
+        driver,
+        device,
+        position / devices.length,
+        shared?.line,
+        shared?.scope ?? own,
+        message.folder,
+      );
     if (message.held.includes(device.index) && !released.has(device.index)) held.set(device.index, run);
     else run();
   });
@@ -95,6 +102,7 @@ function startDevice(
   phase: number,
   line: Line | undefined,
   scope: Scope,
+  folder: string | undefined,
 ): void {
   const loop = new DeviceLoop({
     driver,
@@ -104,6 +112,7 @@ function startDevice(
     phase,
     context: {
       deviceId: device.id,
+      ...(folder === undefined ? {} : { folder }),
       log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
     },
     changed: (report) => send({ type: "state", report }),

@@ -93,6 +93,8 @@ export type ToHost =
   | {
       type: "start";
       driver: string;
+      /** The driver's own, under the state folder. */
+      folder?: string;
       /** As `packDevices` writes them. */
       devices: string;
       /** Dictionary index of the gateway itself. */

@@ -170,7 +170,9 @@ function checkValues(subject: Subject, table: ReadTable, check: Check, open: Ope
     for (const raw of [7, 77, 777]) {
       rig.simulator().set(name, raw * scale + offset);
       const { answers } = await connection.read(points, { signal: patient() });
-      expect(answers.map(Number)).toEqual([raw]);
+      expect(answers.map((answer) => Number(typeof answer === "object" ? answer.value : answer))).toEqual([
+        raw,
+      ]);
     }
   });
 

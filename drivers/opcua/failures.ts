@@ -1,0 +1,64 @@
+import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
+
+const socketCodes: Record<string, DeviceErrorCode> = {
+  ECONNREFUSED: "refused",
+  ECONNRESET: "hung-up",
+  EPIPE: "hung-up",
+  ETIMEDOUT: "silent",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  ENOTFOUND: "unreachable",
+  EAI_AGAIN: "unreachable",
+};
+
+/** Service results (OPC 10000-4, 7.38) that say more than "no". */
+const statusCodes: [RegExp, DeviceErrorCode][] = [
+  [
+    /^Bad(Certificate|UserAccess|IdentityToken|SecurityChecks|SecurityPolicy|SecurityMode|NonceInvalid)/,
+    "denied",
+  ],
+  [/^Bad(ApplicationSignature|UserSignature|ApplicationUri|NoValidCertificates)/, "denied"],
+  [/^Bad(TooManySessions|TcpServerTooBusy|ServerTooBusy|ResourceUnavailable|TcpNotEnoughResources)/, "busy"],
+  [
+    /^Bad(SessionIdInvalid|SessionClosed|SessionNotActivated|SecureChannel(Closed|IdInvalid|TokenUnknown))/,
+    "hung-up",
+  ],
+  [/^Bad(Shutdown|ServerHalted|ConnectionClosed|TcpSecureChannelUnknown)/, "hung-up"],
+  [/^Bad(Timeout|RequestTimeout|NoCommunication)$/, "silent"],
+  [/^Bad(TcpMessage(Type|TooLarge)|TcpInternalError|DecodingError|UnknownResponse)/, "garbage"],
+  [/^Bad(ServiceUnsupported|NotSupported|NotImplemented)/, "unsupported"],
+];
+
+/** The kerb code of a service result by its symbolic name. */
+export function codeOfStatus(name: string): DeviceErrorCode {
+  return statusCodes.find(([pattern]) => pattern.test(name))?.[1] ?? "rejected";
+}
+
+/** Symbolic name without what is attached to it: "Good#Overflow" is "Good". */
+export function statusName(status: { name: string }): string {
+  return /^\w+/.exec(status.name)?.[0] ?? "Bad";
+}
+
+/** What the library's error means; `during` says what was being done. */
+export function deviceError(error: unknown, place: string, during: string): DeviceError {
+  if (error instanceof DeviceError) return error;
+  const { message, code, response } = error as Error & {
+    code?: string;
+    response?: { responseHeader?: { serviceResult?: { name: string } } };
+  };
+  const result = response?.responseHeader?.serviceResult;
+  const status = result === undefined ? /\bBad[A-Z]\w+/.exec(message)?.[0] : statusName(result);
+  const wrap = (kind: DeviceErrorCode, why: string): DeviceError =>
+    new DeviceError(kind, `${place}: ${during}: ${why}`, { cause: error });
+  const known = code === undefined ? undefined : socketCodes[code];
+  if (known !== undefined) return wrap(known, code ?? "");
+  if (status !== undefined) return wrap(codeOfStatus(status), status);
+  if (/Packet Assembler|ACK|invalid|decode|Invalid|Internal Error/i.test(message))
+    return wrap("garbage", oneLine(message));
+  return wrap("hung-up", "the server closed the connection");
+}
+
+/** As it fits into a message. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
+}

@@ -1,0 +1,123 @@
+import { DeviceError, type Driver, type DriverContext } from "../../gateway/driver.ts";
+import { Channel, unprotected } from "./channel.ts";
+import { OpcuaConnection, type Remains } from "./connection.ts";
+import { endpointsOf, openEndpoint, urlOf, type OpenEndpoint } from "./endpoint.ts";
+import { activate, closeSession, openSession, type Session } from "./session.ts";
+import type { Address, Settings } from "./settings.ts";
+
+/** Sessions whose server could not be told that they are over, by device: the next connect takes them over. */
+const left = new Map<string, Remains & { url: string }>();
+
+/** What a device that was found is reached with; this file must not load zod for the schema's own. */
+const defaults = {
+  path: "",
+  security: "sign-and-encrypt",
+  policy: "Basic256Sha256",
+  trust: "pinned",
+  timeout: 5000,
+  publishing: 1000,
+  keepAlive: 10_000,
+  session: 60_000,
+  root: "i=85",
+  namespaces: {},
+  names: {},
+} as const;
+
+/** OPC UA over TCP (OPC 10000-6): reads, writes, calls methods, subscribes to values and events. */
+export const driver: Driver<Settings, Address> = {
+  name: "opcua",
+
+  async connect(settings, context, signal) {
+    const { url, place } = urlOf(settings);
+    const open = await openEndpoint(settings, context.folder, signal);
+    const before = left.get(context.deviceId);
+    left.delete(context.deviceId);
+    const leave = (remains: Remains): void => void left.set(context.deviceId, { ...remains, url });
+    let session: Session | undefined;
+    try {
+      if (before !== undefined && before.url === url) {
+        const back = await takeOver(before, open, settings, context, leave, signal);
+        if (back !== undefined) return back;
+      }
+      session = await openSession(open, settings, `kerb ${context.deviceId}`, signal);
+      const connection = new OpcuaConnection({ open, session, settings, context, leave });
+      await connection.prepare(signal);
+      return connection;
+    } catch (error) {
+      const isClosed = session === undefined || (await closeSession(open.channel, session));
+      if (session !== undefined && !isClosed) leave({ session, lostMs: performance.now(), kept: undefined });
+      await open.channel.close();
+      throw error instanceof DeviceError
+        ? error
+        : new DeviceError("garbage", `${place}: ${String(error)}`, { cause: error });
+    }
+  },
+
+  describe({ node, path, field, event, method, member, index }) {
+    const where = node ?? path ?? `event field ${field ?? ""}`;
+    const part = `${member === undefined ? "" : ` member ${member}`}${index === undefined ? "" : ` [${index}]`}`;
+    const what = `${event === undefined ? "" : ` events ${event}`}${method === undefined ? "" : ` method ${method}`}`;
+    return `${where}${part}${what}`;
+  },
+
+  async *discover(scope, context, signal) {
+    const found = await endpointsAt(scope, context, signal);
+    for (const one of found) yield one;
+  },
+};
+
+/** Goes on with a session that was left behind (OPC 10000-4, 5.6.3); undefined when the server has it no more. */
+async function takeOver(
+  before: Remains,
+  open: OpenEndpoint,
+  settings: Settings,
+  context: DriverContext,
+  leave: (remains: Remains) => void,
+  signal: AbortSignal,
+): Promise<OpcuaConnection | undefined> {
+  const { session, lostMs, kept } = before;
+  if (performance.now() - lostMs > session.timeoutMs) return undefined;
+  try {
+    await activate(open.channel, session, settings, open.protection, signal);
+    const connection = new OpcuaConnection({ open, session, settings, context, leave, kept });
+    await connection.prepare(signal);
+    return connection;
+  } catch (error) {
+    const { lost } = open.channel;
+    const isCutOff = error instanceof DeviceError && ["aborted", "silent"].includes(error.code);
+    // The session may still be there: the next try finds it.
+    if (isCutOff || lost !== undefined) leave(before);
+    if (isCutOff) throw error;
+    if (lost !== undefined) throw lost;
+    return undefined;
+  }
+}
+
+/** The endpoints of one "host:port", each as settings that reach it. */
+async function endpointsAt(scope: string, _context: DriverContext, signal: AbortSignal) {
+  const [, host = "", port = "4840"] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(scope) ?? [];
+  if (host === "" || host.includes("/"))
+    throw new DeviceError("unsupported", `"${scope}" is no host or host:port`);
+  const base = { ...defaults, host, port: Number(port) };
+  const { url, place } = urlOf(base);
+  const options = { url, place, timeoutMs: base.timeout, protection: unprotected };
+  const channel = await Channel.open(options, signal);
+  try {
+    const endpoints = await endpointsOf(channel, url, signal);
+    const [server] = endpoints.map((one) => one.server);
+    const shown = endpoints.map(
+      ({ securityMode, securityPolicyUri }) => `${securityMode} ${securityPolicyUri ?? ""}`,
+    );
+    return [
+      {
+        settings: base,
+        identity: {
+          ...(server?.applicationName.text ? { model: server.applicationName.text } : {}),
+          more: { ApplicationUri: server?.applicationUri ?? "", endpoints: shown.join(", ") },
+        },
+      },
+    ];
+  } finally {
+    await channel.close();
+  }
+}

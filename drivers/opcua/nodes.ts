@@ -1,0 +1,157 @@
+import type { Channel } from "./channel.ts";
+import { statusName } from "./failures.ts";
+import {
+  BrowsePath,
+  coerceNodeId,
+  QualifiedName,
+  RelativePath,
+  RelativePathElement,
+  TranslateBrowsePathsToNodeIdsRequest,
+  type NodeId,
+  type TranslateBrowsePathsToNodeIdsResponse,
+} from "./library.ts";
+import type { Address, Settings } from "./settings.ts";
+
+/** Sends a request in the session. */
+export type Send = <Response>(
+  request: Parameters<Channel["request"]>[0],
+  signal: AbortSignal,
+) => Promise<Response>;
+
+/** A node, or why there is none: a status name or a code of ours. */
+export type Found = { node: NodeId } | { code: string; reason: string };
+
+/** HierarchicalReferences: what a browse path follows. */
+const hierarchical = "ns=0;i=33";
+const pathsPerRequest = 100;
+
+/**
+ * Node ids and browse paths of addresses as this server numbers them now: a namespace has an index that may change
+ * whenever the server starts, so what is found here holds for one connection.
+ */
+export class Nodes {
+  readonly #settings: Pick<Settings, "root" | "namespaces" | "names">;
+  readonly #indexes: ReadonlyMap<string, number>;
+  readonly #byPath = new Map<string, NodeId>();
+  readonly #root: Found;
+
+  constructor(
+    settings: Pick<Settings, "root" | "namespaces" | "names">,
+    namespaces: readonly string[],
+    root?: NodeId,
+  ) {
+    this.#settings = settings;
+    this.#indexes = new Map(namespaces.map((uri, index) => [uri, index]));
+    this.#root = root === undefined ? this.byId(settings.root) : { node: root };
+  }
+
+  /** The same names, with paths that begin at another node. */
+  below(root: NodeId): Nodes {
+    return new Nodes(this.#settings, [...this.#indexes.keys()], root);
+  }
+
+  /** A node id with the namespace's URI as this server numbers it. */
+  byId(text: string): Found {
+    const [, uri, rest = text] = /^nsu=([^;]+);(.*)$/s.exec(text) ?? [];
+    const index = uri === undefined ? 0 : this.#indexes.get(uri);
+    if (index === undefined) return unknownNamespace(uri ?? "");
+    try {
+      return { node: coerceNodeId(`ns=${index};${rest}`) };
+    } catch {
+      return { code: "BadNodeIdInvalid", reason: `${text} is no node id` };
+    }
+  }
+
+  /** "di:Manufacturer" with the namespace's index; without a prefix it is one of the standard's own names. */
+  name(text: string): QualifiedName | { code: string; reason: string } {
+    const [, prefix, rest = text] = /^([a-zA-Z]\w*):(.+)$/s.exec(text) ?? [];
+    const uri = prefix === undefined ? undefined : this.#settings.namespaces[prefix];
+    if (prefix === undefined) return new QualifiedName({ namespaceIndex: 0, name: text });
+    if (uri === undefined)
+      return { code: "unknown-prefix", reason: `the setting namespaces has no "${prefix}"` };
+    const index = this.#indexes.get(uri);
+    return index === undefined
+      ? unknownNamespace(uri)
+      : new QualifiedName({ namespaceIndex: index, name: rest });
+  }
+
+  /** Names of a path in their order, with the site's own names put in. */
+  names(path: string): QualifiedName[] | { code: string; reason: string } {
+    const names: QualifiedName[] = [];
+    const missing = [...path.matchAll(/\{(\w+)\}/g)].find(
+      ([, key = ""]) => this.#settings.names[key] === undefined,
+    )?.[1];
+    if (missing !== undefined)
+      return { code: "unknown-name", reason: `the setting names has no "${missing}"` };
+    const full = path.replaceAll(/\{(\w+)\}/g, (_, key: string) => this.#settings.names[key] ?? "");
+    for (const part of full.split("/")) {
+      const name = this.name(part);
+      if ("code" in name) return name;
+      names.push(name);
+    }
+    return names;
+  }
+
+  /** The nodes of addresses; paths that are not known yet are asked for, all in one go. */
+  async find(addresses: readonly Address[], send: Send, signal: AbortSignal): Promise<Found[]> {
+    const found = new Map<string, Found>();
+    const asked: { path: string; names: QualifiedName[] }[] = [];
+    for (const { path } of addresses) {
+      if (path === undefined || found.has(path)) continue;
+      const known = this.#byPath.get(path);
+      const names = this.names(path);
+      if (known !== undefined) found.set(path, { node: known });
+      else if ("code" in names) found.set(path, names);
+      else {
+        asked.push({ path, names });
+        found.set(path, { code: "BadNoMatch", reason: `there is no ${path}` });
+      }
+    }
+    const root = this.#root;
+    for (let at = 0; at < asked.length; at += pathsPerRequest) {
+      const group = asked.slice(at, at + pathsPerRequest);
+      if ("code" in root) {
+        for (const { path } of group) found.set(path, root);
+        continue;
+      }
+      const browsePaths = group.map(({ names }) => browsePath(root.node, names));
+      const request = new TranslateBrowsePathsToNodeIdsRequest({ browsePaths });
+      const { results } = await send<TranslateBrowsePathsToNodeIdsResponse>(request, signal);
+      group.forEach(({ path }, i) => {
+        const result = results?.[i];
+        const node = result?.targets?.[0]?.targetId;
+        if (node !== undefined && result !== undefined && result.statusCode.isGoodish()) {
+          this.#byPath.set(path, node);
+          found.set(path, { node });
+        } else if (result !== undefined && !result.statusCode.isGoodish()) {
+          found.set(path, { code: statusName(result.statusCode), reason: `no ${path} below the root` });
+        }
+      });
+    }
+    return addresses.map(({ node, path }) => {
+      if (path !== undefined) return found.get(path) ?? { code: "BadNoMatch", reason: `there is no ${path}` };
+      return node === undefined ? { code: "no-node", reason: "only an event has it" } : this.byId(node);
+    });
+  }
+}
+
+function unknownNamespace(uri: string): { code: string; reason: string } {
+  return { code: "unknown-namespace", reason: `the server has no namespace ${uri}` };
+}
+
+function browsePath(startingNode: NodeId, names: readonly QualifiedName[]): BrowsePath {
+  return new BrowsePath({
+    startingNode,
+    relativePath: new RelativePath({
+      elements: names.map(
+        (targetName) =>
+          new RelativePathElement({
+            referenceTypeId: coerceNodeId(hierarchical),
+            isInverse: false,
+            includeSubtypes: true,
+            targetName,
+          }),
+      ),
+    }),
+  });
+}

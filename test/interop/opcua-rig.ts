@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { driver } from "../../drivers/opcua/index.ts";
+import { address, settings, type Address, type Settings } from "../../drivers/opcua/settings.ts";
+import type {
+  Answer,
+  Connection,
+  DriverContext,
+  PointRequest,
+  RecordPhase,
+  Sink,
+} from "../../gateway/driver.ts";
+import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
+
+/** What the tests of the OPC UA driver before a real server share. */
+
+/** A node of the simulator's own namespace: `at("speed")`. */
+const namespace = "urn:kerb:test";
+export const at = (name: string): string => `nsu=${namespace};s=${name}`;
+
+/** Starts a pretend server whose points are named as their nodes: `{ speed: "Double" }`. */
+export async function startServer(
+  types: Record<string, string>,
+  own: Record<string, unknown> = {},
+  records: NonNullable<Parameters<typeof start>[0]["records"]> = [],
+): Promise<OpcuaSimulator> {
+  const points = Object.entries(types).map(([name, type]) => ({
+    name,
+    address: { node: at(name), type },
+    scale: 1,
+    offset: 0,
+  }));
+  const identity = { vendor: "Kerb Works", model: "K-1", firmware: "2.1.8", serial: "A0042" };
+  const simulator = await start({ profile: "", points, records, settings: { port: 0, ...own }, identity });
+  return simulator as OpcuaSimulator;
+}
+
+/** What a test passes to `connect`. */
+export function settingsOf(server: { address: string }, more: Record<string, unknown> = {}): Settings {
+  const [host = "", port] = server.address.split(":");
+  const quick = { timeout: 2000, publishing: 50, keepAlive: 500 };
+  return settings.parse({ host, port: Number(port), security: "none", ...quick, ...more });
+}
+
+export function pointsOf(...addresses: Record<string, unknown>[]): PointRequest<Address>[] {
+  return addresses.map((wanted, index) => ({ name: `point${index}`, address: address.parse(wanted) }));
+}
+
+export function contextOf(more: Partial<DriverContext> = {}, lines: string[] = []): DriverContext {
+  return { deviceId: "device", log: (level, text) => lines.push(`${level} ${text}`), ...more };
+}
+
+/** A signal for calls that are not to be given up. */
+export const patient = (): AbortSignal => new AbortController().signal;
+
+export function connectTo(wanted: Settings, context = contextOf()): Promise<Connection<Address>> {
+  return driver.connect(wanted, context, patient());
+}
+
+/** The code of the error that a promise rejects with, or "resolved". */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return (await errorOf(promise))?.code ?? "resolved";
+}
+
+/** The `DeviceError` that a promise rejects with. */
+export async function errorOf(
+  promise: Promise<unknown>,
+): Promise<{ code: string; message: string } | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    if (error instanceof Error && error.name === "DeviceError") return error as Error & { code: string };
+    return { code: `not a DeviceError: ${String(error)}`, message: String(error) };
+  }
+}
+
+export async function until(what: string, isSo: () => boolean, withinMs = 10_000): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await sleep(10);
+  }
+}
+
+/** Keeps all that a subscription hands on. */
+export class Heard implements Sink {
+  readonly readings_: { index: number; answer: Answer }[] = [];
+  readonly records: { index: number; answers: readonly (Answer | undefined)[]; phase: RecordPhase }[] = [];
+  readonly polled: number[] = [];
+  signs = 0;
+
+  alive(): void {
+    this.signs++;
+  }
+  readings(values: readonly { index: number; answer: Answer }[]): void {
+    this.signs++;
+    this.readings_.push(...values);
+  }
+  record(
+    index: number,
+    answers: readonly (Answer | undefined)[],
+    { phase = "occurred" }: { phase?: RecordPhase } = {},
+  ): void {
+    this.signs++;
+    this.records.push({ index, answers: [...answers], phase });
+  }
+  poll(index: number): void {
+    this.polled.push(index);
+  }
+  /** Bare values of one point, in the order of arrival. */
+  values(index: number): unknown[] {
+    return this.readings_
+      .filter((one) => one.index === index)
+      .map(({ answer }) => (typeof answer === "object" ? answer.value : answer));
+  }
+}
