@@ -5,7 +5,7 @@ import type { Whole } from "./deframer.ts";
 import { Deframer } from "./deframer.ts";
 import { answerOf, isFrom, tell, type Told } from "./frame.ts";
 import type { Request } from "./grammar.ts";
-import type { Line, Listener } from "./line.ts";
+import type { Collector, Line, Listener } from "./line.ts";
 import * as sdi12 from "./sdi12.ts";
 import type { Settings } from "./settings.ts";
 
@@ -97,10 +97,15 @@ export class Asking {
     const values: string[] = [];
     let bytes: Uint8Array = new Uint8Array();
     for (let page = 0; page <= 9 && values.length < count; page++) {
-      const answer = await this.#line12(`${station}D${page}!`, (whole) => {
-        const found = sdi12.valuesOf(whole.text, station, hasChecksum);
-        return found === undefined ? undefined : { found, whole };
-      });
+      const answer = await this.#line12(
+        `${station}D${page}!`,
+        (whole) => {
+          const found = sdi12.valuesOf(whole.text, station, hasChecksum);
+          return found === undefined ? undefined : { found, whole };
+        },
+        // A bare address says "no values", or is a service request that comes late: the values may follow it.
+        ({ found }) => found.length > 0,
+      );
       if ("strayBytes" in answer) return answer;
       const { found, whole } = answer.result;
       if (found.length === 0) break;
@@ -113,17 +118,18 @@ export class Asking {
   async #line12<Result>(
     text: string,
     accept: (whole: Whole) => Result | undefined,
+    isLast: (result: Result) => boolean = () => true,
   ): Promise<{ result: Result } | Unanswered> {
     const sent = Buffer.from(text, "latin1");
-    const collector = new FrameCollector(this.#settings.grammar.framing, sent, 1, accept);
-    await this.#exchange(sent, collector);
+    const collector = new FrameCollector(this.#settings.grammar.framing, sent, 2, accept, isLast);
+    await this.#exchange(sent, collector, 1, servicePatienceMs);
     const { result, heardBytes } = collector;
     return result === undefined ? { strayBytes: heardBytes, text } : { result };
   }
 
   #exchange(
     send: Uint8Array,
-    collector: FrameCollector<unknown> | PromptCollector,
+    collector: Collector,
     lines = 1,
     quietMs = 0,
   ): Promise<boolean> {

@@ -40,8 +40,16 @@ export class FrameCollector<Result> implements Collector {
   readonly #echo: Echo;
   readonly #lines: number;
   readonly #accept: (whole: Whole) => Result | undefined;
+  readonly #isLast: (result: Result) => boolean;
 
-  constructor(framing: Framing, sent: Uint8Array, lines: number, accept: (whole: Whole) => Result | undefined) {
+  constructor(
+    framing: Framing,
+    sent: Uint8Array,
+    lines: number,
+    accept: (whole: Whole) => Result | undefined,
+    isLast: (result: Result) => boolean = () => false,
+  ) {
+    this.#isLast = isLast;
     this.#deframer = new Deframer(framing);
     this.#echo = new Echo(sent);
     this.#lines = lines;
@@ -63,7 +71,7 @@ export class FrameCollector<Result> implements Collector {
       const result = this.#accept(whole);
       if (result === undefined) continue;
       this.result = result;
-      this.#count++;
+      this.#count = this.#isLast(result) ? this.#lines : this.#count + 1;
     }
   }
 }

@@ -72,6 +72,7 @@ export class Line {
 
   async #open(timeoutMs: number, stop: AbortSignal): Promise<void> {
     await this.#closing;
+    if (stop.aborted) throw stop.reason;
     const user = {
       onBytes: (bytes: Uint8Array) => this.#onBytes(bytes),
       onLost: (error: DeviceError) => this.#lose(error),
@@ -247,6 +248,7 @@ export async function joinLine(transport: Transport, timeoutMs: number, stop: Ab
   line.users++;
   try {
     await line.open(timeoutMs, stop);
+    if (stop.aborted) throw stop.reason;
   } catch (error) {
     await leaveLine(line);
     throw error;

@@ -10,7 +10,7 @@ const gesytec = /^([+-]\d{4})([+-]\d{2})$/;
 /** The value that a field's text stands for. Decimal digits are kept: what the instrument wrote is what is read. */
 export function decode({ as, none }: Pick<Field, "as" | "none">, text: string): Decoded {
   const plain = text.trim();
-  const code = none[plain];
+  const code = Object.hasOwn(none, plain) ? none[plain] : undefined;
   if (code !== undefined) return { code, reason: `the instrument says "${shown(plain)}"` };
   if (plain === "") return { code: "blank", reason: "the instrument left it empty" };
   if (as === "text") return { value: plain };

@@ -5,6 +5,7 @@ import { short } from "./values.ts";
 
 /** Tiger TI-02-P, "auto": two letters of motion, two of net or gross, sign and seven digits, unit. */
 export const weighIndicator: MakeDialect = ({ values }) => {
+  let tellingUntilMs = 0;
   const line = (motion: string, mode: string, weight: number): string => {
     const sign = weight < 0 ? "-" : " ";
     const digits = short(Math.abs(weight), 3).slice(0, 7).padStart(7, " ");
@@ -12,12 +13,17 @@ export const weighIndicator: MakeDialect = ({ values }) => {
   };
   return {
     everyMs: 200,
-    stream: () => line("ST", String(values.raw("mode") ?? "GS"), values.number("weight")),
+    // While a vehicle drives on, there is one weight on the scale and not two.
+    stream: () =>
+      performance.now() < tellingUntilMs
+        ? ""
+        : line("ST", String(values.raw("mode") ?? "GS"), values.number("weight")),
     tell(_, told) {
       const mode = String(told["mode"] ?? "GS");
       const weight = Number(told["weight"] ?? 1000);
+      tellingUntilMs = performance.now() + 300;
       const moving = [0.3, 0.8, 1.02].map((part) => line("US", mode, Math.round(weight * part)));
-      return [line("ST", mode, 0), ...moving, line("ST", mode, weight), line("ST", mode, weight), line("ST", mode, 0)];
+      return [line("ST", mode, 0), ...moving, line("ST", mode, weight), line("ST", mode, weight)];
     },
   };
 };

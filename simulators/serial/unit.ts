@@ -88,6 +88,7 @@ export class Unit {
   push(frames: readonly string[], wire: Wire): void {
     if (this.fault === "refuse") return;
     frames.forEach((frame, index) => {
+      if (frame === "") return;
       const send = () => this.#act(() => wire.write(Buffer.from(frame, "utf8")), wire);
       if (index === 0) send();
       else this.#later(send, index * tellPauseMs);
