@@ -39,7 +39,8 @@ export class Asking {
     for (const { send, answer } of this.#settings.grammar.wake) {
       const sent = Buffer.from(send, "latin1");
       const collector = new PromptCollector(answer, sent);
-      if (!(await this.#exchange(sent, collector))) return { strayBytes: collector.heardBytes, text: "the wake-up" };
+      if (!(await this.#exchange(sent, collector)))
+        return { strayBytes: collector.heardBytes, text: "the wake-up" };
     }
     return undefined;
   }
@@ -49,17 +50,25 @@ export class Asking {
     return request.sdi12 === undefined ? this.#askFrame(name, request) : this.#measure(request.sdi12);
   }
 
-  async #askFrame(name: string, { send = "", answer = "", lines, quiet, check }: Request): Promise<Values | Unanswered> {
+  async #askFrame(
+    name: string,
+    { send = "", answer = "", lines, quiet, check }: Request,
+  ): Promise<Values | Unanswered> {
     const { grammar, station, zone } = this.#settings;
     const frame = grammar.frames[answer]!;
     const sent = sentBytes(send, this.#settings, check);
-    const collector: FrameCollector<Told> = new FrameCollector<Told>(grammar.framing, sent, lines, (whole) => {
-      const told = tell(answer, frame, whole, zone);
-      if (told === undefined || !isFrom(told, station)) return undefined;
-      // Of several rows the newest counts, whichever comes last.
-      const before = collector.result;
-      return before?.timeMs !== undefined && (told.timeMs ?? 0) < before.timeMs ? before : told;
-    });
+    const collector: FrameCollector<Told> = new FrameCollector<Told>(
+      grammar.framing,
+      sent,
+      lines,
+      (whole) => {
+        const told = tell(answer, frame, whole, zone);
+        if (told === undefined || !isFrom(told, station)) return undefined;
+        // Of several rows the newest counts, whichever comes last.
+        const before = collector.result;
+        return before?.timeMs !== undefined && (told.timeMs ?? 0) < before.timeMs ? before : told;
+      },
+    );
     await this.#exchange(sent, collector, lines, quiet);
     const told = collector.result;
     if (told === undefined) return { strayBytes: collector.heardBytes, text: `request ${name}` };
@@ -85,7 +94,10 @@ export class Asking {
       const { seconds, count } = promised.result;
       if (count === 0) return refusing("sdi12-no-values", "the sensor does not serve this measurement");
       if (seconds > measureSecondsMax)
-        return refusing("sdi12-too-slow", `the sensor takes ${seconds} s, at most ${measureSecondsMax} are waited for`);
+        return refusing(
+          "sdi12-too-slow",
+          `the sensor takes ${seconds} s, at most ${measureSecondsMax} are waited for`,
+        );
       if (seconds > 0) await watch.service(seconds * 1000 + servicePatienceMs, this.#stop);
       return await this.#fetch(station, count, command.startsWith("MC"));
     } finally {
@@ -127,12 +139,7 @@ export class Asking {
     return result === undefined ? { strayBytes: heardBytes, text } : { result };
   }
 
-  #exchange(
-    send: Uint8Array,
-    collector: Collector,
-    lines = 1,
-    quietMs = 0,
-  ): Promise<boolean> {
+  #exchange(send: Uint8Array, collector: Collector, lines = 1, quietMs = 0): Promise<boolean> {
     const { timeout: timeoutMs, grammar } = this.#settings;
     const answerBytesMax = grammar.framing.lengthMax * lines;
     return this.#line.exchange({ send, collector, timeoutMs, quietMs, answerBytesMax }, this.#stop);
@@ -181,9 +188,12 @@ const refusing =
   () => ({ value: null, status: "bad", code, reason });
 
 /** The bytes of a request for one station. */
-export function sentBytes(send: string, { station, grammar }: Settings, check: Request["check"]): Buffer {
+function sentBytes(send: string, { station, grammar }: Settings, check: Request["check"]): Buffer {
   const isNumber = /^\d+$/.test(station);
-  const text = send.replaceAll("{station}", isNumber ? station.padStart(grammar.stationDigits, "0") : station);
+  const text = send.replaceAll(
+    "{station}",
+    isNumber ? station.padStart(grammar.stationDigits, "0") : station,
+  );
   const at = text.indexOf("{check}");
   if (at < 0 || check === undefined) return Buffer.from(text, "latin1");
   const before = text.slice(0, at);

@@ -55,7 +55,10 @@ export class SerialConnection implements Connection<Address> {
   async read(points: Points, { signal, raw = false }: ReadOptions): Promise<ReadResult> {
     const plan = this.#planFor(points);
     if (plan.size === 0 && points.length > 0)
-      throw new DeviceError("unsupported", `${this.#place}: the instrument tells this by itself and cannot be asked`);
+      throw new DeviceError(
+        "unsupported",
+        `${this.#place}: the instrument tells this by itself and cannot be asked`,
+      );
     return this.#alone(signal, async (asking) => {
       const answers: Answer[] = points.map(() => bad("not-asked", "the instrument tells this by itself"));
       const atMs: number[] = points.map(() => performance.now());
@@ -64,7 +67,11 @@ export class SerialConnection implements Connection<Address> {
       for (const [name, indexes] of plan) {
         const request = this.#settings.grammar.requests[name];
         if (request === undefined) {
-          this.#fill(answers, indexes, bad("no-such-request", `the profile's grammar has no request ${name}`));
+          this.#fill(
+            answers,
+            indexes,
+            bad("no-such-request", `the profile's grammar has no request ${name}`),
+          );
           answered++;
           continue;
         }
@@ -103,7 +110,9 @@ export class SerialConnection implements Connection<Address> {
       };
       const onAbort = () => settle(resolve);
       const onClose = () => settle(() => reject(over.reason as DeviceError));
-      const listening = new Listening(this.#settings, this.#place, subscription, (error) => settle(() => reject(error)));
+      const listening = new Listening(this.#settings, this.#place, subscription, (error) =>
+        settle(() => reject(error)),
+      );
       const stopListening = this.#line.listen(listening);
       signal.addEventListener("abort", onAbort);
       over.addEventListener("abort", onClose);

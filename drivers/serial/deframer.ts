@@ -116,11 +116,17 @@ export class Deframer {
     if (checksum !== undefined) {
       const { digits, place, over, after = "" } = checksum;
       const field = place === "tail" ? bytes.subarray(endAt + this.#end.length) : body;
-      const data = place === "tail" ? body : body.subarray(0, Math.max(0, body.length - digits - after.length));
+      const data =
+        place === "tail" ? body : body.subarray(0, Math.max(0, body.length - digits - after.length));
       const written = field.toString("latin1").slice(place === "tail" ? 0 : -digits);
-      const covered = over === "body" ? data : bytes.subarray(this.#start === undefined ? from : 0, endAt + this.#end.length);
-      const between = place === "tail" ? "" : body.subarray(data.length, body.length - digits).toString("latin1");
-      if (between !== after || !isChecksum(checksum, covered, written.slice(0, digits))) return this.#refuse(bytes);
+      const covered =
+        over === "body"
+          ? data
+          : bytes.subarray(this.#start === undefined ? from : 0, endAt + this.#end.length);
+      const between =
+        place === "tail" ? "" : body.subarray(data.length, body.length - digits).toString("latin1");
+      if (between !== after || !isChecksum(checksum, covered, written.slice(0, digits)))
+        return this.#refuse(bytes);
       body = data;
     }
     if (size !== undefined && body.length !== size) return this.#refuse(bytes);

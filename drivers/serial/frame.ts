@@ -97,10 +97,16 @@ const bad = (code: string, reason: string): Reading => ({ value: null, status: "
  * The value of one field of a frame, or of one of its items, with what the status says of it. undefined: the frame
  * has no such part this time.
  */
-export function answerOf(told: Told, item: string | undefined, name: string, raw: boolean): Answer | undefined {
+export function answerOf(
+  told: Told,
+  item: string | undefined,
+  name: string,
+  raw: boolean,
+): Answer | undefined {
   const { frame } = told;
   const field = (item === undefined ? frame.fields : frame.items?.fields)?.[name];
-  if (field === undefined) return bad("no-such-field", `the profile's frame ${told.name} has no field ${name}`);
+  if (field === undefined)
+    return bad("no-such-field", `the profile's frame ${told.name} has no field ${name}`);
   const part = item === undefined ? told.part : itemOf(told, item);
   if (part === undefined) return bad("no-such-item", `the instrument told nothing of ${item}`);
   const text = part(field.at);
@@ -108,7 +114,8 @@ export function answerOf(told: Told, item: string | undefined, name: string, raw
   const flags = item === undefined ? frame.flags : (frame.items?.flags ?? []);
   let verdict = judge(flags, (flag) => part(flag.at), name);
   // What is wrong with the whole frame is wrong with each item.
-  if (item !== undefined && verdict.status === "good") verdict = judge(frame.flags, (flag) => told.part(flag.at));
+  if (item !== undefined && verdict.status === "good")
+    verdict = judge(frame.flags, (flag) => told.part(flag.at));
   const decoded = decode(field, text);
   const rest = {
     ...(told.timeMs === undefined ? {} : { sourceTimeMs: told.timeMs }),
@@ -116,7 +123,12 @@ export function answerOf(told: Told, item: string | undefined, name: string, raw
   };
   // The instrument's own word on a value says more than that it is empty.
   if ("code" in decoded)
-    return { ...(verdict.status === "bad" ? { ...verdict, value: null, status: "bad" } : bad(decoded.code, decoded.reason)), ...rest };
+    return {
+      ...(verdict.status === "bad"
+        ? { ...verdict, value: null, status: "bad" }
+        : bad(decoded.code, decoded.reason)),
+      ...rest,
+    };
   if (verdict.status === "bad") return { ...verdict, value: null, status: "bad", ...rest };
   if (verdict.status === "good" && Object.keys(rest).length === 0) return decoded.value;
   return { ...verdict, value: decoded.value, ...rest };

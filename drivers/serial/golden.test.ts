@@ -18,12 +18,12 @@ test("there are some", () => expect(files.length).toBeGreaterThan(20));
 test.each(files)("%s", async (file) => {
   const lines = readFileSync(new URL(file, folder), "utf8").split("\n");
   expect(lines[1], "its origin").toMatch(/^# \w/);
-  const field = <Type>(name: string): Type | undefined => {
+  const field = (name: string): unknown => {
     const line = lines.find((one) => one.startsWith(`${name}: `));
-    return line === undefined ? undefined : (JSON.parse(line.slice(name.length + 2)) as Type);
+    return line === undefined ? undefined : (JSON.parse(line.slice(name.length + 2)) as unknown);
   };
-  const asks = field<string[]>("asks") ?? [];
-  const answers = field<string[]>("answers") ?? [];
+  const asks = (field("asks") as string[] | undefined) ?? [];
+  const answers = (field("answers") as string[] | undefined) ?? [];
   let at = 0;
   let waiting = "";
   const server = await scriptedServer((text) => {
@@ -33,11 +33,13 @@ test.each(files)("%s", async (file) => {
     return answers[at++];
   });
   open.push(server);
-  const from = field<string>("profile") ?? field<Tree>("grammar")!;
-  const connection = await connectTo(settingsOf(from, server.port, { timeout: 1000, ...field<Tree>("settings") }));
+  const from = (field("profile") as string | undefined) ?? (field("grammar") as Tree);
+  const connection = await connectTo(
+    settingsOf(from, server.port, { timeout: 1000, ...(field("settings") as Tree) }),
+  );
   open.push(connection);
-  const points = pointsOf(field<Tree[]>("points") ?? []);
-  const tells = field<string>("tells");
+  const points = pointsOf((field("points") as Tree[] | undefined) ?? []);
+  const tells = field("tells") as string | undefined;
   if (tells === undefined) {
     const result = await connection.read(points, { signal: patient() });
     expect(result.answers).toEqual(field("values"));

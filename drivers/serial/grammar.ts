@@ -32,10 +32,17 @@ const checksum = z.strictObject({
 });
 
 const framing = z.strictObject({
-  start: bytes.optional().describe("bytes that begin a frame; without them it begins where the last one ended"),
+  start: bytes
+    .optional()
+    .describe("bytes that begin a frame; without them it begins where the last one ended"),
   end: bytes.describe("bytes that end it"),
   tail: z.int().min(0).max(8).default(0).describe("bytes after the end that still belong to it"),
-  size: z.int().min(1).max(4096).optional().describe("characters between start and end, where always the same"),
+  size: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe("characters between start and end, where always the same"),
   lengthAt: z
     .int()
     .min(1)
@@ -58,7 +65,10 @@ const flag = z
       .describe("hex: bits, written as digits · binary: the bits of one byte · text: looked up as it stands"),
     code: z.string().regex(/^\S+$/).describe('what comes before the native code: "gesytec-error"'),
     bits: z.record(z.string().regex(/^[0-7]$/), meaning).default({}),
-    clear: z.record(z.string().regex(/^[0-7]$/), meaning).default({}).describe("bits that mean something at 0"),
+    clear: z
+      .record(z.string().regex(/^[0-7]$/), meaning)
+      .default({})
+      .describe("bits that mean something at 0"),
     values: z.record(z.string(), meaning).default({}),
     other: quality.default("good").describe("of bits and texts that are not listed"),
     only: z.array(name).optional().describe("the fields that it speaks of; absent: all"),
@@ -126,26 +136,48 @@ const frame = z.strictObject({
 
 const request = z
   .strictObject({
-    send: z.string().max(128).optional().describe('the bytes; "{station}" stands for the setting, "{check}" for the checksum'),
+    send: z
+      .string()
+      .max(128)
+      .optional()
+      .describe('the bytes; "{station}" stands for the setting, "{check}" for the checksum'),
     check: checksum.pick({ kind: true, as: true, digits: true }).optional(),
     answer: name.optional().describe("the frame that answers it"),
-    lines: z.int().min(1).max(64).default(1).describe("frames of an answer at most; the last good one counts"),
-    quiet: z.int().min(20).max(5000).default(300).describe("ms of silence that end an answer of several frames"),
+    lines: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(1)
+      .describe("frames of an answer at most; the last good one counts"),
+    quiet: z
+      .int()
+      .min(20)
+      .max(5000)
+      .default(300)
+      .describe("ms of silence that end an answer of several frames"),
     sdi12: z
       .string()
       .regex(/^(M|MC)[1-9]?$/)
       .optional()
       .describe("SDI-12: measure, wait, and fetch the values; fields are value1, value2 …"),
   })
-  .refine(({ send, answer, sdi12 }) => (sdi12 === undefined) === (send !== undefined && answer !== undefined), {
-    error: "a request has `send` and `answer`, or `sdi12`",
-  });
+  .refine(
+    ({ send, answer, sdi12 }) => (sdi12 === undefined) === (send !== undefined && answer !== undefined),
+    {
+      error: "a request has `send` and `answer`, or `sdi12`",
+    },
+  );
 
 export const grammar = z
   .strictObject({
     dialect: z.string().describe("for people and for the simulator: which dialect this is"),
     framing: framing,
-    stationDigits: z.int().min(1).max(8).default(1).describe("a station number is filled up to these with zeros"),
+    stationDigits: z
+      .int()
+      .min(1)
+      .max(8)
+      .default(1)
+      .describe("a station number is filled up to these with zeros"),
     wake: z
       .array(z.strictObject({ send: bytes, answer: bytes }))
       .max(4)
@@ -179,7 +211,7 @@ export const grammar = z
       complain(["framing", "tail"], "the checksum does not fit into the tail");
   });
 
-export type Grammar = z.infer<typeof grammar>;
+type Grammar = z.infer<typeof grammar>;
 export type Framing = Grammar["framing"];
 export type Checksum = NonNullable<Framing["checksum"]>;
 export type Frame = Grammar["frames"][string];

@@ -154,7 +154,8 @@ export class Line {
         this.#overdue = undefined;
         return;
       }
-      if (now - begunAt > patienceMs) throw new DeviceError("garbage", `${this.place}: the line is never silent`);
+      if (now - begunAt > patienceMs)
+        throw new DeviceError("garbage", `${this.place}: the line is never silent`);
       await this.#sleep(Math.ceil(readyAt - now), stop);
     }
   }

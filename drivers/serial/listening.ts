@@ -61,7 +61,9 @@ export class Listening implements Listener {
     const limit = Math.max(garbageBytesMin, 2 * this.#settings.grammar.framing.lengthMax);
     const garbage = this.#deframer.garbageBytes - this.#garbageBefore;
     if (garbage > limit)
-      this.lost(new DeviceError("garbage", `${this.#place}: ${garbage} bytes came and no whole frame among them`));
+      this.lost(
+        new DeviceError("garbage", `${this.#place}: ${garbage} bytes came and no whole frame among them`),
+      );
   }
 
   lost(error: DeviceError): void {

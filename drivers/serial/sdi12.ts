@@ -39,7 +39,8 @@ export function answerOf(values: readonly string[], field: string, raw: Uint8Arr
   const number = /^value([1-9]\d?)$/.exec(field)?.[1];
   const text = values[Number(number) - 1];
   if (text === undefined) {
-    const reason = number === undefined ? "the values are value1, value2 …" : `the sensor sent ${values.length} values`;
+    const reason =
+      number === undefined ? "the values are value1, value2 …" : `the sensor sent ${values.length} values`;
     return { value: null, status: "bad", code: "sdi12-no-value", reason, ...rest };
   }
   const value = Number(text);

@@ -118,8 +118,7 @@ async function presentPorts(): Promise<string[]> {
 /** serialport 13 does not deliver on Node 26.4 and later until something else turns the loop (nodejs/node#66158). */
 function wakeLoop(binding: unknown): void {
   const poller = (binding as { poller?: EventEmitter } | undefined)?.poller;
-  for (const event of ["readable", "writable", "disconnect"])
-    poller?.on(event, () => setImmediate(() => {}));
+  for (const event of ["readable", "writable", "disconnect"]) poller?.on(event, () => setImmediate(() => {}));
 }
 
 const socketCodes: Record<string, DeviceErrorCode> = {

@@ -36,7 +36,12 @@ export function profileFile(id: string): ProfileFile {
 /** Settings of a profile, or of a grammar, over TCP. */
 export function settingsOf(from: string | Tree, port: number, more: Tree = {}): Settings {
   const base = typeof from === "string" ? profileFile(from).settings : { grammar: from };
-  return settings.parse({ timeout: 250, ...base, transport: { type: "tcp", host: "127.0.0.1", port }, ...more });
+  return settings.parse({
+    timeout: 250,
+    ...base,
+    transport: { type: "tcp", host: "127.0.0.1", port },
+    ...more,
+  });
 }
 
 export function pointsOf(addresses: readonly Tree[]): PointRequest<Address>[] {
@@ -47,7 +52,10 @@ export function recordsOf(id: string): RecordRequest<Address>[] {
   return Object.entries(profileFile(id).records ?? {}).map(([name, record]) => ({
     name,
     address: address.parse(record.address),
-    fields: Object.entries(record.fields).map(([field, one]) => ({ name: field, address: address.parse(one.address) })),
+    fields: Object.entries(record.fields).map(([field, one]) => ({
+      name: field,
+      address: address.parse(one.address),
+    })),
   }));
 }
 
@@ -78,7 +86,9 @@ export interface ScriptedServer {
 }
 
 /** `script` gets each chunk, and what it returns is sent. */
-export async function scriptedServer(script: (text: string, socket: Socket) => string | undefined): Promise<ScriptedServer> {
+export async function scriptedServer(
+  script: (text: string, socket: Socket) => string | undefined,
+): Promise<ScriptedServer> {
   const server = createServer({ noDelay: true });
   const scripted: ScriptedServer = {
     port: 0,
@@ -124,7 +134,11 @@ export class Ear implements Sink {
     this.told.push([...values]);
     for (const { index, answer } of values) this.values.set(index, answer);
   }
-  record(index: number, answers: readonly (Answer | undefined)[], about: { sourceTimeMs?: number } = {}): void {
+  record(
+    index: number,
+    answers: readonly (Answer | undefined)[],
+    about: { sourceTimeMs?: number } = {},
+  ): void {
     this.records.push({ index, answers: [...answers], ...about });
   }
   poll(index: number): void {
@@ -145,7 +159,8 @@ if (!hasSocat) console.warn("skipped: socat is not installed");
 
 /** Whether the system's Python has these modules. */
 export function hasPython(...modules: string[]): boolean {
-  const isThere = spawnSync("/usr/bin/python3", ["-c", `import ${modules.join(", ")}`], { stdio: "ignore" }).status === 0;
+  const isThere =
+    spawnSync("/usr/bin/python3", ["-c", `import ${modules.join(", ")}`], { stdio: "ignore" }).status === 0;
   if (!isThere) console.warn(`skipped: python3 without ${modules.join(", ")}`);
   return isThere;
 }

@@ -29,7 +29,7 @@ export function timeOf(text: string, format: string, zone: string): number | und
 function inFormat(text: string, format: string, zone: string): number | undefined {
   const found: Partial<Record<Token, number>> = {};
   let at = 0;
-  for (let i = 0; i < format.length; ) {
+  for (let i = 0; i < format.length;) {
     const token = tokens.find((one) => format.startsWith(one, i));
     if (token === undefined) {
       if (text[at] !== format[i]) return undefined;

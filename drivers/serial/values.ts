@@ -14,31 +14,26 @@ export function decode({ as, none }: Pick<Field, "as" | "none">, text: string): 
   if (code !== undefined) return { code, reason: `the instrument says "${shown(plain)}"` };
   if (plain === "") return { code: "blank", reason: "the instrument left it empty" };
   if (as === "text") return { value: plain };
-  const value = numberOf(as, plain, text);
+  const value = numbers[as](plain, text);
   return value !== undefined && Number.isFinite(value)
     ? { value }
     : { code: "not-a-number", reason: `not a number in the form ${as}` };
 }
 
-function numberOf(as: Exclude<Field["as"], "text">, plain: string, text: string): number | undefined {
-  switch (as) {
-    case "decimal":
-      return decimalOf(plain);
-    case "decimal-comma":
-      return decimalOf(plain.replace(",", "."));
-    case "gesytec": {
-      const [, mantissa, exponent] = gesytec.exec(plain) ?? [];
-      // As text: 7116 * 10 ** -1 would be 711.6000000000001.
-      return mantissa === undefined ? undefined : Number(`${mantissa}e${exponent}`);
-    }
-    case "hex":
-      return /^[0-9a-fA-F]{1,12}$/.test(plain) ? Number.parseInt(plain, 16) : undefined;
-    case "bcd": {
-      const digits = Buffer.from(text, "latin1").toString("hex");
-      return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
-    }
-  }
-}
+const numbers: Record<Exclude<Field["as"], "text">, (plain: string, text: string) => number | undefined> = {
+  decimal: decimalOf,
+  "decimal-comma": (plain) => decimalOf(plain.replace(",", ".")),
+  gesytec: (plain) => {
+    const [, mantissa, exponent] = gesytec.exec(plain) ?? [];
+    // As text: 7116 * 10 ** -1 would be 711.6000000000001.
+    return mantissa === undefined ? undefined : Number(`${mantissa}e${exponent}`);
+  },
+  hex: (plain) => (/^[0-9a-fA-F]{1,12}$/.test(plain) ? Number.parseInt(plain, 16) : undefined),
+  bcd: (_, text) => {
+    const digits = Buffer.from(text, "latin1").toString("hex");
+    return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined;
+  },
+};
 
 function decimalOf(text: string): number | undefined {
   const [, sign, digits, exponent = ""] = decimal.exec(text) ?? [];
@@ -60,7 +55,11 @@ export interface Verdict {
 const rank: Record<QualityStatus, number> = { good: 0, uncertain: 1, bad: 2 };
 
 /** The worst of what the flags say; the code of the worst one is kept as the instrument wrote it. */
-export function judge(flags: readonly Flag[], textOf: (flag: Flag) => string | undefined, field?: string): Verdict {
+export function judge(
+  flags: readonly Flag[],
+  textOf: (flag: Flag) => string | undefined,
+  field?: string,
+): Verdict {
   let worst: Verdict = { status: "good" };
   for (const flag of flags) {
     if (field !== undefined && flag.only !== undefined && !flag.only.includes(field)) continue;
@@ -75,7 +74,8 @@ function judgeOne(flag: Flag, text: string | undefined): Verdict {
   if (text === undefined) return { status: "good" };
   if (flag.as === "text") return judgeText(flag, text.trim());
   const bits = flag.as === "binary" ? (Buffer.from(text, "latin1")[0] ?? 0) : hexOf(text.trim());
-  if (bits === undefined) return { status: "bad", code: `${flag.code}-unreadable`, reason: "not hexadecimal" };
+  if (bits === undefined)
+    return { status: "bad", code: `${flag.code}-unreadable`, reason: "not hexadecimal" };
   let status: QualityStatus = "good";
   const reasons: string[] = [];
   for (let bit = 0; bit < 8; bit++) {
@@ -92,7 +92,10 @@ function judgeOne(flag: Flag, text: string | undefined): Verdict {
 
 function judgeText(flag: Flag, text: string): Verdict {
   const meaning = Object.hasOwn(flag.values, text) ? flag.values[text] : undefined;
-  const { quality, reason } = meaning ?? { quality: flag.other, reason: "not among the texts that are known" };
+  const { quality, reason } = meaning ?? {
+    quality: flag.other,
+    reason: "not among the texts that are known",
+  };
   if (quality === "good") return { status: "good" };
   const native = text.replaceAll(/[^\w.+-]/g, "").slice(0, 16);
   return { status: quality, code: native === "" ? flag.code : `${flag.code}-${native}`, reason };

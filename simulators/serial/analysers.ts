@@ -4,7 +4,7 @@ import { short } from "./values.ts";
 /** Reference analysers: Bayern-Hessen (Gesytec) with and without block check, and the BAM's own commands. */
 
 /** ±dddd±ee with as many digits as four hold. */
-export function mantissaExponent(value: number): string {
+function mantissaExponent(value: number): string {
   const sign = value < 0 ? "-" : "+";
   const size = Math.abs(value);
   if (size === 0) return "+0000+00";
@@ -18,6 +18,8 @@ export function mantissaExponent(value: number): string {
   return `${sign}${String(mantissa).padStart(4, "0")}${exponentText}`;
 }
 
+const stx = "\x02";
+
 function blockCheck(text: string): string {
   let sum = 0;
   for (const byte of Buffer.from(text, "latin1")) sum ^= byte;
@@ -30,8 +32,13 @@ const three = (text: string): string => (/^\d+$/.test(text) ? text.padStart(3, "
 export const bayernHessenLine: MakeDialect = ({ values, station, identity }) => ({
   requestLength: (text) => text.indexOf("\r") + 1,
   answer(request) {
-    const asked = /\x02DA(\d{3})?\r$/.exec(request);
-    if (asked === null || (asked[1] !== undefined && asked[1] !== three(station))) return undefined;
+    const asked = /DA(\d{3})?\r$/.exec(request);
+    if (
+      asked === null ||
+      request[asked.index - 1] !== stx ||
+      (asked[1] !== undefined && asked[1] !== three(station))
+    )
+      return undefined;
     const items = values.items();
     const channels = items.map((item) => {
       const value = mantissaExponent(Number(values.raw("value", item)));
@@ -48,7 +55,8 @@ export const bayernHessenFramed: MakeDialect = ({ values, station }) => ({
     return end < 0 || text.length < end + 3 ? 0 : end + 3;
   },
   answer(request) {
-    const framed = /\x02DA(\d{3})?\x03(..)$/.exec(request);
+    const query = request.slice(request.lastIndexOf(stx));
+    const framed = /^.DA(\d{3})?.(..)$/.exec(query);
     if (framed === null || framed[2] !== blockCheck(framed[0].slice(0, -2))) return undefined;
     if (framed[1] !== undefined && framed[1] !== three(station)) return undefined;
     const value = mantissaExponent(Number(values.raw("value", "{station}")));
@@ -65,7 +73,8 @@ export const bamEscape: MakeDialect = (instrument) => {
     const hour = new Date(Math.floor(instrument.now() / 3_600_000) * 3_600_000 - hoursAgo * 3_600_000);
     const [date = "", time = ""] = localTime({ ...instrument, now: () => hour.getTime() }).split(" ");
     const [year = "", month = "", day = ""] = date.split("-");
-    const value = (field: string): string => short(instrument.values.number(field) + (hoursAgo === 0 ? 0 : 1), 3);
+    const value = (field: string): string =>
+      short(instrument.values.number(field) + (hoursAgo === 0 ? 0 : 1), 3);
     const cells = Array.from({ length: 11 }, () => "0");
     cells[0] = `${month}/${day}/${year.slice(2)} ${time.slice(0, 5)}`;
     cells[1] = value("concentration");
@@ -85,7 +94,8 @@ export const bamEscape: MakeDialect = (instrument) => {
         return { bytes: "*" };
       }
       if (!isAwake) return undefined;
-      if (request === "\x1bRV\r") return { bytes: `${request}BAM 1020 ${instrument.identity.firmware ?? ""}\r\n` };
+      if (request === "\x1bRV\r")
+        return { bytes: `${request}BAM 1020 ${instrument.identity.firmware ?? ""}\r\n` };
       if (request !== "\x1bPR 1 8\r") return { bytes: "?\r\n" };
       // The unit sends the command back before it answers.
       return { bytes: `${request}${[7, 6, 5, 4, 3, 2, 1, 0].map((hour) => `${row(hour)}\r\n`).join("")}*` };
@@ -100,7 +110,14 @@ export const bamCsv: MakeDialect = (instrument) => ({
     const { values } = instrument;
     const cell = (field: string): string => short(values.number(field), 3);
     const cells = ["concentrationRealTime", "concentrationHour"].map(cell);
-    const rest = ["flow", "airTemperature", "relativeHumidity", "pressure", "filterTemperature", "filterHumidity"];
+    const rest = [
+      "flow",
+      "airTemperature",
+      "relativeHumidity",
+      "pressure",
+      "filterTemperature",
+      "filterHumidity",
+    ];
     return `${[localTime(instrument), ...cells, "0.0", ...rest.map(cell)].join(",")}\r\n`;
   },
 });

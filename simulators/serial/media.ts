@@ -82,7 +82,11 @@ export function tcpMedium(host: string, port: number, endpoint: Endpoint): Mediu
 }
 
 /** A serial port; nothing but the bytes on it tells the other side that the device is there. */
-export function serialMedium(settings: SerialSettings, endpoint: Endpoint, log: (text: string) => void): Medium {
+export function serialMedium(
+  settings: SerialSettings,
+  endpoint: Endpoint,
+  log: (text: string) => void,
+): Medium {
   let port: SerialPort | undefined;
   const write = (bytes: Buffer): void => {
     if (port?.isOpen === true && port.writableLength <= unreadBytesMax) port.write(bytes);

@@ -1,11 +1,12 @@
 import type { MakeDialect } from "./dialect.ts";
 import { short } from "./values.ts";
 
+const signed = (value: number): string => `${value < 0 ? "-" : "+"}${short(Math.abs(value), 4)}`;
+
 /** A sensor behind an SDI-12 bridge that passes commands and answers on as lines. */
 export const sdi12: MakeDialect = ({ values, station, identity }) => {
   const address = station || "0";
   let measured: { values: string[]; hasChecksum: boolean } = { values: [], hasChecksum: false };
-  const signed = (value: number): string => `${value < 0 ? "-" : "+"}${short(Math.abs(value), 4)}`;
   return {
     requestLength: (text) => text.indexOf("!") + 1,
     answer(request) {
@@ -30,7 +31,11 @@ export const sdi12: MakeDialect = ({ values, station, identity }) => {
       }
       if (command !== "I") return command === "" ? { bytes: `${address}\r\n` } : undefined;
       const { vendor = "", model = "", firmware = "", serial = "" } = identity;
-      const fixed = [vendor.slice(0, 8).padEnd(8), model.slice(0, 6).padEnd(6), firmware.slice(0, 3).padEnd(3)];
+      const fixed = [
+        vendor.slice(0, 8).padEnd(8),
+        model.slice(0, 6).padEnd(6),
+        firmware.slice(0, 3).padEnd(3),
+      ];
       return { bytes: `${address}13${fixed.join("")}${serial.slice(0, 13)}\r\n` };
     },
     refusal: (request) => (request.startsWith(address) ? { bytes: `${address}0000\r\n` } : undefined),

@@ -3,27 +3,33 @@ import { short } from "./values.ts";
 
 /** Instruments that tell by themselves: a weigh indicator, a weather station, a weigh-in-motion station. */
 
+const weightLine = (motion: string, mode: string, weight: number): string => {
+  const sign = weight < 0 ? "-" : " ";
+  const digits = short(Math.abs(weight), 3).slice(0, 7).padStart(7, " ");
+  return `${motion},${mode}${sign}${digits},kg\r\n`;
+};
+
 /** Tiger TI-02-P, "auto": two letters of motion, two of net or gross, sign and seven digits, unit. */
 export const weighIndicator: MakeDialect = ({ values }) => {
   let tellingUntilMs = 0;
-  const line = (motion: string, mode: string, weight: number): string => {
-    const sign = weight < 0 ? "-" : " ";
-    const digits = short(Math.abs(weight), 3).slice(0, 7).padStart(7, " ");
-    return `${motion},${mode}${sign}${digits},kg\r\n`;
-  };
   return {
     everyMs: 200,
     // While a vehicle drives on, there is one weight on the scale and not two.
     stream: () =>
       performance.now() < tellingUntilMs
         ? ""
-        : line("ST", String(values.raw("mode") ?? "GS"), values.number("weight")),
+        : weightLine("ST", String(values.raw("mode") ?? "GS"), values.number("weight")),
     tell(_, told) {
       const mode = String(told["mode"] ?? "GS");
       const weight = Number(told["weight"] ?? 1000);
       tellingUntilMs = performance.now() + 300;
-      const moving = [0.3, 0.8, 1.02].map((part) => line("US", mode, Math.round(weight * part)));
-      return [line("ST", mode, 0), ...moving, line("ST", mode, weight), line("ST", mode, weight)];
+      const moving = [0.3, 0.8, 1.02].map((part) => weightLine("US", mode, Math.round(weight * part)));
+      return [
+        weightLine("ST", mode, 0),
+        ...moving,
+        weightLine("ST", mode, weight),
+        weightLine("ST", mode, weight),
+      ];
     },
   };
 };
@@ -49,7 +55,7 @@ export const nmeaWeather: MakeDialect = ({ values }) => ({
 export const wimJson: MakeDialect = (instrument) => {
   const { values, station } = instrument;
   let sequence = 0;
-  const time = (): string => `${localTime(instrument).replace(" ", "T")}`;
+  const time = (): string => localTime(instrument).replace(" ", "T");
   const ticket = (told: Told): Record<string, unknown> => {
     const number = (field: string, otherwise: number): number => Number(told[field] ?? otherwise);
     const text = (field: string, otherwise: string): string => String(told[field] ?? otherwise);

@@ -45,12 +45,12 @@ export class Unit {
 
   /** Begins to tell what it tells by itself. */
   begin(wire: Wire): void {
-    const { everyMs, stream } = this.#dialect;
-    if (everyMs === undefined || stream === undefined) return;
+    const dialect = this.#dialect;
+    if (dialect.everyMs === undefined) return;
     this.#streaming = setInterval(() => {
       this.#walk();
-      this.push([stream.call(this.#dialect)], wire);
-    }, everyMs);
+      this.push([dialect.stream?.() ?? ""], wire);
+    }, dialect.everyMs);
     this.#streaming.unref();
   }
 

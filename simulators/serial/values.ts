@@ -1,7 +1,7 @@
 import { seededRandom, type SimulatedPoint } from "../simulator.ts";
 
 /** Where a point or field stands in the dialect, as the profile's address has it. */
-export interface Address {
+interface Address {
   readonly request?: string;
   readonly frame?: string;
   readonly item?: string;
@@ -25,7 +25,13 @@ export class Values {
       const random = seededRandom(seed + index * 7919);
       const [low, high] = point.typical ?? [0, 0];
       const value = low + (high - low) * (0.25 + random() / 2);
-      this.#cells.set(point.name, { point, address: point.address as Address, random, value, pinned: undefined });
+      this.#cells.set(point.name, {
+        point,
+        address: point.address as Address,
+        random,
+        value,
+        pinned: undefined,
+      });
     });
   }
 
