@@ -86,7 +86,7 @@ test("the devices of the driver's sample.yaml are a site", async () => {
     "utf8",
   );
   const head = `version: 1
-gateway: { id: box, name: Box, city: demo, state: ${folder}/state, personalData: drop }
+gateway: { id: box, name: Box, city: demo, state: ${folder}/state }
 uplinks: [{ id: ioc, type: mqtt, url: "mqtt://127.0.0.1:1883" }]
 `;
   writeFileSync(join(folder, "gateway.yaml"), head + sample);
