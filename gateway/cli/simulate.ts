@@ -89,10 +89,13 @@ async function startSimulator(model: Model, seed: number, firmware: string | und
 function ownSettings(
   { port, unit, serial }: SimulateOptions,
   hasTransport: boolean,
+  serialType: string,
 ): Record<string, unknown> {
   const own = unit === undefined ? {} : { unit };
   if (serial !== undefined)
-    return hasTransport ? { ...own, transport: { type: "rtu", port: serial } } : { ...own, port: serial };
+    return hasTransport
+      ? { ...own, transport: { type: serialType, port: serial } }
+      : { ...own, port: serial };
   const place = { host: "127.0.0.1", port: port ?? defaultPort };
   return hasTransport ? { ...own, transport: { type: "tcp", ...place } } : { ...own, ...place };
 }
@@ -101,12 +104,14 @@ function ownSettings(
 async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
   const schemas = await driverSchemas(profile.driver);
   const { shape } = schemas.settings as unknown as { shape?: Record<string, unknown> };
-  const own = ownSettings(options, shape !== undefined && "transport" in shape);
+  const hasTransport = shape !== undefined && "transport" in shape;
+  // What the driver calls a serial port is what its profile says of one.
+  const { type } = (profile.settings["transport"] ?? {}) as { type?: unknown };
+  const serialType = typeof type === "string" && type !== "tcp" ? type : "rtu";
+  const own = ownSettings(options, hasTransport, serialType);
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
-  const checked = isAny
-    ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape)
-    : own;
+  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, hasTransport, serialType) : own;
   const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
