@@ -72,7 +72,6 @@ export class SerialConnection implements Connection<Address> {
             indexes,
             bad("no-such-request", `the profile's grammar has no request ${name}`),
           );
-          answered++;
           continue;
         }
         const values = problem === undefined ? await asking.ask(name, request) : problem;

@@ -166,6 +166,13 @@ test("a frame with one wrong bit is none", () => {
   }
 });
 
+test("the line feed of the line before is no part of the next one", () => {
+  const returns = framingOf({ end: "\r", lengthMax: 64 });
+  const deframer = new Deframer(returns);
+  expect(deframer.push(latin1("MD01\r\nMD02\r\n\r\n")).map(({ text }) => text)).toEqual(["MD01", "MD02"]);
+  expect(deframer.garbageBytes).toBe(0);
+});
+
 test("a line with noise glued to it is still read where its columns have a fixed width", () => {
   expect(texts(columns, ["\xff\x80?ABCDEFGH\r\n"])).toEqual(["ABCDEFGH"]);
 });

@@ -1,7 +1,7 @@
 import type { Answer, Reading } from "../../gateway/driver.ts";
 import type { Whole } from "./deframer.ts";
 import type { At, Frame } from "./grammar.ts";
-import { timeOf } from "./time.ts";
+import { timeOf, zoneMs } from "./time.ts";
 import { decode, judge } from "./values.ts";
 
 /** What a field is read from: a frame, or one of its items. */
@@ -62,14 +62,14 @@ export function tell(name: string, frame: Frame, whole: Whole, zone: string): To
     const { wholeHours, once } = frame.time;
     // A row of a log has a time; the line above it, with the names of the columns, has none.
     if ((wholeHours || once) && timeMs === undefined) return undefined;
-    if (wholeHours && timeMs !== undefined && timeMs % 3_600_000 !== 0) return undefined;
+    if (wholeHours && timeMs !== undefined && (timeMs + zoneMs(zone)) % 3_600_000 !== 0) return undefined;
   }
   return { name, frame, part, whole, timeMs, parts };
 }
 
-/** Whether the frame comes from this station: leading zeros mean nothing. */
+/** Whether the frame comes from this station: leading zeros mean nothing, and no station means any. */
 export function isFrom({ frame, part }: Told, station: string): boolean {
-  if (frame.station === undefined) return true;
+  if (frame.station === undefined || station === "") return true;
   return plain(part(frame.station) ?? "") === plain(station);
 }
 

@@ -60,7 +60,8 @@ describe.each(ids)("profile %s", (id) => {
     if (identify === undefined) return;
     const { request, ...fields } = identify;
     const told = grammar.frames[grammar.requests[request]?.answer ?? ""];
-    for (const field of Object.values(fields)) expect(told?.fields[String(field)], String(field)).toBeDefined();
+    for (const field of Object.values(fields))
+      expect(told?.fields[String(field)], String(field)).toBeDefined();
   });
 
   test("asks in ways that only ask: nothing that sets, zeroes or tares", () => {

@@ -1,10 +1,10 @@
 const tokens = ["YYYY", "YY", "MM", "DD", "HH", "mm", "ss", "SSS"] as const;
 type Token = (typeof tokens)[number];
 
-/** Minutes east of UTC of "+07:00". */
-function zoneMinutes(zone: string): number {
+/** How far "+07:00" is east of UTC, ms. */
+export function zoneMs(zone: string): number {
   const [hours = 0, minutes = 0] = zone.slice(1).split(":").map(Number);
-  return (zone.startsWith("-") ? -1 : 1) * (hours * 60 + minutes);
+  return (zone.startsWith("-") ? -1 : 1) * (hours * 60 + minutes) * 60_000;
 }
 
 /**
@@ -55,5 +55,5 @@ function timeFrom(found: Partial<Record<Token, number>>, zone: string): number |
   const day = new Date(dayMs);
   if (day.getUTCMonth() !== MM - 1 || day.getUTCDate() !== DD) return undefined;
   // 24:00 is how some loggers write the end of a day.
-  return dayMs + ((HH * 60 + mm - zoneMinutes(zone)) * 60 + ss) * 1000 + SSS;
+  return dayMs + ((HH * 60 + mm) * 60 + ss) * 1000 + SSS - zoneMs(zone);
 }

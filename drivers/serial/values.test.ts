@@ -124,12 +124,20 @@ test("members of a JSON frame are found by their path, and what is no such frame
   )!;
   expect(isFrom(frame, "7")).toBe(true);
   expect(isFrom(frame, "8")).toBe(false);
+  expect(isFrom(frame, "")).toBe(true);
   expect(answerOf(frame, undefined, "gross", false)).toBe(21.3);
   expect(answerOf(frame, undefined, "axle", false)).toBe(7.1);
   expect(answerOf(frame, undefined, "plate", false)).toBeUndefined();
   expect(answerOf(frame, undefined, "owner", false)).toMatchObject({ status: "bad", code: "no-such-field" });
   for (const text of ["{", "[]", "null", '"x"', "7", '{"type":"status"}', "{}"])
     expect(told("ticket", text), text).toBeUndefined();
+  const inherited = {
+    ...frames["ticket"]!,
+    match: [],
+    fields: { gross: { at: "gross.constructor.name", as: "text", none: {} } },
+  } as const;
+  const plain = tell("ticket", inherited, whole('{"gross":{}}'), "+07:00")!;
+  expect(answerOf(plain, undefined, "gross", false)).toBeUndefined();
   const hostile = tell(
     "ticket",
     { ...frames["ticket"]!, match: [] },
@@ -154,6 +162,8 @@ test("the status of a frame becomes quality, with the native code kept", () => {
     code: "wim-03",
     reason: "sensor fault, bit 1",
   });
+  // The worst of two decides, whichever stands first.
+  expect(gross("W;1;21.3;51C-123.45;03;0")).toMatchObject({ value: null, code: "wim-03" });
   expect(gross("W;1;21.3;51C-123.45;zz;1")).toMatchObject({
     value: null,
     status: "bad",

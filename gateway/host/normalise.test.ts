@@ -43,10 +43,11 @@ function run(points: HostPoint[], answers: Answer[], nowMs = 0, normaliser = new
 
 const one = (more: Partial<HostPoint>, answer: Answer) => run([point(more)], [answer])[0];
 
+const sample = (value: number, sourceTimeMs: number): Answer => ({ value, status: "good", sourceTimeMs });
+
 describe("normalising", () => {
   it("tells a sample that the device shows until the next one once, also after a reconnect", () => {
     const points = [point({ once: true }), point({ name: "other", index: 8 })];
-    const sample = (value: number, sourceTimeMs: number): Answer => ({ value, status: "good", sourceTimeMs });
     const hour = 1_772_578_800_000;
     const before = new Normaliser(points);
     const told = (normaliser: Normaliser, value: number, timeMs: number) =>
