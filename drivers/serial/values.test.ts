@@ -134,8 +134,8 @@ test("members of a JSON frame are found by their path, and what is no such frame
   const inherited = {
     ...frames["ticket"]!,
     match: [],
-    fields: { gross: { at: "gross.constructor.name", as: "text", none: {} } },
-  } as const;
+    fields: { gross: { at: "gross.constructor.name", as: "text" as const, none: {} } },
+  };
   const plain = tell("ticket", inherited, whole('{"gross":{}}'), "+07:00")!;
   expect(answerOf(plain, undefined, "gross", false)).toBeUndefined();
   const hostile = tell(
