@@ -14,6 +14,7 @@ import {
   stop,
   until,
   wire,
+  type ScriptedServer,
   type Wire,
 } from "./testing.ts";
 
@@ -187,6 +188,43 @@ describe("on one line", () => {
     const { answers } = await connection.read(points, { signal: patient() });
     expect(answers).toEqual([2]);
   });
+
+  /** The first answer comes after 700 ms to whoever listens then, each later one 300 ms after its request. */
+  async function lateServer(): Promise<ScriptedServer> {
+    let count = 0;
+    const server = await scriptedServer(() => {
+      const answer = `+000${++count === 1 ? 1 : 2}+00`;
+      setTimeout(() => server.say(bam(answer)), count === 1 ? 700 : 300);
+      return undefined;
+    });
+    open.push(server);
+    return server;
+  }
+
+  for (const how of ["has timed out", "was given up", "has timed out, on a new connection"]) {
+    test(`the late answer to a request that ${how} is not that of the next one`, async () => {
+      const server = await lateServer();
+      const settings = settingsOf("met-one/bam-1020", server.port, { timeout: 500 });
+      let connection = await connectTo(settings);
+      open.push(connection);
+      const points = pointsOf([read]);
+      const signal = how === "was given up" ? AbortSignal.timeout(450) : patient();
+      const code = how === "was given up" ? "aborted" : "silent";
+      expect(await codeOf(connection.read(points, { signal }))).toBe(code);
+      if (how.endsWith("connection")) {
+        await connection.close();
+        connection = await connectTo(settings);
+        open.push(connection);
+      }
+      // A slow machine may lose an answer; it must not take a wrong one.
+      for (;;) {
+        const result = await connection.read(points, { signal: patient() }).catch(() => undefined);
+        if (result === undefined) continue;
+        expect(result.answers).toEqual([2]);
+        break;
+      }
+    });
+  }
 
   test("the answer of another station is not taken", async () => {
     const server = await scriptedServer(() => frame("008", "+0001+00"));
