@@ -172,6 +172,18 @@ const frame = (id: string, value: string) => {
   return text + sum.toString(16).padStart(2, "0");
 };
 
+/** The first answer comes after 700 ms to whoever listens then, each later one 300 ms after its request. */
+async function lateServer(): Promise<ScriptedServer> {
+  let count = 0;
+  const server = await scriptedServer(() => {
+    const answer = `+000${++count === 1 ? 1 : 2}+00`;
+    setTimeout(() => server.say(bam(answer)), count === 1 ? 700 : 300);
+    return undefined;
+  });
+  open.push(server);
+  return server;
+}
+
 describe("on one line", () => {
   test("what came before a request is not its answer", async () => {
     let count = 0;
@@ -188,18 +200,6 @@ describe("on one line", () => {
     const { answers } = await connection.read(points, { signal: patient() });
     expect(answers).toEqual([2]);
   });
-
-  /** The first answer comes after 700 ms to whoever listens then, each later one 300 ms after its request. */
-  async function lateServer(): Promise<ScriptedServer> {
-    let count = 0;
-    const server = await scriptedServer(() => {
-      const answer = `+000${++count === 1 ? 1 : 2}+00`;
-      setTimeout(() => server.say(bam(answer)), count === 1 ? 700 : 300);
-      return undefined;
-    });
-    open.push(server);
-    return server;
-  }
 
   for (const how of ["has timed out", "was given up", "has timed out, on a new connection"]) {
     test(`the late answer to a request that ${how} is not that of the next one`, async () => {
