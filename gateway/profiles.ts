@@ -79,7 +79,15 @@ const pointSchema = z.strictObject({
 
 /** One field of a record: a point without a schedule. */
 const fieldSchema = pointSchema
-  .omit({ poll: true, publish: true, once: true, deadband: true, heartbeat: true, scaleFactor: true, when: true })
+  .omit({
+    poll: true,
+    publish: true,
+    once: true,
+    deadband: true,
+    heartbeat: true,
+    scaleFactor: true,
+    when: true,
+  })
   .extend({
     privacy: z
       .enum(["none", "token", "drop"])
