@@ -65,6 +65,10 @@ const pointSchema = z.strictObject({
   poll: pollClass
     .default("normal")
     .describe("push: the device tells it by itself; where it cannot, it is polled as normal"),
+  once: z
+    .boolean()
+    .optional()
+    .describe("the device shows a sample until the next one: with the same time of its own it is told once"),
   publish: z.boolean().default(true).describe("false: read for other points (a scale factor), not an event"),
   fixed: scalar
     .optional()
@@ -75,7 +79,15 @@ const pointSchema = z.strictObject({
 
 /** One field of a record: a point without a schedule. */
 const fieldSchema = pointSchema
-  .omit({ poll: true, publish: true, deadband: true, heartbeat: true, scaleFactor: true, when: true })
+  .omit({
+    poll: true,
+    publish: true,
+    once: true,
+    deadband: true,
+    heartbeat: true,
+    scaleFactor: true,
+    when: true,
+  })
   .extend({
     privacy: z
       .enum(["none", "token", "drop"])

@@ -88,20 +88,6 @@ export interface Simulator {
 /** `simulators/<driver>/index.ts` exports this as `start`. */
 export type StartSimulator = (options: SimulatorOptions) => Promise<Simulator>;
 
-/** Where `kerb simulate PROFILE` is to put a device; what is absent is the simulator's own choice. */
-interface LocalPlace {
-  readonly port?: number;
-  readonly unit?: number;
-  /** Path of a serial port. */
-  readonly serial?: string;
-}
-
-/**
- * The settings of a device on this machine. `simulators/<driver>/index.ts` exports it as `local` where the driver's
- * settings have neither a `transport` nor `host` and `port`.
- */
-export type LocalSettings = (place: LocalPlace) => Record<string, unknown>;
-
 /** Deterministic pseudo-random numbers in [0, 1): mulberry32, for walks that repeat with their seed. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

@@ -8,7 +8,7 @@ import { Box } from "./box.ts";
 
 const settings = `
 import { z } from "zod";
-export const settings = z.strictObject({ port: z.int(), readable: z.boolean().default(true) });
+export const settings = z.strictObject({ host: z.string().default("127.0.0.1"), port: z.int(), readable: z.boolean().default(true) });
 export const address = z.strictObject({ key: z.string() });
 `;
 /** A line of JSON for each thing that the device tells: \`{"level": 3}\`, \`{"weighing": {"gross": 7}}\`. */
@@ -64,7 +64,6 @@ export const driver = {
 const simulator = `
 import { once } from "node:events";
 import { createServer } from "node:net";
-export const local = ({ port = 47_110 }) => ({ port });
 export const start = async ({ settings: { port }, recordEveryMs = 0, records = [] }) => {
   const server = createServer((socket) => {
     socket.on("error", () => {});

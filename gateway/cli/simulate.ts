@@ -3,7 +3,7 @@ import { driverSchemas } from "../config/drivers.ts";
 import { exitCodes } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
-import type { Fault, LocalSettings, Simulator, StartSimulator } from "../../simulators/simulator.ts";
+import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
@@ -63,21 +63,21 @@ function explained(error: unknown, what: string): unknown {
   });
 }
 
-async function simulatorOf(driver: string): Promise<{ start: StartSimulator; local?: LocalSettings }> {
+async function simulatorOf(driver: string): Promise<StartSimulator> {
   const found = await module(driver).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ERR_MODULE_NOT_FOUND" && error.message.includes(`simulators/${driver}/index.ts`))
       return {};
     throw error;
   });
-  const { start, local } = found as { start?: StartSimulator; local?: LocalSettings };
+  const { start } = found as { start?: StartSimulator };
   if (start === undefined)
     throw usageError(`the driver ${driver} has no simulator`, "kerb drivers shows which can be simulated");
-  return { start, ...(local === undefined ? {} : { local }) };
+  return start;
 }
 
 /** Starts a pretend device at the very address where its driver looks for it. */
 async function startSimulator(model: Model, seed: number, firmware: string | undefined): Promise<Simulator> {
-  const { start } = await simulatorOf(model.driver);
+  const start = await simulatorOf(model.driver);
   const version = firmware ?? plausibleFirmware(model.firmwareRange);
   const identity = { ...model.identity, firmware: version, serial: `SIM${seed}` };
   const identify = model.identify ?? { standard: true, expect: [] };
@@ -101,29 +101,29 @@ async function startSimulator(model: Model, seed: number, firmware: string | und
 function ownSettings(
   { port, unit, serial }: SimulateOptions,
   hasTransport: boolean,
-  local: LocalSettings | undefined,
+  serialType: string,
 ): Record<string, unknown> {
-  if (local !== undefined) {
-    const place = { port, unit, serial };
-    return local(Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined)));
-  }
   const own = unit === undefined ? {} : { unit };
   if (serial !== undefined)
-    return hasTransport ? { ...own, transport: { type: "rtu", port: serial } } : { ...own, port: serial };
+    return hasTransport
+      ? { ...own, transport: { type: serialType, port: serial } }
+      : { ...own, port: serial };
   const place = { host: "127.0.0.1", port: port ?? defaultPort };
   return hasTransport ? { ...own, transport: { type: "tcp", ...place } } : { ...own, ...place };
 }
 
 /** A device of a profile on this machine, checked by the driver's own schemas. */
 async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
-  const { local } = await simulatorOf(profile.driver);
   const schemas = await driverSchemas(profile.driver);
   const { shape } = schemas.settings as unknown as { shape?: Record<string, unknown> };
   const hasTransport = shape !== undefined && "transport" in shape;
-  const own = ownSettings(options, hasTransport, local);
+  // What the driver calls a serial port is what its profile says of one.
+  const { type } = (profile.settings["transport"] ?? {}) as { type?: unknown };
+  const serialType = typeof type === "string" && type !== "tcp" ? type : "rtu";
+  const own = ownSettings(options, hasTransport, serialType);
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
-  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, hasTransport, local) : own;
+  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, hasTransport, serialType) : own;
   const parsed = schemas.settings.safeParse(
     mergeSettings(profile.settings, { ...schemas.example, ...checked }),
   );

@@ -99,7 +99,7 @@ export function planGroups(
     const same = old?.points.length === points.length && old.points.every((point, i) => point === points[i]);
     const latest = same ? old.latest : undefined;
     const hasFailed = old?.hasFailed ?? false;
-    const normaliser = new Normaliser(points, firstIndex);
+    const normaliser = new Normaliser(points, firstIndex, same ? old.normaliser : undefined);
     return [{ name, points, normaliser, periodMs, dueMs, hasFailed, latest }];
   });
 }

@@ -43,7 +43,23 @@ function run(points: HostPoint[], answers: Answer[], nowMs = 0, normaliser = new
 
 const one = (more: Partial<HostPoint>, answer: Answer) => run([point(more)], [answer])[0];
 
+const sample = (value: number, sourceTimeMs: number): Answer => ({ value, status: "good", sourceTimeMs });
+
 describe("normalising", () => {
+  it("tells a sample that the device shows until the next one once, also after a reconnect", () => {
+    const points = [point({ once: true }), point({ name: "other", index: 8 })];
+    const hour = 1_772_578_800_000;
+    const before = new Normaliser(points);
+    const told = (normaliser: Normaliser, value: number, timeMs: number) =>
+      run(points, [sample(value, timeMs), sample(value, timeMs)], 0, normaliser).map(({ index }) => index);
+    expect(told(before, 18, hour)).toEqual([7, 8]);
+    expect(told(before, 18, hour)).toEqual([8]);
+    const after = new Normaliser(points, 0, before);
+    expect(told(after, 18, hour)).toEqual([8]);
+    expect(told(after, 18, hour + 3_600_000)).toEqual([7, 8]);
+    expect(run(points, [18, 18], 0, after)).toHaveLength(2);
+  });
+
   it("scales registers by powers of ten exactly, for every register and scale", () => {
     fc.assert(
       fc.property(fc.integer({ min: -32_768, max: 65_535 }), fc.nat(6), (raw, digits) => {

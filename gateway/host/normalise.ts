@@ -97,10 +97,14 @@ export class Normaliser {
   readonly #compiled: readonly Compiled[];
   readonly #firstIndex: number;
   readonly #last: Last[];
+  /** The device's own time of the sample that was told last, of points that are told once. */
+  readonly #toldMs: Map<number, number>;
   /** Bits that every reading carries while the device's firmware is one that no profile covers. */
   extraQuality = 0;
 
-  constructor(points: readonly HostPoint[], firstIndex = 0) {
+  /** `before`: the normaliser of the same points until the last reconnect. */
+  constructor(points: readonly HostPoint[], firstIndex = 0, before?: Normaliser) {
+    this.#toldMs = before === undefined ? new Map() : before.#toldMs;
     this.#compiled = compiledOf(points);
     this.#firstIndex = firstIndex;
     this.#last = points.some(({ deadband }) => deadband !== undefined)
@@ -158,9 +162,18 @@ export class Normaliser {
       const entry = this.#compiled[i];
       if (entry === undefined || entry.point.index < 0) continue;
       if (entry.point.deadband !== undefined && !this.#due(entry, answers, nowMs)) continue;
+      if (entry.point.once === true && this.#isRepeat(i, answers[i])) continue;
       positions.push(i);
     }
     return positions;
+  }
+
+  #isRepeat(position: number, answer: Answer | undefined): boolean {
+    const timeMs = typeof answer === "object" ? answer?.sourceTimeMs : undefined;
+    if (timeMs === undefined) return false;
+    if (this.#toldMs.get(position) === timeMs) return true;
+    this.#toldMs.set(position, timeMs);
+    return false;
   }
 
   #due(entry: Compiled, answers: readonly Answer[], nowMs: number): boolean {

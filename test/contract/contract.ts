@@ -93,6 +93,8 @@ export interface ContractTable {
   push?: PushTable;
   /** Settings with which a device says who it is by the protocol's own means; absent: it has none. */
   identify?: Tree;
+  /** What the protocol's own fields leave of `profileIdentity`; absent: all of it. */
+  identity?: Partial<typeof profileIdentity>;
   transports: readonly Transport[];
 }
 

@@ -130,7 +130,7 @@ describe.each(subjects)("$name", (subject) => {
 });
 
 function checkIdentify(subject: Subject, check: Check, open: Open): void {
-  const { identify } = subject.table;
+  const { identify, identity } = subject.table;
   if (identify === undefined) {
     check("has no way to ask who a device is, and says so", async () => {
       const connection = await (await open()).connect();
@@ -140,13 +140,16 @@ function checkIdentify(subject: Subject, check: Check, open: Open): void {
   }
   check("asks a device who it is", async () => {
     const rig = await open({ settings: identify });
-    const { vendor, model, firmware } = profileIdentity;
+    const { vendor, model, firmware } = { ...profileIdentity, ...identity };
     expect(await (await rig.connect()).identify(patient())).toMatchObject({ vendor, model, firmware });
   });
 }
 
 function checkValues(subject: Subject, table: ReadTable, check: Check, open: Open): void {
-  const profiles = listProfiles().filter((id) => loadProfile(id).driver === subject.name);
+  const profiles = listProfiles().filter((id) => {
+    const { driver, points } = loadProfile(id);
+    return driver === subject.name && points.some(({ poll }) => poll !== "push");
+  });
 
   for (const profile of profiles) {
     check(`gives back every pinned value of ${profile}`, async () => {
@@ -196,7 +199,7 @@ function checkValues(subject: Subject, table: ReadTable, check: Check, open: Ope
     const connection = await rig.connect();
     const identity = await orCode(connection.identify(patient()));
     if (typeof identity === "string") expect(identity).toBe("unsupported");
-    else expect(identity.vendor).toBe(profileIdentity.vendor);
+    else expect(identity.vendor).toBe((subject.table.identity ?? profileIdentity).vendor);
     rig.expectGood(await connection.read(rig.points, { signal: patient() }), rig.points);
   });
 

@@ -1,0 +1,203 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { Answer, Connection } from "../../gateway/driver.ts";
+import { driver } from "./index.ts";
+import type { Address } from "./settings.ts";
+import {
+  codeOf,
+  connectTo,
+  Ear,
+  patient,
+  pointsOf,
+  profileFile,
+  recordsOf,
+  scriptedServer,
+  settingsOf,
+  until,
+  type ScriptedServer,
+} from "./testing.ts";
+
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close();
+});
+
+interface Heard {
+  server: ScriptedServer;
+  connection: Connection<Address>;
+  ear: Ear;
+  stop: AbortController;
+  done: Promise<string>;
+}
+
+async function hear(
+  profile: string,
+  more: Record<string, unknown> = {},
+  known?: ScriptedServer,
+): Promise<Heard> {
+  const server = known ?? (await scriptedServer(() => undefined));
+  if (known === undefined) open.push(server);
+  const connection = await connectTo(settingsOf(profile, server.port, more));
+  open.push(connection);
+  const ear = new Ear();
+  const stop = new AbortController();
+  const points = pointsOf(Object.values(profileFile(profile).points).map(({ address }) => address));
+  const done = codeOf(
+    connection.subscribe!({ points, records: recordsOf(profile), sink: ear, signal: stop.signal }),
+  );
+  await until("a connection", () => server.sockets.size > 0);
+  return { server, connection, ear, stop, done };
+}
+
+const quiet = () => new Promise((resolve) => setTimeout(resolve, 60));
+const weight = (motion: string, kilograms: number) => `${motion},GS${String(kilograms).padStart(8)},kg\r\n`;
+
+describe("a weighing", () => {
+  test("is told once, when the weight stands still, and the next one after the scale was empty", async () => {
+    const { server, ear } = await hear("tiger/ti-02-p");
+    server.say(weight("ST", 0) + weight("US", 300) + weight("US", 520));
+    await quiet();
+    expect(ear.records).toEqual([]);
+    server.say(weight("ST", 512.5) + weight("ST", 512.5) + weight("US", 400) + weight("ST", 498));
+    await until("a weighing", () => ear.records.length > 0);
+    await quiet();
+    expect(ear.records.map(({ answers }) => answers)).toEqual([[512.5, "GS"]]);
+    server.say(weight("US", 1) + weight("ST", 0) + weight("ST", 730));
+    await until("another weighing", () => ear.records.length > 1);
+    expect(ear.records[1]!.answers[0]).toBe(730);
+  });
+
+  test("that stands there at the connect is not told: it may have been told before", async () => {
+    const { server, ear } = await hear("tiger/ti-02-p");
+    server.say(weight("ST", 512) + weight("ST", 512));
+    await until("a reading", () => ear.values.size > 0);
+    await quiet();
+    expect(ear.records).toEqual([]);
+  });
+
+  test("in another unit is none", async () => {
+    const { server, ear } = await hear("tiger/ti-02-p");
+    server.say(weight("ST", 0) + "ST,GS   512.5,lb\r\n");
+    await until("two readings", () => ear.told.length > 1);
+    expect(ear.records).toEqual([]);
+    expect(ear.values.get(0)).toMatchObject({ value: null, code: "scale-unit-lb" });
+  });
+});
+
+const ticket = (more: Record<string, unknown>) =>
+  `${JSON.stringify({
+    type: "ticket",
+    station: "1",
+    seq: 1,
+    time: "2026-03-04T06:00:00",
+    plate: "51C-123.45",
+    gross: 21.3,
+    axles: [{ weight: 6.1, after: 5.8 }],
+    driver: { name: "Nguyen Van An", licence: "790123456789" },
+    ...more,
+  })}\n`;
+const valueOf = (answer: Answer | undefined) => (typeof answer === "object" ? answer.value : answer);
+const indexOf = (field: string) =>
+  recordsOf("generic/wim-json")[0]!.fields.findIndex(({ name }) => name === field);
+
+describe("tickets", () => {
+  test("say how many numbers are missing before them, and a repeated one is no second vehicle", async () => {
+    const { server, ear } = await hear("generic/wim-json", { station: "1" });
+    const missed = indexOf("missed");
+    server.say([7, 8, 8, 11, 12, 2, 3].map((seq) => ticket({ seq })).join(""));
+    await until("six tickets", () => ear.records.length >= 6);
+    await quiet();
+    expect(
+      ear.records.map(({ answers }) => [valueOf(answers[indexOf("sequence")]), answers[missed]]),
+    ).toEqual([
+      [7, 0],
+      [8, 0],
+      [11, 2],
+      [12, 0],
+      [2, 0],
+      [3, 0],
+    ]);
+    expect(ear.records[0]!.sourceTimeMs).toBe(Date.UTC(2026, 2, 3, 23, 0));
+    expect(ear.records[0]!.answers[indexOf("axle2.weight")]).toBeUndefined();
+  });
+
+  test("of another station are signs of life for nobody here", async () => {
+    const { server, ear } = await hear("generic/wim-json", { station: "1" });
+    server.say(ticket({ station: "2" }) + ticket({ seq: 5 }));
+    await until("a ticket", () => ear.records.length > 0);
+    expect(ear.signs).toBe(1);
+  });
+
+  test("carry nothing of the driver out of the parser", async () => {
+    const { server, ear } = await hear("generic/wim-json", { station: "1" });
+    server.say(ticket({}));
+    await until("a ticket", () => ear.records.length > 0);
+    expect(JSON.stringify(ear.records)).toContain("51C-123.45");
+    expect(JSON.stringify(ear.records)).not.toMatch(/Nguyen|790123456789/);
+  });
+});
+
+const row = (time: string) => `${time}, 18.3, 21.0, 0.0, 16.7, 27.1, 80, 758.2, 31.0, 33\r\n`;
+
+test("a row of a log with the same time is told once, and the line of column names is none", async () => {
+  const { server, ear } = await hear("met-one/bam-1022");
+  server.say("Time, ConcRT, ConcHR, ConcS, Flow, AT, RH, BP, FT, FRH\r\n");
+  server.say(row("2026-03-04 06:00:00") + row("2026-03-04 06:00:00") + row("2026-03-04 06:01:00"));
+  await until("two rows", () => ear.told.length >= 2);
+  await quiet();
+  expect(ear.told).toHaveLength(2);
+});
+
+test("nothing but garbage ends a subscription, noise between frames does not", async () => {
+  const { server, ear, done } = await hear("generic/nmea-weather");
+  const noise = Buffer.alloc(2000, 0x55);
+  const wind = "$WIMWV,214.8,R,0.1,M,A*2E\r\n";
+  for (let i = 0; i < 4; i++) {
+    server.say(noise);
+    server.say(wind);
+    await until("a reading", () => ear.told.length > i);
+  }
+  server.say(noise);
+  server.say(noise);
+  server.say(noise);
+  expect(await done).toBe("garbage");
+});
+
+test("a point that has to be asked for is left to the polls, and what is told cannot be asked for", async () => {
+  const server = await scriptedServer(() => undefined);
+  open.push(server);
+  const connection = await connectTo(settingsOf("generic/nmea-weather", server.port));
+  open.push(connection);
+  const ear = new Ear();
+  const stop = new AbortController();
+  const points = pointsOf([
+    { request: "data", field: "value" },
+    { frame: "wind", field: "windSpeed" },
+  ]);
+  const done = connection.subscribe!({ points, records: [], sink: ear, signal: stop.signal });
+  expect(ear.polled).toEqual([0]);
+  expect(await codeOf(connection.read([points[1]!], { signal: patient() }))).toBe("unsupported");
+  stop.abort();
+  await done;
+});
+
+test("two stations on one line hear their own, and the end of the line ends both", async () => {
+  const a = await hear("generic/wim-json", { station: "1" });
+  const b = await hear("generic/wim-json", { station: "2" }, a.server);
+  expect(a.server.sockets.size).toBe(1);
+  a.server.say(ticket({ station: "1", gross: 1 }) + ticket({ station: "02", gross: 2 }));
+  await until("a ticket each", () => a.ear.records.length + b.ear.records.length === 2);
+  const gross = indexOf("grossWeight");
+  expect([a, b].map(({ ear }) => valueOf(ear.records[0]?.answers[gross]))).toEqual([1, 2]);
+  for (const socket of a.server.sockets) socket.destroy();
+  expect([await a.done, await b.done]).toEqual(["hung-up", "hung-up"]);
+  expect(
+    await codeOf(a.connection.read(pointsOf([{ request: "x", field: "y" }]), { signal: patient() })),
+  ).toBe("hung-up");
+});
+
+test("an address is described as a technician knows it", () => {
+  expect(driver.describe({ request: "data", item: "001", field: "value" })).toBe(
+    "request data item 001 value",
+  );
+  expect(driver.describe({ frame: "ticket" })).toBe("frame ticket");
+});

@@ -1,0 +1,126 @@
+import type { Simulator, StartSimulator } from "../simulator.ts";
+import { bamCsv, bamEscape, bayernHessenFramed, bayernHessenLine } from "./analysers.ts";
+import type { MakeDialect } from "./dialect.ts";
+import { Endpoint } from "./endpoint.ts";
+import { localHost, serialMedium, tcpMedium, type SerialSettings } from "./media.ts";
+import { sdi12 } from "./sdi12.ts";
+import { nmeaWeather, weighIndicator, wimJson } from "./streams.ts";
+import { Unit } from "./unit.ts";
+import { Values } from "./values.ts";
+
+/** A device's settings as `drivers/serial/settings.ts` parses them, as far as a pretend device needs them. */
+interface Settings {
+  transport?: {
+    type?: "tcp" | "serial";
+    host?: string;
+    port?: number | string;
+    baud?: number;
+  } & Partial<Omit<SerialSettings, "path" | "baudRate">>;
+  station?: string;
+  zone?: string;
+  grammar?: { dialect?: string };
+}
+
+/** Each encodes with its own code: nothing of the grammar but the dialect's name is used here. */
+const dialects: Record<string, MakeDialect> = {
+  "bayern-hessen-line": bayernHessenLine,
+  "bayern-hessen-framed": bayernHessenFramed,
+  "bam-escape": bamEscape,
+  "bam-csv": bamCsv,
+  "weigh-indicator": weighIndicator,
+  "nmea-weather": nmeaWeather,
+  "wim-json": wimJson,
+  sdi12,
+};
+
+const defaultDelayMs = 2000;
+const wrongClockMs = 7 * 3_600_000;
+
+/** The listeners and lines of this process; several simulators share one when their settings name the same. */
+const endpoints = new Map<string, Endpoint>();
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Opening and closing take turns, so that two simulators that start at once find the same listener. */
+function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const result = turn.then(work);
+  turn = result.catch(() => {});
+  return result;
+}
+
+function makeEndpoint(transport: NonNullable<Settings["transport"]>, log: (text: string) => void): Endpoint {
+  if (transport.type === "serial") {
+    const { port, baud = 9600, parity = "none", dataBits = 8, stopBits = 1 } = transport;
+    const line = { path: String(port), baudRate: baud, parity, dataBits, stopBits };
+    return new Endpoint(false, (endpoint) => serialMedium(line, endpoint, log), log);
+  }
+  const host = localHost(transport.host ?? "127.0.0.1");
+  return new Endpoint(true, (endpoint) => tcpMedium(host, Number(transport.port ?? 0), endpoint), log);
+}
+
+/** The shared endpoint of this transport with the unit on it, opened if this is its first unit. */
+async function join(made: Endpoint, unit: Unit): Promise<Endpoint> {
+  const running = endpoints.get(made.medium.place);
+  const endpoint = running ?? made;
+  if (running === undefined) await endpoint.open();
+  endpoint.add(unit);
+  endpoints.set(endpoint.medium.place, endpoint);
+  return endpoint;
+}
+
+/** "+07:00" as minutes east of UTC. */
+function minutesOf(zone: string): number {
+  const [hours = 0, minutes = 0] = zone.slice(1).split(":").map(Number);
+  return (zone.startsWith("-") ? -1 : 1) * (hours * 60 + minutes);
+}
+
+/**
+ * Starts a pretend instrument where `settings.transport` says (TCP or a serial port); port 0 takes a free one.
+ * Stations with the same transport share its listener or line. Rejects with an `Error` when the place or the
+ * station is taken, or there is no simulator of the dialect.
+ */
+export const start: StartSimulator = async (options) => {
+  const { transport = {}, station = "", zone = "+07:00", grammar } = options.settings as Settings;
+  const { seed = 1, log = () => {}, recordEveryMs = 0, records = [] } = options;
+  const make = dialects[grammar?.dialect ?? ""];
+  if (make === undefined) throw new Error(`there is no simulator of the dialect "${grammar?.dialect}"`);
+  const values = new Values(options.points, seed);
+  const clock = { isWrong: false };
+  const dialect = make({
+    values,
+    station,
+    identity: options.identity,
+    now: () => Date.now() + (clock.isWrong ? wrongClockMs : 0),
+    zoneMinutes: minutesOf(zone),
+  });
+  const made = makeEndpoint(transport, log);
+  const unit = new Unit(station, dialect, made.hasListener, seed, () => values.walk());
+  const endpoint = await inTurn(() => join(made, unit));
+  unit.begin(endpoint);
+  const telling =
+    recordEveryMs > 0 && records.length > 0
+      ? setInterval(() => unit.tell(records[0]!.name, {}, endpoint), recordEveryMs)
+      : undefined;
+  telling?.unref();
+  let closing: Promise<void> | undefined;
+  const simulator: Simulator = {
+    address: `${endpoint.medium.place}${station === "" ? "" : ` station ${station}`}`,
+    counts: unit.counts,
+    set: (point, value) => values.set(point, value),
+    tell: (record, told = {}) => unit.tell(record, told, endpoint),
+    fault(fault, delayMs = defaultDelayMs) {
+      clock.isWrong = fault === "clockWrong";
+      unit.raise(fault, delayMs, () => endpoint.reconcile());
+      endpoint.reconcile();
+    },
+    close() {
+      clearInterval(telling);
+      closing ??= inTurn(async () => {
+        if (!endpoint.remove(unit)) return;
+        endpoints.delete(endpoint.medium.place);
+        await endpoint.close();
+      });
+      return closing;
+    },
+  };
+  return simulator;
+};
