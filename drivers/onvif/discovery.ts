@@ -93,22 +93,21 @@ export async function* discover(
   const { Discovery: discovery } = (await import("onvif")) as unknown as { Discovery: Discovery };
   const queue: { settings: Settings; identity: Identity }[] = [];
   const seen = new Set<string>();
-  let isOver = false;
-  let wake = (): void => {};
+  const state = { isOver: false, wake: (): void => {} };
   const hear = (_device: unknown, sender: Sender, xml: string): void => {
     if (seen.has(sender.address) || seen.size >= foundMax || !list.check(sender.address)) return;
     const found = xml.length < 65_536 ? foundIn(xml, sender.address) : undefined;
     if (found === undefined) return;
     seen.add(sender.address);
     queue.push(found);
-    wake();
+    state.wake();
   };
   let strays = 0;
   // Without a listener any stray packet would end the process.
   const stray = (): void => void strays++;
   const end = (): void => {
-    isOver = true;
-    wake();
+    state.isOver = true;
+    state.wake();
   };
   discovery.on("error", stray);
   discovery.on("device", hear);
@@ -119,9 +118,9 @@ export async function* discover(
     end();
   });
   try {
-    while (!isOver || queue.length > 0) {
+    while (!state.isOver || queue.length > 0) {
       yield* queue.splice(0);
-      if (!isOver) await new Promise<void>((resolve) => (wake = resolve));
+      if (!state.isOver) await new Promise<void>((resolve) => (state.wake = resolve));
     }
     if (signal.aborted) throw new DeviceError("aborted", "the search was given up");
     if (strays > 0) context.log("debug", `${strays} packets that are no answer to a probe`);

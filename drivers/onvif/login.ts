@@ -53,6 +53,8 @@ export function strongest(headers: readonly string[]): Challenge | undefined {
   return found.find(({ algorithm }) => algorithm === "SHA-256") ?? found[0];
 }
 
+const quoted = (text: string): string => `"${text.replaceAll(/["\\\r\n]/g, "")}"`;
+
 /** The answers to one challenge; each use counts, so that the server can refuse a repeated one. */
 export class Digest {
   readonly challenge: Challenge;
@@ -80,7 +82,6 @@ export class Digest {
     const own = randomBytes(8).toString("hex");
     const middle = hasQop ? `${nonce}:${count}:${own}:auth` : nonce;
     const response = hash(`${hash(`${user}:${realm}:${password}`)}:${middle}:${hash(`${method}:${uri}`)}`);
-    const quoted = (text: string): string => `"${text.replaceAll(/["\\\r\n]/g, "")}"`;
     return `Digest ${[
       `username=${quoted(user)}`,
       `realm=${quoted(realm)}`,

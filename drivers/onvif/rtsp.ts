@@ -23,12 +23,13 @@ interface RtspReply {
 
 const replyBytesMax = 65_536;
 
+const valueOf = (line: string): string => line.slice(line.indexOf(":") + 1).trim();
+
 function replyIn(text: string): RtspReply | undefined {
   const end = text.indexOf("\r\n\r\n");
   const [, status] = /^RTSP\/1\.\d (\d{3})/.exec(text) ?? [];
   if (end < 0 || status === undefined) return undefined;
   const headers = text.slice(0, end).split("\r\n").slice(1);
-  const valueOf = (line: string): string => line.slice(line.indexOf(":") + 1).trim();
   const named = (name: string): string[] =>
     headers.filter((line) => line.toLowerCase().startsWith(`${name}:`)).map(valueOf);
   const length = Number(named("content-length")[0] ?? 0);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { child, type Request } from "./xml.ts";
+import { child, words, type Request } from "./xml.ts";
 
 /** The camera's door: HTTP digest and WS-UsernameToken, each refusing what was used before. */
 
@@ -64,7 +64,7 @@ export class Guard {
     const token = child(header, "Security", "UsernameToken");
     if (token === undefined) return "absent";
     const [user, password, nonce, created] = ["Username", "Password", "Nonce", "Created"].map((name) =>
-      String(child(token, name)),
+      words(token, name),
     ) as [string, string, string, string];
     const expected = createHash("sha1")
       .update(Buffer.from(nonce, "base64"))

@@ -79,7 +79,7 @@ class Camera {
 
   constructor(options: SimulatorOptions) {
     const seed = options.seed ?? 1;
-    this.#settings = options.settings as Settings;
+    this.#settings = options.settings;
     this.model = new Model(options, seededRandom(seed));
     this.pullPoints = new PullPoints(seed % 2 === 0);
     this.services = new Services(this.model, this.pullPoints, options.identity, "");
@@ -270,7 +270,7 @@ class Camera {
     this.model.isClockWrong = fault === "clockWrong";
     if (fault === "refuse" || fault === "restart") {
       if (fault === "restart") this.pullPoints.lose();
-      this.#shut();
+      void this.#shut();
       if (fault === "restart") this.#back = setTimeout(() => this.fault(undefined, 0), delayMs);
     } else if (this.#servers.length === 0) void this.open().catch(() => {});
   }

@@ -1,4 +1,4 @@
-import { child, fault, tag, text, type Request } from "./xml.ts";
+import { child, fault, tag, text, words, type Request } from "./xml.ts";
 import type { Happening } from "./model.ts";
 
 /** The subscriptions of the camera: a few queues, each asked by one client. */
@@ -108,7 +108,8 @@ export class PullPoints {
       return fault("ter:CriticalError", "maximum number of pull points reached", "env:Receiver");
     }
     const wanted = child(request.body, "InitialTerminationTime");
-    const spanMs = wanted === undefined ? lifetimeMs : spanOf(String(wanted), nowMs);
+    const spanMs =
+      wanted === undefined ? lifetimeMs : spanOf(words(request.body, "InitialTerminationTime"), nowMs);
     if (spanMs === undefined) return fault("wsnt:UnacceptableInitialTerminationTimeFault", "no such time");
     const id = String(this.#nextId++);
     this.#open.set(id, { id, endsMs: performance.now() + spanMs, queue: initial, wake: undefined });
@@ -130,7 +131,7 @@ export class PullPoints {
   #find(request: Request, url: string): PullPoint | undefined {
     this.#expire();
     const id = this.#hasParameters
-      ? String(child(request.header, "SubscriptionId"))
+      ? words(request.header, "SubscriptionId")
       : (/[?&]Idx=(\d+)/.exec(url)?.[1] ?? "");
     return this.#open.get(id);
   }
@@ -140,7 +141,7 @@ export class PullPoints {
     const point = this.#find(request, url);
     if (point === undefined || quirks.refusesPull)
       return fault("wsrf-rw:ResourceUnknownFault", "no such subscription");
-    const holdMs = spanOf(String(child(request.body, "Timeout")), 0) ?? 1000;
+    const holdMs = spanOf(words(request.body, "Timeout"), 0) ?? 1000;
     if (point.queue.length === 0 && !quirks.answersAtOnce) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(holdMs, 60_000)).unref();
@@ -163,7 +164,7 @@ export class PullPoints {
 
   renew(request: Request, url: string, nowMs: number, quirks: Quirks): string {
     const point = this.#find(request, url);
-    const spanMs = spanOf(String(child(request.body, "TerminationTime")), nowMs);
+    const spanMs = spanOf(words(request.body, "TerminationTime"), nowMs);
     if (quirks.refusesRenew) return fault("ter:ActionNotSupported", "no such action", "env:Receiver");
     if (point === undefined) return fault("wsrf-rw:ResourceUnknownFault", "no such subscription");
     if (spanMs === undefined) return fault("wsnt:UnacceptableTerminationTimeFault", "no such time");

@@ -1,7 +1,7 @@
 import type { SimulatorOptions } from "../simulator.ts";
 import type { Model } from "./model.ts";
 import type { PullPoints, Quirks } from "./pull-points.ts";
-import { child, fault, tag, text, type Request } from "./xml.ts";
+import { fault, tag, text, words, type Request } from "./xml.ts";
 
 /** The camera's services: an operation in, the body of its answer out. */
 
@@ -19,9 +19,10 @@ const jpeg = "/onvif/snapshot.jpg";
 export const streamPath = "/Streaming/Channels/101";
 export const picturePath = jpeg;
 
+const number = (name: string, value: number): string => tag(`tt:${name}`, String(value));
+
 function fields(timeMs: number): string {
   const time = new Date(timeMs);
-  const number = (name: string, value: number): string => tag(`tt:${name}`, String(value));
   return (
     tag(
       "tt:Time",
@@ -101,7 +102,7 @@ export class Services {
       case "GetRecordingJobs":
         return this.#jobs();
       case "GetRecordingJobState":
-        return this.#jobState(String(child(body, "JobToken")));
+        return this.#jobState(words(body, "JobToken"));
       default:
         return fault("ter:ActionNotSupported", `no such action: ${operation}`, "env:Receiver");
     }

@@ -77,3 +77,9 @@ export function readRequest(xml: string): Request | undefined {
     return undefined;
   }
 }
+
+/** The text of an element of a request; empty when it is not there. */
+export function words(node: unknown, ...path: string[]): string {
+  const found = child(node, ...path);
+  return typeof found === "string" ? found : "";
+}
