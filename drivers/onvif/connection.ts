@@ -104,7 +104,7 @@ export class OnvifConnection implements Connection<Address> {
     this.#closing.abort();
     const { pullPoint } = this.#own;
     this.#own.pullPoint = undefined;
-    if (pullPoint === undefined || pullPoint.isOver) return;
+    if (pullPoint === undefined) return;
     await pullPoint.unsubscribe(new AbortController().signal, unsubscribeMs).catch(() => {});
   }
 

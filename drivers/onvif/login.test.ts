@@ -31,9 +31,6 @@ it("gives the response of RFC 2617, clause 3.5, without qop as RFC 2069 wrote it
     'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"',
   ]);
   const header = new Digest(challenge!, credentials).header("GET", "/dir/index.html");
-  expect(valueOf(header, "response")).toBe(
-    "1949323746fe6a43ef61f9606e7febea".length === 32 ? valueOf(header, "response") : "",
-  );
   const hash = (text: string) => createHash("md5").update(text).digest("hex");
   expect(valueOf(header, "response")).toBe(
     hash(

@@ -93,10 +93,6 @@ export class PullPoint {
     return performance.now() > this.#endsMs - this.#camera.settings.timeout - marginMs;
   }
 
-  get isOver(): boolean {
-    return performance.now() > this.#endsMs;
-  }
-
   /** Waits for events; `undefined` as skew: the camera does not say what time it has. */
   async pull(
     signal: AbortSignal,
@@ -183,13 +179,10 @@ export async function pullOn(
       if (isQuick) await pause(notifications.length === 0 ? emptyPauseMs : pauseMs, signal);
       if (!own.pullPoint.isEnding) continue;
       what = "Renew";
-      if (await own.pullPoint.renew(signal)) {
-        // A camera that grants less than one round would be renewed without end.
-        if (own.pullPoint.isEnding) await pause(emptyPauseMs, signal);
-        continue;
-      }
-      if (!own.pullPoint.isOver) continue;
-      throw new DeviceError("hung-up", `${camera.place}: the subscription is over and cannot be renewed`);
+      // One that cannot be renewed is used until the camera says that it is over.
+      const isRenewed = await own.pullPoint.renew(signal);
+      // A camera that grants less than one round would be renewed without end.
+      if (isRenewed && own.pullPoint.isEnding) await pause(emptyPauseMs, signal);
     }
   } catch (error) {
     throw lostBy(error, camera.place, what);

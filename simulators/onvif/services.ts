@@ -39,6 +39,13 @@ function fields(timeMs: number): string {
   );
 }
 
+const configuration = (name: string, inner: string): string =>
+  tag(`tt:${name}`, tag("tt:Name", name) + tag("tt:UseCount", "1") + inner, { token: `${name}_1` });
+const profile =
+  tag("tt:Name", "mainStream") +
+  configuration("VideoSourceConfiguration", tag("tt:SourceToken", "VideoSource_1")) +
+  configuration("VideoEncoderConfiguration", tag("tt:Encoding", "H264") + tag("tt:Quality", "4"));
+
 export class Services {
   readonly #model: Model;
   readonly #pullPoints: PullPoints;
@@ -89,7 +96,7 @@ export class Services {
       case "GetProfiles":
         return tag(
           "trt:GetProfilesResponse",
-          tag("trt:Profiles", tag("tt:Name", "mainStream"), { token: "Profile_1", fixed: "true" }),
+          tag("trt:Profiles", profile, { token: "Profile_1", fixed: "true" }),
         );
       case "GetStreamUri":
         return this.#uri(
