@@ -167,7 +167,10 @@ describe("logins", () => {
     const connection = await connect(running);
     expect(await codeOf(connection.identify(patient()))).toBe("denied");
     running.trouble(undefined);
-    expect(await codeOf(connection.identify(patient()))).toBe("resolved");
+    // On the same connection nothing is asked any more: each refusal counts towards a locked account.
+    expect(await codeOf(connection.identify(patient()))).toBe("denied");
+    expect(running.logins.refused).toBe(1);
+    expect(await codeOf((await connect(running)).identify(patient()))).toBe("resolved");
   });
 
   it("a nonce that has run out is met by a new one", async () => {

@@ -65,6 +65,8 @@ export class Camera {
   #digest: Digest | undefined;
   /** It has taken our login at least once. */
   #isKnown = false;
+  /** It has refused our login: asking on would lock the account. */
+  #isDenied = false;
   #paths: Map<Service, string> | undefined;
 
   constructor(settings: Settings) {
@@ -152,6 +154,7 @@ export class Camera {
   async post(path: string, action: string, body: string, options: CallOptions): Promise<SoapReply> {
     const { signal, timeoutMs = this.settings.timeout, header = "", isPlain = false } = options;
     const deadlineMs = performance.now() + timeoutMs;
+    if (this.#isDenied && !isPlain) throw new DeviceError("denied", `${this.place}: login refused before`);
     for (let attempt = 1; ; attempt++) {
       const login = isPlain ? "plain" : this.#login;
       const leftMs = Math.max(1, deadlineMs - performance.now());
@@ -181,10 +184,13 @@ export class Camera {
         if (login !== "plain") this.#isKnown = true;
         return answer;
       }
-      if (isPlain || attempt === attemptsMax || !(await this.#loginAgain(login, reply, signal, leftMs)))
-        throw this.#isKnown && refusal instanceof SoapFault && refusal.code !== "FailedAuthentication"
-          ? refusal
-          : new DeviceError("denied", `${this.place}: login refused (${refusal.message})`);
+      const mayTry = !isPlain && attempt < attemptsMax;
+      if (mayTry && (await this.#loginAgain(login, reply, signal, leftMs))) continue;
+      // A user that may not do this one thing is known all the same.
+      if (this.#isKnown && refusal instanceof SoapFault && refusal.code !== "FailedAuthentication")
+        throw refusal;
+      this.#isDenied = !isPlain;
+      throw new DeviceError("denied", `${this.place}: login refused (${refusal.message})`);
     }
   }
 
