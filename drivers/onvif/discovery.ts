@@ -90,7 +90,8 @@ export async function* discover(
   const list = scopeOf(scope);
   const [device] = interfacesIn(list);
   if (device === undefined) throw new DeviceError("unreachable", `this machine has no address in ${scope}`);
-  const { Discovery: discovery } = (await import("onvif")) as unknown as { Discovery: Discovery };
+  const library = (await import("onvif")) as unknown as { default: { Discovery: Discovery } };
+  const discovery = library.default.Discovery;
   const queue: { settings: Settings; identity: Identity }[] = [];
   const seen = new Set<string>();
   const state = { isOver: false, wake: (): void => {} };

@@ -76,6 +76,11 @@ export class Services {
         return this.#capabilities();
       case "GetDeviceInformation":
         return this.#information();
+      case "GetHostname":
+        return tag(
+          "tds:GetHostnameResponse",
+          tag("tds:HostnameInformation", tag("tt:FromDHCP", "false") + tag("tt:Name", "camera")),
+        );
       case "CreatePullPointSubscription":
         return this.#pullPoints.create(request, this.base, model.initial(), model.nowMs, quirks);
       case "PullMessages":
