@@ -78,15 +78,15 @@ describe("kept pictures", () => {
   });
 });
 
+function pictures(snapshot: ((signal: AbortSignal) => Promise<Snapshot>) | undefined): Pictures {
+  const connection = (snapshot === undefined ? {} : { snapshot }) as unknown as Connection<unknown>;
+  return new Pictures({ id: "camera-1", snapshots: rule() }, () => connection);
+}
+
 describe("events with pictures", () => {
   const told: Record<string, unknown>[] = [];
   const tell = (name: string) => (more: Record<string, unknown>) => void told.push({ name, ...more });
   beforeEach(() => void told.splice(0));
-
-  function pictures(snapshot: ((signal: AbortSignal) => Promise<Snapshot>) | undefined): Pictures {
-    const connection = (snapshot === undefined ? {} : { snapshot }) as unknown as Connection<unknown>;
-    return new Pictures({ id: "camera-1", snapshots: rule() }, () => connection);
-  }
 
   it("carry reference and hash, in their order, and only those that the rule names", async () => {
     const { promise, resolve } = Promise.withResolvers<Snapshot>();

@@ -26,22 +26,23 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
+const simulated = (name: string, given: object, typical?: [number, number]) => ({
+  name,
+  address: address.parse(given),
+  scale: 1,
+  offset: 0,
+  ...(typical === undefined ? {} : { typical }),
+});
+
 async function camera(more: Record<string, unknown> = {}, seed = 1): Promise<CameraSimulator> {
-  const point = (name: string, given: object, typical?: [number, number]) => ({
-    name,
-    address: address.parse(given),
-    scale: 1,
-    offset: 0,
-    ...(typical === undefined ? {} : { typical }),
-  });
   const running = await start({
     profile: "test/camera",
     identity,
     seed,
     settings: { port: 0, ...login, ...more },
     points: [
-      point("skew", { reading: "clock-skew" }),
-      point("rate", { reading: "video", item: "framerate" }, [25, 25]),
+      simulated("skew", { reading: "clock-skew" }),
+      simulated("rate", { reading: "video", item: "framerate" }, [25, 25]),
     ],
     records: [
       {
@@ -49,13 +50,13 @@ async function camera(more: Record<string, unknown> = {}, seed = 1): Promise<Cam
         address: motion,
         kind: "alarm",
         active: "moving",
-        fields: [point("moving", isMotion)],
+        fields: [simulated("moving", isMotion)],
       },
       {
         name: "plate",
         address: { topic: "RuleEngine/Recognition/LicensePlate" },
         kind: "transaction",
-        fields: [point("plate", plateItem)],
+        fields: [simulated("plate", plateItem)],
       },
     ],
   });

@@ -11,6 +11,8 @@ import { at, envelope, escape, NotSoapError, parse, SoapFault, textAt } from "./
 const frame = (name: string): string => readFileSync(new URL(`frames/${name}.xml`, import.meta.url), "utf8");
 const eventsOf = (xml: string) => notificationsOf(at(parse(xml), "PullMessagesResponse"), xml);
 
+const soap = (inner: string) => `<e:Envelope xmlns:e="x"><e:Body>${inner}</e:Body></e:Envelope>`;
+
 describe("frames", () => {
   it("tell motion as initial and then as changed, with what it is about", () => {
     const [initial, changed, ...more] = eventsOf(frame("pull-motion"));
@@ -55,8 +57,9 @@ describe("frames", () => {
 describe("addresses", () => {
   const [plate] = eventsOf(frame("pull-plate"));
 
+  const is = (given: object) => belongs(plate!, address.parse(given));
+
   it("match a topic part by part, a star for one part, and by what the event is about", () => {
-    const is = (given: object) => belongs(plate!, address.parse(given));
     expect(is({ topic: "RuleEngine/Recognition/LicensePlate" })).toBe(true);
     expect(is({ topic: "RuleEngine/*/LicensePlate" })).toBe(true);
     expect(is({ topic: "RuleEngine/*" })).toBe(false);
@@ -91,7 +94,6 @@ it("only the path of a camera's own address is ever used", () => {
 });
 
 describe("XML from outside", () => {
-  const soap = (inner: string) => `<e:Envelope xmlns:e="x"><e:Body>${inner}</e:Body></e:Envelope>`;
   const hostile: Record<string, string> = {
     "billion laughs": `<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>${soap("<A>&b;</A>")}`,
     "external entity": `<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>${soap("<A>&a;</A>")}`,
@@ -100,6 +102,7 @@ describe("XML from outside", () => {
     "too large": soap("x".repeat(300_000)),
     truncated: soap("<A>1</A>").slice(0, -9),
     "cut in the middle": soap("<A>1</A><B>2").slice(0, 40),
+    "without its end": soap("<A>1</A>").replace("</e:Envelope>", ""),
     empty: "",
     html: "<html><body>401</body></html>",
     "no body": '<e:Envelope xmlns:e="x"></e:Envelope>',
