@@ -37,7 +37,7 @@ const unreachable = new Set([
 ]);
 
 /** A failure of the network as the contract names it. */
-export function networkError(place: string, error: Error): DeviceError {
+function networkError(place: string, error: Error): DeviceError {
   if (error instanceof DeviceError) return error;
   const { code = "" } = error as NodeJS.ErrnoException;
   const text = `${place}: ${error.message}`;

@@ -6,7 +6,7 @@ function span(leastMs: number, mostMs: number) {
   return z
     .union([
       z.number().int(),
-      z.string().regex(/^\d+(\.\d+)?(ms|s|min)$/, {
+      z.string().regex(/^\d+(\.\d+)?(ms|s|m|min)$/, {
         error: 'write a time span with its unit, such as "5s"',
       }),
     ])

@@ -10,7 +10,7 @@ export interface Tree {
 export const replyBytesMax = 256 * 1024;
 const depthMax = 40;
 /** Longer texts are pictures or attacks, and no values. */
-export const textMax = 2000;
+const textMax = 2000;
 
 const parser = new XMLParser({
   ignoreAttributes: false,

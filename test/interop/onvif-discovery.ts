@@ -59,12 +59,13 @@ for await (const one of driver.discover!("127.0.0.0/8", context, new AbortContro
   found.push({ host: settings.host, port: settings.port, ...identity });
 }
 noise.close();
+const asked = { contacts, requests: camera.counts.requests };
 let foreign = "";
 const util = spawn("onvif-util", ["-a"], { timeout: 20_000 });
 util.on("error", () => {});
 util.stdout.on("data", (chunk: Buffer) => (foreign += chunk.toString()));
 await once(util, "close").catch(() => {});
-console.log(JSON.stringify({ found, contacts, requests: camera.counts.requests, foreign }));
+console.log(JSON.stringify({ found, ...asked, foreign }));
 for (const end of ends) await end();
 trap.close();
 await camera.close();
