@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { listDrivers } from "./config/drivers.ts";
 import { parse } from "yaml";
 import { check } from "./cli/check.ts";
 import { loadSite } from "./config.ts";
@@ -649,15 +650,15 @@ describe("the files of config/", () => {
     const sample = readFileSync(join(configFolder, "gateway.sample.yaml"), "utf8");
     const full = sample
       .replaceAll(
-        /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|silence|records): /gm,
+        /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|snapshots|silence|records): /gm,
         "$1$2: ",
       )
       .replaceAll(/^# ( *(health|listen|insecure):)/gm, "$1");
-    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(13);
+    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(14);
     const secrets = full.replace("${secret:ioc}", "x").replace("${secret:token}", "x".repeat(32));
     const site = await loadSite(write("sample/gateway.yaml", secrets));
     expect(site.uplinks[0]).toMatchObject({ username: "q1-bayhien-01", insecure: true });
-    expect(site.warnings).toHaveLength(3);
+    expect(site.warnings).toHaveLength(4);
     const { gateway } = await jsonSchemas();
     const written = parse(full) as { devices: unknown[]; uplinks: { tls: unknown }[] } & Record<
       string,

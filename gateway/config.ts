@@ -33,6 +33,9 @@ export interface Site {
     personalData: "token" | "drop" | "clear";
     legalBasis?: string | undefined;
     tokenKey?: string | undefined;
+    snapshots?:
+      | { records: string[]; devices?: string[] | undefined; keep: number; sizeMax: number }
+      | undefined;
   };
   log: { level: "debug" | "info" | "warn" | "error" };
   /** Where health checks and metrics are served; undefined: nowhere. */
@@ -97,6 +100,20 @@ function warnings(document: YamlDocument, site: z.output<typeof siteSchema>, dev
   }
 }
 
+/** A rule for a record that no device tells would never be seen to do nothing. */
+function warnOfRecords(
+  document: YamlDocument,
+  names: readonly string[],
+  devices: readonly DeviceConfig[],
+): void {
+  for (const [index, name] of names.entries()) {
+    if (devices.some(({ records }) => records.some((record) => record.name === name))) continue;
+    const path = ["privacy", "snapshots", "records", index];
+    const message = `no device tells a record ${document.shown(path)}`;
+    document.mistake(path, "KERB-CFG-VALUE", message, { severity: "warning" });
+  }
+}
+
 function listAt(value: unknown, key: string): unknown[] {
   const list = valueAt(value, [key]);
   return Array.isArray(list) ? list : [];
@@ -139,6 +156,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     devices.push(...(await devicesOf(loading, document)));
   }
   if (site !== undefined) warnings(main, site, devices.length);
+  warnOfRecords(main, site?.privacy.snapshots?.records ?? [], devices);
   const { found } = loading;
   const mistakes = found.filter(({ severity }) => severity === "error");
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);

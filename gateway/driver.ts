@@ -120,6 +120,13 @@ export interface Subscription<Address> {
   readonly raw?: boolean;
 }
 
+/** A still picture of a device, in memory only. */
+export interface Snapshot {
+  /** Media type as the device says it: "image/jpeg". */
+  type: string;
+  bytes: Uint8Array;
+}
+
 /** One open device. See the rules at the head of this file. */
 export interface Connection<Address> {
   /** Asks the device who it is; rejects with `DeviceError("unsupported")` if it has no way to say. */
@@ -132,6 +139,8 @@ export interface Connection<Address> {
   close(): Promise<void>;
   /** Devices that push: hands on what they say until the signal aborts (resolves) or they are lost (rejects). */
   subscribe?(subscription: Subscription<Address>): Promise<void>;
+  /** Devices that see: one picture as it is now. Runs beside the other calls, like `subscribe`; nothing is kept. */
+  snapshot?(signal: AbortSignal): Promise<Snapshot>;
   /** Devices that act: resolves when the device has accepted the value. */
   write?(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void>;
 }

@@ -1,21 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Logger } from "pino";
 import type { DeviceConfig, Site } from "./config.ts";
+import { writeDurably } from "./durable-file.ts";
 import { Durations } from "./durations.ts";
 import type { DeviceReport, HostDevice } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
+import type { SnapshotRule } from "./snapshots.ts";
 
 /** The site's devices as the outbox and the hosts need them. */
 
@@ -63,18 +56,13 @@ export function personalData(
   return { how, key };
 }
 
-/** All of it or nothing, also after a power cut. */
-function writeDurably(file: string, text: string): void {
-  const fresh = `${file}.new`;
-  rmSync(fresh, { force: true });
-  writeFileSync(fresh, text, { mode: 0o600, flush: true });
-  renameSync(fresh, file);
-  const folder = openSync(dirname(file), "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+/** The site's rule for pictures as far as it is about this device. */
+export function snapshotRule({ privacy }: Site, folder: string, { id, records }: DeviceConfig) {
+  const { snapshots } = privacy;
+  if (snapshots === undefined || snapshots.devices?.includes(id) === false) return undefined;
+  const wanted = records.map(({ name }) => name).filter((name) => snapshots.records.includes(name));
+  const { keep: keepMs, sizeMax: bytesMax } = snapshots;
+  return wanted.length === 0 ? undefined : { folder, records: wanted, keepMs, bytesMax };
 }
 
 /** Every device of the site with a hash of what it is and how it is read. */
@@ -98,6 +86,7 @@ export function hostDevice(
   device: DeviceConfig,
   registered: { index: number; points: { name: string; index: number }[] } | undefined,
   personal: HostDevice["personalData"],
+  snapshots?: SnapshotRule,
 ): HostDevice {
   const indexes = new Map(registered?.points.map((point) => [point.name, point.index]));
   // Counted from there the points of equal devices are equal.
@@ -112,6 +101,7 @@ export function hostDevice(
     pollMs: device.pollMs,
     silenceMs: device.silenceMs,
     personalData: personal,
+    ...(snapshots === undefined ? {} : { snapshots }),
     records: device.records.map(({ label: _label, ...record }) => record),
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,

@@ -18,7 +18,8 @@ import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
-import { hostDevice, newReport, personalData, registration, roster } from "./site-devices.ts";
+import { hostDevice, newReport, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
+import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -79,6 +80,7 @@ export class Supervisor implements Vitals {
   readonly #stats = new Latest(() => this.#opened.request("stats"));
   readonly #accounts = new Latest(() => this.#opened.request("accounts"));
   #control: Server | undefined;
+  #endSweeping = (): void => {};
   #controlTimer: NodeJS.Timeout | undefined;
   #started = false;
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
@@ -120,10 +122,11 @@ export class Supervisor implements Vitals {
       data: { state: "started", version },
     });
     const personal = personalData(this.#site, this.#log);
+    const folder = this.#sweepSnapshots();
     this.#startHosts(
       enabled.map((device, i) => ({
         driver: device.driver,
-        device: hostDevice(device, indexes[i], personal),
+        device: hostDevice(device, indexes[i], personal, snapshotRule(this.#site, folder, device)),
       })),
       gatewayIndex,
     );
@@ -137,6 +140,22 @@ export class Supervisor implements Vitals {
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
     );
+  }
+
+  /** Old pictures go also when their rule or their device has gone. */
+  #sweepSnapshots(): string {
+    const { gateway, privacy } = this.#site;
+    const folder = snapshotFolder(gateway.stateFolder);
+    const { snapshots: rule } = privacy;
+    try {
+      if (rule !== undefined) prepareSnapshots(folder);
+    } catch (error) {
+      // Events go on without their pictures.
+      this.#log.error(`snapshots cannot be kept: ${(error as Error).message}`);
+    }
+    const limits = rule === undefined ? undefined : { keepMs: rule.keep, bytesMax: rule.sizeMax };
+    this.#endSweeping = keepSweeping(folder, limits, (text) => this.#log.warn(text));
+    return folder;
   }
 
   /** A disk that takes no socket now may take one later; the outbox waits for it, too. */
@@ -424,6 +443,7 @@ export class Supervisor implements Vitals {
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
   async stop(): Promise<void> {
     clearTimeout(this.#controlTimer);
+    this.#endSweeping();
     this.#control?.close();
     this.#loop.stop();
     await Promise.all([...this.#hosts.values()].map((host) => host.stop()));

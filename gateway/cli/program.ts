@@ -70,6 +70,7 @@ class Verbs {
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
+    this.#pictures();
     this.#centre();
     this.#certificates();
     this.#developer();
@@ -152,6 +153,17 @@ class Verbs {
       .addOption(new Option("--kind <kind>", "only events of this kind").choices(eventKinds))
       .action((options: Common & { device?: string; kind?: string }) =>
         this.#run("tail", options, async () => (await import("./tail.ts")).tail(options)),
+      );
+  }
+
+  #pictures(): void {
+    this.#verb("snapshot")
+      .argument("<ref>", "snapshot.ref of an event")
+      .requiredOption("-o, --output <file>", "where the picture goes")
+      .addOption(siteOption())
+      .addOption(languageOption())
+      .action((ref: string, options: Common & { output: string }) =>
+        this.#run("snapshot", options, async () => (await import("./snapshot.ts")).snapshot(ref, options)),
       );
   }
 

@@ -24,6 +24,7 @@ const groups: [title: string, verbs: Verb[]][] = [
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
+      { name: "snapshot", usage: "REF -o FILE", summary: "a kept picture, decrypted on this box" },
       {
         name: "books",
         usage: "",

@@ -122,6 +122,16 @@ export const mqttUplink = z
     }
   });
 
+/** Without it no picture is ever asked for. */
+const snapshots = z
+  .strictObject({
+    records: z.array(label).min(1).max(20).describe("records of the profiles that come with a picture"),
+    devices: z.array(word(2, 40)).max(devicesMax).optional().describe("only of these devices"),
+    keep: durationBetween("1m", "31d").prefault("24h").describe("then the picture is deleted"),
+    sizeMax: byteSizeBetween("1MiB", "16GiB").prefault("64MiB").describe("beyond it the oldest go first"),
+  })
+  .describe("still pictures that stay on the box, encrypted; an event holds a reference and a hash");
+
 /** The site file (`gateway.yaml`) but for its devices, which each driver's own schema checks. */
 export const siteSchema = z.strictObject({
   version: z.literal(1),
@@ -159,6 +169,7 @@ export const siteSchema = z.strictObject({
         .max(200)
         .optional()
         .describe("key of the tokens, as a reference; without it the box makes one of its own"),
+      snapshots: snapshots.optional(),
     })
     .refine(({ personalData, legalBasis }) => personalData !== "clear" || legalBasis !== undefined, {
       path: ["personalData"],

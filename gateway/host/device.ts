@@ -2,6 +2,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
+import { backOffMs, Failures } from "./back-off.ts";
 import { byClass, groupOf, nextOf, planGroups, skipOvertaken, timesOf, type Group } from "./groups.ts";
 import type { Handover } from "./handover.ts";
 import {
@@ -19,13 +20,12 @@ import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } 
 import { Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
+import { Pictures } from "./pictures.ts";
 import { PollCounter } from "./poll-report.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
 const readTimeoutMs = 15_000;
-const backOffFirstMs = 1000;
-const backOffMaxMs = 30_000;
 /** A poll that finds the hand-over full waits this long for room before it goes on and lets the oldest drop. */
 const roomWaitMs = 50;
 
@@ -64,7 +64,7 @@ export class DeviceLoop {
   readonly #pulled = new Set<number>();
   #heardMs = 0;
   #busy: Promise<void> = Promise.resolve();
-  #failures = 0;
+  readonly #failures = new Failures();
   /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
   #isSuspect = true;
   #aliveMs = 0;
@@ -74,11 +74,13 @@ export class DeviceLoop {
   readonly #outage = new Outage();
   readonly #polls = new PollCounter();
   readonly #pause = new Pause();
+  readonly #pictures: Pictures;
 
   constructor(options: DeviceOptions) {
     this.#options = options;
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
+    this.#pictures = new Pictures(this.#device, () => this.#connection);
     this.#report = {
       id: options.device.id,
       state: "starting",
@@ -153,7 +155,7 @@ export class DeviceLoop {
   }
 
   async #lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
-    await subscribed;
+    await subscribed.catch(this.#failures.deaf);
     if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
   }
 
@@ -166,7 +168,7 @@ export class DeviceLoop {
   /** The device has spoken by itself. */
   #heard(): void {
     this.#heardMs = performance.now();
-    this.#failures = 0;
+    this.#failures.heard();
     this.#alive();
     this.#set("online");
     this.#outage.read(Date.now());
@@ -175,6 +177,7 @@ export class DeviceLoop {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#session?.abort();
+    this.#pictures.end();
     this.#pause.wake();
     await this.#close();
   }
@@ -234,7 +237,7 @@ export class DeviceLoop {
         },
         event: (kind, data, timeMs) => {
           this.#report.lastGoodMs = Date.now();
-          this.#event(kind, data, timeMs);
+          this.#pictures.attach(data, (more) => this.#event(kind, { ...data, ...more }, timeMs));
         },
         poll: (position) => {
           this.#pulled.add(position);
@@ -300,7 +303,7 @@ export class DeviceLoop {
     if (!group.hasFailed) this.#count("answered");
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
-    this.#failures = 0;
+    this.#failures.polled();
     this.#alive();
     this.#set("online");
     this.#publish(group, result);
@@ -381,7 +384,7 @@ export class DeviceLoop {
         const nowMs = performance.now();
         const mayRetry = line?.spent(nowMs - startedMs, nowMs) ?? true;
         // A lone lost answer may be noise; when several units fail, each has to wait.
-        this.#isSuspect ||= !mayRetry || this.#failures > 0;
+        this.#isSuspect ||= !mayRetry || this.#failures.count > 0;
         throw error;
       }
     } finally {
@@ -393,18 +396,17 @@ export class DeviceLoop {
   async #lost(error: unknown, startedMs: number): Promise<void> {
     await this.#close();
     if (this.#stopping.signal.aborted) return;
-    this.#failures++;
+    this.#failures.add();
     const code = error instanceof DeviceError ? error.code : "internal";
     const reason = error instanceof Error ? error.message : String(error);
     if (!(error instanceof DeviceError || error instanceof WrongDeviceError))
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
     if (error instanceof WrongDeviceError) this.#set("wrong-device", "wrong-device", reason);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
-    else if (this.#failures === 1 && this.#report.state === "online" && !this.#isSuspect) return;
+    else if (this.#failures.count === 1 && this.#report.state === "online" && !this.#isSuspect) return;
     else this.#set("lost", code, reason);
-    const backOffMs = Math.min(backOffMaxMs, backOffFirstMs * 2 ** Math.min(10, this.#failures - 1));
     const spentMs = performance.now() - startedMs;
-    await this.#sleep(Math.max(backOffMs * (0.75 + Math.random() / 2) - spentMs, 100));
+    await this.#sleep(Math.max(backOffMs(this.#failures.count, code) - spentMs, 100));
   }
 
   #set(state: DeviceState, code?: string, reason?: string): void {

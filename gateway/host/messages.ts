@@ -3,6 +3,7 @@ import type { Identity, QualityStatus } from "../driver.ts";
 import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
 import type { Point, RecordDefinition } from "../profiles.ts";
+import type { SnapshotRule } from "../snapshots.ts";
 
 /**
  * A point as the host needs it: the profile's, with its dictionary index, counted from its device's `firstIndex`.
@@ -39,6 +40,8 @@ export interface HostDevice {
   silenceMs: number;
   /** What leaves of the fields of records that hold personal data. */
   personalData: { how: "drop" } | { how: "clear"; legalBasis: string } | { how: "token"; key: string };
+  /** Which of its records come with a picture; absent: none. */
+  snapshots?: SnapshotRule;
   /** Dictionary index from which those of the points count; 0 when absent. Equal devices have equal points by it. */
   firstIndex?: number;
 }

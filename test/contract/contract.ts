@@ -70,6 +70,10 @@ export interface ReadTable {
   refused: unknown;
   /** Where the protocol's nature makes another outcome right than the suite's own table; say why beside it. */
   outcomes?: Partial<Record<Fault, Outcomes>>;
+  /** The point that tells how wrong the device's clock is: under `clockWrong` it is left out. */
+  clock?: string;
+  /** What the device pushes cannot be asked for. */
+  isPolledOnly?: boolean;
 }
 
 /** What the suite needs of a driver that has `subscribe`. */
@@ -162,6 +166,8 @@ export class Rig {
   readonly subject: Subject;
   readonly profile: Profile;
   /** All points of the profile, and the addresses at which it keeps the device's identity. */
+  readonly #all: Points;
+  /** Those of them that can be asked for. */
   readonly points: Points;
   readonly timeoutMs: number;
   readonly simulators: Simulator[] = [];
@@ -178,9 +184,12 @@ export class Rig {
     this.timeoutMs = options.timeoutMs ?? 2000;
     this.profile = loadProfile(options.profile ?? (table.read ?? table.push)?.profile ?? "");
     const own = new Set(this.profile.points.map(({ name }) => name));
-    this.points = simulatedPoints(this.profile, profileIdentity)
+    this.#all = simulatedPoints(this.profile, profileIdentity)
       .filter(({ name }) => own.has(name) || !name.startsWith("identify.expect"))
       .map(({ name, address }) => ({ name, address: schemas.address.parse(address) }));
+    const pushed = this.profile.points.filter(({ poll }) => poll === "push").map(({ name }) => name);
+    const isAsked = ({ name }: PointRequest<unknown>): boolean => !pushed.includes(name);
+    this.points = table.read?.isPolledOnly === true ? this.#all.filter(isAsked) : this.#all;
   }
 
   static async open(subject: Subject, transport: Transport, options: RigOptions = {}): Promise<Rig> {
@@ -270,7 +279,7 @@ export class Rig {
   /** The points of these names, in an array of their own (a plan of its own). */
   pick(...names: readonly string[]): Points {
     return names.map((name) => {
-      const point = this.points.find((candidate) => candidate.name === name);
+      const point = this.#all.find((candidate) => candidate.name === name);
       if (point === undefined) throw new Error(`${this.profile.id} has no point "${name}"`);
       return point;
     });

@@ -1,0 +1,149 @@
+import {
+  DeviceError,
+  type Answer,
+  type Connection,
+  type Identity,
+  type PointRequest,
+  type ReadOptions,
+  type ReadResult,
+  type Snapshot,
+  type Subscription,
+} from "../../gateway/driver.ts";
+import { lostBy, type Camera } from "./camera.ts";
+import { belongs, valueIn, type Notification } from "./events.ts";
+import { pullOn, type PullPoint } from "./pull-point.ts";
+import { Readings } from "./readings.ts";
+import type { Address } from "./settings.ts";
+import { SoapFault, textAt } from "./soap.ts";
+
+/** Rule 5 of the contract gives `close` a second. */
+const unsubscribeMs = 600;
+const pictureBytesMax = 4 * 1024 * 1024;
+
+/** One camera. See `Connection` in the driver contract. */
+export class OnvifConnection implements Connection<Address> {
+  readonly #camera: Camera;
+  readonly #readings: Readings;
+  readonly #closing = new AbortController();
+  readonly #own: { pullPoint: PullPoint | undefined } = { pullPoint: undefined };
+  #closed: Promise<void> | undefined;
+
+  constructor(camera: Camera) {
+    this.#camera = camera;
+    this.#readings = new Readings(camera);
+  }
+
+  async identify(signal: AbortSignal): Promise<Identity> {
+    return this.#run("GetDeviceInformation", signal, async (inner) => {
+      const body = await this.#camera.call("device", "GetDeviceInformation", "", { signal: inner });
+      const told = (name: string): string | undefined =>
+        textAt(body, "GetDeviceInformationResponse", name)?.slice(0, 200) || undefined;
+      const [vendor, model, firmware, serial, hardware] = [
+        told("Manufacturer"),
+        told("Model"),
+        told("FirmwareVersion"),
+        told("SerialNumber"),
+        told("HardwareId"),
+      ];
+      return {
+        ...(vendor === undefined ? {} : { vendor }),
+        ...(model === undefined ? {} : { model }),
+        ...(firmware === undefined ? {} : { firmware }),
+        ...(serial === undefined ? {} : { serial }),
+        ...(hardware === undefined ? {} : { more: { HardwareId: hardware } }),
+      };
+    });
+  }
+
+  async read(points: readonly PointRequest<Address>[], options: ReadOptions): Promise<ReadResult> {
+    return this.#run("read", options.signal, async (signal) => {
+      const { answers, atMs } = await this.#readings.read(points, signal);
+      return { answers: options.raw === true ? answers.map(withBytes) : answers, atMs };
+    });
+  }
+
+  async subscribe({ points, records, sink, signal }: Subscription<Address>): Promise<void> {
+    const hear = (notifications: readonly Notification[], skewMs: number): void => {
+      if (signal.aborted) return;
+      sink.alive();
+      for (const one of notifications) {
+        const timed = one.timeMs === undefined ? {} : { sourceTimeMs: one.timeMs - skewMs };
+        records.forEach(({ address, fields }, index) => {
+          if (!belongs(one, address)) return;
+          const answers = fields.map((field) => valueIn(one, field.address));
+          sink.record(index, answers, { phase: one.phase, ...timed });
+        });
+        const values = points.flatMap(({ address }, index) => {
+          const answer = belongs(one, address) ? stateIn(one, address) : undefined;
+          return answer === undefined ? [] : [{ index, answer: { ...reading(answer), ...timed } }];
+        });
+        if (values.length > 0) sink.readings(values);
+      }
+    };
+    try {
+      await this.#run("subscribe", signal, (inner) => pullOn(this.#camera, this.#own, hear, inner));
+    } catch (error) {
+      if (!signal.aborted || (error instanceof DeviceError && error.code === "closed")) throw error;
+    }
+  }
+
+  async snapshot(signal: AbortSignal): Promise<Snapshot> {
+    return this.#run("snapshot", signal, async (inner) => {
+      const path = await this.#readings.snapshotPath(inner);
+      return this.#camera.get(path, pictureBytesMax, inner);
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  /** Whatever runs ends first; then the camera gets its subscription back, of which it has few. */
+  async #end(): Promise<void> {
+    this.#closing.abort();
+    const { pullPoint } = this.#own;
+    this.#own.pullPoint = undefined;
+    if (pullPoint === undefined) return;
+    await pullPoint.unsubscribe(new AbortController().signal, unsubscribeMs).catch(() => {});
+  }
+
+  /** Runs `work` under the caller's signal and until the connection is closed. */
+  async #run<Result>(
+    what: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    const { place } = this.#camera;
+    const closing = this.#closing.signal;
+    if (closing.aborted) throw new DeviceError("closed", `${place}: the connection is closed`);
+    try {
+      return await work(AbortSignal.any([signal, closing]));
+    } catch (error) {
+      if (closing.aborted) throw new DeviceError("closed", `${place}: the connection was closed`);
+      if (
+        error instanceof SoapFault &&
+        what === "GetDeviceInformation" &&
+        error.code === "ActionNotSupported"
+      )
+        throw new DeviceError("unsupported", `${place}: ${error.message}`);
+      throw lostBy(error, place, what);
+    }
+  }
+}
+
+function reading(answer: Answer) {
+  return typeof answer === "object" ? answer : { value: answer, status: "good" as const };
+}
+
+/** A property that the camera has deleted has no value any more. */
+function stateIn(one: Notification, address: Address): Answer | undefined {
+  if (one.phase === "deleted")
+    return { value: null, status: "bad", code: "deleted", reason: "the camera has deleted this property" };
+  return valueIn(one, address);
+}
+
+function withBytes(answer: Answer): Answer {
+  const whole = reading(answer);
+  return whole.value === null ? whole : { ...whole, raw: Buffer.from(String(whole.value)) };
+}

@@ -1,0 +1,110 @@
+import { request } from "node:http";
+import { DeviceError } from "../../gateway/driver.ts";
+
+/** One HTTP request, bounded in time and bytes from the first packet to the last. */
+export interface HttpRequest {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Of everything: name, connection, headers, body. */
+  readonly timeoutMs: number;
+  readonly bytesMax: number;
+  readonly signal: AbortSignal;
+  /** The head of error messages: "192.168.1.9:80". */
+  readonly place: string;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  /** Every challenge, each as it came. */
+  readonly challenges: readonly string[];
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+const unreachable = new Set([
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTDOWN",
+  "ENETDOWN",
+  "EADDRNOTAVAIL",
+  "ETIMEDOUT",
+]);
+
+/** A failure of the network as the contract names it. */
+function networkError(place: string, error: Error): DeviceError {
+  if (error instanceof DeviceError) return error;
+  const { code = "" } = error as NodeJS.ErrnoException;
+  const text = `${place}: ${error.message}`;
+  const options = { cause: error };
+  if (code === "ECONNREFUSED") return new DeviceError("refused", text, options);
+  if (unreachable.has(code)) return new DeviceError("unreachable", text, options);
+  if (code.startsWith("HPE_")) return new DeviceError("garbage", `${place}: no HTTP (${code})`, options);
+  return new DeviceError("hung-up", text, options);
+}
+
+/**
+ * Sends one request on a connection of its own. Redirects are not followed, compressed answers not unpacked.
+ * Codes: aborted, refused, unreachable, silent (not all of the answer in time), hung-up, garbage (no HTTP, too
+ * large, compressed).
+ */
+export function exchange(wanted: HttpRequest): Promise<HttpReply> {
+  const { place, signal, timeoutMs, bytesMax } = wanted;
+  const { promise, resolve, reject } = Promise.withResolvers<HttpReply>();
+  if (signal.aborted) return Promise.reject(new DeviceError("aborted", `${place}: given up`));
+  const { host, port, path, method, headers, body } = wanted;
+  const sent = request({
+    host,
+    port,
+    path,
+    method,
+    // A connection of its own: a late answer has nowhere to arrive.
+    agent: false,
+    maxHeaderSize: 16_384,
+    headers: { ...headers, connection: "close", "accept-encoding": "identity" },
+  });
+  const fail = (error: Error): void => {
+    reject(error);
+    sent.destroy();
+  };
+  const giveUp = (): void => fail(new DeviceError("aborted", `${place}: given up`));
+  signal.addEventListener("abort", giveUp, { once: true });
+  const timer = setTimeout(() => {
+    fail(new DeviceError("silent", `${place}: no whole answer within ${timeoutMs} ms`));
+  }, timeoutMs);
+  sent.on("error", (error) => fail(networkError(place, error)));
+  sent.on("close", () => reject(new DeviceError("hung-up", `${place}: closed before it had answered`)));
+  sent.on("response", (reply) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    if ((reply.headers["content-encoding"] ?? "identity") !== "identity")
+      fail(new DeviceError("garbage", `${place}: a compressed answer, which was not asked for`));
+    reply.on("error", (error) => fail(networkError(place, error)));
+    reply.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > bytesMax)
+        fail(new DeviceError("garbage", `${place}: an answer of more than ${bytesMax} bytes`));
+      else chunks.push(chunk);
+    });
+    reply.on("end", () => {
+      if (!reply.complete) return;
+      resolve({
+        status: reply.statusCode ?? 0,
+        challenges: reply.headersDistinct["www-authenticate"] ?? [],
+        type: reply.headers["content-type"] ?? "",
+        body: Buffer.concat(chunks),
+      });
+    });
+  });
+  sent.end(body);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
+    sent.destroy();
+  });
+}

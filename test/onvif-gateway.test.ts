@@ -1,0 +1,209 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { zstdDecompressSync } from "node:zlib";
+import mqtt from "mqtt";
+import { stringify } from "yaml";
+import { afterEach, expect, it } from "vitest";
+import { loadProfile, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
+import { startBroker } from "../simulators/mqtt/index.ts";
+import { start, type CameraSimulator, type Trouble } from "../simulators/onvif/index.ts";
+
+/** A camera before a whole gateway: what leaves, what stays on the disk, and how often the camera is asked. */
+
+const kerb = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
+const password = "Canary-password-77";
+const plate = "51F-123.45";
+const face = "face-canary-77";
+const picture = "a picture of nobody";
+
+const cleanups: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+interface Rig {
+  camera: CameraSimulator;
+  gateway: ChildProcess;
+  site: string;
+  state: string;
+  log: string[];
+  wire: string[];
+}
+
+async function until(what: string, isSo: () => boolean, withinMs = 20_000): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await sleep(50);
+  }
+}
+
+async function run(privacy: object): Promise<Rig> {
+  const folder = mkdtempSync(join(tmpdir(), "kerb-onvif-"));
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+  const state = join(folder, "state");
+  mkdirSync(state);
+  const profile = loadProfile("onvif/profile-m");
+  const camera = await start({
+    profile: profile.id,
+    points: simulatedPoints(profile),
+    records: simulatedRecords(profile),
+    identity: { vendor: "Kerb Works", model: "K-1", firmware: "2.1.8" },
+    settings: { port: 0, user: "kerb", password },
+  });
+  cleanups.push(() => camera.close());
+  const broker = await startBroker({});
+  cleanups.push(() => broker.close());
+  const wire: string[] = [];
+  const client = mqtt.connect(broker.url);
+  cleanups.push(() => client.endAsync(true));
+  await new Promise<void>((resolve) => client.once("connect", () => resolve()));
+  await client.subscribeAsync("#");
+  client.on("message", (_topic, payload) => {
+    const isPacked = payload.readUInt32BE(0) === 0x28b52ffd;
+    wire.push((isPacked ? zstdDecompressSync(payload) : payload).toString("utf8"));
+  });
+  const site = join(folder, "gateway.yaml");
+  const device = {
+    id: "camera-1",
+    driver: "onvif",
+    profile: profile.id,
+    poll: { slow: "1s" },
+    host: "127.0.0.1",
+    port: camera.port,
+    rtspPort: camera.port,
+    user: "kerb",
+    password,
+    timeout: "1s",
+    pull: "2s",
+  };
+  const uplink = { id: "ioc", type: "mqtt", url: broker.url, encoding: "cloudevents" };
+  writeFileSync(
+    site,
+    stringify({
+      version: 1,
+      gateway: { id: "gw-camera", name: "Camera", city: "hcmc", state },
+      outbox: { commitAfter: "50ms" },
+      uplinks: [uplink],
+      privacy,
+      log: { level: "debug" },
+      devices: [device],
+    }),
+  );
+  const gateway = spawn(kerb, ["run", site], { stdio: ["ignore", "pipe", "pipe"] });
+  const log: string[] = [];
+  for (const stream of [gateway.stdout, gateway.stderr])
+    stream.on("data", (chunk: Buffer) => log.push(chunk.toString()));
+  const gone = once(gateway, "exit");
+  cleanups.push(async () => {
+    if (gateway.exitCode === null) gateway.kill("SIGKILL");
+    await gone;
+  });
+  await until(`a subscription\n${log.join("")}`, () => camera.pullPoints.size > 0);
+  await until("the first pull", () => camera.pullPoints.counts.pulls > 0);
+  return { camera, gateway, site, state, log, wire };
+}
+
+/** Every byte under a folder. */
+function everyFile(folder: string): { path: string; bytes: Buffer }[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => ({
+      path: join(parentPath, name),
+      bytes: readFileSync(join(parentPath, name)),
+    }));
+}
+
+it("plates leave as tokens, faces and pictures not at all; a picture stays encrypted and can be opened here", async () => {
+  const { camera, gateway, site, state, log, wire } = await run({
+    snapshots: { records: ["tamper"], keep: "1m" },
+  });
+  camera.tell("plate", { plate });
+  const item = { part: "Data" as const, name: "Label", value: face };
+  camera.happen({ topic: "RuleEngine/Recognition/Face", operation: undefined, items: [item] });
+  camera.tell("tamper", { changed: true });
+  const events = () =>
+    wire.flatMap((text) =>
+      text.startsWith("[") ? (JSON.parse(text) as { data: Record<string, Record<string, unknown>> }[]) : [],
+    );
+  const recordOf = (name: string) =>
+    events()
+      .flatMap(({ data }) => Object.values(data))
+      .find((one) => one["record"] === name);
+  await until(`plate and tamper on the wire\n${log.join("")}`, () =>
+    ["plate", "tamper"].every((name) => recordOf(name) !== undefined),
+  );
+  expect(recordOf("plate")).toMatchObject({
+    privacy: "personal",
+    values: { plate: { token: expect.stringMatching(/^hmac-sha256:/) as string } },
+  });
+  const { snapshot } = recordOf("tamper") as { snapshot: Record<string, string> };
+  expect(Object.keys(snapshot).toSorted()).toEqual(["keptUntil", "ref", "sha256"]);
+
+  // A picture that no rule names is not asked for.
+  expect(camera.requests.filter((one) => one.includes("GetSnapshotUri"))).toHaveLength(1);
+  const texts = [plate, plate.replaceAll(/\W/g, ""), face, picture, password];
+  const out = [...wire, ...log].join("\n");
+  for (const text of texts) expect(out, text).not.toContain(text);
+  const files = everyFile(state);
+  expect(files.some(({ path }) => path.endsWith("outbox.db-wal") || path.endsWith("outbox.db"))).toBe(true);
+  for (const { path, bytes } of files)
+    for (const text of texts) expect(bytes.includes(text), `${text} in ${path}`).toBe(false);
+  const kept = files.filter(({ path }) => path.includes("/snapshots/"));
+  expect(kept).toHaveLength(2);
+  for (const { path } of kept) expect(statSync(path).mode & 0o777).toBe(0o600);
+
+  const output = join(state, "..", "picture.jpg");
+  const opened = spawnSync(kerb, ["snapshot", snapshot["ref"]!, "-o", output, "--site", site], {
+    encoding: "utf8",
+  });
+  expect(opened.stderr).toBe("");
+  expect(opened.stdout).toContain("camera-1");
+  const bytes = readFileSync(output);
+  expect(bytes.includes(picture)).toBe(true);
+  expect(createHash("sha256").update(bytes).digest("hex")).toBe(snapshot["sha256"]);
+  const unknown = spawnSync(kerb, ["snapshot", "../token.key", "-o", output, "--site", site, "--lang", "vi"]);
+  expect(unknown.status).toBe(3);
+
+  gateway.kill("SIGTERM");
+  await once(gateway, "exit");
+  expect(camera.pullPoints.size).toBe(0);
+}, 60_000);
+
+it("without a rule no picture is asked for", async () => {
+  const { camera, wire } = await run({});
+  camera.tell("tamper", { changed: true });
+  await until("the alarm", () => wire.join("").includes('"record":"tamper"'));
+  expect(camera.requests.join("")).not.toContain("GetSnapshotUri");
+}, 60_000);
+
+it("a camera that refuses is not stormed, and is heard again when it is good", async () => {
+  const { camera, wire } = await run({});
+  const under = async (trouble: Trouble, count: () => number): Promise<number> => {
+    const before = count();
+    camera.trouble(trouble);
+    camera.loseSubscriptions();
+    await sleep(6000);
+    camera.trouble(undefined);
+    return count() - before;
+  };
+  const created = () => camera.pullPoints.counts.created;
+  // One at once, then after 1, 2 and 4 s: a camera that answers polls well is no exception.
+  expect(await under("refusesCreate", created)).toBeLessThanOrEqual(5);
+  await until("a subscription", () => camera.pullPoints.size > 0, 30_000);
+  await sleep(500);
+  expect(await under("refusesPull", created)).toBeLessThanOrEqual(6);
+  await until("a subscription", () => camera.pullPoints.size > 0, 30_000);
+  // What was lost was given back: the camera has room for five.
+  expect(camera.pullPoints.size).toBe(1);
+  camera.tell("tamper", { changed: true });
+  await until("the alarm", () => wire.join("").includes('"record":"tamper"'));
+  // A poll, a pull and one new connection, and then a pause of ten seconds and more.
+  expect(await under("loginRefused", () => camera.logins.refused)).toBeLessThanOrEqual(5);
+}, 150_000);

@@ -1,0 +1,441 @@
+import { execFile, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, it } from "vitest";
+import { driver } from "../drivers/onvif/index.ts";
+import { address, settings, type Address } from "../drivers/onvif/settings.ts";
+import { DeviceError, type Answer, type Connection, type RecordPhase, type Sink } from "../gateway/driver.ts";
+import { start, type CameraSimulator, type Trouble } from "../simulators/onvif/index.ts";
+
+/** The ONVIF driver before its pretend camera: what goes wrong with cameras, and foreign programs at either end. */
+
+const login = { user: "kerb", password: "Trial-7-only" };
+const identity = { vendor: "Kerb Works", model: "K-1", firmware: "2.1.8", serial: "A0042" };
+const motion = { topic: "RuleEngine/CellMotionDetector/Motion" };
+const isMotion = { item: "IsMotion", part: "data", type: "boolean" };
+const plateItem = { item: "LicensePlateInfo/PlateNumber", part: "data" };
+
+const cleanups: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+const simulated = (name: string, given: object, typical?: [number, number]) => ({
+  name,
+  address: address.parse(given),
+  scale: 1,
+  offset: 0,
+  ...(typical === undefined ? {} : { typical }),
+});
+
+async function camera(more: Record<string, unknown> = {}, seed = 1): Promise<CameraSimulator> {
+  const running = await start({
+    profile: "test/camera",
+    identity,
+    seed,
+    settings: { port: 0, ...login, ...more },
+    points: [
+      simulated("skew", { reading: "clock-skew" }),
+      simulated("rate", { reading: "video", item: "framerate" }, [25, 25]),
+    ],
+    records: [
+      {
+        name: "motion",
+        address: motion,
+        kind: "alarm",
+        active: "moving",
+        fields: [simulated("moving", isMotion)],
+      },
+      {
+        name: "plate",
+        address: { topic: "RuleEngine/Recognition/LicensePlate" },
+        kind: "transaction",
+        fields: [simulated("plate", plateItem)],
+      },
+    ],
+  });
+  cleanups.push(() => running.close());
+  return running;
+}
+
+async function connect({ port }: { port: number }, more: Record<string, unknown> = {}) {
+  const parsed = settings.parse({
+    host: "127.0.0.1",
+    port,
+    rtspPort: port,
+    timeout: "500ms",
+    pull: "1s",
+    ...login,
+    ...more,
+  });
+  const context = { deviceId: "camera-1", log: () => {} };
+  const connection = await driver.connect(parsed, context, new AbortController().signal);
+  cleanups.push(() => connection.close());
+  return connection;
+}
+
+const patient = () => new AbortController().signal;
+const codeOf = async (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "resolved",
+    (error: unknown) => (error instanceof DeviceError ? error.code : `no DeviceError: ${String(error)}`),
+  );
+const point = (given: object) => ({ name: "p", address: address.parse(given) });
+const read = (connection: Connection<Address>, ...given: object[]) =>
+  connection.read(given.map(point), { signal: patient() });
+
+interface Told {
+  answers: readonly (Answer | undefined)[];
+  phase: RecordPhase | undefined;
+  sourceTimeMs: number | undefined;
+}
+
+function listen(connection: Connection<Address>) {
+  const told: Told[] = [];
+  const stop = new AbortController();
+  let signs = 0;
+  const sink: Sink = {
+    alive: () => void signs++,
+    readings: () => {},
+    poll: () => {},
+    record: (_index, answers, { phase, sourceTimeMs } = {}) => told.push({ answers, phase, sourceTimeMs }),
+  };
+  const done = connection.subscribe!({
+    points: [],
+    records: [{ ...point(motion), fields: [point(isMotion)] }],
+    sink,
+    signal: stop.signal,
+  });
+  done.catch(() => {});
+  return { told, stop, done, signs: () => signs };
+}
+
+async function until(what: string, isSo: () => boolean, withinMs = 8000): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+describe("a clock that is wrong", () => {
+  it.each(["ws-token", "auto"])(
+    "by 7 hours: is told, does not stop the login by %s, and its events are right",
+    async (auth) => {
+      const running = await camera({ auth });
+      running.fault("clockWrong");
+      const connection = await connect(running, { auth });
+      expect(await connection.identify(patient())).toMatchObject(identity);
+      const { answers } = await read(connection, { reading: "clock-skew" });
+      expect(Math.abs(Number(answers[0]) - 25_200)).toBeLessThanOrEqual(1);
+      const { told } = listen(connection);
+      await until("the initial state", () => told.length > 0);
+      running.tell("motion", { moving: true });
+      await until("the motion", () => told.length > 1);
+      const { phase, sourceTimeMs = 0 } = told[1]!;
+      expect(phase).toBe("changed");
+      expect(Math.abs(sourceTimeMs - Date.now())).toBeLessThan(3000);
+    },
+  );
+
+  it("that is set while connected costs one more login and nothing else", async () => {
+    const running = await camera({ auth: "ws-token" });
+    const connection = await connect(running, { auth: "ws-token" });
+    await connection.identify(patient());
+    running.fault("clockWrong");
+    expect((await read(connection, { reading: "video", item: "framerate" })).answers).toEqual([25]);
+    expect(running.logins.refused).toBe(1);
+  });
+});
+
+describe("logins", () => {
+  it.each(["auto", "digest", "ws-token"])("a wrong password is denied after one try (%s)", async (auth) => {
+    const running = await camera({ auth });
+    const connection = await connect(running, { auth, password: "wrong-but-no-default" });
+    expect(await codeOf(connection.identify(patient()))).toBe("denied");
+    expect(running.logins).toEqual({ good: 0, refused: 1 });
+  });
+
+  it("a camera that refuses a right one is denied too, and good again afterwards", async () => {
+    const running = await camera();
+    running.trouble("loginRefused");
+    const connection = await connect(running);
+    expect(await codeOf(connection.identify(patient()))).toBe("denied");
+    running.trouble(undefined);
+    // On the same connection nothing is asked any more: each refusal counts towards a locked account.
+    expect(await codeOf(connection.identify(patient()))).toBe("denied");
+    expect(running.logins.refused).toBe(1);
+    expect(await codeOf((await connect(running)).identify(patient()))).toBe("resolved");
+  });
+
+  it("a nonce that has run out is met by a new one", async () => {
+    const running = await camera();
+    const connection = await connect(running);
+    await connection.identify(patient());
+    running.trouble("nonceOld");
+    expect((await read(connection, { reading: "video", item: "framerate" })).answers).toEqual([25]);
+  });
+
+  it("the password is in no request", async () => {
+    for (const auth of ["auto", "ws-token"]) {
+      const running = await camera({ auth });
+      const connection = await connect(running, { auth });
+      await connection.identify(patient());
+      expect(running.requests.join("")).not.toContain(login.password);
+    }
+  });
+
+  it("no login is sent where none is configured", async () => {
+    const running = await camera({ auth: "none" });
+    const connection = await connect(running, { user: undefined, password: undefined, auth: "none" });
+    expect(await connection.identify(patient())).toMatchObject(identity);
+    expect(running.requests.join("")).not.toContain("UsernameToken");
+  });
+});
+
+describe("answers that are none", () => {
+  const outcomes: [Trouble, string][] = [
+    ["truncated", "hung-up"],
+    ["drip", "silent"],
+    ["huge", "garbage"],
+    ["bomb", "garbage"],
+    ["compressed", "garbage"],
+    ["redirect", "garbage"],
+  ];
+  it.each(outcomes)(
+    "%s: %s within the time, while connected, while subscribed and at the start",
+    async (trouble, code) => {
+      const running = await camera();
+      const connection = await connect(running);
+      const { done, told } = listen(connection);
+      await until("the initial state", () => told.length > 0);
+      running.trouble(trouble);
+      const begunMs = performance.now();
+      expect(await codeOf(connection.identify(patient()))).toBe(code);
+      expect(performance.now() - begunMs).toBeLessThan(1500);
+      expect(await codeOf(done)).toBe(code);
+      expect(await codeOf(connect(running))).toBe(code);
+      running.trouble(undefined);
+      expect(await codeOf(connection.identify(patient()))).toBe("resolved");
+    },
+  );
+});
+
+async function strange(): Promise<{ server: Server; port: number; calls: () => number }> {
+  let calls = 0;
+  const server = createServer((socket) => {
+    calls++;
+    socket.destroy();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanups.push(() => void server.close());
+  const where = server.address();
+  return { server, port: typeof where === "object" ? (where?.port ?? 0) : 0, calls: () => calls };
+}
+
+it.each([1, 2])(
+  "a camera that names another machine is asked itself, and the other one never (style %i)",
+  async (seed) => {
+    const running = await camera({}, seed);
+    const other = await strange();
+    running.claimHost(`127.0.0.1:${other.port}`);
+    const connection = await connect(running);
+    const { told, stop } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    const { answers } = await read(connection, { reading: "rtsp" }, { reading: "video", item: "framerate" });
+    expect(answers).toEqual([true, 25]);
+    expect((await connection.snapshot!(patient())).type).toBe("image/jpeg");
+    stop.abort();
+    await connection.close();
+    expect(running.pullPoints.counts).toMatchObject({ created: 1, unsubscribed: 1 });
+    expect(other.calls()).toBe(0);
+  },
+);
+
+describe("subscriptions", () => {
+  it("are given back when the connection is closed, and after an abort", async () => {
+    for (const how of ["close", "abort"]) {
+      const running = await camera();
+      const connection = await connect(running);
+      const { told, stop, done } = listen(connection);
+      await until("the initial state", () => told.length > 0);
+      expect(running.pullPoints.size).toBe(1);
+      if (how === "abort") {
+        stop.abort();
+        await done;
+      }
+      await connection.close();
+      expect(running.pullPoints.size).toBe(0);
+    }
+  });
+
+  it("that the camera has lost end the connection, and are not made anew by the driver", async () => {
+    const running = await camera();
+    const connection = await connect(running);
+    const { told, done } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    running.loseSubscriptions();
+    expect(await codeOf(done)).toBe("rejected");
+    await sleep(300);
+    expect(running.pullPoints.counts.created).toBe(1);
+  });
+
+  it("are renewed before their end", async () => {
+    const running = await camera();
+    const connection = await connect(running, { lifetime: "4s", pull: "400ms" });
+    const { told, done } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    const state = await Promise.race([codeOf(done), sleep(5500, "on")]);
+    expect(state).toBe("on");
+    expect(running.pullPoints.counts.created).toBe(1);
+    expect(running.pullPoints.counts.renewed).toBeGreaterThan(0);
+    running.tell("motion", { moving: true });
+    await until("the motion", () => told.length > 1);
+  });
+
+  it("that cannot be renewed live to their end and no longer, with one attempt to renew", async () => {
+    const running = await camera();
+    running.trouble("refusesRenew");
+    const connection = await connect(running, { lifetime: "3s", pull: "400ms" });
+    const begunMs = performance.now();
+    const { done } = listen(connection);
+    expect(await codeOf(done)).toBe("rejected");
+    expect(performance.now() - begunMs).toBeGreaterThan(2000);
+    const renewals = running.requests.filter((one) => one.includes("<Renew "));
+    expect(renewals).toHaveLength(1);
+    expect(running.pullPoints.counts.created).toBe(1);
+  });
+
+  it.each(["hidesTime", "answersAtOnce"] as const)(
+    "%s: the camera is asked no more than once a second",
+    async (trouble) => {
+      const running = await camera();
+      running.trouble(trouble);
+      const connection = await connect(running);
+      const { told, signs } = listen(connection);
+      await until("the initial state", () => told.length > 0);
+      const before = running.pullPoints.counts.pulls;
+      await sleep(3000);
+      expect(running.pullPoints.counts.pulls - before).toBeLessThanOrEqual(4);
+      expect(signs()).toBeGreaterThan(1);
+    },
+  );
+
+  it("hand on nothing that no record names: faces stay in the camera's answer", async () => {
+    const running = await camera();
+    const connection = await connect(running);
+    const { told } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    const face = { part: "Data" as const, name: "Likelihood", value: "0.93" };
+    running.happen({ topic: "RuleEngine/Recognition/Face", operation: undefined, items: [face] });
+    running.tell("motion", { moving: true });
+    await until("the motion", () => told.length > 1);
+    await sleep(300);
+    expect(told).toHaveLength(2);
+  });
+});
+
+it("the stream is asked for by DESCRIBE with a login, and one that is not there is false", async () => {
+  const running = await camera();
+  const connection = await connect(running);
+  expect((await read(connection, { reading: "rtsp" })).answers).toEqual([true]);
+  const other = await strange();
+  const elsewhere = await connect(running, { rtspPort: other.port });
+  expect((await read(elsewhere, { reading: "rtsp" })).answers).toEqual([false]);
+  const off = await connect(running, { rtspProbe: false, rtspPort: other.port });
+  expect((await read(off, { reading: "rtsp" })).answers[0]).toMatchObject({ code: "switched-off" });
+  expect(other.calls()).toBe(1);
+});
+
+const has = (program: string, argument: string): boolean =>
+  spawnSync(program, [argument], { stdio: "ignore" }).error === undefined;
+
+describe("foreign programs", () => {
+  it.skipIf(!has("xmllint", "--version"))("xmllint takes every request that the driver sends", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kerb-onvif-"));
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+    const running = await camera({ auth: "ws-token" }, 2);
+    const connection = await connect(running, { auth: "ws-token", lifetime: "3s", pull: "300ms" });
+    await connection.identify(patient());
+    await read(
+      connection,
+      { reading: "rtsp" },
+      { reading: "recording" },
+      { reading: "video", item: "width" },
+    );
+    const { told, stop } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    await until("a renewal", () => running.pullPoints.counts.renewed > 0);
+    stop.abort();
+    await connection.close();
+    const files = running.requests.map((xml, i) => {
+      const file = join(folder, `${i}.xml`);
+      writeFileSync(file, xml);
+      return file;
+    });
+    expect(files.length).toBeGreaterThan(8);
+    const { status, stderr } = spawnSync("xmllint", ["--noout", "--nonet", ...files], { encoding: "utf8" });
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+  });
+
+  it.skipIf(!has("curl", "--version"))(
+    "curl gets in by digest, MD5 as well as SHA-256, and not without",
+    async () => {
+      const running = await camera();
+      const url = `http://127.0.0.1:${running.port}/onvif/snapshot.jpg`;
+      const curl = async (...more: string[]) =>
+        (await promisify(execFile)("curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", ...more, url]))
+          .stdout;
+      expect(await curl("--digest", "-u", `${login.user}:${login.password}`)).toBe("200");
+      expect(await curl("--digest", "-u", `${login.user}:wrong`)).toBe("401");
+      expect(await curl()).toBe("401");
+    },
+  );
+
+  it.each([true, false])(
+    "the onvif package reads the pretend camera (WS-UsernameToken %s)",
+    async (useWSSecurity) => {
+      interface Cam {
+        connect(done: (error: Error | null) => void): void;
+        getDeviceInformation(done: (error: Error | null, told: Record<string, unknown>) => void): void;
+        createPullPointSubscription(done: (error: Error | null, told: unknown) => void): void;
+        pullMessages(options: object, done: (error: Error | null, told: unknown) => void): void;
+      }
+      const { Cam } = createRequire(import.meta.url)("onvif") as { Cam: new (options: object) => Cam };
+      const running = await camera();
+      const foreign = new Cam({
+        hostname: "127.0.0.1",
+        port: running.port,
+        username: login.user,
+        password: login.password,
+        useWSSecurity,
+        autoconnect: false,
+        preserveAddress: true,
+        timeout: 3000,
+      });
+      await new Promise<void>((resolve, reject) =>
+        foreign.connect((error) => (error ? reject(error) : resolve())),
+      );
+      const told = await new Promise<Record<string, unknown>>((resolve, reject) =>
+        foreign.getDeviceInformation((error, one) => (error ? reject(error) : resolve(one))),
+      );
+      expect(told).toMatchObject({ manufacturer: identity.vendor, firmwareVersion: identity.firmware });
+      await new Promise<void>((resolve, reject) =>
+        foreign.createPullPointSubscription((error) => (error ? reject(error) : resolve())),
+      );
+      const messages = await new Promise<unknown>((resolve, reject) =>
+        foreign.pullMessages({ timeout: "PT1S", messageLimit: 5 }, (error, one) =>
+          error ? reject(error) : resolve(one),
+        ),
+      );
+      expect(JSON.stringify(messages)).toContain("CellMotionDetector");
+    },
+  );
+});
