@@ -10,7 +10,6 @@ import { parse } from "yaml";
 import { check } from "./cli/check.ts";
 import { loadSite } from "./config.ts";
 import { jsonSchemas, writeJsonSchemas } from "./config/json-schema.ts";
-import { listDrivers } from "./config/drivers.ts";
 import { ConfigError, describeError, deviceErrorCode, type ErrorCode, errorTable } from "./errors.ts";
 import { listProfiles, loadProfile } from "./profiles.ts";
 
