@@ -136,6 +136,7 @@ export function missingFiles(name: string): string[] {
     `drivers/${name}/settings.ts`,
     `simulators/${name}/index.ts`,
     `test/contract/${name}.ts`,
+    `test/contract/${name}.test.ts`,
   ].filter((path) => !existsSync(fileURLToPath(new URL(path, root))));
 }
 

@@ -4,10 +4,8 @@ import { listProfiles, loadProfile } from "../../gateway/profiles.ts";
 import { faults, type Fault } from "../../simulators/simulator.ts";
 import {
   codeOf,
-  driverNames,
   leastOf,
   loadSubject,
-  missingFiles,
   openDescriptors,
   orCode,
   outcomeOf,
@@ -50,16 +48,6 @@ async function openRig(subject: Subject, transport: Transport, options: RigOptio
   return rig;
 }
 
-const subjects = await Promise.all(
-  driverNames()
-    .filter((name) => missingFiles(name).length === 0)
-    .map(loadSubject),
-);
-
-test.each(driverNames())("%s has all that the suite needs", (name) => {
-  expect(missingFiles(name)).toEqual([]);
-});
-
 const both = (...codes: string[]): Outcomes => ({ connected: codes, fresh: codes });
 
 function outcomesOf(fault: Fault, { hasListener }: Transport, { outcomes = {} }: ReadTable): Outcomes {
@@ -79,7 +67,13 @@ function outcomesOf(fault: Fault, { hasListener }: Transport, { outcomes = {} }:
   return outcomes[fault] ?? table[fault];
 }
 
-describe.each(subjects)("$name", (subject) => {
+/** Declares the tests of one driver; `test/contract/<driver>.test.ts` calls it. */
+export async function contractSuite(name: string): Promise<void> {
+  const subject = await loadSubject(name);
+  describe(name, () => checkAll(subject));
+}
+
+function checkAll(subject: Subject): void {
   const score: Score = { planned: 0, tried: 0, passed: 0, skipped: [] };
 
   afterAll(() => {
@@ -127,7 +121,7 @@ describe.each(subjects)("$name", (subject) => {
     if (isProving) writeProof(subject.name, score);
     else expect(proofComplaint(subject.name, score)).toBeUndefined();
   });
-});
+}
 
 function checkIdentify(subject: Subject, check: Check, open: Open): void {
   const { identify, identity } = subject.table;
