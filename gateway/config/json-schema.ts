@@ -1,5 +1,3 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { z } from "zod";
 import { profileSchema } from "../profiles.ts";
 import {
@@ -125,11 +123,4 @@ export async function jsonSchemas(): Promise<{ gateway: Json; devices: Json; pro
     devices: headed("kerb devices", mergeProperties(toJson(devicesFileSchema), { properties: { devices } })),
     profile: headed("kerb profile", { oneOf: drivers.map(({ profile }) => profile) }),
   };
-}
-
-/** Writes `gateway.schema.json`, `devices.schema.json` and `profile.schema.json` into a folder. */
-export async function writeJsonSchemas(folder: string): Promise<void> {
-  for (const [name, schema] of Object.entries(await jsonSchemas())) {
-    writeFileSync(join(folder, `${name}.schema.json`), `${JSON.stringify(schema, undefined, 2)}\n`);
-  }
 }
