@@ -100,6 +100,13 @@ const recordSchema = z.strictObject({
   ...evidence,
 });
 
+/** An alarm that a device does not tell but shows: it lasts while a boolean point is true. */
+const alarmSchema = z.strictObject({
+  point: name.describe("the boolean point, polled or pushed"),
+  category: z.string().optional().describe("what it is about, such as tamper"),
+  severity: z.enum(["low", "medium", "high", "critical"]).optional(),
+});
+
 export const profileSchema = z.strictObject({
   version: z.literal(1),
   vendor: z.string(),
@@ -111,6 +118,7 @@ export const profileSchema = z.strictObject({
     "detector",
     "energy-meter",
     "gas-meter",
+    "light-cabinet",
     "message-sign",
     "noise-meter",
     "parking",
@@ -156,6 +164,10 @@ export const profileSchema = z.strictObject({
     .record(name, recordSchema)
     .default({})
     .describe("values that a device tells together, each time as one event of its own"),
+  alarms: z
+    .record(name, alarmSchema)
+    .default({})
+    .describe("events made of boolean points when these change; shaped like the records of devices that tell"),
   silence: duration.optional().describe("a device that pushes and says nothing for this long is lost"),
   quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
 });
@@ -166,12 +178,14 @@ export type RecordDefinition = Omit<z.infer<typeof recordSchema>, "fields"> & {
   name: string;
   fields: Field[];
 };
-export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records"> & {
+export type AlarmDefinition = z.infer<typeof alarmSchema> & { name: string };
+export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records" | "alarms"> & {
   /** `<vendor>/<model>`: the file's place under the profile folder. */
   id: string;
   file: string;
   points: Point[];
   records: RecordDefinition[];
+  alarms: AlarmDefinition[];
 };
 
 /** Reads and checks one profile file. Throws `ConfigError` with every mistake and its place. */
@@ -184,6 +198,7 @@ export function loadProfile(id: string, folder = profileFolder): Profile {
     id,
     file,
     points: named(value.points),
+    alarms: named(value.alarms),
     records: named(value.records).map((record) => ({ ...record, fields: named(record.fields) })),
   };
 }

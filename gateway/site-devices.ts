@@ -113,6 +113,7 @@ export function hostDevice(
     silenceMs: device.silenceMs,
     personalData: personal,
     records: device.records.map(({ label: _label, ...record }) => record),
+    alarms: device.alarms,
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,
       index: indexOf(point.name),

@@ -19,6 +19,7 @@ import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } 
 import { Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
+import { PointAlarms } from "./point-alarms.ts";
 import { PollCounter } from "./poll-report.ts";
 
 const connectTimeoutMs = 10_000;
@@ -72,6 +73,7 @@ export class DeviceLoop {
   #report: Omit<DeviceReport, "reads">;
   readonly #reads = new Durations();
   readonly #outage = new Outage();
+  readonly #alarms: PointAlarms;
   readonly #polls = new PollCounter();
   readonly #pause = new Pause();
 
@@ -79,6 +81,7 @@ export class DeviceLoop {
     this.#options = options;
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
+    this.#alarms = new PointAlarms(options.device, (data, timeMs) => this.#event("alarm", data, timeMs));
     this.#report = {
       id: options.device.id,
       state: "starting",
@@ -308,19 +311,17 @@ export class DeviceLoop {
 
   #publish(group: Group, result: ReadResult): void {
     const nowMs = performance.now();
-    const times = timesOf(result, nowMs);
-    const { ageMs } = times;
-    let { offsets } = times;
+    const { ageMs, offsets: arrivals } = timesOf(result, nowMs);
     const timeMs = Math.round(Date.now() - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
     this.#outage.read(timeMs);
-    if (offsets === undefined && result.answers.some((answer) => typeof answer === "object"))
-      offsets = sourceOffsets(result.answers, timeMs);
+    const offsets = sourceOffsets(result.answers, timeMs, timeMs, arrivals);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (group.normaliser.write(result, writer, nowMs, offsets) > 0) {
       this.#options.handover.push(1, writer.bytes());
     }
+    this.#alarms.look(group, result, timeMs);
   }
 
   /** Hands on what was pushed: `answers` holds something at the `positions`. */
@@ -336,6 +337,7 @@ export class DeviceLoop {
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
       this.#options.handover.push(1, writer.bytes());
+    this.#alarms.look({ points: this.#push?.points ?? [], normaliser }, result, timeMs);
   }
 
   async #read(points: readonly HostPoint[], raw: boolean): Promise<ReadResult> {
