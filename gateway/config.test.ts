@@ -9,9 +9,14 @@ import { parse } from "yaml";
 import { check } from "./cli/check.ts";
 import { loadSite } from "./config.ts";
 import { jsonSchemas, writeJsonSchemas } from "./config/json-schema.ts";
+import { listDrivers } from "./config/drivers.ts";
 import { ConfigError, describeError, deviceErrorCode, type ErrorCode, errorTable } from "./errors.ts";
 import { listProfiles, loadProfile } from "./profiles.ts";
 
+/** "modbus" or "serial": as many as there are. */
+const driversInWords = new Intl.ListFormat("en-GB", { type: "disjunction" }).format(
+  listDrivers().map((name) => `"${name}"`),
+);
 const configFolder = fileURLToPath(new URL("../config", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "kerb-config-"));
 const profileFolder = join(folder, "profiles");
@@ -153,7 +158,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown driver with no near one",
     device("", ["modbus", "profinet"]),
-    'bad.yaml:5:13  expected "modbus", found "profinet"',
+    `bad.yaml:5:13  expected ${driversInWords}, found "profinet"`,
   ],
   ["missing driver", device("", ["    driver: modbus\n", ""]), 'bad.yaml:4:5  missing key "driver"'],
   [
@@ -664,7 +669,8 @@ describe("the files of config/", () => {
     const uplinkJson = (propertyOf(gateway, "uplinks") as { items: unknown }).items;
     expectAllKeys(written.uplinks[0], uplinkJson);
     expectAllKeys(written.uplinks[0]?.tls, propertyOf(uplinkJson, "tls"));
-    const [deviceJson] = (propertyOf(gateway, "devices") as { items: { oneOf: unknown[] } }).items.oneOf;
+    const { oneOf } = (propertyOf(gateway, "devices") as { items: { oneOf: unknown[] } }).items;
+    const deviceJson = oneOf[listDrivers().indexOf("modbus")];
     expectAllKeys(written.devices[0], deviceJson);
   });
 
