@@ -204,6 +204,13 @@ describe("connections", () => {
       expect(isOwnAddress(address), address).toBe(false);
   });
 
+  it("are not opened with a certificate that is none", async () => {
+    const server = await scripted(() => {});
+    const none = "-----BEGIN CERTIFICATE-----";
+    const connection = await connect(server.port, { tls: { ca: none, cert: none, key: none } });
+    expect(await failure(read(connection, v))).toMatch(/^denied: .*TLS failed/);
+  });
+
   it("are refused where the name has no address", async () => {
     const given = settings.parse({ host: "no-such-device.invalid" });
     const call = driver.connect(given, { deviceId: "d", log: () => {} }, patient());

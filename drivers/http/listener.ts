@@ -63,8 +63,10 @@ class Listener {
       maxHeaderSize: 16_384,
     };
     const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-      // Closed for good where this fails: nobody waits for more than the status.
-      this.#answer(request, response).catch(() => request.destroy());
+      this.#answer(request, response).catch(() => {
+        // It was cut off, or the gateway has not taken it.
+        if (!response.headersSent) response.writeHead(500, { Connection: "close" }).end();
+      });
     };
     const mutual = tls?.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true };
     this.#server =
@@ -178,10 +180,18 @@ class Listener {
   }
 }
 
+function newListener(webhook: Webhook): Listener {
+  try {
+    return new Listener(webhook);
+  } catch (error) {
+    const reason = `its certificate or key cannot be used (${(error as Error).message})`;
+    throw new DeviceError("unsupported", `cannot listen on ${webhook.listen}: ${reason}`, { cause: error });
+  }
+}
+
 /** Adds a hook to the listener of its address, and starts that where it is the first. Rejects with `DeviceError`. */
 export async function joinListener(webhook: Webhook, hook: Hook): Promise<() => Promise<void>> {
-  const known = listeners.get(webhook.listen);
-  const listener = known ?? new Listener(webhook);
+  const listener = listeners.get(webhook.listen) ?? newListener(webhook);
   listeners.set(webhook.listen, listener);
   try {
     listener.add(hook, webhook);

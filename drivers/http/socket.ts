@@ -122,7 +122,7 @@ export function explained(error: NodeJS.ErrnoException, place: string): DeviceEr
     const reason = (error as { reason?: string }).reason ?? message;
     return new DeviceError("garbage", `${place}: what came is not HTTP (${reason})`, { cause: error });
   }
-  if (/^ERR_(SSL|TLS)|^(EPROTO|CERT_|UNABLE_|DEPTH_|SELF_)/.test(code)) {
+  if (/^ERR_(SSL|TLS|OSSL)|^(EPROTO|CERT_|UNABLE_|DEPTH_|SELF_)/.test(code)) {
     // An answer in clear on a port that should speak TLS is no refusal.
     const isNoTls = /wrong version number|packet length too long|record layer/i.test(message);
     return new DeviceError(isNoTls ? "garbage" : "denied", `${place}: TLS failed: ${shortReason(message)}`, {

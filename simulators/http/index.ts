@@ -110,7 +110,7 @@ class HttpDevice implements Simulator, Site {
 
   handle(request: IncomingMessage, response: ServerResponse, path: string): void {
     this.counts.requests++;
-    const answer = () => void this.#answer(request, response, path).catch(() => request.destroy());
+    const answer = () => void this.#answer(request, response, path).catch(() => request.socket.destroy());
     if (this.#fault === "silent") return;
     if (this.#fault === "hangUp") request.socket.destroy();
     else if (this.#fault === "garbage") request.socket.end(randomBytes(64));
