@@ -78,6 +78,8 @@ class Listener {
     this.#server.on("clientError", (_error, socket) => socket.destroy());
     this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
     this.ready = this.#listen();
+    // Whoever joins waits for it; a listener that nobody could join must not end the host.
+    this.ready.catch(() => {});
   }
 
   async #listen(): Promise<void> {

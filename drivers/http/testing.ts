@@ -56,6 +56,20 @@ export async function scripted(
   return Object.assign(seen, { port: (server.address() as AddressInfo).port });
 }
 
+/** A port that nobody listens on, below those that the system gives to connections that go out. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await Promise.race([
+      once(server, "listening").then(() => true),
+      once(server, "error").then(() => false),
+    ]);
+    server.close();
+    if (isFree) return port;
+  }
+}
+
 /** An answer with its length. */
 export function http(status: number, body: string | Buffer, headers: Record<string, string> = {}): Buffer {
   const bytes = Buffer.from(body);

@@ -6,18 +6,9 @@ import { describe, expect, it } from "vitest";
 import type { Answer, RecordPhase, Sink } from "../../gateway/driver.ts";
 import { driver } from "./index.ts";
 import { settings } from "./settings.ts";
-import { cleanUp, failure, patient, points } from "./testing.ts";
+import { cleanUp, freePort, failure, patient, points } from "./testing.ts";
 
 const token = "token-of-device-1";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 class Heard implements Sink {
   readings_: { index: number; answer: Answer }[] = [];

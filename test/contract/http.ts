@@ -1,18 +1,22 @@
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import type { ContractTable, Place } from "./contract.ts";
 import { makeCertificates } from "./http-certificates.ts";
 
 /** HTTP in clear, with each device below a path of its own, and HTTPS with certificates on both sides. */
 
-/** A port that nobody listens on at this moment. */
+/** A port that nobody listens on, below those that the system gives to connections that go out. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await Promise.race([
+      once(server, "listening").then(() => true),
+      once(server, "error").then(() => false),
+    ]);
+    server.close();
+    if (isFree) return port;
+  }
 }
 
 async function openPlace(isMutual: boolean): Promise<Place> {
