@@ -218,6 +218,11 @@ describe("two feeder pillars in the same state", () => {
     );
     expect(first!.readings["workingMode"]).toMatchObject({ value: "automatic" });
     expect(second).toEqual(first);
+    // The same state, and yet not the same numbers behind it: W.h and "AUTO" here, kW.h and 0 there.
+    const shown = await fetch(`${http!.simulator.address}/devices/cabinet-1`);
+    const { functions } = (await shown.json()) as { functions: unknown[] };
+    expect(functions).toContainEqual(expect.objectContaining({ totalActiveEnergy: 12_345_600 }));
+    expect(functions).toContainEqual({ functionId: "controller", workingMode: "AUTO" });
 
     for (const state of [{ "door.open": 1 }, { "breakerTripped.group2": 1 }, { "door.open": 0 }])
       await pin(state);

@@ -30,8 +30,8 @@ own.addSubnet("fe80::", 10, "ipv6");
 
 /** An address that no name of a device may stand for: this box itself, and what answers only beside it. */
 export function isOwnAddress(address: string): boolean {
-  const plain = address.replace(/^::ffff:(?=\d)/i, "");
-  return own.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
+  // An IPv4 address in IPv6 clothes is known to the list as what it is.
+  return own.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }
 
 export function placeOf({ host = "", port, tls }: Pick<Settings, "host" | "port" | "tls">): string {
