@@ -23,7 +23,16 @@ const profiles = ids.map((id) => loadProfile(id));
 /** What an IOC sees of a point: everything but where it is and how it is coded there. */
 const shownOf = ({ points }: Profile) =>
   points.map(({ name, label, unit, kind, decimals, limits, deadband, heartbeat, poll, publish, values }) => ({
-    ...{ name, label, unit, kind, decimals, limits, deadband, heartbeat, poll, publish },
+    name,
+    label,
+    unit,
+    kind,
+    decimals,
+    limits,
+    deadband,
+    heartbeat,
+    poll,
+    publish,
     values: values === undefined ? undefined : Object.values(values),
   }));
 
@@ -86,8 +95,16 @@ async function pillar(
   const parse = (address: unknown) => subject.schemas.address.parse(address);
   const { firmware } = profile.identify;
   const config: DeviceConfig = {
-    ...{ id: "pillar", name: "pillar", driver: profile.driver, enabled: true, profile: profile.id },
-    ...{ class: profile.class, firmwareRange: "*", identity: undefined, silenceMs: 0, records: [] },
+    id: "pillar",
+    name: "pillar",
+    driver: profile.driver,
+    enabled: true,
+    profile: profile.id,
+    class: profile.class,
+    firmwareRange: "*",
+    identity: undefined,
+    silenceMs: 0,
+    records: [],
     settings: subject.schemas.settings.parse(mergeSettings(profile.settings, placed(port))),
     identify: { ...profile.identify, ...(firmware === undefined ? {} : { firmware: parse(firmware) }) },
     pollMs: { fast: 100, normal: 100, slow: 100 },
@@ -200,6 +217,8 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
   }
 }
 
+const values = (name: string, value: boolean) => ({ values: { [name]: { value } } });
+
 describe("two feeder pillars in the same state", () => {
   it("give the same events but for their times, whichever protocol is behind, and the same alarms", async () => {
     const [modbus, http] = await Promise.all(
@@ -229,18 +248,26 @@ describe("two feeder pillars in the same state", () => {
     await until("three alarms", () => both.every(({ seen }) => seen().alarms.length === 3));
     const alarms = both.map(({ seen }) => seen().alarms);
     expect(alarms[1]).toEqual(alarms[0]);
-    const values = (name: string, value: boolean) => ({ values: { [name]: { value } } });
     expect(alarms[0]).toEqual([
       {
-        ...{ record: "doorOpen", category: "access", severity: "medium", state: "active" },
+        record: "doorOpen",
+        category: "access",
+        severity: "medium",
+        state: "active",
         ...values("door.open", true),
       },
       {
-        ...{ record: "breakerTripped.group2", category: "electrical", severity: "high", state: "active" },
+        record: "breakerTripped.group2",
+        category: "electrical",
+        severity: "high",
+        state: "active",
         ...values("breakerTripped.group2", true),
       },
       {
-        ...{ record: "doorOpen", category: "access", severity: "medium", state: "inactive" },
+        record: "doorOpen",
+        category: "access",
+        severity: "medium",
+        state: "inactive",
         ...values("door.open", false),
       },
     ]);

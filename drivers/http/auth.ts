@@ -31,6 +31,10 @@ export function parseChallenges(lines: readonly string[]): Challenge[] {
 const hashes: Record<string, string> = { "sha-256": "sha256", md5: "md5" };
 const strongestFirst = ["sha-256", "sha-256-sess", "md5", "md5-sess"];
 
+const algorithmOf = ({ parameters }: Challenge): string =>
+  (parameters.get("algorithm") ?? "md5").toLowerCase();
+const quote = (text: string): string => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+
 interface Nonce {
   readonly algorithm: string;
   readonly parameters: ReadonlyMap<string, string>;
@@ -63,7 +67,6 @@ export class Authorizer {
   challenged(lines: readonly string[]): boolean {
     if (this.#auth?.type !== "digest") return false;
     const offers = parseChallenges(lines).filter(({ scheme }) => scheme === "digest");
-    const algorithmOf = ({ parameters }: Challenge) => (parameters.get("algorithm") ?? "md5").toLowerCase();
     const best = strongestFirst
       .map((algorithm) => offers.find((offer) => algorithmOf(offer) === algorithm))
       .find((offer) => offer !== undefined);
@@ -92,7 +95,6 @@ export class Authorizer {
     const a2 = hash(`${method}:${uri}`);
     const hasQop = parameters.has("qop");
     const response = hash(hasQop ? `${a1}:${value}:${count}:${own}:auth:${a2}` : `${a1}:${value}:${a2}`);
-    const quote = (text: string) => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
     return [
       `Digest username=${quote(auth.user)}, realm=${quote(realm)}, nonce=${quote(value)}, uri=${quote(uri)}`,
       ...(parameters.has("algorithm") ? [`algorithm=${parameters.get("algorithm")}`] : []),

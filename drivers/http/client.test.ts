@@ -220,12 +220,12 @@ describe("connections", () => {
   });
 });
 
-describe("what has not changed", () => {
-  const answers = (withTime: boolean) => (request: string) =>
-    /if-none-match: "t1"/i.test(request)
-      ? http(304, "", { ETag: '"t1"' })
-      : json(withTime ? { v: 7, t: "2026-11-22T04:00:00Z" } : { v: 7 }, { ETag: '"t1"' });
+const answers = (withTime: boolean) => (request: string) =>
+  /if-none-match: "t1"/i.test(request)
+    ? http(304, "", { ETag: '"t1"' })
+    : json(withTime ? { v: 7, t: "2026-11-22T04:00:00Z" } : { v: 7 }, { ETag: '"t1"' });
 
+describe("what has not changed", () => {
   it("keeps the time at which it came first", async () => {
     const server = await scripted((request, socket) => socket.write(answers(false)(request)));
     const connection = await connect(server.port);

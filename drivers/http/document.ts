@@ -96,7 +96,7 @@ async function parseXml(text: string): Promise<unknown> {
     }).parse(text) as unknown;
   } catch (error) {
     if (error instanceof FormatError) throw error;
-    throw new FormatError(`it is not XML: ${String((error as Error).message).slice(0, 80)}`);
+    throw new FormatError(`it is not XML: ${(error as Error).message.slice(0, 80)}`);
   }
 }
 
@@ -104,11 +104,14 @@ const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"'
 
 /** The five entities and the characters by number that every XML may have. */
 export function xmlText(text: string): string {
-  return text.replaceAll(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(\w{2,4}));/g, (whole, ten, sixteen, name) => {
-    const code = ten === undefined ? Number.parseInt(String(sixteen), 16) : Number(ten);
-    if (name !== undefined) return entities[String(name)] ?? String(whole);
-    return code <= 0x10_ffff ? String.fromCodePoint(code) : String(whole);
-  });
+  return text.replaceAll(
+    /&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(\w{2,4}));/g,
+    (whole: string, ten?: string, sixteen?: string, name?: string) => {
+      if (name !== undefined) return entities[name] ?? whole;
+      const code = ten === undefined ? Number.parseInt(sixteen ?? "", 16) : Number(ten);
+      return code <= 0x10_ffff ? String.fromCodePoint(code) : whole;
+    },
+  );
 }
 
 /** CSV (RFC 4180): a list of rows, each an object by column name, or a list where no line names the columns. */

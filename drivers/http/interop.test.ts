@@ -49,6 +49,8 @@ async function serving(port: number, command: string, ...args: string[]): Promis
   throw new Error(`${command} does not listen on ${port}`);
 }
 
+const text = (file: string): string => readFileSync(file, "utf8");
+
 const files = {
   "meter.json": '{"voltage": 231.5, "serial": "A-1", "time": "2026-11-22T04:00:00Z"}',
   "meter.xml": "<m><v name='voltage'>231.5</v></m>",
@@ -63,7 +65,7 @@ const wanted = points(
 
 function filled(): string {
   const www = folder();
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(www, name), text);
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(www, name), content);
   return www;
 }
 
@@ -179,7 +181,6 @@ describe.skipIf(!lighttpd)("lighttpd", () => {
           'ssl.verifyclient.enforce = "enable"',
         ],
       );
-      const text = (file: string) => readFileSync(file, "utf8");
       const own = { cert: text(made.client.cert), key: text(made.client.key) };
       await expectAll(place.port, { tls: { ca: text(made.ca), ...own } });
       const fingerprint = (
@@ -208,6 +209,16 @@ interface Made {
   client: { cert: string; key: string };
 }
 
+const fresh = (name: string): string[] => [
+  "-newkey",
+  "ec",
+  "-pkeyopt",
+  "ec_paramgen_curve:prime256v1",
+  "-nodes",
+  "-keyout",
+  `${name}.key`,
+];
+
 /** An authority and a certificate for each side, made by openssl. */
 function certificates(): Made {
   const at = join(folder(), "pki");
@@ -216,15 +227,6 @@ function certificates(): Made {
     const { status, stderr } = spawnSync("openssl", args, { encoding: "utf8", cwd: at });
     if (status !== 0) throw new Error(stderr);
   };
-  const fresh = (name: string) => [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-keyout",
-    `${name}.key`,
-  ];
   ssl("req", "-x509", ...fresh("ca"), "-subj", "/CN=ca", "-days", "2", "-out", "ca.pem");
   const issue = (name: string) => {
     writeFileSync(join(at, `${name}.ext`), "subjectAltName=IP:127.0.0.1\n");
@@ -244,6 +246,23 @@ function certificates(): Made {
     return { cert: join(at, `${name}.pem`), key: join(at, `${name}.key`) };
   };
   return { ca: join(at, "ca.pem"), server: issue("server"), client: issue("client") };
+}
+
+/** The status, or "" where there was no answer. */
+async function curled(...args: string[]): Promise<string> {
+  const common = [
+    "-sS",
+    "-o",
+    "/dev/null",
+    "-w",
+    "%{http_code}",
+    "--max-time",
+    "10",
+    "-H",
+    "Content-Type: application/json",
+  ];
+  const { stdout } = await run("curl", [...common, ...args]).catch((error: { stdout: string }) => error);
+  return stdout;
 }
 
 describe.skipIf(!curl || !openssl)("curl", () => {
@@ -273,26 +292,8 @@ describe.skipIf(!curl || !openssl)("curl", () => {
     await sleep(100);
   }
 
-  /** The status, or "" where there was no answer. */
-  async function curled(...args: string[]): Promise<string> {
-    const common = [
-      "-sS",
-      "-o",
-      "/dev/null",
-      "-w",
-      "%{http_code}",
-      "--max-time",
-      "10",
-      "-H",
-      "Content-Type: application/json",
-    ];
-    const { stdout } = await run("curl", [...common, ...args]).catch((error: { stdout: string }) => error);
-    return stdout;
-  }
-
   it("posts over TLS with a certificate, and not without", async () => {
     const made = certificates();
-    const text = (file: string) => readFileSync(file, "utf8");
     const { cert, key } = made.server;
     await listen({ tls: { cert: text(cert), key: text(key), clientCa: text(made.ca) } });
     const url = `https://127.0.0.1:${port}/hook/${token}`;

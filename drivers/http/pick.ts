@@ -46,7 +46,9 @@ function listOf(value: unknown): readonly unknown[] {
 function matches(item: unknown, where: readonly string[], equals: string): boolean {
   let value = item;
   for (const name of where) value = own(value, name);
-  return (typeof value === "object" ? value : String(value)) === equals && value !== undefined;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value) === equals
+    : false;
 }
 
 /** What the steps lead to, at most `most` of it: a filter may hold for several items of a list. */

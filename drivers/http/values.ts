@@ -70,7 +70,8 @@ function valueOf(
   decimal: Settings["decimal"],
 ): Value | Reading {
   if (found === null) return bad("no-value", "the device says that there is none");
-  if (typeof found === "object") return bad("not-a-value", "this is a part of the document and no value");
+  if (typeof found !== "string" && typeof found !== "number" && typeof found !== "boolean")
+    return bad("not-a-value", "this is a part of the document and no value");
   const text = document.format === "xml" && typeof found === "string" ? xmlText(found) : found;
   if (type === "text") return String(text).slice(0, 4096);
   if (type === "boolean") return booleanOf(text);

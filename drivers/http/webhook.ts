@@ -83,8 +83,8 @@ function taker(settings: Settings, webhook: Webhook, subscription: Subscription<
       throw error;
     }
     const id = idSteps === undefined ? undefined : pick(document.tree, idSteps);
-    if (idSteps !== undefined && typeof id !== "string" && typeof id !== "number") return 400;
-    const known = id === undefined ? undefined : String(id).slice(0, 200);
+    const known = typeof id === "string" || typeof id === "number" ? String(id).slice(0, 200) : undefined;
+    if (idSteps !== undefined && known === undefined) return 400;
     // A repeat has been taken once: it must not be sent a third time.
     if (known !== undefined && ids.has(known)) return 204;
     if (subscription.signal.aborted) return 503;

@@ -6,8 +6,17 @@ import { PointAlarms } from "./point-alarms.ts";
 import { sourceOffsets } from "./push.ts";
 
 const boolean = (name: string): HostPoint => ({
-  ...{ name, address: {}, unit: "1", kind: "boolean", scale: 1, offset: 0, index: 0 },
-  ...{ sentinels: [], poll: "normal", publish: true, heartbeat: 0 },
+  name,
+  address: {},
+  unit: "1",
+  kind: "boolean",
+  scale: 1,
+  offset: 0,
+  index: 0,
+  sentinels: [],
+  poll: "normal",
+  publish: true,
+  heartbeat: 0,
 });
 const points = [boolean("other"), boolean("door.open")];
 const normaliser = new Normaliser(points);
@@ -23,7 +32,10 @@ function seen(...polls: (Answer | undefined)[]): unknown[] {
 const told = (timeMs: number, state: string, more: object = {}) => [
   timeMs,
   {
-    ...{ record: "doorOpen", category: "access", state, ...more },
+    record: "doorOpen",
+    category: "access",
+    state,
+    ...more,
     values: { "door.open": { value: state === "active" } },
   },
 ];

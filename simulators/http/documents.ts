@@ -114,7 +114,8 @@ export function encoded(root: unknown, style: Style, format: Style["format"]): [
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
 function plain(value: unknown, { decimal }: Style): string {
-  return typeof value === "number" ? String(value).replace(".", decimal) : String(value as string | boolean);
+  if (typeof value === "number") return String(value).replace(".", decimal);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 const escaped = (value: unknown, style: Style): string =>

@@ -69,11 +69,13 @@ export class Endpoint {
 
   /** Opens or closes the listener: closed while all its devices are away. */
   reconcile(): void {
-    this.#turn = this.#turn.then(async () => {
-      const shouldListen = [...this.#sites].some(({ isAway }) => !isAway);
-      if (shouldListen === this.#isOpen) return;
-      await (shouldListen ? this.#open() : this.#shut()).catch(() => {});
-    });
+    this.#turn = this.#listenOrNot(this.#turn);
+  }
+
+  async #listenOrNot(before: Promise<void>): Promise<void> {
+    await before;
+    const shouldListen = [...this.#sites].some(({ isAway }) => !isAway);
+    if (shouldListen !== this.#isOpen) await (shouldListen ? this.#open() : this.#shut()).catch(() => {});
   }
 
   #newServer(): Server {
