@@ -167,9 +167,19 @@ export const profileSchema = z.strictObject({
   alarms: z
     .record(name, alarmSchema)
     .default({})
-    .describe("events made of boolean points when these change; shaped like the records of devices that tell"),
+    .describe(
+      "events made of boolean points when these change; shaped like the records of devices that tell",
+    ),
   silence: duration.optional().describe("a device that pushes and says nothing for this long is lost"),
   quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
+});
+
+const checkedProfile = profileSchema.superRefine(({ points, alarms }, context) => {
+  for (const [alarm, { point }] of Object.entries(alarms)) {
+    if (points[point]?.kind === "boolean") continue;
+    const message = `there is no boolean point "${point}"`;
+    context.addIssue({ code: "custom", path: ["alarms", alarm, "point"], message });
+  }
 });
 
 export type Point = z.infer<typeof pointSchema> & { name: string };
@@ -192,7 +202,7 @@ export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records" |
 export function loadProfile(id: string, folder = profileFolder): Profile {
   const file = join(folder, `${id}.yaml`);
   // A profile comes from anywhere: it must not read files or the environment of the box.
-  const { value } = loadYaml(file, profileSchema, { references: false });
+  const { value } = loadYaml(file, checkedProfile, { references: false });
   return {
     ...value,
     id,

@@ -1,4 +1,3 @@
-import { DeviceError } from "../../gateway/driver.ts";
 import type { Settings } from "./settings.ts";
 
 /** Bodies as trees in which a pick finds its way. Bounded: size before it comes here, depth and rows here. */
@@ -49,7 +48,7 @@ function decoded(body: Uint8Array): string {
 }
 
 /** JSON at most 64 levels deep. Members named `__proto__` are members like others; nothing is ever merged. */
-export function parseJson(text: string): unknown {
+function parseJson(text: string): unknown {
   let depth = 0;
   let isText = false;
   for (let i = 0; i < text.length; i++) {
@@ -171,9 +170,4 @@ function shown(text: string): string {
       .replaceAll(/[^\x20-\x7e]+/g, " ")
       .trim(),
   );
-}
-
-/** A `FormatError` as the loss of a device. */
-export function garbage(place: string, error: unknown): unknown {
-  return error instanceof FormatError ? new DeviceError("garbage", `${place}: ${error.message}`) : error;
 }
