@@ -669,7 +669,8 @@ describe("the files of config/", () => {
     const uplinkJson = (propertyOf(gateway, "uplinks") as { items: unknown }).items;
     expectAllKeys(written.uplinks[0], uplinkJson);
     expectAllKeys(written.uplinks[0]?.tls, propertyOf(uplinkJson, "tls"));
-    const [deviceJson] = (propertyOf(gateway, "devices") as { items: { oneOf: unknown[] } }).items.oneOf;
+    const { oneOf } = (propertyOf(gateway, "devices") as { items: { oneOf: unknown[] } }).items;
+    const deviceJson = oneOf[listDrivers().indexOf("modbus")];
     expectAllKeys(written.devices[0], deviceJson);
   });
 

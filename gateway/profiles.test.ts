@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import modbusSerial from "modbus-serial";
 import { describe, expect, it } from "vitest";
@@ -100,6 +102,22 @@ describe("shipped profiles", () => {
         offset: 0,
       });
     }
+  });
+});
+
+describe("an alarm of a profile", () => {
+  it("names a boolean point that there is", () => {
+    const folder = mkdtempSync(join(tmpdir(), "kerb-profiles-"));
+    const text = readFileSync(loadProfile("talq/street-light").file, "utf8");
+    mkdirSync(join(folder, "x"));
+    for (const [wrong, why] of [
+      ["point: lampFailed", 'there is no boolean point "lampFailed"'],
+      ["point: dimLevel", 'there is no boolean point "dimLevel"'],
+    ] as const) {
+      writeFileSync(join(folder, "x/y.yaml"), text.replace("point: lampFailure", wrong));
+      expect(() => loadProfile("x/y", folder)).toThrow(why);
+    }
+    rmSync(folder, { recursive: true });
   });
 });
 

@@ -112,6 +112,13 @@ const recordSchema = z.strictObject({
   ...evidence,
 });
 
+/** An alarm that a device does not tell but shows: it lasts while a boolean point is true. */
+const alarmSchema = z.strictObject({
+  point: name.describe("the boolean point, polled or pushed"),
+  category: z.string().optional().describe("what it is about, such as tamper"),
+  severity: z.enum(["low", "medium", "high", "critical"]).optional(),
+});
+
 export const profileSchema = z.strictObject({
   version: z.literal(1),
   vendor: z.string(),
@@ -123,6 +130,7 @@ export const profileSchema = z.strictObject({
     "detector",
     "energy-meter",
     "gas-meter",
+    "light-cabinet",
     "message-sign",
     "noise-meter",
     "parking",
@@ -168,8 +176,22 @@ export const profileSchema = z.strictObject({
     .record(name, recordSchema)
     .default({})
     .describe("values that a device tells together, each time as one event of its own"),
+  alarms: z
+    .record(name, alarmSchema)
+    .default({})
+    .describe(
+      "events made of boolean points when these change; shaped like the records of devices that tell",
+    ),
   silence: duration.optional().describe("a device that pushes and says nothing for this long is lost"),
   quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
+});
+
+const checkedProfile = profileSchema.superRefine(({ points, alarms }, context) => {
+  for (const [alarm, { point }] of Object.entries(alarms)) {
+    if (points[point]?.kind === "boolean") continue;
+    const message = `there is no boolean point "${point}"`;
+    context.addIssue({ code: "custom", path: ["alarms", alarm, "point"], message });
+  }
 });
 
 export type Point = z.infer<typeof pointSchema> & { name: string };
@@ -178,24 +200,27 @@ export type RecordDefinition = Omit<z.infer<typeof recordSchema>, "fields"> & {
   name: string;
   fields: Field[];
 };
-export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records"> & {
+export type AlarmDefinition = z.infer<typeof alarmSchema> & { name: string };
+export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records" | "alarms"> & {
   /** `<vendor>/<model>`: the file's place under the profile folder. */
   id: string;
   file: string;
   points: Point[];
   records: RecordDefinition[];
+  alarms: AlarmDefinition[];
 };
 
 /** Reads and checks one profile file. Throws `ConfigError` with every mistake and its place. */
 export function loadProfile(id: string, folder = profileFolder): Profile {
   const file = join(folder, `${id}.yaml`);
   // A profile comes from anywhere: it must not read files or the environment of the box.
-  const { value } = loadYaml(file, profileSchema, { references: false });
+  const { value } = loadYaml(file, checkedProfile, { references: false });
   return {
     ...value,
     id,
     file,
     points: named(value.points),
+    alarms: named(value.alarms),
     records: named(value.records).map((record) => ({ ...record, fields: named(record.fields) })),
   };
 }

@@ -103,6 +103,7 @@ export function hostDevice(
     personalData: personal,
     ...(snapshots === undefined ? {} : { snapshots }),
     records: device.records.map(({ label: _label, ...record }) => record),
+    alarms: device.alarms,
     points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
       ...point,
       index: indexOf(point.name),

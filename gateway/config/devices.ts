@@ -33,6 +33,7 @@ export interface DeviceConfig {
   /** The enabled points, and those that an enabled one takes its scale factor from. */
   points: Point[];
   records: RecordDefinition[];
+  alarms: Profile["alarms"];
   /** A device that pushes and says nothing for this long is lost, ms; 0 = never. */
   silenceMs: number;
   place: { file: string; line: number };
@@ -74,6 +75,7 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
       normal: poll?.normal ?? profile?.poll.normal ?? 10_000,
       slow: poll?.slow ?? profile?.poll.slow ?? 60_000,
     },
+    alarms: profile?.alarms ?? [],
     silenceMs: silence ?? profile?.silence ?? 0,
   };
 }

@@ -3,7 +3,16 @@ import { DeviceError, type Connection, type Driver, type DriverContext, type Rea
 import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
 import { backOffMs, Failures } from "./back-off.ts";
-import { byClass, groupOf, nextOf, planGroups, skipOvertaken, timesOf, type Group } from "./groups.ts";
+import {
+  byClass,
+  groupOf,
+  inOrder,
+  nextOf,
+  planGroups,
+  skipOvertaken,
+  timesOf,
+  type Group,
+} from "./groups.ts";
 import type { Handover } from "./handover.ts";
 import {
   closed,
@@ -21,6 +30,7 @@ import { Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
+import { PointAlarms } from "./point-alarms.ts";
 import { PollCounter } from "./poll-report.ts";
 
 const connectTimeoutMs = 10_000;
@@ -72,6 +82,7 @@ export class DeviceLoop {
   #report: Omit<DeviceReport, "reads">;
   readonly #reads = new Durations();
   readonly #outage = new Outage();
+  readonly #alarms: PointAlarms;
   readonly #polls = new PollCounter();
   readonly #pause = new Pause();
   readonly #pictures: Pictures;
@@ -81,6 +92,7 @@ export class DeviceLoop {
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
     this.#pictures = new Pictures(this.#device, () => this.#connection);
+    this.#alarms = new PointAlarms(options.device, (data, timeMs) => this.#event("alarm", data, timeMs));
     this.#report = {
       id: options.device.id,
       state: "starting",
@@ -311,19 +323,17 @@ export class DeviceLoop {
 
   #publish(group: Group, result: ReadResult): void {
     const nowMs = performance.now();
-    const times = timesOf(result, nowMs);
-    const { ageMs } = times;
-    let { offsets } = times;
+    const { ageMs, offsets: arrivals } = timesOf(result, nowMs);
     const timeMs = Math.round(Date.now() - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
     this.#outage.read(timeMs);
-    if (offsets === undefined && result.answers.some((answer) => typeof answer === "object"))
-      offsets = sourceOffsets(result.answers, timeMs);
+    const offsets = sourceOffsets(result.answers, timeMs, timeMs, arrivals);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (group.normaliser.write(result, writer, nowMs, offsets) > 0) {
       this.#options.handover.push(1, writer.bytes());
     }
+    this.#alarms.look(group, result, timeMs);
   }
 
   /** Hands on what was pushed: `answers` holds something at the `positions`. */
@@ -339,6 +349,7 @@ export class DeviceLoop {
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
       this.#options.handover.push(1, writer.bytes());
+    this.#alarms.look({ points: this.#push?.points ?? [], normaliser }, result, timeMs);
   }
 
   async #read(points: readonly HostPoint[], raw: boolean): Promise<ReadResult> {
@@ -457,7 +468,7 @@ export class DeviceLoop {
   /** The newest values as the last polls found them, in the profile's order. */
   latest(): LatestReading[] {
     const { driver } = this.#options;
-    return this.#ordered([
+    return inOrder(this.#device.points, [
       ...(this.#push?.shown(driver) ?? []),
       ...this.#groups.flatMap(({ points, normaliser, latest }) =>
         latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
@@ -475,17 +486,12 @@ export class DeviceLoop {
     const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
     const points = withFactors(all, names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
-    if (points.length === 0) return this.#connected() && this.#ordered(pushed);
+    if (points.length === 0) return this.#connected() && inOrder(this.#device.points, pushed);
     const normaliser = new Normaliser(points, this.#device.firstIndex);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
     const shown = shownReadings(driver, points, normaliser, result, Date.now());
-    return this.#ordered([...pushed, ...shown.filter(isWanted)]);
-  }
-
-  #ordered(readings: readonly LatestReading[]): LatestReading[] {
-    const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
-    return this.#device.points.flatMap((point) => byPoint.get(point.name) ?? []);
+    return inOrder(this.#device.points, [...pushed, ...shown.filter(isWanted)]);
   }
 
   async #close(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ReadResult } from "../driver.ts";
-import type { HostDevice, HostPoint } from "./messages.ts";
+import type { HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser } from "./normalise.ts";
 
 const names = ["fast", "normal", "slow"] as const;
@@ -102,4 +102,13 @@ export function planGroups(
     const normaliser = new Normaliser(points, firstIndex, same ? old.normaliser : undefined);
     return [{ name, points, normaliser, periodMs, dueMs, hasFailed, latest }];
   });
+}
+
+/** Readings in the order of their points. */
+export function inOrder(
+  points: readonly { name: string }[],
+  readings: readonly LatestReading[],
+): LatestReading[] {
+  const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
+  return points.flatMap((point) => byPoint.get(point.name) ?? []);
 }

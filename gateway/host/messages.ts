@@ -2,7 +2,7 @@ import type { ClockDoubt } from "../clock.ts";
 import type { Identity, QualityStatus } from "../driver.ts";
 import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
-import type { Point, RecordDefinition } from "../profiles.ts";
+import type { AlarmDefinition, Point, RecordDefinition } from "../profiles.ts";
 import type { SnapshotRule } from "../snapshots.ts";
 
 /**
@@ -36,6 +36,8 @@ export interface HostDevice {
   pollMs: Record<"fast" | "normal" | "slow", number>;
   points: HostPoint[];
   records: HostRecord[];
+  /** Absent: none. */
+  alarms?: AlarmDefinition[];
   /** A device that pushes and says nothing for this long is lost, ms; 0 = its silence means nothing. */
   silenceMs: number;
   /** What leaves of the fields of records that hold personal data. */

@@ -196,14 +196,15 @@ export class Push implements Sink {
 
 /**
  * How far the device's own times of its answers lie from the event's, and for answers without one that of their
- * arrival, ms; undefined when the device gave none.
+ * arrival (`arrivals`, where they came one after the other), ms; undefined when all came at once without a time.
  */
 export function sourceOffsets(
   answers: readonly Answer[],
   timeMs: number,
   arrivalMs = timeMs,
+  arrivals?: number[],
 ): number[] | undefined {
-  let offsets: number[] | undefined;
+  let offsets = arrivals;
   answers.forEach((answer, i) => {
     if (typeof answer !== "object" || answer.sourceTimeMs === undefined) return;
     offsets ??= Array.from({ length: answers.length }, () => arrivalMs - timeMs);

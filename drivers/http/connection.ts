@@ -1,0 +1,215 @@
+import {
+  DeviceError,
+  type Answer,
+  type Connection,
+  type DriverContext,
+  type Identity,
+  type PointRequest,
+  type ReadOptions,
+  type ReadResult,
+  type Subscription,
+  type Value,
+} from "../../gateway/driver.ts";
+import { Client, type Answer as HttpAnswer } from "./client.ts";
+import { FormatError, isExpected, parseDocument, type Format } from "./document.ts";
+import { filledPath, planOf, type Plan, type Task } from "./plan.ts";
+import type { Address, Settings } from "./settings.ts";
+import { answerOf, refusedAnswer, type Document } from "./values.ts";
+
+type Points = readonly PointRequest<Address>[];
+
+const cachedMax = 64;
+/** Bytes of bodies that are kept to be asked for by their tag. */
+const cachedBytesMax = 2_097_152;
+
+/** What a path brought last, for "has it changed since?". */
+interface Cached {
+  readonly validators: Readonly<Record<string, string>>;
+  readonly document: Document;
+  readonly bytes: number;
+  /** When it arrived first, ms since 1970. */
+  readonly arrivedMs: number;
+}
+
+/** What became of one request, where the server is there and the device is not lost. */
+type Outcome = { document: Document } | { code: string; reason: string; error: DeviceError };
+
+const accepts: Record<Format, string> = {
+  json: "application/json",
+  xml: "application/xml, text/xml",
+  csv: "text/csv, text/plain",
+};
+
+/** One HTTP device. See `Connection` in the driver contract. */
+export class HttpConnection implements Connection<Address> {
+  readonly #settings: Settings;
+  readonly #place: string;
+  readonly #client: Client | undefined;
+  readonly #plans = new WeakMap<Points, Plan>();
+  readonly #cache = new Map<string, Cached>();
+  readonly #closing = new AbortController();
+  /** Only where the device posts: a subscription that could tell nothing would be none. */
+  subscribe?: (subscription: Subscription<Address>) => Promise<void>;
+
+  constructor(settings: Settings, place: string, client: Client | undefined, context: DriverContext) {
+    this.#settings = settings;
+    this.#place = place;
+    this.#client = client;
+    if (settings.webhook === undefined) return;
+    this.subscribe = async (subscription) => {
+      // Nobody who only polls pays for a server.
+      const { listen } = await import("./webhook.ts");
+      return listen(settings, subscription, context, this.#closing.signal);
+    };
+  }
+
+  identify(): Promise<Identity> {
+    return Promise.reject(
+      new DeviceError("unsupported", `${this.#place}: HTTP has no question for who a device is`),
+    );
+  }
+
+  async read(points: Points, { signal, raw = false }: ReadOptions): Promise<ReadResult> {
+    const client = this.#clientFor("nothing can be asked of a device that only posts");
+    if (signal.aborted) throw new DeviceError("aborted", `${this.#place}: given up`);
+    const plan = this.#plans.get(points) ?? planOf(points, this.#settings);
+    this.#plans.set(points, plan);
+    const answers: Answer[] = [];
+    const atMs: number[] = [];
+    let isAnyAnswered = false;
+    let failure: DeviceError | undefined;
+    for (const { position, reason } of plan.homeless) answers[position] = refusedAnswer("no-address", reason);
+    // A path that hangs must not keep the others from being asked for ever.
+    const tasks = plan.tasks.toSorted((a, b) => Number(a.wasLost) - Number(b.wasLost));
+    let isLost = false;
+    for (const task of tasks) {
+      const outcome: Outcome = isLost
+        ? lost(new DeviceError("silent", "not asked: an earlier request of this read was not answered"))
+        : await this.#ask(client, task, signal);
+      const nowMs = performance.now();
+      if ("error" in outcome) {
+        isLost ||= outcome.error.code === "silent";
+        if (outcome.error.code !== "rejected") failure ??= outcome.error;
+        else isAnyAnswered = true;
+      } else isAnyAnswered = true;
+      for (const { position, place } of task.points) {
+        atMs[position] = nowMs;
+        answers[position] =
+          "error" in outcome
+            ? refusedAnswer(outcome.code, outcome.reason)
+            : (answerOf(outcome.document, outcome.document.tree, place, this.#settings, { raw }) ??
+              refusedAnswer("not-found", ""));
+      }
+    }
+    if (!isAnyAnswered && failure !== undefined) throw failure;
+    for (const { position } of plan.homeless) atMs[position] = performance.now();
+    return tasks.length > 1 ? { answers, atMs } : { answers };
+  }
+
+  async write({ name, address }: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {
+    const client = this.#clientFor("nothing can be written to a device that only posts");
+    const { write, path: readPath } = address;
+    const path = filledPath(write?.path ?? readPath ?? "", this.#settings.variables);
+    if (write === undefined || path === undefined || path === "")
+      throw new DeviceError("unsupported", `${this.#place}: the point ${name} cannot be written`);
+    const plain = typeof value === "bigint" ? `${value}` : JSON.stringify(value);
+    const body = JSON.stringify(write.body).replace('"{value}"', () => plain);
+    const headers = { "Content-Type": "application/json", Accept: accepts.json };
+    const { status } = await client.send({ method: write.method, path, headers, body }, signal);
+    if (status >= 200 && status < 300) return;
+    const code = status === 403 ? "denied" : "rejected";
+    throw new DeviceError(code, `${this.#place}: ${write.method} ${path} was answered with ${status}`);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#client?.close();
+  }
+
+  #clientFor(why: string): Client {
+    if (this.#closing.signal.aborted) throw new DeviceError("closed", `${this.#place}: closed`);
+    if (this.#client === undefined) throw new DeviceError("unsupported", `${this.#place}: ${why}`);
+    return this.#client;
+  }
+
+  /** One path. Rejects when the device is lost beyond this request; a deadline and bad content are its own. */
+  async #ask(client: Client, task: Task, signal: AbortSignal): Promise<Outcome> {
+    const { path, format } = task;
+    const cached = this.#cache.get(path);
+    const headers = { Accept: accepts[format], ...cached?.validators };
+    let answer: HttpAnswer;
+    try {
+      answer = await client.send({ method: "GET", path, headers }, signal);
+    } catch (error) {
+      if (!(error instanceof DeviceError) || (error.code !== "silent" && error.code !== "garbage"))
+        throw error;
+      task.wasLost = error.code === "silent";
+      return lost(error);
+    }
+    task.wasLost = false;
+    return this.#judge(task, answer, cached);
+  }
+
+  async #judge({ path, format }: Task, answer: HttpAnswer, cached: Cached | undefined): Promise<Outcome> {
+    const what = `${this.#place}: GET ${path}`;
+    const { status, header, body } = answer;
+    if (status === 304 && cached !== undefined) {
+      // Unchanged is no new measurement: the value keeps the time at which it came first.
+      const madeMs = cached.document.madeMs ?? cached.arrivedMs;
+      return { document: { ...cached.document, madeMs } };
+    }
+    if (status !== 200 && status !== 203) {
+      const reason = redirection(status, header("location")) ?? `the server answers ${status}`;
+      const code = status === 403 ? "denied" : "rejected";
+      return { code: `http-${status}`, reason, error: new DeviceError(code, `${what}: ${reason}`) };
+    }
+    const type = header("content-type");
+    if (!isExpected(type, format, this.#settings.contentTypes))
+      return lost(
+        new DeviceError("garbage", `${what}: the answer is ${type?.slice(0, 60)} and not ${format}`),
+      );
+    let document: Document;
+    try {
+      const tree = await parseDocument(body, format, this.#settings);
+      document = { tree, format, text: () => body.toString(), madeMs: agedMs(header("age")) };
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      return lost(new DeviceError("garbage", `${what}: ${error.message}`));
+    }
+    this.#keep(path, document, answer);
+    return { document };
+  }
+
+  #keep(path: string, document: Document, { header, body }: HttpAnswer): void {
+    this.#cache.delete(path);
+    if (!this.#settings.conditional) return;
+    const [tag, modified] = [header("etag"), header("last-modified")];
+    if (tag === undefined && modified === undefined) return;
+    const validators = tag === undefined ? { "If-Modified-Since": modified ?? "" } : { "If-None-Match": tag };
+    const arrivedMs = Date.now();
+    this.#cache.set(path, { validators, document, bytes: body.length, arrivedMs });
+    let bytes = 0;
+    for (const one of this.#cache.values()) bytes += one.bytes;
+    const [oldest] = this.#cache.keys();
+    if ((this.#cache.size > cachedMax || bytes > cachedBytesMax) && oldest !== undefined)
+      this.#cache.delete(oldest);
+  }
+}
+
+function lost(error: DeviceError): Outcome {
+  return { code: error.code === "silent" ? "timeout" : error.code, reason: error.message, error };
+}
+
+/** A redirect is never followed: it would lead the login, or the gateway, to where nobody has sent it. */
+function redirection(status: number, location: string | undefined): string | undefined {
+  if (status < 300 || status > 399 || status === 304) return undefined;
+  const where = location === undefined ? "elsewhere" : `to ${location.slice(0, 120)}`;
+  return `the server redirects ${where}, which is not followed: name the place itself`;
+}
+
+/** When an answer from a cache on the way was made (RFC 9111, 5.1). */
+function agedMs(age: string | undefined): number | undefined {
+  return age !== undefined && /^\d{1,9}$/.test(age) && Number(age) > 0
+    ? Date.now() - Number(age) * 1000
+    : undefined;
+}

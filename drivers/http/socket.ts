@@ -1,0 +1,143 @@
+import { X509Certificate } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { BlockList, connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { DeviceError } from "../../gateway/driver.ts";
+import type { Settings } from "./settings.ts";
+
+/** The way to a server: the address is resolved once and kept, and TLS is proved before a byte is sent. */
+
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  /** The one address to which every socket of the connection goes. */
+  readonly address: string;
+  readonly tls: Settings["tls"];
+  /** At the head of each error message: "https://10.0.0.9:8443". */
+  readonly place: string;
+}
+
+const own = new BlockList();
+for (const [net, prefix] of [
+  ["0.0.0.0", 8],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+] as const)
+  own.addSubnet(net, prefix, "ipv4");
+own.addAddress("::", "ipv6");
+own.addAddress("::1", "ipv6");
+own.addSubnet("fe80::", 10, "ipv6");
+
+/** An address that no name of a device may stand for: this box itself, and what answers only beside it. */
+export function isOwnAddress(address: string): boolean {
+  // An IPv4 address in IPv6 clothes is known to the list as what it is.
+  return own.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+}
+
+export function placeOf({ host = "", port, tls }: Pick<Settings, "host" | "port" | "tls">): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return `${tls === undefined ? "http" : "https"}://${name}:${port ?? (tls === undefined ? 80 : 443)}`;
+}
+
+/** Rejects with `unreachable` (no such name), or `denied` for a name that leads to this box. */
+export async function resolveTarget(settings: Settings): Promise<Target> {
+  const { host = "", port, tls } = settings;
+  const place = placeOf(settings);
+  const target = { host, port: port ?? (tls === undefined ? 80 : 443), tls, place };
+  if (isIP(host) !== 0) return { ...target, address: host };
+  const found = await lookup(host).catch((error: unknown) => {
+    throw new DeviceError("unreachable", `${place}: there is no address for the name "${host}"`, {
+      cause: error,
+    });
+  });
+  if (host !== "localhost" && isOwnAddress(found.address))
+    throw new DeviceError("denied", `${place}: the name leads to ${found.address}, which is this box itself`);
+  return { ...target, address: found.address };
+}
+
+const fingerprintOf = (certificate: X509Certificate | undefined): string =>
+  certificate === undefined ? "" : certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+
+/** Opens a socket; `ready` is called once, when a request may be sent or with why none may. */
+export function openSocket(
+  target: Target,
+  ready: (error: Error | undefined, socket: Socket) => void,
+): Socket {
+  const { address, port, tls, host, place } = target;
+  if (tls === undefined) {
+    const socket = connectTcp({ host: address, port, noDelay: true });
+    socket.once("connect", () => ready(undefined, socket));
+    socket.once("error", (error) => ready(error, socket));
+    return socket;
+  }
+  const { ca, cert, key, pin, serverName } = tls;
+  const name = serverName ?? (isIP(host) === 0 ? host : undefined);
+  const options: ConnectionOptions = {
+    host: address,
+    port,
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    // Judged below, where the fingerprint is known.
+    rejectUnauthorized: false,
+    ...(name === undefined ? {} : { servername: name }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert, key }),
+  };
+  const socket = connectTls(options);
+  socket.setNoDelay(true);
+  socket.once("error", (error) => ready(error, socket));
+  socket.once("secureConnect", () => {
+    const fingerprint = fingerprintOf(socket.getPeerX509Certificate());
+    const wanted = pin?.slice("sha256:".length).replaceAll(":", "").toLowerCase();
+    const isTrusted = wanted === undefined ? socket.authorized : wanted === fingerprint;
+    if (isTrusted) return ready(undefined, socket);
+    const why =
+      wanted === undefined
+        ? `is not trusted (${String(socket.authorizationError)})`
+        : "is not the one that is pinned";
+    ready(
+      new DeviceError("denied", `${place}: the certificate ${why}; its fingerprint is sha256:${fingerprint}`),
+      socket,
+    );
+  });
+  return socket;
+}
+
+const codes: Record<string, "refused" | "unreachable" | "silent"> = {
+  ECONNREFUSED: "refused",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  EHOSTDOWN: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
+  ETIMEDOUT: "silent",
+};
+
+/** What a socket or Node's HTTP parser says, as the loss of a device. */
+export function explained(error: NodeJS.ErrnoException, place: string): DeviceError {
+  if (error instanceof DeviceError) return error;
+  const { code = "", message } = error;
+  const known = codes[code];
+  if (known !== undefined) return new DeviceError(known, `${place}: ${message}`, { cause: error });
+  if (code.startsWith("HPE_")) {
+    const reason = (error as { reason?: string }).reason ?? message;
+    return new DeviceError("garbage", `${place}: what came is not HTTP (${reason})`, { cause: error });
+  }
+  if (/^ERR_(SSL|TLS|OSSL)|^(EPROTO|CERT_|UNABLE_|DEPTH_|SELF_)/.test(code)) {
+    // An answer in clear on a port that should speak TLS is no refusal.
+    const isNoTls = /wrong version number|packet length too long|record layer/i.test(message);
+    return new DeviceError(isNoTls ? "garbage" : "denied", `${place}: TLS failed: ${shortReason(message)}`, {
+      cause: error,
+    });
+  }
+  if (code.startsWith("ERR_INVALID"))
+    return new DeviceError("denied", `${place}: a header cannot be sent: ${message}`, { cause: error });
+  return new DeviceError("hung-up", `${place}: the server closed the connection (${message})`, {
+    cause: error,
+  });
+}
+
+/** OpenSSL's line without its numbers: "tlsv1 alert unknown ca". */
+function shortReason(message: string): string {
+  const parts = message.trim().split(":");
+  return (parts.length > 4 ? parts[parts.length >= 6 ? 5 : 3] : message)?.trim().slice(0, 120) ?? message;
+}

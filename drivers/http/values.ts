@@ -1,0 +1,129 @@
+import type { Answer, Reading, ReadOptions, Value } from "../../gateway/driver.ts";
+import { exactInteger, xmlText, type Format } from "./document.ts";
+import { pick, type Step } from "./pick.ts";
+import type { Address, Settings } from "./settings.ts";
+
+/** A body as it came: its tree, and when what it says was so. */
+export interface Document {
+  readonly tree: unknown;
+  readonly format: Format;
+  readonly text: () => string;
+  /** When it was made, ms since 1970, where it is older than its arrival (a cache, a 304); else undefined. */
+  readonly madeMs: number | undefined;
+}
+
+/** An address with its picks taken apart. */
+export interface Place {
+  readonly value: readonly Step[];
+  readonly time: readonly Step[] | undefined;
+  readonly type: Address["type"];
+}
+
+type Rules = Pick<Settings, "decimal" | "utcOffset" | "staleAfter">;
+
+const bad = (code: string, reason: string): Reading => ({ value: null, status: "bad", code, reason });
+
+/** Points of a path that has no document: what the server said instead. */
+export function refusedAnswer(code: string, reason: string): Reading {
+  return bad(code, reason);
+}
+
+/** The answer for one place, looked for from `root`; undefined when nothing is there and `isOptional`. */
+export function answerOf(
+  document: Document,
+  root: unknown,
+  place: Place,
+  rules: Rules,
+  { raw = false, isOptional = false }: Pick<ReadOptions, "raw"> & { isOptional?: boolean } = {},
+): Answer | undefined {
+  const found = scalarOf(pick(root, place.value));
+  if (found === undefined) return isOptional ? undefined : bad("not-found", "the answer has no such value");
+  const value = valueOf(found, place.type, document, rules.decimal);
+  const sourceTimeMs = timeOf(root, place, rules) ?? document.madeMs;
+  const source = sourceTimeMs === undefined ? {} : { sourceTimeMs };
+  const bytes = raw ? { raw: new TextEncoder().encode(rawText(found)) } : {};
+  if (typeof value === "object") return { ...value, ...source, ...bytes };
+  const age = sourceTimeMs === undefined ? 0 : Date.now() - sourceTimeMs;
+  if (rules.staleAfter !== undefined && age > rules.staleAfter) {
+    const reason = `the device's own time of it is ${Math.round(age / 1000)} s ago`;
+    return { value, status: "uncertain", code: "stale", reason, ...source, ...bytes };
+  }
+  if (sourceTimeMs === undefined && !raw) return value;
+  return { value, status: "good", ...source, ...bytes };
+}
+
+/** An element of XML with attributes has its text beside them. */
+function scalarOf(found: unknown): unknown {
+  const isElement = typeof found === "object" && found !== null && Object.hasOwn(found, "#text");
+  return isElement ? (found as Record<string, unknown>)["#text"] : found;
+}
+
+function rawText(found: unknown): string {
+  const text = typeof found === "string" ? found : (JSON.stringify(found) ?? "");
+  return text === "" ? '""' : text.slice(0, 4096);
+}
+
+function valueOf(
+  found: unknown,
+  type: Address["type"],
+  document: Document,
+  decimal: Settings["decimal"],
+): Value | Reading {
+  if (found === null) return bad("no-value", "the device says that there is none");
+  if (typeof found !== "string" && typeof found !== "number" && typeof found !== "boolean")
+    return bad("not-a-value", "this is a part of the document and no value");
+  const text = document.format === "xml" && typeof found === "string" ? xmlText(found) : found;
+  if (type === "text") return String(text).slice(0, 4096);
+  if (type === "boolean") return booleanOf(text);
+  return numberOf(text, document, decimal);
+}
+
+function booleanOf(found: unknown): boolean | Reading {
+  if (typeof found === "boolean") return found;
+  const text = String(found).trim().toLowerCase();
+  if (text === "true" || text === "1") return true;
+  if (text === "false" || text === "0") return false;
+  return bad("not-a-boolean", `found ${JSON.stringify(String(found).slice(0, 40))}`);
+}
+
+function numberOf(found: unknown, document: Document, decimal: Settings["decimal"]): Value | Reading {
+  if (typeof found === "number") {
+    if (Number.isInteger(found) && !Number.isSafeInteger(found))
+      return exactInteger(document.text(), found) ?? found;
+    return Number.isFinite(found) ? found : bad("not-a-number", "it is beyond all numbers");
+  }
+  if (typeof found === "boolean") return Number(found);
+  const text = String(found).trim();
+  const plain = decimal === "," ? text.replace(",", ".") : text;
+  const isNumber = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?$/i.test(plain) && plain.length <= 40;
+  if (!isNumber) return bad("not-a-number", `found ${JSON.stringify(text.slice(0, 40))}`);
+  const value = Number(plain);
+  if (/^[-+]?\d+$/.test(plain) && !Number.isSafeInteger(value)) return BigInt(plain.replace("+", ""));
+  return Number.isFinite(value) ? value : bad("not-a-number", "it is beyond all numbers");
+}
+
+/** The device's own time of a value, ms since 1970. */
+export function timeOf(root: unknown, { time }: Pick<Place, "time">, rules: Rules): number | undefined {
+  const found = time === undefined ? undefined : scalarOf(pick(root, time));
+  if (typeof found !== "string" && typeof found !== "number") return undefined;
+  return parseTime(found, rules.utcOffset);
+}
+
+/** ISO 8601 ("T" or a blank), or seconds or ms since 1970. Without a zone only where the settings give one. */
+export function parseTime(found: string | number, utcOffset: string | undefined): number | undefined {
+  const text = String(found).trim();
+  if (/^\d{9,13}(\.\d+)?$/.test(text)) {
+    const amount = Number(text);
+    return Math.round(amount > 1e11 ? amount : amount * 1000);
+  }
+  const form =
+    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?([.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?$/i.exec(text) ?? undefined;
+  if (form === undefined) return undefined;
+  const [, date = "", minutes = "", seconds = ":00", fraction = "", zone = utcOffset] = form;
+  if (zone === undefined) return undefined;
+  const offset =
+    zone.toUpperCase() === "Z" || zone.includes(":") ? zone : `${zone.slice(0, 3)}:${zone.slice(3)}`;
+  const milliseconds = fraction === "" ? "" : `.${fraction.slice(1, 4)}`;
+  const ms = Date.parse(`${date}T${minutes}${seconds}${milliseconds}${offset.toUpperCase()}`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
