@@ -248,6 +248,9 @@ export class Rig {
       return typeof point.fixed === "boolean" ? Number(point.fixed) : point.fixed;
     if (this.profile.points.some(({ scaleFactor }) => scaleFactor === name)) return -1;
     if (point?.kind === "boolean") return (index + device) % 2;
+    const codes = Object.keys(point?.values ?? {});
+    const code = codes[(index + device) % Math.max(1, codes.length)];
+    if (code !== undefined) return point?.kind === "number" ? Number(code) : code;
     if (point?.kind === "text") return `K${device}${index}`;
     return device * 400 + index;
   }

@@ -159,7 +159,8 @@ function checkValues(subject: Subject, table: ReadTable, check: Check, open: Ope
     for (const raw of [7, 77, 777]) {
       rig.simulator().set(name, raw * scale + offset);
       const { answers } = await connection.read(points, { signal: patient() });
-      expect(answers.map(Number)).toEqual([raw]);
+      const shown = answers.map((answer) => (typeof answer === "object" ? answer.value : answer));
+      expect(shown.map(Number)).toEqual([raw]);
     }
   });
 
@@ -232,11 +233,17 @@ function checkFaults(transport: Transport, table: ReadTable, check: Check, open:
       const rig = await open({ timeoutMs: shortMs });
       await rig.fault(fault, delayMs);
       const { result, tookMs } = await timed(
-        orCode(rig.connect()).then((connection) =>
-          typeof connection === "string"
-            ? connection
-            : outcomeOf(rig, connection.read(rig.points, { signal: patient() }), rig.points),
-        ),
+        orCode(rig.connect()).then(async (connection) => {
+          if (typeof connection === "string") return connection;
+          const outcome = await outcomeOf(
+            rig,
+            connection.read(rig.points, { signal: patient() }),
+            rig.points,
+          );
+          // A device may be one that has only one connection.
+          await connection.close();
+          return outcome;
+        }),
       );
       expect(fresh).toContain(result);
       expect(tookMs).toBeLessThan(5000);
