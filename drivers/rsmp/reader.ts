@@ -157,7 +157,8 @@ export class Reader {
       const outcome = await session.ask(
         "AggregatedStatusRequest",
         { ntsOId: "", xNId: "", cId: component },
-        (answer) => answer.kind === "aggregated" && answer.component === component,
+        // Its main component may have another id than the site, which says nothing against the answer.
+        (answer) => answer.kind === "aggregated",
         signal,
       );
       if (outcome !== undefined && "rea" in outcome) return () => bad("rsmp-not-ack", outcome.rea);

@@ -30,7 +30,6 @@ function wish(points: Subscribed["points"], version: string): { uRt: string; sOc
 /** One subscription: from StatusSubscribe to its end. */
 export class Subscriber {
   readonly #session: Session;
-  readonly #mainComponent: string;
   readonly #sink: Sink;
   readonly #items = new Map<string, Subscribed>();
   readonly #aggregated: readonly { index: number; address: AggregatedAddress }[];
@@ -47,7 +46,6 @@ export class Subscriber {
     sink: Sink,
   ) {
     this.#session = session;
-    this.#mainComponent = mainComponent;
     this.#sink = sink;
     this.#records = records;
     for (const items of itemsOf(points, mainComponent).values())
@@ -133,7 +131,7 @@ export class Subscriber {
     const past = timeMs < newest;
     if (!past) this.#newest.set(message.component, timeMs);
     const reported = this.#aggregated
-      .filter(({ address }) => (address.component ?? this.#mainComponent) === message.component)
+      .filter(({ address: { component } }) => component === undefined || component === message.component)
       .map(({ index, address }) => ({ index, answer: aggregatedAnswer(address, message, timeMs, { past }) }));
     if (reported.length > 0) this.#sink.readings(reported);
   }
