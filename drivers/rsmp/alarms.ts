@@ -34,10 +34,7 @@ export class AlarmHistory {
 }
 
 /** The fields of a record from an alarm message. */
-export function alarmAnswers(
-  record: RecordRequest<Address>,
-  alarm: AlarmMessage,
-): (Answer | undefined)[] {
+export function alarmAnswers(record: RecordRequest<Address>, alarm: AlarmMessage): (Answer | undefined)[] {
   return record.fields.map(({ address }) => {
     if ("argument" in address) {
       const value = alarm.arguments.get(address.argument);

@@ -174,7 +174,9 @@ describe("who calls", () => {
     keep(connection);
     keep(site);
     const second = keep(await ScriptedSite.call(on.port));
-    expect((await second.verdict(second.version("SITE-1")))["rea"]).toBe("Site id [SITE-1] is already connected");
+    expect((await second.verdict(second.version("SITE-1")))["rea"]).toBe(
+      "Site id [SITE-1] is already connected",
+    );
     // It is asked for a sign of life, and gives it.
     site.acknowledge(await site.next("Watchdog"));
     await sleep(700);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, isIPv6, type Server, type Socket } from "node:net";
 import { DeviceError, type DriverContext } from "../../gateway/driver.ts";
 import { packetOf, PacketError, PacketReader, parsePacket } from "./codec.ts";
-import { readVersion, typeOf, type VersionMessage } from "./messages.ts";
+import { idOf, readVersion, typeOf, type VersionMessage } from "./messages.ts";
 import { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
 
@@ -46,7 +46,7 @@ function keyOf({ host, port, tls }: Settings): string {
   return JSON.stringify([host, port, tls ?? null]);
 }
 
-export function hostAndPort(host: string, port: number): string {
+function hostAndPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
@@ -86,7 +86,14 @@ export class Listener {
       throw new DeviceError("busy", `${placeOf(settings)}: another device has the same site id`);
     clearTimeout(listener.#grace);
     const { session, parked } = known ?? {};
-    listener.#expected.set(settings.siteId, { settings, context, take: undefined, session, parked, leftMs: undefined });
+    listener.#expected.set(settings.siteId, {
+      settings,
+      context,
+      take: undefined,
+      session,
+      parked,
+      leftMs: undefined,
+    });
     listener.#opening ??= listener.#open(settings);
     try {
       await listener.#opening;
@@ -116,49 +123,51 @@ export class Listener {
    * The session of a site: of a call that is waiting, or of the next one within `waitMs`. Rejects with `silent`,
    * `aborted`, and the reason why the handshake failed.
    */
-  attach(siteId: string, waitMs: number, signal: AbortSignal): Promise<Session> {
+  async attach(siteId: string, waitMs: number, signal: AbortSignal): Promise<Session> {
     const expected = this.#expected.get(siteId);
     if (expected === undefined) throw new DeviceError("closed", `${this.#place}: ${siteId} is not awaited`);
-    const place = placeOf(expected.settings);
+    const givenUp = new DeviceError("aborted", `${placeOf(expected.settings)}: given up by the caller`);
+    const caller = await this.#call(expected, waitMs, signal, givenUp);
+    const session = this.#sessionOf(expected, caller);
+    const onAbort = () => void session.close(givenUp);
+    signal.addEventListener("abort", onAbort);
+    try {
+      await session.open(caller.version, caller.rest);
+      return session;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** The call that is waiting, or the next one. */
+  #call(expected: Expected, waitMs: number, signal: AbortSignal, givenUp: DeviceError): Promise<Caller> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(new DeviceError("aborted", `${place}: given up by the caller`));
-      let session: Session | undefined;
+      if (signal.aborted) return reject(givenUp);
+      const { parked } = expected;
+      if (parked !== undefined) {
+        expected.parked = undefined;
+        clearTimeout(parked.timer);
+        return resolve(parked);
+      }
       const done = () => {
         expected.take = undefined;
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
       };
-      const giveUp = (error: DeviceError) => {
+      const onAbort = () => {
         done();
-        if (session !== undefined) void session.close(error);
-        reject(error);
+        reject(givenUp);
       };
-      const onAbort = () => giveUp(new DeviceError("aborted", `${place}: given up by the caller`));
-      const silent = () =>
-        giveUp(new DeviceError("silent", `${place}: the site has not called within ${waitMs} ms`));
-      const timer = setTimeout(silent, waitMs);
+      const timer = setTimeout(() => {
+        done();
+        const text = `${placeOf(expected.settings)}: the site has not called within ${waitMs} ms`;
+        reject(new DeviceError("silent", text));
+      }, waitMs);
       signal.addEventListener("abort", onAbort);
       expected.take = (caller) => {
-        expected.take = undefined;
-        // From here on the handshake has its own limits.
-        clearTimeout(timer);
-        session = this.#sessionOf(expected, caller);
-        session.open(caller.version, caller.rest).then(
-          () => {
-            done();
-            resolve(session!);
-          },
-          (error: unknown) => {
-            done();
-            reject(error as DeviceError);
-          },
-        );
+        done();
+        resolve(caller);
       };
-      const { parked } = expected;
-      if (parked === undefined) return;
-      expected.parked = undefined;
-      clearTimeout(parked.timer);
-      expected.take(parked);
     });
   }
 
@@ -167,6 +176,7 @@ export class Listener {
     const { siteId, versions, sxl, messageBytesMax } = settings;
     socket.removeAllListeners("data");
     socket.removeAllListeners("close");
+    socket.removeAllListeners("end");
     const from = hostAndPort(socket.remoteAddress ?? "?", socket.remotePort ?? 0);
     const session = new Session(socket, siteId, {
       versions,
@@ -179,10 +189,13 @@ export class Listener {
     });
     socket.on("data", (chunk: Buffer) => session.feed(chunk));
     expected.session = session;
-    void session.gone.then(() => {
-      if (expected.session === session) expected.session = undefined;
-    });
+    void this.#freeWhenGone(expected, session);
     return session;
+  }
+
+  async #freeWhenGone(expected: Expected, session: Session): Promise<void> {
+    await session.gone;
+    if (expected.session === session) expected.session = undefined;
   }
 
   async #open(settings: Settings): Promise<void> {
@@ -190,7 +203,11 @@ export class Listener {
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => {
         const code = error.code === "EADDRINUSE" ? "busy" : error.code === "EACCES" ? "denied" : "refused";
-        reject(new DeviceError(code, `cannot listen on ${this.#place}: ${error.code ?? error.message}`, { cause: error }));
+        reject(
+          new DeviceError(code, `cannot listen on ${this.#place}: ${error.code ?? error.message}`, {
+            cause: error,
+          }),
+        );
       });
       server.listen({ host: settings.host, port: settings.port }, () => resolve());
     });
@@ -218,7 +235,9 @@ export class Listener {
       );
       return server;
     } catch (error) {
-      throw new DeviceError("denied", `${this.#place}: its certificate cannot be used: ${String(error)}`, { cause: error });
+      throw new DeviceError("denied", `${this.#place}: its certificate cannot be used: ${String(error)}`, {
+        cause: error,
+      });
     }
   }
 
@@ -252,7 +271,10 @@ export class Listener {
     let first: Buffer | undefined;
     const rest: Buffer[] = [];
     socket.on("data", (chunk: Buffer) => {
-      if (first !== undefined) return void rest.push(chunk);
+      if (first !== undefined) {
+        rest.push(chunk);
+        return;
+      }
       try {
         reader.push(chunk, (packet) => {
           if (first === undefined) first = Buffer.from(packet);
@@ -284,7 +306,7 @@ export class Listener {
     if (!("type" in found) || found.type !== "Version")
       return this.#drop(socket, from, "its first message is no Version");
     const version = readVersion(message);
-    if ("rea" in version) return this.#reject(socket, String(message["mId"] ?? ""), version.rea, from);
+    if ("rea" in version) return this.#reject(socket, idOf(message) ?? "", version.rea, from);
     const expected = version.siteIds.map((id) => this.#awaited(id)).find((one) => one !== undefined);
     if (expected === undefined)
       return this.#reject(socket, version.id, `Site id [${version.siteIds.join(",")}] is not known`, from);

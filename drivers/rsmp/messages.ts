@@ -6,7 +6,7 @@ import { atLeast } from "./versions.ts";
  * or the reason why it is not understood: that text goes into MessageNotAck.
  */
 
-export type Quality = "recent" | "old" | "undefined" | "unknown";
+type Quality = "recent" | "old" | "undefined" | "unknown";
 
 /** One value of a StatusResponse or a StatusUpdate. */
 export interface StatusValue {
@@ -45,7 +45,7 @@ export interface AlarmMessage {
   priority: string;
   arguments: ReadonlyMap<string, string>;
 }
-export interface CommandValue {
+interface CommandValue {
   code: string;
   name: string;
   value: string | null;
@@ -57,7 +57,7 @@ export interface CommandMessage {
   timeMs: number;
   values: CommandValue[];
 }
-export interface WatchdogMessage {
+interface WatchdogMessage {
   kind: "watchdog";
   timeMs: number;
 }
@@ -67,12 +67,7 @@ export interface VersionMessage {
   siteIds: string[];
   sxl: string;
 }
-export type SiteMessage =
-  | StatusMessage
-  | AggregatedMessage
-  | AlarmMessage
-  | CommandMessage
-  | WatchdogMessage;
+export type SiteMessage = StatusMessage | AggregatedMessage | AlarmMessage | CommandMessage | WatchdogMessage;
 
 /** What is wrong with a message, for people and for `rea`. */
 class Refusal extends Error {}
@@ -101,7 +96,12 @@ function list(message: Json, name: string): Json[] {
 }
 
 /** Older versions do not say that case matters, and sites of their time differ. */
-function oneOf<Word extends string>(given: string, name: string, words: readonly Word[], version: string): Word {
+function oneOf<Word extends string>(
+  given: string,
+  name: string,
+  words: readonly Word[],
+  version: string,
+): Word {
   const found = atLeast(version, "3.2.0")
     ? words.find((word) => word === given)
     : words.find((word) => word.toLowerCase() === given.toLowerCase());
@@ -190,7 +190,10 @@ function readAggregated(message: Json, version: string): AggregatedMessage {
 function readAlarm(message: Json, version: string): AlarmMessage {
   const event = oneOf(text(message, "aSp"), "aSp", ["Issue", "Acknowledge", "Suspend", "Resume"], version);
   const suspended = ["suspended", "Suspended", "notSuspended"] as const;
-  const values = list(message, "rvs").map((item): [string, string] => [text(item, "n"), text(item, "v", 10_000)]);
+  const values = list(message, "rvs").map((item): [string, string] => [
+    text(item, "n"),
+    text(item, "v", 10_000),
+  ]);
   return {
     kind: "alarm",
     component: text(message, "cId"),
@@ -215,7 +218,12 @@ function readCommand(message: Json, version: string): CommandMessage {
     return {
       code: text(item, "cCI"),
       name: text(item, "n"),
-      value: value === null || value === undefined ? null : String(value).slice(0, 10_000),
+      value:
+        typeof value === "string"
+          ? value.slice(0, 10_000)
+          : value === null || value === undefined
+            ? null
+            : JSON.stringify(value),
       quality: oneOf(text(item, "age"), "age", qualities, version),
     };
   });

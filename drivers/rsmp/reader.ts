@@ -172,7 +172,8 @@ export class Reader {
 
 /** RSMP answers name no request: component and statuses tell which one is meant. */
 function isResponse(message: SiteMessage, component: string, items: readonly Item[]): boolean {
-  if (message.kind !== "status" || message.type !== "StatusResponse" || message.component !== component) return false;
+  if (message.kind !== "status" || message.type !== "StatusResponse" || message.component !== component)
+    return false;
   const { values } = message satisfies StatusMessage;
   return (
     values.length === items.length &&

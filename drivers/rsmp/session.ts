@@ -184,7 +184,10 @@ export class Session {
         question.answer = undefined;
         fail(this.error("aborted", "given up by the caller"));
       };
-      const timer = setTimeout(() => this.#lose("silent", `no answer to ${type} within ${timeoutMs} ms`), timeoutMs);
+      const timer = setTimeout(
+        () => this.#lose("silent", `no answer to ${type} within ${timeoutMs} ms`),
+        timeoutMs,
+      );
       signal.addEventListener("abort", onAbort);
       const id = this.#send(type, body, (rea) => {
         if (rea === undefined && matches !== undefined) return;
@@ -219,7 +222,10 @@ export class Session {
   /** Asks for a sign of life within a moment, because somebody else claims to be this site. */
   probe(withinMs: number): void {
     if (this.lost !== undefined || this.#state !== "ready") return;
-    const timer = setTimeout(() => this.#lose("silent", "no acknowledgement while the site calls anew"), withinMs);
+    const timer = setTimeout(
+      () => this.#lose("silent", "no acknowledgement while the site calls anew"),
+      withinMs,
+    );
     timer.unref();
     this.#send("Watchdog", { wTs: new Date().toISOString() }, () => clearTimeout(timer));
   }
@@ -290,7 +296,10 @@ export class Session {
     const offsetMs = Date.now() - siteTimeMs;
     const isWrong = Math.abs(offsetMs) > clockToleranceMs;
     if (isWrong && this.#offsetMs === 0)
-      this.#options.log("warn", `${this.#options.place}: its clock is ${Math.round(-offsetMs / 1000)} s ahead of ours`);
+      this.#options.log(
+        "warn",
+        `${this.#options.place}: its clock is ${Math.round(-offsetMs / 1000)} s ahead of ours`,
+      );
     this.#offsetMs = isWrong ? offsetMs : 0;
     if (this.#state !== "watchdog" || this.#watchdogMs !== 0) return;
     this.#progressMs = performance.now();
@@ -304,7 +313,8 @@ export class Session {
   #sendWatchdog(settled?: () => void): void {
     this.#watchdogMs = performance.now();
     this.#send("Watchdog", { wTs: new Date().toISOString() }, (rea) => {
-      if (rea !== undefined) this.#options.log("warn", `${this.#options.place}: refuses the watchdog: ${rea}`);
+      if (rea !== undefined)
+        this.#options.log("warn", `${this.#options.place}: refuses the watchdog: ${rea}`);
       settled?.();
     });
   }
@@ -327,7 +337,10 @@ export class Session {
     this.#write({ mType: "rSMsg", type: "MessageNotAck", oMId: id, rea });
     this.#refused++;
     if (this.#refused === 1 || this.#refused === notAcknowledgedMax)
-      this.#options.log("warn", `${this.#options.place}: message ${this.#refused} that is not understood: ${rea}`);
+      this.#options.log(
+        "warn",
+        `${this.#options.place}: message ${this.#refused} that is not understood: ${rea}`,
+      );
   }
 
   #settle(message: Json, type: string): void {
@@ -362,7 +375,8 @@ export class Session {
     if (oldest !== undefined && nowMs - oldest.atMs > timeoutMs)
       return this.#lose("silent", `no acknowledgement of ${oldest.type} within ${timeoutMs} ms`);
     if (this.#state !== "ready") {
-      if (nowMs - this.#progressMs > timeoutMs) this.#lose("silent", "the site does not go on with the handshake");
+      if (nowMs - this.#progressMs > timeoutMs)
+        this.#lose("silent", "the site does not go on with the handshake");
       return;
     }
     if (nowMs - this.#watchdogMs >= watchdogMs) this.#sendWatchdog();

@@ -24,7 +24,11 @@ const tls = z
   .strictObject({
     cert: z.string().min(1).describe("file with kerb's certificate"),
     key: z.string().min(1).describe("file with its private key"),
-    ca: z.string().min(1).optional().describe("file with the authority of the sites' certificates; with it each site needs one"),
+    ca: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("file with the authority of the sites' certificates; with it each site needs one"),
     minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.3").describe("RSMP 3.2.2 asks for 1.3"),
   })
   .describe("without it the connection is plain TCP");
@@ -88,8 +92,10 @@ const status = z
   .superRefine((value, context) => {
     const complain = (path: string, message: string) =>
       context.addIssue({ code: "custom", path: [path], message });
-    if ((value.of === undefined) !== (value.item === undefined)) complain("item", "`of` and `item` go together");
-    if (value.rate === 0 && !value.onChange) complain("rate", "neither a rate nor onChange: nothing would come");
+    if ((value.of === undefined) !== (value.item === undefined))
+      complain("item", "`of` and `item` go together");
+    if (value.rate === 0 && !value.onChange)
+      complain("rate", "neither a rate nor onChange: nothing would come");
   });
 
 const aggregated = z

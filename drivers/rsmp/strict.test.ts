@@ -23,7 +23,10 @@ async function together(more: Record<string, unknown> = {}, versions: readonly s
   return rig;
 }
 
-const stagePoint = { name: "stage", address: { status: "S0001", name: "stage", as: "number", rate: 0, onChange: true } };
+const stagePoint = {
+  name: "stage",
+  address: { status: "S0001", name: "stage", as: "number", rate: 0, onChange: true },
+};
 const point = stagePoint as { name: string; address: Address };
 const now = () => new Date().toISOString();
 const stageValue = (s: unknown, q = "recent") => ({ sCI: "S0001", n: "stage", s, q });
@@ -41,7 +44,12 @@ describe("packets", () => {
     }
     const body = { mType: "rSMsg", cId: "TC1", sTs: now(), sS: [stageValue("3")] };
     const response = { type: "StatusResponse", mId: "11111111-1111-4111-8111-111111111111", ...body };
-    const watchdog = { mType: "rSMsg", type: "Watchdog", mId: "22222222-2222-4222-8222-222222222222", wTs: now() };
+    const watchdog = {
+      mType: "rSMsg",
+      type: "Watchdog",
+      mId: "22222222-2222-4222-8222-222222222222",
+      wTs: now(),
+    };
     site.write(`\f${JSON.stringify(response)}\f${JSON.stringify(watchdog)}\f`);
     expect((await reading).answers[0]).toMatchObject({ value: 3, status: "good" });
     await site.verdict(response.mId);
@@ -99,7 +107,11 @@ describe("messages that are not understood get a MessageNotAck with the reason, 
     ["Version", { RSMP: [], siteId: [], SXL: "1" }, "extraneous Version message"],
     ["StatusRequest", { cId: "TC1", sS: [] }, "StatusRequest is not for a supervision system"],
     ["AggregatedStatus", { cId: "TC1", aSTS: now(), fP: null, fS: null, se: [true] }, "eight booleans"],
-    ["AggregatedStatus", { cId: "TC1", aSTS: now(), fP: null, fS: null, se: Array(8).fill("true") }, "booleans"],
+    [
+      "AggregatedStatus",
+      { cId: "TC1", aSTS: now(), fP: null, fS: null, se: Array(8).fill("true") },
+      "booleans",
+    ],
     ["StatusUpdate", { cId: "TC1", sTs: now(), sS: [stageValue("1", "fresh")] }, "q must be one of"],
     ["StatusUpdate", { cId: "TC1", sTs: now(), sS: [stageValue(1)] }, "s must be a text"],
     ["StatusUpdate", { cId: "TC1", sTs: now(), sS: [stageValue("1", "undefined")] }, "s must be null"],
@@ -209,8 +221,32 @@ describe("acknowledgements", () => {
 
 describe("fuzz", () => {
   const versions = ["3.1.2", "3.1.5", "3.2.2"];
-  const names = ["mType", "type", "mId", "oMId", "cId", "sTs", "sS", "aSp", "aS", "ack", "rvs", "se", "RSMP", "siteId", "SXL"];
-  const types = ["Watchdog", "Alarm", "StatusUpdate", "StatusResponse", "AggregatedStatus", "CommandResponse", "Version"];
+  const names = [
+    "mType",
+    "type",
+    "mId",
+    "oMId",
+    "cId",
+    "sTs",
+    "sS",
+    "aSp",
+    "aS",
+    "ack",
+    "rvs",
+    "se",
+    "RSMP",
+    "siteId",
+    "SXL",
+  ];
+  const types = [
+    "Watchdog",
+    "Alarm",
+    "StatusUpdate",
+    "StatusResponse",
+    "AggregatedStatus",
+    "CommandResponse",
+    "Version",
+  ];
 
   test("any bytes are a packet or a PacketError", () => {
     fc.assert(
@@ -230,21 +266,30 @@ describe("fuzz", () => {
     const value = fc.oneof(fc.jsonValue(), fc.constantFrom(...types, now(), "Active", "recent"));
     const message = fc.dictionary(fc.constantFrom(...names), value);
     fc.assert(
-      fc.property(message, fc.constantFrom(...types), fc.constantFrom(...versions), (given, type, version) => {
-        typeOf(given);
-        readVersion(given);
-        const read = readMessage(given, type, version);
-        expect("rea" in read ? read.rea : read.kind).toEqual(expect.any(String));
-      }),
+      fc.property(
+        message,
+        fc.constantFrom(...types),
+        fc.constantFrom(...versions),
+        (given, type, version) => {
+          typeOf(given);
+          readVersion(given);
+          const read = readMessage(given, type, version);
+          expect("rea" in read ? read.rea : read.kind).toEqual(expect.any(String));
+        },
+      ),
       { numRuns: 2000 },
     );
   });
 
   test("a live connection survives or ends with a DeviceError", async () => {
-    const samples = fc.sample(fc.tuple(fc.constantFrom(...types), fc.dictionary(fc.constantFrom(...names), fc.jsonValue())), 200);
+    const samples = fc.sample(
+      fc.tuple(fc.constantFrom(...types), fc.dictionary(fc.constantFrom(...names), fc.jsonValue())),
+      200,
+    );
     const { site, connection } = await together();
     const reading = codeOf(connection.read([point], { signal: patient() }));
-    for (const [type, body] of samples) site.say(type, { ...body, mType: "rSMsg", type, mId: crypto.randomUUID() });
+    for (const [type, body] of samples)
+      site.say(type, { ...body, mType: "rSMsg", type, mId: crypto.randomUUID() });
     await sleep(200);
     site.write(Buffer.from(fc.sample(fc.uint8Array({ minLength: 50, maxLength: 50 }), 1)[0] ?? []));
     site.write("\f");

@@ -81,7 +81,8 @@ export class ScriptedSite {
     for (;;) {
       const at = this.received.findIndex(fits);
       if (at >= 0) return this.received.splice(at, 1)[0]!;
-      if (performance.now() > end) throw new Error(`no ${String(is)}; there are ${JSON.stringify(this.received)}`);
+      if (performance.now() > end)
+        throw new Error(`no ${String(is)}; there are ${JSON.stringify(this.received)}`);
       await sleep(5);
     }
   }
@@ -161,7 +162,7 @@ export async function met(
 export async function codeOf(call: Promise<unknown>): Promise<string> {
   return call.then(
     () => "resolved",
-    (error: { code?: string; name?: string }) =>
-      error.name === "DeviceError" ? String(error.code) : `not a DeviceError: ${String(error)}`,
+    (error: Error & { code?: string }) =>
+      error.name === "DeviceError" ? String(error.code) : `not a DeviceError: ${error.message}`,
   );
 }

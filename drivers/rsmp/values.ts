@@ -23,7 +23,9 @@ function partOf(value: string | readonly unknown[], { of, item }: StatusAddress)
 export function typed(text: string, as: StatusAddress["as"]): Answer {
   if (as === "text") return text;
   if (as === "number") {
-    return /^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : bad("rsmp-type", `${short(text)} is no number`);
+    return /^-?\d{1,15}(\.\d{1,15})?$/.test(text)
+      ? Number(text)
+      : bad("rsmp-type", `${short(text)} is no number`);
   }
   const word = text.toLowerCase();
   if (word === "true" || word === "1") return true;
@@ -47,7 +49,12 @@ export function answerOf(address: StatusAddress, given: StatusValue, timeMs: num
   const reading: Reading = typeof answer === "object" ? answer : { value: answer, status: "good" };
   const isOld = quality === "old";
   const old = isOld ? { code: oldCode, reason: "buffered by the site", past: true } : {};
-  return { ...reading, ...(reading.status === "good" ? old : isOld ? { past: true } : {}), sourceTimeMs: timeMs, ...bytes };
+  return {
+    ...reading,
+    ...(reading.status === "good" ? old : isOld ? { past: true } : {}),
+    sourceTimeMs: timeMs,
+    ...bytes,
+  };
 }
 
 /** The answer of a point of the aggregated status. */

@@ -6,7 +6,7 @@ function parts(version: string): number[] {
 }
 
 /** Negative when `a` is older than `b`, 0 when they are the same. */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const [left, right] = [parts(a), parts(b)];
   const at = left.findIndex((part, i) => part !== right[i]);
   return at < 0 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
@@ -36,7 +36,9 @@ export function agree(
     .toSorted(compareVersions)
     .toReversed();
   if (version === undefined)
-    return { rea: `RSMP versions [${theirs.join(",")}] requested, but only [${ours.versions.join(",")}] supported` };
+    return {
+      rea: `RSMP versions [${theirs.join(",")}] requested, but only [${ours.versions.join(",")}] supported`,
+    };
   if (ours.sxl !== undefined && !ours.sxl.some((one) => sameVersion(one, theirSxl)))
     return { rea: `SXL version ${theirSxl} requested, but only [${ours.sxl.join(",")}] supported` };
   return { version, sxl: theirSxl, offered };

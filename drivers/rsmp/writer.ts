@@ -94,6 +94,8 @@ async function tellAlarm(
     xACId: "",
     xNACId: "",
     aSp: alarmCommand,
+    // The specification's examples have no time here, its published schema demands one.
+    ...(alarmCommand === "Acknowledge" ? { aTs: new Date().toISOString() } : {}),
   };
   const outcome = await session.ask("Alarm", body, undefined, signal);
   if (outcome !== undefined && "rea" in outcome)

@@ -101,11 +101,14 @@ function ownSettings(
 async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
   const schemas = await driverSchemas(profile.driver);
   const { shape } = schemas.settings as unknown as { shape?: Record<string, unknown> };
-  const own = ownSettings(options, shape !== undefined && "transport" in shape);
+  const hasTransport = shape !== undefined && "transport" in shape;
+  // A device that calls says who it is; a pretend one is its model.
+  const siteId = shape !== undefined && "siteId" in shape ? { siteId: profile.id } : {};
+  const own = { ...siteId, ...ownSettings(options, hasTransport) };
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
   const checked = isAny
-    ? ownSettings({ ...options, port: defaultPort }, shape !== undefined && "transport" in shape)
+    ? { ...siteId, ...ownSettings({ ...options, port: defaultPort }, hasTransport) }
     : own;
   const parsed = schemas.settings.safeParse(mergeSettings(profile.settings, checked));
   if (!parsed.success) {

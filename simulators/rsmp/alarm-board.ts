@@ -55,7 +55,9 @@ export class AlarmBoard {
   }
 
   isActive(priority: string): boolean {
-    return [...this.#states.values()].some((state) => state.isActive && alarms[state.code]?.priority === priority);
+    return [...this.#states.values()].some(
+      (state) => state.isActive && alarms[state.code]?.priority === priority,
+    );
   }
 
   /** All alarms, inactive ones too: what a site tells after each connection. */

@@ -110,7 +110,9 @@ export class Controller {
   /** A component that can have this alarm. */
   componentFor(alarm: string): string {
     const on = alarms[alarm]?.on;
-    return (on === "group" ? this.#groups[0] : on === "detector" ? this.#detectors[0] : undefined) ?? this.main;
+    return (
+      (on === "group" ? this.#groups[0] : on === "detector" ? this.#detectors[0] : undefined) ?? this.main
+    );
   }
 
   /** The type of a component; undefined when there is none of that name. */
@@ -140,7 +142,7 @@ export class Controller {
     if (only.address.of === undefined) return this.#shown(only.point) ?? modelled ?? "0";
     const isChars = only.address.of === "chars";
     const plain = typeof modelled === "string" ? modelled : "";
-    const parts = isChars ? [...plain] : plain === "" ? [] : plain.split(",");
+    const parts = isChars ? plain.split("") : plain === "" ? [] : plain.split(",");
     for (const { point, address } of points) {
       const at = (address.item ?? 1) - 1;
       while (parts.length < at) parts.push(isChars ? "-" : "-1");
@@ -190,10 +192,16 @@ export class Controller {
     switch (code) {
       case "S0001": {
         const stage = String(Math.floor(this.#second / stageS) + 1);
-        return name === "signalgroupstatus" ? this.#signals() : name === "stage" ? stage : String(this.#second);
+        return name === "signalgroupstatus"
+          ? this.#signals()
+          : name === "stage"
+            ? stage
+            : String(this.#second);
       }
       case "S0002":
-        return this.#detectors.map((_, i) => String((Math.floor(this.#now() / 3000) + i) % 3 === 0 ? 1 : 0)).join("");
+        return this.#detectors
+          .map((_, i) => String((Math.floor(this.#now() / 3000) + i) % 3 === 0 ? 1 : 0))
+          .join("");
       case "S0005":
         return name === "status" ? "False" : [{ intersection: "0", startup: "False" }];
       case "S0006":
@@ -279,7 +287,12 @@ export class Controller {
     const undone = type === undefined ? "undefined" : "unknown";
     return [...byCode].flatMap(([code, list]) => {
       const isDone = type === commands[code]?.on && this.#act(code, new Map(list.map(({ n, v }) => [n, v])));
-      return list.map(({ n, v }) => ({ cCI: code, n, v: isDone ? v : null, age: isDone ? "recent" : undone }));
+      return list.map(({ n, v }) => ({
+        cCI: code,
+        n,
+        v: isDone ? v : null,
+        age: isDone ? "recent" : undone,
+      }));
     });
   }
 

@@ -3,7 +3,7 @@ import type { AlarmNote } from "./alarm-board.ts";
 import { Controller, type StatusAnswer } from "./controller.ts";
 import { Site } from "./site.ts";
 import { Subscriptions, type Subscription } from "./subscriptions.ts";
-import type { Message } from "./wire.ts";
+import { objectsOf, type Message } from "./wire.ts";
 
 /** A device's settings as `drivers/rsmp/settings.ts` parses them, as far as a pretend site needs them. */
 interface Settings {
@@ -48,7 +48,8 @@ class TrafficLightSite {
     const settings = options.settings as Settings;
     const { siteId = "KERB", host = "127.0.0.1", versions = allVersions, sxl = [] } = settings;
     const { firmware } = options.identity;
-    const own = firmware !== undefined && (sxl.length === 0 || sxl.includes(firmware)) ? firmware : sxl.at(-1);
+    const own =
+      firmware !== undefined && (sxl.length === 0 || sxl.includes(firmware)) ? firmware : sxl.at(-1);
     this.#options = options;
     this.siteId = siteId;
     const version = own ?? "1.2.1";
@@ -81,7 +82,10 @@ class TrafficLightSite {
     this.#tick = setInterval(() => this.#onTick(), tickMs);
     const { recordEveryMs = 0, records = [] } = options;
     if (recordEveryMs > 0 && records.length > 0)
-      this.#story = setInterval(() => this.tell(records[this.#round++ % records.length]?.name ?? ""), recordEveryMs);
+      this.#story = setInterval(
+        () => this.tell(records[this.#round++ % records.length]?.name ?? ""),
+        recordEveryMs,
+      );
     this.site.call();
   }
 
@@ -135,7 +139,8 @@ class TrafficLightSite {
         const q = answer.q === "recent" && !this.site.isReady ? "old" : answer.q;
         return [{ sCI: one.code, n: one.name, s: answer.s, q }];
       });
-      if (sS.length > 0) this.#say("StatusUpdate", { ntsOId: "", xNId: "", cId: component, sTs: this.#time, sS });
+      if (sS.length > 0)
+        this.#say("StatusUpdate", { ntsOId: "", xNId: "", cId: component, sTs: this.#time, sS });
     }
   }
 
@@ -166,7 +171,11 @@ class TrafficLightSite {
   }
 
   #serveStatus(message: Message, component: string): void {
-    const items = Array.isArray(message["sS"]) ? (message["sS"] as Item[]) : [];
+    const items = objectsOf<Item>(message["sS"]).map(({ sCI, n, ...more }) => ({
+      sCI: String(sCI),
+      n: String(n),
+      ...more,
+    }));
     const answers = items.map(({ sCI, n }) => this.#controller.status(component, sCI, n));
     const wrong = answers.indexOf("mismatch");
     if (wrong >= 0 || items.length === 0) {
@@ -199,7 +208,13 @@ class TrafficLightSite {
         continue;
       }
       const rateMs = Number(uRt) * 1000;
-      const wanted = { component, code: sCI, name: n, rateMs, onChange: hasSoc ? sOc === true : rateMs === 0 };
+      const wanted = {
+        component,
+        code: sCI,
+        name: n,
+        rateMs,
+        onChange: hasSoc ? sOc === true : rateMs === 0,
+      };
       const isNew = this.#subscriptions.add(key, wanted, this.now());
       const subscription = this.#subscriptions.get(key);
       if (isNew && subscription !== undefined) fresh.push(subscription);
@@ -210,7 +225,11 @@ class TrafficLightSite {
   }
 
   #serveCommand(message: Message, component: string): void {
-    const args = Array.isArray(message["arg"]) ? (message["arg"] as { cCI: string; n: string; v: string }[]) : [];
+    const args = objectsOf<Record<"cCI" | "n" | "v", string>>(message["arg"]).map(({ cCI, n, v }) => ({
+      cCI: String(cCI),
+      n: String(n),
+      v: String(v),
+    }));
     const rvs = args.length === 0 ? "arg is empty" : this.#controller.command(component, args);
     if (typeof rvs === "string") return this.site.acknowledge(message, rvs);
     this.site.acknowledge(message);
@@ -228,7 +247,8 @@ class TrafficLightSite {
       request: () => board.request(component, code),
     };
     const answer = answers[String(message["aSp"]).toLowerCase()];
-    if (answer === undefined) return this.site.acknowledge(message, `aSp ${String(message["aSp"])} is not for a site`);
+    if (answer === undefined)
+      return this.site.acknowledge(message, `aSp ${String(message["aSp"])} is not for a site`);
     this.site.acknowledge(message);
     this.site.tell("Alarm", answer());
   }
@@ -247,7 +267,8 @@ class TrafficLightSite {
       if (at.field !== undefined) fields[at.field] = text;
       else if (at.argument !== undefined) given.set(at.argument, text);
     }
-    const is = (name: string): boolean | undefined => (fields[name] === undefined ? undefined : fields[name] === "True");
+    const is = (name: string): boolean | undefined =>
+      fields[name] === undefined ? undefined : fields[name] === "True";
     const acknowledged = is("acknowledged");
     const suspended = is("suspended");
     const note = this.#controller.board.raise(

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { readFileSync } from "node:fs";
 import { seededRandom, type Fault } from "../simulator.ts";
-import { acknowledgement, Splitter, withId, wrapped, type Message } from "./wire.ts";
+import { acknowledgement, objectsOf, Splitter, withId, wrapped, type Message } from "./wire.ts";
 
 /**
  * The site's end of a connection: it calls, shakes hands, acknowledges, sends watchdogs, and calls again when the
@@ -198,11 +198,9 @@ export class Site {
   }
 
   #onVersion(message: Message): void {
-    const theirs = (Array.isArray(message["RSMP"]) ? message["RSMP"] : []).map((item: { vers?: unknown }) =>
-      String(item.vers),
-    );
+    const theirs = objectsOf<{ vers: unknown }>(message["RSMP"]).map(({ vers }) => String(vers));
+    const ids = objectsOf<{ sId: unknown }>(message["siteId"]).map(({ sId }) => String(sId));
     const { siteId, sxl, versions } = this.#options;
-    const ids = (Array.isArray(message["siteId"]) ? message["siteId"] : []).map((item: { sId?: unknown }) => item.sId);
     const common = versions.filter((version) => theirs.includes(version));
     const problem = this.#hasVersion
       ? "extraneous Version message"

@@ -39,3 +39,10 @@ export function acknowledgement(message: Message, rea?: string): Message {
 export function wrapped(message: Message): string {
   return `${JSON.stringify(message)}\f`;
 }
+
+/** The objects in a list; whatever else stands there is left out. */
+export function objectsOf<Item extends object>(value: unknown): Partial<Item>[] {
+  return Array.isArray(value)
+    ? value.filter((item): item is Item => typeof item === "object" && item !== null)
+    : [];
+}
