@@ -184,8 +184,10 @@ export class Push implements Sink {
 
   /** The newest value of each point that has been heard, for people. */
   shown(driver: Driver<unknown, unknown>): LatestReading[] {
-    const answers = this.#latest.map((latest) => latest?.answer ?? { value: null, status: "bad" as const });
-    const times = new Map(this.#latest.map((latest, i) => [this.points[i]?.name, latest?.timeMs]));
+    // What has been heard has holes where a point has not.
+    const latest = this.points.map((_, i) => this.#latest[i]);
+    const answers = latest.map((one) => one?.answer ?? { value: null, status: "bad" as const });
+    const times = new Map(latest.map((one, i) => [this.points[i]?.name, one?.timeMs]));
     return shownReadings(driver, this.points, this.normaliser, { answers }, 0).flatMap((reading) => {
       const timeMs = times.get(reading.point);
       return timeMs === undefined ? [] : [{ ...reading, timeMs }];

@@ -15,6 +15,8 @@ import { aFreePort } from "../../drivers/rsmp/testing.ts";
 import type { Answer, Connection } from "../../gateway/driver.ts";
 import { loadProfile, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
 import { start } from "../../simulators/rsmp/index.ts";
+import { Bench, programPath } from "./processes.ts";
+import { Authority } from "./tls.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
 
 /**
@@ -69,7 +71,7 @@ class Peer {
   }
 }
 
-const open: (Peer | Simulator | Connection<Address>)[] = [];
+const open: (Peer | Simulator | Bench | Connection<Address>)[] = [];
 afterEach(async () => {
   for (const one of open.splice(0)) await (one instanceof Peer ? one.end() : one.close());
 });
@@ -314,4 +316,75 @@ describe.skipIf(!hasSchemas)("the pretend site", () => {
     // Of the codes that the SXL has no more, only this one is kept, for older versions.
     expect(Object.keys(statuses).filter((code) => index.statuses[code] === undefined)).toEqual(["S0018"]);
   });
+});
+
+describe("the gateway and pretend sites", () => {
+  test("two sites on one port, from the call to the IOC's view", { timeout: 60_000 }, async () => {
+    const bench = new Bench();
+    open.push(bench);
+    const port = await aFreePort();
+    const site = (id: string) => ({
+      id,
+      driver: "rsmp",
+      profile: "rsmp/tlc",
+      host: "127.0.0.1",
+      port,
+      siteId: `SITE+${id}`,
+      reconnect: "300ms",
+    });
+    const file = bench.site("gw-rsmp", [site("tlc-1"), site("tlc-2")]);
+    await bench.simulate(file, 2);
+    const gateway = await bench.run(file, "gw-rsmp");
+    const { devices } = await gateway.until((status) =>
+      status.devices.every(({ state }) => state === "online"),
+    );
+    expect(devices).toHaveLength(2);
+    const plan = await gateway.read("tlc-2", "timePlan");
+    expect(plan).toMatchObject({ value: 1, status: "good" });
+    expect((await gateway.read("tlc-1", "signalState.G1")).value).toMatch(/^(red|red-yellow|green|yellow)$/);
+  });
+
+  const openssl = programPath("openssl");
+  test.skipIf(openssl === undefined)(
+    "over TLS, with certificates on both sides",
+    { timeout: 30_000 },
+    async () => {
+      const bench = new Bench();
+      open.push(bench);
+      const authority = new Authority(openssl!, bench.folder, "sites");
+      const stranger = new Authority(openssl!, bench.folder, "strangers");
+      const { cert, key } = authority.issue("kerb", ["IP:127.0.0.1"]);
+      const other = stranger.issue("other", ["IP:127.0.0.1"]);
+      const profile = loadProfile("rsmp/tlc");
+      const port = await aFreePort();
+      const place = { host: "127.0.0.1", port, siteId: "SAFE", sxl: ["1.2.1"], reconnect: 100 };
+      const settings = settingsSchema.parse({
+        ...place,
+        tls: { cert, key, ca: authority.ca },
+        timeout: "2s",
+      });
+      const identity = { vendor: "Kerb", model: "K", firmware: "1.2.1", serial: "1" };
+      const pretend = (tls: object | undefined) =>
+        start({
+          profile: profile.id,
+          points: simulatedPoints(profile, identity),
+          settings: { ...place, ...(tls === undefined ? {} : { tls }) },
+          identity,
+        });
+      const log: string[] = [];
+      const context = { deviceId: "tlc", log: (_: string, text: string) => void log.push(text) };
+      // Who has no certificate, or one of another authority, is not let in.
+      for (const tls of [undefined, { ...other, ca: authority.ca }]) {
+        const simulator = await pretend(tls);
+        const late = AbortSignal.timeout(1000);
+        await expect(driver.connect(settings, context, late)).rejects.toMatchObject({ code: "aborted" });
+        await simulator.close();
+      }
+      expect(log.join("\n")).toMatch(/refuses a caller/);
+      open.push(await pretend({ cert, key, ca: authority.ca }));
+      const connection = await driver.connect(settings, context, patient());
+      open.push(connection);
+      expect(await connection.identify(patient())).toMatchObject({ vendor: "Kerb", serial: "SAFE" });
+    },
+  );
 });
