@@ -64,20 +64,22 @@ describe("packets", () => {
     expect(seen).toEqual([{ a: "Nguyễn Huệ" }]);
   });
 
-  test.each([
-    ["no JSON", "{oops}\f"],
-    ["no object", "[1,2]\f"],
-    ["no UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d, 0x0c])],
-    ["too deep", `${'{"a":'.repeat(40)}1${"}".repeat(40)}\f`],
-    ["no mId", `${JSON.stringify({ mType: "rSMsg", type: "Watchdog", wTs: now() })}\f`],
-    ["too large", `{"a":"${"x".repeat(40_000)}"}\f`],
-    ["without an end", "x".repeat(40_000)],
-  ])("that are wrong end the connection as garbage: %s", async (_, bytes) => {
+  test.each<[string, string | Buffer, RegExp]>([
+    ["no JSON", "{oops}\f", /no JSON/],
+    ["no object", "[1,2]\f", /no object/],
+    ["no UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d, 0x0c]), /no UTF-8/],
+    ["too deep", `${'{"a":'.repeat(40)}1${"}".repeat(40)}\f`, /more than 16 levels/],
+    ["no mId", `${JSON.stringify({ mType: "rSMsg", type: "Watchdog", wTs: now() })}\f`, /without mId/],
+    ["too large", `{"a":"${"x".repeat(40_000)}"}\f`, /more than 32768 bytes/],
+    ["without an end", "x".repeat(40_000), /more than 32768 bytes/],
+  ])("that are wrong end the connection as garbage: %s", async (_, bytes, reason) => {
     const { site, connection } = await together({ messageBytesMax: 32_768 });
-    const reading = codeOf(connection.read([point], { signal: patient() }));
+    const reading = connection.read([point], { signal: patient() });
+    const checked = expect(reading).rejects.toThrow(reason);
     await site.next("StatusRequest");
     site.write(bytes);
-    expect(await reading).toBe("garbage");
+    await checked;
+    expect(await codeOf(reading)).toBe("garbage");
     await site.gone();
   });
 
