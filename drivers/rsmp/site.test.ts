@@ -285,6 +285,28 @@ describe("subscribe", () => {
     await done;
   });
 
+  test("leaves to the poll what the site does not know, but not what it knew before", async () => {
+    const { site, connection } = await together();
+    const heard = new Heard();
+    const stop = new AbortController();
+    const done = connection.subscribe!({ points, records: [], sink: heard, signal: stop.signal });
+    const tell = (sCI: string, n: string, s: string | null) =>
+      site.verdict(
+        site.say("StatusUpdate", {
+          cId: "TC1",
+          sTs: now(),
+          sS: [{ sCI, n, s, q: s === null ? "unknown" : "recent" }],
+        }),
+      );
+    await tell("S0001", "signalgroupstatus", "1B");
+    await tell("S0001", "signalgroupstatus", null);
+    expect(heard.polled).toEqual([]);
+    await tell("S0205", "vehicles", null);
+    expect(heard.polled).toEqual([2]);
+    stop.abort();
+    await done;
+  });
+
   test("ends with the reason when the site hangs up", async () => {
     const { site, connection } = await together();
     const done = codeOf(connection.subscribe!({ points, records: [], sink: new Heard(), signal: patient() }));

@@ -35,6 +35,8 @@ export class Subscriber {
   readonly #aggregated: readonly { index: number; address: AggregatedAddress }[];
   readonly #records: readonly RecordRequest<Address>[];
   readonly #alarms = new AlarmHistory();
+  /** Statuses that have had a value. */
+  readonly #known = new Set<string>();
   /** Time of the newest aggregated status of each component. */
   readonly #newest = new Map<string, number>();
 
@@ -118,7 +120,11 @@ export class Subscriber {
     const ownMs = this.#session.timeMs(timeMs);
     const reported: Reported[] = [];
     for (const value of values) {
-      const item = this.#items.get(keyOf(component, value.code, value.name));
+      const key = keyOf(component, value.code, value.name);
+      const item = this.#items.get(key);
+      // What the site does not know when it is asked it does not subscribe either (RSMP 3.2.2, 4.4.4).
+      if (value.value !== null && item !== undefined) this.#known.add(key);
+      else if (value.value === null && !this.#known.has(key)) this.#leave(item);
       for (const { index, address } of item?.points ?? [])
         reported.push({ index, answer: answerOf(address, value, ownMs) });
     }
