@@ -192,6 +192,11 @@ describe("who calls", () => {
     const { on, connection, site } = await met({ timeout: 3000, reconnect: 1000 });
     await connection.close();
     await site.gone();
+    // One that does not fit is told so at once.
+    const newer = keep(await ScriptedSite.call(on.port));
+    const verdict = await newer.verdict(newer.version("SITE-1", { versions: ["3.3.0"] }));
+    expect(verdict).toMatchObject({ type: "MessageNotAck" });
+    await newer.gone();
     const again = keep(await ScriptedSite.call(on.port));
     again.version("SITE-1");
     await sleep(200);

@@ -5,6 +5,7 @@ import { packetOf, PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { idOf, readVersion, typeOf, type VersionMessage } from "./messages.ts";
 import { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
+import { agree } from "./versions.ts";
 
 /** Callers that have not said who they are. */
 const strangersMax = 64;
@@ -316,6 +317,9 @@ export class Listener {
       session.probe(Math.min(settings.timeout, probeMsMax));
       return this.#reject(socket, version.id, `Site id [${settings.siteId}] is already connected`, from);
     }
+    // A mismatch needs nobody to wait for the site; where somebody does, the session tells both.
+    const { rea } = agree(version.versions, version.sxl, settings);
+    if (rea !== undefined && expected.take === undefined) return this.#reject(socket, version.id, rea, from);
     this.#park(expected, { socket, version, rest });
   }
 
