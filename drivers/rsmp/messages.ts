@@ -263,7 +263,7 @@ export function readMessage(message: Json, type: string, version: string): SiteM
   const read = readers[type];
   if (read === undefined) return { rea: `${type} is not for a supervision system` };
   try {
-    if (atLeast(version, "3.2.0") && !guid.test(String(message["mId"])))
+    if (atLeast(version, "3.2.0") && !guid.test(idOf(message) ?? ""))
       throw new Refusal("mId must be a UUID of version 4");
     return read(message, version);
   } catch (error) {

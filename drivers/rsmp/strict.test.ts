@@ -283,6 +283,13 @@ describe("fuzz", () => {
     );
   });
 
+  test("an id that cannot even be made a text is no error of ours", () => {
+    const given = { mType: "rSMsg", type: "Watchdog", mId: { toString: 0 }, wTs: now() };
+    expect(readMessage(given, "Watchdog", "3.2.2")).toEqual({
+      rea: expect.stringContaining("mId") as string,
+    });
+  });
+
   test("a live connection survives or ends with a DeviceError", async () => {
     const samples = fc.sample(
       fc.tuple(fc.constantFrom(...types), fc.dictionary(fc.constantFrom(...names), fc.jsonValue())),
