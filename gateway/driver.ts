@@ -13,7 +13,9 @@
  * 3. A point that the device refuses is a `bad` reading with a code; the other points of the call are still
  *    answered. A device that is lost (silent, refused, hung up, talking garbage) throws a `DeviceError`.
  * 4. A driver never retries, schedules, scales, renames or logs per reading. It never starts a timer that
- *    outlives a call.
+ *    outlives a call, but for what its protocol demands of an open connection (a keep-alive). Where the device is
+ *    the one that calls, its port may stay open for a bounded while after the last `close`, so that the device
+ *    finds it between two tries; that keeps no process alive.
  * 5. `close` is safe twice, after a failure and during a call (which then rejects with "closed"). It settles
  *    within a second even when the peer does not answer.
  * 6. Nothing that a device sends may throw anything but a `DeviceError` or grow memory without a bound.
@@ -42,6 +44,8 @@ export interface Reading {
   reason?: string;
   /** The device's own time of the sample, ms since 1970 UTC, where the protocol carries one. */
   sourceTimeMs?: number;
+  /** true: told late, from the device's memory: it was so at `sourceTimeMs` and says nothing of now. */
+  past?: boolean;
   /** The bytes on the wire that made the value; only when `ReadOptions.raw` asked for them. */
   raw?: Uint8Array;
 }
@@ -104,7 +108,7 @@ export interface Sink {
   record(
     index: number,
     answers: readonly (Answer | undefined)[],
-    about?: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean },
+    about?: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean; past?: boolean },
   ): void;
   /** The device will not push this point: it is polled from now on. */
   poll(index: number): void;

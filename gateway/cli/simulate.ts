@@ -120,10 +120,14 @@ async function modelOf(profile: Profile, options: SimulateOptions): Promise<Mode
   // What the driver calls a serial port is what its profile says of one.
   const { type } = (profile.settings["transport"] ?? {}) as { type?: unknown };
   const serialType = typeof type === "string" && type !== "tcp" ? type : "rtu";
-  const own = ownSettings(options, hasTransport, serialType);
+  // A device that calls says who it is; a pretend one is its model.
+  const siteId = shape !== undefined && "siteId" in shape ? { siteId: profile.id } : {};
+  const own = { ...siteId, ...ownSettings(options, hasTransport, serialType) };
   // The schema allows no port 0, by which a simulator takes any free one: it is put in afterwards.
   const isAny = options.port === 0 && options.serial === undefined;
-  const checked = isAny ? ownSettings({ ...options, port: defaultPort }, hasTransport, serialType) : own;
+  const checked = isAny
+    ? { ...siteId, ...ownSettings({ ...options, port: defaultPort }, hasTransport, serialType) }
+    : own;
   const parsed = schemas.settings.safeParse(
     mergeSettings(profile.settings, { ...schemas.example, ...checked }),
   );

@@ -5,10 +5,11 @@ import { EventWriter, quality, type EventKind } from "../event.ts";
 import { backOffMs, Failures } from "./back-off.ts";
 import {
   byClass,
-  groupOf,
   inOrder,
   nextOf,
+  ownPoints,
   planGroups,
+  polled,
   skipOvertaken,
   timesOf,
   type Group,
@@ -279,10 +280,10 @@ export class DeviceLoop {
   async #pollNext(signal: AbortSignal): Promise<void> {
     const next = nextOf(this.#groups);
     if (next === undefined) {
-      await this.#sleep(60_000, signal);
+      await this.#pause.sleep(60_000, signal);
       return;
     }
-    await this.#sleep(next.dueMs - performance.now(), signal);
+    await this.#pause.sleep(next.dueMs - performance.now(), signal);
     if (signal.aborted) return;
     const waiting = this.#options.handover.room(roomWaitMs);
     if (waiting !== undefined) await waiting;
@@ -417,7 +418,10 @@ export class DeviceLoop {
     else if (this.#failures.count === 1 && this.#report.state === "online" && !this.#isSuspect) return;
     else this.#set("lost", code, reason);
     const spentMs = performance.now() - startedMs;
-    await this.#sleep(Math.max(backOffMs(this.#failures.count, code) - spentMs, 100));
+    await this.#pause.sleep(
+      Math.max(backOffMs(this.#failures.count, code) - spentMs, 100),
+      this.#stopping.signal,
+    );
   }
 
   #set(state: DeviceState, code?: string, reason?: string): void {
@@ -468,21 +472,15 @@ export class DeviceLoop {
   /** The newest values as the last polls found them, in the profile's order. */
   latest(): LatestReading[] {
     const { driver } = this.#options;
-    return inOrder(this.#device.points, [
-      ...(this.#push?.shown(driver) ?? []),
-      ...this.#groups.flatMap(({ points, normaliser, latest }) =>
-        latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
-      ),
-    ]);
+    const pushed = this.#push?.shown(driver) ?? [];
+    return inOrder(this.#device.points, [...pushed, ...polled(this.#groups, driver)]);
   }
 
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
     const { driver } = this.#options;
     const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
-    const all = this.#groups.flatMap((group) =>
-      group.points.filter((point) => groupOf(point) === group.name),
-    );
+    const all = ownPoints(this.#groups);
     const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
     const points = withFactors(all, names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
@@ -498,9 +496,5 @@ export class DeviceLoop {
     const connection = this.#connection;
     this.#connection = undefined;
     if (connection !== undefined) await closed(connection);
-  }
-
-  #sleep(forMs: number, signal = this.#stopping.signal): Promise<void> {
-    return this.#pause.sleep(forMs, signal);
   }
 }

@@ -1,6 +1,6 @@
-import type { ReadResult } from "../driver.ts";
+import type { Driver, ReadResult } from "../driver.ts";
 import type { HostDevice, HostPoint, LatestReading } from "./messages.ts";
-import { Normaliser } from "./normalise.ts";
+import { Normaliser, shownReadings } from "./normalise.ts";
 
 const names = ["fast", "normal", "slow"] as const;
 /** Answers of one poll that lie further apart than this carry their own times. */
@@ -102,6 +102,18 @@ export function planGroups(
     const normaliser = new Normaliser(points, firstIndex, same ? old.normaliser : undefined);
     return [{ name, points, normaliser, periodMs, dueMs, hasFailed, latest }];
   });
+}
+
+/** The points of all groups, each once: one that is read for another is in both groups. */
+export function ownPoints(groups: readonly Group[]): HostPoint[] {
+  return groups.flatMap((group) => group.points.filter((point) => groupOf(point) === group.name));
+}
+
+/** The newest values as the last polls found them. */
+export function polled(groups: readonly Group[], driver: Driver<unknown, unknown>): LatestReading[] {
+  return groups.flatMap(({ points, normaliser, latest }) =>
+    latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
+  );
 }
 
 /** Readings in the order of their points. */

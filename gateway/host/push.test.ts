@@ -165,6 +165,23 @@ describe("a device that pushes", () => {
     expect(rain?.timeMs).toBe(1_790_000_000_000);
   });
 
+  it("shows what has been heard while points before it have not", async () => {
+    const { loop, sink } = run([point("level", 7), point("rain", 8), point("wind", 9)], []);
+    (await sink()).readings([{ index: 2, answer: 3 }]);
+    expect(loop.latest().map(({ point: name, value }) => [name, value])).toEqual([["wind", 3]]);
+  });
+
+  it("takes no value of the past for the newest, but passes it on", async () => {
+    const { loop, sink, of } = run([point("level", 7)], []);
+    const to = await sink();
+    const sourceTimeMs = 1_790_000_000_000;
+    to.readings([{ index: 0, answer: 5 }]);
+    to.readings([{ index: 0, answer: { value: 4, status: "good", past: true, sourceTimeMs } }]);
+    await expect.poll(() => of("telemetry").map(({ values }) => values[7])).toEqual([5, 4]);
+    expect(of("telemetry")[1]?.timeMs).toBe(sourceTimeMs);
+    expect(loop.latest().map(({ value }) => value)).toEqual([5]);
+  });
+
   it("keeps both of two values of one point that come together", async () => {
     const { sink, of } = run([point("level", 7)], []);
     (await sink()).readings([
@@ -305,6 +322,23 @@ describe("records", () => {
         ["inactive", undefined, { channel: { value: 1 }, moved: { value: false } }],
         ["deleted", undefined, { channel: { value: 1 } }],
       ]);
+  });
+
+  it("of the past are told with their time, and change nothing of what is known of now", async () => {
+    const { sink, of } = run([], [tamper]);
+    const to = await sink();
+    const sourceTimeMs = 1_790_000_000_000;
+    to.record(0, [1, false]);
+    to.record(0, [1, true], { past: true, sourceTimeMs });
+    to.record(0, [1, true], { phase: "changed" });
+    await expect
+      .poll(() => of("alarm").map(({ data }) => [data["state"], data["past"]]))
+      .toEqual([
+        ["inactive", undefined],
+        ["active", true],
+        ["active", undefined],
+      ]);
+    expect(of("alarm")[1]?.timeMs).toBe(sourceTimeMs);
   });
 
   it("of an alarm that does not say whether it is active are no all-clear", async () => {

@@ -82,7 +82,7 @@ export class Push implements Sink {
       timeMs = Math.min(timeMs, ownMs);
       answers[index] = answer;
       positions.push(index);
-      this.#latest[index] = { answer, timeMs: ownMs };
+      if (typeof answer !== "object" || answer.past !== true) this.#latest[index] = { answer, timeMs: ownMs };
     }
     this.#tell(answers, positions, { timeMs, arrivalMs });
   }
@@ -94,7 +94,7 @@ export class Push implements Sink {
   record(
     index: number,
     answers: readonly (Answer | undefined)[],
-    about: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean } = {},
+    about: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean; past?: boolean } = {},
   ): void {
     if (about.isOld !== true) this.#output.heard();
     const entry = this.#records[index];
@@ -116,7 +116,9 @@ export class Push implements Sink {
     });
     const { phase = "occurred" } = about;
     const state = phase === "deleted" ? "deleted" : this.#stateOf(instance, definition, active);
-    const isNews = this.#isNews(instance, definition, phase, state, values);
+    // What a device tells late has happened, and changes nothing of what is known of now.
+    const isPast = about.past === true;
+    const isNews = isPast || this.#isNews(instance, definition, phase, state, values);
     if (phase !== "occurred" && !isNews) return;
     this.#output.event(
       definition.kind,
@@ -126,6 +128,7 @@ export class Push implements Sink {
         ...(definition.severity === undefined ? {} : { severity: definition.severity }),
         ...(state === undefined ? {} : { state }),
         ...(phase === "initial" ? { initial: true } : {}),
+        ...(isPast ? { past: true } : {}),
         ...(isPersonal ? this.#privacy() : {}),
         values,
       },

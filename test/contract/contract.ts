@@ -264,9 +264,10 @@ export class Rig {
     if (point?.fixed !== undefined)
       return typeof point.fixed === "boolean" ? Number(point.fixed) : point.fixed;
     if (this.profile.points.some(({ scaleFactor }) => scaleFactor === name)) return -1;
-    const [code] = Object.keys(point?.values ?? {}).slice(device - 1);
-    if (code !== undefined) return Number.isNaN(Number(code)) ? code : Number(code);
     if (point?.kind === "boolean") return (index + device) % 2;
+    const codes = Object.keys(point?.values ?? {});
+    const code = codes[(index + device) % Math.max(1, codes.length)];
+    if (code !== undefined) return point?.kind === "text" || Number.isNaN(Number(code)) ? code : Number(code);
     if (point?.kind === "text") return `K${device}${index}`;
     return device * 400 + index;
   }

@@ -167,9 +167,8 @@ function checkValues(subject: Subject, table: ReadTable, check: Check, open: Ope
     for (const raw of [7, 77, 777]) {
       rig.simulator().set(name, raw * scale + offset);
       const { answers } = await connection.read(points, { signal: patient() });
-      expect(answers.map((answer) => Number(typeof answer === "object" ? answer.value : answer))).toEqual([
-        raw,
-      ]);
+      const shown = answers.map((answer) => (typeof answer === "object" ? answer.value : answer));
+      expect(shown.map(Number)).toEqual([raw]);
     }
   });
 
@@ -244,11 +243,17 @@ function checkFaults(transport: Transport, table: ReadTable, check: Check, open:
       const rig = await open({ timeoutMs: shortMs });
       await rig.fault(fault, delayMs);
       const { result, tookMs } = await timed(
-        orCode(rig.connect()).then((connection) =>
-          typeof connection === "string"
-            ? connection
-            : outcomeOf(rig, connection.read(pointsOf(rig), { signal: patient() }), pointsOf(rig)),
-        ),
+        orCode(rig.connect()).then(async (connection) => {
+          if (typeof connection === "string") return connection;
+          const outcome = await outcomeOf(
+            rig,
+            connection.read(pointsOf(rig), { signal: patient() }),
+            pointsOf(rig),
+          );
+          // A device may be one that has only one connection.
+          await connection.close();
+          return outcome;
+        }),
       );
       expect(fresh).toContain(result);
       expect(tookMs).toBeLessThan(5000);

@@ -1,0 +1,182 @@
+import type { Answer, PointRequest, ReadResult } from "../../gateway/driver.ts";
+import type { SiteMessage, StatusMessage, StatusValue } from "./messages.ts";
+import type { Session } from "./session.ts";
+import type { Address, AggregatedAddress, StatusAddress } from "./settings.ts";
+import { aggregatedAnswer, answerOf, bad } from "./values.ts";
+import { atLeast } from "./versions.ts";
+
+export type Points = readonly PointRequest<Address>[];
+
+/** Requests that one read may spend to find the statuses that a site does not understand. */
+const searchRequestsMax = 32;
+const refusedMax = 1000;
+
+/** One status value on one component, and the points that show it or parts of it. */
+interface Item {
+  readonly component: string;
+  readonly code: string;
+  readonly name: string;
+  readonly key: string;
+  readonly points: { index: number; address: StatusAddress }[];
+}
+
+interface Plan {
+  readonly components: ReadonlyMap<string, Item[]>;
+  readonly aggregated: ReadonlyMap<string, { index: number; address: AggregatedAddress }[]>;
+}
+
+export const keyOf = (component: string, code: string, name: string): string =>
+  JSON.stringify([component, code, name]);
+
+/** The statuses that a list of points needs, each once, by component. */
+export function itemsOf(points: Points, mainComponent: string): Map<string, Item[]> {
+  const components = new Map<string, Item[]>();
+  points.forEach(({ address }, index) => {
+    if (!("status" in address)) return;
+    const component = address.component ?? mainComponent;
+    const items = components.get(component) ?? [];
+    components.set(component, items);
+    const key = keyOf(component, address.status, address.name);
+    let item = items.find((one) => one.key === key);
+    if (item === undefined) {
+      item = { component, code: address.status, name: address.name, key, points: [] };
+      items.push(item);
+    }
+    item.points.push({ index, address });
+  });
+  return components;
+}
+
+/** Asks a site for statuses: one request for each component. */
+export class Reader {
+  readonly #session: Session;
+  readonly #mainComponent: string;
+  readonly #plans = new WeakMap<Points, Plan>();
+  /** Statuses that the site does not understand, and its reason; not asked again on this connection. */
+  readonly #refused = new Map<string, string>();
+
+  constructor(session: Session, mainComponent: string) {
+    this.#session = session;
+    this.#mainComponent = mainComponent;
+  }
+
+  async read(points: Points, raw: boolean, signal: AbortSignal): Promise<ReadResult> {
+    const plan = this.#planOf(points);
+    const answers: Answer[] = points.map(() => bad("rsmp-no-status", "not a value that can be read"));
+    const atMs: number[] = points.map(() => performance.now());
+    for (const items of plan.components.values()) {
+      const left = { requests: searchRequestsMax };
+      await this.#ask(items, left, signal, ({ points: shown }, answer) => {
+        for (const { index, address } of shown) {
+          answers[index] = typeof answer === "string" ? bad("rsmp-not-ack", answer) : answer(address, raw);
+          atMs[index] = performance.now();
+        }
+      });
+    }
+    for (const [component, asked] of plan.aggregated) {
+      const answer = await this.#aggregated(component, signal);
+      for (const { index, address } of asked) {
+        answers[index] = answer(address, raw);
+        atMs[index] = performance.now();
+      }
+    }
+    return plan.components.size + plan.aggregated.size > 1 ? { answers, atMs } : { answers };
+  }
+
+  #planOf(points: Points): Plan {
+    const known = this.#plans.get(points);
+    if (known !== undefined) return known;
+    const aggregated = points.flatMap(({ address }, index) =>
+      "aggregated" in address ? [{ index, address }] : [],
+    );
+    const plan = {
+      components: itemsOf(points, this.#mainComponent),
+      aggregated: Map.groupBy(aggregated, ({ address }) => address.component ?? this.#mainComponent),
+    };
+    this.#plans.set(points, plan);
+    return plan;
+  }
+
+  /** A site refuses a request as a whole: the statuses at fault are found by halving. */
+  async #ask(
+    items: readonly Item[],
+    left: { requests: number },
+    signal: AbortSignal,
+    tell: (item: Item, answer: string | ((address: StatusAddress, raw: boolean) => Answer)) => void,
+  ): Promise<void> {
+    const wanted = items.filter((item) => {
+      const reason = this.#refused.get(item.key);
+      if (reason !== undefined) tell(item, reason);
+      return reason === undefined;
+    });
+    const [first] = wanted;
+    if (first === undefined) return;
+    const { component } = first;
+    const outcome = await this.#session.ask(
+      "StatusRequest",
+      { ntsOId: "", xNId: "", cId: component, sS: wanted.map(({ code, name }) => ({ sCI: code, n: name })) },
+      (message) => isResponse(message, component, wanted),
+      signal,
+    );
+    if (outcome !== undefined && "message" in outcome && outcome.message.kind === "status") {
+      const { values, timeMs } = outcome.message;
+      const byKey = new Map(values.map((value) => [keyOf(component, value.code, value.name), value]));
+      for (const item of wanted) tell(item, this.#answerer(byKey.get(item.key), timeMs));
+      return;
+    }
+    const reason = outcome !== undefined && "rea" in outcome ? outcome.rea : "no values";
+    left.requests -= 2;
+    if (wanted.length === 1 || left.requests < 0) {
+      for (const item of wanted) {
+        if (wanted.length === 1 && this.#refused.size < refusedMax) this.#refused.set(item.key, reason);
+        tell(item, reason);
+      }
+      return;
+    }
+    const middle = wanted.length >> 1;
+    await this.#ask(wanted.slice(0, middle), left, signal, tell);
+    await this.#ask(wanted.slice(middle), left, signal, tell);
+  }
+
+  #answerer(value: StatusValue | undefined, timeMs: number) {
+    const ownMs = this.#session.timeMs(timeMs);
+    return (address: StatusAddress, raw: boolean): Answer =>
+      value === undefined
+        ? bad("rsmp-missing", "the site's answer leaves it out")
+        : answerOf(address, value, ownMs, raw);
+  }
+
+  async #aggregated(
+    component: string,
+    signal: AbortSignal,
+  ): Promise<(address: AggregatedAddress, raw: boolean) => Answer> {
+    const session = this.#session;
+    // Up to 3.1.4 it cannot be asked for, but is told after each connection and when it changes.
+    let message = session.aggregated.get(component);
+    if (atLeast(session.version, "3.1.5")) {
+      const outcome = await session.ask(
+        "AggregatedStatusRequest",
+        { ntsOId: "", xNId: "", cId: component },
+        // Its main component may have another id than the site, which says nothing against the answer.
+        (answer) => answer.kind === "aggregated",
+        signal,
+      );
+      if (outcome !== undefined && "rea" in outcome) return () => bad("rsmp-not-ack", outcome.rea);
+      if (outcome?.message.kind === "aggregated") message = outcome.message;
+    }
+    const found = message;
+    if (found === undefined) return () => bad("rsmp-none", "the site has told no aggregated status");
+    return (address, raw) => aggregatedAnswer(address, found, session.timeMs(found.timeMs), { raw });
+  }
+}
+
+/** RSMP answers name no request: component and statuses tell which one is meant. */
+function isResponse(message: SiteMessage, component: string, items: readonly Item[]): boolean {
+  if (message.kind !== "status" || message.type !== "StatusResponse" || message.component !== component)
+    return false;
+  const { values } = message satisfies StatusMessage;
+  return (
+    values.length === items.length &&
+    items.every(({ code, name }) => values.some((value) => value.code === code && value.name === name))
+  );
+}

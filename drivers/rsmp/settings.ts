@@ -1,0 +1,157 @@
+import { z } from "zod";
+
+/**
+ * Settings and addresses of sites that speak RSMP 3.1.2 to 3.2.2. The site is the one that calls: `host` and
+ * `port` say where kerb listens, and several sites share one port.
+ */
+
+const versions = ["3.1.2", "3.1.3", "3.1.4", "3.1.5", "3.2.0", "3.2.1", "3.2.2"] as const;
+
+const durationMs = z
+  .union([
+    z.number().int().positive(),
+    z.string().regex(/^\d+(\.\d+)?(ms|s|m)$/, { error: 'write a time span with its unit, such as "30s"' }),
+  ])
+  .transform((value) => {
+    if (typeof value === "number") return value;
+    const unit = value.endsWith("ms") ? 1 : value.endsWith("m") ? 60_000 : 1000;
+    return Number.parseFloat(value) * unit;
+  });
+
+const version = z.string().regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})?$/, { error: 'a version is "1.2.1"' });
+
+const tls = z
+  .strictObject({
+    cert: z.string().min(1).describe("file with kerb's certificate"),
+    key: z.string().min(1).describe("file with its private key"),
+    ca: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("file with the authority of the sites' certificates; with it each site needs one"),
+    minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.3").describe("RSMP 3.2.2 asks for 1.3"),
+  })
+  .describe("without it the connection is plain TCP");
+
+export const settings = z.strictObject({
+  host: z.string().min(1).describe("address of this box on which sites are awaited; 0.0.0.0 for all of them"),
+  port: z.int().min(1).max(65535).default(12111),
+  siteId: z.string().min(1).max(200).describe("sId of the site's Version message"),
+  component: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe("id of the main component, for points that name none; default: the site id"),
+  versions: z
+    .array(z.enum(versions))
+    .min(1)
+    .default([...versions])
+    .describe("RSMP versions that kerb offers; the newest that the site speaks too is used"),
+  sxl: z
+    .array(version)
+    .min(1)
+    .optional()
+    .describe("SXL versions that the site may have; it is refused with another one"),
+  timeout: durationMs.default(30_000).describe("longest wait for an acknowledgement or an answer"),
+  watchdog: durationMs.default(60_000).describe("how often kerb sends its own watchdog"),
+  reconnect: durationMs
+    .default(10_000)
+    .describe("how often the site calls while it is not connected; says how long kerb listens for it"),
+  wait: durationMs.default(60_000).describe("how long one try to connect waits for the site's call"),
+  messageBytesMax: z.int().min(1024).max(16_777_216).default(1_048_576),
+  commands: z
+    .array(z.string().regex(/^M\d{4}$/))
+    .default([])
+    .describe("command codes that may be sent; all others are refused"),
+  securityCodes: z
+    .strictObject({ level1: z.string().min(1).optional(), level2: z.string().min(1).optional() })
+    .default({})
+    .describe("secrets that the site wants with a command"),
+  tls: tls.optional(),
+});
+
+const component = z.string().min(1).max(200).optional().describe("default: the site's main component");
+const statusCode = z.string().regex(/^S\d{4}$/, { error: 'a status code is "S0001"' });
+const alarmCode = z.string().regex(/^A\d{4}$/, { error: 'an alarm code is "A0001"' });
+
+/** Commands that drive phases. No profile and no setting allows them. */
+const phaseCommands = ["M0010", "M0011", "M0012"];
+
+const status = z
+  .strictObject({
+    status: statusCode,
+    name: z.string().min(1).max(100).describe("name of the return value"),
+    component,
+    as: z.enum(["text", "number", "boolean"]).default("text"),
+    of: z.enum(["chars", "list"]).optional().describe("one character, or one entry between commas"),
+    item: z.int().min(1).max(65_025).optional().describe("which one, from 1"),
+    rate: z.int().min(0).max(86_400).default(0).describe("subscribed: told every so many seconds; 0 = not"),
+    onChange: z.boolean().default(true).describe("subscribed: told when it changes; since RSMP 3.1.5"),
+  })
+  .superRefine((value, context) => {
+    const complain = (path: string, message: string) =>
+      context.addIssue({ code: "custom", path: [path], message });
+    if ((value.of === undefined) !== (value.item === undefined))
+      complain("item", "`of` and `item` go together");
+    if (value.rate === 0 && !value.onChange)
+      complain("rate", "neither a rate nor onChange: nothing would come");
+  });
+
+const aggregated = z
+  .strictObject({
+    aggregated: z.enum(["se", "fP", "fS"]).describe("state bits, functional position, functional state"),
+    bit: z.int().min(1).max(8).optional(),
+    component,
+  })
+  .refine((value) => (value.aggregated === "se") === (value.bit !== undefined), {
+    error: "`bit` says which one of `se`",
+    path: ["bit"],
+  });
+
+const alarm = z.strictObject({ alarm: alarmCode, component });
+const alarmField = z.strictObject({
+  field: z.enum([
+    "component",
+    "active",
+    "acknowledged",
+    "suspended",
+    "event",
+    "category",
+    "priority",
+    "externalCode",
+  ]),
+});
+const alarmArgument = z.strictObject({
+  argument: z.string().min(1).max(100),
+  as: z.enum(["text", "number", "boolean"]).default("text"),
+});
+
+const command = z.strictObject({
+  command: z
+    .string()
+    .regex(/^M\d{4}$/)
+    .refine((code) => !phaseCommands.includes(code), { error: "kerb never drives a phase" }),
+  do: z.string().min(1).describe("cO: setValue, setPlan"),
+  name: z.string().min(1).describe("the argument that takes the written value"),
+  arguments: z
+    .record(z.string(), z.union([z.string(), z.strictObject({ securityCode: z.enum(["level1", "level2"]) })]))
+    .default({})
+    .describe("the other arguments; all of them must be there"),
+  component,
+});
+const alarmCommand = z.strictObject({
+  alarmCommand: z.enum(["Acknowledge", "Suspend", "Resume", "Request"]),
+  alarm: alarmCode,
+  component,
+});
+
+export const address = z.union([status, aggregated, alarm, alarmField, alarmArgument, command, alarmCommand]);
+
+export type Settings = z.infer<typeof settings>;
+export type Address = z.infer<typeof address>;
+export type StatusAddress = z.infer<typeof status>;
+export type AggregatedAddress = z.infer<typeof aggregated>;
+export type CommandAddress = z.infer<typeof command>;
+export type AlarmCommandAddress = z.infer<typeof alarmCommand>;
+export type RsmpVersion = (typeof versions)[number];
