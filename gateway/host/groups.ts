@@ -21,7 +21,7 @@ export interface Group {
 }
 
 /** The poll group of a point: what a device should push but does not is polled as normal. */
-export function groupOf({ poll }: HostPoint): GroupName {
+function groupOf({ poll }: HostPoint): GroupName {
   return poll === "push" ? "normal" : poll;
 }
 
