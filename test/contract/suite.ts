@@ -452,7 +452,7 @@ function checkNeighbours(transport: Transport, table: ReadTable, check: Check, o
   check(
     "two devices at one place: each has its own values, and one that is dead leaves the other alone",
     async () => {
-      const rig = await open({ timeoutMs: shortMs, devices: 2 });
+      const rig = await open({ timeoutMs: 2 * shortMs, devices: 2 });
       const { driver } = rig.subject;
       const [lineA, lineB] = [1, 2].map((device) => driver.line?.(rig.driverSettings(device)));
       expect(lineA).toBe(lineB);
@@ -466,7 +466,7 @@ function checkNeighbours(transport: Transport, table: ReadTable, check: Check, o
         rig.expectGood(await b.read(points, { signal: patient() }), points, 2);
       }
       for (const fault of ["silent", "late"] as const) {
-        await rig.fault(fault, 1.5 * shortMs, 2);
+        await rig.fault(fault, 3 * shortMs, 2);
         expect(await codeOf(b.read(points, { signal: patient() }))).toBe("silent");
         await readA();
         await rig.fault(undefined, undefined, 2);
