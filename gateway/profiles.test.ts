@@ -84,14 +84,15 @@ describe("shipped profiles", () => {
 
   it.each(ids)("%s keeps typical values inside the limits, and scale factors that exist", (id) => {
     const profile = loadProfile(id);
-    for (const { name, limits, typical, scaleFactor, fixed, publish } of profile.points) {
+    for (const { name, limits, typical, scaleFactor, fixed, values, publish } of profile.points) {
       if (typical !== undefined) expect(typical[0], name).toBeLessThanOrEqual(typical[1]);
       if (limits !== undefined) expect(limits[0], name).toBeLessThan(limits[1]);
       if (limits !== undefined && typical !== undefined) {
         expect(typical[0], name).toBeGreaterThanOrEqual(limits[0]);
         expect(typical[1], name).toBeLessThanOrEqual(limits[1]);
       }
-      if (publish) expect(typical ?? fixed, `${name}: nothing for a simulator to show`).toBeDefined();
+      const shown = typical ?? fixed ?? values;
+      if (publish) expect(shown, `${name}: nothing for a simulator to show`).toBeDefined();
       if (scaleFactor === undefined) continue;
       const factor = profile.points.find((point) => point.name === scaleFactor);
       expect(factor, `${name}: no point "${scaleFactor}"`).toMatchObject({

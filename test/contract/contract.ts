@@ -49,6 +49,8 @@ export interface Transport {
   hasListener: boolean;
   /** true: both devices of one place must name the same `line`. */
   isShared: boolean;
+  /** Addresses at which no device can be made to show a value here: the driver's own measurements, say. */
+  hides?: (address: unknown) => boolean;
   open(): Promise<Place>;
 }
 
@@ -168,7 +170,7 @@ export class Rig {
   readonly #more: Tree;
   readonly #connections: Connection<unknown>[] = [];
 
-  private constructor(subject: Subject, place: Place, options: RigOptions) {
+  private constructor(subject: Subject, transport: Transport, place: Place, options: RigOptions) {
     const { table, schemas } = subject;
     this.subject = subject;
     this.#place = place;
@@ -178,11 +180,12 @@ export class Rig {
     const own = new Set(this.profile.points.map(({ name }) => name));
     this.points = simulatedPoints(this.profile, profileIdentity)
       .filter(({ name }) => own.has(name) || !name.startsWith("identify.expect"))
+      .filter(({ address }) => transport.hides?.(address) !== true)
       .map(({ name, address }) => ({ name, address: schemas.address.parse(address) }));
   }
 
   static async open(subject: Subject, transport: Transport, options: RigOptions = {}): Promise<Rig> {
-    const rig = new Rig(subject, await transport.open(), options);
+    const rig = new Rig(subject, transport, await transport.open(), options);
     try {
       for (let device = 1; device <= (options.devices ?? 1); device++) await rig.#startSimulator(device);
     } catch (error) {
@@ -248,6 +251,7 @@ export class Rig {
       return typeof point.fixed === "boolean" ? Number(point.fixed) : point.fixed;
     if (this.profile.points.some(({ scaleFactor }) => scaleFactor === name)) return -1;
     if (point?.kind === "boolean") return (index + device) % 2;
+    if (point?.values !== undefined) return oneOf(Object.keys(point.values), index + device);
     if (point?.kind === "text") return `K${device}${index}`;
     return device * 400 + index;
   }
@@ -327,6 +331,12 @@ export class Rig {
     for (const simulator of this.simulators) await simulator.close();
     await this.#place.close();
   }
+}
+
+/** A raw value of an enumeration: a number where it is written as one. */
+function oneOf(raw: readonly string[], index: number): Expected {
+  const chosen = raw[index % raw.length] ?? "";
+  return /^\d+$/.test(chosen) ? Number(chosen) : chosen;
 }
 
 /** Booleans as 0 and 1, big integers as numbers, floats without the noise of 32 bits. */
