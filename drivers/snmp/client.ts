@@ -1,6 +1,6 @@
 import snmp, { type Session, type SnmpUser, type Varbind } from "net-snmp";
 import { DeviceError } from "../../gateway/driver.ts";
-import { aborted, closed, Refusal } from "./errors.ts";
+import { aborted, closed, genErr, Refusal } from "./errors.ts";
 import { readHeader } from "./header.ts";
 import { Peer } from "./peer.ts";
 import type { Settings } from "./settings.ts";
@@ -157,9 +157,10 @@ export class Client {
 
   #explained(error: unknown): unknown {
     if (error instanceof DeviceError) return error;
-    const { name, message, status, code } = error as Error & { status?: number; code?: number };
+    const { name, message, status, code } = error as Error & { status?: unknown; code?: number };
+    // A status that net-snmp does not know comes as a text.
     if (name === "RequestFailedError" && status !== undefined)
-      return new Refusal(status, /: ([\d.]+)$/.exec(message)?.[1]);
+      return new Refusal(typeof status === "number" ? status : genErr, /: ([\d.]+)$/.exec(message)?.[1]);
     if (name === "RequestTimedOutError") return this.#silent();
     if (name === "ResponseInvalidError") return this.#invalid(message, code);
     return new DeviceError("garbage", `${this.place}: ${message}`, { cause: error });
@@ -173,9 +174,10 @@ export class Client {
       this.#session = this.#open();
       return new DeviceError("denied", `${this.place}: the device's SNMPv3 clock has jumped`);
     }
-    const isReport = code === EAuthFailure && !message.startsWith("Authentication digest");
-    if (isReport && message !== "Unknown Engine ID")
-      return new DeviceError("denied", `${this.place}: SNMPv3 says "${message.split(" (")[0]}"`);
+    // A report says why; a digest that is not ours was made with another password.
+    const reason = message.startsWith("Authentication digest") ? "wrong digest" : message.split(" (")[0];
+    if (code === EAuthFailure && message !== "Unknown Engine ID")
+      return new DeviceError("denied", `${this.place}: SNMPv3 says "${reason}"`);
     return new DeviceError("garbage", `${this.place}: ${message.slice(0, 120)}`);
   }
 
