@@ -92,6 +92,8 @@ export class SignWriter {
   async #define(memory: number, number: number, multi: Buffer): Promise<number> {
     const at = (index: number): string => column(index, memory, number);
     const { owner, beacon, runTimePriority } = this.#settings;
+    // Somebody's message may still be under examination there.
+    await this.#settled(at(columns.status), status.validating, true);
     await this.#command(at(columns.status), status.modifyRequest, status.modifying, "takes no changes");
     await this.#set(at(columns.multi), octets(multi), "MULTI");
     await this.#set(at(columns.owner), octets(Buffer.from(owner)), "the owner");

@@ -111,7 +111,7 @@ export class Agent {
     if (type !== pduTypes.get && type !== pduTypes.getNext) return undefined;
     const found: Varbind[] = [];
     for (const [index, { oid }] of varbinds.entries()) {
-      const one = type === pduTypes.get ? this.#get(oid) : this.#next(oid);
+      const one = type === pduTypes.get ? this.#get(oid) : this.#next(oid, version === 0);
       const isMissing = one.value[0]! >= tags.noSuchObject;
       const isUnknownToV1 = isMissing || one.value[0] === tags.counter64;
       if (version === 0 && isUnknownToV1) return refuse(errors.noSuchName, index + 1);
@@ -126,8 +126,11 @@ export class Agent {
     return { oid, value: empty(this.#mib.hasSiblings(oid) ? tags.noSuchInstance : tags.noSuchObject) };
   }
 
-  #next(oid: string): Varbind {
-    return this.#mib.next(oid) ?? { oid, value: empty(tags.endOfMibView) };
+  /** v1 does not know Counter64 and passes it over: RFC 3584, 4.2.2.1. */
+  #next(oid: string, isV1 = false): Varbind {
+    let next = this.#mib.next(oid);
+    while (isV1 && next?.value[0] === tags.counter64) next = this.#mib.next(next.oid);
+    return next ?? { oid, value: empty(tags.endOfMibView) };
   }
 
   #bulk({ first, second, varbinds }: Pdu): Varbind[] {
