@@ -69,11 +69,12 @@ async function refusalOf(call: Promise<unknown>): Promise<string> {
   );
 }
 
-describe("a message sign", () => {
-  const sign = (own: Record<string, unknown> = {}, more: Record<string, unknown> = {}) =>
-    rig("ntcip/1203-message-sign", { sign: own, ...more });
-  const show = (one: Rig, text: string): Promise<void> => one.connection.write!(messageOf(one), text, signal);
+const sign = (own: Record<string, unknown> = {}, more: Record<string, unknown> = {}) =>
+  rig("ntcip/1203-message-sign", { sign: own, ...more });
 
+const show = (one: Rig, text: string): Promise<void> => one.connection.write!(messageOf(one), text, signal);
+
+describe("a message sign", () => {
   test.each([
     ["1", {}],
     ["2c", { maxOidsPerPdu: 8 }],
@@ -153,11 +154,12 @@ describe("a message sign", () => {
   });
 });
 
-describe("SNMPv3", () => {
-  const read = (one: Rig) => one.connection.read(one.points.slice(0, 3), { signal });
-  const device = (own: Record<string, unknown> = security) =>
-    rig("ups/rfc1628", { version: "3", security: own }, { version: "3", security });
+const read = (one: Rig) => one.connection.read(one.points.slice(0, 3), { signal });
 
+const device = (own: Record<string, unknown> = security) =>
+  rig("ups/rfc1628", { version: "3", security: own }, { version: "3", security });
+
+describe("SNMPv3", () => {
   test("a device that has restarted, and one whose clock has jumped, are read without a loss", async () => {
     const one = await device();
     await read(one);
@@ -246,7 +248,7 @@ describe("identities and rows", () => {
 test("a signal controller cycles through plausible states", async () => {
   const one = await rig("ntcip/1202-signal-controller");
   const { answers } = await one.connection.read(one.points, { signal });
-  const phases = one.points.flatMap(({ name }, index) => (/^phase\./.test(name) ? [answers[index]] : []));
+  const phases = one.points.flatMap(({ name }, index) => (name.startsWith("phase.") ? [answers[index]] : []));
   expect(phases).toHaveLength(16);
   for (const phase of phases) expect(["red", "yellow", "green"]).toContain(phase);
 });

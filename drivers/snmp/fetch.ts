@@ -166,7 +166,7 @@ export class Fetcher {
 }
 
 /** Is OID a behind OID b? */
-export function isBehind(a: string, b: string): boolean {
+function isBehind(a: string, b: string): boolean {
   const left = a.split(".").map(Number);
   const right = b.split(".").map(Number);
   for (let i = 0; i < left.length; i++) {

@@ -195,6 +195,16 @@ class Ear implements Sink {
   }
 }
 
+async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 100 && !isSo(); i++) await sleep(20);
+}
+
+const record = (notification: string, ...fields: string[]) => ({
+  name: notification,
+  address: address.parse({ notification }),
+  fields: fields.map((oid) => ({ name: oid, address: address.parse({ oid, type: "number" }) })),
+});
+
 describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () => {
   const onBattery = "1.3.6.1.2.1.33.2.1";
   const minutes = "1.3.6.1.2.1.33.1.2.3.0";
@@ -209,11 +219,6 @@ describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () =>
     );
     const ear = new Ear();
     const stopping = new AbortController();
-    const record = (notification: string, ...fields: string[]) => ({
-      name: notification,
-      address: address.parse({ notification }),
-      fields: fields.map((oid) => ({ name: oid, address: address.parse({ oid, type: "number" }) })),
-    });
     const done = connection.subscribe!({
       points: [],
       records: [
@@ -231,10 +236,6 @@ describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () =>
     });
     await sleep(50);
     return { ear, code };
-  }
-
-  async function until(isSo: () => boolean): Promise<void> {
-    for (let i = 0; i < 100 && !isSo(); i++) await sleep(20);
   }
 
   test("traps of v1, generic and of an enterprise", async () => {

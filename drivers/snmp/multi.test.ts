@@ -7,6 +7,9 @@ const textOf = (multi: string): string =>
     .characters.map(({ code }) => String.fromCodePoint(code))
     .join("");
 
+const names = (bitmap: string, multi: string): string[] =>
+  unsupportedTags(parse(multi), Buffer.from(bitmap, "hex")).map(({ name }) => name);
+
 test("text without its tags; doubled brackets are brackets", () => {
   expect(textOf("[jp3]NGAP NUOC[nl]DI CHAM")).toBe("NGAP NUOCDI CHAM");
   expect(textOf("A[[B]]C")).toBe("A[B]C");
@@ -33,8 +36,6 @@ test.each([
 });
 
 test("tags that a sign's bitmap leaves out: bit 0 is the lowest of the first octet", () => {
-  const names = (bitmap: string, multi: string): string[] =>
-    unsupportedTags(parse(multi), Buffer.from(bitmap, "hex")).map(({ name }) => name);
   expect(names("ffffff3f", "[cb1][cf1][fl][f1][f13][tr1,1,1,1][cr1,1,1,1,1][pb1][nl][np]X")).toEqual([]);
   expect(names("80040000", "[jp3][nl]X")).toEqual([]);
   expect(names("80040000", "[jp3][jl3][nl][np]X")).toEqual(["jl", "np"]);

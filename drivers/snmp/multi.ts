@@ -31,7 +31,7 @@ export interface Tag {
   readonly at: number;
 }
 
-export interface Character {
+interface Character {
   readonly code: number;
   /** The font that the text names for it; undefined: the sign's default. */
   readonly font: number | undefined;

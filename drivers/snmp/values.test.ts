@@ -10,6 +10,17 @@ const read = (
 ) => decode({ oid: "1.3", type: type!, value }, address.parse({ oid: "1.3", ...how }), charset);
 const hex = (text: string): Buffer => Buffer.from(text, "hex");
 
+const bits = (
+  type: number | undefined,
+  value: unknown,
+  order?: "first-octet-low" | "last-octet-low" | "bits",
+) => Array.from({ length: 10 }, (_, bit) => bitOf({ oid: "1.3", type: type!, value }, bit, order));
+
+const stage = (octets: string, order = "first-octet-low") =>
+  read(types.octets, hex(octets), { type: "stage", order });
+
+const raw = (value: number) => Buffer.from(rawOf({ oid: "1", type: 2, value })).toString("hex");
+
 test("numbers of every type, and texts that are one", () => {
   expect(read(types.integer, -7, { type: "number" })).toBe(-7);
   expect(read(types.counter, 4_294_967_295, { type: "number" })).toBe(4_294_967_295);
@@ -48,11 +59,6 @@ test("texts: to the first NUL, UTF-8 or else Latin-1", () => {
 });
 
 test("bits of INTEGER and of OCTET STRING, in each order", () => {
-  const bits = (
-    type: number | undefined,
-    value: unknown,
-    order?: "first-octet-low" | "last-octet-low" | "bits",
-  ) => Array.from({ length: 10 }, (_, bit) => bitOf({ oid: "1.3", type: type!, value }, bit, order));
   expect(bits(types.integer, 0b1_0000_0101).map(Number)).toEqual([1, 0, 1, 0, 0, 0, 0, 0, 1, 0]);
   // 8 bits in a signed octet, as some controllers send them.
   expect(bits(types.integer, -128).map(Number)).toEqual([0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
@@ -66,8 +72,6 @@ test("bits of INTEGER and of OCTET STRING, in each order", () => {
 });
 
 test("UG405 stages: one bit, none, two, and the pair that means unknown", () => {
-  const stage = (octets: string, order = "first-octet-low") =>
-    read(types.octets, hex(octets), { type: "stage", order });
   expect(["01", "02", "08", "80"].map((one) => stage(one))).toEqual([1, 2, 4, 8]);
   expect([stage("0001"), stage("0100")]).toEqual([9, 1]);
   expect([stage("0001", "last-octet-low"), stage("0100", "last-octet-low")]).toEqual([1, 9]);
@@ -77,7 +81,6 @@ test("UG405 stages: one bit, none, two, and the pair that means unknown", () => 
 });
 
 test("the octets of a value", () => {
-  const raw = (value: number) => Buffer.from(rawOf({ oid: "1", type: 2, value })).toString("hex");
   expect([0, 127, 128, -1, -129, 4_294_967_295].map(raw)).toEqual([
     "00",
     "7f",

@@ -61,9 +61,9 @@ function opaqueNumber(bytes: Buffer): number | undefined {
 /** Octets as text: to the first NUL, in UTF-8 where they are, else Latin-1. */
 export function textOf(bytes: Buffer, charset: Charset): string {
   const end = bytes.indexOf(0);
-  const shown = end < 0 ? bytes : bytes.subarray(0, end);
-  const text = charset === "utf8" ? shown.toString() : "";
-  return charset === "latin1" || text.includes("\u{fffd}") ? shown.toString("latin1") : text;
+  const whole = end < 0 ? bytes : bytes.subarray(0, end);
+  const text = charset === "utf8" ? whole.toString() : "";
+  return charset === "latin1" || text.includes("\u{fffd}") ? whole.toString("latin1") : text;
 }
 
 /** Is the bit set? undefined where the bitmap has no such bit, or is none. */
@@ -147,7 +147,7 @@ export function decode(varbind: Varbind, address: Address, charset: Charset): An
       return stageOf(varbind, address.order);
     case "oid":
       return String(plain(varbind, charset));
-    case "auto": {
+    default: {
       const found = plain(varbind, charset);
       return typeof found === "number" && !Number.isFinite(found)
         ? bad("not-a-number", String(found))

@@ -39,6 +39,10 @@ const asked = (datagram: Buffer): number[] => readRequest(datagram).varbinds.map
 const good = (datagram: Buffer): Buffer =>
   answerTo(readRequest(datagram), { values: asked(datagram).map((arc) => int(100 + arc)) });
 
+const point = (more: Record<string, unknown>) => pointsOf({ oid: "1.3.6.1.4.1.9.1", ...more })[0]!;
+
+const whole = (answer: Buffer): Buffer => answer;
+
 describe("what is taken for an answer", () => {
   test("request ids do not repeat and are not counted up", async () => {
     const { agent, connection } = await setUp((datagram, reply) => reply(good(datagram)));
@@ -133,7 +137,7 @@ describe("what is taken for an answer", () => {
   });
 
   test("no cut or changed answer makes it throw anything but a DeviceError", async () => {
-    let change = (answer: Buffer): Buffer => answer;
+    let change = whole;
     const { connection } = await setUp((datagram, reply) => reply(change(good(datagram))), {
       timeout: 50,
       maxOidsPerPdu: 3,
@@ -278,8 +282,6 @@ describe("a device that is slow or lost", () => {
 });
 
 describe("writing", () => {
-  const point = (more: Record<string, unknown>) => pointsOf({ oid: "1.3.6.1.4.1.9.1", ...more })[0]!;
-
   test.each([
     [{}, 5, "020105"],
     [{ syntax: "gauge" }, 5, "420105"],

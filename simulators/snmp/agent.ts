@@ -128,8 +128,8 @@ export class Agent {
 
   /** v1 does not know Counter64 and passes it over: RFC 3584, 4.2.2.1. */
   #next(oid: string, isV1 = false): Varbind {
-    let next = this.#mib.next(oid);
-    while (isV1 && next?.value[0] === tags.counter64) next = this.#mib.next(next.oid);
+    const next = this.#mib.next(oid);
+    if (isV1 && next?.value[0] === tags.counter64) return this.#next(next.oid, isV1);
     return next ?? { oid, value: empty(tags.endOfMibView) };
   }
 

@@ -139,12 +139,15 @@ class Device {
   }
 
   #reconcile(): void {
-    this.#turn = this.#turn.then(async () => {
-      const shouldListen = !this.#isClosed && !this.manners.isAway;
-      if (shouldListen === (this.#socket !== undefined)) return;
-      if (shouldListen) await this.open().catch(() => {});
-      else await this.#hangUp();
-    });
+    this.#turn = this.#listenOrNot(this.#turn);
+  }
+
+  async #listenOrNot(before: Promise<void>): Promise<void> {
+    await before;
+    const shouldListen = !this.#isClosed && !this.manners.isAway;
+    if (shouldListen === (this.#socket !== undefined)) return;
+    if (shouldListen) await this.open().catch(() => {});
+    else await this.#hangUp();
   }
 
   #take(bytes: Buffer, address: string, port: number): void {

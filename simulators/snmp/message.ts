@@ -72,7 +72,7 @@ export function readPdu(tag: number, body: Buffer): Pdu {
   return { type: tag, id: toInteger(id), first: toInteger(first), second: toInteger(second), varbinds };
 }
 
-export function varbindList(varbinds: readonly Varbind[]): Buffer {
+function varbindList(varbinds: readonly Varbind[]): Buffer {
   return sequence(varbinds.map(({ oid: name, value }) => sequence([oid(name), value])));
 }
 

@@ -71,6 +71,7 @@ export function addPoints(
   seed: number,
 ): Map<string, PointValue> {
   const values = new Map<string, PointValue>();
+  const at = (oid: string): string => oid.replace("{row}", row);
   const bitmaps = new Map<string, Bitmap>();
   const bitmap = (oid: string, address: Address): Bitmap => {
     let found = bitmaps.get(oid);
@@ -85,7 +86,6 @@ export function addPoints(
     const value = new PointValue(point, seed + index * 7919);
     const { address } = value;
     values.set(point.name, value);
-    const at = (oid: string): string => oid.replace("{row}", row);
     const bit = address.bit ?? 0;
     if (address.states !== undefined) {
       const names = Object.keys(address.states);

@@ -74,8 +74,16 @@ async function run(program: string, ...parameters: string[]): Promise<{ status: 
 }
 
 const v3 = (password = security.authPassword, user = security.user): string[] => [
-  ...["-v", "3", "-u", user, "-l", "authPriv", "-a", "SHA", "-A", password],
-  ...["-x", "AES", "-X", security.privPassword],
+  "-v3",
+  "-u",
+  user,
+  "-lauthPriv",
+  "-aSHA",
+  "-A",
+  password,
+  "-xAES",
+  "-X",
+  security.privPassword,
 ];
 const ways = [
   ["v1", { version: "1" }, ["-v", "1", "-c", "public"]],
@@ -184,8 +192,7 @@ describe("its own parts", () => {
   });
 
   test("the shortest integers", () => {
-    const hex = (value: number) => integer(value).toString("hex");
-    expect([0, 127, 128, -1, -128, -129, 65_535].map(hex)).toEqual([
+    expect([0, 127, 128, -1, -128, -129, 65_535].map((value) => integer(value).toString("hex"))).toEqual([
       "020100",
       "02017f",
       "02020080",
