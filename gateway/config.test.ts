@@ -8,7 +8,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { check } from "./cli/check.ts";
 import { loadSite } from "./config.ts";
+import { listDrivers } from "./config/drivers.ts";
 import { jsonSchemas, writeJsonSchemas } from "./config/json-schema.ts";
+import { listed } from "./config/words.ts";
 import { ConfigError, describeError, deviceErrorCode, type ErrorCode, errorTable } from "./errors.ts";
 import { listProfiles, loadProfile } from "./profiles.ts";
 
@@ -153,7 +155,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown driver with no near one",
     device("", ["modbus", "profinet"]),
-    'bad.yaml:5:13  expected "modbus", found "profinet"',
+    `bad.yaml:5:13  expected ${listed(listDrivers())}, found "profinet"`,
   ],
   ["missing driver", device("", ["    driver: modbus\n", ""]), 'bad.yaml:4:5  missing key "driver"'],
   [
