@@ -9,7 +9,7 @@ import {
   type Address,
 } from "../drivers/snmp/settings.ts";
 import { start } from "../simulators/snmp/index.ts";
-import type { Simulator } from "../simulators/simulator.ts";
+import type { SimulatedPoint, Simulator } from "../simulators/simulator.ts";
 
 /** The SNMP driver before its simulator, in what no other driver does: message signs, engines, identities. */
 
@@ -36,12 +36,17 @@ interface Rig {
   value(oid: string, type?: string): Promise<unknown>;
 }
 
-async function rig(profile: string, own: Record<string, unknown> = {}, device = own): Promise<Rig> {
+async function rig(
+  profile: string,
+  own: Record<string, unknown> = {},
+  device = own,
+  more: readonly SimulatedPoint[] = [],
+): Promise<Rig> {
   const { settings, ...rest } = loadProfile(profile);
   const base = { timeout: 1000, ...own };
   const simulator = await start({
     profile,
-    points: simulatedPoints(rest),
+    points: [...simulatedPoints(rest), ...more],
     settings: mergeSettings(settings, { ...device, host: "127.0.0.1", port: 0 }),
     identity: { vendor: "Kerb Works", model: "K-1", firmware: "2.1", serial: "A7" },
   });
@@ -140,6 +145,26 @@ describe("a message sign", () => {
     const meek = await sign({ activationPriority: 1 });
     await show(meek, "A");
     expect(await refusalOf(show(meek, "B"))).toMatch(/does not activate the message: priority/);
+  });
+
+  test("a check sum of the sign's own is used when the message is the one that was sent", async () => {
+    const sum = { oid: `${dms}.5.8.1.5.3.1`, type: "number" };
+    const one = await rig("ntcip/1203-message-sign", {}, {}, [
+      { name: "sum", address: sum, scale: 1, offset: 0 },
+    ]);
+    one.simulator.set("sum", 0x7934);
+    // The simulated sign only pretends to have another sum, and so refuses it.
+    expect(await refusalOf(show(one, "[jp3]NGAP NUOC[nl]DI CHAM"))).toMatch(/does not activate.*messageCRC/);
+    expect(one.log).toEqual([expect.stringMatching(/check sums in its own way: 7934 where 84eb belongs/)]);
+    expect(await one.value(`${dms}.6.24.0`, "hex")).toMatch(/^003c8003000179347f000001$/);
+    const text = { oid: `${dms}.5.8.1.3.3.1`, type: "text" };
+    const other = await rig("ntcip/1203-message-sign", {}, {}, [
+      { name: "sum", address: sum, scale: 1, offset: 0 },
+      { name: "text", address: text, scale: 1, offset: 0 },
+    ]);
+    other.simulator.set("sum", 0x7934);
+    other.simulator.set("text", "SOMETHING ELSE");
+    expect(await refusalOf(show(other, "A"))).toMatch(/stored another message/);
   });
 
   test("gives up when it is aborted in the middle", async () => {

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -402,6 +403,44 @@ describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () =>
     await trap("5004", ...v3(secrets.authPassword));
     await until(() => ear.heard.length === 2);
     expect(ear.heard.map(({ answers }) => answers)).toEqual([[5000], [5004]]);
+  });
+
+  test("two devices behind one address share the listener and are told apart by their communities", async () => {
+    const port = await freePort();
+    const [one, two] = ["red", "blue"].map((community) =>
+      listen(port, { notifications: { address: "127.0.0.1", port, community } }),
+    );
+    const ears = [(await one!).ear, (await two!).ear];
+    const trap = (community: string, value: string) =>
+      run("snmptrap", "-v2c", "-c", community, `127.0.0.1:${port}`, "1", onBattery, minutes, "i", value);
+    await trap("blue", "2");
+    await trap("red", "1");
+    await until(() => ears.every(({ heard }) => heard.length > 0));
+    expect(ears.map(({ heard }) => heard.map(({ answers }) => answers))).toEqual([[[1]], [[2]]]);
+  });
+
+  test("no datagram stops the listener, and strangers are not a line each", async () => {
+    const port = await freePort();
+    const { ear } = await listen(port, { version: "3", security });
+    const other = await listen(port, { version: "2c" });
+    const before = logged.length;
+    const socket = createSocket("udp4");
+    const random = (length: number) =>
+      Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));
+    const head = Buffer.from("3082000002010104067075626c6963a7", "hex");
+    for (let i = 0; i < 400; i++) {
+      const tail = random(i % 60);
+      const whole = Buffer.concat([head, tail]);
+      whole.writeUInt16BE(whole.length - 4, 2);
+      socket.send(i % 2 === 0 ? random(i % 80) : whole, port, "127.0.0.1");
+      if (i % 20 === 0) await sleep(2);
+    }
+    await run("snmptrap", "-v2c", "-c", "public", `127.0.0.1:${port}`, "1", onBattery, minutes, "i", "7");
+    await until(() => other.ear.heard.length > 0);
+    socket.close();
+    expect(other.ear.heard.at(-1)).toEqual({ index: 0, answers: [7] });
+    expect(ear.heard).toEqual([]);
+    expect(logged.length - before).toBeLessThanOrEqual(1);
   });
 
   test("a port that is taken ends the subscription as busy", async () => {

@@ -90,11 +90,11 @@ export function addPoints(
     if (address.states !== undefined) {
       const names = Object.keys(address.states);
       for (const [name, oid] of Object.entries(address.states))
-        bitmap(at(oid), address).add(bit, () => value.state(names) === name);
+        bitmap(at(oid), address).add(bit, () => value.state(names, bit) === name);
     } else if (address.walk !== undefined) {
       addRows(mib, address.walk, value);
     } else if (address.oid !== undefined && address.type === "bits") {
-      bitmap(at(address.oid), address).add(bit, () => Number(value.raw()) !== 0);
+      bitmap(at(address.oid), address).add(bit, () => Number(value.raw()) >= 0.5);
     } else if (address.oid !== undefined) {
       addObject(mib, at(address.oid), value);
     }

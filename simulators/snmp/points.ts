@@ -18,15 +18,16 @@ export interface Address {
 
 const walkStepMs = 1000;
 const walkStepsMax = 60;
-/** A signal group holds each of its states for so long. */
-const stateMs = 8000;
+/** Signals go in turns: so many, each so long, with an end that is neither stop nor go. */
+const turns = 4;
+const turnMs = 8000;
+const endMs = 2000;
 
 /** What one point says now: pinned, fixed or wandering. */
 export class PointValue {
   readonly point: SimulatedPoint;
   readonly address: Address;
   readonly #random: () => number;
-  readonly #phaseMs: number;
   #value: number;
   #walkedAtMs = performance.now();
   #pinned: number | string | undefined;
@@ -37,7 +38,6 @@ export class PointValue {
     this.#random = seededRandom(seed);
     const [low, high] = point.typical ?? [0, 0];
     this.#value = low + (high - low) * (0.25 + this.#random() / 2);
-    this.#phaseMs = this.#random() * stateMs;
   }
 
   get isPinned(): boolean {
@@ -57,12 +57,14 @@ export class PointValue {
     return typeof value === "string" ? value : (value - point.offset) / point.scale;
   }
 
-  /** The state of a signal that shows one of `names` at a time. */
-  state(names: readonly string[]): string {
-    const { fixed } = this.point;
-    const shown = this.#pinned ?? fixed;
+  /** The state of a signal that shows one of `names` at a time: its turn comes with those of the same `bit` mod 4. */
+  state(names: readonly string[], bit: number): string {
+    const shown = this.#pinned ?? this.point.fixed;
     if (shown !== undefined) return String(shown);
-    return names[Math.floor((performance.now() + this.#phaseMs) / stateMs) % names.length] ?? "";
+    const [rest = "", between = "", goes = ""] = names;
+    const isItsTurn = Math.floor(performance.now() / turnMs) % turns === bit % turns;
+    if (!isItsTurn) return rest;
+    return performance.now() % turnMs < turnMs - endMs ? goes : between;
   }
 
   #walk([low, high]: readonly [number, number]): void {
