@@ -403,6 +403,11 @@ describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () =>
     await trap("5004", ...v3(secrets.authPassword));
     await until(() => ear.heard.length === 2);
     expect(ear.heard.map(({ answers }) => answers)).toEqual([[5000], [5004]]);
+    // Weaker ones do not even reach net-snmp.
+    expect(logged.slice(-2)).toEqual([
+      expect.stringContaining("old SNMPv3 time"),
+      expect.stringContaining("no device of the site may send"),
+    ]);
   });
 
   test("two devices behind one address share the listener and are told apart by their communities", async () => {

@@ -105,6 +105,18 @@ describe("what is taken for an answer", () => {
     expect(await codeOf(connection.read(pointsOf(...oids(1)), { signal }))).toBe("garbage");
   });
 
+  test("datagrams that are no SNMP and nothing else are garbage; an answer among them is taken", async () => {
+    let isAnswered = false;
+    const { connection } = await setUp((datagram, reply) => {
+      reply(Buffer.from("GET / HTTP/1.1"));
+      if (isAnswered) reply(good(datagram));
+    });
+    const points = pointsOf(...oids(1));
+    expect(await codeOf(connection.read(points, { signal }))).toBe("garbage");
+    isAnswered = true;
+    expect(await connection.read(points, { signal })).toEqual({ answers: [100] });
+  });
+
   test("an object that nobody asked for is bad, the others are not", async () => {
     const { connection } = await setUp(
       (datagram, reply) => {
