@@ -175,21 +175,21 @@ describe("what is taken for an answer", () => {
   });
 });
 
-describe("SNMPv3 by hand", () => {
-  const engine = Buffer.from("80001f8805aabbcc", "hex");
-  /** A v3 message without protection. */
-  const plain = (id: Uint8Array, pdu: Uint8Array): Buffer =>
-    tlv(
-      0x30,
-      int(3),
-      tlv(0x30, tlv(2, id), int(1400), tlv(4, bytes(0)), int(3)),
-      tlv(4, tlv(0x30, tlv(4, engine), int(1), int(100), text(""), text(""), text(""))),
-      tlv(0x30, tlv(4, engine), text(""), pdu),
-    );
-  const messageId = (datagram: Buffer): Buffer => tlvs(tlvs(tlvs(datagram)[0]!.body)[1]!.body)[0]!.body;
-  const varbinds = (oid: number[], value: Uint8Array): Buffer =>
-    tlv(0x30, tlv(0x30, tlv(6, Buffer.from(oid)), value));
+const engine = Buffer.from("80001f8805aabbcc", "hex");
+/** A v3 message without protection. */
+const plain = (id: Uint8Array, pdu: Uint8Array): Buffer =>
+  tlv(
+    0x30,
+    int(3),
+    tlv(0x30, tlv(2, id), int(1400), tlv(4, bytes(0)), int(3)),
+    tlv(4, tlv(0x30, tlv(4, engine), int(1), int(100), text(""), text(""), text(""))),
+    tlv(0x30, tlv(4, engine), text(""), pdu),
+  );
+const messageId = (datagram: Buffer): Buffer => tlvs(tlvs(tlvs(datagram)[0]!.body)[1]!.body)[0]!.body;
+const varbinds = (oid: number[], value: Uint8Array): Buffer =>
+  tlv(0x30, tlv(0x30, tlv(6, Buffer.from(oid)), value));
 
+describe("SNMPv3 by hand", () => {
   test("an answer without protection is not taken for one that has it", async () => {
     const unknownEngine = varbinds([0x2b, 6, 1, 6, 3, 15, 1, 1, 4, 0], tlv(0x41, bytes(1)));
     const { agent, connection } = await setUp(
