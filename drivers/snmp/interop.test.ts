@@ -196,6 +196,8 @@ class Ear implements Sink {
   }
 }
 
+const random = (length: number) => Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));
+
 async function until(isSo: () => boolean): Promise<void> {
   for (let i = 0; i < 100 && !isSo(); i++) await sleep(20);
 }
@@ -430,8 +432,6 @@ describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () =>
     const other = await listen(port, { version: "2c" });
     const before = logged.length;
     const socket = createSocket("udp4");
-    const random = (length: number) =>
-      Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));
     const head = Buffer.from("3082000002010104067075626c6963a7", "hex");
     for (let i = 0; i < 400; i++) {
       const tail = random(i % 60);

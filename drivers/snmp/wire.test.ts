@@ -186,16 +186,16 @@ const plain = (id: Uint8Array, pdu: Uint8Array): Buffer =>
     tlv(0x30, tlv(4, engine), text(""), pdu),
   );
 const messageId = (datagram: Buffer): Buffer => tlvs(tlvs(tlvs(datagram)[0]!.body)[1]!.body)[0]!.body;
-const varbinds = (oid: number[], value: Uint8Array): Buffer =>
+const oneVarbind = (oid: number[], value: Uint8Array): Buffer =>
   tlv(0x30, tlv(0x30, tlv(6, Buffer.from(oid)), value));
 
 describe("SNMPv3 by hand", () => {
   test("an answer without protection is not taken for one that has it", async () => {
-    const unknownEngine = varbinds([0x2b, 6, 1, 6, 3, 15, 1, 1, 4, 0], tlv(0x41, bytes(1)));
+    const unknownEngine = oneVarbind([0x2b, 6, 1, 6, 3, 15, 1, 1, 4, 0], tlv(0x41, bytes(1)));
     const { agent, connection } = await setUp(
       (datagram, reply, index) => {
         const report = tlv(0xa8, int(0), int(0), int(0), unknownEngine);
-        const answer = tlv(0xa2, int(0), int(0), int(0), varbinds([0x2b, 6, 1, 4, 1, 9, 0], int(66)));
+        const answer = tlv(0xa2, int(0), int(0), int(0), oneVarbind([0x2b, 6, 1, 4, 1, 9, 0], int(66)));
         reply(plain(messageId(datagram), index === 0 ? report : answer));
       },
       { version: "3", security: { user: "u", auth: "sha", authPassword: "authauthauth" } },
