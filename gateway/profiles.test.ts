@@ -93,8 +93,8 @@ describe("shipped profiles", () => {
         expect(typical[0], name).toBeGreaterThanOrEqual(limits[0]);
         expect(typical[1], name).toBeLessThanOrEqual(limits[1]);
       }
-      if (publish)
-        expect(typical ?? fixed ?? values, `${name}: nothing for a simulator to show`).toBeDefined();
+      const shown = typical ?? fixed ?? values;
+      if (publish) expect(shown, `${name}: nothing for a simulator to show`).toBeDefined();
       if (scaleFactor === undefined) continue;
       const factor = profile.points.find((point) => point.name === scaleFactor);
       expect(factor, `${name}: no point "${scaleFactor}"`).toMatchObject({

@@ -49,6 +49,8 @@ export interface Transport {
   hasListener: boolean;
   /** true: both devices of one place must name the same `line`. */
   isShared: boolean;
+  /** Addresses at which no device can be made to show a value here: the driver's own measurements, say. */
+  hides?: (address: unknown) => boolean;
   open(): Promise<Place>;
 }
 
@@ -177,7 +179,7 @@ export class Rig {
   readonly #more: Tree;
   readonly #connections: Connection<unknown>[] = [];
 
-  private constructor(subject: Subject, place: Place, options: RigOptions) {
+  private constructor(subject: Subject, transport: Transport, place: Place, options: RigOptions) {
     const { table, schemas } = subject;
     this.subject = subject;
     this.#place = place;
@@ -187,6 +189,7 @@ export class Rig {
     const own = new Set(this.profile.points.map(({ name }) => name));
     this.#all = simulatedPoints(this.profile, profileIdentity)
       .filter(({ name }) => own.has(name) || !name.startsWith("identify.expect"))
+      .filter(({ address }) => transport.hides?.(address) !== true)
       .map(({ name, address }) => ({ name, address: schemas.address.parse(address) }));
     const pushed = this.profile.points.filter(({ poll }) => poll === "push").map(({ name }) => name);
     const isAsked = ({ name }: PointRequest<unknown>): boolean => !pushed.includes(name);
@@ -194,7 +197,7 @@ export class Rig {
   }
 
   static async open(subject: Subject, transport: Transport, options: RigOptions = {}): Promise<Rig> {
-    const rig = new Rig(subject, await transport.open(), options);
+    const rig = new Rig(subject, transport, await transport.open(), options);
     try {
       for (let device = 1; device <= (options.devices ?? 1); device++) await rig.#startSimulator(device);
     } catch (error) {

@@ -1,0 +1,46 @@
+import { DeviceError } from "../../gateway/driver.ts";
+
+export const aborted = (place: string): DeviceError => new DeviceError("aborted", `${place}: given up`);
+export const closed = (place: string): DeviceError => new DeviceError("closed", `${place}: closed`);
+
+/** Error-status by number: RFC 3416, 3. */
+const names = [
+  "noError",
+  "tooBig",
+  "noSuchName",
+  "badValue",
+  "readOnly",
+  "genErr",
+  "noAccess",
+  "wrongType",
+  "wrongLength",
+  "wrongEncoding",
+  "wrongValue",
+  "noCreation",
+  "inconsistentValue",
+  "resourceUnavailable",
+  "commitFailed",
+  "undoFailed",
+  "authorizationError",
+  "notWritable",
+  "inconsistentName",
+];
+
+export const tooBig = 1;
+export const noSuchName = 2;
+export const genErr = 5;
+
+export const statusName = (status: number): string => names[status] ?? `error-status-${status}`;
+
+/** The device has answered a request with an error-status. */
+export class Refusal extends Error {
+  readonly status: number;
+  /** The object at fault, where the device names one. */
+  readonly oid: string | undefined;
+  constructor(status: number, oid: string | undefined) {
+    super(statusName(status));
+    this.name = "Refusal";
+    this.status = status;
+    this.oid = oid;
+  }
+}

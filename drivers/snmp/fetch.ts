@@ -1,0 +1,177 @@
+import type { Varbind } from "net-snmp";
+import { DeviceError, type Reading } from "../../gateway/driver.ts";
+import type { Client } from "./client.ts";
+import { noSuchName, Refusal, statusName, tooBig } from "./errors.ts";
+import { bad, exceptionOf } from "./values.ts";
+
+/** Unanswered requests after which a read asks no further ones. */
+const lostMax = 2;
+/** Rows of a table that a walk looks at, and how many it asks for at once. */
+const rowsMax = 256;
+const rowsPerRequest = 10;
+
+/** What became of one object: its value, or why there is none. */
+export interface Fetched {
+  readonly varbind?: Varbind;
+  readonly problem?: Reading;
+  /** `performance.now()` at the arrival. */
+  readonly atMs: number;
+}
+
+/** One read's requests and their fate. */
+interface Round {
+  readonly found: Map<string, Fetched>;
+  readonly signal: AbortSignal;
+  requests: number;
+  answered: number;
+  lost: number;
+  error: DeviceError | undefined;
+}
+
+/** Asks one device for objects in as few requests as it stands, and finds those that spoil a request for others. */
+export class Fetcher {
+  readonly #client: Client;
+  #perRequest: number;
+  /** Objects for which the device refused a whole request: they are asked for alone from then on. */
+  readonly #alone = new Set<string>();
+
+  constructor(client: Client, maxOidsPerPdu: number) {
+    this.#client = client;
+    this.#perRequest = maxOidsPerPdu;
+  }
+
+  /** All objects by OID, and how many requests it took. Throws the `DeviceError` of a device that is lost. */
+  async fetch(
+    oids: readonly string[],
+    walks: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ found: Map<string, Fetched>; rows: Map<string, Varbind[] | Reading>; requests: number }> {
+    const round: Round = { found: new Map(), signal, requests: 0, answered: 0, lost: 0, error: undefined };
+    const queue = this.#requestsFor(oids);
+    for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
+      if (round.lost >= lostMax)
+        this.#settle(round, batch, bad("timeout", "not asked: earlier requests were lost"));
+      else queue.unshift(...(await this.#ask(round, batch)));
+    }
+    const rows = new Map<string, Varbind[] | Reading>();
+    for (const column of walks) rows.set(column, await this.#walk(round, column));
+    if (round.answered === 0 && round.error !== undefined) throw round.error;
+    return { found: round.found, rows, requests: round.requests };
+  }
+
+  #requestsFor(oids: readonly string[]): string[][] {
+    const together = oids.filter((oid) => !this.#alone.has(oid));
+    const alone = oids.filter((oid) => this.#alone.has(oid)).map((oid) => [oid]);
+    const requests: string[][] = [];
+    for (let at = 0; at < together.length; at += this.#perRequest)
+      requests.push(together.slice(at, at + this.#perRequest));
+    return [...requests, ...alone];
+  }
+
+  /** Sends one request; gives back those that must be sent in its place. */
+  async #ask(round: Round, oids: string[]): Promise<string[][]> {
+    round.requests++;
+    try {
+      const varbinds = await this.#client.get(oids, round.signal);
+      round.answered++;
+      this.#take(round, oids, varbinds);
+      return [];
+    } catch (error) {
+      if (error instanceof Refusal) {
+        round.answered++;
+        return this.#afterRefusal(round, oids, error);
+      }
+      this.#lose(round, error);
+      const code = (error as DeviceError).code === "garbage" ? "garbage" : "timeout";
+      this.#settle(round, oids, bad(code, (error as DeviceError).message));
+      return [];
+    }
+  }
+
+  #take(round: Round, oids: readonly string[], varbinds: readonly Varbind[]): void {
+    const atMs = performance.now();
+    oids.forEach((oid, index) => {
+      const own = varbinds[index]?.oid === oid ? varbinds[index] : varbinds.find((one) => one.oid === oid);
+      if (own === undefined) {
+        this.#settle(round, [oid], bad("wrong-object", `answered with ${varbinds[index]?.oid ?? "nothing"}`));
+        return;
+      }
+      const problem = exceptionOf(own);
+      round.found.set(oid, problem === undefined ? { varbind: own, atMs } : { problem, atMs });
+    });
+  }
+
+  #afterRefusal(round: Round, oids: string[], { status, oid }: Refusal): string[][] {
+    const half = Math.ceil(oids.length / 2);
+    if (oids.length === 1) {
+      this.#settle(round, oids, bad(statusName(status), "the device refuses this object"));
+      return [];
+    }
+    if (status === tooBig) {
+      this.#perRequest = Math.min(this.#perRequest, half);
+    } else if (oid !== undefined && oids.includes(oid)) {
+      // One that is asked alone says what it has itself, also when it is there again.
+      if (status === noSuchName) this.#alone.add(oid);
+      this.#settle(round, [oid], bad(statusName(status), "the device refuses this object"));
+      return [oids.filter((one) => one !== oid)];
+    }
+    return [oids.slice(0, half), oids.slice(half)];
+  }
+
+  /** An unanswered request is a loss; everything else ends the read. */
+  #lose(round: Round, error: unknown): void {
+    const isLoss = error instanceof DeviceError && (error.code === "silent" || error.code === "garbage");
+    if (!isLoss) throw error;
+    round.lost++;
+    round.error ??= error;
+  }
+
+  #settle({ found }: Round, oids: readonly string[], problem: Reading): void {
+    for (const oid of oids) found.set(oid, { problem, atMs: performance.now() });
+  }
+
+  async #walk(round: Round, column: string): Promise<Varbind[] | Reading> {
+    const rows: Varbind[] = [];
+    let at = column;
+    while (rows.length < rowsMax) {
+      if (round.lost >= lostMax) return bad("timeout", "not asked: earlier requests were lost");
+      round.requests++;
+      try {
+        const answer = await this.#client.following(at, rowsPerRequest, round.signal);
+        round.answered++;
+        const inside = answer.filter(
+          (one) => one.oid.startsWith(`${column}.`) && exceptionOf(one)?.code !== "endOfMibView",
+        );
+        rows.push(...inside);
+        const last = inside.at(-1)?.oid;
+        // An agent that goes in circles is not followed.
+        if (inside.length < answer.length || last === undefined || !isBehind(last, at)) return rows;
+        at = last;
+      } catch (error) {
+        if (error instanceof Refusal) {
+          round.answered++;
+          return error.status === noSuchName
+            ? rows
+            : bad(statusName(error.status), "the device refuses this table");
+        }
+        this.#lose(round, error);
+        return bad(
+          (error as DeviceError).code === "garbage" ? "garbage" : "timeout",
+          (error as DeviceError).message,
+        );
+      }
+    }
+    return rows;
+  }
+}
+
+/** Is OID a behind OID b? */
+function isBehind(a: string, b: string): boolean {
+  const left = a.split(".").map(Number);
+  const right = b.split(".").map(Number);
+  for (let i = 0; i < left.length; i++) {
+    const difference = left[i]! - (right[i] ?? -1);
+    if (difference !== 0) return difference > 0;
+  }
+  return false;
+}

@@ -1,0 +1,553 @@
+import { createSocket } from "node:dgram";
+import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { readHeader } from "./header.ts";
+import {
+  answerTo,
+  bytes,
+  codeOf,
+  connectTo,
+  int,
+  patient,
+  pointsOf,
+  readRequest,
+  scriptedAgent,
+  settingsOf,
+  text,
+  tlv,
+  tlvs,
+  type Script,
+} from "./testing.ts";
+
+const open: { close(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close();
+});
+
+async function setUp(script: Script, more: Record<string, unknown> = {}) {
+  const agent = await scriptedAgent(script);
+  const connection = await connectTo(settingsOf(agent.port, more));
+  open.push(agent, connection);
+  return { agent, connection };
+}
+
+const oids = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ oid: `1.3.6.1.4.1.9.${i}`, type: "number" }));
+const signal = patient();
+/** The last arc of each asked object. */
+const asked = (datagram: Buffer): number[] => readRequest(datagram).varbinds.map(({ oid }) => oid.at(-1)!);
+const good = (datagram: Buffer): Buffer =>
+  answerTo(readRequest(datagram), { values: asked(datagram).map((arc) => int(100 + arc)) });
+
+const point = (more: Record<string, unknown>) => pointsOf({ oid: "1.3.6.1.4.1.9.1", ...more })[0]!;
+
+const whole = (answer: Buffer): Buffer => answer;
+
+describe("what is taken for an answer", () => {
+  test("request ids do not repeat and are not counted up", async () => {
+    const { agent, connection } = await setUp((datagram, reply) => reply(good(datagram)));
+    const [points] = [pointsOf(...oids(1))];
+    for (let i = 0; i < 50; i++) await connection.read(points, { signal });
+    const ids = agent.requests.map((one) => readRequest(one).id.readIntBE(0, readRequest(one).id.length));
+    expect(new Set(ids).size).toBe(50);
+    const steps = ids.slice(1).map((id, i) => Math.abs(id - ids[i]!));
+    expect(steps.filter((step) => step <= 1)).toEqual([]);
+  });
+
+  test("an answer that comes a second time, or late, is nobody's", async () => {
+    let kept: Buffer | undefined;
+    const { connection } = await setUp((datagram, reply, index) => {
+      const answer = answerTo(readRequest(datagram), { values: [int(index)] });
+      if (kept !== undefined) {
+        reply(kept);
+        reply(kept);
+      }
+      if (index !== 1) reply(answer);
+      reply(index === 1 ? Buffer.alloc(0) : answer);
+      kept = answer;
+    });
+    const [a, b, c] = [pointsOf(...oids(1)), pointsOf(...oids(1)), pointsOf(...oids(1))];
+    expect(await connection.read(a, { signal })).toEqual({ answers: [0] });
+    expect(await codeOf(connection.read(b, { signal }))).toMatch(/silent|garbage/);
+    expect(await connection.read(c, { signal })).toEqual({ answers: [2] });
+  });
+
+  test("an answer from another address or port is ignored", async () => {
+    const stranger = createSocket("udp4");
+    open.push({ close: async () => void stranger.close() });
+    const { connection } = await setUp((datagram, reply, _, from) => {
+      stranger.send(answerTo(readRequest(datagram), { values: [int(66)] }), from, "127.0.0.1");
+      setTimeout(() => reply(good(datagram)), 50);
+    });
+    expect(await connection.read(pointsOf(...oids(1)), { signal })).toEqual({ answers: [100] });
+  });
+
+  test("another request id is no answer", async () => {
+    const { connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), { values: [int(1)], id: bytes(1, 2, 3) })),
+    );
+    expect(await codeOf(connection.read(pointsOf(...oids(1)), { signal }))).toBe("silent");
+  });
+
+  test.each([
+    ["another community", (d: Buffer) => answerTo(readRequest(d), { values: [int(1)], community: "other" })],
+    ["the request itself", (d: Buffer) => d],
+    [
+      "too few objects",
+      (d: Buffer) => {
+        const request = readRequest(d);
+        return answerTo({ ...request, varbinds: [] }, {});
+      },
+    ],
+  ])("%s is garbage", async (_, answer) => {
+    const { connection } = await setUp((datagram, reply) => reply(answer(datagram)));
+    expect(await codeOf(connection.read(pointsOf(...oids(1)), { signal }))).toBe("garbage");
+  });
+
+  test("datagrams that are no SNMP and nothing else are garbage; an answer among them is taken", async () => {
+    let isAnswered = false;
+    const { connection } = await setUp((datagram, reply) => {
+      reply(Buffer.from("GET / HTTP/1.1"));
+      if (isAnswered) reply(good(datagram));
+    });
+    const points = pointsOf(...oids(1));
+    expect(await codeOf(connection.read(points, { signal }))).toBe("garbage");
+    isAnswered = true;
+    expect(await connection.read(points, { signal })).toEqual({ answers: [100] });
+  });
+
+  test("an object that nobody asked for is bad, the others are not", async () => {
+    const { connection } = await setUp(
+      (datagram, reply) => {
+        const request = readRequest(datagram);
+        const [first, ...others] = request.varbinds;
+        const strange = { ...first!, oid: Buffer.from([0x2b, 6, 1, 9, 9]) };
+        reply(answerTo({ ...request, varbinds: [strange, ...others] }, { values: [int(1), int(2)] }));
+      },
+      { maxOidsPerPdu: 2 },
+    );
+    const { answers } = await connection.read(pointsOf(...oids(2)), { signal });
+    expect(answers).toEqual([expect.objectContaining({ status: "bad", code: "wrong-object" }), 2]);
+  });
+
+  test("no datagram makes it throw anything but a DeviceError, or stop", async () => {
+    let answers: Uint8Array[] = [];
+    const { connection } = await setUp(
+      (_, reply) => {
+        for (const answer of answers) reply(answer);
+      },
+      { timeout: 50 },
+    );
+    const points = pointsOf(...oids(1));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 4 }), async (datagrams) => {
+        answers = datagrams;
+        expect(await codeOf(connection.read(points, { signal }))).toMatch(/^(silent|garbage)$/);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("no cut or changed answer makes it throw anything but a DeviceError", async () => {
+    let change = whole;
+    const { connection } = await setUp((datagram, reply) => reply(change(good(datagram))), {
+      timeout: 50,
+      maxOidsPerPdu: 3,
+    });
+    const points = pointsOf(...oids(3));
+    const outcome = async (): Promise<string> => codeOf(connection.read(points, { signal }));
+    for (let cut = 0; cut < 60; cut += 3) {
+      change = (answer) => answer.subarray(0, cut);
+      expect(await outcome()).toMatch(/^(silent|garbage|resolved)$/);
+    }
+    await fc.assert(
+      fc.asyncProperty(fc.nat(80), fc.nat(255), async (at, octet) => {
+        change = (answer) => {
+          const changed = Buffer.from(answer);
+          if (at < changed.length) changed[at] = octet;
+          return changed;
+        };
+        expect(await outcome()).toMatch(/^(silent|garbage|denied|resolved)$/);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+const engine = Buffer.from("80001f8805aabbcc", "hex");
+/** A v3 message without protection. */
+const plain = (id: Uint8Array, pdu: Uint8Array): Buffer =>
+  tlv(
+    0x30,
+    int(3),
+    tlv(0x30, tlv(2, id), int(1400), tlv(4, bytes(0)), int(3)),
+    tlv(4, tlv(0x30, tlv(4, engine), int(1), int(100), text(""), text(""), text(""))),
+    tlv(0x30, tlv(4, engine), text(""), pdu),
+  );
+const messageId = (datagram: Buffer): Buffer => tlvs(tlvs(tlvs(datagram)[0]!.body)[1]!.body)[0]!.body;
+const oneVarbind = (oid: number[], value: Uint8Array): Buffer =>
+  tlv(0x30, tlv(0x30, tlv(6, Buffer.from(oid)), value));
+
+describe("SNMPv3 by hand", () => {
+  test("an answer without protection is not taken for one that has it", async () => {
+    const unknownEngine = oneVarbind([0x2b, 6, 1, 6, 3, 15, 1, 1, 4, 0], tlv(0x41, bytes(1)));
+    const { agent, connection } = await setUp(
+      (datagram, reply, index) => {
+        const report = tlv(0xa8, int(0), int(0), int(0), unknownEngine);
+        const answer = tlv(0xa2, int(0), int(0), int(0), oneVarbind([0x2b, 6, 1, 4, 1, 9, 0], int(66)));
+        reply(plain(messageId(datagram), index === 0 ? report : answer));
+      },
+      { version: "3", security: { user: "u", auth: "sha", authPassword: "authauthauth" } },
+    );
+    expect(await codeOf(connection.read(pointsOf(...oids(1)), { signal }))).toBe("silent");
+    expect(agent.requests).toHaveLength(2);
+  });
+});
+
+describe("what a device refuses", () => {
+  test("tooBig: the request is halved, and stays so", async () => {
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        const request = readRequest(datagram);
+        reply(
+          request.varbinds.length > 2
+            ? answerTo({ ...request, varbinds: [] }, { status: 1 })
+            : good(datagram),
+        );
+      },
+      { maxOidsPerPdu: 7 },
+    );
+    const points = pointsOf(...oids(7));
+    const values = [100, 101, 102, 103, 104, 105, 106];
+    expect((await connection.read(points, { signal })).answers).toEqual(values);
+    const before = agent.requests.length;
+    expect((await connection.read(points, { signal })).answers).toEqual(values);
+    expect(agent.requests.slice(before).map((one) => asked(one).length)).toEqual([2, 2, 2, 1]);
+  });
+
+  test("v1 noSuchName spoils the whole request: asked again without, and from then on alone", async () => {
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        const index = asked(datagram).indexOf(2);
+        reply(index < 0 ? good(datagram) : answerTo(readRequest(datagram), { status: 2, index: index + 1 }));
+      },
+      { version: "1", maxOidsPerPdu: 5 },
+    );
+    const points = pointsOf(...oids(5));
+    const expected = [100, 101, expect.objectContaining({ status: "bad", code: "noSuchName" }), 103, 104];
+    expect((await connection.read(points, { signal })).answers).toEqual(expected);
+    expect(agent.requests.map(asked)).toEqual([
+      [0, 1, 2, 3, 4],
+      [0, 1, 3, 4],
+    ]);
+    expect((await connection.read(points, { signal })).answers).toEqual(expected);
+    expect(agent.requests.slice(2).map(asked)).toEqual([[0, 1, 3, 4], [2]]);
+  });
+
+  test("v1 noSuchName without an index: found by halving", async () => {
+    const { agent, connection } = await setUp(
+      (datagram, reply) =>
+        reply(asked(datagram).includes(2) ? answerTo(readRequest(datagram), { status: 2 }) : good(datagram)),
+      { version: "1", maxOidsPerPdu: 5 },
+    );
+    const { answers } = await connection.read(pointsOf(...oids(5)), { signal });
+    expect(answers).toEqual([100, 101, expect.objectContaining({ code: "noSuchName" }), 103, 104]);
+    expect(agent.requests.length).toBeLessThan(9);
+  });
+
+  test.each([
+    [5, "genErr"],
+    [16, "authorizationError"],
+    [6, "noAccess"],
+    [77, "genErr"],
+  ])("error-status %d is a bad reading of that point alone: %s", async (status, code) => {
+    const { connection } = await setUp(
+      (datagram, reply) => {
+        const index = asked(datagram).indexOf(1);
+        reply(index < 0 ? good(datagram) : answerTo(readRequest(datagram), { status, index: index + 1 }));
+      },
+      { maxOidsPerPdu: 3 },
+    );
+    const { answers } = await connection.read(pointsOf(...oids(3)), { signal });
+    expect(answers).toEqual([100, expect.objectContaining({ status: "bad", code }), 102]);
+  });
+
+  test("what v2c answers in place of a value", async () => {
+    const values = [tlv(0x80), tlv(0x81), tlv(0x82), tlv(5), int(7)];
+    const { connection } = await setUp(
+      (datagram, reply) => reply(answerTo(readRequest(datagram), { values })),
+      { maxOidsPerPdu: 5 },
+    );
+    const { answers } = await connection.read(pointsOf(...oids(5)), { signal });
+    const codes = answers.map((one) => (typeof one === "object" ? one.code : one));
+    expect(codes).toEqual(["noSuchObject", "noSuchInstance", "endOfMibView", "no-value", 7]);
+  });
+});
+
+describe("a device that is slow or lost", () => {
+  test("one lost request costs its points, two cost the rest, none answered is silent", async () => {
+    let lost = new Set([1]);
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        if (!asked(datagram).some((arc) => lost.has(arc))) reply(good(datagram));
+      },
+      { timeout: 60 },
+    );
+    const points = pointsOf(...oids(5));
+    const codes = async () =>
+      (await connection.read(points, { signal })).answers.map((one) =>
+        typeof one === "object" ? one.code : one,
+      );
+    expect(await codes()).toEqual([100, "timeout", 102, 103, 104]);
+    lost = new Set([1, 2]);
+    agent.requests.length = 0;
+    expect(await codes()).toEqual([100, "timeout", "timeout", "timeout", "timeout"]);
+    expect(agent.requests).toHaveLength(3);
+    lost = new Set([0, 1, 2, 3, 4]);
+    agent.requests.length = 0;
+    expect(await codeOf(connection.read(points, { signal }))).toBe("silent");
+    expect(agent.requests).toHaveLength(2);
+  });
+
+  test("a port at which nothing listens is refused at once", async () => {
+    const { agent, connection } = await setUp(() => {}, { timeout: 5000 });
+    await agent.close();
+    open.splice(open.indexOf(agent), 1);
+    const begunMs = performance.now();
+    expect(await codeOf(connection.read(pointsOf(...oids(3)), { signal }))).toBe("refused");
+    expect(performance.now() - begunMs).toBeLessThan(1000);
+  });
+
+  test("a name that nobody has is unreachable", async () => {
+    expect(await codeOf(connectTo(settingsOf(161, { host: "no-such-host.invalid" })))).toBe("unreachable");
+  });
+});
+
+describe("writing", () => {
+  test.each([
+    [{}, 5, "020105"],
+    [{ syntax: "gauge" }, 5, "420105"],
+    [{ syntax: "ticks" }, 5, "430105"],
+    [{ type: "text" }, "ab", "04026162"],
+    [{ type: "hex" }, "01ff", "040201ff"],
+    [{ syntax: "ip" }, "10.0.0.1", "40040a000001"],
+    [{ syntax: "oid" }, "1.3.6", "06022b06"],
+    [{}, true, "020101"],
+  ])("%j ← %s is %s on the wire, with the community for writing", async (how, value, wire) => {
+    const { agent, connection } = await setUp(
+      (datagram, reply) => reply(answerTo(readRequest(datagram), {})),
+      {
+        writeCommunity: "private",
+      },
+    );
+    await connection.write!(point(how), value, signal);
+    const request = readRequest(agent.requests[0]!);
+    expect(request.type).toBe(0xa3);
+    expect(request.community.toString()).toBe("private");
+    expect(request.varbinds[0]!.value.toString("hex")).toBe(wire);
+    await connection.read(pointsOf(...oids(1)), { signal }).catch(() => {});
+    expect(readRequest(agent.requests[1]!).community.toString()).toBe("public");
+  });
+
+  test.each([
+    [{}, "ten"],
+    [{}, 2 ** 31],
+    [{ syntax: "gauge" }, -1],
+    [{ type: "hex" }, "xy"],
+    [{ syntax: "ip" }, "x"],
+  ])("%j ← %s is rejected without a word to the device", async (how, value) => {
+    const { agent, connection } = await setUp(() => {});
+    expect(await codeOf(connection.write!(point(how), value, signal))).toBe("rejected");
+    expect(agent.requests).toHaveLength(0);
+  });
+
+  test("a device that says no", async () => {
+    const { connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), { status: 17, index: 1 })),
+    );
+    await expect(connection.write!(point({}), 1, signal)).rejects.toMatchObject({
+      code: "rejected",
+      message: expect.stringContaining("notWritable") as string,
+    });
+  });
+
+  test("phases are never driven", async () => {
+    const { agent, connection } = await setUp(() => {});
+    const forbidden = ["1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1", "1.3.6.1.4.1.13267.3.2.4.2.1.5.1.5.49"];
+    for (const oid of forbidden)
+      expect(await codeOf(connection.write!(point({ oid }), 1, signal))).toBe("unsupported");
+    expect(agent.requests).toHaveLength(0);
+  });
+});
+
+describe("tables", () => {
+  test.each([
+    ["1", 0xa1],
+    ["2c", 0xa5],
+  ])("a walk of v%s ends at the end of its column", async (version, type) => {
+    const rows = 12;
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        const request = readRequest(datagram);
+        const oid = request.varbinds[0]!.oid;
+        const from = oid.length > 7 ? oid.at(-1)! : 0;
+        const count = type === 0xa5 ? 10 : 1;
+        const varbinds = Array.from({ length: count }, (_, i) => {
+          const row = from + i + 1;
+          const name = row <= rows ? [...oid.subarray(0, 7), row] : [0x2b, 6, 1, 4, 1, 10, 0];
+          return { whole: Buffer.alloc(0), oid: Buffer.from(name), value: Buffer.alloc(0), row };
+        });
+        reply(answerTo({ ...request, varbinds }, { values: varbinds.map(({ row }) => text(`row${row}`)) }));
+      },
+      { version },
+    );
+    const points = pointsOf(
+      { walk: "1.3.6.1.4.1.9.5", take: "count" },
+      { walk: "1.3.6.1.4.1.9.5", take: "list" },
+    );
+    const { answers } = await connection.read(points, { signal });
+    expect(answers[0]).toBe(rows);
+    expect(answers[1]).toMatch(/^row1, row2, .*, row12$/);
+    expect(agent.requests.every((one) => readRequest(one).type === type)).toBe(true);
+  });
+
+  test("an agent that goes in circles is not followed", async () => {
+    const { agent, connection } = await setUp((datagram, reply) => {
+      const request = readRequest(datagram);
+      const varbinds = [1, 2, 1].map((row) => ({
+        whole: Buffer.alloc(0),
+        oid: Buffer.from([0x2b, 6, 1, 4, 1, 9, 5, row]),
+        value: Buffer.alloc(0),
+      }));
+      reply(answerTo({ ...request, varbinds }, { values: [int(1), int(2), int(3)] }));
+    });
+    const points = pointsOf({ walk: "1.3.6.1.4.1.9.5", take: "count" });
+    expect((await connection.read(points, { signal })).answers).toEqual([6]);
+    expect(agent.requests).toHaveLength(2);
+  });
+});
+
+describe("the row of a device", () => {
+  test("is asked for once, behind a column", async () => {
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        const request = readRequest(datagram);
+        if (request.type !== 0xa1) {
+          reply(answerTo(request, { values: [int(1)] }));
+          return;
+        }
+        const [first] = request.varbinds;
+        const row = { ...first!, oid: Buffer.concat([first!.oid, Buffer.from([1, 2, 49, 50])]) };
+        reply(answerTo({ ...request, varbinds: [row] }, { values: [int(0)] }));
+      },
+      { rowColumn: "1.3.6.1.4.1.9.15" },
+    );
+    const points = pointsOf({ oid: "1.3.6.1.4.1.9.3.{row}", type: "number" });
+    for (let i = 0; i < 2; i++) expect(await connection.read(points, { signal })).toEqual({ answers: [1] });
+    expect(agent.requests.map((one) => readRequest(one).type)).toEqual([0xa1, 0xa0, 0xa0]);
+    expect([...readRequest(agent.requests[1]!).varbinds[0]!.oid].slice(-4)).toEqual([1, 2, 49, 50]);
+  });
+
+  test("is written by its name, or missed", async () => {
+    const { agent, connection } = await setUp(
+      (d, reply) => reply(answerTo(readRequest(d), { values: [int(1)] })),
+      {
+        row: "scn:J1",
+      },
+    );
+    const points = pointsOf({ oid: "1.3.6.1.4.1.9.3.{row}", type: "number" });
+    await connection.read(points, { signal });
+    expect([...readRequest(agent.requests[0]!).varbinds[0]!.oid].slice(-4)).toEqual([1, 2, 74, 49]);
+    const other = await setUp((d, reply) => reply(answerTo(readRequest(d), { values: [int(1)] })));
+    expect((await other.connection.read(points, { signal })).answers).toMatchObject([{ code: "no-row" }]);
+  });
+});
+
+describe("the measured cycle", () => {
+  test("is 0 at first, then the mean time from one reading to the next; the sweep is one reading's", async () => {
+    const { connection } = await setUp((datagram, reply) => void setTimeout(() => reply(good(datagram)), 40));
+    const points = pointsOf({ measure: "cycle" }, { measure: "sweep" }, ...oids(2));
+    const first = await connection.read(points, { signal });
+    expect(first.answers[0]).toBe(0);
+    expect(first.answers[1]).toBeGreaterThan(0.07);
+    await sleep(100);
+    const second = await connection.read(points, { signal });
+    expect(second.answers[0]).toBeGreaterThan(0.17);
+    expect(second.answers[0]).toBeGreaterThan(second.answers[1] as number);
+  });
+});
+
+describe("signals", () => {
+  const states = { red: "1.3.6.1.4.1.9.1", yellow: "1.3.6.1.4.1.9.2", green: "1.3.6.1.4.1.9.3" };
+  const phases = pointsOf(...[0, 1, 2, 3].map((bit) => ({ states, bit })));
+
+  test("one state, none, several; a torn reading is read once more", async () => {
+    const maps: Record<number, number> = { 1: 0b0001, 2: 0b0010, 3: 0b1010 };
+    const { agent, connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), { values: asked(datagram).map((arc) => int(maps[arc]!)) })),
+    );
+    const expected = [
+      "red",
+      expect.objectContaining({
+        status: "bad",
+        code: "conflicting-states",
+        reason: "yellow and green at once",
+      }),
+      expect.objectContaining({ value: "dark", status: "uncertain", code: "no-state" }),
+      "green",
+    ];
+    expect((await connection.read(phases, { signal })).answers).toEqual(expected);
+    expect(agent.requests).toHaveLength(6);
+    // What was odd before is not asked about again.
+    expect((await connection.read(phases, { signal })).answers).toEqual(expected);
+    expect(agent.requests).toHaveLength(9);
+    maps[2] = 0;
+    maps[1] = 0b0101;
+    expect((await connection.read(phases, { signal })).answers).toEqual(["red", "green", "red", "green"]);
+    expect(agent.requests).toHaveLength(12);
+  });
+
+  test("a change between two requests is not a conflict", async () => {
+    let isGreen = false;
+    const { connection } = await setUp((datagram, reply) => {
+      const [arc] = asked(datagram);
+      reply(answerTo(readRequest(datagram), { values: [int(arc === (isGreen ? 3 : 1) ? 1 : 0)] }));
+      // It turns green right after the reds were read.
+      isGreen = true;
+    });
+    expect((await connection.read(phases.slice(0, 1), { signal })).answers).toEqual(["green"]);
+  });
+
+  test("bitmaps as octets, several objects in a request", async () => {
+    const { connection } = await setUp(
+      (datagram, reply) =>
+        reply(
+          answerTo(readRequest(datagram), { values: asked(datagram).map((arc) => tlv(4, bytes(1 << arc))) }),
+        ),
+      { maxOidsPerPdu: 3 },
+    );
+    const { answers } = await connection.read(phases, { signal });
+    expect(answers).toEqual([expect.objectContaining({ value: "dark" }), "red", "yellow", "green"]);
+  });
+});
+
+describe("the head of a message", () => {
+  test("v1 and v2c", () => {
+    expect(readHeader(tlv(0x30, int(1), text("public"), tlv(0xa0)))).toMatchObject({
+      version: 1,
+      community: "public",
+      pduType: 0xa0,
+    });
+    expect(readHeader(tlv(0x30, int(0), text(""), tlv(0xa4)))).toMatchObject({
+      community: "",
+      pduType: 0xa4,
+    });
+  });
+
+  test("no bytes make it throw", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (octets) => void readHeader(Buffer.from(octets))),
+    );
+  });
+});
