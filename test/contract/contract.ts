@@ -352,11 +352,12 @@ export class Rig {
   }
 }
 
-/** Booleans as 0 and 1, big integers as numbers, floats without the noise of 32 bits. */
+/** Booleans as 0 and 1, big integers and codes as numbers, floats without the noise of 32 bits. */
 function comparable(value: unknown): unknown {
   if (typeof value === "number") return Number(value.toPrecision(6));
   if (typeof value === "boolean" || typeof value === "bigint") return Number(value);
-  return typeof value === "string" ? value.trim() : value;
+  if (typeof value !== "string") return value;
+  return /^[1-9]?\d$/.test(value) ? Number(value) : value.trim();
 }
 
 function named(points: Points, values: readonly unknown[]): Record<string, unknown> {
