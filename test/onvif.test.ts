@@ -108,7 +108,10 @@ function listen(connection: Connection<Address>) {
   };
   const done = connection.subscribe!({
     points: [],
-    records: [{ ...point(motion), fields: [point(isMotion)] }],
+    records: [
+      { ...point(motion), fields: [point(isMotion)] },
+      { ...point({ topic: "RuleEngine/Recognition/LicensePlate" }), fields: [point(plateItem)] },
+    ],
     sink,
     signal: stop.signal,
   });
@@ -299,9 +302,39 @@ describe("subscriptions", () => {
     await until("the motion", () => told.length > 1);
   });
 
-  it("that cannot be renewed live to their end and no longer, with one attempt to renew", async () => {
+  it("whose answers are held long are renewed all the same before they end", async () => {
+    const running = await camera();
+    const connection = await connect(running, { lifetime: "6s", pull: "3s" });
+    const { told, done } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    expect(await Promise.race([codeOf(done), sleep(7500, "on")])).toBe("on");
+    expect(running.pullPoints.counts).toMatchObject({ created: 1 });
+  }, 15_000);
+
+  it("that cannot be renewed are followed by others before they end: nothing is lost or told twice", async () => {
     const running = await camera();
     running.trouble("refusesRenew");
+    const connection = await connect(running, { lifetime: "3s", pull: "400ms" });
+    const { told, done } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    let sent = 0;
+    const clock = setInterval(() => running.tell("plate", { plate: `PLATE-${sent++}` }), 50);
+    cleanups.push(() => clearInterval(clock));
+    await until("a third subscription", () => running.pullPoints.counts.created > 2);
+    await sleep(500);
+    clearInterval(clock);
+    const plates = () => told.flatMap(({ answers }) => answers.filter((one) => typeof one === "string"));
+    await until("the last plate", () => plates().includes(`PLATE-${sent - 1}`));
+    expect(plates()).toEqual(Array.from({ length: sent }, (_, i) => `PLATE-${i}`));
+    expect(await Promise.race([codeOf(done), sleep(10, "on")])).toBe("on");
+    expect(running.pullPoints.size).toBe(1);
+    await connection.close();
+    expect(running.pullPoints.size).toBe(0);
+  }, 15_000);
+
+  it("that can be neither renewed nor followed live to their end, with one attempt at each", async () => {
+    const running = await camera();
+    running.trouble("hasRoomForOne");
     const connection = await connect(running, { lifetime: "3s", pull: "400ms" });
     const begunMs = performance.now();
     const { done } = listen(connection);
@@ -309,7 +342,7 @@ describe("subscriptions", () => {
     expect(performance.now() - begunMs).toBeGreaterThan(2000);
     const renewals = running.requests.filter((one) => one.includes("<Renew "));
     expect(renewals).toHaveLength(1);
-    expect(running.pullPoints.counts.created).toBe(1);
+    expect(running.pullPoints.counts).toMatchObject({ created: 2, refused: 1 });
   });
 
   it.each(["hidesTime", "answersAtOnce"] as const)(

@@ -22,7 +22,7 @@ interface Settings {
 /**
  * What goes wrong with cameras besides `Fault`: loginRefused · truncated (answers are cut in mid-body) · drip (a
  * byte each 50 ms) · huge (4 MB) · bomb (entities) · compressed · redirect · refusesCreate, refusesPull,
- * refusesRenew (SOAP faults) · hidesTime, answersAtOnce (of pulls) · nonceOld (every nonce has run out).
+ * refusesRenew, hasRoomForOne (SOAP faults) · hidesTime, answersAtOnce (of pulls) · nonceOld (every nonce has run out).
  */
 export type Trouble =
   | "loginRefused"
@@ -189,6 +189,7 @@ class Camera {
       refusesCreate: this.trouble === "refusesCreate",
       refusesPull: this.trouble === "refusesPull",
       refusesRenew: this.trouble === "refusesRenew",
+      hasRoomForOne: this.trouble === "hasRoomForOne",
       hidesTime: this.trouble === "hidesTime",
       answersAtOnce: this.trouble === "answersAtOnce",
     };
