@@ -304,10 +304,10 @@ describe("subscriptions", () => {
 
   it("whose answers are held long are renewed all the same before they end", async () => {
     const running = await camera();
-    const connection = await connect(running, { lifetime: "6s", pull: "3s" });
+    const connection = await connect(running, { lifetime: "8s", pull: "4s" });
     const { told, done } = listen(connection);
     await until("the initial state", () => told.length > 0);
-    expect(await Promise.race([codeOf(done), sleep(7500, "on")])).toBe("on");
+    expect(await Promise.race([codeOf(done), sleep(9500, "on")])).toBe("on");
     expect(running.pullPoints.counts).toMatchObject({ created: 1 });
   }, 15_000);
 

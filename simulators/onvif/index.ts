@@ -22,7 +22,8 @@ interface Settings {
 /**
  * What goes wrong with cameras besides `Fault`: loginRefused · truncated (answers are cut in mid-body) · drip (a
  * byte each 50 ms) · huge (4 MB) · bomb (entities) · compressed · redirect · refusesCreate, refusesPull,
- * refusesRenew, hasRoomForOne (SOAP faults) · hidesTime, answersAtOnce (of pulls) · nonceOld (every nonce has run out).
+ * refusesRenew, hasRoomForOne (SOAP faults) · hidesTime, answersAtOnce (of pulls) ·
+ * slowPicture (a still picture takes 2 s) · nonceOld (every nonce has run out).
  */
 export type Trouble =
   | "loginRefused"
@@ -33,6 +34,7 @@ export type Trouble =
   | "compressed"
   | "redirect"
   | "nonceOld"
+  | "slowPicture"
   | keyof Quirks;
 
 export interface CameraSimulator extends Simulator {
@@ -52,6 +54,7 @@ export interface CameraSimulator extends Simulator {
 }
 
 const defaultDelayMs = 2000;
+const slowPictureMs = 2000;
 const picture = Buffer.concat([
   Buffer.from([0xff, 0xd8, 0xff, 0xe0]),
   Buffer.from("a picture of nobody"),
@@ -148,7 +151,8 @@ class Camera {
         if (bytes > 65_536) return void request.destroy();
         chunks.push(chunk);
       }
-      const delayMs = this.#takeDelay();
+      const isSlow = this.trouble === "slowPicture" && request.method === "GET";
+      const delayMs = isSlow ? slowPictureMs : this.#takeDelay();
       const { status, headers, body } = await this.#answer(request, Buffer.concat(chunks).toString("utf8"));
       if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs).unref());
       if (this.#fault === "silent" || response.destroyed) return;
