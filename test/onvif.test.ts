@@ -194,6 +194,20 @@ describe("logins", () => {
     }
   });
 
+  it("a user that may not see one thing is told so, and sees the rest", async () => {
+    const running = await camera();
+    running.trouble("forbidsRecording");
+    const connection = await connect(running);
+    const { answers } = await read(
+      connection,
+      { reading: "video", item: "framerate" },
+      { reading: "recording" },
+    );
+    expect(answers).toEqual([25, expect.objectContaining({ status: "bad", code: "soap-NotAuthorized" })]);
+    expect(await codeOf(connection.identify(patient()))).toBe("resolved");
+    expect(running.logins.refused).toBe(0);
+  });
+
   it("no login is sent where none is configured", async () => {
     const running = await camera({ auth: "none" });
     const connection = await connect(running, { user: undefined, password: undefined, auth: "none" });
@@ -384,6 +398,29 @@ it("the stream is asked for by DESCRIBE with a login, and one that is not there 
   const off = await connect(running, { rtspProbe: false, rtspPort: other.port });
   expect((await read(off, { reading: "rtsp" })).answers[0]).toMatchObject({ code: "switched-off" });
   expect(other.calls()).toBe(1);
+});
+
+it("a stream whose server wants the password in the clear is neither there nor gone", async () => {
+  const running = await camera();
+  const basic = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", () =>
+      socket.write('RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n'),
+    );
+  }).listen(0, "127.0.0.1");
+  await once(basic, "listening");
+  cleanups.push(() => void basic.close());
+  const where = basic.address();
+  const rtspPort = typeof where === "object" ? where?.port : undefined;
+  const { answers } = await read(await connect(running, { rtspPort }), { reading: "rtsp" });
+  expect(answers[0]).toMatchObject({ value: null, status: "bad", code: "denied" });
+});
+
+it("a page instead of a picture is no picture", async () => {
+  const running = await camera();
+  const connection = await connect(running);
+  running.trouble("pageForPicture");
+  expect(await codeOf(connection.snapshot!(patient()))).toBe("garbage");
 });
 
 const has = (program: string, argument: string): boolean =>

@@ -23,7 +23,7 @@ interface Settings {
  * What goes wrong with cameras besides `Fault`: loginRefused · truncated (answers are cut in mid-body) · drip (a
  * byte each 50 ms) · huge (4 MB) · bomb (entities) · compressed · redirect · refusesCreate, refusesPull,
  * refusesRenew, hasRoomForOne (SOAP faults) · hidesTime, answersAtOnce (of pulls) ·
- * slowPicture (a still picture takes 2 s) · nonceOld (every nonce has run out).
+ * slowPicture (a still picture takes 2 s) · pageForPicture (with status 200) · forbidsRecording (HTTP 403) · nonceOld (every nonce has run out).
  */
 export type Trouble =
   | "loginRefused"
@@ -35,6 +35,8 @@ export type Trouble =
   | "redirect"
   | "nonceOld"
   | "slowPicture"
+  | "pageForPicture"
+  | "forbidsRecording"
   | keyof Quirks;
 
 export interface CameraSimulator extends Simulator {
@@ -185,6 +187,10 @@ class Camera {
         ? undefined
         : this.#refusal(request, method, url, wanted);
     if (refusal !== undefined) return refusal;
+    if (method === "GET" && this.trouble === "pageForPicture")
+      return { status: 200, headers: { "content-type": "text/html" }, body: "<html>Log in</html>" };
+    if (this.trouble === "forbidsRecording" && wanted?.operation.includes("Recording") === true)
+      return { status: 403, headers: {}, body: "" };
     if (method === "GET" && url === picturePath)
       return { status: 200, headers: { "content-type": "image/jpeg" }, body: picture };
     if (wanted === undefined)
