@@ -80,7 +80,7 @@ function send(wanted: HttpRequest, leftMs: number, socket: Socket | undefined): 
     // A connection of its own: a late answer has nowhere to arrive.
     ...(socket === undefined ? { agent: false } : { createConnection: () => socket }),
     maxHeaderSize: 16_384,
-    headers: { ...headers, connection: "close", "accept-encoding": "identity" },
+    headers: { ...headers, Connection: "close", "Accept-Encoding": "identity" },
   });
   const fail = (error: Error): void => {
     reject(error);

@@ -178,7 +178,7 @@ class Camera {
     xml: string,
   ): Promise<{ status: number; headers: Record<string, string | string[]>; body: string | Buffer }> {
     const { url = "/", method = "" } = request;
-    const soap = { "content-type": "application/soap+xml; charset=utf-8" };
+    const soap = { "Content-Type": "application/soap+xml; charset=utf-8" };
     const wanted = method === "POST" ? readRequest(xml) : undefined;
     this.requests.push(xml);
     if (this.requests.length > 100) this.requests.shift();
@@ -188,11 +188,11 @@ class Camera {
         : this.#refusal(request, method, url, wanted);
     if (refusal !== undefined) return refusal;
     if (method === "GET" && this.trouble === "pageForPicture")
-      return { status: 200, headers: { "content-type": "text/html" }, body: "<html>Log in</html>" };
+      return { status: 200, headers: { "Content-Type": "text/html" }, body: "<html>Log in</html>" };
     if (this.trouble === "forbidsRecording" && wanted?.operation.includes("Recording") === true)
       return { status: 403, headers: {}, body: "" };
     if (method === "GET" && url === picturePath)
-      return { status: 200, headers: { "content-type": "image/jpeg" }, body: picture };
+      return { status: 200, headers: { "Content-Type": "image/jpeg" }, body: picture };
     if (wanted === undefined)
       return { status: 400, headers: soap, body: faultXml("ter:WellFormed", "not a SOAP request") };
     const quirks: Quirks = {
@@ -229,12 +229,12 @@ class Camera {
     if (header !== undefined || token === "wrong") this.logins.refused++;
     if (tokensOnly) {
       const body = faultXml("ter:NotAuthorized", "Sender not Authorized");
-      return { status: 400, headers: { "content-type": "application/soap+xml; charset=utf-8" }, body };
+      return { status: 400, headers: { "Content-Type": "application/soap+xml; charset=utf-8" }, body };
     }
     const challenges = guard.challenges(digest === "stale");
     return {
       status: 401,
-      headers: { "www-authenticate": challenges, "content-type": "text/html" },
+      headers: { "WWW-Authenticate": challenges, "Content-Type": "text/html" },
       body: "<html><body>401</body></html>",
     };
   }
@@ -250,10 +250,10 @@ class Camera {
     if (trouble === "redirect") {
       response.writeHead(302, { location: "http://127.0.0.1:1/onvif/device_service" }).end();
     } else if (trouble === "truncated") {
-      response.writeHead(status, { ...headers, "content-length": bytes.length });
+      response.writeHead(status, { ...headers, "Content-Length": bytes.length });
       response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy());
     } else if (trouble === "drip") {
-      response.writeHead(status, { ...headers, "content-length": bytes.length });
+      response.writeHead(status, { ...headers, "Content-Length": bytes.length });
       let sent = 0;
       const timer = setInterval(() => {
         if (response.destroyed || sent >= bytes.length) clearInterval(timer);
@@ -263,12 +263,12 @@ class Camera {
       response.writeHead(status, headers);
       response.end(Buffer.alloc(4 * 1024 * 1024, 0x20));
     } else if (trouble === "compressed") {
-      response.writeHead(status, { ...headers, "content-encoding": "gzip" }).end(bytes);
+      response.writeHead(status, { ...headers, "Content-Encoding": "gzip" }).end(bytes);
     } else if (trouble === "bomb") {
       const lol = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>';
       response.writeHead(status, headers).end(bytes.toString("utf8").replace("?>", `?>${lol}`));
     } else {
-      response.writeHead(status, { ...headers, "content-length": bytes.length }).end(bytes);
+      response.writeHead(status, { ...headers, "Content-Length": bytes.length }).end(bytes);
     }
   }
 
