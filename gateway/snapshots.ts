@@ -7,7 +7,7 @@ import { writeDurably } from "./durable-file.ts";
 
 /**
  * Pictures that a rule of the site asks for: they stay on the box, encrypted (AES-256-GCM), for a time that the rule
- * says, within a number of files and bytes. An event holds a reference and a hash, and never the picture.
+ * says, within a number of files and bytes. Events hold its reference and its hash, and never the picture.
  */
 
 export interface SnapshotLimits {

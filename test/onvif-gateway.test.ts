@@ -35,7 +35,7 @@ interface Rig {
   log: string[];
   wire: string[];
   /** The data of all events on the wire that have this member with this value. */
-  told(member: string, value: string): Record<string, Record<string, unknown>>[];
+  told: (member: string, value: string) => Record<string, Record<string, unknown>>[];
 }
 
 async function until(what: string, isSo: () => boolean, withinMs = 20_000): Promise<void> {

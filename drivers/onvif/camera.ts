@@ -202,7 +202,8 @@ export class Camera {
       // A user that may not do this one thing is known all the same.
       if (this.#isKnown && refusal instanceof SoapFault && refusal.code !== "FailedAuthentication")
         throw refusal;
-      this.#isDenied = !isPlain;
+      // That a question without a login is refused says nothing of the login.
+      if (!isPlain) this.#isDenied = true;
       throw new DeviceError("denied", `${this.place}: login refused (${refusal.message})`);
     }
   }

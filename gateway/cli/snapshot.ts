@@ -38,12 +38,13 @@ const words = {
   },
 };
 
+const failed = (title: string, hint: string) =>
+  new CommandError({ code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title, hint });
+
 /** `kerb snapshot`: decrypts one kept picture on this box into a file of its own, for this user alone. */
 export async function snapshot(ref: string, options: SnapshotOptions): Promise<number> {
   const text = words[languageOf(options.lang)];
   const folder = snapshotFolder(dirname(controlSocket(findSite(options.site))));
-  const failed = (title: string, hint: string) =>
-    new CommandError({ code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title, hint });
   const picture = await openSnapshot(folder, ref).catch((error: Error) => {
     throw failed(text.broken, `${text.brokenHint} (${error.message})`);
   });

@@ -16,7 +16,7 @@ import {
   type Recognised,
 } from "./identify.ts";
 import type { Line } from "./line.ts";
-import { Push, sourceOffsets, type PushTimes } from "./push.ts";
+import { lasting, Push, sourceOffsets, type PushTimes } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
@@ -147,9 +147,7 @@ export class DeviceLoop {
     if (this.#report.state !== "online") this.#set("listening");
     const { records } = this.#device;
     const subscribed = connection.subscribe({ points: push.points, records, sink: push, signal });
-    return subscribed.catch(this.#failures.deaf).then(() => {
-      if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
-    });
+    return lasting(subscribed.catch(this.#failures.deaf), signal);
   }
 
   #checkSilence(tell: (error: DeviceError) => void): void {

@@ -5,7 +5,7 @@ import { within } from "./identify.ts";
 import type { HostDevice } from "./messages.ts";
 
 /** A picture shows what the event is about only while it is young. */
-const takeMs = 3000;
+const takeMs = 5000;
 /** Of one device; a plate a second is a street, more is a storm. */
 const pauseMs = 1000;
 /** A disk that hangs does not hold up the end of a host. */
