@@ -177,6 +177,15 @@ describe("logins", () => {
     expect(await codeOf((await connect(running)).identify(patient()))).toBe("resolved");
   });
 
+  it("a camera that wants a login for its time, too, and refuses it is not asked again", async () => {
+    const running = await camera();
+    const connection = await connect(running);
+    running.trouble("deniesAll");
+    for (let i = 0; i < 3; i++)
+      expect(await codeOf(read(connection, { reading: "clock-skew" }))).toBe("denied");
+    expect(running.logins.refused).toBe(1);
+  });
+
   it("a nonce that has run out is met by a new one", async () => {
     const running = await camera();
     const connection = await connect(running);

@@ -20,13 +20,14 @@ interface Settings {
 }
 
 /**
- * What goes wrong with cameras besides `Fault`: loginRefused · truncated (answers are cut in mid-body) · drip (a
+ * What goes wrong with cameras besides `Fault`: loginRefused · deniesAll (the time too, which needs no login) · truncated (answers are cut in mid-body) · drip (a
  * byte each 50 ms) · huge (4 MB) · bomb (entities) · compressed · redirect · refusesCreate, refusesPull,
  * refusesRenew, hasRoomForOne (SOAP faults) · hidesTime, answersAtOnce (of pulls) ·
  * slowPicture (a still picture takes 2 s) · pageForPicture (with status 200) · forbidsRecording (HTTP 403) · nonceOld (every nonce has run out).
  */
 export type Trouble =
   | "loginRefused"
+  | "deniesAll"
   | "truncated"
   | "drip"
   | "huge"
@@ -183,7 +184,7 @@ class Camera {
     this.requests.push(xml);
     if (this.requests.length > 100) this.requests.shift();
     const refusal =
-      wanted !== undefined && openOperations.has(wanted.operation)
+      wanted !== undefined && openOperations.has(wanted.operation) && this.trouble !== "deniesAll"
         ? undefined
         : this.#refusal(request, method, url, wanted);
     if (refusal !== undefined) return refusal;
@@ -222,7 +223,8 @@ class Camera {
     const digest = tokensOnly || header === undefined ? "wrong" : guard.digest(header, method, url);
     const token =
       auth === "digest" || wanted === undefined ? "absent" : guard.token(wanted.header, this.model.nowMs);
-    if (trouble !== "loginRefused" && (digest === "good" || token === "good")) {
+    const refusesAll = trouble === "loginRefused" || trouble === "deniesAll";
+    if (!refusesAll && (digest === "good" || token === "good")) {
       this.logins.good++;
       return undefined;
     }
