@@ -10,6 +10,11 @@ const gapCauses = {
    * when the clock was set meanwhile, the one whose `from` is in `replaces`.
    */
   device_offline: "the device did not answer",
+  /**
+   * A device that tells things by itself was not listened to: from its last sign of life to the next one, told at
+   * the end. `code` of the loss. What has no state (a plate, a weighing) and fell into it is not known.
+   */
+  not_listening: "nobody listened to the device",
   /** The process that runs a driver ended: `driver`, `reason`, `devices`. */
   driver_error: "the driver's process ended",
   /** No gateway ran: from the last commit to this start. `restart` process or boot, `ended` clean or killed. */

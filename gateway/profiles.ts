@@ -69,6 +69,10 @@ const pointSchema = z.strictObject({
     .boolean()
     .optional()
     .describe("the device shows a sample until the next one: with the same time of its own it is told once"),
+  status: z
+    .boolean()
+    .optional()
+    .describe("it says how the device is: its first value and each change are device-status events as well"),
   publish: z.boolean().default(true).describe("false: read for other points (a scale factor), not an event"),
   fixed: scalar
     .optional()
@@ -83,6 +87,7 @@ const fieldSchema = pointSchema
     poll: true,
     publish: true,
     once: true,
+    status: true,
     deadband: true,
     heartbeat: true,
     scaleFactor: true,
@@ -171,7 +176,17 @@ export const profileSchema = z.strictObject({
         .describe("values that prove that this is the model"),
     })
     .prefault({}),
-  points: z.record(name, pointSchema),
+  points: z.record(
+    name,
+    pointSchema.refine(
+      ({ status, kind, values }) => status !== true || kind !== "number" || values !== undefined,
+      {
+        path: ["status"],
+        error:
+          "a number that wanders would be an event each time: give it names (values), or leave status out",
+      },
+    ),
+  ),
   records: z
     .record(name, recordSchema)
     .default({})

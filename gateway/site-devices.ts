@@ -4,8 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { DeviceConfig, Site } from "./config.ts";
 import { writeDurably } from "./durable-file.ts";
-import { Durations } from "./durations.ts";
-import type { DeviceReport, HostDevice } from "./host/messages.ts";
+import type { HostDevice } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import type { SnapshotRule } from "./snapshots.ts";
@@ -109,20 +108,5 @@ export function hostDevice(
       index: indexOf(point.name),
     })),
     firstIndex,
-  };
-}
-
-export function newReport(id: string, sinceMs: number): DeviceReport {
-  const reads = new Durations().counts;
-  return {
-    id,
-    state: "starting",
-    sinceMs,
-    polls: 0,
-    answered: 0,
-    failed: 0,
-    missed: 0,
-    lastReadMs: 0,
-    reads,
   };
 }

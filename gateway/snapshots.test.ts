@@ -1,10 +1,18 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DeviceError, type Connection, type Snapshot } from "./driver.ts";
 import { Pictures } from "./host/pictures.ts";
-import { keepSnapshot, openSnapshot, prepareSnapshots, snapshotFolder, sweepSnapshots } from "./snapshots.ts";
+import {
+  keepSnapshot,
+  newReference,
+  openSnapshot,
+  prepareSnapshots,
+  snapshotFolder,
+  sweepSnapshots,
+} from "./snapshots.ts";
 
 let folder = "";
 let state = "";
@@ -18,12 +26,16 @@ afterEach(() => rmSync(state, { recursive: true, force: true }));
 const minuteMs = 60_000;
 const rule = () => ({ folder, records: ["tamper"], keepMs: minuteMs, bytesMax: 10_000 });
 const picture = (text = "a picture"): Snapshot => ({ type: "image/jpeg", bytes: Buffer.from(text) });
+async function keep(taken = picture(), nowMs = Date.now()) {
+  const reference = newReference(minuteMs, nowMs);
+  return { ...reference, sha256: await keepSnapshot(rule(), "camera-1", taken, reference, nowMs) };
+}
 const kept = () => readdirSync(folder).filter((name) => name !== "key");
 
 describe("kept pictures", () => {
   it("are encrypted, for this user alone, and come back as they were", async () => {
     const nowMs = Date.now();
-    const { ref, keptUntil } = await keepSnapshot(rule(), "camera-1", picture(), nowMs);
+    const { ref, keptUntil } = await keep(picture(), nowMs);
     const file = readFileSync(join(folder, ref));
     expect(file.includes("a picture") || file.includes("camera-1")).toBe(false);
     expect(statSync(join(folder, ref)).mode & 0o777).toBe(0o600);
@@ -32,11 +44,11 @@ describe("kept pictures", () => {
     expect(keptUntil).toBe(new Date(nowMs + minuteMs).toISOString());
     const opened = await openSnapshot(folder, ref);
     expect(opened).toMatchObject({ device: "camera-1", type: "image/jpeg", takenMs: nowMs });
-    expect(Buffer.from(opened.bytes).toString()).toBe("a picture");
+    expect(Buffer.from(opened?.bytes ?? []).toString()).toBe("a picture");
   });
 
   it("that were changed, renamed or have lost their key are not opened", async () => {
-    const { ref } = await keepSnapshot(rule(), "camera-1", picture());
+    const { ref } = await keep();
     const file = join(folder, ref);
     const bytes = readFileSync(file);
     const other = ref.replace(/.$/, (last) => (last === "0" ? "1" : "0"));
@@ -46,27 +58,40 @@ describe("kept pictures", () => {
     writeFileSync(file, bytes);
     await expect(openSnapshot(folder, ref)).rejects.toThrow();
     for (const wrong of ["../../token.key", "key", "", "a".repeat(300)])
-      await expect(openSnapshot(folder, wrong)).rejects.toThrow("no reference");
+      expect(await openSnapshot(folder, wrong)).toBeUndefined();
   });
 
   it("go when their time is over, or would be longer than the rule says, or when there is no rule any more", async () => {
     const nowMs = Date.now();
-    await keepSnapshot(rule(), "camera-1", picture(), nowMs);
+    await keep(picture(), nowMs);
     expect(await sweepSnapshots(folder, rule(), nowMs + minuteMs - 1)).toBe(0);
     expect(await sweepSnapshots(folder, rule(), nowMs + minuteMs)).toBe(1);
-    await keepSnapshot(rule(), "camera-1", picture(), nowMs);
+    await keep(picture(), nowMs);
     expect(await sweepSnapshots(folder, rule(), nowMs - 10 * minuteMs)).toBe(1);
-    await keepSnapshot(rule(), "camera-1", picture(), nowMs);
+    await keep(picture(), nowMs);
     expect(await sweepSnapshots(folder, undefined, nowMs)).toBe(1);
     expect(kept()).toEqual([]);
     expect(await sweepSnapshots(join(state, "nowhere"), undefined)).toBe(0);
+  });
+
+  it("are not opened when their time is over, also where nobody has swept", async () => {
+    const nowMs = Date.now();
+    const { ref } = await keep(picture(), nowMs);
+    expect(await openSnapshot(folder, ref, nowMs + minuteMs - 1)).toBeDefined();
+    expect(await openSnapshot(folder, ref, nowMs + minuteMs)).toBeUndefined();
+  });
+
+  it("that are larger than all that may be kept are refused, and cost no other its place", async () => {
+    const { ref } = await keep();
+    await expect(keep(picture("x".repeat(20_000)))).rejects.toThrow("larger");
+    expect(kept()).toEqual([ref]);
   });
 
   it("stay within their bytes: the oldest go first", async () => {
     const nowMs = Date.now();
     const refs: string[] = [];
     for (let i = 0; i < 5; i++) {
-      const { ref } = await keepSnapshot(rule(), "camera-1", picture("x".repeat(3000)), nowMs + i);
+      const { ref } = await keep(picture("x".repeat(3000)), nowMs + i);
       refs.push(ref);
     }
     expect(kept().toSorted()).toEqual(refs.slice(2).toSorted());
@@ -78,50 +103,64 @@ describe("kept pictures", () => {
   });
 });
 
-function pictures(snapshot: ((signal: AbortSignal) => Promise<Snapshot>) | undefined): Pictures {
-  const connection = (snapshot === undefined ? {} : { snapshot }) as unknown as Connection<unknown>;
-  return new Pictures({ id: "camera-1", snapshots: rule() }, () => connection);
-}
+type Data = Record<string, unknown>;
 
 describe("events with pictures", () => {
-  const told: Record<string, unknown>[] = [];
-  const tell = (name: string) => (more: Record<string, unknown>) => void told.push({ name, ...more });
+  const told: Data[] = [];
   beforeEach(() => void told.splice(0));
 
-  it("carry reference and hash, in their order, and only those that the rule names", async () => {
+  function pictures(snapshot: ((signal: AbortSignal) => Promise<Snapshot>) | undefined): Pictures {
+    const connection = (snapshot === undefined ? {} : { snapshot }) as unknown as Connection<unknown>;
+    return new Pictures(
+      { id: "camera-1", snapshots: rule() },
+      () => connection,
+      (data) => void told.push(data),
+    );
+  }
+  const tamper = { record: "tamper", state: "active" };
+
+  it("leave at once with a reference, under which the hash is told afterwards", async () => {
     const { promise, resolve } = Promise.withResolvers<Snapshot>();
     const all = pictures(() => promise);
-    all.attach({ record: "motion" }, tell("motion"));
-    expect(told).toEqual([{ name: "motion" }]);
-    all.attach({ record: "tamper", state: "active" }, tell("tamper"));
-    all.attach({ record: "tamper", state: "inactive" }, tell("over"));
-    expect(told).toHaveLength(1);
-    resolve(picture());
-    await expect.poll(() => told.length).toBe(3);
-    expect(told[1]).toMatchObject({ name: "tamper", snapshot: { ref: kept()[0] } });
-    expect(told[2]).toEqual({ name: "over" });
+    const motion = { record: "motion" };
+    expect(all.withReference(motion)).toBe(motion);
+    const { snapshot } = all.withReference(tamper) as { snapshot: Data };
+    expect(Object.keys(snapshot).toSorted()).toEqual(["keptUntil", "ref"]);
+    const over = { record: "tamper", state: "inactive" };
+    expect(all.withReference(over)).toBe(over);
     // A storm of alarms is no storm of pictures.
-    all.attach({ record: "tamper", state: "active" }, tell("again"));
-    expect(told[3]).toEqual({ name: "again", snapshot: { missing: "too-soon" } });
+    const tooSoon = { ...tamper, snapshot: { missing: "too-soon" } };
+    expect(all.withReference(tamper)).toEqual(tooSoon);
+    expect(told).toEqual([]);
+    resolve(picture());
+    await expect.poll(() => told.length).toBe(1);
+    const sha256 = createHash("sha256").update("a picture").digest("hex");
+    expect(told).toEqual([{ record: "snapshot", of: "tamper", snapshot: { ...snapshot, sha256 } }]);
+    expect(kept()).toEqual([snapshot["ref"]]);
+    expect(all.withReference(tamper)).toEqual(tooSoon);
   });
 
-  it("go without one when the camera has none, cannot, or the box stops", async () => {
-    pictures(undefined).attach({ record: "tamper" }, tell("a"));
-    pictures(() => Promise.reject(new DeviceError("denied", "no"))).attach({ record: "tamper" }, tell("b"));
+  it("say why there is none: the camera has none, cannot, or the box stops", async () => {
+    expect(pictures(undefined).withReference(tamper)["snapshot"]).toEqual({ missing: "unsupported" });
+    const denied = pictures(() => Promise.reject(new DeviceError("denied", "no")));
+    const { snapshot } = denied.withReference(tamper) as { snapshot: Data };
+    await expect.poll(() => told.length).toBe(1);
+    expect(told[0]).toMatchObject({ snapshot: { ref: snapshot["ref"], missing: "denied" } });
     const hanging = pictures(
       (signal) =>
         new Promise((_, reject) =>
           signal.addEventListener("abort", () => reject(new DeviceError("aborted", "given up"))),
         ),
     );
-    hanging.attach({ record: "tamper" }, tell("c"));
-    hanging.end();
-    await expect.poll(() => told.length).toBe(3);
-    const missing = Object.fromEntries(told.map(({ name, snapshot }) => [name, snapshot]));
-    expect(missing).toEqual({
-      a: { missing: "unsupported" },
-      b: { missing: "denied" },
-      c: { missing: "aborted" },
-    });
+    hanging.withReference(tamper);
+    await hanging.end();
+    expect(told[1]).toMatchObject({ snapshot: { missing: "aborted" } });
+  });
+
+  it("are told as not kept where the disk does not take them", async () => {
+    rmSync(folder, { recursive: true });
+    pictures(() => Promise.resolve(picture())).withReference(tamper);
+    await expect.poll(() => told.length).toBe(1);
+    expect(told[0]).toMatchObject({ snapshot: { missing: "storage" } });
   });
 });

@@ -7,7 +7,7 @@ import { writeDurably } from "./durable-file.ts";
 
 /**
  * Pictures that a rule of the site asks for: they stay on the box, encrypted (AES-256-GCM), for a time that the rule
- * says, within a number of files and bytes. An event holds a reference and a hash, and never the picture.
+ * says, within a number of files and bytes. Events hold its reference and its hash, and never the picture.
  */
 
 export interface SnapshotLimits {
@@ -22,10 +22,8 @@ export interface SnapshotRule extends SnapshotLimits {
 }
 
 /** What an event says of its picture. */
-export interface KeptSnapshot {
+export interface Reference {
   ref: string;
-  /** Of the picture as the camera gave it, hex. */
-  sha256: string;
   keptUntil: string;
 }
 
@@ -62,15 +60,21 @@ function keptUntilMs(ref: string): number | undefined {
   return until === undefined ? undefined : Number.parseInt(until, 36);
 }
 
-/** Encrypts and stores one picture. Rejects when the disk does not take it. */
+/** The name of a picture that is yet to be taken; it says how long the picture is kept. */
+export function newReference(keepMs: number, nowMs = Date.now()): Reference {
+  const untilMs = nowMs + keepMs;
+  const ref = `${untilMs.toString(36)}-${randomBytes(8).toString("hex")}`;
+  return { ref, keptUntil: new Date(untilMs).toISOString() };
+}
+
+/** Encrypts and stores one picture; gives the SHA-256 of what the camera gave, hex. Rejects where it cannot be kept. */
 export async function keepSnapshot(
   { folder, keepMs, bytesMax }: SnapshotRule,
   device: string,
   { type, bytes }: Snapshot,
+  { ref }: Reference,
   nowMs = Date.now(),
-): Promise<KeptSnapshot> {
-  const untilMs = nowMs + keepMs;
-  const ref = `${untilMs.toString(36)}-${randomBytes(8).toString("hex")}`;
+): Promise<string> {
   const head = Buffer.from(JSON.stringify({ device, type, takenMs: nowMs }));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(head.length);
@@ -78,21 +82,30 @@ export async function keepSnapshot(
   const cipher = createCipheriv("aes-256-gcm", readKey(folder), iv, { authTagLength: tagBytes });
   cipher.setAAD(Buffer.from(ref));
   const sealed = Buffer.concat([cipher.update(Buffer.concat([length, head, bytes])), cipher.final()]);
+  if (sealed.length > bytesMax) throw new Error("the picture is larger than all that may be kept");
   const file = join(folder, ref);
   await writeFile(`${file}.new`, Buffer.concat([magic, iv, cipher.getAuthTag(), sealed]), { mode: 0o600 });
   await rename(`${file}.new`, file);
-  await sweepSnapshots(folder, { keepMs, bytesMax }, nowMs);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { ref, sha256, keptUntil: new Date(untilMs).toISOString() };
+  // What cannot be swept now is tried again each half minute, which also tells of it.
+  await sweepSnapshots(folder, { keepMs, bytesMax }, nowMs).catch(() => 0);
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** One stored picture in the clear. Rejects where there is none, or where file or key are not what they were. */
+/**
+ * One stored picture in the clear; undefined: there is none of this reference, or its time is over. Rejects where
+ * file or key are not what they were.
+ */
 export async function openSnapshot(
   folder: string,
   ref: string,
-): Promise<Snapshot & { device: string; takenMs: number }> {
-  if (keptUntilMs(ref) === undefined) throw new Error(`"${ref}" is no reference of a snapshot`);
-  const file = await readFile(join(folder, ref));
+  nowMs = Date.now(),
+): Promise<(Snapshot & { device: string; takenMs: number }) | undefined> {
+  // A gateway that does not run sweeps nothing.
+  if (!((keptUntilMs(ref) ?? 0) > nowMs)) return undefined;
+  const file = await readFile(join(folder, ref)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (file === undefined) return undefined;
   const [from, sealedFrom] = [magic.length, magic.length + ivBytes + tagBytes];
   if (file.length < sealedFrom || !file.subarray(0, from).equals(magic))
     throw new Error("the file is no snapshot");

@@ -13,12 +13,13 @@ import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts
 import { Latest, within } from "./health/latest.ts";
 import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
+import { newReport } from "./host/poll-report.ts";
 import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
-import { hostDevice, newReport, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
+import { hostDevice, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
 import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 

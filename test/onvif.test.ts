@@ -108,7 +108,10 @@ function listen(connection: Connection<Address>) {
   };
   const done = connection.subscribe!({
     points: [],
-    records: [{ ...point(motion), fields: [point(isMotion)] }],
+    records: [
+      { ...point(motion), fields: [point(isMotion)] },
+      { ...point({ topic: "RuleEngine/Recognition/LicensePlate" }), fields: [point(plateItem)] },
+    ],
     sink,
     signal: stop.signal,
   });
@@ -174,6 +177,15 @@ describe("logins", () => {
     expect(await codeOf((await connect(running)).identify(patient()))).toBe("resolved");
   });
 
+  it("a camera that wants a login for its time, too, and refuses it is not asked again", async () => {
+    const running = await camera();
+    const connection = await connect(running);
+    running.trouble("deniesAll");
+    for (let i = 0; i < 3; i++)
+      expect(await codeOf(read(connection, { reading: "clock-skew" }))).toBe("denied");
+    expect(running.logins.refused).toBe(1);
+  });
+
   it("a nonce that has run out is met by a new one", async () => {
     const running = await camera();
     const connection = await connect(running);
@@ -189,6 +201,20 @@ describe("logins", () => {
       await connection.identify(patient());
       expect(running.requests.join("")).not.toContain(login.password);
     }
+  });
+
+  it("a user that may not see one thing is told so, and sees the rest", async () => {
+    const running = await camera();
+    running.trouble("forbidsRecording");
+    const connection = await connect(running);
+    const { answers } = await read(
+      connection,
+      { reading: "video", item: "framerate" },
+      { reading: "recording" },
+    );
+    expect(answers).toEqual([25, expect.objectContaining({ status: "bad", code: "soap-NotAuthorized" })]);
+    expect(await codeOf(connection.identify(patient()))).toBe("resolved");
+    expect(running.logins.refused).toBe(0);
   });
 
   it("no login is sent where none is configured", async () => {
@@ -299,9 +325,39 @@ describe("subscriptions", () => {
     await until("the motion", () => told.length > 1);
   });
 
-  it("that cannot be renewed live to their end and no longer, with one attempt to renew", async () => {
+  it("whose answers are held long are renewed all the same before they end", async () => {
+    const running = await camera();
+    const connection = await connect(running, { lifetime: "8s", pull: "4s" });
+    const { told, done } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    expect(await Promise.race([codeOf(done), sleep(9500, "on")])).toBe("on");
+    expect(running.pullPoints.counts).toMatchObject({ created: 1 });
+  }, 15_000);
+
+  it("that cannot be renewed are followed by others before they end: nothing is lost or told twice", async () => {
     const running = await camera();
     running.trouble("refusesRenew");
+    const connection = await connect(running, { lifetime: "3s", pull: "400ms" });
+    const { told, done } = listen(connection);
+    await until("the initial state", () => told.length > 0);
+    let sent = 0;
+    const clock = setInterval(() => running.tell("plate", { plate: `PLATE-${sent++}` }), 50);
+    cleanups.push(() => clearInterval(clock));
+    await until("a third subscription", () => running.pullPoints.counts.created > 2);
+    await sleep(500);
+    clearInterval(clock);
+    const plates = () => told.flatMap(({ answers }) => answers.filter((one) => typeof one === "string"));
+    await until("the last plate", () => plates().includes(`PLATE-${sent - 1}`));
+    expect(plates()).toEqual(Array.from({ length: sent }, (_, i) => `PLATE-${i}`));
+    expect(await Promise.race([codeOf(done), sleep(10, "on")])).toBe("on");
+    expect(running.pullPoints.size).toBe(1);
+    await connection.close();
+    expect(running.pullPoints.size).toBe(0);
+  }, 15_000);
+
+  it("that can be neither renewed nor followed live to their end, with one attempt at each", async () => {
+    const running = await camera();
+    running.trouble("hasRoomForOne");
     const connection = await connect(running, { lifetime: "3s", pull: "400ms" });
     const begunMs = performance.now();
     const { done } = listen(connection);
@@ -309,7 +365,7 @@ describe("subscriptions", () => {
     expect(performance.now() - begunMs).toBeGreaterThan(2000);
     const renewals = running.requests.filter((one) => one.includes("<Renew "));
     expect(renewals).toHaveLength(1);
-    expect(running.pullPoints.counts.created).toBe(1);
+    expect(running.pullPoints.counts).toMatchObject({ created: 2, refused: 1 });
   });
 
   it.each(["hidesTime", "answersAtOnce"] as const)(
@@ -351,6 +407,29 @@ it("the stream is asked for by DESCRIBE with a login, and one that is not there 
   const off = await connect(running, { rtspProbe: false, rtspPort: other.port });
   expect((await read(off, { reading: "rtsp" })).answers[0]).toMatchObject({ code: "switched-off" });
   expect(other.calls()).toBe(1);
+});
+
+it("a stream whose server wants the password in the clear is neither there nor gone", async () => {
+  const running = await camera();
+  const basic = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", () =>
+      socket.write('RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n'),
+    );
+  }).listen(0, "127.0.0.1");
+  await once(basic, "listening");
+  cleanups.push(() => void basic.close());
+  const where = basic.address();
+  const rtspPort = typeof where === "object" ? where?.port : undefined;
+  const { answers } = await read(await connect(running, { rtspPort }), { reading: "rtsp" });
+  expect(answers[0]).toMatchObject({ value: null, status: "bad", code: "denied" });
+});
+
+it("a page instead of a picture is no picture", async () => {
+  const running = await camera();
+  const connection = await connect(running);
+  running.trouble("pageForPicture");
+  expect(await codeOf(connection.snapshot!(patient()))).toBe("garbage");
 });
 
 const has = (program: string, argument: string): boolean =>

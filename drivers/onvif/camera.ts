@@ -4,6 +4,7 @@ import { leastSkewMs, systemTimeMs } from "./clock.ts";
 import { exchange, type HttpReply } from "./http.ts";
 import { Digest, strongest, usernameToken, type Credentials } from "./login.ts";
 import type { Settings } from "./settings.ts";
+import { trustOf, type Trust } from "./tls.ts";
 import {
   all,
   envelope,
@@ -58,6 +59,7 @@ export function pathOf(given: string | undefined): string | undefined {
 export class Camera {
   readonly place: string;
   readonly settings: Settings;
+  readonly #trust: Trust | undefined;
   /** How far its clock is ahead, ms; undefined: it has not told the time. */
   skewMs: number | undefined;
   readonly #credentials: Credentials | undefined;
@@ -73,9 +75,20 @@ export class Camera {
     const { host, port, user, password, auth } = settings;
     this.settings = settings;
     this.place = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    this.#trust = trustOf(settings, this.place);
     this.#credentials =
       user === undefined || password === undefined || auth === "none" ? undefined : { user, password };
     this.#login = auth === "ws-token" && this.#credentials !== undefined ? "ws-token" : "plain";
+  }
+
+  get #target() {
+    const { host, port } = this.settings;
+    return { host, port, place: this.place, trust: this.#trust };
+  }
+
+  /** Its own address of a path, as it stands in messages to it. */
+  url(path: string): string {
+    return `${this.#trust === undefined ? "http" : "https"}://${this.place}${path}`;
   }
 
   /** Asks for the time, without login: a token can only be made at the camera's own time. Returns the skew. */
@@ -164,19 +177,17 @@ export class Camera {
           ? usernameToken(this.#credentials, Date.now() + (this.skewMs ?? 0))
           : "";
       const reply = await exchange({
-        host: this.settings.host,
-        port: this.settings.port,
+        ...this.#target,
         path,
         method: "POST",
         headers: {
-          "content-type": `application/soap+xml; charset=utf-8; action="${action}"`,
-          ...(digest === undefined ? {} : { authorization: digest.header("POST", path) }),
+          "Content-Type": `application/soap+xml; charset=utf-8; action="${action}"`,
+          ...(digest === undefined ? {} : { Authorization: digest.header("POST", path) }),
         },
         body: envelope(body, header + token),
         timeoutMs: leftMs,
         bytesMax: replyBytesMax,
         signal,
-        place: this.place,
       });
       const refusal = this.#refusal(reply);
       if (refusal === undefined) {
@@ -184,12 +195,15 @@ export class Camera {
         if (login !== "plain") this.#isKnown = true;
         return answer;
       }
+      // A user that is known and may not do this one thing: no other login could do more.
+      if (this.#isKnown && reply.status === 403) throw new SoapFault("NotAuthorized", "HTTP 403");
       const mayTry = !isPlain && attempt < attemptsMax;
       if (mayTry && (await this.#loginAgain(login, reply, signal, leftMs))) continue;
       // A user that may not do this one thing is known all the same.
       if (this.#isKnown && refusal instanceof SoapFault && refusal.code !== "FailedAuthentication")
         throw refusal;
-      this.#isDenied = !isPlain;
+      // That a question without a login is refused says nothing of the login.
+      if (!isPlain) this.#isDenied = true;
       throw new DeviceError("denied", `${this.place}: login refused (${refusal.message})`);
     }
   }
@@ -257,15 +271,13 @@ export class Camera {
     const deadlineMs = performance.now() + this.settings.timeout;
     for (let attempt = 1; ; attempt++) {
       const reply = await exchange({
-        host: this.settings.host,
-        port: this.settings.port,
+        ...this.#target,
         path,
         method: "GET",
-        headers: this.#digest === undefined ? {} : { authorization: this.#digest.header("GET", path) },
+        headers: this.#digest === undefined ? {} : { Authorization: this.#digest.header("GET", path) },
         timeoutMs: Math.max(1, deadlineMs - performance.now()),
         bytesMax,
         signal,
-        place: this.place,
       });
       if (reply.status === 200) return { type: reply.type, bytes: reply.body };
       const challenge = strongest(reply.challenges);

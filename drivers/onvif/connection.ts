@@ -16,8 +16,6 @@ import { Readings } from "./readings.ts";
 import type { Address } from "./settings.ts";
 import { SoapFault, textAt } from "./soap.ts";
 
-/** Rule 5 of the contract gives `close` a second. */
-const unsubscribeMs = 600;
 const pictureBytesMax = 4 * 1024 * 1024;
 
 /** One camera. See `Connection` in the driver contract. */
@@ -25,7 +23,7 @@ export class OnvifConnection implements Connection<Address> {
   readonly #camera: Camera;
   readonly #readings: Readings;
   readonly #closing = new AbortController();
-  readonly #own: { pullPoint: PullPoint | undefined } = { pullPoint: undefined };
+  readonly #own = new Set<PullPoint>();
   #closed: Promise<void> | undefined;
 
   constructor(camera: Camera) {
@@ -90,7 +88,10 @@ export class OnvifConnection implements Connection<Address> {
   async snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#run("snapshot", signal, async (inner) => {
       const path = await this.#readings.snapshotPath(inner);
-      return this.#camera.get(path, pictureBytesMax, inner);
+      const picture = await this.#camera.get(path, pictureBytesMax, inner);
+      // A page with words about a login is no picture, whatever its status.
+      if (!isPicture(picture)) throw new DeviceError("garbage", `${this.#camera.place}: no picture`);
+      return picture;
     });
   }
 
@@ -102,10 +103,8 @@ export class OnvifConnection implements Connection<Address> {
   /** Whatever runs ends first; then the camera gets its subscription back, of which it has few. */
   async #end(): Promise<void> {
     this.#closing.abort();
-    const { pullPoint } = this.#own;
-    this.#own.pullPoint = undefined;
-    if (pullPoint === undefined) return;
-    await pullPoint.unsubscribe(new AbortController().signal, unsubscribeMs).catch(() => {});
+    await Promise.all([...this.#own].map((one) => one.unsubscribe(new AbortController().signal)));
+    this.#own.clear();
   }
 
   /** Runs `work` under the caller's signal and until the connection is closed. */
@@ -146,4 +145,10 @@ function stateIn(one: Notification, address: Address): Answer | undefined {
 function withBytes(answer: Answer): Answer {
   const whole = reading(answer);
   return whole.value === null ? whole : { ...whole, raw: Buffer.from(String(whole.value)) };
+}
+
+/** JPEG, PNG or what says that it is an image. */
+function isPicture({ type, bytes }: Snapshot): boolean {
+  const head = Buffer.from(bytes.subarray(0, 4)).toString("hex");
+  return bytes.length > 0 && (head.startsWith("ffd8") || head === "89504e47" || /^image\//i.test(type));
 }

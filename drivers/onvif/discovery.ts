@@ -52,15 +52,19 @@ export function foundIn(xml: string, sender: string): { settings: Settings; iden
     if (!isTree(match)) return undefined;
     const urls = (textAt(match, "XAddrs") ?? "").split(/\s+/).flatMap((text) => URL.parse(text) ?? []);
     // An address of another machine is a lie or a NAT: neither can be followed.
-    const own = urls.find(({ hostname, protocol }) => hostname === sender && protocol === "http:");
+    const owns = urls.filter(({ hostname }) => hostname === sender);
+    const own = ["https:", "http:"].flatMap((one) => owns.find(({ protocol }) => protocol === one) ?? [])[0];
     if (own === undefined) return undefined;
     return {
       settings: {
         host: sender,
-        port: Number(own.port || 80),
+        port: Number(own.port || (own.protocol === "https:" ? 443 : 80)),
+        // Which certificate is the right one a probe cannot tell: the first connection asks for its pin.
+        ...(own.protocol === "https:" ? { tls: {} } : {}),
         auth: "auto",
         timeout: 4000,
         pull: 20_000,
+        batch: 20,
         lifetime: 60_000,
         termination: "absolute",
         rtspProbe: true,

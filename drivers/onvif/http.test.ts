@@ -22,6 +22,7 @@ async function ask(serve: (socket: Socket) => void, more: Partial<HttpRequest> =
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
   return exchange({
     host: "127.0.0.1",
+    trust: undefined,
     port,
     path: "/",
     method: "POST",

@@ -1,10 +1,14 @@
 import { request } from "node:http";
+import type { Socket } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
+import { secured, type Trust } from "./tls.ts";
 
 /** One HTTP request, bounded in time and bytes from the first packet to the last. */
 export interface HttpRequest {
   readonly host: string;
   readonly port: number;
+  /** undefined: without TLS. */
+  readonly trust: Trust | undefined;
   readonly path: string;
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
@@ -44,19 +48,29 @@ function networkError(place: string, error: Error): DeviceError {
   const options = { cause: error };
   if (code === "ECONNREFUSED") return new DeviceError("refused", text, options);
   if (unreachable.has(code)) return new DeviceError("unreachable", text, options);
+  if (code.startsWith("ERR_SSL_") || code === "EPROTO")
+    return new DeviceError("garbage", `${place}: no TLS (${error.message}); is it the right port?`, options);
   if (code.startsWith("HPE_")) return new DeviceError("garbage", `${place}: no HTTP (${code})`, options);
   return new DeviceError("hung-up", text, options);
 }
 
 /**
  * Sends one request on a connection of its own. Redirects are not followed, compressed answers not unpacked.
- * Codes: aborted, refused, unreachable, silent (not all of the answer in time), hung-up, garbage (no HTTP, too
- * large, compressed).
+ * Codes: aborted, refused, unreachable, silent (not all of the answer in time), hung-up, garbage (no HTTP, no TLS,
+ * too large, compressed), denied (not the certificate that is trusted).
  */
-export function exchange(wanted: HttpRequest): Promise<HttpReply> {
+export async function exchange(wanted: HttpRequest): Promise<HttpReply> {
+  const { place, signal, timeoutMs, trust } = wanted;
+  if (signal.aborted) throw new DeviceError("aborted", `${place}: given up`);
+  if (trust === undefined) return send(wanted, timeoutMs, undefined);
+  const startedMs = performance.now();
+  const socket = await secured({ ...wanted, trust }, networkError);
+  return send(wanted, Math.max(1, timeoutMs - (performance.now() - startedMs)), socket);
+}
+
+function send(wanted: HttpRequest, leftMs: number, socket: Socket | undefined): Promise<HttpReply> {
   const { place, signal, timeoutMs, bytesMax } = wanted;
   const { promise, resolve, reject } = Promise.withResolvers<HttpReply>();
-  if (signal.aborted) return Promise.reject(new DeviceError("aborted", `${place}: given up`));
   const { host, port, path, method, headers, body } = wanted;
   const sent = request({
     host,
@@ -64,9 +78,9 @@ export function exchange(wanted: HttpRequest): Promise<HttpReply> {
     path,
     method,
     // A connection of its own: a late answer has nowhere to arrive.
-    agent: false,
+    ...(socket === undefined ? { agent: false } : { createConnection: () => socket }),
     maxHeaderSize: 16_384,
-    headers: { ...headers, connection: "close", "accept-encoding": "identity" },
+    headers: { ...headers, Connection: "close", "Accept-Encoding": "identity" },
   });
   const fail = (error: Error): void => {
     reject(error);
@@ -74,9 +88,10 @@ export function exchange(wanted: HttpRequest): Promise<HttpReply> {
   };
   const giveUp = (): void => fail(new DeviceError("aborted", `${place}: given up`));
   signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
   const timer = setTimeout(() => {
     fail(new DeviceError("silent", `${place}: no whole answer within ${timeoutMs} ms`));
-  }, timeoutMs);
+  }, leftMs);
   sent.on("error", (error) => fail(networkError(place, error)));
   sent.on("close", () => reject(new DeviceError("hung-up", `${place}: closed before it had answered`)));
   sent.on("response", (reply) => {

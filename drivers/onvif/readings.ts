@@ -119,7 +119,8 @@ export class Readings {
       place,
       digest: (challenges) => this.#camera.digestFor(challenges),
     });
-    return () => isThere;
+    return () =>
+      isThere === "denied" ? refusal("denied", "the RTSP server does not take the login by digest") : isThere;
   }
 
   async #firstProfile(signal: AbortSignal): Promise<string> {

@@ -64,8 +64,11 @@ function ask(probe: Probe, request: string, timeoutMs: number): Promise<RtspRepl
   });
 }
 
-/** Does the server describe a stream with video in it? Rejects only when it is aborted. */
-export async function describesVideo(probe: Probe): Promise<boolean> {
+/**
+ * Does the server describe a stream with video in it? "denied": it wants a login that it does not take from us, so
+ * that nobody knows. Rejects only when it is aborted.
+ */
+export async function describesVideo(probe: Probe): Promise<boolean | "denied"> {
   const { host, port, path, signal, timeoutMs } = probe;
   const name = host.includes(":") ? `[${host}]` : host;
   const url = `rtsp://${name}:${port}${path}`;
@@ -77,9 +80,10 @@ export async function describesVideo(probe: Probe): Promise<boolean> {
     const reply = await ask(probe, `${head}${authorization}\r\n`, leftMs);
     if (signal.aborted) throw new DeviceError("aborted", `${probe.place}: given up`);
     if (reply?.status === 200) return /^m=video\b/m.test(reply.body);
-    const digest = reply?.status === 401 ? probe.digest(reply.challenges) : undefined;
-    if (digest === undefined) return false;
+    if (reply?.status !== 401) return false;
+    const digest = probe.digest(reply.challenges);
+    if (digest === undefined) return "denied";
     authorization = `Authorization: ${digest.header("DESCRIBE", url)}\r\n`;
   }
-  return false;
+  return "denied";
 }

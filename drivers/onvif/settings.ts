@@ -42,10 +42,29 @@ const factoryPasswords = new Set([
   "hikadmin",
 ]);
 
+const tls = z
+  .strictObject({
+    ca: z.string().min(1).max(1000).optional().describe("PEM file: who vouches for the camera"),
+    pin: z
+      .string()
+      .regex(/^([0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$/, {
+        error: "the SHA-256 fingerprint of the camera's certificate: 64 hex digits",
+      })
+      .transform((text) => text.replaceAll(":", "").toLowerCase())
+      .optional()
+      .describe("the very certificate, also one that the camera has signed itself"),
+    serverName: z.string().min(1).max(253).optional().describe("the name in the certificate, if not `host`"),
+  })
+  .refine(({ ca, pin }) => ca === undefined || pin === undefined, {
+    path: ["pin"],
+    error: "write either ca or pin: a pinned certificate needs nobody to vouch for it",
+  });
+
 export const settings = z
   .strictObject({
     host: z.string().min(1).max(253).describe("the only machine that is ever contacted for this camera"),
-    port: z.int().min(1).max(65535).default(80),
+    port: z.int().min(1).max(65535).optional().describe("default 80, with tls 443"),
+    tls: tls.optional().describe("HTTPS: without ca and pin the system's authorities vouch for the camera"),
     user: z.string().min(1).max(100).optional(),
     password: z.string().max(200).optional().describe("as a reference: ${secret:NAME}"),
     auth: z
@@ -54,6 +73,12 @@ export const settings = z
       .describe("auto: HTTP digest where the camera asks for it, else WS-UsernameToken; never in the clear"),
     timeout: span(50, 8000).prefault("4s").describe("longest wait for the whole answer to one request"),
     pull: span(100, 60_000).prefault("20s").describe("how long the camera may hold an empty event answer"),
+    batch: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(20)
+      .describe("events in one answer at most: fewer for cameras that put pictures into them"),
     lifetime: span(1000, 3_600_000).prefault("60s").describe("after which an abandoned subscription ends"),
     termination: z
       .enum(["absolute", "relative"])
@@ -75,7 +100,8 @@ export const settings = z
       complain("user", `auth: ${auth} needs user and password`);
     if (password !== undefined && (factoryPasswords.has(password.toLowerCase()) || password === user))
       complain("password", "this is a factory password: give the camera one of its own first");
-  });
+  })
+  .transform((given) => ({ ...given, port: given.port ?? (given.tls === undefined ? 80 : 443) }));
 
 const name = z.string().min(1).max(100);
 

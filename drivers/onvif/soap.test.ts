@@ -5,6 +5,7 @@ import { pathOf } from "./camera.ts";
 import { leastSkewMs, systemTimeMs, timeMsOf } from "./clock.ts";
 import { foundIn } from "./discovery.ts";
 import { belongs, notificationsOf, typed, valueIn } from "./events.ts";
+import { references } from "./pull-point.ts";
 import { address, settings } from "./settings.ts";
 import { at, envelope, escape, NotSoapError, parse, SoapFault, textAt } from "./soap.ts";
 
@@ -195,4 +196,22 @@ describe("settings", () => {
     for (const given of [{}, { reading: "video" }, { reading: "rtsp", topic: "a" }, { topic: "tns1 x" }])
       expect(address.safeParse(given).success, JSON.stringify(given)).toBe(false);
   });
+});
+
+describe("reference parameters", () => {
+  it("go back as they came, under their own namespace", () => {
+    expect(references(frame("create-reference-parameters"))).toMatch(
+      /^<k:\w+ xmlns:k="[^"]+" wsa:IsReferenceParameter="true">[^<]+<\/k:\w+>$/,
+    );
+  });
+
+  it.each(["<ReferenceParameters", "<ReferenceParameters>", "<a:ReferenceParameters x='"])(
+    "of a hostile camera hold up nothing: %s",
+    (text) => {
+      const begunMs = performance.now();
+      expect(references(text.repeat(250_000 / text.length))).toBe("");
+      // It was seconds; here the machine may be busy.
+      expect(performance.now() - begunMs).toBeLessThan(1000);
+    },
+  );
 });

@@ -21,6 +21,8 @@ const words = {
     goneHint: "the event's snapshot.keptUntil says how long it was kept; take the reference from the event",
     broken: "this snapshot cannot be opened: its file or the key beside it has been changed",
     brokenHint: "look into the folder snapshots of the state folder",
+    unwritten: "the picture cannot be written",
+    unwrittenHint: "name a new file in a folder that you may write to",
     taken: "taken by",
     at: "at",
   },
@@ -29,28 +31,32 @@ const words = {
     goneHint: "snapshot.keptUntil trong sự kiện cho biết hạn lưu; lấy mã từ chính sự kiện",
     broken: "không mở được ảnh này: tệp ảnh hoặc khóa bên cạnh đã bị thay đổi",
     brokenHint: "xem thư mục snapshots trong thư mục trạng thái",
+    unwritten: "không ghi được ảnh",
+    unwrittenHint: "đặt tên một tệp mới trong thư mục mà bạn được quyền ghi",
     taken: "chụp bởi",
     at: "lúc",
   },
 };
 
+const failed = (title: string, hint: string) =>
+  new CommandError({ code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title, hint });
+
 /** `kerb snapshot`: decrypts one kept picture on this box into a file of its own, for this user alone. */
 export async function snapshot(ref: string, options: SnapshotOptions): Promise<number> {
   const text = words[languageOf(options.lang)];
   const folder = snapshotFolder(dirname(controlSocket(findSite(options.site))));
-  const picture = await openSnapshot(folder, ref).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.message.includes("no reference"))
-      throw notFoundError(text.gone, text.goneHint);
-    throw new CommandError({
-      code: "KERB-CLI-FAILED",
-      exitCode: exitCodes.unexpected,
-      title: text.broken,
-      hint: `${text.brokenHint} (${error.message})`,
-    });
+  const picture = await openSnapshot(folder, ref).catch((error: Error) => {
+    throw failed(text.broken, `${text.brokenHint} (${error.message})`);
   });
+  if (picture === undefined) throw notFoundError(text.gone, text.goneHint);
   const { device, type, takenMs, bytes } = picture;
   const file = resolve(options.output);
-  writeFileSync(file, bytes, { mode: 0o600 });
+  try {
+    // A file that is there already may be open to others, or be a link to elsewhere.
+    writeFileSync(file, bytes, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    throw failed(`${text.unwritten}: ${file}`, `${text.unwrittenHint} (${(error as Error).message})`);
+  }
   const taken = new Date(takenMs).toISOString();
   if (options.json === true) printData("snapshot", { file, device, type, taken, bytes: bytes.length });
   else printLines([`${file}   ${printable(type)}   ${text.taken} ${printable(device)} ${text.at} ${taken}`]);

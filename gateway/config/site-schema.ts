@@ -130,7 +130,7 @@ const snapshots = z
     keep: durationBetween("1m", "31d").prefault("24h").describe("then the picture is deleted"),
     sizeMax: byteSizeBetween("1MiB", "16GiB").prefault("64MiB").describe("beyond it the oldest go first"),
   })
-  .describe("still pictures that stay on the box, encrypted; an event holds a reference and a hash");
+  .describe("still pictures that stay on the box, encrypted; events hold the reference, then the hash");
 
 /** The site file (`gateway.yaml`) but for its devices, which each driver's own schema checks. */
 export const siteSchema = z.strictObject({

@@ -5,7 +5,6 @@ import { EventWriter, quality, type EventKind } from "../event.ts";
 import { backOffMs, Failures } from "./back-off.ts";
 import {
   byClass,
-  inOrder,
   nextOf,
   ownPoints,
   planGroups,
@@ -22,26 +21,25 @@ import {
   pointsFor,
   within,
   withFactors,
+  WrongDeviceError,
   type Recognised,
 } from "./identify.ts";
 import type { Line } from "./line.ts";
-import { Push, sourceOffsets, type PushTimes } from "./push.ts";
+import { lasting, Push, sourceOffsets, type PushTimes } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
-import { Normaliser, shownReadings } from "./normalise.ts";
+import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
-import { PollCounter } from "./poll-report.ts";
+import { newReport, PollCounter } from "./poll-report.ts";
+import { StatusPoints } from "./status-points.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
 const readTimeoutMs = 15_000;
 /** A poll that finds the hand-over full waits this long for room before it goes on and lets the oldest drop. */
 const roomWaitMs = 50;
-
-/** Something else answers at the device's address. */
-class WrongDeviceError extends Error {}
 
 export interface DeviceOptions {
   driver: Driver<unknown, unknown>;
@@ -80,30 +78,27 @@ export class DeviceLoop {
   #isSuspect = true;
   #aliveMs = 0;
   #extraQuality = 0;
-  #report: Omit<DeviceReport, "reads">;
+  #report: DeviceReport;
   readonly #reads = new Durations();
   readonly #outage = new Outage();
   readonly #alarms: PointAlarms;
+  readonly #deaf = new Outage("not_listening");
   readonly #polls = new PollCounter();
   readonly #pause = new Pause();
   readonly #pictures: Pictures;
+  readonly #status = new StatusPoints();
 
   constructor(options: DeviceOptions) {
     this.#options = options;
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
-    this.#pictures = new Pictures(this.#device, () => this.#connection);
+    this.#pictures = new Pictures(
+      this.#device,
+      () => this.#connection,
+      (data) => this.#event("state", data),
+    );
     this.#alarms = new PointAlarms(options.device, (data, timeMs) => this.#event("alarm", data, timeMs));
-    this.#report = {
-      id: options.device.id,
-      state: "starting",
-      sinceMs: Date.now(),
-      polls: 0,
-      answered: 0,
-      failed: 0,
-      missed: 0,
-      lastReadMs: 0,
-    };
+    this.#report = newReport(this.#device.id, Date.now());
     this.#regroup(undefined);
   }
 
@@ -164,12 +159,7 @@ export class DeviceLoop {
     if (this.#report.state !== "online") this.#set("listening");
     const { records } = this.#device;
     const subscribed = connection.subscribe({ points: push.points, records, sink: push, signal });
-    return this.#lasting(subscribed, signal);
-  }
-
-  async #lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
-    await subscribed.catch(this.#failures.deaf);
-    if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
+    return lasting(subscribed.catch(this.#failures.deaf), signal);
   }
 
   #checkSilence(tell: (error: DeviceError) => void): void {
@@ -181,17 +171,22 @@ export class DeviceLoop {
   /** The device has spoken by itself. */
   #heard(): void {
     this.#heardMs = performance.now();
+    // Of a device that only pushes the outage says it all.
+    const isTold = this.#outage.isTold && this.#groups.length === 0;
     this.#failures.heard();
     this.#alive();
     this.#set("online");
     this.#outage.read(Date.now());
+    const deaf = this.#deaf.end([]);
+    if (!isTold) this.#gap(deaf);
+    this.#deaf.read(Date.now());
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#session?.abort();
-    this.#pictures.end();
     this.#pause.wake();
+    await this.#pictures.end();
     await this.#close();
   }
 
@@ -250,7 +245,7 @@ export class DeviceLoop {
         },
         event: (kind, data, timeMs) => {
           this.#report.lastGoodMs = Date.now();
-          this.#pictures.attach(data, (more) => this.#event(kind, { ...data, ...more }, timeMs));
+          this.#event(kind, this.#pictures.withReference(data), timeMs);
         },
         poll: (position) => {
           this.#pulled.add(position);
@@ -323,18 +318,13 @@ export class DeviceLoop {
   }
 
   #publish(group: Group, result: ReadResult): void {
-    const nowMs = performance.now();
-    const { ageMs, offsets: arrivals } = timesOf(result, nowMs);
+    const { ageMs, offsets: arrivals } = timesOf(result, performance.now());
     const timeMs = Math.round(Date.now() - ageMs);
     group.latest = { result, timeMs };
     this.#report.lastGoodMs = timeMs;
     this.#outage.read(timeMs);
     const offsets = sourceOffsets(result.answers, timeMs, timeMs, arrivals);
-    writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
-    if (group.normaliser.write(result, writer, nowMs, offsets) > 0) {
-      this.#options.handover.push(1, writer.bytes());
-    }
-    this.#alarms.look(group, result, timeMs);
+    this.#hand(group.normaliser, result, { timeMs, ageMs, offsets });
   }
 
   /** Hands on what was pushed: `answers` holds something at the `positions`. */
@@ -344,13 +334,23 @@ export class DeviceLoop {
     { timeMs, arrivalMs }: PushTimes,
     positions: readonly number[],
   ): void {
-    const ageMs = arrivalMs - timeMs;
     this.#report.lastGoodMs = arrivalMs;
     const offsets = sourceOffsets(result.answers, timeMs, arrivalMs);
+    this.#hand(normaliser, result, { timeMs, ageMs: arrivalMs - timeMs, offsets }, positions);
+  }
+
+  #hand(
+    normaliser: Normaliser,
+    result: ReadResult,
+    { timeMs, ageMs, offsets }: { timeMs: number; ageMs: number; offsets: number[] | undefined },
+    positions?: readonly number[],
+  ): void {
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
       this.#options.handover.push(1, writer.bytes());
-    this.#alarms.look({ points: this.#push?.points ?? [], normaliser }, result, timeMs);
+    this.#alarms.look(normaliser, result, timeMs);
+    for (const data of this.#status.news(normaliser, result.answers, positions))
+      this.#event("device-status", data, timeMs);
   }
 
   async #read(points: readonly HostPoint[], raw: boolean): Promise<ReadResult> {
@@ -410,6 +410,7 @@ export class DeviceLoop {
     if (this.#stopping.signal.aborted) return;
     this.#failures.add();
     const code = error instanceof DeviceError ? error.code : "internal";
+    if (this.#push !== undefined) this.#deaf.lost(code, []);
     const reason = error instanceof Error ? error.message : String(error);
     if (!(error instanceof DeviceError || error instanceof WrongDeviceError))
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);

@@ -115,12 +115,3 @@ export function polled(groups: readonly Group[], driver: Driver<unknown, unknown
     latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
   );
 }
-
-/** Readings in the order of their points. */
-export function inOrder(
-  points: readonly { name: string }[],
-  readings: readonly LatestReading[],
-): LatestReading[] {
-  const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
-  return points.flatMap((point) => byPoint.get(point.name) ?? []);
-}

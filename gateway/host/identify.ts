@@ -4,6 +4,9 @@ import type { HostPoint, IdentifyRules } from "./messages.ts";
 
 const fieldNames = ["vendor", "model", "firmware", "serial"] as const;
 
+/** Something else answers at the device's address. */
+export class WrongDeviceError extends Error {}
+
 /** Who is there, and why that may not be the model that the profile is for. */
 export interface Recognised {
   identity: Identity;

@@ -94,6 +94,7 @@ function compile(points: readonly HostPoint[]): Compiled[] {
 
 /** The points of one poll class of one device, ready for the hot path. */
 export class Normaliser {
+  readonly points: readonly HostPoint[];
   readonly #compiled: readonly Compiled[];
   readonly #firstIndex: number;
   readonly #last: Last[];
@@ -104,6 +105,7 @@ export class Normaliser {
 
   /** `before`: the normaliser of the same points until the last reconnect. */
   constructor(points: readonly HostPoint[], firstIndex = 0, before?: Normaliser) {
+    this.points = points;
     this.#toldMs = before === undefined ? new Map() : before.#toldMs;
     this.#compiled = compiledOf(points);
     this.#firstIndex = firstIndex;
@@ -302,4 +304,10 @@ export function shownReadings(
       } satisfies LatestReading,
     ];
   });
+}
+
+/** Readings in the order of the profile; of two of the same point the later one. */
+export function inOrder(points: readonly HostPoint[], readings: readonly LatestReading[]): LatestReading[] {
+  const byPoint = new Map(readings.map((reading) => [reading.point, reading]));
+  return points.flatMap(({ name }) => byPoint.get(name) ?? []);
 }

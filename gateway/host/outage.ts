@@ -1,14 +1,24 @@
 import { stepMs } from "../clock.ts";
-import { gap } from "../gaps.ts";
+import { gap, type GapCause } from "../gaps.ts";
 
-/** The time in which a device is not read: from its last good read to the next one. */
+/** The time in which a device is not read, or not listened to: from its last good read or sign of life to the next. */
 export class Outage {
+  readonly #cause: GapCause;
   #goodMs = Date.now();
   #goodAtMs = performance.now();
   /** Before its first read no poll of a device has been, and the one that is due now is missed too. */
   #wasRead = false;
   #code: string | undefined;
   #toldFromMs: number | undefined;
+
+  constructor(cause: GapCause = "device_offline") {
+    this.#cause = cause;
+  }
+
+  /** It has been told as open and is not over. */
+  get isTold(): boolean {
+    return this.#code !== undefined;
+  }
 
   /** A good read, or data that a device has pushed, at this wall time (ms). */
   read(timeMs: number): void {
@@ -53,6 +63,7 @@ export class Outage {
     const told = this.#toldFromMs;
     this.#toldFromMs ??= fromMs;
     const replaces = told === undefined || told === fromMs ? {} : { replaces: new Date(told).toISOString() };
-    return gap("device_offline", fromMs, nowMs, { code, pollsMissed, open, ...replaces });
+    const polls = this.#cause === "device_offline" ? { pollsMissed } : {};
+    return gap(this.#cause, fromMs, nowMs, { code, ...polls, open, ...replaces });
   }
 }

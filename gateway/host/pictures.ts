@@ -1,77 +1,96 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DeviceError, type Connection } from "../driver.ts";
+import { keepSnapshot, newReference, type Reference, type SnapshotRule } from "../snapshots.ts";
+import { within } from "./identify.ts";
 import type { HostDevice } from "./messages.ts";
-import { keepSnapshot, type SnapshotRule } from "../snapshots.ts";
 
-/** An event that comes with a picture waits so long for it, and those behind it too. */
-const waitMs = 3000;
+/** A picture shows what the event is about only while it is young. */
+const takeMs = 5000;
 /** Of one device; a plate a second is a street, more is a storm. */
 const pauseMs = 1000;
-const waitingMax = 200;
+/** A disk that hangs does not hold up the end of a host. */
+const endMs = 500;
 
 type Data = Record<string, unknown>;
-type Tell = (more: Data) => void;
 
-/** Puts references of pictures into the events of one device, in their order. Never throws. */
+/**
+ * Pictures of one device. An event never waits for one: it leaves with a reference, and when the picture is kept
+ * or given up a second one (`record: "snapshot"`) tells its hash under that reference. Never throws.
+ */
 export class Pictures {
   readonly #rule: SnapshotRule | undefined;
   readonly #device: string;
   readonly #connection: () => Connection<unknown> | undefined;
-  #waiting: Tell[] = [];
-  #taking: AbortController | undefined;
+  readonly #tell: (data: Data) => void;
+  readonly #ending = new AbortController();
+  #taking: Promise<void> | undefined;
   #takenMs = -Infinity;
 
   constructor(
     { id, snapshots }: Pick<HostDevice, "id" | "snapshots">,
     connection: () => Connection<unknown> | undefined,
+    tell: (data: Data) => void,
   ) {
     this.#rule = snapshots;
     this.#device = id;
     this.#connection = connection;
+    this.#tell = tell;
   }
 
-  /** Calls `tell` with what is to be added to the event: at once, or when the picture is kept or given up. */
-  attach(data: Data, tell: Tell): void {
-    const isWanted = this.#isWanted(data);
-    if (this.#taking !== undefined) {
-      // What comes while one is taken keeps its place and goes without.
-      this.#waiting.push(isWanted ? () => tell({ snapshot: { missing: "too-soon" } }) : tell);
-      if (this.#waiting.length > waitingMax) this.end();
-    } else if (!isWanted) tell({});
-    else if (performance.now() - this.#takenMs < pauseMs) tell({ snapshot: { missing: "too-soon" } });
-    else void this.#take(tell);
+  /** An event as it is to leave now; where the rule names it, its picture is taken from here on. */
+  withReference(data: Data): Data {
+    const rule = this.#rule;
+    if (rule === undefined || !isNamed(rule, data)) return data;
+    const missing = (why: string): Data => ({ ...data, snapshot: { missing: why } });
+    const connection = this.#connection();
+    if (connection?.snapshot === undefined) return missing("unsupported");
+    if (this.#taking !== undefined || performance.now() - this.#takenMs < pauseMs) return missing("too-soon");
+    const reference = newReference(rule.keepMs);
+    this.#taking = this.#take(rule, reference, connection, data["record"]);
+    return { ...data, snapshot: reference };
   }
 
-  /** Gives up the picture that is being taken; its event goes without it. */
-  end(): void {
-    this.#taking?.abort();
+  /** Gives up the picture that is being taken; resolves when that is told. */
+  async end(): Promise<void> {
+    this.#ending.abort();
+    if (this.#taking !== undefined) await Promise.race([this.#taking, sleep(endMs)]);
   }
 
-  #isWanted({ record, state }: Data): boolean {
-    if (typeof record !== "string" || this.#rule?.records.includes(record) !== true) return false;
-    return state === undefined || state === "active";
-  }
-
-  async #take(tell: Tell): Promise<void> {
-    const taking = new AbortController();
-    this.#taking = taking;
-    const timer = setTimeout(() => taking.abort(), waitMs);
-    const snapshot = await this.#kept(taking.signal);
-    clearTimeout(timer);
+  async #take(
+    rule: SnapshotRule,
+    reference: Reference,
+    connection: Connection<unknown>,
+    of: unknown,
+  ): Promise<void> {
+    // The event itself goes first.
+    await Promise.resolve();
+    const snapshot = await this.#kept(rule, reference, connection).catch((error: unknown) => ({
+      ref: reference.ref,
+      missing: error instanceof DeviceError ? error.code : "internal",
+    }));
     this.#taking = undefined;
     this.#takenMs = performance.now();
-    tell({ snapshot });
-    for (const one of this.#waiting.splice(0)) one({});
+    this.#tell({ record: "snapshot", of, snapshot });
   }
 
-  async #kept(signal: AbortSignal): Promise<Data> {
-    const rule = this.#rule;
-    try {
-      const taken = this.#connection()?.snapshot?.(signal);
-      if (rule === undefined || taken === undefined) return { missing: "unsupported" };
-      const picture = await taken;
-      return { ...(await keepSnapshot(rule, this.#device, picture).catch(() => ({ missing: "storage" }))) };
-    } catch (error) {
-      return { missing: error instanceof DeviceError ? error.code : "internal" };
-    }
+  async #kept(rule: SnapshotRule, reference: Reference, connection: Connection<unknown>): Promise<Data> {
+    const picture = await within(
+      takeMs,
+      this.#ending.signal,
+      (signal) =>
+        connection.snapshot?.(signal) ??
+        Promise.reject(new DeviceError("unsupported", `${this.#device} has no pictures`)),
+    );
+    return keepSnapshot(rule, this.#device, picture, reference).then(
+      (sha256) => ({ ...reference, sha256 }),
+      () => ({ ref: reference.ref, missing: "storage" }),
+    );
   }
+}
+
+/** The end of an alarm has no picture. */
+function isNamed({ records }: SnapshotRule, { record, state }: Data): boolean {
+  return (
+    typeof record === "string" && records.includes(record) && (state === undefined || state === "active")
+  );
 }

@@ -25,7 +25,7 @@ function seen(...polls: (Answer | undefined)[]): unknown[] {
   const told: unknown[] = [];
   const definition = { name: "doorOpen", point: "door.open", category: "access" };
   const alarms = new PointAlarms({ alarms: [definition] }, (data, timeMs) => told.push([timeMs, data]));
-  polls.forEach((answer, i) => alarms.look({ points, normaliser }, { answers: [true, answer as Answer] }, i));
+  polls.forEach((answer, i) => alarms.look(normaliser, { answers: [true, answer as Answer] }, i));
   return told;
 }
 

@@ -1,6 +1,6 @@
 import type { ReadResult } from "../driver.ts";
 import { quality } from "../event.ts";
-import type { HostDevice, HostPoint } from "./messages.ts";
+import type { HostDevice } from "./messages.ts";
 import type { Normaliser } from "./normalise.ts";
 
 type Alarm = NonNullable<HostDevice["alarms"]>[number];
@@ -23,13 +23,9 @@ export class PointAlarms {
   }
 
   /** Looks at the answers of one poll, or at those that were pushed together: what was not told is undefined. */
-  look(
-    { points, normaliser }: { points: readonly HostPoint[]; normaliser: Normaliser },
-    { answers }: ReadResult,
-    timeMs: number,
-  ): void {
+  look(normaliser: Normaliser, { answers }: ReadResult, timeMs: number): void {
     if (this.#alarms.size === 0) return;
-    points.forEach((point, i) => {
+    normaliser.points.forEach((point, i) => {
       const alarms = this.#alarms.get(point.name);
       if (alarms === undefined || answers[i] === undefined) return;
       const { value, quality: bits } = normaliser.single(i, answers);

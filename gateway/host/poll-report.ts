@@ -1,3 +1,4 @@
+import { Durations } from "../durations.ts";
 import type { DeviceReport } from "./messages.ts";
 
 /** What a device's polls came to between two times (ISO 8601): the data of a `device-status` event. */
@@ -81,4 +82,20 @@ export class PollCounter {
       missed: missed - before.missed,
     };
   }
+}
+
+/** What is known of a device that has not been tried yet. */
+export function newReport(id: string, sinceMs: number): DeviceReport {
+  const reads = new Durations().counts;
+  return {
+    id,
+    state: "starting",
+    sinceMs,
+    polls: 0,
+    answered: 0,
+    failed: 0,
+    missed: 0,
+    lastReadMs: 0,
+    reads,
+  };
 }

@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
-import { DeviceError, type Connection, type Driver, type Subscription } from "../driver.ts";
+import { DeviceError, type Answer, type Connection, type Driver, type Subscription } from "../driver.ts";
 import { EventReader, type EventKind } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
@@ -71,7 +71,7 @@ afterEach(async () => {
 });
 
 /** A device that pushes: the test is its other end. */
-function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: () => number) {
+function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: () => Answer) {
   const subscriptions: Subscription<unknown>[] = [];
   const losses: ((error: Error) => void)[] = [];
   const driver: Driver<unknown, unknown> = {
@@ -256,6 +256,25 @@ describe("a device that pushes", () => {
     expect(loop.report).toMatchObject({ polls: 0, failed: 0 });
   });
 
+  it("was not listened to from its last word to the next one, though its polls went on", async () => {
+    const { loop, sink, losses, of } = run([point("level", 7), point("load", 8, { poll: "fast" })], []);
+    (await sink()).alive();
+    const heardMs = Date.now();
+    await expect.poll(() => of("telemetry").length).toBeGreaterThan(0);
+    losses[0]?.(new DeviceError("rejected", "no such subscription"));
+    const again = await sink(1);
+    expect(of("gap")).toEqual([]);
+    again.alive();
+    await expect.poll(() => of("gap").length).toBe(1);
+    const data = of("gap")[0]?.data ?? {};
+    expect(data).toMatchObject({ cause: "not_listening", code: "rejected", open: false });
+    expect(data).not.toHaveProperty("pollsMissed");
+    expect(Math.abs(Date.parse(String(data["from"])) - heardMs)).toBeLessThan(300);
+    again.alive();
+    expect(of("gap")).toHaveLength(1);
+    expect(loop.report.state).toBe("online");
+  }, 15_000);
+
   it("has no outage before it is first heard, and one from its last word when it is lost", async () => {
     const { sink, of } = run([point("level", 7)], [], 1500);
     const to = await sink();
@@ -376,5 +395,44 @@ describe("the time that a device gives", () => {
     expect(saneTimeMs(nowMs + 60_000, nowMs)).toBe(nowMs);
     expect(saneTimeMs(0, nowMs)).toBe(nowMs);
     expect(saneTimeMs(NaN, nowMs)).toBe(nowMs);
+  });
+});
+
+const reportsOf = (told: Told[]) =>
+  told.flatMap(({ data }) => (data["report"] === "point" ? [{ ...data, report: undefined }] : []));
+
+describe("points that say how a device is", () => {
+  it("are told when they are first known and when they change, and no more often", async () => {
+    let value: Answer = true;
+    const stream = point("stream", 7, { kind: "boolean", poll: "fast", status: true });
+    const { of } = run([stream, point("load", 8, { poll: "fast" })], [], 0, () => value);
+    const told = () => reportsOf(of("device-status"));
+    await expect.poll(() => of("telemetry").length).toBeGreaterThan(2);
+    expect(told()).toEqual([{ point: "stream", value: true }]);
+    value = false;
+    await expect.poll(() => told().length).toBe(2);
+    expect(told()[1]).toEqual({ point: "stream", value: false, before: true });
+    value = { value: null, status: "bad", code: "no-login", reason: "401" };
+    await expect.poll(() => told().length).toBe(3);
+    const quality = { status: "bad", code: "no-login", reason: "401" };
+    expect(told()[2]).toEqual({ point: "stream", value: null, before: false, quality });
+  });
+
+  it("are told when they are pushed, and a new connection is no news", async () => {
+    const door = point("door", 7, { kind: "boolean", status: true });
+    const { sink, losses, of } = run([door, point("level", 8)], []);
+    const told = () => reportsOf(of("device-status"));
+    const first = await sink();
+    first.readings([{ index: 1, answer: 3 }]);
+    first.readings([{ index: 0, answer: true }]);
+    losses[0]?.(new DeviceError("hung-up", "gone"));
+    const again = await sink(1);
+    again.readings([{ index: 0, answer: true }]);
+    again.readings([{ index: 0, answer: false }]);
+    await expect.poll(() => told().length).toBe(2);
+    expect(told()).toEqual([
+      { point: "door", value: true },
+      { point: "door", value: false, before: true },
+    ]);
   });
 });

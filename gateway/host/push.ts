@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { Answer, Driver, RecordPhase, Sink } from "../driver.ts";
+import { DeviceError, type Answer, type Driver, type RecordPhase, type Sink } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
 import type { HostDevice, HostPoint, HostRecord, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings, type Normalised } from "./normalise.ts";
@@ -36,6 +36,12 @@ export function saneTimeMs(sourceTimeMs: number | undefined, arrivalMs: number):
   return sourceTimeMs < earliestMs || sourceTimeMs > arrivalMs + aheadMsMax
     ? arrivalMs
     : Math.round(sourceTimeMs);
+}
+
+/** A subscription that ends before its signal aborts has lost its device. */
+export async function lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
+  await subscribed;
+  if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
 }
 
 /** Turns what one device pushes into events: readings into telemetry, records into events of their own. */

@@ -73,8 +73,10 @@ export class Guard {
     const given = Buffer.from(password, "base64");
     const isRight = given.length === expected.length && timingSafeEqual(given, expected);
     const isFresh = Math.abs(Date.parse(created) - nowMs) <= windowMs;
-    if (user !== this.#user || !isRight || !isFresh || this.#tokens.has(nonce)) return "wrong";
-    this.#tokens.add(nonce);
+    // Some clients never change their nonce: what is not taken twice is the token.
+    const used = `${nonce} ${created}`;
+    if (user !== this.#user || !isRight || !isFresh || this.#tokens.has(used)) return "wrong";
+    this.#tokens.add(used);
     if (this.#tokens.size > usedMax) this.#tokens.delete([...this.#tokens][0]!);
     return "good";
   }

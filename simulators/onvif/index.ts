@@ -20,12 +20,14 @@ interface Settings {
 }
 
 /**
- * What goes wrong with cameras besides `Fault`: loginRefused · truncated (answers are cut in mid-body) · drip (a
+ * What goes wrong with cameras besides `Fault`: loginRefused · deniesAll (the time too, which needs no login) · truncated (answers are cut in mid-body) · drip (a
  * byte each 50 ms) · huge (4 MB) · bomb (entities) · compressed · redirect · refusesCreate, refusesPull,
- * refusesRenew (SOAP faults) · hidesTime, answersAtOnce (of pulls) · nonceOld (every nonce has run out).
+ * refusesRenew, hasRoomForOne (SOAP faults) · hidesTime, answersAtOnce (of pulls) ·
+ * slowPicture (a still picture takes 2 s) · pageForPicture (with status 200) · forbidsRecording (HTTP 403) · nonceOld (every nonce has run out).
  */
 export type Trouble =
   | "loginRefused"
+  | "deniesAll"
   | "truncated"
   | "drip"
   | "huge"
@@ -33,6 +35,9 @@ export type Trouble =
   | "compressed"
   | "redirect"
   | "nonceOld"
+  | "slowPicture"
+  | "pageForPicture"
+  | "forbidsRecording"
   | keyof Quirks;
 
 export interface CameraSimulator extends Simulator {
@@ -52,6 +57,7 @@ export interface CameraSimulator extends Simulator {
 }
 
 const defaultDelayMs = 2000;
+const slowPictureMs = 2000;
 const picture = Buffer.concat([
   Buffer.from([0xff, 0xd8, 0xff, 0xe0]),
   Buffer.from("a picture of nobody"),
@@ -148,7 +154,8 @@ class Camera {
         if (bytes > 65_536) return void request.destroy();
         chunks.push(chunk);
       }
-      const delayMs = this.#takeDelay();
+      const isSlow = this.trouble === "slowPicture" && request.method === "GET";
+      const delayMs = isSlow ? slowPictureMs : this.#takeDelay();
       const { status, headers, body } = await this.#answer(request, Buffer.concat(chunks).toString("utf8"));
       if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs).unref());
       if (this.#fault === "silent" || response.destroyed) return;
@@ -172,23 +179,28 @@ class Camera {
     xml: string,
   ): Promise<{ status: number; headers: Record<string, string | string[]>; body: string | Buffer }> {
     const { url = "/", method = "" } = request;
-    const soap = { "content-type": "application/soap+xml; charset=utf-8" };
+    const soap = { "Content-Type": "application/soap+xml; charset=utf-8" };
     const wanted = method === "POST" ? readRequest(xml) : undefined;
     this.requests.push(xml);
     if (this.requests.length > 100) this.requests.shift();
     const refusal =
-      wanted !== undefined && openOperations.has(wanted.operation)
+      wanted !== undefined && openOperations.has(wanted.operation) && this.trouble !== "deniesAll"
         ? undefined
         : this.#refusal(request, method, url, wanted);
     if (refusal !== undefined) return refusal;
+    if (method === "GET" && this.trouble === "pageForPicture")
+      return { status: 200, headers: { "Content-Type": "text/html" }, body: "<html>Log in</html>" };
+    if (this.trouble === "forbidsRecording" && wanted?.operation.includes("Recording") === true)
+      return { status: 403, headers: {}, body: "" };
     if (method === "GET" && url === picturePath)
-      return { status: 200, headers: { "content-type": "image/jpeg" }, body: picture };
+      return { status: 200, headers: { "Content-Type": "image/jpeg" }, body: picture };
     if (wanted === undefined)
       return { status: 400, headers: soap, body: faultXml("ter:WellFormed", "not a SOAP request") };
     const quirks: Quirks = {
       refusesCreate: this.trouble === "refusesCreate",
       refusesPull: this.trouble === "refusesPull",
       refusesRenew: this.trouble === "refusesRenew",
+      hasRoomForOne: this.trouble === "hasRoomForOne",
       hidesTime: this.trouble === "hidesTime",
       answersAtOnce: this.trouble === "answersAtOnce",
     };
@@ -211,19 +223,20 @@ class Camera {
     const digest = tokensOnly || header === undefined ? "wrong" : guard.digest(header, method, url);
     const token =
       auth === "digest" || wanted === undefined ? "absent" : guard.token(wanted.header, this.model.nowMs);
-    if (trouble !== "loginRefused" && (digest === "good" || token === "good")) {
+    const refusesAll = trouble === "loginRefused" || trouble === "deniesAll";
+    if (!refusesAll && (digest === "good" || token === "good")) {
       this.logins.good++;
       return undefined;
     }
     if (header !== undefined || token === "wrong") this.logins.refused++;
     if (tokensOnly) {
       const body = faultXml("ter:NotAuthorized", "Sender not Authorized");
-      return { status: 400, headers: { "content-type": "application/soap+xml; charset=utf-8" }, body };
+      return { status: 400, headers: { "Content-Type": "application/soap+xml; charset=utf-8" }, body };
     }
     const challenges = guard.challenges(digest === "stale");
     return {
       status: 401,
-      headers: { "www-authenticate": challenges, "content-type": "text/html" },
+      headers: { "WWW-Authenticate": challenges, "Content-Type": "text/html" },
       body: "<html><body>401</body></html>",
     };
   }
@@ -239,10 +252,10 @@ class Camera {
     if (trouble === "redirect") {
       response.writeHead(302, { location: "http://127.0.0.1:1/onvif/device_service" }).end();
     } else if (trouble === "truncated") {
-      response.writeHead(status, { ...headers, "content-length": bytes.length });
+      response.writeHead(status, { ...headers, "Content-Length": bytes.length });
       response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy());
     } else if (trouble === "drip") {
-      response.writeHead(status, { ...headers, "content-length": bytes.length });
+      response.writeHead(status, { ...headers, "Content-Length": bytes.length });
       let sent = 0;
       const timer = setInterval(() => {
         if (response.destroyed || sent >= bytes.length) clearInterval(timer);
@@ -252,12 +265,12 @@ class Camera {
       response.writeHead(status, headers);
       response.end(Buffer.alloc(4 * 1024 * 1024, 0x20));
     } else if (trouble === "compressed") {
-      response.writeHead(status, { ...headers, "content-encoding": "gzip" }).end(bytes);
+      response.writeHead(status, { ...headers, "Content-Encoding": "gzip" }).end(bytes);
     } else if (trouble === "bomb") {
       const lol = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>';
       response.writeHead(status, headers).end(bytes.toString("utf8").replace("?>", `?>${lol}`));
     } else {
-      response.writeHead(status, { ...headers, "content-length": bytes.length }).end(bytes);
+      response.writeHead(status, { ...headers, "Content-Length": bytes.length }).end(bytes);
     }
   }
 

@@ -64,6 +64,8 @@ export interface Quirks {
   refusesCreate: boolean;
   refusesPull: boolean;
   refusesRenew: boolean;
+  /** Refuses Renew, and has room for one subscription. */
+  hasRoomForOne: boolean;
   hidesTime: boolean;
   answersAtOnce: boolean;
 }
@@ -103,7 +105,7 @@ export class PullPoints {
 
   create(request: Request, base: string, initial: Happening[], nowMs: number, quirks: Quirks): string {
     this.counts.created++;
-    if (quirks.refusesCreate || this.size >= pullPointsMax) {
+    if (quirks.refusesCreate || this.size >= (quirks.hasRoomForOne ? 1 : pullPointsMax)) {
       this.counts.refused++;
       return fault("ter:CriticalError", "maximum number of pull points reached", "env:Receiver");
     }
@@ -165,7 +167,8 @@ export class PullPoints {
   renew(request: Request, url: string, nowMs: number, quirks: Quirks): string {
     const point = this.#find(request, url);
     const spanMs = spanOf(words(request.body, "TerminationTime"), nowMs);
-    if (quirks.refusesRenew) return fault("ter:ActionNotSupported", "no such action", "env:Receiver");
+    if (quirks.refusesRenew || quirks.hasRoomForOne)
+      return fault("ter:ActionNotSupported", "no such action", "env:Receiver");
     if (point === undefined) return fault("wsrf-rw:ResourceUnknownFault", "no such subscription");
     if (spanMs === undefined) return fault("wsnt:UnacceptableTerminationTimeFault", "no such time");
     this.counts.renewed++;

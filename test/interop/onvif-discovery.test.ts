@@ -7,6 +7,7 @@ import { expect, it } from "vitest";
 
 const script = fileURLToPath(new URL("onvif-discovery.ts", import.meta.url));
 const hasNamespace = spawnSync("unshare", ["-n", "true"], { stdio: "ignore" }).status === 0;
+const hasUtil = spawnSync("onvif-util", ["-h"], { stdio: "ignore" }).error === undefined;
 
 it.skipIf(!hasNamespace)(
   "finds the camera, believes no liar, contacts nobody",
@@ -26,9 +27,14 @@ it.skipIf(!hasNamespace)(
     child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
     await once(child, "exit");
     expect(errors).toBe("");
-    const { found, contacts, requests } = JSON.parse(out) as Record<string, unknown>;
+    const { found, contacts, requests, foreign } = JSON.parse(out) as Record<string, unknown>;
     expect(found).toEqual([{ host: "127.0.0.1", port: 8000, vendor: "Cong vien", model: "K-1" }]);
     expect([contacts, requests]).toEqual([0, 0]);
+    if (!hasUtil) return;
+    // A foreign program finds the pretend camera too, logs in by token and reads who it is.
+    expect(foreign).toContain("successfully connected");
+    expect(foreign).toContain("A0042");
+    expect(foreign).toContain("Profile_1");
   },
   60_000,
 );

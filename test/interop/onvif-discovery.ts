@@ -60,11 +60,21 @@ for await (const one of driver.discover!("127.0.0.0/8", context, new AbortContro
 }
 noise.close();
 const asked = { contacts, requests: camera.counts.requests };
-let foreign = "";
-const util = spawn("onvif-util", ["-a"], { timeout: 20_000 });
-util.on("error", () => {});
-util.stdout.on("data", (chunk: Buffer) => (foreign += chunk.toString()));
-await once(util, "close").catch(() => {});
+/** What onvif-util says; nothing where it is not installed. */
+async function util(words: string[], commands: string): Promise<string> {
+  let said = "";
+  const child = spawn("onvif-util", words, { timeout: 20_000 });
+  child.on("error", () => {});
+  child.stdin.on("error", () => {});
+  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  child.stdin.end(commands);
+  await once(child, "close").catch(() => {});
+  return said;
+}
+const { user, password } = login;
+// Lies are more than it can take.
+for (const end of ends.splice(1)) await end();
+const foreign = await util(["-u", user, "-p", password, "127.0.0.1"], "get profiles\nquit\n");
 console.log(JSON.stringify({ found, ...asked, foreign }));
 for (const end of ends) await end();
 trap.close();
