@@ -41,6 +41,8 @@ export class Channel {
   readonly #waiting = new Set<(error: DeviceError) => void>();
   #socket: Socket | undefined;
   #lost: DeviceError | undefined;
+  /** `performance.now()` of the last request. */
+  usedMs = performance.now();
 
   private constructor({ place, timeoutMs, protection }: ChannelOptions) {
     this.place = place;
@@ -106,6 +108,7 @@ export class Channel {
     if (signal?.aborted === true) return Promise.reject(aborted(this.place));
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     request.requestHeader.timeoutHint = timeoutMs;
+    this.usedMs = performance.now();
     const name = request.constructor.name.replace(/Request$/, "");
     return this.#settle<Response>(name, signal, timeoutMs, (done, fail) => {
       // Its own timer is only a fuse behind ours.

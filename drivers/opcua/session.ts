@@ -59,7 +59,8 @@ export async function openSession(
     endpointUrl: endpoint.endpointUrl,
     sessionName: name,
     clientNonce: nonce,
-    requestedSessionTimeout: settings.session,
+    // A subscription shall ask often enough to keep it.
+    requestedSessionTimeout: Math.max(settings.session, 3 * settings.keepAlive),
     maxResponseMessageSize: 0,
     ...(identity === undefined ? {} : { clientCertificate: identity.getCertificate() }),
   });
