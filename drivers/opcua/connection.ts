@@ -23,12 +23,13 @@ import {
   ReadRequest,
   ReadValueId,
   TimestampsToReturn,
+  Variant,
+  VariantArrayType,
   WriteRequest,
   WriteValue,
   type CallResponse,
   type NodeId,
   type ReadResponse,
-  type Variant,
   type WriteResponse,
 } from "./library.ts";
 import { Nodes, type Found, type Send } from "./nodes.ts";
@@ -323,7 +324,16 @@ export class OpcuaConnection implements Connection<Address> {
     signal: AbortSignal,
   ): Promise<void> {
     const wanted = type ?? (await this.#typeOf(nodeId, signal));
-    const variant = variantOf(value, wanted, this.#place);
+    const scalar = variantOf(value, wanted, this.#place);
+    // What goes into a range of an array is an array (OPC 10000-4, 7.27).
+    const variant =
+      index === undefined
+        ? scalar
+        : new Variant({
+            dataType: scalar.dataType,
+            arrayType: VariantArrayType.Array,
+            value: [scalar.value],
+          });
     const nodesToWrite = [
       new WriteValue({
         nodeId,

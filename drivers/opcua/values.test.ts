@@ -105,6 +105,8 @@ describe("a value to write", () => {
     ["Int16", 1.5],
     ["UInt32", "7"],
     ["Boolean", 2],
+    ["Float", 1e300],
+    ["Double", Number.NaN],
     ["Double", "x"],
     ["DateTime", "yesterday"],
     ["ByteString", "xyz"],
@@ -122,4 +124,20 @@ describe("a value to write", () => {
       }),
     );
   });
+});
+
+test("bytes are told as they came, or not at all", () => {
+  const rawOf = (dataType: DataType, value: unknown) => {
+    const answer = answerOf(of(dataType, value), {}, true);
+    return typeof answer === "object" && answer.raw !== undefined
+      ? Buffer.from(answer.raw).toString("hex")
+      : undefined;
+  };
+  expect(rawOf(DataType.Int16, -2)).toBe("feff");
+  expect(rawOf(DataType.String, "ab")).toBe("020000006162");
+  expect(rawOf(DataType.Float, 1.5)).toBe("0000c03f");
+  expect(rawOf(DataType.DateTime, new Date(1_700_000_000_000))).toBeUndefined();
+  expect(rawOf(DataType.LocalizedText, new LocalizedText({ text: "xanh" }))).toBeUndefined();
+  expect(rawOf(DataType.Guid, "72962B91-FA75-4AE6-8D28-B404DC7DAF63")).toBeUndefined();
+  expect(rawOf(DataType.String, null)).toBeUndefined();
 });
