@@ -1,6 +1,15 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DataType, DataValue, LocalizedText, StatusCodes, Variant, VariantArrayType } from "./library.ts";
+import {
+  coerceNodeId,
+  DataType,
+  DataValue,
+  LocalizedText,
+  StatusCodes,
+  Variant,
+  VariantArrayType,
+} from "./library.ts";
+import { Nodes } from "./nodes.ts";
 import { answerOf, variantOf } from "./values.ts";
 
 const noTimes = { sourceTimestamp: null, serverTimestamp: null };
@@ -140,4 +149,14 @@ test("bytes are told as they came, or not at all", () => {
   expect(rawOf(DataType.LocalizedText, new LocalizedText({ text: "xanh" }))).toBeUndefined();
   expect(rawOf(DataType.Guid, "72962B91-FA75-4AE6-8D28-B404DC7DAF63")).toBeUndefined();
   expect(rawOf(DataType.String, null)).toBeUndefined();
+});
+
+test("of equal namespaces the first counts, and the places of the others stay", () => {
+  const named = { root: "i=85", namespaces: { b: "urn:b" }, names: {} };
+  const nodes = new Nodes(named, ["http://opcfoundation.org/UA/", "urn:a", "urn:a", "urn:b"]);
+  const below = nodes.below(coerceNodeId("i=85"));
+  for (const one of [nodes, below]) {
+    expect(one.name("b:x")).toMatchObject({ namespaceIndex: 3 });
+    expect(one.byId("nsu=urn:a;i=1")).toMatchObject({ node: { namespace: 1 } });
+  }
 });

@@ -127,6 +127,25 @@ describe("writes", () => {
     expect((await connection.read([plan!], { signal: patient() })).answers).toMatchObject([{ value: 12 }]);
   });
 
+  test("of one element of an array change that one", async () => {
+    const server = kept(await startServer({ speed: "Double" }));
+    const { addressSpace } = server.server.engine;
+    const namespace = addressSpace!.getNamespace("urn:kerb:test");
+    const variable = namespace.addVariable({
+      browseName: "times",
+      nodeId: `ns=${namespace.index};s=times`,
+      dataType: "Int32",
+      valueRank: 1,
+      organizedBy: addressSpace!.rootFolder.objects,
+    });
+    variable.setValueFromSource({ dataType: "Int32", arrayType: "Array", value: new Int32Array([1, 2, 3]) });
+    const connection = await connected(server);
+    const points = pointsOf(...[0, 1, 2].map((index) => ({ node: at("times"), index })));
+    await connection.write!(points[1]!, 20, patient());
+    const { answers } = await connection.read(points, { signal: patient() });
+    expect(answers.map((answer) => (typeof answer === "object" ? answer.value : answer))).toEqual([1, 20, 3]);
+  });
+
   test("of an address with a method call it", async () => {
     const command = { node: at("controller"), method: "m:RequestPlan", type: "Int32" };
     const naming = { namespaces: { m: "urn:kerb:test" } };
@@ -427,4 +446,18 @@ test("a closed port is refused, and a connect that is given up ends at once", as
   stop.abort();
   expect(await connecting).toBe("aborted");
   expect(performance.now() - stoppedAt).toBeLessThan(200);
+});
+
+test("a connect that is given up while the session is being made ends at once and leaves none", async () => {
+  const server = kept(await startServer({}));
+  server.fault("slow", 400);
+  const stop = new AbortController();
+  const connecting = codeOf(driver.connect(settingsOf(server, { timeout: 5000 }), contextOf(), stop.signal));
+  await until("the session", () => server.sessions === 1);
+  const stoppedAt = performance.now();
+  stop.abort();
+  expect(await connecting).toBe("aborted");
+  // The contract says 50 ms; the machine of the tests may be busy.
+  expect(performance.now() - stoppedAt).toBeLessThan(150);
+  await until("no session", () => server.sessions === 0, 5000);
 });
