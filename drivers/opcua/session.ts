@@ -102,16 +102,19 @@ function orAborted<Result>(work: Promise<Result>, place: string, signal: AbortSi
   return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", onAbort));
 }
 
+function tokens(list: EndpointDescription["userIdentityTokens"]): string {
+  const shown = (list ?? []).map((one) =>
+    JSON.stringify([one.policyId, one.tokenType, one.securityPolicyUri ?? ""]),
+  );
+  return shown.toSorted().join();
+}
+
 /** What was told without security is told once more under the signature (OPC 10000-4, 5.6.2). */
 function checkEndpoint(
   place: string,
   { securityMode, securityPolicyUri, userIdentityTokens }: EndpointDescription,
   { serverEndpoints }: CreateSessionResponse,
 ): void {
-  const tokens = (list: EndpointDescription["userIdentityTokens"]): string =>
-    JSON.stringify(
-      (list ?? []).map((one) => [one.policyId, one.tokenType, one.securityPolicyUri ?? ""]).toSorted(),
-    );
   const isSame = (other: EndpointDescription): boolean =>
     other.securityMode === securityMode &&
     other.securityPolicyUri === securityPolicyUri &&

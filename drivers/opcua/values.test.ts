@@ -135,13 +135,14 @@ describe("a value to write", () => {
   });
 });
 
+const rawOf = (dataType: DataType, value: unknown) => {
+  const answer = answerOf(of(dataType, value), {}, true);
+  return typeof answer === "object" && answer.raw !== undefined
+    ? Buffer.from(answer.raw).toString("hex")
+    : undefined;
+};
+
 test("bytes are told as they came, or not at all", () => {
-  const rawOf = (dataType: DataType, value: unknown) => {
-    const answer = answerOf(of(dataType, value), {}, true);
-    return typeof answer === "object" && answer.raw !== undefined
-      ? Buffer.from(answer.raw).toString("hex")
-      : undefined;
-  };
   expect(rawOf(DataType.Int16, -2)).toBe("feff");
   expect(rawOf(DataType.String, "ab")).toBe("020000006162");
   expect(rawOf(DataType.Float, 1.5)).toBe("0000c03f");

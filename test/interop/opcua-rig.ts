@@ -124,16 +124,16 @@ interface Response {
 type SendResponse = (type: string, response: Response, message: unknown, done: () => void) => void;
 
 /** Changes the answers of a pretend server on their way; of connections that are made from now on. */
-export function altered<Known extends object>(
+export function altered(
   server: OpcuaSimulator,
   name: string,
-  change: (response: Known) => Response | void,
+  change: (response: never) => Response | void,
 ): void {
   server.server.on("newChannel", (channel) => {
     const own = channel as unknown as { send_response: SendResponse };
     const send = own.send_response.bind(channel);
     own.send_response = (type, response, message, done) => {
-      const changed = response.schema.name === name ? change(response as unknown as Known) : undefined;
+      const changed = response.schema.name === name ? change(response as never) : undefined;
       send(type, changed ?? response, message, done);
     };
   });
@@ -143,8 +143,8 @@ export function altered<Known extends object>(
 export async function refusing(server: OpcuaSimulator, service: string, code: string): Promise<void> {
   const { ServiceFault, StatusCodes } = await loadLibrary();
   const serviceResult = StatusCodes[code as "BadServiceUnsupported"];
-  altered<Response>(server, `${service}Response`, ({ responseHeader: { requestHandle } }) => {
-    return new ServiceFault({ responseHeader: { requestHandle, serviceResult } }) as unknown as Response;
+  altered(server, `${service}Response`, ({ responseHeader: { requestHandle } }: Response) => {
+    return new ServiceFault({ responseHeader: { requestHandle, serviceResult } });
   });
 }
 

@@ -173,10 +173,10 @@ describe("a user", () => {
 
   test("is not logged in where the endpoint that was told first is not the server's", async () => {
     const server = kept(await startServer({}, user));
-    altered<{ serverEndpoints: { userIdentityTokens: { policyId: string }[] }[] }>(
+    altered(
       server,
       "CreateSessionResponse",
-      ({ serverEndpoints }) => {
+      ({ serverEndpoints }: { serverEndpoints: { userIdentityTokens: { policyId: string }[] }[] }) => {
         for (const one of serverEndpoints) one.userIdentityTokens.length = 1;
       },
     );

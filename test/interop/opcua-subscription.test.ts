@@ -113,10 +113,10 @@ describe("a weighing", () => {
     ] as const) {
       const server = kept(await startServer({}, {}, [weighing]));
       const { StatusCodes } = await import("node-opcua");
-      altered<{ results: { statusCode: unknown }[] }>(
+      altered(
         server,
         "CreateMonitoredItemsResponse",
-        ({ results }) => {
+        ({ results }: { results: { statusCode: unknown }[] }) => {
           for (const result of results) result.statusCode = StatusCodes[code];
         },
       );
@@ -186,7 +186,7 @@ describe("a server's figures", () => {
     [1e12, "resolved"],
   ])("a publishing interval of %d ms", async (intervalMs, outcome) => {
     const server = kept(await startServer({ speed: "Double" }));
-    altered<{ revisedPublishingInterval: number }>(server, "CreateSubscriptionResponse", (response) => {
+    altered(server, "CreateSubscriptionResponse", (response: { revisedPublishingInterval: number }) => {
       response.revisedPublishingInterval = intervalMs;
     });
     const { done, stop } = listen(await connected(server), pointsOf({ node: at("speed") }));
@@ -198,10 +198,14 @@ describe("a server's figures", () => {
   test("a message with an old number is no message to go on with", async () => {
     const server = kept(await startServer({ stage: "Int32" }));
     let isOld = false;
-    altered<{ notificationMessage: { sequenceNumber: number; notificationData: unknown[] | null } }>(
+    altered(
       server,
       "PublishResponse",
-      ({ notificationMessage }) => {
+      ({
+        notificationMessage,
+      }: {
+        notificationMessage: { sequenceNumber: number; notificationData: unknown[] | null };
+      }) => {
         if (isOld && (notificationMessage.notificationData?.length ?? 0) > 0)
           notificationMessage.sequenceNumber = 1;
       },
@@ -253,7 +257,7 @@ test("an alarm that stands already is told as such, and a later one as new", asy
     highLimit: 10,
     lowLimit: -10,
     optionals: [],
-  } as never);
+  });
   input.setValueFromSource({ dataType: "Double", value: 50 });
   expect(alarm.activeState.getValue()).toBe(true);
   const record = { ...pointsOf({ node: "i=2253", event: "i=2915" })[0]!, name: "alarm" };
