@@ -135,8 +135,8 @@ describe.skipIf(tshark === undefined || text2pcap === undefined)("tshark", () =>
 /** The first values of a subscription; the last address is a record's trigger. */
 async function listened(connection: Connection<Address>, addresses: Record<string, unknown>[]) {
   const [trigger, ...points] = pointsOf(...addresses).toReversed();
-  const record = { ...trigger!, name: "record", fields: points };
-  const { heard } = listen(connection, points.toReversed(), [record]);
+  const records = [{ ...trigger!, name: "record", fields: points }];
+  const { heard } = listen(connection, points.toReversed(), records);
   await until("all values", () => points.every((_, i) => heard.values(i).length > 0));
   await until("signs of life", () => heard.signs > 3);
   return heard.readings_.map(({ index, answer }) => [index, answer]);
