@@ -194,3 +194,6 @@ export const address = z
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
+
+/** Whom to trust, and who kerb is, is the site's to say and no profile's. */
+export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;

@@ -198,3 +198,6 @@ export const example = {
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
+
+/** Whom to trust, and who kerb is, is the site's to say and no profile's. */
+export const siteOnly = ["tls", "username", "password"] as const;

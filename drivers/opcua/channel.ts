@@ -2,7 +2,13 @@ import type { Socket } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
 import { deviceError, oneLine } from "./failures.ts";
 import type { Identity } from "./pki.ts";
-import { ClientSecureChannelLayer, MessageSecurityMode, SecurityPolicy, withSocket } from "./library.ts";
+import {
+  ClientSecureChannelLayer,
+  MessageSecurityMode,
+  SecurityPolicy,
+  transportsWith,
+  withSocket,
+} from "./library.ts";
 
 /** How a channel is protected; the certificate is the server's, DER. */
 export interface Protection {
@@ -28,7 +34,16 @@ type Request = Parameters<ClientSecureChannelLayer["performMessageTransaction"]>
 const idleMs = 86_400_000;
 /** The key of a channel is renewed after three quarters of this. */
 const tokenLifetimeMs = 3_600_000;
+/** A server whose keys last less keeps nobody from listening, but us busy. */
+const tokenLifetimeMinMs = 1000;
 const goodbyeMs = 200;
+/** What is taken of a server, whatever it would like to send. */
+const limits = {
+  receiveBufferSize: 65_536,
+  sendBufferSize: 65_536,
+  maxMessageSize: 16 * 1024 * 1024,
+  maxChunkCount: 4096,
+};
 
 /**
  * One secure channel on one socket (OPC 10000-6, 6.7), with deadlines and aborts of our own. Everything that waits
@@ -41,6 +56,8 @@ export class Channel {
   readonly #waiting = new Set<(error: DeviceError) => void>();
   #socket: Socket | undefined;
   #lost: DeviceError | undefined;
+  /** `performance.now()` of the last request. */
+  usedMs = performance.now();
 
   private constructor({ place, timeoutMs, protection }: ChannelOptions) {
     this.place = place;
@@ -52,7 +69,10 @@ export class Channel {
       defaultSecureTokenLifetime: tokenLifetimeMs,
       transportTimeout: idleMs,
       defaultTransactionTimeout: idleMs,
-      transportSettings: { maxMessageSize: 16 * 1024 * 1024, maxChunkCount: 4096 },
+      // The server's own idea of a lifetime may be longer than a timer can wait.
+      tokenRenewalInterval: 0.75 * tokenLifetimeMs,
+      transportSettings: limits,
+      transportFactory: transportsWith(limits),
       ...(protection.serverCertificate === undefined
         ? {}
         : { serverCertificate: protection.serverCertificate }),
@@ -68,6 +88,10 @@ export class Channel {
     const layer = channel.#layer;
     layer.on("close", (error) => {
       channel.#lose(deviceError(error ?? new Error(), place, "connection"));
+    });
+    layer.on("security_token_created", ({ revisedLifetime }) => {
+      if (revisedLifetime < tokenLifetimeMinMs)
+        channel.#lose(new DeviceError("garbage", `${place}: a key that lasts ${revisedLifetime} ms`));
     });
     try {
       await channel.#settle<void>("connect", signal, timeoutMs, (done, fail) => {
@@ -91,6 +115,8 @@ export class Channel {
       if (why !== undefined)
         this.#lose(new DeviceError("garbage", `${this.place}: not OPC UA: ${oneLine(why)}`));
     });
+    // Given up before the library came to open it.
+    if (this.#lost !== undefined) socket.destroy();
   }
 
   /** undefined while the channel is of use. */
@@ -106,6 +132,7 @@ export class Channel {
     if (signal?.aborted === true) return Promise.reject(aborted(this.place));
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     request.requestHeader.timeoutHint = timeoutMs;
+    this.usedMs = performance.now();
     const name = request.constructor.name.replace(/Request$/, "");
     return this.#settle<Response>(name, signal, timeoutMs, (done, fail) => {
       // Its own timer is only a fuse behind ours.

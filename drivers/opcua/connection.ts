@@ -23,19 +23,21 @@ import {
   ReadRequest,
   ReadValueId,
   TimestampsToReturn,
+  Variant,
+  VariantArrayType,
   WriteRequest,
   WriteValue,
   type CallResponse,
   type NodeId,
   type ReadResponse,
-  type Variant,
   type WriteResponse,
 } from "./library.ts";
 import { Nodes, type Found, type Send } from "./nodes.ts";
 import { fingerprintOf } from "./pki.ts";
-import { closeSession, type Session } from "./session.ts";
+import type { Kept } from "./records.ts";
+import { closeSession, openSession, type Session } from "./session.ts";
 import type { Address, Settings } from "./settings.ts";
-import { listen, type Kept } from "./subscription.ts";
+import { listen } from "./subscription.ts";
 import { answerOf, bad, variantOf } from "./values.ts";
 
 type Points = readonly PointRequest<Address>[];
@@ -45,6 +47,8 @@ const standard = {
   namespaces: "i=2255",
   buildInfo: "i=2260",
   nodesPerRead: "i=11705",
+  pathsPerRequest: "i=11712",
+  itemsPerRequest: "i=11714",
 } as const;
 const nodesPerReadMax = 1000;
 
@@ -72,7 +76,7 @@ export interface ConnectionOptions {
  */
 export class OpcuaConnection implements Connection<Address> {
   readonly #open: OpenEndpoint;
-  readonly #session: Session;
+  #session: Session;
   readonly #settings: Settings;
   readonly #context: DriverContext;
   readonly #leave: (remains: Remains) => void;
@@ -84,6 +88,7 @@ export class OpcuaConnection implements Connection<Address> {
   #nodesPerRead = nodesPerReadMax;
   #ending: Promise<void> | undefined;
   #why: DeviceError | undefined;
+  #isNamespaceMissing = false;
   #kept: Kept | undefined;
 
   constructor({ open, session, settings, context, leave, kept }: ConnectionOptions) {
@@ -99,12 +104,17 @@ export class OpcuaConnection implements Connection<Address> {
 
   /** Learns what the server calls things. Rejects with `DeviceError`. */
   async prepare(signal: AbortSignal): Promise<void> {
-    const answers = await this.#values([standard.namespaces, standard.nodesPerRead], signal);
-    const [namespaces, limit] = answers.map(({ value }) => value?.value as unknown);
-    if (!Array.isArray(namespaces))
+    const { namespaces, nodesPerRead, pathsPerRequest, itemsPerRequest } = standard;
+    const answers = await this.#values([namespaces, nodesPerRead, pathsPerRequest, itemsPerRequest], signal);
+    const [uris, ...limits] = answers.map(({ value }) => value?.value as unknown);
+    if (!Array.isArray(uris))
       throw new DeviceError("garbage", `${this.#place}: the server has no list of namespaces`);
-    this.#nodes = new Nodes(this.#settings, namespaces as string[]);
-    if (typeof limit === "number" && limit > 0) this.#nodesPerRead = Math.min(limit, nodesPerReadMax);
+    // 0: the server knows no limit.
+    const [nodes = Infinity, paths = Infinity, items = Infinity] = limits.map((limit) =>
+      typeof limit === "number" && limit > 0 ? limit : Infinity,
+    );
+    this.#nodes = new Nodes(this.#settings, uris as string[], { limits: { paths, items } });
+    this.#nodesPerRead = Math.min(nodes, nodesPerReadMax);
   }
 
   async identify(signal: AbortSignal): Promise<Identity> {
@@ -132,20 +142,15 @@ export class OpcuaConnection implements Connection<Address> {
       const wanted = found.flatMap((one, i) => ("node" in one ? [{ i, node: one.node }] : []));
       const answers: Answer[] = found.map((one) => ("node" in one ? 0 : bad(one.code, one.reason)));
       const atMs: number[] = found.map(() => performance.now());
-      for (let at = 0; at < wanted.length; at += this.#nodesPerRead) {
-        const group = wanted.slice(at, at + this.#nodesPerRead);
-        const values = await this.#readNodes(
-          group.map(({ node }) => node),
-          signal,
-        );
-        const nowMs = performance.now();
-        group.forEach(({ i }, k) => {
-          const data = values[k];
-          const address = points[i]?.address ?? {};
-          answers[i] = data === undefined ? bad("no-answer") : answerOf(data, address, raw);
-          atMs[i] = nowMs;
-        });
-      }
+      const values = await this.#readNodes(
+        wanted.map(({ node }) => node),
+        signal,
+        (k, nowMs) => (atMs[wanted[k]?.i ?? 0] = nowMs),
+      );
+      wanted.forEach(({ i }, k) => {
+        const data = values[k];
+        answers[i] = data === undefined ? bad("no-answer") : answerOf(data, points[i]?.address ?? {}, raw);
+      });
       return wanted.length > this.#nodesPerRead ? { answers, atMs } : { answers };
     });
   }
@@ -195,6 +200,7 @@ export class OpcuaConnection implements Connection<Address> {
     if (this.#why !== undefined) throw this.#why;
     if (this.#channel.lost !== undefined) throw this.#channel.lost;
     try {
+      await this.#stayKnown(signal);
       return await work();
     } catch (error) {
       if (this.#why !== undefined) throw this.#why;
@@ -202,6 +208,17 @@ export class OpcuaConnection implements Connection<Address> {
       if (["aborted", "silent", "hung-up", "garbage"].includes(error.code)) this.#lose(error);
       throw error;
     }
+  }
+
+  /**
+   * A server forgets a session that asks nothing for too long: where only slow polls use it, a new one is made on
+   * the same channel. A subscription asks often enough by itself.
+   */
+  async #stayKnown(signal: AbortSignal): Promise<void> {
+    const idleMs = performance.now() - this.#channel.usedMs;
+    if (this.#kept !== undefined || idleMs < 0.8 * this.#session.timeoutMs) return;
+    await closeSession(this.#channel, this.#session);
+    this.#session = await openSession(this.#open, this.#settings, `kerb ${this.#context.deviceId}`, signal);
   }
 
   /** What a server sent broke the decoding of it. */
@@ -253,14 +270,16 @@ export class OpcuaConnection implements Connection<Address> {
   async #planOf(points: Points, signal: AbortSignal): Promise<Found[]> {
     const known = this.#plans.get(points);
     if (known !== undefined) return known;
+    if (this.#isNamespaceMissing) await this.prepare(signal);
     const found = await this.#known().find(
       points.map(({ address }) => address),
       this.#send,
       signal,
     );
+    this.#isNamespaceMissing = found.some((one) => "code" in one && one.code === "unknown-namespace");
     // A node that is not there now may be there at the next poll.
-    if (found.every((one, i) => "node" in one || points[i]?.address.path === undefined))
-      this.#plans.set(points, found);
+    const isSettled = found.every((one, i) => "node" in one || points[i]?.address.path === undefined);
+    if (isSettled && !this.#isNamespaceMissing) this.#plans.set(points, found);
     return found;
   }
 
@@ -271,19 +290,31 @@ export class OpcuaConnection implements Connection<Address> {
     );
   }
 
-  async #readNodes(nodes: readonly NodeId[], signal: AbortSignal): Promise<DataValue[]> {
-    const request = new ReadRequest({
-      maxAge: 0,
-      timestampsToReturn: TimestampsToReturn.Both,
-      nodesToRead: nodes.map((nodeId) => new ReadValueId({ nodeId, attributeId: AttributeIds.Value })),
-    });
-    const { results } = await this.#send<ReadResponse>(request, signal);
-    if (results?.length !== nodes.length)
-      throw new DeviceError(
-        "garbage",
-        `${this.#place}: ${nodes.length} nodes asked, ${results?.length ?? 0} answered`,
-      );
-    return results;
+  /** In pieces where the server reads few nodes at a time; `at` learns when each answer came. */
+  async #readNodes(
+    nodes: readonly NodeId[],
+    signal: AbortSignal,
+    at: (index: number, nowMs: number) => void = () => {},
+  ): Promise<DataValue[]> {
+    const all: DataValue[] = [];
+    while (all.length < nodes.length) {
+      const group = nodes.slice(all.length, all.length + this.#nodesPerRead);
+      const request = new ReadRequest({
+        maxAge: 0,
+        timestampsToReturn: TimestampsToReturn.Both,
+        nodesToRead: group.map((nodeId) => new ReadValueId({ nodeId, attributeId: AttributeIds.Value })),
+      });
+      const { results } = await this.#send<ReadResponse>(request, signal);
+      if (results?.length !== group.length)
+        throw new DeviceError(
+          "garbage",
+          `${this.#place}: ${group.length} nodes asked, ${results?.length ?? 0} answered`,
+        );
+      const nowMs = performance.now();
+      group.forEach((_, i) => at(all.length + i, nowMs));
+      all.push(...results);
+    }
+    return all;
   }
 
   async #writeNode(
@@ -293,7 +324,16 @@ export class OpcuaConnection implements Connection<Address> {
     signal: AbortSignal,
   ): Promise<void> {
     const wanted = type ?? (await this.#typeOf(nodeId, signal));
-    const variant = variantOf(value, wanted, this.#place);
+    const scalar = variantOf(value, wanted, this.#place);
+    // What goes into a range of an array is an array (OPC 10000-4, 7.27).
+    const variant =
+      index === undefined
+        ? scalar
+        : new Variant({
+            dataType: scalar.dataType,
+            arrayType: VariantArrayType.Array,
+            value: [scalar.value],
+          });
     const nodesToWrite = [
       new WriteValue({
         nodeId,

@@ -21,9 +21,9 @@ export function urlOf({ endpoint, host = "", port, path }: Settings): { url: str
   const shown = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
   const behind = path === "" || path.startsWith("/") ? path : `/${path}`;
   const url = endpoint ?? `opc.tcp://${shown}:${port}${behind}`;
-  const authority = /^opc\.tcp:\/\/([^/]+)/.exec(url)?.[1] ?? url;
+  const [, authority = "", rest = ""] = /^opc\.tcp:\/\/([^/]+)(.*)$/s.exec(url) ?? [];
   const place = /:\d+$/.test(authority) ? authority : `${authority}:4840`;
-  return { url: url.replace(authority, place), place };
+  return { url: `opc.tcp://${place}${rest}`, place };
 }
 
 /** Asks a server for its endpoints, on the channel that is given. */
@@ -60,11 +60,16 @@ export async function openEndpoint(
   let isKept = false;
   try {
     const endpoint = choose(await endpointsOf(discovery, url, signal), settings, place);
+    const serverCertificate = endpoint.serverCertificate;
     if (settings.security === "none") {
+      // Whose key a password is encrypted with is not left to whoever answers.
+      const isFirst =
+        settings.user !== undefined && (await checkPin(settings, place, serverCertificate, folder));
+      if (isFirst && serverCertificate !== null)
+        await pin(folder, place, fingerprintOf(firstCertificate(serverCertificate)));
       isKept = true;
       return { channel: discovery, endpoint, protection: unprotected };
     }
-    const serverCertificate = endpoint.serverCertificate;
     const isNew = await checkPin(settings, place, serverCertificate, folder);
     const protection = {
       mode: modes[settings.security],
@@ -77,7 +82,10 @@ export async function openEndpoint(
     if (isNew) await pin(folder, place, fingerprintOf(firstCertificate(serverCertificate)));
     return { channel, endpoint, protection };
   } finally {
-    if (!isKept) await discovery.close();
+    if (!isKept) {
+      const goodbye = discovery.close();
+      if (!signal.aborted) await goodbye;
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
-import { DeviceError } from "../../gateway/driver.ts";
+import { DeviceError, type Connection, type Sink } from "../../gateway/driver.ts";
 import { driver } from "./index.ts";
+import type { Address } from "./settings.ts";
 import { context, parseExchange, pointsOf, replay, settingsAt, type Exchange } from "./testing.ts";
 
 const folder = new URL("frames/", import.meta.url);
@@ -16,7 +17,29 @@ afterEach(async () => {
 
 const patient = (): AbortSignal => new AbortController().signal;
 
-async function valuesOf({ settings, points }: Exchange, answers: readonly Buffer[]) {
+/** What a subscription hands on until it ends, by point. */
+async function heardOn(connection: Connection<Address>, points: Exchange["points"]): Promise<unknown[]> {
+  const heard: unknown[] = [];
+  const sink: Sink = {
+    alive: () => {},
+    readings: (values) => heard.push(...values.map(({ index, answer }) => [index, answer])),
+    record: () => {},
+    poll: (index) => heard.push([index, "polled"]),
+  };
+  const stop = AbortSignal.timeout(150);
+  const [last, ...first] = pointsOf(...points).toReversed();
+  const record = { ...last!, name: "record", fields: first };
+  const ended = await connection.subscribe!({
+    points: first.toReversed(),
+    records: [record],
+    sink,
+    signal: stop,
+  }).catch((error: unknown) => error);
+  if (ended !== undefined && (ended as DeviceError).code !== "hung-up") throw ended;
+  return heard;
+}
+
+async function valuesOf({ settings, points, listens }: Exchange, answers: readonly Buffer[]) {
   const server = await replay(answers);
   open.push(server);
   const connection = await driver.connect(
@@ -25,8 +48,9 @@ async function valuesOf({ settings, points }: Exchange, answers: readonly Buffer
     patient(),
   );
   open.push(connection);
-  const values =
-    points.length === 0
+  const values = listens
+    ? await heardOn(connection, points)
+    : points.length === 0
       ? await connection.identify(patient())
       : (await connection.read(pointsOf(...points), { signal: patient() })).answers;
   return { values, requests: server.requests };
@@ -59,7 +83,7 @@ test("whatever a server answers, nothing but a DeviceError is thrown", { timeout
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...exchanges),
-      fc.nat({ max: 7 }),
+      fc.nat({ max: 11 }),
       fc.array(fc.tuple(fc.nat({ max: 400 }), fc.nat({ max: 255 })), { minLength: 1, maxLength: 6 }),
       fc.boolean(),
       async (exchange, which, changes, keepsLength) => {
@@ -78,7 +102,7 @@ test("whatever a server answers, nothing but a DeviceError is thrown", { timeout
         expect(code).not.toContain("thrown");
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 150 },
   );
   expect(codes.size).toBeGreaterThan(2);
 });

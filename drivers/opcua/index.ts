@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { DeviceError, type Driver, type DriverContext } from "../../gateway/driver.ts";
 import { Channel, unprotected } from "./channel.ts";
 import { OpcuaConnection, type Remains } from "./connection.ts";
@@ -7,6 +8,9 @@ import type { Address, Settings } from "./settings.ts";
 
 /** Sessions whose server could not be told that they are over, by device: the next connect takes them over. */
 const left = new Map<string, Remains & { url: string }>();
+
+/** How long a session that is made too late is waited for. */
+const goodbyeMs = 1000;
 
 /** What a device that was found is reached with; this file must not load zod for the schema's own. */
 const defaults = {
@@ -33,20 +37,30 @@ export const driver: Driver<Settings, Address> = {
     const before = left.get(context.deviceId);
     left.delete(context.deviceId);
     const leave = (remains: Remains): void => void left.set(context.deviceId, { ...remains, url });
+    const said: Promise<unknown>[] = [];
     let session: Session | undefined;
     try {
       if (before !== undefined && before.url === url) {
         const back = await takeOver(before, open, settings, context, leave, signal);
         if (back !== undefined) return back;
       }
-      session = await openSession(open, settings, `kerb ${context.deviceId}`, signal);
+      session = await openSession(open, settings, `kerb ${context.deviceId}`, signal, (one) =>
+        said.push(one),
+      );
       const connection = new OpcuaConnection({ open, session, settings, context, leave });
       await connection.prepare(signal);
       return connection;
     } catch (error) {
-      const isClosed = session === undefined || (await closeSession(open.channel, session));
-      if (session !== undefined && !isClosed) leave({ session, lostMs: performance.now(), kept: undefined });
-      await open.channel.close();
+      const end = async (): Promise<void> => {
+        const isClosed = session === undefined || (await closeSession(open.channel, session));
+        if (session !== undefined && !isClosed)
+          leave({ session, lostMs: performance.now(), kept: undefined });
+        await Promise.race([Promise.all(said), sleep(goodbyeMs, undefined, { ref: false })]);
+        await open.channel.close();
+      };
+      // Who gives up does not wait for the server to be told so.
+      const ending = end();
+      if (!signal.aborted) await ending;
       throw error instanceof DeviceError
         ? error
         : new DeviceError("garbage", `${place}: ${String(error)}`, { cause: error });

@@ -91,8 +91,9 @@ export async function createItems(
     if (filter !== undefined && "code" in filter) return refused(record.name, filter.code);
     wanted.push({ handle: points.length + i, node: found.node, address: record.address, filter });
   });
-  for (let at = 0; at < wanted.length; at += itemsPerRequest) {
-    const group = wanted.slice(at, at + itemsPerRequest);
+  const step = Math.min(itemsPerRequest, nodes.limits.items);
+  for (let at = 0; at < wanted.length; at += step) {
+    const group = wanted.slice(at, at + step);
     const results = await request(subscriptionId, group, send, signal);
     // A server that knows no dead band tells every change: the host has one of its own.
     const plain = group.filter(
@@ -163,14 +164,14 @@ function changeFilter({ deadband, deadbandPercent }: Address): DataChangeFilter 
   });
 }
 
-/** Select the event's time and the record's fields; where: of this type or one below it. */
+/** Select the event's time, its type and the record's fields; where: of this type or one below it. */
 function eventFilter(
   { address, fields }: RecordRequest<Address>,
   nodes: Nodes,
 ): EventFilter | { code: string } {
   const type = nodes.byId(address.event ?? baseEventType);
   if ("code" in type) return type;
-  const selectClauses = [operand([new QualifiedName({ name: "Time" })])];
+  const selectClauses = ["Time", "EventType"].map((name) => operand([new QualifiedName({ name })]));
   for (const { address: field } of fields) {
     const names = nodes.names(field.field ?? "");
     if ("code" in names) return names;

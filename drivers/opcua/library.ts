@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe } from "node:diagnostics_channel";
+import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import {
   ClientSecureChannelLayer,
@@ -29,6 +30,42 @@ subscribe("net.client.socket", (message) => {
 /** Runs `work` and hands over the sockets that the library opens for it, which it shows to nobody else. */
 export function withSocket(opened: (socket: Socket) => void, work: () => void): void {
   openers.run(opened, work);
+}
+
+type Factory = NonNullable<ConstructorParameters<typeof ClientSecureChannelLayer>[0]["transportFactory"]>;
+type Transport = ReturnType<Factory["create"]>;
+type Limits = Record<"receiveBufferSize" | "sendBufferSize" | "maxMessageSize" | "maxChunkCount", number>;
+
+// A part of the library that its client does not show.
+const inside = createRequire(createRequire(import.meta.url).resolve("node-opcua-client"));
+const { defaultClientTransportFactory } = inside("node-opcua-transport") as {
+  defaultClientTransportFactory: Factory;
+};
+/** Less than any server must take (OPC 10000-6, 7.1.2.3: 8192). */
+const chunkBytesMin = 1024;
+
+/**
+ * Sockets that receive what `own` says and send what the server's acknowledgement says (OPC 10000-6, 7.1.2.4). The
+ * library by itself takes the server's limits for its own and the other way round.
+ */
+export function transportsWith(own: Limits): Factory {
+  return {
+    create(settings) {
+      const transport = defaultClientTransportFactory.create(settings) as Transport & {
+        setLimits(limits: Limits): void;
+        parameters?: Limits;
+      };
+      const setLimits = transport.setLimits.bind(transport);
+      transport.setLimits = (servers) => {
+        const theirs = servers.receiveBufferSize === 0 ? own.sendBufferSize : servers.receiveBufferSize;
+        const sendBufferSize = Math.max(chunkBytesMin, Math.min(theirs, own.sendBufferSize));
+        // The size of the chunks that are sent.
+        if (transport.parameters !== undefined) transport.parameters.sendBufferSize = sendBufferSize;
+        setLimits({ ...own, sendBufferSize });
+      };
+      return transport;
+    },
+  };
 }
 
 export * from "node-opcua-client";

@@ -25,12 +25,21 @@ export type Found = { node: NodeId } | { code: string; reason: string };
 const hierarchical = "ns=0;i=33";
 const pathsPerRequest = 100;
 
+/** How much the server takes in one request. */
+export interface Limits {
+  readonly paths: number;
+  readonly items: number;
+}
+const noLimits: Limits = { paths: Infinity, items: Infinity };
+
 /**
  * Node ids and browse paths of addresses as this server numbers them now: a namespace has an index that may change
  * whenever the server starts, so what is found here holds for one connection.
  */
 export class Nodes {
   readonly #settings: Pick<Settings, "root" | "namespaces" | "names">;
+  readonly limits: Limits;
+  readonly #namespaces: readonly string[];
   readonly #indexes: ReadonlyMap<string, number>;
   readonly #byPath = new Map<string, NodeId>();
   readonly #root: Found;
@@ -38,16 +47,19 @@ export class Nodes {
   constructor(
     settings: Pick<Settings, "root" | "namespaces" | "names">,
     namespaces: readonly string[],
-    root?: NodeId,
+    { root, limits = noLimits }: { root?: NodeId; limits?: Limits } = {},
   ) {
     this.#settings = settings;
-    this.#indexes = new Map(namespaces.map((uri, index) => [uri, index]));
+    this.limits = limits;
+    this.#namespaces = namespaces;
+    // Of equal names the first counts.
+    this.#indexes = new Map(namespaces.map((uri, index) => [uri, index] as const).toReversed());
     this.#root = root === undefined ? this.byId(settings.root) : { node: root };
   }
 
   /** The same names, with paths that begin at another node. */
   below(root: NodeId): Nodes {
-    return new Nodes(this.#settings, [...this.#indexes.keys()], root);
+    return new Nodes(this.#settings, this.#namespaces, { root, limits: this.limits });
   }
 
   /** A node id with the namespace's URI as this server numbers it. */
@@ -108,8 +120,9 @@ export class Nodes {
       }
     }
     const root = this.#root;
-    for (let at = 0; at < asked.length; at += pathsPerRequest) {
-      const group = asked.slice(at, at + pathsPerRequest);
+    const step = Math.min(pathsPerRequest, this.limits.paths);
+    for (let at = 0; at < asked.length; at += step) {
+      const group = asked.slice(at, at + step);
       if ("code" in root) {
         for (const { path } of group) found.set(path, root);
         continue;

@@ -28,7 +28,9 @@ export function fingerprintOf(der: Uint8Array): string {
   return createHash("sha256").update(der).digest("hex");
 }
 
-const validityDays = 3650;
+/** A box may come up with its clock years behind, and its certificate must last as long as the box. */
+const validFrom = new Date("2024-01-01T00:00:00Z");
+const validityDays = 9131;
 const identities = new Map<string, Promise<Identity>>();
 
 /** One for each folder and process; without a folder it lasts as long as the process. Rejects with "unsupported". */
@@ -48,7 +50,9 @@ async function load(folder: string | undefined): Promise<Identity> {
   if (folder === undefined) return identityOf(await makePem());
   const file = join(folder, "own.pem");
   try {
-    return identityOf(await readFile(file, "utf8").catch(() => make(folder, file)));
+    const identity = identityOf(await readFile(file, "utf8").catch(() => make(folder, file)));
+    await show(folder, identity.getCertificate());
+    return identity;
   } catch (error) {
     const { message } = error as Error;
     throw new DeviceError("unsupported", `kerb's own certificate ${file} cannot be used: ${message}`, {
@@ -71,12 +75,14 @@ async function make(folder: string, file: string): Promise<string> {
   } finally {
     await rm(temporary, { force: true });
   }
-  const own = await readFile(file, "utf8");
-  await writeFile(
-    join(folder, "kerb.der"),
-    new X509Certificate(own.slice(own.indexOf("-----BEGIN CERT"))).raw,
-  );
-  return own;
+  return readFile(file, "utf8");
+}
+
+/** The certificate as people hand it to a server; the driver itself does without. */
+async function show(folder: string, certificate: Buffer): Promise<void> {
+  const file = join(folder, "kerb.der");
+  const shown = await readFile(file).catch(() => undefined);
+  if (shown?.equals(certificate) !== true) await writeFile(file, certificate).catch(() => {});
 }
 
 async function makePem(): Promise<string> {
@@ -91,8 +97,7 @@ async function makePem(): Promise<string> {
     dns: [hostname()],
     applicationUri: `urn:${hostname()}:kerb:${randomBytes(4).toString("hex")}`,
     purpose: crypto_utils.CertificatePurpose.ForApplication,
-    // A box may be set up with its clock a little behind the server's.
-    notBefore: new Date(Date.now() - 86_400_000),
+    notBefore: validFrom,
     validity: validityDays,
   });
   return `${privateKey.trim()}\n${cert.trim()}\n`;

@@ -1,6 +1,6 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { DeviceError } from "../../gateway/driver.ts";
-import type { Channel, Protection } from "./channel.ts";
+import { aborted, type Channel, type Protection } from "./channel.ts";
 import { firstCertificate, type OpenEndpoint } from "./endpoint.ts";
 import {
   ActivateSessionRequest,
@@ -40,13 +40,18 @@ interface Proof {
 
 const closeMs = 300;
 
-/** Makes a session and activates it. Rejects with `DeviceError`; a session that cannot be activated is closed. */
+/**
+ * Makes a session and activates it. Rejects with `DeviceError`; a session that cannot be activated is closed. Given
+ * up, it rejects at once, and `goodbye` gets what is still to be said to the server.
+ */
 export async function openSession(
   { channel, endpoint, protection }: OpenEndpoint,
   settings: Settings,
   name: string,
   signal: AbortSignal,
+  goodbye: (said: Promise<unknown>) => void = () => {},
 ): Promise<Session> {
+  if (signal.aborted) throw aborted(channel.place);
   const { identity } = protection;
   const nonce = randomBytes(32);
   const request = new CreateSessionRequest({
@@ -59,11 +64,18 @@ export async function openSession(
     endpointUrl: endpoint.endpointUrl,
     sessionName: name,
     clientNonce: nonce,
-    requestedSessionTimeout: settings.session,
+    // A subscription shall ask often enough to keep it.
+    requestedSessionTimeout: Math.max(settings.session, 3 * settings.keepAlive),
     maxResponseMessageSize: 0,
     ...(identity === undefined ? {} : { clientCertificate: identity.getCertificate() }),
   });
-  const response = await channel.request<CreateSessionResponse>(request, { signal });
+  // Not given up with the signal: a session that is made too late must be closed.
+  const creating = channel.request<CreateSessionResponse>(request);
+  const response = await orAborted(creating, channel.place, signal).catch((error: unknown) => {
+    const late = creating.then(({ authenticationToken: token }) => closeSession(channel, { token }));
+    goodbye(late.catch(() => {}));
+    throw error;
+  });
   const session: Session = {
     token: response.authenticationToken,
     endpoint,
@@ -72,12 +84,44 @@ export async function openSession(
   };
   try {
     checkServer(channel.place, protection, response, nonce);
+    checkEndpoint(channel.place, endpoint, response);
     await activate(channel, session, settings, protection, signal);
   } catch (error) {
-    await closeSession(channel, session);
+    const said = closeSession(channel, session);
+    if (signal.aborted) goodbye(said);
+    else await said;
     throw error;
   }
   return session;
+}
+
+function orAborted<Result>(work: Promise<Result>, place: string, signal: AbortSignal): Promise<Result> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(aborted(place));
+  signal.addEventListener("abort", onAbort);
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", onAbort));
+}
+
+function tokens(list: EndpointDescription["userIdentityTokens"]): string {
+  const shown = (list ?? []).map((one) =>
+    JSON.stringify([one.policyId, one.tokenType, one.securityPolicyUri ?? ""]),
+  );
+  return shown.toSorted().join();
+}
+
+/** What was told without security is told once more under the signature (OPC 10000-4, 5.6.2). */
+function checkEndpoint(
+  place: string,
+  { securityMode, securityPolicyUri, userIdentityTokens }: EndpointDescription,
+  { serverEndpoints }: CreateSessionResponse,
+): void {
+  const isSame = (other: EndpointDescription): boolean =>
+    other.securityMode === securityMode &&
+    other.securityPolicyUri === securityPolicyUri &&
+    tokens(other.userIdentityTokens) === tokens(userIdentityTokens);
+  // Some servers leave the list out.
+  if (serverEndpoints === null || serverEndpoints.length === 0 || serverEndpoints.some(isSame)) return;
+  throw new DeviceError("denied", `${place}: the server's endpoint is not the one that it told before`);
 }
 
 /** Whoever holds the pinned certificate's key has signed our nonce. */
@@ -155,6 +199,7 @@ async function proofOf(
       const der = new X509Certificate(certificate ?? "").raw;
       const pem = createPrivateKey(key ?? "").export({ type: "pkcs8", format: "pem" });
       const own = crypto_utils.coercePEMorDerToPrivateKey(pem.toString());
+      if (!canProtect(tokenPolicy)) throw new Error(`the server wants it signed with ${tokenPolicy}`);
       const userTokenSignature = await computeSignatureAsync(server ?? null, nonce, own, tokenPolicy);
       const userIdentityToken = new X509IdentityToken({ policyId, certificateData: der });
       return { userIdentityToken, ...(userTokenSignature === undefined ? {} : { userTokenSignature }) };
@@ -183,8 +228,15 @@ async function proofOf(
   return passwordToken(policyId, user, sealed, factory.asymmetricEncryptionAlgorithm);
 }
 
+/** The policies of the settings: what is weaker protects no secret either. */
+const policies: Record<Settings["policy"], SecurityPolicy> = {
+  Basic256Sha256: SecurityPolicy.Basic256Sha256,
+  Aes128_Sha256_RsaOaep: SecurityPolicy.Aes128_Sha256_RsaOaep,
+  Aes256_Sha256_RsaPss: SecurityPolicy.Aes256_Sha256_RsaPss,
+};
+
 function canProtect(policy: SecurityPolicy): boolean {
-  return policy !== SecurityPolicy.None && getCryptoFactory(policy) !== null;
+  return Object.values(policies).includes(policy) && getCryptoFactory(policy) !== null;
 }
 
 function passwordToken(
@@ -204,7 +256,7 @@ function passwordToken(
 }
 
 /** Tells the server that the session is over; true when it has said so within 0.3 s. */
-export async function closeSession(channel: Channel, session: Session): Promise<boolean> {
+export async function closeSession(channel: Channel, session: Pick<Session, "token">): Promise<boolean> {
   const request = new CloseSessionRequest({ deleteSubscriptions: true });
   request.requestHeader.authenticationToken = session.token;
   return channel.request(request, { timeoutMs: closeMs }).then(

@@ -21,6 +21,7 @@ describe("settings", () => {
   test.each([
     [{ host: "a", path: "UA/Server" }, "opc.tcp://a:4840/UA/Server", "a:4840"],
     [{ host: "fe80::1", port: 48010 }, "opc.tcp://[fe80::1]:48010", "[fe80::1]:48010"],
+    [{ endpoint: "opc.tcp://opc/UA" }, "opc.tcp://opc:4840/UA", "opc:4840"],
     [{ endpoint: "opc.tcp://plc/UA" }, "opc.tcp://plc:4840/UA", "plc:4840"],
     [{ endpoint: "opc.tcp://[::1]:4841" }, "opc.tcp://[::1]:4841", "[::1]:4841"],
   ])("%o is %s", (given, url, place) => {

@@ -94,8 +94,8 @@ export const settings = z
       context.addIssue({ code: "custom", path: [where], message });
     if ((value.endpoint === undefined) === (value.host === undefined))
       complain("endpoint", "write either endpoint or host");
-    if (value.pin !== undefined && value.security === "none")
-      complain("pin", "without security no certificate is asked for");
+    if (value.pin !== undefined && value.security === "none" && value.user === undefined)
+      complain("pin", "without security and user no certificate is asked for");
     if ((value.user === undefined) !== (value.password === undefined))
       complain("password", "user and password belong together");
     if ((value.certificate === undefined) !== (value.key === undefined))
@@ -141,6 +141,18 @@ export const address = z
     if (value.event !== undefined && value.method !== undefined)
       complain("method", "a node tells events or takes commands");
   });
+
+/** Whom to trust, and who kerb is, is the site's to say and no profile's. */
+export const siteOnly = [
+  "security",
+  "policy",
+  "pin",
+  "trust",
+  "user",
+  "password",
+  "certificate",
+  "key",
+] as const;
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;

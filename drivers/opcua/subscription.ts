@@ -1,7 +1,7 @@
-import { DeviceError, type Answer, type RecordPhase, type Subscription } from "../../gateway/driver.ts";
+import { DeviceError, type Answer, type Subscription } from "../../gateway/driver.ts";
 import type { Channel } from "./channel.ts";
 import { codeOfStatus, statusName } from "./failures.ts";
-import { createItems, findItems, type Items } from "./items.ts";
+import { createItems, findItems } from "./items.ts";
 import {
   CreateSubscriptionRequest,
   DataChangeNotification,
@@ -18,22 +18,10 @@ import {
   type RepublishResponse,
 } from "./library.ts";
 import type { Nodes, Send } from "./nodes.ts";
+import { Records, type Kept, type Trigger } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { Address, Settings } from "./settings.ts";
-import { answerOf, bad, fieldOf } from "./values.ts";
-
-/** What a later connection needs to go on with a subscription that lives in a session taken over. */
-export interface Kept {
-  readonly id: number;
-  /** Of the last message that was handed on. */
-  sequence: number;
-  readonly keepAliveMs: number;
-  /** The addresses that it was made for. */
-  readonly made: string;
-  readonly items: Items;
-  /** Values of the triggers of the records that were told last. */
-  readonly told: Map<number, string>;
-}
+import { answerOf } from "./values.ts";
 
 export interface ListenOptions {
   readonly subscription: Subscription<Address>;
@@ -56,6 +44,13 @@ const publishesInFlight = 2;
 /** A gap longer than this is not asked for piece by piece. */
 const republishMax = 200;
 const sequenceMax = 0xffff_ffff;
+/** A timer that is set to more fires at once. */
+const timerMaxMs = 2 ** 31 - 1;
+/** A server that has no subscriptions, or none left: its points can still be polled. */
+const isWithoutSubscriptions = /Bad(ServiceUnsupported|TooManySubscriptions|NotImplemented|NotSupported)\b/;
+/** Where a record's item is refused for one of these, trying again changes nothing. */
+const isLasting =
+  /^(no-|unknown-)|^Bad(NodeId|NoMatch|Attribute|Filter|MonitoredItemFilter|Event|Deadband|Index|Browse|TypeDefinition|User|Not(Readable|Supported|Implemented|Found)|ServiceUnsupported|TooManyMonitoredItems|TooManyMatches)/;
 
 /**
  * Runs one subscription (OPC 10000-4, 5.13) until its signal or the connection ends. Messages are handed on in the
@@ -86,6 +81,7 @@ export async function listen(options: ListenOptions): Promise<void> {
 
 class Listener {
   readonly #options: ListenOptions;
+  readonly #records: Records;
   #kept: Kept | undefined;
   #inFlightMax = publishesInFlight;
   /** Serial numbers of the requests that wait at the server. */
@@ -102,6 +98,7 @@ class Listener {
 
   constructor(options: ListenOptions) {
     this.#options = options;
+    this.#records = new Records(options, () => this.#isOver);
   }
 
   async run(fail: (error: unknown) => void): Promise<void> {
@@ -111,11 +108,12 @@ class Listener {
     if (!isResumed) {
       if (before !== undefined) this.#delete(before.id);
       keep(undefined);
-      await this.#create();
+      if (!(await this.#create())) return;
     }
     if (this.#isOver) return;
     this.#watch();
     this.#publish();
+    if (!isResumed) await this.#records.refresh(this.#kept?.id ?? 0);
   }
 
   /** Stops; `shallDelete`: the server is told as well. */
@@ -139,8 +137,9 @@ class Listener {
     return JSON.stringify([points.map(({ address }) => address), records]);
   }
 
-  async #create(): Promise<void> {
-    const { settings, subscription, send, nodes, place, log, keep } = this.#options;
+  /** False: the server makes none, and all is polled. */
+  async #create(): Promise<boolean> {
+    const { settings, subscription, send, nodes, place, keep } = this.#options;
     const { publishing, keepAlive, session } = settings;
     const keepAliveCount = Math.max(1, Math.round(keepAlive / publishing));
     const request = new CreateSubscriptionRequest({
@@ -153,17 +152,44 @@ class Listener {
       priority: 0,
     });
     const items = await findItems(subscription, nodes, send);
-    const made = await send<CreateSubscriptionResponse>(request, subscription.signal);
+    const made = await send<CreateSubscriptionResponse>(request, subscription.signal).catch(
+      (error: unknown) => this.#pollAll(error),
+    );
+    if (made === undefined) return false;
     const id = made.subscriptionId;
     const keepAliveMs = made.revisedPublishingInterval * made.revisedMaxKeepAliveCount;
-    this.#kept = { id, sequence: 0, keepAliveMs, made: this.#made(), items, told: new Map() };
+    if (!Number.isFinite(keepAliveMs) || keepAliveMs < 0)
+      throw new DeviceError("garbage", `${place}: a subscription with a keep-alive of ${keepAliveMs} ms`);
+    this.#kept = { id, sequence: 0, keepAliveMs, made: this.#made(), items, told: new Map(), open: [] };
     // Aborted meanwhile: `end` has not seen it.
-    if (this.#isOver) return this.#delete(id);
+    if (this.#isOver) {
+      this.#delete(id);
+      return false;
+    }
     keep(this.#kept);
-    await createItems(id, subscription, items, nodes, send, (record, code) =>
-      log(`${place} does not tell the record ${record}: ${code}`),
-    );
+    await createItems(id, subscription, items, nodes, send, (record, code) => this.#untold(record, code));
     for (const index of items.polled) if (!this.#isOver) subscription.sink.poll(index);
+    return true;
+  }
+
+  #pollAll(error: unknown): undefined {
+    const { subscription, log, place } = this.#options;
+    const { message } = error as Error;
+    const [code] = isWithoutSubscriptions.exec(message) ?? [];
+    if (code === undefined || this.#isOver) throw error;
+    for (const { name } of subscription.records) log(`${place} does not tell the record ${name}: ${code}`);
+    subscription.points.forEach((_, index) => subscription.sink.poll(index));
+    return undefined;
+  }
+
+  /** A record that is not told; where that may pass, the next connection tries again. */
+  #untold(record: string, code: string): void {
+    const { log, place, keep } = this.#options;
+    const text = `${place} does not tell the record ${record}: ${code}`;
+    if (isLasting.test(code)) return log(text);
+    keep(undefined);
+    if (this.#kept !== undefined) this.#delete(this.#kept.id);
+    throw new DeviceError("hung-up", text);
   }
 
   /** Takes over a subscription that has gone on while nobody listened; false when the server has it no more. */
@@ -172,14 +198,16 @@ class Listener {
     const { sink, points } = subscription;
     this.#kept = before;
     const first = before.sequence;
+    this.#owed = new Set(points.keys());
+    await this.#records.tell(before);
     const outcome = await this.#republishAll(before);
     if (outcome === "gone" || this.#isOver) {
       this.#kept = undefined;
+      this.#owed = undefined;
       return false;
     }
     log(`${place}: the session has been taken over, ${before.sequence - first} missed messages were fetched`);
     for (const index of before.items.polled) sink.poll(index);
-    this.#owed = new Set(points.keys());
     return true;
   }
 
@@ -290,8 +318,14 @@ class Listener {
     const { sequenceNumber, notificationData } = message;
     const isData = (notificationData?.length ?? 0) > 0;
     const missing = distance(after(kept.sequence), sequenceNumber);
-    // An old one again, or a number that was reset.
-    if (missing > sequenceMax / 2) return this.#options.subscription.sink.alive();
+    if (missing > sequenceMax / 2) {
+      if (!isData) return this.#options.subscription.sink.alive();
+      this.#options.keep(undefined);
+      throw new DeviceError(
+        "hung-up",
+        `${this.#options.place}: message ${sequenceNumber} behind message ${kept.sequence}`,
+      );
+    }
     for (let i = 0; i < missing; i++) {
       const found = i < republishMax ? await this.#republish(kept, after(kept.sequence)) : "unknown";
       if (typeof found === "string") {
@@ -310,11 +344,11 @@ class Listener {
   async #handOn(kept: Kept, message: NotificationMessage): Promise<void> {
     if (this.#isOver) return;
     const { sink, points } = this.#options.subscription;
-    const triggers: { record: number; data: DataValue }[] = [];
+    const triggers: Trigger[] = [];
     const values: { index: number; answer: Answer }[] = [];
     for (const data of message.notificationData ?? []) {
       if (data instanceof StatusChangeNotification) this.#ended(data);
-      else if (data instanceof EventNotificationList) this.#events(data);
+      else if (data instanceof EventNotificationList) this.#records.events(data);
       else if (data instanceof DataChangeNotification) {
         for (const { clientHandle, value } of data.monitoredItems ?? []) {
           if (clientHandle < points.length) {
@@ -326,9 +360,11 @@ class Listener {
     }
     if (values.length > 0) sink.readings(values);
     else sink.alive();
-    for (const { record, data } of triggers) await this.#triggered(kept, record, data);
+    // Told is told, whatever becomes of the reading of records: a later connection goes on behind it.
     kept.sequence = message.sequenceNumber;
     this.#acknowledge.push(message.sequenceNumber);
+    kept.open.push(...triggers);
+    await this.#records.tell(kept);
   }
 
   #answer(index: number, value: DataValue): Answer {
@@ -344,66 +380,11 @@ class Listener {
     throw new DeviceError(code, `${this.#options.place}: the server has ended the subscription: ${name}`);
   }
 
-  #events(list: EventNotificationList): void {
-    const { sink, points, records } = this.#options.subscription;
-    for (const { clientHandle, eventFields } of list.events ?? []) {
-      const record = records[clientHandle - points.length];
-      if (record === undefined) continue;
-      const [time, ...fields] = eventFields ?? [];
-      const answers = record.fields.map(({ address }, i) => {
-        const variant = fields[i];
-        return variant === undefined ? undefined : fieldOf(variant, address);
-      });
-      const timeMs = time?.value instanceof Date ? time.value.getTime() : undefined;
-      sink.record(
-        clientHandle - points.length,
-        answers,
-        timeMs === undefined ? {} : { sourceTimeMs: timeMs },
-      );
-    }
-  }
-
-  /**
-   * A record's trigger has changed: its fields are read together with the trigger, so that a newer one is not told
-   * under the older one's name, and not twice.
-   */
-  async #triggered(kept: Kept, record: number, data: DataValue): Promise<void> {
-    const { subscription, readNodes } = this.#options;
-    const definition = subscription.records[record];
-    const trigger = kept.items.records[record];
-    if (definition === undefined || trigger === undefined || "code" in trigger) return;
-    const isFirst = !kept.told.has(record);
-    if (isNothing(answerOf(data, definition.address))) {
-      kept.told.set(record, "");
-      return;
-    }
-    const found = kept.items.fields[record] ?? [];
-    const nodes = found.flatMap((one) => ("node" in one ? [one.node] : []));
-    const [now = data, ...values] = await readNodes([trigger.node, ...nodes]);
-    const answer = answerOf(now, definition.address);
-    const key = String(typeof answer === "object" ? answer.value : answer);
-    if (this.#isOver || isNothing(answer) || kept.told.get(record) === key) return;
-    let at = 0;
-    const answers = found.map((one, i) => {
-      if ("code" in one) return bad(one.code, one.reason);
-      const value = values[at++];
-      const address = definition.fields[i]?.address;
-      return value === undefined ? undefined : answerOf(value, address ?? {});
-    });
-    kept.told.set(record, key);
-    const phase: RecordPhase = isFirst ? "initial" : "occurred";
-    const sourceTimeMs = typeof answer === "object" ? answer.sourceTimeMs : undefined;
-    subscription.sink.record(record, answers, {
-      phase,
-      ...(sourceTimeMs === undefined ? {} : { sourceTimeMs }),
-    });
-  }
-
   /** The server owes a sign of life at each keep-alive; two that are missing are one too many. */
   #watch(): void {
     clearTimeout(this.#watchdog);
     const { settings, place } = this.#options;
-    const waitMs = 2 * (this.#kept?.keepAliveMs ?? 0) + settings.timeout;
+    const waitMs = Math.min(2 * (this.#kept?.keepAliveMs ?? 0) + settings.timeout, timerMaxMs);
     if (this.#isOver) return;
     this.#watchdog = setTimeout(() => {
       this.#fail(
@@ -411,12 +392,6 @@ class Listener {
       );
     }, waitMs);
   }
-}
-
-/** A weighing has an id, a counter above 0; before the first one there is nothing to tell. */
-function isNothing(answer: Answer): boolean {
-  const value = typeof answer === "object" ? answer.value : answer;
-  return value === null || value === "" || value === 0 || value === false;
 }
 
 /** Numbers go round to 1, never to 0 (OPC 10000-4, 7.9). */

@@ -10,6 +10,8 @@ export interface Exchange {
   settings: Record<string, unknown>;
   /** Addresses to read; none: the server is asked who it is. */
   points: Record<string, unknown>[];
+  /** The points are listened to instead, until the server's answers are at an end. */
+  listens: boolean;
   values: unknown;
   /** Messages of the driver, and the server's answers to each, as bytes. */
   requests: Buffer[];
@@ -28,6 +30,7 @@ export function parseExchange(text: string): Exchange {
     origin: field("origin"),
     settings: JSON.parse(field("settings")) as Record<string, unknown>,
     points: JSON.parse(field("points")) as Record<string, unknown>[],
+    listens: field("listens") === "true",
     values: JSON.parse(field("values")),
     requests: bytes("request"),
     answers: bytes("answer"),

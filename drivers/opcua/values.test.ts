@@ -1,6 +1,15 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DataType, DataValue, LocalizedText, StatusCodes, Variant, VariantArrayType } from "./library.ts";
+import {
+  coerceNodeId,
+  DataType,
+  DataValue,
+  LocalizedText,
+  StatusCodes,
+  Variant,
+  VariantArrayType,
+} from "./library.ts";
+import { Nodes } from "./nodes.ts";
 import { answerOf, variantOf } from "./values.ts";
 
 const noTimes = { sourceTimestamp: null, serverTimestamp: null };
@@ -105,6 +114,8 @@ describe("a value to write", () => {
     ["Int16", 1.5],
     ["UInt32", "7"],
     ["Boolean", 2],
+    ["Float", 1e300],
+    ["Double", Number.NaN],
     ["Double", "x"],
     ["DateTime", "yesterday"],
     ["ByteString", "xyz"],
@@ -122,4 +133,31 @@ describe("a value to write", () => {
       }),
     );
   });
+});
+
+const rawOf = (dataType: DataType, value: unknown) => {
+  const answer = answerOf(of(dataType, value), {}, true);
+  return typeof answer === "object" && answer.raw !== undefined
+    ? Buffer.from(answer.raw).toString("hex")
+    : undefined;
+};
+
+test("bytes are told as they came, or not at all", () => {
+  expect(rawOf(DataType.Int16, -2)).toBe("feff");
+  expect(rawOf(DataType.String, "ab")).toBe("020000006162");
+  expect(rawOf(DataType.Float, 1.5)).toBe("0000c03f");
+  expect(rawOf(DataType.DateTime, new Date(1_700_000_000_000))).toBeUndefined();
+  expect(rawOf(DataType.LocalizedText, new LocalizedText({ text: "xanh" }))).toBeUndefined();
+  expect(rawOf(DataType.Guid, "72962B91-FA75-4AE6-8D28-B404DC7DAF63")).toBeUndefined();
+  expect(rawOf(DataType.String, null)).toBeUndefined();
+});
+
+test("of equal namespaces the first counts, and the places of the others stay", () => {
+  const named = { root: "i=85", namespaces: { b: "urn:b" }, names: {} };
+  const nodes = new Nodes(named, ["http://opcfoundation.org/UA/", "urn:a", "urn:a", "urn:b"]);
+  const below = nodes.below(coerceNodeId("i=85"));
+  for (const one of [nodes, below]) {
+    expect(one.name("b:x")).toMatchObject({ namespaceIndex: 3 });
+    expect(one.byId("nsu=urn:a;i=1")).toMatchObject({ node: { namespace: 1 } });
+  }
 });

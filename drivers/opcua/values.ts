@@ -29,7 +29,8 @@ export function answerOf(data: DataValue, where: Where, isRaw = false): Answer {
   const isOverflow = (statusCode.value & overflowBits) === overflowBits;
   try {
     const value = valueOf(data.value, where);
-    const raw = isRaw ? { raw: bytesOf(data.value, value) } : {};
+    const bytes = isRaw ? bytesOf(data.value, value) : undefined;
+    const raw = bytes === undefined ? {} : { raw: bytes };
     if (severity === 1) return { value, status: "uncertain", code, ...times, ...raw };
     if (isOverflow)
       return {
@@ -238,11 +239,16 @@ function fileTime(ticks: bigint): string {
   return ms > 0 && ms < 8.64e15 ? new Date(ms).toISOString() : none();
 }
 
-/** The binary encoding of a scalar (OPC 10000-6, 5.2.2), for the technician who compares it with a capture. */
-function bytesOf({ dataType }: Variant, value: Value): Uint8Array {
+/**
+ * The binary encoding of a scalar (OPC 10000-6, 5.2.2), for the technician who compares it with a capture; nothing
+ * for types that are told in another form than they came.
+ */
+function bytesOf({ dataType, value: told }: Variant, value: Value): Uint8Array | undefined {
   const bytes = Buffer.alloc(8);
-  if (typeof value === "boolean") return Uint8Array.of(value ? 1 : 0);
+  if (dataType === DataType.Boolean) return Uint8Array.of(value === true ? 1 : 0);
   if (typeof value === "string") {
+    const isPlain = [DataType.String, DataType.XmlElement, DataType.ByteString].includes(dataType);
+    if (!isPlain || told === null || told === undefined) return undefined;
     const body = dataType === DataType.ByteString ? Buffer.from(value, "hex") : Buffer.from(value, "utf8");
     bytes.writeInt32LE(body.length);
     return Buffer.concat([bytes.subarray(0, 4), body]);
@@ -255,7 +261,8 @@ function bytesOf({ dataType }: Variant, value: Value): Uint8Array {
     bytes.writeFloatLE(Number(value));
     return bytes.subarray(0, 4);
   }
-  const size = sizes[DataType[dataType] as Scalar] ?? 8;
+  const size = sizes[DataType[dataType] as Scalar];
+  if (size === undefined) return undefined;
   if (dataType === DataType.Double || size === 8) bytes.writeDoubleLE(Number(value));
   else bytes.writeUIntLE(Number(value) < 0 ? Number(value) + 2 ** (8 * size) : Number(value), 0, size);
   return bytes.subarray(0, size);
@@ -294,10 +301,11 @@ export function variantOf(value: Value, type: string, place: string): Variant {
         ? new Variant({ dataType, value: Boolean(value) })
         : refuse();
     case "Float":
-    case "Double":
-      return typeof value === "number" || typeof value === "bigint"
-        ? new Variant({ dataType, value: Number(value) })
-        : refuse();
+    case "Double": {
+      const number = typeof value === "number" || typeof value === "bigint" ? Number(value) : Number.NaN;
+      const isInRange = Number.isFinite(type === "Float" ? Math.fround(number) : number);
+      return isInRange ? new Variant({ dataType, value: number }) : refuse();
+    }
     case "String":
       return new Variant({ dataType, value: String(value) });
     case "LocalizedText":

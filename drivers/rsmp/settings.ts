@@ -155,3 +155,6 @@ export type AggregatedAddress = z.infer<typeof aggregated>;
 export type CommandAddress = z.infer<typeof command>;
 export type AlarmCommandAddress = z.infer<typeof alarmCommand>;
 export type RsmpVersion = (typeof versions)[number];
+
+/** Whom to trust, and who kerb is, is the site's to say and no profile's. */
+export const siteOnly = ["tls", "securityCodes"] as const;

@@ -87,6 +87,12 @@ function checkSettings(
   schemas: DriverSchemas,
   opened: OpenProfile | undefined,
 ): Record<string, unknown> | undefined {
+  const wrong = (schemas.siteOnly ?? []).filter((key) => Object.hasOwn(opened?.profile.settings ?? {}, key));
+  for (const key of wrong) {
+    const message = `a profile must not say "${key}": write it into the site file, at the device`;
+    opened?.document.mistake(["settings", key], "KERB-CFG-KEY", message, { at: "key" });
+  }
+  if (wrong.length > 0) return undefined;
   const merged = opened === undefined ? own : mergeSettings(opened.profile.settings, own);
   return document.check(schemas.settings, merged, {
     alsoKnown: commonKeys,

@@ -9,6 +9,8 @@ export interface DriverSchemas {
   address: z.ZodType;
   /** Settings that no profile can have and a pretend device needs: `kerb simulate PROFILE` puts them in. */
   example?: Record<string, unknown>;
+  /** Settings that a profile must not have: whom to trust, and secrets. */
+  siteOnly?: readonly string[];
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));

@@ -7,9 +7,11 @@ import type {
   DriverContext,
   PointRequest,
   RecordPhase,
+  RecordRequest,
   Sink,
 } from "../../gateway/driver.ts";
 import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
+import { loadLibrary } from "../../simulators/opcua/library.ts";
 
 /** What the tests of the OPC UA driver before a real server share. */
 
@@ -113,4 +115,47 @@ export class Heard implements Sink {
       .filter((one) => one.index === index)
       .map(({ answer }) => (typeof answer === "object" ? answer.value : answer));
   }
+}
+
+interface Response {
+  schema: { name: string };
+  responseHeader: { requestHandle: number };
+}
+type SendResponse = (type: string, response: Response, message: unknown, done: () => void) => void;
+
+/** Changes the answers of a pretend server on their way; of connections that are made from now on. */
+export function altered(
+  server: OpcuaSimulator,
+  name: string,
+  change: (response: never) => Response | void,
+): void {
+  server.server.on("newChannel", (channel) => {
+    const own = channel as unknown as { send_response: SendResponse };
+    const send = own.send_response.bind(channel);
+    own.send_response = (type, response, message, done) => {
+      const changed = response.schema.name === name ? change(response as never) : undefined;
+      send(type, changed ?? response, message, done);
+    };
+  });
+}
+
+/** Refuses all requests of one kind: `refusing(server, "CreateSubscription", "BadServiceUnsupported")`. */
+export async function refusing(server: OpcuaSimulator, service: string, code: string): Promise<void> {
+  const { ServiceFault, StatusCodes } = await loadLibrary();
+  const serviceResult = StatusCodes[code as "BadServiceUnsupported"];
+  altered(server, `${service}Response`, ({ responseHeader: { requestHandle } }: Response) => {
+    return new ServiceFault({ responseHeader: { requestHandle, serviceResult } });
+  });
+}
+
+/** Listens until `stop` is aborted or the connection ends; `done` has the code of that. */
+export function listen(
+  connection: Connection<Address>,
+  points: readonly PointRequest<Address>[],
+  records: readonly RecordRequest<Address>[] = [],
+) {
+  const heard = new Heard();
+  const stop = new AbortController();
+  const done = codeOf(connection.subscribe!({ points, records, sink: heard, signal: stop.signal }));
+  return { heard, stop, done };
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import {
+  altered,
   codeOf,
   connectTo,
   contextOf,
@@ -95,6 +96,20 @@ describe("kerb's own certificate", () => {
     expect(certificate.raw.equals(readFileSync(join(folder, "kerb.der")))).toBe(true);
     expect(certificate.subjectAltName).toMatch(/URI:urn:/);
     expect(Date.parse(certificate.validTo) - Date.now()).toBeGreaterThan(3e11);
+    // A box may come up with its clock years behind.
+    expect(Date.parse(certificate.validFrom)).toBe(Date.UTC(2024, 0, 1));
+  });
+
+  test("is shown again where its file for people has gone", async () => {
+    const server = kept(await startServer({}));
+    const folder = folderOf();
+    const wanted = settingsOf(server, { ...secure, pin: server.fingerprint });
+    await (await connectTo(wanted, contextOf({ folder }))).close();
+    rmSync(join(folder, "kerb.der"));
+    // Another process: this one keeps what it has read.
+    const { identityIn } = await import("../../drivers/opcua/pki.ts");
+    await identityIn(`${folder}/.`);
+    expect(existsSync(join(folder, "kerb.der"))).toBe(true);
   });
 
   test.skipIf(openssl === undefined)("is one that openssl takes", async () => {
@@ -134,13 +149,42 @@ describe("a user", () => {
 
   test.each(["none", "sign", "sign-and-encrypt"])("with a password, security %s", async (security) => {
     const server = kept(await startServer({ speed: "Double" }, user));
-    const own = security === "none" ? {} : { pin: server.fingerprint };
+    const own = { pin: server.fingerprint };
     const connection = kept(await connectTo(settingsOf(server, { security, ...own, ...user })));
     const { answers } = await connection.read(pointsOf({ node: at("speed") }), { signal: patient() });
     expect(answers).toMatchObject([{ status: "good" }]);
     const wrong = settingsOf(server, { security, ...own, ...user, password: "x" });
     expect(await codeOf(connectTo(wrong, contextOf({ deviceId: "other" })))).toBe("denied");
     expect(server.sessions).toBe(1);
+  });
+
+  test("whose password would go to whoever answers, is denied before it is sent", async () => {
+    const server = kept(await startServer({}, user));
+    const error = await errorOf(connectTo(settingsOf(server, user)));
+    expect(error).toMatchObject({ code: "denied" });
+    expect(error!.message).toContain(`pin: ${server.fingerprint}`);
+    expect(await codeOf(connectTo(settingsOf(server, { ...user, pin: otherPin })))).toBe("denied");
+    const folder = folderOf();
+    const first = settingsOf(server, { ...user, trust: "first-use" });
+    await (await connectTo(first, contextOf({ folder }))).close();
+    writeFileSync(join(folder, "pins", readdirSync(join(folder, "pins"))[0]!), otherPin);
+    expect(await codeOf(connectTo(first, contextOf({ folder })))).toBe("denied");
+  });
+
+  test("is not logged in where the endpoint that was told first is not the server's", async () => {
+    const server = kept(await startServer({}, user));
+    altered(
+      server,
+      "CreateSessionResponse",
+      ({ serverEndpoints }: { serverEndpoints: { userIdentityTokens: { policyId: string }[] }[] }) => {
+        for (const one of serverEndpoints) one.userIdentityTokens.length = 1;
+      },
+    );
+    const wanted = settingsOf(server, { ...secure, ...user, pin: server.fingerprint });
+    const error = await errorOf(connectTo(wanted));
+    expect(error).toMatchObject({ code: "denied" });
+    expect(error!.message).toContain("not the one that it told before");
+    expect(server.sessions).toBe(0);
   });
 
   test.skipIf(openssl === undefined)("with a certificate", async () => {
@@ -165,7 +209,7 @@ describe("a user", () => {
 
   test("who is not known is denied, and no session stays", async () => {
     const server = kept(await startServer({}, user));
-    const wanted = settingsOf(server, { user: "nobody", password: "x" });
+    const wanted = settingsOf(server, { user: "nobody", password: "x", pin: server.fingerprint });
     for (let i = 0; i < 5; i++) expect(await codeOf(connectTo(wanted))).toBe("denied");
     expect(server.sessions).toBe(0);
   });

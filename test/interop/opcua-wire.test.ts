@@ -7,8 +7,19 @@ import { afterEach, describe, expect, test } from "vitest";
 import { messagesIn } from "../../drivers/opcua/testing.ts";
 import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
 import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
-import { address } from "../../drivers/opcua/settings.ts";
-import { at, connectTo, Heard, patient, pointsOf, settingsOf, startServer, until } from "./opcua-rig.ts";
+import { address, type Address } from "../../drivers/opcua/settings.ts";
+import type { Connection } from "../../gateway/driver.ts";
+import {
+  at,
+  connectTo,
+  Heard,
+  listen,
+  patient,
+  pointsOf,
+  settingsOf,
+  startServer,
+  until,
+} from "./opcua-rig.ts";
 import { programPath, runProgram } from "./processes.ts";
 
 /** What goes over the wire, seen by a foreign decoder: tshark's OPC UA dissector. */
@@ -121,17 +132,29 @@ describe.skipIf(tshark === undefined || text2pcap === undefined)("tshark", () =>
   });
 });
 
+/** The first values of a subscription; the last address is a record's trigger. */
+async function listened(connection: Connection<Address>, addresses: Record<string, unknown>[]) {
+  const [trigger, ...points] = pointsOf(...addresses).toReversed();
+  const records = [{ ...trigger!, name: "record", fields: points }];
+  const { heard } = listen(connection, points.toReversed(), records);
+  await until("all values", () => points.every((_, i) => heard.values(i).length > 0));
+  await until("signs of life", () => heard.signs > 3);
+  return heard.readings_.map(({ index, answer }) => [index, answer]);
+}
+
 async function record(
   name: string,
   server: OpcuaSimulator,
   more: Record<string, unknown>,
   addresses: Record<string, unknown>[],
+  listens = false,
 ): Promise<void> {
   const between = await tee(server);
   const connection = await connectTo(settingsOf(between, more));
   const { signal } = new AbortController();
-  const values =
-    addresses.length === 0
+  const values = listens
+    ? await listened(connection, addresses)
+    : addresses.length === 0
       ? await connection.identify(signal)
       : (await connection.read(pointsOf(...addresses), { signal })).answers;
   const { messages } = between;
@@ -145,6 +168,7 @@ async function record(
       "origin: node-opcua 2.186.4, its server behind simulators/opcua, security None",
       `settings: ${JSON.stringify(more)}`,
       `points: ${JSON.stringify(addresses)}`,
+      `listens: ${listens}`,
       `values: ${JSON.stringify(values)}`,
       ...lines,
       "",
@@ -181,6 +205,12 @@ describe.skipIf(process.env["KERB_RECORD"] === undefined)("record", () => {
     const wanted = [...Object.keys(types).map((type) => ({ node: at(type) })), { node: at("gone") }];
     await record("values", server, {}, wanted);
     await record("identity", server, {}, []);
+  });
+
+  test("a subscription", async () => {
+    const server = kept(await startServer({ speed: "Double", stage: "Int32", ticket: "Int32" }));
+    const wanted = ["speed", "stage", "ticket"].map((name) => ({ node: at(name) }));
+    await record("subscription", server, { publishing: 50, keepAlive: 100 }, wanted, true);
   });
 
   test("a weighing", async () => {
