@@ -206,7 +206,7 @@ describe("the command line", () => {
     [["receive", "--broker", "x", "--city", "y", "--ack-interval", "60"], /time span with its unit/],
     [["simulate", "eastron/sdm630", "--port", "70000"], /whole number from 0 to 65535/],
     [["simulate"], /nothing to simulate was named\n\s+do\s+kerb simulate eastron\/sdm630/],
-    [["simulate", "eastron/sdm630", "--site", "config/district/gateway.yaml"], /exclude each other/],
+    [["simulate", "eastron/sdm630", "--site", "config/sites/district.yaml"], /exclude each other/],
     [["check"], /missing required argument 'file'/],
     [["status", "extra"], /too many arguments/],
   ])("%j is refused in one sentence with the cure", (args, sentence) => {

@@ -25,7 +25,7 @@ import { findSite } from "./site.ts";
 /** The site that a demo runs, its place on this machine, and what is left of it in the end. */
 
 const packageFolder = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-const workedSite = join(packageFolder, "config", "district", "gateway.yaml");
+const workedSite = join(packageFolder, "config", "sites", "district.yaml");
 
 export interface DemoSite {
   site: Site;

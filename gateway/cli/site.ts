@@ -12,7 +12,7 @@ import { languageOf } from "./language.ts";
 import { pause } from "./output.ts";
 
 const systemSite = "/etc/kerb/gateway.yaml";
-const workedSite = join("config", "district", "gateway.yaml");
+const workedSite = join("config", "sites", "district.yaml");
 
 /** The site file that a verb works with: `--site`, KERB_SITE, /etc/kerb/gateway.yaml, or the worked site. */
 export function findSite(given: string | undefined): string {
