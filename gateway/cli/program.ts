@@ -210,6 +210,7 @@ class Verbs {
     this.#verb("simulate")
       .argument("[profile]", 'vendor/model, or "broker" for an MQTT broker')
       .option("--site <file>", "one pretend device for each of the site's devices, at its address")
+      .option("--device <ids...>", "with --site: only these of its devices")
       .option(
         "--port <number>",
         "TCP port (default: 1502; a broker: 18830; 0: any free one)",
