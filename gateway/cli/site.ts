@@ -106,5 +106,6 @@ export function notRunning(error: unknown, site: string, language = languageOf(u
       ? `khởi động: kerb run ${file}   hoặc, nếu chạy như dịch vụ: systemctl start kerb`
       : `start it: kerb run ${file}   or, as a service: systemctl start kerb`,
     details: [["seen", error.message]],
+    language,
   });
 }
