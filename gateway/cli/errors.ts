@@ -36,8 +36,8 @@ export class CommandError extends Error {
 }
 
 /** A wrong argument; exit code 2. */
-export function usageError(title: string, hint: string): CommandError {
-  return new CommandError({ code: "KERB-CLI-USAGE", exitCode: exitCodes.usage, title, hint });
+export function usageError(title: string, hint: string, language: Language = "en"): CommandError {
+  return new CommandError({ code: "KERB-CLI-USAGE", exitCode: exitCodes.usage, title, hint, language });
 }
 
 /** Something that was named does not exist; exit code 3. */

@@ -287,6 +287,7 @@ function usageOf(error: CommanderError, verb: string | undefined, language: Lang
     return usageError(
       vi ? `không có lệnh "${verb}"` : `there is no verb "${verb}"`,
       meant === undefined ? list : guess,
+      language,
     );
   }
   return usageError(
