@@ -70,14 +70,14 @@ interface SerialSettings {
   grammar?: { requests?: Record<string, { send?: string }> };
 }
 
-/** A text for the shell's printf: control characters in octal. */
+/** A text for the shell's printf between single quotes: control characters and quotes in octal. */
 function printfText(text: string): string {
-  const escaped = text.replaceAll(/[%\\]/g, (mark) => mark + mark);
-  // oxlint-disable-next-line no-control-regex: such are the bytes of these instruments
-  return escaped.replaceAll(
-    /[\u0000-\u001F']/g,
-    (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, "0")}`,
-  );
+  return Array.from(text)
+    .map((one) => {
+      if (one === "%" || one === "\\") return one + one;
+      return one < " " || one === "'" ? `\\${one.charCodeAt(0).toString(8).padStart(3, "0")}` : one;
+    })
+    .join("");
 }
 
 /** The socat command that asks an instrument on TCP, or listens where it talks by itself. */
