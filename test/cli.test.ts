@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -376,6 +384,17 @@ describe("without a gateway", () => {
     const command = line.replace(/^Read it: +/, "");
     const { stdout } = spawnSync(command, { shell: true, encoding: "utf8", timeout: 4000 });
     expect(stdout).toMatch(/MD\d\d 001|"type":"status"|UTCDateTime/);
+  });
+
+  it.skipIf(!isInstalled("socat"))("a pretend device outlives its serial line", async () => {
+    const [near, far] = [join(folder, "near"), join(folder, "far")];
+    const line = new Program("socat", [`pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`]);
+    await expect.poll(() => existsSync(far)).toBe(true);
+    const simulator = kerbProgram("simulate", "met-one/bam-1020", "--serial", far);
+    await expect.poll(() => simulator.errorLines.join()).toMatch(/Ctrl-C/);
+    await line.stop("SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(await simulator.stop()).toBe(0);
   });
 
   it("a fault of the simulator is what the reader sees", async () => {

@@ -7,7 +7,7 @@ import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 import { CommandError, notFoundError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
-import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed, profiles } from "./profiles.ts";
 
 export interface SimulateOptions {
@@ -175,6 +175,11 @@ function placed(settings: Record<string, unknown>, address: string): Record<stri
 
 const kindOf = ({ profile, driver }: Model): string => profile ?? driver;
 
+/** Until Ctrl-C, also when nothing keeps the process alive: a serial port that is gone holds nothing open. */
+async function stopped(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await pause(60_000, signal);
+}
+
 /** Runs pretend devices until Ctrl-C. */
 async function runSimulators(models: readonly Model[], options: SimulateOptions): Promise<number> {
   const signal = stopSignal();
@@ -193,10 +198,7 @@ async function runSimulators(models: readonly Model[], options: SimulateOptions)
     }
     if (options.json === true) printData("simulate", { devices: models.length, pid: process.pid });
     else printHints(models, running, options);
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve());
-    });
+    await stopped(signal);
   } finally {
     await Promise.all(running.map((simulator) => simulator.close()));
   }
@@ -251,10 +253,7 @@ async function simulateBroker(options: SimulateOptions): Promise<number> {
     printLines([`broker   at ${broker.url}   (MQTT 5 and 3.1.1, in memory)`]);
     hint(`Listen:  mosquitto_sub -p ${broker.port} -v -t '#'\nCtrl-C ends it.`);
   }
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve());
-  });
+  await stopped(signal);
   await broker.close();
   return exitCodes.ok;
 }
