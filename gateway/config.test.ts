@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -521,6 +521,9 @@ describe("references", () => {
       'bad.yaml:9:16  a secret is named by letters, digits, "-", "_" and ".", found "../x"',
       'bad.yaml:9:46  unknown reference "secrets" - did you mean "secret"?',
     ]);
+    expect(await heads(uplink('    url: mqtts://ioc.example\n    password: "${secret:none"\n'))).toEqual([
+      'bad.yaml:7:15  a reference is not closed: "}" is missing',
+    ]);
   });
 });
 
@@ -627,6 +630,8 @@ function expectAllKeys(value: unknown, schema: unknown): void {
   expect(Object.keys(value as object).toSorted()).toEqual(Object.keys(properties).toSorted());
 }
 
+const workedSites = ["sites/air-and-water.yaml", "sites/district.yaml", "sites/junction.yaml"];
+
 function read(name: string): Record<string, unknown> {
   return parse(readFileSync(join(configFolder, name), "utf8")) as Record<string, unknown>;
 }
@@ -636,13 +641,16 @@ describe("the files of config/", () => {
     const sample = await loadSite(join(configFolder, "gateway.sample.yaml"));
     expect(sample.devices.map(({ id }) => id)).toEqual(["meter-01", "door-01"]);
     expect(sample.warnings).toEqual([]);
-    const district = await loadSite(join(configFolder, "district/gateway.yaml"));
-    expect(district.warnings).toEqual([]);
-    expect(new Set(district.devices.map(({ profile }) => profile)).size).toBe(5);
-    const places = district.devices.map(({ settings }) =>
-      JSON.stringify([settings["transport"], settings["unit"]]),
+  });
+
+  it.each(workedSites)("%s loads; no two of its devices have the same place", async (name) => {
+    const site = await loadSite(join(configFolder, name));
+    expect(site.warnings).toEqual([]);
+    const places = site.devices.map(({ settings: { transport, unit, port, variables } }) =>
+      JSON.stringify([transport, unit, port, variables]),
     );
-    expect(new Set(places).size).toBe(district.devices.length);
+    expect(new Set(places).size).toBe(site.devices.length);
+    expect(site.gateway.stateFolder).toBe(join(configFolder, "../state", basename(name, ".yaml")));
   });
 
   it("still load when every commented key of the sample is used", async () => {
@@ -678,13 +686,12 @@ describe("the files of config/", () => {
     const schemas = await jsonSchemas();
     const ajv = new Ajv({ strict: false });
     const gateway = ajv.compile(schemas.gateway);
-    for (const name of ["gateway.sample.yaml", "district/gateway.yaml"])
-      expect(gateway(read(name)), name).toBe(true);
-    expect(gateway({ ...read("district/gateway.yaml"), uplink: [] })).toBe(false);
+    for (const name of ["gateway.sample.yaml", ...workedSites]) expect(gateway(read(name)), name).toBe(true);
+    expect(gateway({ ...read("sites/district.yaml"), uplink: [] })).toBe(false);
     const devices = ajv.compile(schemas.devices);
-    for (const name of ["energy", "water", "weather"])
-      expect(devices(read(`district/devices.d/${name}.yaml`)), name).toBe(true);
-    const [one] = read("district/devices.d/energy.yaml")["devices"] as object[];
+    const { devices: list } = read("sites/district.yaml") as { devices: object[] };
+    expect(devices({ devices: list })).toBe(true);
+    const [one] = list;
     expect(devices({ devices: [{ ...one, unit: "${env:UNIT}" }] })).toBe(true);
     expect(devices({ devices: [{ ...one, unit: "one" }] })).toBe(false);
     const profile = ajv.compile(schemas.profile);
@@ -743,14 +750,18 @@ describe("a profile", () => {
 
 describe("kerb check", () => {
   it("prints a line for each file", async () => {
-    const { code, out, err } = await run(join(configFolder, "district/gateway.yaml"));
+    const worked = readFileSync(join(configFolder, "sites/district.yaml"), "utf8");
+    const at = worked.indexOf("devices:");
+    const file = write("split/site.yaml", `${worked.slice(0, at)}include: [devices.d/*.yaml]\n`);
+    write("split/devices.d/all.yaml", worked.slice(at));
+    write("split/devices.d/none.yaml", "devices: []\n");
+    const { code, out, err } = await run(file);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toBe(
       [
-        "config/district/gateway.yaml            ok  9 devices, 1 driver, 1 uplink",
-        "config/district/devices.d/energy.yaml   ok  4 devices",
-        "config/district/devices.d/water.yaml    ok  3 devices",
-        "config/district/devices.d/weather.yaml  ok  2 devices\n",
+        "split/site.yaml            ok  9 devices, 1 driver, 1 uplink",
+        "split/devices.d/all.yaml   ok  9 devices",
+        "split/devices.d/none.yaml  ok  0 devices\n",
       ].join("\n"),
     );
   });

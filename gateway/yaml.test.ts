@@ -84,6 +84,11 @@ describe("YAML", () => {
       '2:1 a second document begins here ("---"): one file holds one document',
     ],
     [
+      "a key where a list goes on",
+      "a:\n  - b: 1\n   c: 2\n",
+      '3:1 this line is indented neither as the "-" of the list nor as the keys behind it',
+    ],
+    [
       "a tag",
       "a: !secret b\n",
       "1:4 tags such as !secret are not known: references are written as text, ${secret:NAME}",

@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -206,7 +214,8 @@ describe("the command line", () => {
     [["receive", "--broker", "x", "--city", "y", "--ack-interval", "60"], /time span with its unit/],
     [["simulate", "eastron/sdm630", "--port", "70000"], /whole number from 0 to 65535/],
     [["simulate"], /nothing to simulate was named\n\s+do\s+kerb simulate eastron\/sdm630/],
-    [["simulate", "eastron/sdm630", "--site", "config/district/gateway.yaml"], /exclude each other/],
+    [["simulate", "eastron/sdm630", "--site", "config/sites/district.yaml"], /exclude each other/],
+    [["simulate", "eastron/sdm630", "--device", "meter-01"], /--device is for a site/],
     [["check"], /missing required argument 'file'/],
     [["status", "extra"], /too many arguments/],
   ])("%j is refused in one sentence with the cure", (args, sentence) => {
@@ -226,7 +235,7 @@ describe("the command line", () => {
     };
     expect(envelope(out)).toEqual({ api: "kerb/v1", kind: "sttus", ok: false, error });
     const vietnamese = kerb(["sttus", "--lang", "vi"]).err;
-    expect(vietnamese).toMatch(/không có lệnh "sttus"\n +do +có phải ý bạn là: kerb status\?/);
+    expect(vietnamese).toMatch(/không có lệnh "sttus"\n +cách xử lý +có phải ý bạn là: kerb status\?/);
   });
 
   it("checks a site file", () => {
@@ -349,6 +358,45 @@ describe("without a gateway", () => {
     expect(stdout).toMatch(/^\[1\]:\s+2\d\d\.\d/m);
   });
 
+  it("pretends to be some of a site's devices only", async () => {
+    const [meter = 0] = await freePorts(1);
+    const file = siteFile("some", { broker: 1883, meter });
+    const unknown = kerb(["simulate", "--site", file, "--device", "meter-1"]);
+    expect(unknown.code).toBe(3);
+    expect(unknown.err).toMatch(/the site has no device "meter-1" - did you mean "meter-01"\?\n +do +its/);
+    const simulator = kerbProgram("simulate", "--site", file, "--device", "meter-01");
+    await simulator.line(/^meter-01 +eastron\/sdm630 +at 127\.0\.0\.1:\d+ unit 1$/);
+    expect(await simulator.stop()).toBe(0);
+  });
+
+  it.each([
+    ["met-one/bam-1020", /printf '\\002DA\\015' \| (socat) -t 2 - TCP:127\.0\.0\.1:\d+$/],
+    ["generic/wim-json", /Read it: +(socat) -u TCP:127\.0\.0\.1:\d+ -$/],
+    ["onvif/profile-t", /Read it: +(curl) .*GetSystemDateAndTime.* http:\/\/127\.0\.0\.1:\d+\/onvif/],
+  ])("says how a foreign program reaches a %s, and it does", async (profile, pattern) => {
+    const simulator = kerbProgram("simulate", profile, "--port", "0");
+    await simulator.line(/ at 127/);
+    await expect.poll(() => simulator.errorLines.join("\n")).toMatch(/Ctrl-C/);
+    const [line = ""] = simulator.errorLines;
+    const [, program = ""] = pattern.exec(line) ?? [];
+    expect(line).toMatch(pattern);
+    if (!isInstalled(program)) return console.warn(`skipped: ${program} is not installed`);
+    const command = line.replace(/^Read it: +/, "");
+    const { stdout } = spawnSync(command, { shell: true, encoding: "utf8", timeout: 4000 });
+    expect(stdout).toMatch(/MD\d\d 001|"type":"status"|UTCDateTime/);
+  });
+
+  it.skipIf(!isInstalled("socat"))("a pretend device outlives its serial line", async () => {
+    const [near, far] = [join(folder, "near"), join(folder, "far")];
+    const line = new Program("socat", [`pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`]);
+    await expect.poll(() => existsSync(far)).toBe(true);
+    const simulator = kerbProgram("simulate", "met-one/bam-1020", "--serial", far);
+    await expect.poll(() => simulator.errorLines.join()).toMatch(/Ctrl-C/);
+    await line.stop("SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(await simulator.stop()).toBe(0);
+  });
+
   it("a fault of the simulator is what the reader sees", async () => {
     const simulator = kerbProgram("simulate", "eastron/sdm630", "--port", "0", "--fault", "silent", "--json");
     const { data } = envelope(await simulator.line(/"simulator"/));
@@ -361,6 +409,10 @@ describe("without a gateway", () => {
     ]);
     expect(code).toBe(5);
     expect(err).toContain("KERB-DEV-SILENT");
+    const file = siteFile("silent", { broker: 1883, meter: port });
+    const vietnamese = kerb(["read", "meter-01", "--site", file, "--lang", "vi"]).err;
+    expect(vietnamese).toMatch(/^kerb: KERB-DEV-SILENT {2}meter-01: Thiết bị không trả lời$/m);
+    expect(vietnamese).toMatch(/^ {2}ghi nhận +127.*\n {2}có thể do +\S.*\n {2}cách xử lý +\S/m);
   });
 
   it.skipIf(python === undefined)("reads a pymodbus server", async () => {
@@ -419,6 +471,9 @@ describe("with a gateway", () => {
     expect(read.out).toMatch(
       /^frequency +(49|50)\.\d+ Hz +good +\d\.\d s +[0-9A-F]{4} [0-9A-F]{4} +input 70 float32$/m,
     );
+    const vietnamese = kerb(["read", "meter-01", "frequency", "--site", file, "--lang", "vi"]);
+    expect(vietnamese.err).toContain("đọc qua gateway đang chạy");
+    expect(vietnamese.out).toMatch(/^ĐIỂM +GIÁ TRỊ +CHẤT LƯỢNG +CÁCH ĐÂY +ĐỊA CHỈ\nfrequency +\S+ Hz +tốt /);
     const mistyped = kerb(["read", "meter-01", "frequenzy", "--site", file]);
     expect(mistyped.code).toBe(3);
     expect(mistyped.err).toContain('did you mean "frequency"?');

@@ -166,7 +166,7 @@ describe("a gateway that runs", () => {
     expect(shown.out).toMatch(
       /^ioc +(waiting|connecting) .*The broker refuses the connection: .*ECONNREFUSED/m,
     );
-    expect(shown.out).toMatch(/^findings \d +kerb health$/m);
+    expect(shown.out).toMatch(/^findings \d +kerb health --site \S+gateway.yaml$/m);
   }, 60_000);
 
   it("is alive and ready without IOC, and counts", async () => {
@@ -246,7 +246,9 @@ describe("a gateway that runs", () => {
     expect(none).toMatchObject({ code: 4, out: "" });
     expect(none.err).toMatch(/no gateway is running for .*\n.*seen.*\n +do +start it/);
     const vietnamese = await kerb("status", "--lang", "vi", "--site", file);
-    expect(vietnamese.err).toMatch(/không có gateway nào đang chạy cho .*\n.*\n +do +khởi động: kerb run /);
+    expect(vietnamese.err).toMatch(
+      /không có gateway nào đang chạy cho .*\n.*\n +cách xử lý +khởi động: kerb run /,
+    );
     expect((await kerb("health", "--site", join(folder, "none.yaml"))).code).toBe(3);
     await expect(get("/healthz")).rejects.toThrow("fetch failed");
   }, 60_000);

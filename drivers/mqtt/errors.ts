@@ -64,5 +64,6 @@ export function meaningOf(place: string, error: Coded, wasOpen: boolean): Device
     /^(ERR_(SSL|TLS|OSSL)|CERT|UNABLE|DEPTH|SELF_SIGNED|HOSTNAME)/.test(code)
   )
     return made("denied");
-  return made("garbage");
+  const heard = error.message.includes("MQTT") ? "" : "not MQTT: ";
+  return new DeviceError("garbage", `${place}: ${heard}${sentence(error)}`, { cause: error });
 }

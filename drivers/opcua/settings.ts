@@ -63,7 +63,7 @@ export const settings = z
     pin: z
       .string()
       .regex(/^([0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$/, {
-        error: "the SHA-256 fingerprint of the server's certificate: 64 hex digits",
+        error: "expected the SHA-256 fingerprint of the server's certificate: 64 hex digits",
       })
       .transform((text) => text.replaceAll(":", "").toLowerCase())
       .optional(),

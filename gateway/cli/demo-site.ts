@@ -25,7 +25,7 @@ import { findSite } from "./site.ts";
 /** The site that a demo runs, its place on this machine, and what is left of it in the end. */
 
 const packageFolder = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-const workedSite = join(packageFolder, "config", "district", "gateway.yaml");
+const workedSite = join(packageFolder, "config", "sites", "district.yaml");
 
 export interface DemoSite {
   site: Site;
@@ -170,10 +170,12 @@ export function commandsToTry(
   }
   const where = found === site.file ? "" : ` --site ${shownFile(site.file)}`;
   const [device] = site.devices;
-  const tool = device && foreignCommand(device.driver, device.settings, device.points);
+  const tool = site.devices
+    .map(({ driver, settings, points }) => foreignCommand(driver, settings, points))
+    .find((command) => isInstalled(/mbpoll|socat|curl|mosquitto_sub/.exec(command ?? "")?.[0] ?? "-"));
   const list: [string | undefined, CommandPurpose][] = [
     [device && `${kerb} read ${device.id}${where}`, "tryRead"],
-    [isInstalled("mbpoll") ? tool : undefined, "tryTool"],
+    [tool, "tryTool"],
     [`${kerb} tail${where}`, "tryTail"],
     [`${kerb} status${where}`, "tryStatus"],
     [

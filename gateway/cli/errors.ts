@@ -1,6 +1,8 @@
 import type { DeviceErrorCode } from "../driver.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, describeError, deviceErrorCode, exitCodes, printable } from "../errors.ts";
+import { dictionary } from "./language.ts";
+import { displayWidth, pad } from "./text.ts";
 
 /** What went wrong with a command, and what to do about it. */
 export interface Complaint {
@@ -17,8 +19,10 @@ export interface Complaint {
   title: string;
   /** The cure. */
   hint?: string;
-  /** Further lines for people, such as what was seen and what the cause likely is. */
-  details?: [name: string, text: string][];
+  /** Further lines for people: what was seen and what the cause likely is. */
+  details?: [name: "seen" | "likely", text: string][];
+  /** Of the labels before the lines; title and hint are written in it already. */
+  language?: Language;
 }
 
 /** Ends a verb: the command line prints the complaint and exits with its code. */
@@ -32,8 +36,8 @@ export class CommandError extends Error {
 }
 
 /** A wrong argument; exit code 2. */
-export function usageError(title: string, hint: string): CommandError {
-  return new CommandError({ code: "KERB-CLI-USAGE", exitCode: exitCodes.usage, title, hint });
+export function usageError(title: string, hint: string, language: Language = "en"): CommandError {
+  return new CommandError({ code: "KERB-CLI-USAGE", exitCode: exitCodes.usage, title, hint, language });
 }
 
 /** Something that was named does not exist; exit code 3. */
@@ -65,6 +69,7 @@ export function tableError(
     exitCode,
     title: `${place}: ${title}`,
     hint: remedy,
+    language,
     details: [
       ["seen", printable(seen)],
       ["likely", likely],
@@ -73,9 +78,14 @@ export function tableError(
 }
 
 /** The lines of a complaint on stderr. */
-export function renderComplaint({ code, title, hint, details = [] }: Complaint): string {
+export function renderComplaint(complaint: Complaint): string {
+  const { code, title, hint, details = [], language = "en" } = complaint;
   const isTable = !code.startsWith("KERB-CLI-");
-  const remedy: [string, string][] = hint === undefined ? [] : [["do", hint]];
-  const lines = [...details, ...remedy].map(([name, text]) => `  ${name.padEnd(7)} ${text}`);
+  const words = dictionary[language];
+  const width = 1 + Math.max(...[words.seen, words.likely, words.remedy].map(displayWidth));
+  const remedy = hint === undefined ? [] : [[words.remedy, hint] as const];
+  const lines = [...details.map(([name, text]) => [words[name], text] as const), ...remedy].map(
+    ([name, text]) => `  ${pad(name, width)} ${text}`,
+  );
   return [`kerb: ${isTable ? `${code}  ` : ""}${title}`, ...lines].join("\n");
 }

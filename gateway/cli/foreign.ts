@@ -64,6 +64,41 @@ function mosquittoSub({ host, port, tls, username }: MqttSettings): string {
   return `mosquitto_sub -h ${host} -p ${port ?? (tls === undefined ? 1883 : 8883)}${security}${login} -v -t '#'`;
 }
 
+interface SerialSettings {
+  transport: { type: string; host?: string; port: number | string };
+  station: string;
+  grammar?: { requests?: Record<string, { send?: string }> };
+}
+
+/** A text for the shell's printf between single quotes: control characters and quotes in octal. */
+function printfText(text: string): string {
+  return Array.from(text)
+    .map((one) => {
+      if (one === "%" || one === "\\") return one + one;
+      return one < " " || one === "'" ? `\\${one.charCodeAt(0).toString(8).padStart(3, "0")}` : one;
+    })
+    .join("");
+}
+
+/** The socat command that asks an instrument on TCP, or listens where it talks by itself. */
+function socat({ transport, station, grammar }: SerialSettings): string | undefined {
+  if (transport.type !== "tcp") return undefined;
+  const place = `TCP:${transport.host}:${transport.port}`;
+  const requests = Object.values(grammar?.requests ?? {});
+  if (requests.length === 0) return `socat -u ${place} -`;
+  const send = requests.find((request) => request.send?.includes("{check}") === false)?.send;
+  return send === undefined
+    ? undefined
+    : `printf '${printfText(send.replaceAll("{station}", station))}' | socat -t 2 - ${place}`;
+}
+
+/** The curl command that asks a camera for its time, which needs no login. */
+function curl({ host, port, servicePath }: { host: string; port: number; servicePath: string }): string {
+  const asked = '<GetSystemDateAndTime xmlns="http://www.onvif.org/ver10/device/wsdl"/>';
+  const soap = `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>${asked}</s:Body></s:Envelope>`;
+  return `curl -H 'Content-Type: application/soap+xml' -d '${soap}' http://${host}:${port}${servicePath}`;
+}
+
 /** A foreign command that reads the first of these points; undefined where none is known for the driver. */
 export function foreignCommand(
   driver: string,
@@ -72,6 +107,8 @@ export function foreignCommand(
 ): string | undefined {
   const first = points.find(({ publish }) => publish !== false);
   if (driver === "mqtt") return mosquittoSub(settings as unknown as MqttSettings);
+  if (driver === "serial") return socat(settings as unknown as SerialSettings);
+  if (driver === "onvif") return curl(settings as unknown as Parameters<typeof curl>[0]);
   if (driver !== "modbus" || first === undefined) return undefined;
   return mbpoll(settings as unknown as ModbusSettings, first.address as ModbusAddress);
 }

@@ -2,12 +2,12 @@ import type { Language } from "../config/error-texts.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
 import { type HealthCheck, type HealthState, healthChecks, worstState } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { languageOf } from "./language.ts";
+import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, pad, paint } from "./text.ts";
 
-const names: Record<Language, Record<HealthCheck["check"] | "seen" | "likely" | "do", string>> = {
+const names: Record<Language, Record<HealthCheck["check"], string>> = {
   en: {
     loop: "main loop",
     outbox: "outbox",
@@ -17,9 +17,6 @@ const names: Record<Language, Record<HealthCheck["check"] | "seen" | "likely" | 
     host: "driver",
     devices: "devices",
     device: "device",
-    seen: "seen",
-    likely: "likely",
-    do: "do",
   },
   vi: {
     loop: "vòng lặp chính",
@@ -30,9 +27,6 @@ const names: Record<Language, Record<HealthCheck["check"] | "seen" | "likely" | 
     host: "driver",
     devices: "thiết bị",
     device: "thiết bị",
-    seen: "ghi nhận",
-    likely: "có thể do",
-    do: "cách xử lý",
   },
 };
 
@@ -50,11 +44,11 @@ function plain({ check, object, state, seen, code }: HealthCheck, language: Lang
 
 /** The checks as lines for people: what is wrong, what was seen, likely cause and cure. */
 export function healthLines(checks: readonly HealthCheck[], language: Language): string[] {
-  const words = names[language];
+  const words = dictionary[language];
   const name = ({ check, object }: HealthCheck) =>
-    object === undefined ? words[check] : `${words[check]} ${object}`;
+    object === undefined ? names[language][check] : `${names[language][check]} ${object}`;
   const width = Math.max(...checks.map((check) => displayWidth(name(check))));
-  const labels = Math.max(...[words.seen, words.likely, words.do].map(displayWidth));
+  const labels = Math.max(...[words.seen, words.likely, words.remedy].map(displayWidth));
   return checks.flatMap((check) => {
     const { state, seen, code } = check;
     const { mark, colour } = marks[state];
@@ -64,7 +58,7 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
     const details = [
       [words.seen, seen[language]],
       [words.likely, likely],
-      [words.do, remedy],
+      [words.remedy, remedy],
     ] as const;
     return [
       head(`${title}   (${code})`),

@@ -47,7 +47,7 @@ const jsonOption = () => new Option("--json", "one JSON object a line");
 const siteOption = () =>
   new Option(
     "--site <file>",
-    "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/district/gateway.yaml)",
+    "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/sites/district.yaml)",
   );
 const languageOption = () =>
   new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
@@ -98,12 +98,12 @@ class Verbs {
         this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)),
       );
     this.#verb("run")
-      .argument("<file>", "site file, such as config/district/gateway.yaml")
+      .argument("<file>", "site file, such as config/sites/district.yaml")
       .action((file: string, options: Common) =>
         this.#run("run", options, async () => (await import("./run.ts")).run(file, options)),
       );
     this.#verb("check")
-      .argument("<file>", "site file, such as config/district/gateway.yaml")
+      .argument("<file>", "site file, such as config/sites/district.yaml")
       .action((file: string, options: Common) =>
         this.#run("check", options, async () => (await import("./check.ts")).check(file, options)),
       );
@@ -210,6 +210,7 @@ class Verbs {
     this.#verb("simulate")
       .argument("[profile]", 'vendor/model, or "broker" for an MQTT broker')
       .option("--site <file>", "one pretend device for each of the site's devices, at its address")
+      .option("--device <ids...>", "with --site: only these of its devices")
       .option(
         "--port <number>",
         "TCP port (default: 1502; a broker: 18830; 0: any free one)",
@@ -286,6 +287,7 @@ function usageOf(error: CommanderError, verb: string | undefined, language: Lang
     return usageError(
       vi ? `không có lệnh "${verb}"` : `there is no verb "${verb}"`,
       meant === undefined ? list : guess,
+      language,
     );
   }
   return usageError(

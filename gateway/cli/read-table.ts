@@ -1,5 +1,6 @@
 import { printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
+import type { Words } from "./language.ts";
 import { decodingLines } from "./decodings.ts";
 import { displayWidth, paint, shownValue, span, table } from "./text.ts";
 
@@ -23,20 +24,20 @@ function colour(line: string, { status }: LatestReading): string {
  * The table POINT VALUE QUALITY AGE RAW ADDRESS; what is not good says why at the end of its line. Readings that
  * came with their bytes have every decoding of them below their line; where none did, there is no column RAW.
  */
-export function readingLines(readings: readonly LatestReading[], nowMs: number): string[] {
+export function readingLines(readings: readonly LatestReading[], nowMs: number, words: Words): string[] {
   const hasRaw = readings.some(({ rawHex }) => rawHex !== undefined);
   const columns = [
-    { title: "POINT" },
-    { title: "VALUE", widthMax: 40 },
-    { title: "QUALITY" },
-    { title: "AGE", side: "right" as const },
-    ...(hasRaw ? [{ title: "RAW", widthMax: rawColumnsMax }] : []),
-    { title: "ADDRESS" },
+    { title: words.pointColumn },
+    { title: words.valueColumn, widthMax: 40 },
+    { title: words.qualityColumn },
+    { title: words.ageColumn, side: "right" as const },
+    ...(hasRaw ? [{ title: words.rawColumn, widthMax: rawColumnsMax }] : []),
+    { title: words.addressColumn },
   ];
   const rows = readings.map((reading) => [
     reading.point,
     shownValue(reading.value, reading.unit, reading.decimals),
-    reading.unheard === true ? "unheard" : reading.status,
+    reading.unheard === true ? words.unheard : words[reading.status],
     reading.unheard === true ? "-" : span(nowMs - reading.timeMs),
     ...(hasRaw ? [reading.rawHex === undefined ? "-" : shownHex(reading.rawHex)] : []),
     reading.status === "good"

@@ -3,7 +3,7 @@ import { exitCodes, printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { decodings } from "./decodings.ts";
 import { CommandError } from "./errors.ts";
-import { languageOf } from "./language.ts";
+import { dictionary, languageOf, type Words } from "./language.ts";
 import { hear, type HearOptions, isMute, rawNote, unheardNote } from "./listen.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
 import { openSource, type Source } from "./read-source.ts";
@@ -22,15 +22,15 @@ export interface ReadOptions {
   waitMs?: number;
 }
 
-function shownIdentity(id: string, { identity, doubt, via, profile }: Source): string {
+function shownIdentity(id: string, { identity, doubt, via, profile }: Source, words: Words): string {
   const { vendor, model, firmware, serial } = identity ?? {};
-  const known = [vendor, model, firmware && `firmware ${firmware}`, serial && `serial ${serial}`];
+  const known = [vendor, model, firmware && `firmware ${firmware}`, serial && `${words.serial} ${serial}`];
   const who = known.filter((part) => part !== undefined && part !== "").join(" ");
-  const how = via === "gateway" ? "through the running gateway" : "directly, no gateway runs";
+  const how = via === "gateway" ? words.readThrough : words.readDirectly;
   const nobody =
-    profile === undefined ? "does not say who it is" : `does not say who it is, taken for ${profile}`;
-  const text = `${id}   ${who === "" ? nobody : printable(who)}   read ${how}`;
-  return doubt === undefined ? text : `${text}\nuncertain: ${printable(doubt)}`;
+    profile === undefined ? words.saysNothing : `${words.saysNothing}, ${words.takenFor} ${profile}`;
+  const text = `${id}   ${who === "" ? nobody : printable(who)}   ${how}`;
+  return doubt === undefined ? text : `${text}\n${words.uncertain}: ${printable(doubt)}`;
 }
 
 function printReadings(id: string, source: Source, readings: LatestReading[]): void {
@@ -47,9 +47,10 @@ function printForPeople(
   source: Source,
   readings: readonly LatestReading[],
   notes: readonly (string | undefined)[],
+  words: Words,
 ): void {
-  hint(shownIdentity(id, source));
-  if (readings.length > 0) printLines(readingLines(readings, Date.now()));
+  hint(shownIdentity(id, source, words));
+  if (readings.length > 0) printLines(readingLines(readings, Date.now(), words));
   printLines(source.records.map(recordLine));
   for (const note of notes) if (note !== undefined) hint(note);
 }
@@ -113,6 +114,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
   const signal = stopSignal();
   const statistics = new Statistics();
   const sheet = new Sheet();
+  const words = dictionary[languageOf(options.lang)];
   let readings: LatestReading[] = [];
   while (!signal.aborted) {
     const startedMs = performance.now();
@@ -137,7 +139,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       const records = source.records.slice(-recordsWatched).map(recordLine);
       const lost = failure === undefined ? [] : [`${code}  ${title}`];
       const notes = [...records, ...lost, String(statistics)];
-      const table = readings.length === 0 ? [] : readingLines(readings, Date.now());
+      const table = readings.length === 0 ? [] : readingLines(readings, Date.now(), words);
       // Elsewhere than on a terminal the counts come once, in the end.
       sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
     }
@@ -171,7 +173,8 @@ export async function read(id: string, points: string[], options: ReadOptions): 
     if (options.json === true) printReadings(id, source, readings);
     else {
       const bare = request.raw ? rawNote(readings, request.language) : undefined;
-      printForPeople(id, source, readings, [unheardNote(source, readings, hearing), bare]);
+      const notes = [unheardNote(source, readings, hearing), bare];
+      printForPeople(id, source, readings, notes, dictionary[request.language]);
     }
     return isMute(source, readings) ? exitCodes.noAnswer : exitCodes.ok;
   } catch (error) {

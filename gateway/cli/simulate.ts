@@ -1,16 +1,19 @@
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
-import { exitCodes } from "../errors.ts";
+import { didYouMean } from "../config/words.ts";
+import { exitCodes, printable } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
-import { CommandError, usageError } from "./errors.ts";
+import { CommandError, notFoundError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
-import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed, profiles } from "./profiles.ts";
 
 export interface SimulateOptions {
   site?: string;
+  /** Only these of the site's devices. */
+  device?: string[];
   port?: number;
   unit?: number;
   serial?: string;
@@ -174,10 +177,20 @@ function placed(settings: Record<string, unknown>, address: string): Record<stri
     : { ...settings, port };
 }
 
+const kindOf = ({ profile, driver }: Model): string => profile ?? driver;
+
+/** Until Ctrl-C, also when nothing keeps the process alive: a serial port that is gone holds nothing open. */
+async function stopped(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await pause(60_000, signal);
+}
+
 /** Runs pretend devices until Ctrl-C. */
 async function runSimulators(models: readonly Model[], options: SimulateOptions): Promise<number> {
   const signal = stopSignal();
   const running: Simulator[] = [];
+  const [ids, kinds] = [models.map(({ id }) => id), models.map(kindOf)].map((texts) =>
+    Math.max(0, ...texts.map((text) => text.length)),
+  ) as [number, number];
   try {
     for (const [i, model] of models.entries()) {
       const simulator = await startSimulator(model, (options.seed ?? 0) + i + 1, options.firmware);
@@ -185,14 +198,11 @@ async function runSimulators(models: readonly Model[], options: SimulateOptions)
       if (options.fault !== undefined) simulator.fault(options.fault);
       const { address } = simulator;
       if (options.json === true) printData("simulator", { id: model.id, profile: model.profile, address });
-      else printLines([`${model.id}   ${model.profile ?? model.driver}   at ${address}`]);
+      else printLines([`${model.id.padEnd(ids)}   ${kindOf(model).padEnd(kinds)}   at ${address}`]);
     }
     if (options.json === true) printData("simulate", { devices: models.length, pid: process.pid });
     else printHints(models, running, options);
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve());
-    });
+    await stopped(signal);
   } finally {
     await Promise.all(running.map((simulator) => simulator.close()));
   }
@@ -204,20 +214,32 @@ function printHints(
   running: readonly Simulator[],
   { fault }: SimulateOptions,
 ): void {
-  // One of each driver shows how it is done.
-  const firstOf = new Map(models.map(({ driver }, i): [string, number] => [driver, i]).toReversed());
-  const commands = [...firstOf.values()]
-    .sort((a, b) => a - b)
-    .flatMap((i) => {
-      const [model, simulator] = [models[i], running[i]];
-      if (model === undefined || simulator === undefined) return [];
-      const settings = placed(model.settings, simulator.address);
-      const { readWith = foreignCommand(model.driver, settings, model.points) } = simulator;
-      return readWith === undefined ? [] : [readWith];
-    });
   if (fault !== undefined) hint(`fault: ${fault}`);
-  for (const command of commands) hint(`Read it:  ${command}`);
+  const programs = new Set<string>();
+  for (const [i, { id, driver, settings, points }] of models.entries()) {
+    const simulator = running[i];
+    const place = placed(settings, simulator?.address ?? "");
+    const command = simulator?.readWith ?? foreignCommand(driver, place, points);
+    const [program = ""] = command?.split(" ") ?? [];
+    // One use of each program shows how it is done.
+    if (command === undefined || programs.has(program)) continue;
+    programs.add(program);
+    hint(`Read ${models.length === 1 ? "it" : id}:  ${command}`);
+  }
   hint("Ctrl-C ends it.");
+}
+
+/** The named devices; all of them if none is named. */
+function chosen(devices: readonly DeviceConfig[], ids: readonly string[] | undefined): DeviceConfig[] {
+  const known = devices.map(({ id }) => id);
+  for (const id of ids ?? []) {
+    if (known.includes(id)) continue;
+    throw notFoundError(
+      `the site has no device "${printable(id)}"${didYouMean(id, known)}`,
+      `its devices: ${known.join(", ")}`,
+    );
+  }
+  return devices.filter(({ id }) => ids?.includes(id) ?? true);
 }
 
 async function simulateBroker(options: SimulateOptions): Promise<number> {
@@ -235,10 +257,7 @@ async function simulateBroker(options: SimulateOptions): Promise<number> {
     printLines([`broker   at ${broker.url}   (MQTT 5 and 3.1.1, in memory)`]);
     hint(`Listen:  mosquitto_sub -p ${broker.port} -v -t '#'\nCtrl-C ends it.`);
   }
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve());
-  });
+  await stopped(signal);
   await broker.close();
   return exitCodes.ok;
 }
@@ -256,6 +275,8 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
   if (profile !== undefined && options.site !== undefined) {
     throw usageError("a profile and --site exclude each other", "name one of them");
   }
+  if (profile !== undefined && options.device !== undefined)
+    throw usageError("--device is for a site; a profile is one device", "leave --device out");
   if (profile !== undefined) return runSimulators([await modelOf(profileNamed(profile), options)], options);
   for (const name of ["port", "unit", "serial", "firmware"] as const) {
     if (options[name] === undefined) continue;
@@ -265,5 +286,5 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
     );
   }
   const site = await loadSite(options.site ?? "");
-  return runSimulators(site.devices, options);
+  return runSimulators(chosen(site.devices, options.device), options);
 }

@@ -12,7 +12,7 @@ import { languageOf } from "./language.ts";
 import { pause } from "./output.ts";
 
 const systemSite = "/etc/kerb/gateway.yaml";
-const workedSite = join("config", "district", "gateway.yaml");
+const workedSite = join("config", "sites", "district.yaml");
 
 /** The site file that a verb works with: `--site`, KERB_SITE, /etc/kerb/gateway.yaml, or the worked site. */
 export function findSite(given: string | undefined): string {
@@ -106,5 +106,6 @@ export function notRunning(error: unknown, site: string, language = languageOf(u
       ? `khởi động: kerb run ${file}   hoặc, nếu chạy như dịch vụ: systemctl start kerb`
       : `start it: kerb run ${file}   or, as a service: systemctl start kerb`,
     details: [["seen", error.message]],
+    language,
   });
 }

@@ -188,15 +188,21 @@ function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): s
 }
 
 /** Where to read on: `kerb health` explains what is wrong. */
-function findingsLine(whole: GatewayStatus, words: Words, nowMs: number): string[] {
+function findingsLine(whole: GatewayStatus, words: Words, nowMs: number, site?: string): string[] {
   const count = healthChecks(whole, nowMs).filter(
     ({ check, state }) => state !== "ok" && check !== "devices",
   ).length;
-  return count === 0 ? [] : ["", `${words.findings} ${count}   kerb health`];
+  const where = site === undefined ? "" : ` --site ${site}`;
+  return count === 0 ? [] : ["", `${words.findings} ${count}   kerb health${where}`];
 }
 
-/** The whole status as lines for people. */
-export function statusLines(whole: GatewayStatus, language: Language, nowMs: number): string[] {
+/** The whole status as lines for people; `site` as it was named. */
+export function statusLines(
+  whole: GatewayStatus,
+  language: Language,
+  nowMs: number,
+  site?: string,
+): string[] {
   const { gateway, outbox, uplinks } = whole;
   const words = dictionary[language];
   const shown = { words, language };
@@ -216,7 +222,7 @@ export function statusLines(whole: GatewayStatus, language: Language, nowMs: num
     hostLine(whole, words),
     "",
     ...deviceLines(whole, words, nowMs),
-    ...findingsLine(whole, words, nowMs),
+    ...findingsLine(whole, words, nowMs, site),
   ];
 }
 
@@ -239,7 +245,7 @@ export async function status(options: {
     }
     const found = await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
     if (options.json === true) printData("status", found);
-    else printLines(statusLines(found, languageOf(options.lang), Date.now()));
+    else printLines(statusLines(found, languageOf(options.lang), Date.now(), options.site));
     return exitCodes.ok;
   } catch (error) {
     return notRunning(error, site, languageOf(options.lang));

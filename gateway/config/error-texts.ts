@@ -117,14 +117,17 @@ export const deviceErrors: Record<DeviceTableCode, ErrorText> = {
     retry: true,
   },
   "KERB-DEV-DENIED": {
-    title: { en: "The device refuses the login", vi: "Thiết bị từ chối đăng nhập" },
+    title: {
+      en: "Login or certificate is refused",
+      vi: "Đăng nhập hoặc chứng thư bị từ chối",
+    },
     likely: {
-      en: "wrong user, password or certificate, or the device's clock is wrong",
-      vi: "sai tài khoản, mật khẩu hoặc chứng thư, hoặc đồng hồ thiết bị sai",
+      en: "wrong user or password, the device's clock is wrong, or its certificate is another than the trusted one",
+      vi: "sai tài khoản hoặc mật khẩu, đồng hồ thiết bị sai, hoặc chứng thư của nó khác chứng thư được tin cậy",
     },
     do: {
-      en: "try the same login in the device's own page; compare its clock with the box",
-      vi: "thử đăng nhập bằng trang của thiết bị; so đồng hồ của nó với hộp",
+      en: "try the same login in the device's own page and compare its clock with the box; for a certificate, compare the fingerprint with the device itself before you write it down",
+      vi: "thử đăng nhập bằng trang của thiết bị và so đồng hồ của nó với hộp; với chứng thư, đối chiếu dấu vân tay với chính thiết bị trước khi ghi vào",
     },
     retry: false,
   },

@@ -28,6 +28,7 @@ export class References {
     const bareName = /^\$\{([A-Za-z_]\w*)\}$/.exec(text)?.[1];
     const problems =
       bareName === undefined ? [] : [`write "\${env:${bareName}}" for a variable of the environment`];
+    if (/\$\{(env|file|secret):[^}]*$/.test(text)) problems.push('a reference is not closed: "}" is missing');
     const resolved = text.replaceAll(
       /\$\{([a-z]+):([^{}]*)\}/g,
       (written: string, kind: string, name: string) => {

@@ -78,6 +78,9 @@ const syntaxSentences: Record<string, string> = {
 };
 
 function syntaxSentence(code: string, message: string): string {
+  // One code for many things; this one has its words.
+  if (message.includes("equence item without - indicator"))
+    return 'this line is indented neither as the "-" of the list nor as the keys behind it';
   if (message.includes("call stack")) return `nested deeper than ${depthMax} levels`;
   return syntaxSentences[code] ?? message.charAt(0).toLowerCase() + message.slice(1);
 }

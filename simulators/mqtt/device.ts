@@ -24,6 +24,8 @@ class PretendDevice implements Resident {
   readonly #random: () => number;
   readonly #speech: Speech;
   readonly #pinned = new Map<string, number | string>();
+  /** Where the values that wander are, by point. */
+  readonly #walked = new Map<string, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #place: Place | undefined;
   #fault: Fault | undefined;
@@ -137,10 +139,34 @@ class PretendDevice implements Resident {
     if (point.fixed !== undefined && given === undefined) return { point, value: point.fixed };
     if (typeof given === "string" || typeof given === "boolean") return { point, value: given };
     if (given === undefined && addressOf(point).type === "text") return { point, value: "plausible" };
-    const [low, high] = point.typical ?? [0, 0];
-    const shown = given ?? low + this.#random() * (high - low);
-    const raw = (shown - point.offset) / point.scale;
+    if (given === undefined && addressOf(point).type === "boolean")
+      return { point, value: this.#tossed(point) };
+    const raw = ((given ?? this.#walk(point)) - point.offset) / point.scale;
     return { point, value: given === undefined ? Number(raw.toFixed(1)) : Number(raw.toPrecision(12)) };
+  }
+
+  /** A point that is healthy with one value only keeps it; other points change now and then, fields each time. */
+  #tossed(point: SimulatedPoint): boolean {
+    const { name, typical: [low, high] = [0, 1] } = point;
+    if (low === high) return low === 1;
+    if (!this.#options.points.includes(point)) return this.#random() < 0.5;
+    const before = this.#walked.get(name) ?? 0;
+    const next = this.#random() < 0.15 ? 1 - before : before;
+    this.#walked.set(name, next);
+    return next === 1;
+  }
+
+  /** A small step from where the value was; each field of a record is a new one. */
+  #walk(point: SimulatedPoint): number {
+    const { name, typical: [low, high] = [0, 0] } = point;
+    if (!this.#options.points.includes(point)) return low + this.#random() * (high - low);
+    const before = this.#walked.get(name);
+    const next =
+      before === undefined
+        ? low + (0.25 + this.#random() / 2) * (high - low)
+        : Math.min(high, Math.max(low, before + (this.#random() - 0.5) * 0.04 * (high - low)));
+    this.#walked.set(name, next);
+    return next;
   }
 
   #tellValues(): void {

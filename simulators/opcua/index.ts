@@ -1,9 +1,10 @@
 import type { OPCUACertificateManager, OPCUAServer } from "node-opcua";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Simulator, StartSimulator } from "../simulator.ts";
+import { applicationUri, pretendIdentity } from "./certificate.ts";
 import { Front } from "./front.ts";
 import { loadLibrary, type Library } from "./library.ts";
 import { Space, type Naming } from "./space.ts";
@@ -52,12 +53,16 @@ function sweep(): void {
 
 let certificates: Promise<OPCUACertificateManager> | undefined;
 
-/** One certificate for all pretend servers of this process, in a folder that goes with it. */
+/** The certificate of all pretend servers, in a folder that goes with this process. */
 function certificatesOf(library: Library): Promise<OPCUACertificateManager> {
   certificates ??= (async () => {
     sweep();
     const folder = mkdtempSync(join(tmpdir(), `${folderName}${process.pid}-`));
     process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    const { key, certificate } = pretendIdentity();
+    for (const name of ["own/private", "own/certs"]) mkdirSync(join(folder, name), { recursive: true });
+    writeFileSync(join(folder, "own/private/private_key.pem"), key, { mode: 0o600 });
+    writeFileSync(join(folder, "own/certs/certificate.pem"), certificate);
     const manager = new library.OPCUACertificateManager({
       rootFolder: folder,
       automaticallyAcceptUnknownCertificate: true,
@@ -114,7 +119,7 @@ async function serve(
       isValidUser: (user: string, password: string) =>
         user === settings.user && password === settings.password,
     },
-    serverInfo: { applicationName: { text: identity.model ?? "simulator" } },
+    serverInfo: { applicationUri, applicationName: { text: identity.model ?? "simulator" } },
     buildInfo: {
       manufacturerName: identity.vendor ?? "",
       productName: identity.model ?? "",

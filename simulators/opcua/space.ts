@@ -54,8 +54,12 @@ export class Space {
   readonly #slots = new Map<string, Slot>();
   readonly #records = new Map<string, { record: RecordOptions; slots: Map<string, Slot>; trigger?: Slot }>();
   readonly #places = new Map<string, Place>();
+  /** Those of points; a record's stay until it is told again. */
+  readonly #wandering: readonly Slot[];
   readonly #walk: NodeJS.Timeout;
   #clockOffMs = 0;
+  /** What changes now is not written by a client. */
+  #isShowing = false;
   /** A command with this value is refused. */
   refusedValue: unknown = -1;
   #count = 0;
@@ -70,7 +74,7 @@ export class Space {
       const address = point.address as Address;
       if (address.path !== undefined) paths.set(address.path, address);
     }
-    for (const point of options.points) this.#add(point, paths);
+    this.#wandering = options.points.map((point) => this.#add(point, paths));
     for (const record of options.records ?? []) this.#addRecord(record, paths);
     this.#walk = setInterval(() => this.#wander(), walkMs);
     this.#walk.unref();
@@ -212,6 +216,7 @@ export class Space {
 
   /** A client has written: the value stays what it is now. */
   #written(variable: UAVariable, value: unknown): void {
+    if (this.#isShowing) return;
     for (const slot of this.#slots.values()) {
       if (slot.variable !== variable || slot.address.layout !== undefined) continue;
       if (typeof value !== "number" && typeof value !== "boolean" && typeof value !== "string") continue;
@@ -251,10 +256,9 @@ export class Space {
   }
 
   #wander(): void {
-    for (const slot of this.#slots.values()) {
-      const { point, pinned, address } = slot;
+    for (const slot of this.#wandering) {
+      const { point, pinned } = slot;
       if (point.typical === undefined || point.fixed !== undefined || pinned !== undefined) continue;
-      if (address.member !== undefined) continue;
       const next = this.#first(point);
       slot.raw = typeof next === "number" && typeof slot.raw === "number" ? (3 * slot.raw + next) / 4 : next;
       this.#show(slot);
@@ -279,7 +283,9 @@ export class Space {
     const variant =
       address.layout === undefined ? this.#variant(address.type, raw) : this.#structure(variable);
     const { StatusCodes } = this.#library;
+    this.#isShowing = true;
     variable.setValueFromSource(variant, StatusCodes.Good, new Date(Date.now() + this.#clockOffMs));
+    this.#isShowing = false;
   }
 
   /** Tells a value that is not good. */
@@ -352,7 +358,8 @@ export class Space {
 
   #plausible(point: SimulatedPoint): number | string | boolean {
     const raw = this.#first(point);
-    return typeof raw === "number" ? raw * point.scale + point.offset : raw;
+    if (typeof raw !== "number") return `pretend ${point.name}`;
+    return raw * point.scale + point.offset;
   }
 
   #raise(record: RecordOptions, values: Told): void {
@@ -393,6 +400,8 @@ export class Space {
 function structureOf(library: Library, space: IAddressSpace, body: Buffer): object {
   const encoding = library.coerceNodeId(`ns=${space.getOwnNamespace().index};i=5000`);
   class Structure extends library.ExtensionObject {
+    // The server compares own properties: without one a new value is no change to it.
+    readonly bytes = body.toString("hex");
     override get schema(): never {
       return { name: "Structure", encodingDefaultBinary: encoding, fields: [] } as never;
     }

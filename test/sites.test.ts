@@ -1,0 +1,219 @@
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type DeviceConfig, loadSite } from "../gateway/config.ts";
+import type { KerbEvent } from "../gateway/event.ts";
+import { freePort, Gateway, Program } from "./interop/processes.ts";
+
+/**
+ * The worked sites as a person starts them: `kerb simulate`, `kerb run`, a broker and `kerb receive`, each in a
+ * process of its own. Only ports and folders are others, so that a demo may run beside the test.
+ */
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const kerb = join(root, "gateway", "kerb");
+const folder = mkdtempSync(join(tmpdir(), "kerb-sites-"));
+const names = globSync("*.yaml", { cwd: join(root, "config/sites") }).map((file) => basename(file, ".yaml"));
+
+/** The device that is pulled out, and what the pretend devices have in clear. */
+const pulled = { site: "junction", device: "wim-01" };
+const personal = [
+  "51C-123.45",
+  "51R-067.89",
+  "51F-123.45",
+  "Nguyễn Văn An",
+  "790123456789",
+  "pretend vehicle",
+];
+const clear = [...personal, ...personal.map((text) => text.replaceAll(/[-.]/g, ""))];
+
+interface Running {
+  id: string;
+  file: string;
+  devices: DeviceConfig[];
+  simulators: Program[];
+  gateway: Gateway;
+  readyMs: number;
+}
+
+const sites = new Map<string, Running>();
+const programs: Program[] = [];
+let api = "";
+
+function start(...argument: string[]): Program {
+  const program = new Program(kerb, argument);
+  programs.push(program);
+  return program;
+}
+
+/** A copy of a worked site with free ports in place of its own. */
+async function copied(name: string, brokerPort: number): Promise<string> {
+  let text = readFileSync(join(root, "config/sites", `${name}.yaml`), "utf8");
+  text = text.replaceAll("mqtt://127.0.0.1:18830", `mqtt://127.0.0.1:${brokerPort}`);
+  for (const port of new Set(text.match(/\b15\d{3}\b/g)))
+    text = text.replaceAll(new RegExp(`\\b${port}\\b`, "g"), String(await freePort()));
+  const file = join(folder, "config/sites", `${name}.yaml`);
+  writeFileSync(file, text);
+  return file;
+}
+
+async function simulate(file: string, devices: readonly string[]): Promise<Program> {
+  const program = start("simulate", "--site", file, "--device", ...devices);
+  await program.linesOf((line) => line.includes("   at 127.0.0.1:"), devices.length, 40_000);
+  return program;
+}
+
+async function run(name: string, brokerPort: number): Promise<Running> {
+  const file = await copied(name, brokerPort);
+  const { gateway: own, devices } = await loadSite(file);
+  const apart = devices.map(({ id }) => id).filter((id) => name === pulled.site && id === pulled.device);
+  const rest = devices.map(({ id }) => id).filter((id) => !apart.includes(id));
+  const simulators = await Promise.all(
+    [rest, apart].filter((ids) => ids.length > 0).map((ids) => simulate(file, ids)),
+  );
+  const program = start("run", file);
+  await program.line((line) => line.includes("is running"), 40_000);
+  const gateway = new Gateway(program, join(own.stateFolder, "kerb.sock"));
+  return { id: own.id, file, devices, simulators, gateway, readyMs: performance.now() };
+}
+
+beforeAll(async () => {
+  mkdirSync(join(folder, "config/sites"), { recursive: true });
+  cpSync(join(root, "config/sites/secrets"), join(folder, "config/sites/secrets"), { recursive: true });
+  const port = await freePort();
+  const broker = start("simulate", "broker", "--port", String(port));
+  await broker.line((line) => line.includes("broker"));
+  const at = ["--broker", `mqtt://127.0.0.1:${port}`, "--city", "demo", "--listen", "127.0.0.1:0"];
+  const how = ["--database", join(folder, "receiver.db"), "--ack-interval", "500ms", "--json"];
+  const receiver = start("receive", ...at, ...how);
+  const line = await receiver.line((one) => one.includes('"started"'));
+  api = (JSON.parse(line) as { url: string }).url;
+  const running = await Promise.all(names.map((name) => run(name, port)));
+  for (const [i, name] of names.entries()) sites.set(name, running[i]!);
+}, 90_000);
+
+afterAll(async () => {
+  await Promise.all(programs.map((program) => program.stop()));
+  rmSync(folder, { recursive: true, force: true });
+}, 30_000);
+
+/** Everything that the operations centre has of a gateway. */
+async function delivered(gateway: string): Promise<KerbEvent[]> {
+  const events: KerbEvent[] = [];
+  let query = "";
+  for (;;) {
+    const answer = await fetch(`${api}/gateways/${gateway}/events?limit=1000${query}`);
+    if (!answer.ok) return events;
+    const page = (await answer.json()) as {
+      events: KerbEvent[];
+      next: { epoch: number; after: number } | null;
+    };
+    events.push(...page.events);
+    if (page.next === null) return events;
+    query = `&epoch=${page.next.epoch}&after=${page.next.after}`;
+  }
+}
+
+async function allDelivered(): Promise<KerbEvent[]> {
+  return (await Promise.all([...sites.values()].map(({ id }) => delivered(id)))).flat();
+}
+
+const kinds = async () => [...new Set((await allDelivered()).map(({ kind }) => kind))].toSorted();
+
+/** None of the pretend devices, which know everything in clear. */
+const isKerb = ({ child }: Program): boolean =>
+  [...sites.values()].every(({ simulators }) => simulators.every((one) => one.child !== child));
+
+const ofSelf = ["telemetry", "state", "alarm", "transaction"];
+
+describe("the worked sites", () => {
+  test("are the three that the documents name", () => {
+    expect(names.toSorted()).toEqual(["air-and-water", "district", "junction"]);
+  });
+
+  test.each(names)(
+    "%s: every device is online and what it tells arrives",
+    { timeout: 45_000 },
+    async (name) => {
+      const { id, devices, gateway, readyMs } = sites.get(name)!;
+      await gateway.until((status) => status.devices.every(({ state }) => state === "online"), 40_000);
+      console.log(`${name}: all online within ${((performance.now() - readyMs) / 1000).toFixed(1)} s`);
+      const tellers = async () =>
+        new Set(
+          (await delivered(id)).filter(({ kind }) => ofSelf.includes(kind)).map(({ device }) => device),
+        );
+      await expect
+        .poll(async () => [...(await tellers())].toSorted(), { timeout: 30_000, interval: 500 })
+        .toEqual(devices.map((device) => device.id).toSorted());
+    },
+  );
+
+  test("a device that dies is told as lost, with its gap, and comes back", { timeout: 60_000 }, async () => {
+    const { id, file, simulators, gateway } = sites.get(pulled.site)!;
+    const stateOf = async () =>
+      (await gateway.status()).devices.find((one) => one.id === pulled.device)?.state;
+    const told = async () =>
+      (await delivered(id))
+        .filter(({ device, kind }) => device === pulled.device && ["device-status", "gap"].includes(kind))
+        .map(({ kind, data = {} }) => {
+          const { state, cause, open } = data as { state?: string; cause?: string; open?: boolean };
+          return state === undefined ? `${kind} ${cause} open ${open}` : `${kind} ${state}`;
+        });
+    simulators[1]!.child.kill("SIGKILL");
+    await expect.poll(stateOf, { timeout: 15_000 }).toBe("lost");
+    await expect.poll(told, { timeout: 15_000 }).toContain("device-status lost");
+    await expect.poll(told, { timeout: 15_000 }).toContain("gap device_offline open true");
+    expect((await gateway.status()).devices.filter(({ state }) => state === "lost")).toHaveLength(1);
+    simulators[1] = await simulate(file, [pulled.device]);
+    await expect.poll(stateOf, { timeout: 40_000 }).toBe("online");
+    await expect.poll(told, { timeout: 15_000 }).toContain("gap device_offline open false");
+    expect((await told()).filter((one) => one === "device-status online").length).toBeGreaterThan(1);
+  });
+
+  test("every kind of event arrives", { timeout: 60_000 }, async () => {
+    await expect
+      .poll(kinds, { timeout: 50_000, interval: 1000 })
+      .toEqual(["alarm", "device-status", "gap", "state", "telemetry", "transaction"]);
+  });
+
+  test("plates and names are nowhere in clear", { timeout: 60_000 }, async () => {
+    const ticket = async () => (await allDelivered()).find(({ data }) => data?.["record"] === "ticket");
+    await expect
+      .poll(async () => (await ticket())?.kind, { timeout: 40_000, interval: 1000 })
+      .toBe("transaction");
+    const said = programs.filter(isKerb).flatMap(({ lines }) => lines);
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .map((file) => join(folder, file))
+      .filter((file) => statSync(file).isFile())
+      .map((file) => readFileSync(file));
+    const everything = Buffer.concat([Buffer.from(JSON.stringify([await allDelivered(), said])), ...files]);
+    expect(clear.filter((text) => everything.includes(text))).toEqual([]);
+    expect(everything.includes("hmac-sha256:")).toBe(true);
+    const values = (await ticket())!.data?.["values"];
+    expect(values).toMatchObject({ plate: { token: expect.stringMatching(/^hmac-sha256:/) as string } });
+  });
+
+  test("Ctrl-C ends each of their programs", { timeout: 30_000 }, async () => {
+    const ended = programs.filter(({ isRunning }) => isRunning).toReversed();
+    const codes = ended.map(
+      ({ child }) =>
+        new Promise((resolve) => {
+          child.once("exit", (code, signal) => resolve(signal ?? code));
+          child.kill("SIGINT");
+        }),
+    );
+    expect(new Set(await Promise.all(codes))).toEqual(new Set([0]));
+  });
+});
