@@ -2,6 +2,7 @@ import {
   DeviceError,
   type Answer,
   type Connection,
+  type DriverContext,
   type Identity,
   type PointRequest,
   type ReadOptions,
@@ -20,12 +21,14 @@ export class SerialConnection implements Connection<Address> {
   readonly #line: Line;
   readonly #settings: Settings;
   readonly #place: string;
+  readonly #context: DriverContext;
   readonly #generation: number;
   readonly #over = new AbortController();
   readonly #plans = new WeakMap<Points, Map<string, number[]>>();
   #closing: Promise<void> | undefined;
 
-  constructor(line: Line, settings: Settings, place: string) {
+  constructor(line: Line, settings: Settings, place: string, context: DriverContext) {
+    this.#context = context;
     this.#line = line;
     this.#settings = settings;
     this.#place = place;
@@ -109,8 +112,12 @@ export class SerialConnection implements Connection<Address> {
       };
       const onAbort = () => settle(resolve);
       const onClose = () => settle(() => reject(over.reason as DeviceError));
-      const listening = new Listening(this.#settings, this.#place, subscription, (error) =>
-        settle(() => reject(error)),
+      const listening = new Listening(
+        this.#settings,
+        this.#place,
+        this.#context.deviceId,
+        subscription,
+        (error) => settle(() => reject(error)),
       );
       const stopListening = this.#line.listen(listening);
       signal.addEventListener("abort", onAbort);

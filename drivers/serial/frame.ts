@@ -59,9 +59,9 @@ export function tell(name: string, frame: Frame, whole: Whole, zone: string): To
   if (frame.time !== undefined) {
     const written = part(frame.time.at) ?? "";
     timeMs = timeOf(written, frame.time.format, zone);
-    const { wholeHours, once } = frame.time;
+    const { wholeHours, required } = frame.time;
     // A row of a log has a time; the line above it, with the names of the columns, has none.
-    if ((wholeHours || once) && timeMs === undefined) return undefined;
+    if ((wholeHours || required) && timeMs === undefined) return undefined;
     if (wholeHours && timeMs !== undefined && (timeMs + zoneMs(zone)) % 3_600_000 !== 0) return undefined;
   }
   return { name, frame, part, whole, timeMs, parts };

@@ -94,7 +94,10 @@ const time = z
       .max(32)
       .describe('"MM/DD/YY HH:mm", "YYYY-MM-DDTHH:mm:ss", "iso", "unix", "unixms"'),
     wholeHours: z.boolean().default(false).describe("rows with another minute are not of interest"),
-    once: z.boolean().default(false).describe("what is told again with the same time is not handed on"),
+    required: z
+      .boolean()
+      .default(false)
+      .describe("without a time it is no such frame but the line with the names of the columns"),
   })
   .describe("the instrument's own time of the values");
 
@@ -131,7 +134,9 @@ const frame = z.strictObject({
       stable: z.strictObject({ field: name, is: z.string() }),
     })
     .optional()
-    .describe("a record is told once, when the field is stable and above; again after it was below"),
+    .describe(
+      "a weighing: the frame in which the field stood still above, last, is told when it falls below",
+    ),
 });
 
 const request = z

@@ -1,7 +1,7 @@
 import { DeviceError, type Answer, type PointRequest, type Subscription } from "../../gateway/driver.ts";
+import { courseOf } from "./course.ts";
 import { Deframer, type Whole } from "./deframer.ts";
 import { answerOf, isFrom, tell, type Told } from "./frame.ts";
-import type { Frame } from "./grammar.ts";
 import type { Listener } from "./line.ts";
 import type { Address, Settings } from "./settings.ts";
 
@@ -13,13 +13,6 @@ interface Wanted {
   readonly address: Address;
 }
 
-/** What is remembered of the frames of one kind, for as long as the subscription lasts. */
-interface Course {
-  last: number | undefined;
-  isArmed: boolean;
-  timeMs: number | undefined;
-}
-
 /** Turns what an instrument tells by itself into readings and records. */
 export class Listening implements Listener {
   readonly #settings: Settings;
@@ -29,17 +22,20 @@ export class Listening implements Listener {
   readonly #deframer: Deframer;
   readonly #points = new Map<string, Wanted[]>();
   readonly #records = new Map<string, { index: number; fields: readonly PointRequest<Address>[] }[]>();
-  readonly #courses = new Map<string, Course>();
+  /** What of the line is remembered when this subscription is over. */
+  readonly #whose: string;
   #garbageBefore = 0;
 
   constructor(
     settings: Settings,
     place: string,
+    deviceId: string,
     subscription: Subscription<Address>,
     lost: (error: DeviceError) => void,
   ) {
     this.#settings = settings;
     this.#place = place;
+    this.#whose = `${deviceId}\0${place}`;
     this.#subscription = subscription;
     this.#lost = lost;
     this.#deframer = new Deframer(settings.grammar.framing);
@@ -85,10 +81,6 @@ export class Listening implements Listener {
   #tell(told: Told): void {
     const { sink } = this.#subscription;
     sink.alive();
-    const course = this.#courses.get(told.name) ?? { last: undefined, isArmed: false, timeMs: undefined };
-    this.#courses.set(told.name, course);
-    if (told.frame.time?.once === true && told.timeMs === course.timeMs) return;
-    course.timeMs = told.timeMs;
     const values = (this.#points.get(told.name) ?? []).flatMap(({ index, address }) => {
       const answer = this.#answer(told, address);
       return answer === undefined ? [] : [{ index, answer }];
@@ -96,13 +88,16 @@ export class Listening implements Listener {
     if (values.length > 0) sink.readings(values);
     const records = this.#records.get(told.name);
     if (records === undefined) return;
-    const missed = missedBefore(told, course);
-    if (missed === undefined || !hasSettled(told, course)) return;
+    const course = courseOf(this.#whose, told.name);
+    const missed = course.missedBefore(told);
+    if (missed === "repeated") return;
+    const settled = course.settled(told);
+    if (settled === undefined) return;
     for (const { index, fields } of records) {
       const answers = fields.map(({ address }) =>
-        address.field === "missed" ? missed : this.#answer(told, address),
+        address.field === "missed" ? missed : this.#answer(settled, address),
       );
-      const about = told.timeMs === undefined ? {} : { sourceTimeMs: told.timeMs };
+      const about = settled.timeMs === undefined ? {} : { sourceTimeMs: settled.timeMs };
       sink.record(index, answers, about);
     }
   }
@@ -118,31 +113,4 @@ function push<Item>(map: Map<string, Item[]>, key: string, item: Item): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [item]);
   else list.push(item);
-}
-
-/** How many numbers were left out before this frame; undefined: it is the very one that was told last. */
-function missedBefore({ frame, part }: Told, course: Course): number | undefined {
-  if (frame.sequence === undefined) return 0;
-  const number = Number(part(frame.sequence));
-  if (!Number.isSafeInteger(number)) return 0;
-  const { last } = course;
-  course.last = number;
-  if (last === number) return undefined;
-  // A number that goes back is that of an instrument which has started anew.
-  return last === undefined || number < last ? 0 : number - last - 1;
-}
-
-/** A frame without such a rule is a record each time. */
-function hasSettled(told: Told, course: Course): boolean {
-  const { settled }: Frame = told.frame;
-  if (settled === undefined) return true;
-  const weight = answerOf(told, undefined, settled.field, false);
-  const value = typeof weight === "object" ? weight.value : weight;
-  if (typeof value !== "number") return false;
-  if (value < settled.below) course.isArmed = true;
-  const stable = answerOf(told, undefined, settled.stable.field, false);
-  const word = typeof stable === "object" ? stable.value : stable;
-  if (!course.isArmed || value < settled.above || word !== settled.stable.is) return false;
-  course.isArmed = false;
-  return true;
 }

@@ -14,11 +14,15 @@ export const weighIndicator: MakeDialect = ({ values }) => {
   let tellingUntilMs = 0;
   return {
     everyMs: 200,
-    // While a vehicle drives on, there is one weight on the scale and not two.
+    // While a vehicle drives on, there is one weight on the scale and not two; without one it is empty.
     stream: () =>
       performance.now() < tellingUntilMs
         ? ""
-        : weightLine("ST", String(values.raw("mode") ?? "GS"), values.number("weight")),
+        : weightLine(
+            "ST",
+            String(values.raw("mode") ?? "GS"),
+            values.isPinned("weight") ? values.number("weight") : 0,
+          ),
     tell(_, told) {
       const mode = String(told["mode"] ?? "GS");
       const weight = Number(told["weight"] ?? 1000);
@@ -29,6 +33,8 @@ export const weighIndicator: MakeDialect = ({ values }) => {
         ...moving,
         weightLine("ST", mode, weight),
         weightLine("ST", mode, weight),
+        weightLine("US", mode, Math.round(weight * 0.4)),
+        weightLine("ST", mode, 0),
       ];
     },
   };
