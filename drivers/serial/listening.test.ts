@@ -197,6 +197,37 @@ test("nothing but garbage ends a subscription, noise between frames does not", a
   expect(await done).toBe("garbage");
 });
 
+test("frames that nobody reads are no garbage where they are whole", async () => {
+  const sum = (body: string) => [...Buffer.from(body)].reduce((all, byte) => all ^ byte, 0);
+  const body = "GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,";
+  const sentence = `$${body}*${sum(body).toString(16).toUpperCase().padStart(2, "0")}\r\n`;
+  const keepAlive = `${JSON.stringify({ type: "keepalive", station: "1", text: "ok" })}\n`;
+  for (const [profile, text] of [
+    ["generic/nmea-weather", sentence],
+    ["generic/wim-json", keepAlive],
+  ] as const) {
+    const { server, stop, done } = await hear(profile, { station: "1" });
+    for (let i = 0; i < 10; i++) {
+      server.say(text.repeat(Math.ceil(4096 / text.length)));
+      await quiet();
+    }
+    stop.abort();
+    expect(await done).toBe("resolved");
+  }
+});
+
+test("a ticket that is too long costs itself, and neither the connection nor the next one", async () => {
+  const { server, ear } = await hear("generic/wim-json", { station: "1" });
+  const long = (seq: number, bytes: number) => ticket({ seq, photo: "A".repeat(bytes) });
+  server.say(long(1, 6000) + long(2, 60_000) + long(3, 60_000) + ticket({ seq: 4 }));
+  await until("two tickets", () => ear.records.length >= 2);
+  expect(ear.records.map(({ answers }) => answers[indexOf("sequence")])).toMatchObject([
+    { value: 1 },
+    { value: 4 },
+  ]);
+  expect(ear.records[1]!.answers[indexOf("missed")]).toBe(2);
+});
+
 test("a point that has to be asked for is left to the polls, and what is told cannot be asked for", async () => {
   const server = await scriptedServer(() => undefined);
   open.push(server);

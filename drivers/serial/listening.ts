@@ -1,17 +1,30 @@
-import { DeviceError, type Answer, type PointRequest, type Subscription } from "../../gateway/driver.ts";
+import {
+  DeviceError,
+  type Answer,
+  type DriverContext,
+  type PointRequest,
+  type Subscription,
+} from "../../gateway/driver.ts";
 import { courseOf } from "./course.ts";
 import { Deframer, type Whole } from "./deframer.ts";
-import { answerOf, isFrom, tell, type Told } from "./frame.ts";
+import { answerOf, isFrom, membersOf, tell, type Told } from "./frame.ts";
 import type { Listener } from "./line.ts";
 import type { Address, Settings } from "./settings.ts";
 
 /** So much without one whole frame is not noise: it is another baud rate, or another device. */
 const garbageBytesMin = 4096;
+const garbageBytesMax = 8192;
 
 interface Wanted {
   readonly index: number;
   readonly address: Address;
 }
+
+/** Bytes so far of no whole frame, and of frames that were too long. */
+const noiseOf = ({ garbageBytes, oversized }: Deframer) => ({
+  garbage: garbageBytes - oversized.bytes,
+  tooLong: oversized.bytes,
+});
 
 /** Turns what an instrument tells by itself into readings and records. */
 export class Listening implements Listener {
@@ -19,23 +32,26 @@ export class Listening implements Listener {
   readonly #subscription: Subscription<Address>;
   readonly #lost: (error: DeviceError) => void;
   readonly #place: string;
+  readonly #context: DriverContext;
   readonly #deframer: Deframer;
   readonly #points = new Map<string, Wanted[]>();
   readonly #records = new Map<string, { index: number; fields: readonly PointRequest<Address>[] }[]>();
   /** What of the line is remembered when this subscription is over. */
   readonly #whose: string;
-  #garbageBefore = 0;
+  /** Bytes of none, and of frames that were too long, until the last whole frame. */
+  #before = { garbage: 0, tooLong: 0 };
 
   constructor(
     settings: Settings,
     place: string,
-    deviceId: string,
+    context: DriverContext,
     subscription: Subscription<Address>,
     lost: (error: DeviceError) => void,
   ) {
     this.#settings = settings;
     this.#place = place;
-    this.#whose = `${deviceId}\0${place}`;
+    this.#context = context;
+    this.#whose = `${context.deviceId}\0${place}`;
     this.#subscription = subscription;
     this.#lost = lost;
     this.#deframer = new Deframer(settings.grammar.framing);
@@ -48,18 +64,38 @@ export class Listening implements Listener {
     });
   }
 
-  bytes(bytes: Uint8Array): void {
-    for (const whole of this.#deframer.push(bytes)) {
-      if (this.#subscription.signal.aborted) return;
-      if (this.#frame(whole)) this.#garbageBefore = this.#deframer.garbageBytes;
-      else this.#deframer.garbageBytes += whole.bytes.length;
+  bytes(bytes: Uint8Array): boolean {
+    const deframer = this.#deframer;
+    const tooLongBefore = deframer.oversized.frames;
+    let isTold = false;
+    for (const whole of deframer.push(bytes)) {
+      if (this.#subscription.signal.aborted) return isTold;
+      const isKnown = this.#frame(whole);
+      isTold ||= isKnown;
+      if (isKnown || this.#isFrame(whole)) this.#before = noiseOf(deframer);
+      else deframer.garbageBytes += whole.bytes.length;
     }
-    const limit = Math.max(garbageBytesMin, 2 * this.#settings.grammar.framing.lengthMax);
-    const garbage = this.#deframer.garbageBytes - this.#garbageBefore;
-    if (garbage > limit)
-      this.lost(
-        new DeviceError("garbage", `${this.#place}: ${garbage} bytes came and no whole frame among them`),
-      );
+    if (deframer.oversized.frames > tooLongBefore) this.#sayTooLong();
+    this.#checkGarbage();
+    return isTold;
+  }
+
+  #checkGarbage(): void {
+    const { lengthMax } = this.#settings.grammar.framing;
+    const noise = noiseOf(this.#deframer);
+    const garbage = noise.garbage - this.#before.garbage;
+    const tooLong = noise.tooLong - this.#before.tooLong;
+    const isNoise = garbage > Math.min(garbageBytesMax, Math.max(garbageBytesMin, 2 * lengthMax));
+    if (!isNoise && tooLong <= Math.max(garbageBytesMin, 4 * lengthMax)) return;
+    const text = `${this.#place}: ${garbage + tooLong} bytes came and no whole frame among them`;
+    this.lost(new DeviceError("garbage", text));
+  }
+
+  #sayTooLong(): void {
+    const { lengthMax } = this.#settings.grammar.framing;
+    const { frames } = this.#deframer.oversized;
+    const text = `${this.#place}: ${frames} so far longer than ${lengthMax} bytes, left out: raise grammar.framing.lengthMax`;
+    this.#context.log("warn", text);
   }
 
   lost(error: DeviceError): void {
@@ -76,6 +112,13 @@ export class Listening implements Listener {
       return true;
     }
     return false;
+  }
+
+  /** A frame of a kind that nobody reads is no noise: its checksum is right, or it is JSON where JSON is spoken. */
+  #isFrame({ text }: Whole): boolean {
+    const { framing, frames } = this.#settings.grammar;
+    if (framing.checksum !== undefined) return true;
+    return Object.values(frames).some(({ split }) => split === "json") && membersOf(text) !== undefined;
   }
 
   #tell(told: Told): void {
