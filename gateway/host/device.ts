@@ -7,6 +7,7 @@ import {
   byClass,
   inOrder,
   nextOf,
+  ownTimes,
   ownPoints,
   planGroups,
   polled,
@@ -225,10 +226,9 @@ export class DeviceLoop {
     const before = this.#report.identity;
     if (hasAnswered) this.#report.identity = identity;
     const doubt = firmwareDoubt(identity, this.#device.firmwareRange);
-    this.#plan(identity.firmware);
     this.#extraQuality = doubt === undefined ? 0 : quality.uncertain;
+    this.#plan(identity.firmware);
     if (this.#push !== undefined) this.#push.normaliser.extraQuality = this.#extraQuality;
-    for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
     const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
     if (changed)
       this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
@@ -275,6 +275,7 @@ export class DeviceLoop {
       // The very list that equal devices share, where there is nothing to leave out.
       return push === undefined ? points : points.filter(isPolled);
     });
+    for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
   }
 
   async #pollNext(signal: AbortSignal): Promise<void> {
@@ -488,7 +489,7 @@ export class DeviceLoop {
     const normaliser = new Normaliser(points, this.#device.firstIndex);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
-    const shown = shownReadings(driver, points, normaliser, result, Date.now());
+    const shown = shownReadings(driver, points, normaliser, result, ownTimes(Date.now()));
     return inOrder(this.#device.points, [...pushed, ...shown.filter(isWanted)]);
   }
 

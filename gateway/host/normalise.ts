@@ -282,13 +282,16 @@ function decimalsFor({ point, decimals }: Compiled, raw: Value | null | undefine
   return isFloat && point.decimals === undefined ? Math.max(decimals, decimalsUnknown) : decimals;
 }
 
-/** The readings of one poll as people see them: `points` are those of the normaliser and of `result`. */
+/**
+ * The readings of one poll as people see them: `points` are those of the normaliser and of `result`. `timeMs`: of
+ * the poll, or of each answer.
+ */
 export function shownReadings(
   driver: Driver<unknown, unknown>,
   points: readonly HostPoint[],
   normaliser: Normaliser,
   result: ReadResult,
-  timeMs: number,
+  timeMs: number | ((answer: Answer | undefined) => number),
 ): LatestReading[] {
   return points.flatMap((point, i) => {
     if (point.index < 0) return [];
@@ -305,7 +308,7 @@ export function shownReadings(
         decimals: shownDecimals(point, value),
         status: bad ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good",
         ...detail,
-        timeMs,
+        timeMs: typeof timeMs === "number" ? timeMs : timeMs(answer),
         address: driver.describe(point.address),
         ...(raw === undefined ? {} : { rawHex: Buffer.from(raw).toString("hex") }),
       } satisfies LatestReading,

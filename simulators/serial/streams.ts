@@ -12,6 +12,8 @@ const weightLine = (motion: string, mode: string, weight: number): string => {
 /** Tiger TI-02-P, "auto": two letters of motion, two of net or gross, sign and seven digits, unit. */
 export const weighIndicator: MakeDialect = ({ values }) => {
   let tellingUntilMs = 0;
+  /** The weight that somebody has pinned, until a vehicle took its place and left. */
+  let leftWeight: number | undefined;
   return {
     everyMs: 200,
     // While a vehicle drives on, there is one weight on the scale and not two; without one it is empty.
@@ -21,11 +23,12 @@ export const weighIndicator: MakeDialect = ({ values }) => {
         : weightLine(
             "ST",
             String(values.raw("mode") ?? "GS"),
-            values.isPinned("weight") ? values.number("weight") : 0,
+            values.isPinned("weight") && values.number("weight") !== leftWeight ? values.number("weight") : 0,
           ),
     tell(_, told) {
       const mode = String(told["mode"] ?? "GS");
       const weight = Number(told["weight"] ?? 1000);
+      leftWeight = values.number("weight");
       tellingUntilMs = performance.now() + 300;
       const moving = [0.3, 0.8, 1.02].map((part) => weightLine("US", mode, Math.round(weight * part)));
       return [

@@ -88,8 +88,11 @@ export interface PushTable {
    * What may become of a subscription under a fault: codes of the `DeviceError` that ends it, "quiet" (it goes on
    * and nothing comes: the host's `silence` decides), "good" (values go on coming).
    */
-  outcomes: Record<Fault, readonly string[]>;
+  outcomes: Record<Fault, PushOutcomes>;
 }
+
+/** The same everywhere, or one for transports with a listener and another for a wire that is always there. */
+export type PushOutcomes = readonly string[] | { listener: readonly string[]; wire: readonly string[] };
 
 /** `test/contract/<driver>.ts` exports this as `table`. At least one of `read` and `push` is there. */
 export interface ContractTable {
@@ -171,15 +174,17 @@ export class Rig {
   /** Those of them that can be asked for. */
   readonly points: Points;
   readonly timeoutMs: number;
+  readonly transport: Transport;
   readonly simulators: Simulator[] = [];
   readonly log: string[] = [];
   readonly #place: Place;
   readonly #more: Tree;
   readonly #connections: Connection<unknown>[] = [];
 
-  private constructor(subject: Subject, place: Place, options: RigOptions) {
+  private constructor(subject: Subject, transport: Transport, place: Place, options: RigOptions) {
     const { table, schemas } = subject;
     this.subject = subject;
+    this.transport = transport;
     this.#place = place;
     this.#more = options.settings ?? {};
     this.timeoutMs = options.timeoutMs ?? 2000;
@@ -194,7 +199,7 @@ export class Rig {
   }
 
   static async open(subject: Subject, transport: Transport, options: RigOptions = {}): Promise<Rig> {
-    const rig = new Rig(subject, await transport.open(), options);
+    const rig = new Rig(subject, transport, await transport.open(), options);
     try {
       for (let device = 1; device <= (options.devices ?? 1); device++) await rig.#startSimulator(device);
     } catch (error) {
