@@ -83,9 +83,9 @@ const flag = z
 const field = z.strictObject({
   at,
   as: z
-    .enum(["decimal", "decimal-comma", "gesytec", "hex", "bcd", "text"])
+    .enum(["decimal", "decimal-comma", "gesytec", "hex", "bcd", "boolean", "text"])
     .default("decimal")
-    .describe("gesytec: ±dddd±ee, mantissa and exponent"),
+    .describe("gesytec: ±dddd±ee, mantissa and exponent · boolean: true, false, 1, 0"),
   none: z.record(z.string(), z.string()).default({}).describe("texts that mean 'no value', and their code"),
 });
 const fields = z.record(name, field);

@@ -154,6 +154,15 @@ describe("tickets", () => {
     ]);
   });
 
+  test("say that they have more axle groups than are read, and whether they are fit for legal use", async () => {
+    const { server, ear } = await hear("generic/wim-json", { station: "1" });
+    const axles = Array.from({ length: 8 }, (_, i) => ({ type: "single", weight: i }));
+    server.say(ticket({ axles, legalUse: true, tanker: false }));
+    await until("a ticket", () => ear.records.length > 0);
+    const of = (field: string) => valueOf(ear.records[0]!.answers[indexOf(field)]);
+    expect(["axleGroupCount", "axle6.weight", "legalUse", "tanker"].map(of)).toEqual([8, 5, true, false]);
+  });
+
   test("of another station are signs of life for nobody here", async () => {
     const { server, ear } = await hear("generic/wim-json", { station: "1" });
     server.say(ticket({ station: "2" }) + ticket({ seq: 5 }));

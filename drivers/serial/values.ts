@@ -14,13 +14,22 @@ export function decode({ as, none }: Pick<Field, "as" | "none">, text: string): 
   if (code !== undefined) return { code, reason: `the instrument says "${shown(plain)}"` };
   if (plain === "") return { code: "blank", reason: "the instrument left it empty" };
   if (as === "text") return { value: plain };
+  if (as === "boolean") {
+    const value = /^(true|1)$/i.test(plain);
+    return value || /^(false|0)$/i.test(plain)
+      ? { value }
+      : { code: "not-a-boolean", reason: "neither true nor false" };
+  }
   const value = numbers[as](plain, text);
   return value !== undefined && Number.isFinite(value)
     ? { value }
     : { code: "not-a-number", reason: `not a number in the form ${as}` };
 }
 
-const numbers: Record<Exclude<Field["as"], "text">, (plain: string, text: string) => number | undefined> = {
+const numbers: Record<
+  Exclude<Field["as"], "text" | "boolean">,
+  (plain: string, text: string) => number | undefined
+> = {
   decimal: decimalOf,
   "decimal-comma": (plain) => decimalOf(plain.replace(",", ".")),
   gesytec: (plain) => {

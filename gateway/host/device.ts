@@ -481,9 +481,8 @@ export class DeviceLoop {
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
     const { driver } = this.#options;
     const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
-    const all = ownPoints(this.#groups);
     const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
-    const points = withFactors(all, names);
+    const points = withFactors(ownPoints(this.#groups), names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
     if (points.length === 0) return this.#connected() && inOrder(this.#device.points, pushed);
     const normaliser = new Normaliser(points, this.#device.firstIndex);

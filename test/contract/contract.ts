@@ -390,7 +390,12 @@ export async function codeOf(call: Promise<unknown>): Promise<string> {
  * How a read ended: "good" (all values right), "bad" (each point refused with a code), "mixed" (some of each) or
  * the code of the `DeviceError`. Wrong values and bad readings without a code throw.
  */
-export async function outcomeOf(rig: Rig, read: Promise<ReadResult>, points: Points): Promise<string> {
+export async function outcomeOf(
+  rig: Rig,
+  read: Promise<ReadResult>,
+  points: Points,
+  device = 1,
+): Promise<string> {
   const result = await orCode(read);
   if (typeof result === "string") return result;
   const bad = result.answers.map((answer) => typeof answer === "object" && answer.status === "bad");
@@ -401,7 +406,7 @@ export async function outcomeOf(rig: Rig, read: Promise<ReadResult>, points: Poi
   }
   const good = points.filter((_, index) => bad[index] !== true);
   const answers = result.answers.filter((_, index) => bad[index] !== true);
-  rig.expectGood({ answers }, good);
+  rig.expectGood({ answers }, good, device);
   return good.length === points.length ? "good" : good.length === 0 ? "bad" : "mixed";
 }
 
