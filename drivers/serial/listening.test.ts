@@ -51,9 +51,9 @@ async function hear(
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 60));
 const weight = (motion: string, kilograms: number) => `${motion},GS${String(kilograms).padStart(8)},kg\r\n`;
 
-describe("a weighing", () => {
-  const weighings = ({ ear }: Heard) => ear.records.map(({ answers }) => answers);
+const weighings = ({ ear }: Heard) => ear.records.map(({ answers }) => answers);
 
+describe("a weighing", () => {
   test("is told once, when the scale is empty again, with the weight that stood still last", async () => {
     const heard = await hear("tiger/ti-02-p");
     const { server } = heard;
@@ -206,8 +206,9 @@ test("nothing but garbage ends a subscription, noise between frames does not", a
   expect(await done).toBe("garbage");
 });
 
+const sum = (body: string) => [...Buffer.from(body)].reduce((all, byte) => all ^ byte, 0);
+
 test("frames that nobody reads are no garbage where they are whole", async () => {
-  const sum = (body: string) => [...Buffer.from(body)].reduce((all, byte) => all ^ byte, 0);
   const body = "GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,";
   const sentence = `$${body}*${sum(body).toString(16).toUpperCase().padStart(2, "0")}\r\n`;
   const keepAlive = `${JSON.stringify({ type: "keepalive", station: "1", text: "ok" })}\n`;

@@ -175,13 +175,14 @@ test("the status of a frame becomes quality, with the native code kept", () => {
   expect(told("delimited", "W;1;21.3")).toBeUndefined();
 });
 
+const flag = (at: number, quality: string) => ({
+  at,
+  as: "text",
+  code: `c${at}`,
+  values: { X: { quality, reason: quality } },
+});
+
 test("the worst thing decides: of a frame and its item, of all bits, and where the status is missing", () => {
-  const flag = (at: number, quality: string) => ({
-    at,
-    as: "text",
-    code: `c${at}`,
-    values: { X: { quality, reason: quality } },
-  });
   const { frames: two } = grammar.parse({
     dialect: "test",
     framing: { end: "\n" },
