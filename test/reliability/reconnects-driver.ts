@@ -96,11 +96,11 @@ const functions = {
     );
   },
 
-  /** Whether the subscription has handed on anything yet, which it is given a moment for. */
-  async heard(index: number): Promise<boolean> {
+  /** "heard" when the subscription has handed on anything yet, "nothing" after a moment, or how it has ended. */
+  async heard(index: number): Promise<string> {
     const open = opened.get(index);
-    if (open === undefined) return false;
-    return Promise.race([open.heard.then(() => true), sleep(quietMs, false)]);
+    if (open?.over === undefined) return "closed";
+    return Promise.race([open.heard.then(() => "heard"), open.over, sleep(quietMs, "nothing")]);
   },
 
   /** Uses the connection while something is wrong with the device. */

@@ -80,11 +80,17 @@ class Cycle {
   /** A subscription that is deaf is no reconnect, even if nothing leaks. */
   async #hears(): Promise<void> {
     const untilMs = performance.now() + comesBackMs;
+    let how = "nothing";
     do {
       await this.#devices.call("tell", this.#lane);
-      if (await this.#driver.call("heard", this.#lane)) return;
+      how = await this.#driver.call("heard", this.#lane);
+      if (how === "heard") return;
+      if (how !== "nothing") {
+        await this.#driver.call("close", this.#lane);
+        await this.#found();
+      }
     } while (performance.now() < untilMs);
-    throw new Error(`device ${this.#lane} was told of, and its subscription heard nothing`);
+    throw new Error(`device ${this.#lane} was told of, and its subscription heard: ${how}`);
   }
 
   async #found(): Promise<void> {
