@@ -45,6 +45,19 @@ describe("the stage of a driver", () => {
     expect(shown()).toBe("simulated");
   });
 
+  it("is that of the profiles with which it was proved", () => {
+    mkdirSync(join(folder, "firmware-profiles/maker"), { recursive: true });
+    write("firmware-profiles/README.md", "driver: acme\n");
+    write("firmware-profiles/maker/a.yaml", "driver: acme\nscale: 1\n");
+    write("firmware-profiles/maker/b.yaml", "driver: acmes\nscale: 1\n");
+    prove();
+    write("firmware-profiles/maker/a.yaml", "# what a is\ndriver: acme\n\nscale: 1\n");
+    write("firmware-profiles/maker/b.yaml", "driver: acmes\nscale: 2\n");
+    expect(shown()).toBe("simulated");
+    write("firmware-profiles/maker/a.yaml", "driver: acme\nscale: 2\n");
+    expect(shown()).toBe("unproven: changed");
+  });
+
   it("is not to be had by writing it down", () => {
     prove({ passed: 6 });
     expect(shown()).toBe("unproven: incomplete");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -52,7 +52,18 @@ function filesOf(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).toSorted() : [];
 }
 
-/** SHA-256 over the code of a driver and its simulator; tests, comments and blank lines do not count. */
+/** Profiles with `driver: <name>`: what a driver was proved with, and for serial the very frames. */
+function profilesOf(name: string, folder: string): string[] {
+  const profiles = join(folder, "firmware-profiles");
+  return filesOf(profiles)
+    .filter((vendor) => statSync(join(profiles, vendor)).isDirectory())
+    .flatMap((vendor) => filesOf(join(profiles, vendor)).map((file) => join(profiles, vendor, file)))
+    .filter((path) => path.endsWith(".yaml"))
+    .map((path) => readFileSync(path, "utf8"))
+    .filter((text) => new RegExp(`^driver: *["']?${name}["']? *(#.*)?$`, "m").test(text));
+}
+
+/** SHA-256 over the code of a driver and its simulator and over its profiles; tests, comments, blank lines do not count. */
 export function codeHash(name: string, folder = root): string {
   const hash = createHash("sha256");
   for (const zone of ["drivers", "simulators"]) {
@@ -61,6 +72,13 @@ export function codeHash(name: string, folder = root): string {
       hash.update(`${zone}/${file}\0${lines.filter((line) => !isSilent(line)).join("\n")}\0`);
     }
   }
+  for (const text of profilesOf(name, folder))
+    hash.update(
+      `profile\0${text
+        .split("\n")
+        .filter((line) => !/^\s*(#|$)/.test(line))
+        .join("\n")}\0`,
+    );
   return hash.digest("hex");
 }
 

@@ -18,18 +18,21 @@ export interface Unanswered {
   readonly text: string;
 }
 
-/** A bridge holds the line for as long; a sensor that takes longer cannot be read within one poll. */
-const measureSecondsMax = 12;
 const servicePatienceMs = 300;
+/** Time that the values take once they are there. */
+const fetchMs = 500;
 
 /** Asks one instrument on its line. */
 export class Asking {
   readonly #line: Line;
   readonly #settings: Settings;
   readonly #stop: AbortSignal;
+  /** When the call has to be over, on the clock of `performance.now()`: a measurement that takes longer is not awaited. */
+  readonly #untilMs: number;
 
-  constructor(line: Line, settings: Settings, stop: AbortSignal) {
+  constructor(line: Line, settings: Settings, untilMs: number, stop: AbortSignal) {
     this.#line = line;
+    this.#untilMs = untilMs;
     this.#settings = settings;
     this.#stop = stop;
   }
@@ -47,7 +50,9 @@ export class Asking {
 
   /** Sends a request and takes its answer. Rejects with what `stop` was aborted with, `hung-up` or `garbage`. */
   ask(name: string, request: Request): Promise<Values | Unanswered> {
-    return request.sdi12 === undefined ? this.#askFrame(name, request) : this.#measure(request.sdi12);
+    return request.sdi12 === undefined
+      ? this.#askFrame(name, request)
+      : this.#measure(request.sdi12, request.flags);
   }
 
   async #askFrame(
@@ -82,7 +87,7 @@ export class Asking {
   }
 
   /** SDI-12: start, wait for the service request or the time that the sensor gave, fetch. */
-  async #measure(command: string): Promise<Values | Unanswered> {
+  async #measure(command: string, flags: Request["flags"]): Promise<Values | Unanswered> {
     const { framing } = this.#settings.grammar;
     const station = this.#settings.station || "0";
     const watch = new ServiceWatch(new Deframer(framing), station);
@@ -93,19 +98,21 @@ export class Asking {
       if ("strayBytes" in promised) return promised;
       const { seconds, count } = promised.result;
       if (count === 0) return refusing("sdi12-no-values", "the sensor does not serve this measurement");
-      if (seconds > measureSecondsMax)
-        return refusing(
-          "sdi12-too-slow",
-          `the sensor takes ${seconds} s, at most ${measureSecondsMax} are waited for`,
-        );
+      const leftMs = this.#untilMs - performance.now() - servicePatienceMs - fetchMs;
+      if (seconds * 1000 > leftMs) return tooSlow(seconds, leftMs);
       if (seconds > 0) await watch.service(seconds * 1000 + servicePatienceMs, this.#stop);
-      return await this.#fetch(station, count, command.startsWith("MC"));
+      return await this.#fetch(station, count, command.startsWith("MC"), flags);
     } finally {
       stopWatching();
     }
   }
 
-  async #fetch(station: string, count: number, hasChecksum: boolean): Promise<Values | Unanswered> {
+  async #fetch(
+    station: string,
+    count: number,
+    hasChecksum: boolean,
+    flags: Request["flags"],
+  ): Promise<Values | Unanswered> {
     const values: string[] = [];
     let bytes: Uint8Array = new Uint8Array();
     for (let page = 0; page <= 9 && values.length < count; page++) {
@@ -124,7 +131,7 @@ export class Asking {
       values.push(...found);
       bytes = Buffer.concat([bytes, whole.bytes]);
     }
-    return (_, field, raw) => sdi12.answerOf(values, field, raw ? bytes : undefined);
+    return (_, field, raw) => sdi12.answerOf(values, flags, field, raw ? bytes : undefined);
   }
 
   async #line12<Result>(
@@ -158,9 +165,10 @@ class ServiceWatch implements Listener {
     this.#station = station;
   }
 
-  bytes(bytes: Uint8Array): void {
+  bytes(bytes: Uint8Array): boolean {
     for (const { text } of this.#deframer.push(bytes)) this.#isServed ||= text === this.#station;
     if (this.#isServed) this.#wake?.();
+    return false;
   }
   lost(): void {
     this.#wake?.();
@@ -186,6 +194,11 @@ class ServiceWatch implements Listener {
 const refusing =
   (code: string, reason: string): Values =>
   () => ({ value: null, status: "bad", code, reason });
+
+function tooSlow(seconds: number, leftMs: number): Values {
+  const left = Math.max(0, Math.floor(leftMs / 1000));
+  return refusing("sdi12-too-slow", `the sensor takes ${seconds} s, and ${left} s are left for this read`);
+}
 
 /** The bytes of a request for one station. */
 function sentBytes(send: string, { station, grammar }: Settings, check: Request["check"]): Buffer {

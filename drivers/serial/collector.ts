@@ -30,6 +30,9 @@ class Echo {
   }
 }
 
+/** More than this is no answer, whatever is in it: somebody else talks, or another baud rate. */
+const floodBytesMin = 65_536;
+
 /** Takes the frames that answer a request; `accept` gives undefined for those that do not. The last one counts. */
 export class FrameCollector<Result> implements Collector {
   result: Result | undefined;
@@ -39,6 +42,7 @@ export class FrameCollector<Result> implements Collector {
   readonly #deframer: Deframer;
   readonly #echo: Echo;
   readonly #lines: number;
+  readonly #floodBytes: number;
   readonly #accept: (whole: Whole) => Result | undefined;
   readonly #isLast: (result: Result) => boolean;
 
@@ -53,6 +57,7 @@ export class FrameCollector<Result> implements Collector {
     this.#deframer = new Deframer(framing);
     this.#echo = new Echo(sent);
     this.#lines = lines;
+    this.#floodBytes = Math.max(floodBytesMin, 4 * framing.lengthMax * lines);
     this.#accept = accept;
   }
 
@@ -62,10 +67,14 @@ export class FrameCollector<Result> implements Collector {
   get hasSome(): boolean {
     return this.#count > 0;
   }
+  get isFlooded(): boolean {
+    return this.heardBytes > this.#floodBytes;
+  }
 
   push(chunk: Uint8Array): void {
     const bytes = this.#echo.without(chunk);
     this.heardBytes += bytes.length;
+    if (this.isFlooded) return;
     for (const whole of this.#deframer.push(bytes)) {
       if (this.isDone) return;
       const result = this.#accept(whole);
@@ -84,6 +93,10 @@ export class PromptCollector implements Collector {
   #kept = "";
   readonly #prompt: string;
   readonly #echo: Echo;
+
+  get isFlooded(): boolean {
+    return this.heardBytes > floodBytesMin;
+  }
 
   constructor(prompt: string, sent: Uint8Array) {
     this.#prompt = prompt;

@@ -2,6 +2,7 @@ import {
   DeviceError,
   type Answer,
   type Connection,
+  type DriverContext,
   type Identity,
   type PointRequest,
   type ReadOptions,
@@ -13,6 +14,9 @@ import { leaveLine, lost, type Line } from "./line.ts";
 import { Listening } from "./listening.ts";
 import type { Address, Settings } from "./settings.ts";
 
+/** So long one read may take; the host gives it a little more. What does not fit is a bad reading. */
+const readBudgetMs = 14_000;
+
 type Points = readonly PointRequest<Address>[];
 
 /** One instrument on its line. See `Connection` in the driver contract. */
@@ -20,12 +24,14 @@ export class SerialConnection implements Connection<Address> {
   readonly #line: Line;
   readonly #settings: Settings;
   readonly #place: string;
+  readonly #context: DriverContext;
   readonly #generation: number;
   readonly #over = new AbortController();
   readonly #plans = new WeakMap<Points, Map<string, number[]>>();
   #closing: Promise<void> | undefined;
 
-  constructor(line: Line, settings: Settings, place: string) {
+  constructor(line: Line, settings: Settings, place: string, context: DriverContext) {
+    this.#context = context;
     this.#line = line;
     this.#settings = settings;
     this.#place = place;
@@ -59,13 +65,16 @@ export class SerialConnection implements Connection<Address> {
         "unsupported",
         `${this.#place}: the instrument tells this by itself and cannot be asked`,
       );
-    return this.#alone(signal, async (asking) => {
+    const { timeout } = this.#settings;
+    return this.#alone(signal, async (asking, untilMs) => {
       const answers: Answer[] = points.map(() => bad("not-asked", "the instrument tells this by itself"));
       const atMs: number[] = points.map(() => performance.now());
-      let problem = await asking.wake();
+      const asleep = await asking.wake();
+      let problem = asleep;
       let answered = 0;
       for (const [name, indexes] of plan) {
-        const request = this.#settings.grammar.requests[name];
+        const { requests } = this.#settings.grammar;
+        const request = Object.hasOwn(requests, name) ? requests[name] : undefined;
         if (request === undefined) {
           this.#fill(
             answers,
@@ -74,7 +83,9 @@ export class SerialConnection implements Connection<Address> {
           );
           continue;
         }
-        const values = problem === undefined ? await asking.ask(name, request) : problem;
+        const isFirst = problem === undefined && answered === 0;
+        const isOver = !isFirst && performance.now() + timeout > untilMs;
+        const values = asleep ?? (isOver ? noTimeFor(name) : await asking.ask(name, request));
         const now = performance.now();
         for (const index of indexes) atMs[index] = now;
         if (typeof values === "function") {
@@ -84,7 +95,7 @@ export class SerialConnection implements Connection<Address> {
             answers[index] = values(item, field, raw);
           }
         } else {
-          problem = values;
+          problem ??= values;
           const code = values.strayBytes > 0 ? "garbage" : "timeout";
           this.#fill(answers, indexes, bad(code, `no answer to ${values.text}`));
         }
@@ -109,7 +120,7 @@ export class SerialConnection implements Connection<Address> {
       };
       const onAbort = () => settle(resolve);
       const onClose = () => settle(() => reject(over.reason as DeviceError));
-      const listening = new Listening(this.#settings, this.#place, subscription, (error) =>
+      const listening = new Listening(this.#settings, this.#place, this.#context, subscription, (error) =>
         settle(() => reject(error)),
       );
       const stopListening = this.#line.listen(listening);
@@ -144,7 +155,10 @@ export class SerialConnection implements Connection<Address> {
   }
 
   /** Runs one call, which ends with its signal and with the connection. */
-  async #alone<Result>(signal: AbortSignal, call: (asking: Asking) => Promise<Result>): Promise<Result> {
+  async #alone<Result>(
+    signal: AbortSignal,
+    call: (asking: Asking, untilMs: number) => Promise<Result>,
+  ): Promise<Result> {
     const over = this.#over.signal;
     if (over.aborted) throw over.reason;
     if (signal.aborted) throw aborted(this.#place);
@@ -155,7 +169,8 @@ export class SerialConnection implements Connection<Address> {
     signal.addEventListener("abort", onAbort);
     over.addEventListener("abort", onClose);
     try {
-      return await call(new Asking(this.#line, this.#settings, stop.signal));
+      const untilMs = performance.now() + readBudgetMs;
+      return await call(new Asking(this.#line, this.#settings, untilMs, stop.signal), untilMs);
     } finally {
       signal.removeEventListener("abort", onAbort);
       over.removeEventListener("abort", onClose);
@@ -168,6 +183,11 @@ export class SerialConnection implements Connection<Address> {
 }
 
 const bad = (code: string, reason: string): Answer => ({ value: null, status: "bad", code, reason });
+
+const noTimeFor = (name: string): Unanswered => ({
+  strayBytes: 0,
+  text: `request ${name}: this read was out of time`,
+});
 
 /** The error of a call whose caller gave up. */
 export function aborted(place: string): DeviceError {

@@ -242,3 +242,22 @@ describe("what follows a request", () => {
     expect(collector.isDone).toBe(true);
   });
 });
+
+test("a flood of starts before one end costs no more than its length", () => {
+  const deframer = new Deframer(
+    framingOf({
+      start: "\x02",
+      end: "\x03",
+      tail: 4,
+      lengthMax: 4096,
+      checksum: { kind: "crc16", over: "frame", place: "tail", digits: 4 },
+    }),
+  );
+  const begunAt = performance.now();
+  for (let i = 0; i < 32; i++) deframer.push(latin1(`${"\x02".repeat(4090)}\x03ZZZZ`));
+  // One by one they would be 130,000 checksums over 2 kB each.
+  expect(performance.now() - begunAt).toBeLessThan(1000);
+  const body = "\x02A\x03";
+  const text = `${"\x02".repeat(20)}${body}${writeChecksum({ kind: "crc16", as: "hex", digits: 4 }, latin1(body))}`;
+  expect(deframer.push(latin1(text)).map((one) => one.text)).toEqual(["A"]);
+});

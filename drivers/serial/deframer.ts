@@ -7,16 +7,26 @@ export interface Whole {
   readonly bytes: Uint8Array;
 }
 
+/** Starts before one end that are tried one by one. */
+const startsMax = 8;
+
 /** Finds frames in a stream of bytes. Holds at most `lengthMax` bytes of an unfinished one; never throws. */
 export class Deframer {
   /** Bytes that belonged to no whole frame. */
   garbageBytes = 0;
+  /** Frames without a start that were longer than `lengthMax`, and how many of those bytes they had. */
+  oversized = { frames: 0, bytes: 0 };
   readonly #framing: Framing;
   readonly #start: Buffer | undefined;
   readonly #end: Buffer;
   #kept: Buffer = Buffer.alloc(0);
   /** Up to here there is no end. */
   #searched = 0;
+  /** How many starts were tried for the end at this place of the stream. */
+  #failed = { endAt: -1, starts: 0 };
+  #passedBytes = 0;
+  /** What is left of the frame that was too long is none. */
+  #isTooLong = false;
 
   constructor(framing: Framing) {
     this.#framing = framing;
@@ -46,17 +56,40 @@ export class Deframer {
       const length = this.#frameLength();
       if (length === undefined) {
         if (this.#kept.length <= this.#framing.lengthMax) return;
-        this.#drop(this.#start === undefined ? this.#kept.length - this.#end.length + 1 : 1);
+        if (this.#start === undefined) this.#leaveOut(this.#kept.length - this.#end.length + 1);
+        else this.#drop(1);
         continue;
       }
       if (this.#kept.length < length) return;
+      if (this.#isTooLong) {
+        this.#leaveOut(length);
+        this.#isTooLong = false;
+        continue;
+      }
       if (this.#cutBy(length)) continue;
       const whole = this.#check(this.#kept.subarray(0, length));
       if (whole !== undefined) frames.push(whole);
       if (whole !== undefined || this.#start === undefined) this.#skip(length);
-      // The start may have been noise, or that of a frame which another one has cut.
-      else this.#drop(1);
+      else this.#retry(length);
     }
+  }
+
+  /** The start may have been noise, or that of a frame which another one has cut. */
+  #retry(length: number): void {
+    const endAt = this.#passedBytes + length;
+    const starts = this.#failed.endAt === endAt ? this.#failed.starts + 1 : 1;
+    this.#failed = { endAt, starts };
+    // Of a flood of starts the last one is tried, and not all of them.
+    const last = starts < startsMax ? 0 : this.#kept.subarray(0, length).lastIndexOf(this.#start!);
+    this.#drop(Math.max(1, last));
+  }
+
+  /** Part of a frame that is too long. Where the size is known, the last characters may still be a frame. */
+  #leaveOut(length: number): void {
+    if (!this.#isTooLong) this.oversized.frames++;
+    this.oversized.bytes += length;
+    this.#isTooLong = this.#framing.size === undefined;
+    this.#drop(length);
   }
 
   /** Drops what comes before a frame; false when there is no beginning of one. */
@@ -146,6 +179,7 @@ export class Deframer {
 
   #skip(length: number): void {
     this.#kept = this.#kept.subarray(length);
-    this.#searched = 0;
+    this.#passedBytes += length;
+    this.#searched = Math.max(0, this.#searched - length);
   }
 }

@@ -2,7 +2,7 @@ import type { Answer, Reading } from "../../gateway/driver.ts";
 import type { Whole } from "./deframer.ts";
 import type { At, Frame } from "./grammar.ts";
 import { timeOf, zoneMs } from "./time.ts";
-import { decode, judge } from "./values.ts";
+import { decode, judge, worse } from "./values.ts";
 
 /** What a field is read from: a frame, or one of its items. */
 type Part = (at: At) => string | undefined;
@@ -17,9 +17,11 @@ export interface Told {
   readonly parts: readonly string[];
 }
 
-function membersOf(text: string): unknown {
+/** A JSON frame's object or list; undefined when it is none. */
+export function membersOf(text: string): object | undefined {
   try {
-    return JSON.parse(text) as unknown;
+    const found = JSON.parse(text) as unknown;
+    return typeof found === "object" && found !== null ? found : undefined;
   } catch {
     return undefined;
   }
@@ -46,7 +48,7 @@ export function tell(name: string, frame: Frame, whole: Whole, zone: string): To
   const { text } = whole;
   const parts = splitParts(text, frame.split);
   const members = frame.split === "json" ? membersOf(text) : undefined;
-  if (frame.split === "json" && (typeof members !== "object" || members === null)) return undefined;
+  if (frame.split === "json" && members === undefined) return undefined;
   const part: Part = (at) => {
     if (typeof at === "number") return parts.at(at);
     if (typeof at === "string") return member(members, at);
@@ -54,14 +56,15 @@ export function tell(name: string, frame: Frame, whole: Whole, zone: string): To
     return text.length > from ? text.slice(from, from + length) : undefined;
   };
   if (frame.parts !== undefined && parts.length < frame.parts) return undefined;
+  if (frame.partsMax !== undefined && parts.length > frame.partsMax) return undefined;
   if (!frame.match.every(({ at, is }) => part(at) === is)) return undefined;
   let timeMs: number | undefined;
   if (frame.time !== undefined) {
     const written = part(frame.time.at) ?? "";
     timeMs = timeOf(written, frame.time.format, zone);
-    const { wholeHours, once } = frame.time;
+    const { wholeHours, required } = frame.time;
     // A row of a log has a time; the line above it, with the names of the columns, has none.
-    if ((wholeHours || once) && timeMs === undefined) return undefined;
+    if ((wholeHours || required) && timeMs === undefined) return undefined;
     if (wholeHours && timeMs !== undefined && (timeMs + zoneMs(zone)) % 3_600_000 !== 0) return undefined;
   }
   return { name, frame, part, whole, timeMs, parts };
@@ -104,18 +107,17 @@ export function answerOf(
   raw: boolean,
 ): Answer | undefined {
   const { frame } = told;
-  const field = (item === undefined ? frame.fields : frame.items?.fields)?.[name];
+  const fields = item === undefined ? frame.fields : (frame.items?.fields ?? {});
+  const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
   if (field === undefined)
     return bad("no-such-field", `the profile's frame ${told.name} has no field ${name}`);
   const part = item === undefined ? told.part : itemOf(told, item);
   if (part === undefined) return bad("no-such-item", `the instrument told nothing of ${item}`);
   const text = part(field.at);
   if (text === undefined) return undefined;
-  const flags = item === undefined ? frame.flags : (frame.items?.flags ?? []);
-  let verdict = judge(flags, (flag) => part(flag.at), name);
   // What is wrong with the whole frame is wrong with each item.
-  if (item !== undefined && verdict.status === "good")
-    verdict = judge(frame.flags, (flag) => told.part(flag.at));
+  const whole = judge(frame.flags, told.part, item === undefined ? name : undefined, told.parts.length);
+  const verdict = item === undefined ? whole : worse(judge(frame.items?.flags ?? [], part, name), whole);
   const decoded = decode(field, text);
   const rest = {
     ...(told.timeMs === undefined ? {} : { sourceTimeMs: told.timeMs }),

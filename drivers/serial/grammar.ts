@@ -49,7 +49,7 @@ const framing = z.strictObject({
     .max(8)
     .optional()
     .describe("the byte at this place holds how many stand between it and the end"),
-  lengthMax: z.int().min(8).max(8192).default(512),
+  lengthMax: z.int().min(8).max(65_536).default(512),
   encoding: z.enum(["latin1", "utf8"]).default("latin1"),
   checksum: checksum.optional(),
 });
@@ -57,18 +57,23 @@ const framing = z.strictObject({
 const quality = z.enum(["good", "uncertain", "bad"]);
 const meaning = z.strictObject({ quality, reason: z.string() });
 
+const bit = z.string().regex(/^([12]?\d|3[01])$/, { error: "a bit, 0 to 31" });
+const match = z.array(z.strictObject({ at, is: z.string() })).default([]);
+
 const flag = z
   .strictObject({
     at,
+    match: match.describe("it is read only where these stand: the unit of one kind of transducer"),
+    rest: z
+      .boolean()
+      .default(false)
+      .describe("it and all parts after it, or none: the status columns at the end of a row"),
     as: z
       .enum(["hex", "binary", "text"])
       .describe("hex: bits, written as digits · binary: the bits of one byte · text: looked up as it stands"),
     code: z.string().regex(/^\S+$/).describe('what comes before the native code: "gesytec-error"'),
-    bits: z.record(z.string().regex(/^[0-7]$/), meaning).default({}),
-    clear: z
-      .record(z.string().regex(/^[0-7]$/), meaning)
-      .default({})
-      .describe("bits that mean something at 0"),
+    bits: z.record(bit, meaning).default({}),
+    clear: z.record(bit, meaning).default({}).describe("bits that mean something at 0"),
     values: z.record(z.string(), meaning).default({}),
     other: quality.default("good").describe("of bits and texts that are not listed"),
     only: z.array(name).optional().describe("the fields that it speaks of; absent: all"),
@@ -78,9 +83,9 @@ const flag = z
 const field = z.strictObject({
   at,
   as: z
-    .enum(["decimal", "decimal-comma", "gesytec", "hex", "bcd", "text"])
+    .enum(["decimal", "decimal-comma", "gesytec", "hex", "bcd", "boolean", "text"])
     .default("decimal")
-    .describe("gesytec: ±dddd±ee, mantissa and exponent"),
+    .describe("gesytec: ±dddd±ee, mantissa and exponent · boolean: true, false, 1, 0"),
   none: z.record(z.string(), z.string()).default({}).describe("texts that mean 'no value', and their code"),
 });
 const fields = z.record(name, field);
@@ -94,20 +99,21 @@ const time = z
       .max(32)
       .describe('"MM/DD/YY HH:mm", "YYYY-MM-DDTHH:mm:ss", "iso", "unix", "unixms"'),
     wholeHours: z.boolean().default(false).describe("rows with another minute are not of interest"),
-    once: z.boolean().default(false).describe("what is told again with the same time is not handed on"),
+    required: z
+      .boolean()
+      .default(false)
+      .describe("without a time it is no such frame but the line with the names of the columns"),
   })
   .describe("the instrument's own time of the values");
 
 const frame = z.strictObject({
-  match: z
-    .array(z.strictObject({ at, is: z.string() }))
-    .default([])
-    .describe("what tells this frame from others"),
+  match: match.describe("what tells this frame from others"),
   split: z
     .union([z.literal("json"), bytes])
     .optional()
     .describe('the delimiter between parts (" ": one or more blanks), or "json"'),
   parts: z.int().min(1).max(256).optional().describe("fewest parts of a whole frame"),
+  partsMax: z.int().min(1).max(256).optional().describe("most parts: a row with more has other columns"),
   station: at.optional().describe("where it names the instrument that sent it"),
   time: time.optional(),
   fields: fields.default({}),
@@ -131,7 +137,9 @@ const frame = z.strictObject({
       stable: z.strictObject({ field: name, is: z.string() }),
     })
     .optional()
-    .describe("a record is told once, when the field is stable and above; again after it was below"),
+    .describe(
+      "a weighing: the frame in which the field stood still above, last, is told when it falls below",
+    ),
 });
 
 const request = z
@@ -160,6 +168,10 @@ const request = z
       .regex(/^(M|MC)[1-9]?$/)
       .optional()
       .describe("SDI-12: measure, wait, and fetch the values; fields are value1, value2 …"),
+    flags: z
+      .array(flag)
+      .default([])
+      .describe("SDI-12: values that say how good the others are; 0 is the first, written without a plus"),
   })
   .refine(
     ({ send, answer, sdi12 }) => (sdi12 === undefined) === (send !== undefined && answer !== undefined),
@@ -200,13 +212,18 @@ export const grammar = z
     const complain = (path: (string | number)[], message: string) =>
       context.addIssue({ code: "custom", path, message });
     for (const [key, { answer }] of Object.entries(value.requests)) {
-      if (answer !== undefined && value.frames[answer] === undefined)
+      if (answer !== undefined && !Object.hasOwn(value.frames, answer))
         complain(["requests", key, "answer"], `there is no frame "${answer}"`);
     }
     const asked = value.identify?.request;
-    if (asked !== undefined && value.requests[asked] === undefined)
+    if (asked !== undefined && !Object.hasOwn(value.requests, asked))
       complain(["identify", "request"], `there is no request "${asked}"`);
     const { checksum: sum, tail } = value.framing;
+    for (const [key, { split, flags, items }] of Object.entries(value.frames)) {
+      const isWithout = split === undefined || split === "json";
+      if (items?.flags.some(({ rest }) => rest) || (isWithout && flags.some(({ rest }) => rest)))
+        complain(["frames", key, "flags"], "`rest` speaks of the parts of a split frame");
+    }
     if (sum?.place === "tail" && tail < sum.digits)
       complain(["framing", "tail"], "the checksum does not fit into the tail");
   });

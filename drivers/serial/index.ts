@@ -10,7 +10,7 @@ export const driver: Driver<Settings, Address> = {
 
   line: ({ transport }) => lineKey(transport),
 
-  async connect(settings, _context, signal) {
+  async connect(settings, context, signal) {
     const { transport, station, timeout } = settings;
     const place = `${placeOf(transport)}${station === "" ? "" : ` station ${station}`}`;
     const stop = new AbortController();
@@ -19,7 +19,7 @@ export const driver: Driver<Settings, Address> = {
     signal.addEventListener("abort", onAbort);
     try {
       const line = await joinLine(transport, timeout, stop.signal);
-      return new SerialConnection(line, settings, place);
+      return new SerialConnection(line, settings, place, context);
     } finally {
       signal.removeEventListener("abort", onAbort);
     }

@@ -163,6 +163,11 @@ test("a port that is not there is refused, with those that are", async () => {
   });
 });
 
+test("a port whose name sounds like an error is refused for what it is", async () => {
+  for (const name of ["usb-Airblock_1", "usb-Permission_2"])
+    expect(await codeOf(connectTo(onPort("met-one/bam-1020", `/dev/serial/by-id/${name}`)))).toBe("refused");
+});
+
 const bam = (value: string) => `MD01 001 ${value} 82 00 001 000000\r`;
 
 const frame = (id: string, value: string) => {
@@ -266,6 +271,78 @@ describe("on one line", () => {
   });
 });
 
+const asked = (requests: Record<string, string>, framing: object = { end: "\r\n" }) => ({
+  dialect: "test",
+  framing,
+  requests: Object.fromEntries(Object.entries(requests).map(([name, send]) => [name, { send, answer: "v" }])),
+  frames: {
+    v: { match: [{ at: 0, is: "V" }], split: ",", fields: { a: { at: 1 } } },
+  },
+});
+
+async function connected(grammar: Record<string, unknown>, script: (text: string) => string | undefined) {
+  const server = await scriptedServer(script);
+  open.push(server);
+  const connection = await connectTo(settingsOf(grammar, server.port, { timeout: 300 }));
+  open.push(connection);
+  return { server, connection };
+}
+
+describe("what is not answered", () => {
+  test("costs its own points only, whichever is asked first", async () => {
+    const grammar = asked({ a: "A\r", b: "B\r" });
+    const { connection } = await connected(grammar, (text) =>
+      text.startsWith("B") ? "V,12\r\n" : undefined,
+    );
+    for (const order of [
+      ["a", "b"],
+      ["b", "a"],
+    ]) {
+      const points = pointsOf(order.map((request) => ({ request, field: "a" })));
+      const { answers } = await connection.read(points, { signal: patient() });
+      expect(answers[order.indexOf("b")]).toBe(12);
+      expect(answers[order.indexOf("a")]).toMatchObject({ value: null, code: "timeout" });
+    }
+  });
+
+  test("holds up a line on which something streams for a while, and not for ever", async () => {
+    let isDeaf = true;
+    const { server, connection } = await connected(asked({ a: "A\r" }), () =>
+      isDeaf ? undefined : "V,12\r\n",
+    );
+    const streaming = setInterval(() => server.say("S,1\r\n"), 200);
+    try {
+      const points = pointsOf([{ request: "a", field: "a" }]);
+      expect(await codeOf(connection.read(points, { signal: patient() }))).toBe("garbage");
+      isDeaf = false;
+      expect((await connection.read(points, { signal: patient() })).answers).toEqual([12]);
+    } finally {
+      clearInterval(streaming);
+    }
+  });
+
+  test("has no name that every object has", async () => {
+    const { connection } = await connected(asked({ a: "A\r" }), () => "V,12\r\n");
+    const points = pointsOf([
+      { request: "constructor", field: "a" },
+      { request: "a", field: "constructor" },
+    ]);
+    const { answers } = await connection.read(points, { signal: patient() });
+    expect(answers).toMatchObject([{ code: "no-such-request" }, { code: "no-such-field" }]);
+  });
+
+  test("ends early where a flood comes instead", async () => {
+    const grammar = asked({ a: "A\r" }, { start: "\u0002", end: "\u0003", lengthMax: 512 });
+    const { server, connection } = await connected(grammar, () => undefined);
+    const reading = codeOf(connection.read(pointsOf([{ request: "a", field: "a" }]), { signal: patient() }));
+    await until("a request", () => server.heard !== "");
+    const begunAt = performance.now();
+    server.say(Buffer.alloc(200_000, 2));
+    expect(await reading).toBe("garbage");
+    expect(performance.now() - begunAt).toBeLessThan(250);
+  });
+});
+
 const sensor = async (script: (request: string) => string | undefined) => {
   const server = await scriptedServer(script);
   open.push(server);
@@ -307,6 +384,21 @@ describe("SDI-12", () => {
         { value: null, code },
       ]);
     }
+  });
+
+  test("a measurement that does not fit into the read is a bad reading beside the others", async () => {
+    const { connection } = await sensor((request) => {
+      if (request === "0M!") return "00131\r\n0\r\n";
+      // The first took its time: 13 s of the 14 are over only if they were waited for.
+      if (request === "0M1!") return "00141\r\n";
+      return "0+1.5\r\n";
+    });
+    const both = pointsOf([
+      { request: "m", field: "value1" },
+      { request: "m1", field: "value1" },
+    ]);
+    const { answers } = await connection.read(both, { signal: patient() });
+    expect(answers).toMatchObject([1.5, { value: null, code: "sdi12-too-slow" }]);
   });
 
   test("a wrong checksum is garbage", async () => {

@@ -7,11 +7,14 @@ export interface Collector {
   readonly isDone: boolean;
   /** It has an answer already and waits for more of it: silence ends it. */
   readonly hasSome: boolean;
+  /** So much has come that no answer is waited for. */
+  readonly isFlooded: boolean;
 }
 
 /** Hears all bytes of the line. */
 export interface Listener {
-  bytes(bytes: Uint8Array): void;
+  /** true: with these a frame is whole that the instrument tells by itself. */
+  bytes(bytes: Uint8Array): boolean;
   lost(error: DeviceError): void;
 }
 
@@ -27,6 +30,8 @@ export interface Exchange {
 
 /** Shortest time after an unanswered request in which its answer is still waited for and thrown away. */
 const lateWindowMsMin = 500;
+/** Where something streams there is no silence: after so many windows an answer is too late to come at all. */
+const lateWindowsMax = 2;
 /** Silence before a request: what was under way is not taken for its answer. */
 const gapMsMin = 4;
 const openTimeoutMsMin = 1000;
@@ -45,7 +50,7 @@ export class Line {
   #lastByteAt = 0;
   #waiting: { collector: Collector; heard: () => void; fail: (error: DeviceError) => void } | undefined;
   /** The request whose answer is overdue: nothing is sent until it has come or its window has passed. */
-  #overdue: { collector: Collector; sinceMs: number; windowMs: number } | undefined;
+  #overdue: { collector: Collector; sinceMs: number; heardMs: number; windowMs: number } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(transport: Transport) {
@@ -125,6 +130,7 @@ export class Line {
         collector,
         heard: () => {
           if (collector.isDone) return settle(() => resolve(true));
+          if (collector.isFlooded) return settle(() => resolve(false));
           clearTimeout(quiet);
           if (collector.hasSome) quiet = setTimeout(() => settle(() => resolve(true)), quietMs);
         },
@@ -136,13 +142,14 @@ export class Line {
 
   #quarantine(collector: Collector, timeoutMs: number): void {
     const windowMs = Math.max(timeoutMs, lateWindowMsMin);
-    this.#overdue = { collector, sinceMs: performance.now(), windowMs };
+    const sinceMs = performance.now();
+    this.#overdue = { collector, sinceMs, heardMs: sinceMs, windowMs };
   }
 
   /** Waits for the silence before a request. Rejects with `garbage` on a line that is never silent. */
   async #silence(stop: AbortSignal): Promise<void> {
     const begunAt = performance.now();
-    const patienceMs = 1000 + 2 * (this.#overdue?.windowMs ?? 0);
+    const patienceMs = 1000 + lateWindowsMax * (this.#overdue?.windowMs ?? 0);
     // What the kernel holds already is heard before anything is sent.
     await new Promise((resolve) => setImmediate(resolve));
     for (;;) {
@@ -163,8 +170,8 @@ export class Line {
   #readyAt(): number {
     const gapEnd = this.#lastByteAt + Math.max(gapMsMin, this.#wireMs(3.5));
     if (this.#overdue === undefined) return gapEnd;
-    const { sinceMs, windowMs } = this.#overdue;
-    return Math.max(gapEnd, Math.max(sinceMs, this.#lastByteAt) + windowMs);
+    const { sinceMs, heardMs, windowMs } = this.#overdue;
+    return Math.max(gapEnd, Math.min(heardMs + windowMs, sinceMs + lateWindowsMax * windowMs));
   }
 
   /** Ends early when an overdue answer has come or the stream is lost. */
@@ -184,12 +191,14 @@ export class Line {
 
   #onBytes(bytes: Uint8Array): void {
     this.#lastByteAt = performance.now();
-    for (const listener of this.#listeners) listener.bytes(bytes);
+    let isTold = false;
+    for (const listener of this.#listeners) isTold = listener.bytes(bytes) || isTold;
     const waiting = this.#waiting;
     if (waiting !== undefined) {
       waiting.collector.push(bytes);
       waiting.heard();
     } else if (this.#overdue !== undefined) {
+      if (!isTold) this.#overdue.heardMs = this.#lastByteAt;
       this.#overdue.collector.push(bytes);
       if (!this.#overdue.collector.isDone) return;
       this.#overdue = undefined;

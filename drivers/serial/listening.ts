@@ -1,24 +1,30 @@
-import { DeviceError, type Answer, type PointRequest, type Subscription } from "../../gateway/driver.ts";
+import {
+  DeviceError,
+  type Answer,
+  type DriverContext,
+  type PointRequest,
+  type Subscription,
+} from "../../gateway/driver.ts";
+import { courseOf } from "./course.ts";
 import { Deframer, type Whole } from "./deframer.ts";
-import { answerOf, isFrom, tell, type Told } from "./frame.ts";
-import type { Frame } from "./grammar.ts";
+import { answerOf, isFrom, membersOf, tell, type Told } from "./frame.ts";
 import type { Listener } from "./line.ts";
 import type { Address, Settings } from "./settings.ts";
 
 /** So much without one whole frame is not noise: it is another baud rate, or another device. */
 const garbageBytesMin = 4096;
+const garbageBytesMax = 8192;
 
 interface Wanted {
   readonly index: number;
   readonly address: Address;
 }
 
-/** What is remembered of the frames of one kind, for as long as the subscription lasts. */
-interface Course {
-  last: number | undefined;
-  isArmed: boolean;
-  timeMs: number | undefined;
-}
+/** Bytes so far of no whole frame, and of frames that were too long. */
+const noiseOf = ({ garbageBytes, oversized }: Deframer) => ({
+  garbage: garbageBytes - oversized.bytes,
+  tooLong: oversized.bytes,
+});
 
 /** Turns what an instrument tells by itself into readings and records. */
 export class Listening implements Listener {
@@ -26,20 +32,26 @@ export class Listening implements Listener {
   readonly #subscription: Subscription<Address>;
   readonly #lost: (error: DeviceError) => void;
   readonly #place: string;
+  readonly #context: DriverContext;
   readonly #deframer: Deframer;
   readonly #points = new Map<string, Wanted[]>();
   readonly #records = new Map<string, { index: number; fields: readonly PointRequest<Address>[] }[]>();
-  readonly #courses = new Map<string, Course>();
-  #garbageBefore = 0;
+  /** What of the line is remembered when this subscription is over. */
+  readonly #whose: string;
+  /** Bytes of none, and of frames that were too long, until the last whole frame. */
+  #before = { garbage: 0, tooLong: 0 };
 
   constructor(
     settings: Settings,
     place: string,
+    context: DriverContext,
     subscription: Subscription<Address>,
     lost: (error: DeviceError) => void,
   ) {
     this.#settings = settings;
     this.#place = place;
+    this.#context = context;
+    this.#whose = `${context.deviceId}\0${place}`;
     this.#subscription = subscription;
     this.#lost = lost;
     this.#deframer = new Deframer(settings.grammar.framing);
@@ -52,18 +64,38 @@ export class Listening implements Listener {
     });
   }
 
-  bytes(bytes: Uint8Array): void {
-    for (const whole of this.#deframer.push(bytes)) {
-      if (this.#subscription.signal.aborted) return;
-      if (this.#frame(whole)) this.#garbageBefore = this.#deframer.garbageBytes;
-      else this.#deframer.garbageBytes += whole.bytes.length;
+  bytes(bytes: Uint8Array): boolean {
+    const deframer = this.#deframer;
+    const tooLongBefore = deframer.oversized.frames;
+    let isTold = false;
+    for (const whole of deframer.push(bytes)) {
+      if (this.#subscription.signal.aborted) return isTold;
+      const isKnown = this.#frame(whole);
+      isTold ||= isKnown;
+      if (isKnown || this.#isFrame(whole)) this.#before = noiseOf(deframer);
+      else deframer.garbageBytes += whole.bytes.length;
     }
-    const limit = Math.max(garbageBytesMin, 2 * this.#settings.grammar.framing.lengthMax);
-    const garbage = this.#deframer.garbageBytes - this.#garbageBefore;
-    if (garbage > limit)
-      this.lost(
-        new DeviceError("garbage", `${this.#place}: ${garbage} bytes came and no whole frame among them`),
-      );
+    if (deframer.oversized.frames > tooLongBefore) this.#sayTooLong();
+    this.#checkGarbage();
+    return isTold;
+  }
+
+  #checkGarbage(): void {
+    const { lengthMax } = this.#settings.grammar.framing;
+    const noise = noiseOf(this.#deframer);
+    const garbage = noise.garbage - this.#before.garbage;
+    const tooLong = noise.tooLong - this.#before.tooLong;
+    const isNoise = garbage > Math.min(garbageBytesMax, Math.max(garbageBytesMin, 2 * lengthMax));
+    if (!isNoise && tooLong <= Math.max(garbageBytesMin, 4 * lengthMax)) return;
+    const text = `${this.#place}: ${garbage + tooLong} bytes came and no whole frame among them`;
+    this.lost(new DeviceError("garbage", text));
+  }
+
+  #sayTooLong(): void {
+    const { lengthMax } = this.#settings.grammar.framing;
+    const { frames } = this.#deframer.oversized;
+    const text = `${this.#place}: ${frames} so far longer than ${lengthMax} bytes, left out: raise grammar.framing.lengthMax`;
+    this.#context.log("warn", text);
   }
 
   lost(error: DeviceError): void {
@@ -82,13 +114,16 @@ export class Listening implements Listener {
     return false;
   }
 
+  /** A frame of a kind that nobody reads is no noise: its checksum is right, or it is JSON where JSON is spoken. */
+  #isFrame({ text }: Whole): boolean {
+    const { framing, frames } = this.#settings.grammar;
+    if (framing.checksum !== undefined) return true;
+    return Object.values(frames).some(({ split }) => split === "json") && membersOf(text) !== undefined;
+  }
+
   #tell(told: Told): void {
     const { sink } = this.#subscription;
     sink.alive();
-    const course = this.#courses.get(told.name) ?? { last: undefined, isArmed: false, timeMs: undefined };
-    this.#courses.set(told.name, course);
-    if (told.frame.time?.once === true && told.timeMs === course.timeMs) return;
-    course.timeMs = told.timeMs;
     const values = (this.#points.get(told.name) ?? []).flatMap(({ index, address }) => {
       const answer = this.#answer(told, address);
       return answer === undefined ? [] : [{ index, answer }];
@@ -96,13 +131,16 @@ export class Listening implements Listener {
     if (values.length > 0) sink.readings(values);
     const records = this.#records.get(told.name);
     if (records === undefined) return;
-    const missed = missedBefore(told, course);
-    if (missed === undefined || !hasSettled(told, course)) return;
+    const course = courseOf(this.#whose, told.name);
+    const missed = course.missedBefore(told);
+    if (missed === "repeated") return;
+    const settled = course.settled(told);
+    if (settled === undefined) return;
     for (const { index, fields } of records) {
       const answers = fields.map(({ address }) =>
-        address.field === "missed" ? missed : this.#answer(told, address),
+        address.field === "missed" ? missed : this.#answer(settled, address),
       );
-      const about = told.timeMs === undefined ? {} : { sourceTimeMs: told.timeMs };
+      const about = settled.timeMs === undefined ? {} : { sourceTimeMs: settled.timeMs };
       sink.record(index, answers, about);
     }
   }
@@ -118,31 +156,4 @@ function push<Item>(map: Map<string, Item[]>, key: string, item: Item): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [item]);
   else list.push(item);
-}
-
-/** How many numbers were left out before this frame; undefined: it is the very one that was told last. */
-function missedBefore({ frame, part }: Told, course: Course): number | undefined {
-  if (frame.sequence === undefined) return 0;
-  const number = Number(part(frame.sequence));
-  if (!Number.isSafeInteger(number)) return 0;
-  const { last } = course;
-  course.last = number;
-  if (last === number) return undefined;
-  // A number that goes back is that of an instrument which has started anew.
-  return last === undefined || number < last ? 0 : number - last - 1;
-}
-
-/** A frame without such a rule is a record each time. */
-function hasSettled(told: Told, course: Course): boolean {
-  const { settled }: Frame = told.frame;
-  if (settled === undefined) return true;
-  const weight = answerOf(told, undefined, settled.field, false);
-  const value = typeof weight === "object" ? weight.value : weight;
-  if (typeof value !== "number") return false;
-  if (value < settled.below) course.isArmed = true;
-  const stable = answerOf(told, undefined, settled.stable.field, false);
-  const word = typeof stable === "object" ? stable.value : stable;
-  if (!course.isArmed || value < settled.above || word !== settled.stable.is) return false;
-  course.isArmed = false;
-  return true;
 }

@@ -1,5 +1,7 @@
 import type { Answer } from "../../gateway/driver.ts";
 import { writeChecksum } from "./checksum.ts";
+import type { Flag } from "./grammar.ts";
+import { judge } from "./values.ts";
 
 /**
  * SDI-12 as a serial bridge speaks it: the break and the 1200 baud 7E1 are the bridge's. Source: SDI-12 1.3/1.4,
@@ -34,7 +36,12 @@ export function valuesOf(text: string, station: string, hasChecksum: boolean): s
 }
 
 /** Value number `field` ("value1") of those that a station sent, digits kept. */
-export function answerOf(values: readonly string[], field: string, raw: Uint8Array | undefined): Answer {
+export function answerOf(
+  values: readonly string[],
+  flags: readonly Flag[],
+  field: string,
+  raw: Uint8Array | undefined,
+): Answer {
   const rest = raw === undefined ? {} : { raw };
   const number = /^value([1-9]\d?)$/.exec(field)?.[1];
   const text = values[Number(number) - 1];
@@ -43,6 +50,13 @@ export function answerOf(values: readonly string[], field: string, raw: Uint8Arr
       number === undefined ? "the values are value1, value2 …" : `the sensor sent ${values.length} values`;
     return { value: null, status: "bad", code: "sdi12-no-value", reason, ...rest };
   }
+  const verdict = judge(
+    flags,
+    (at) => (typeof at === "number" ? values.at(at)?.replace("+", "") : undefined),
+    field,
+    values.length,
+  );
+  if (verdict.status === "bad") return { ...verdict, value: null, ...rest };
   const value = Number(text);
-  return raw === undefined ? value : { value, status: "good", raw };
+  return verdict.status === "good" && raw === undefined ? value : { ...verdict, value, ...rest };
 }

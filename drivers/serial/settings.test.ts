@@ -78,6 +78,11 @@ test.each([
   ],
   [{ framing: { end: "\r" }, requests: { a: { send: "x" } } }, ["requests", "a"]],
   [{ framing: { end: "\r" }, identify: { request: "b" } }, ["identify", "request"]],
+  [{ framing: { end: "\r" }, identify: { request: "toString" } }, ["identify", "request"]],
+  [
+    { framing: { end: "\r" }, frames: { a: { flags: [{ at: 1, as: "hex", code: "c", rest: true }] } } },
+    ["frames", "a", "flags"],
+  ],
 ])("the grammar %j is wrong at %j", (given, path) => {
   const { error } = settings.safeParse({ transport: tcp, grammar: { dialect: "test", ...given } });
   expect(error?.issues.map((issue) => issue.path)).toContainEqual(["grammar", ...path]);
@@ -93,6 +98,9 @@ test("a station is a short word, a zone an offset, an address a request or a fra
     station: "7",
     zone: "+07:00",
   });
+  for (const timeout of ["5ms", "0ms", 1, "16s", "9999999s"])
+    expect(wrong({ timeout }), String(timeout)).toBe(false);
+  expect(settings.parse({ transport: tcp, grammar, timeout: "1.5s" }).timeout).toBe(1500);
   expect(address.safeParse({ field: "x" }).success).toBe(false);
   expect(address.safeParse({ request: "a", frame: "b", field: "x" }).success).toBe(false);
 });

@@ -10,7 +10,8 @@ const durationMs = z
   ])
   .transform((value) =>
     typeof value === "number" ? value : Number.parseFloat(value) * (value.endsWith("ms") ? 1 : 1000),
-  );
+  )
+  .refine((value) => value >= 10 && value <= 15_000, { error: "a time span from 10ms to 15s" });
 
 const transport = z.discriminatedUnion("type", [
   z

@@ -93,7 +93,8 @@ async function openSerial(
 }
 
 async function openError(problem: Error, place: string): Promise<DeviceError> {
-  const { message } = problem;
+  // A port may be called "Airblock".
+  const message = problem.message.replaceAll(place, "the port");
   const error = (code: DeviceErrorCode, text: string) =>
     new DeviceError(code, `${place}: ${text}`, { cause: problem });
   if (/lock|busy|temporarily unavailable/i.test(message))

@@ -23,7 +23,7 @@ type Tree = Record<string, unknown>;
 export interface ProfileFile {
   driver: string;
   settings: Tree & { grammar: Tree };
-  points: Record<string, { address: Tree; poll?: string }>;
+  points: Record<string, { address: Tree; poll?: string; once?: boolean }>;
   records?: Record<string, { address: Tree; fields: Record<string, { address: Tree }> }>;
 }
 

@@ -175,6 +175,52 @@ test("the status of a frame becomes quality, with the native code kept", () => {
   expect(told("delimited", "W;1;21.3")).toBeUndefined();
 });
 
+const flag = (at: number, quality: string) => ({
+  at,
+  as: "text",
+  code: `c${at}`,
+  values: { X: { quality, reason: quality } },
+});
+
+test("the worst thing decides: of a frame and its item, of all bits, and where the status is missing", () => {
+  const { frames: two } = grammar.parse({
+    dialect: "test",
+    framing: { end: "\n" },
+    frames: {
+      all: {
+        split: ",",
+        flags: [flag(0, "bad")],
+        items: {
+          from: 1,
+          size: 3,
+          key: 0,
+          fields: { value: { at: 1 } },
+          flags: [flag(2, "uncertain")],
+        },
+      },
+      bits: {
+        split: ",",
+        fields: { value: { at: 0 } },
+        flags: [{ at: 1, as: "hex", code: "error", other: "bad" }],
+      },
+    },
+  });
+  const value = (name: string, text: string, item?: string) =>
+    answerOf(tell(name, two[name]!, whole(text), "+07:00")!, item, "value", false);
+  expect(value("all", "X,001,5,X,002,6,Y", "001")).toMatchObject({ value: null, code: "c0-X" });
+  expect(value("all", "Y,001,5,X,002,6,Y", "001")).toMatchObject({ value: 5, code: "c2-X" });
+  expect(value("bits", "7,0100")).toMatchObject({ value: null, code: "error-100" });
+  expect(value("bits", "7,80000000")).toMatchObject({ value: null, code: "error-80000000" });
+  expect(value("bits", "7,00000")).toBe(7);
+  expect(value("bits", "7")).toMatchObject({ value: null, code: "error-missing" });
+});
+
+test("a field is found by its own name only", () => {
+  const frame = told("delimited", "W;1;21.3;51C-123.45;00;1")!;
+  for (const name of ["constructor", "toString"])
+    expect(answerOf(frame, undefined, name, false)).toMatchObject({ code: "no-such-field" });
+});
+
 test("any text gives an answer or none, and nothing throws", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), fc.constantFrom("ticket", "delimited"), (text, name) => {

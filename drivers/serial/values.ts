@@ -1,4 +1,4 @@
-import type { Field, Flag } from "./grammar.ts";
+import type { At, Field, Flag } from "./grammar.ts";
 import type { QualityStatus, Value } from "../../gateway/driver.ts";
 
 /** A value, or why there is none. */
@@ -14,13 +14,22 @@ export function decode({ as, none }: Pick<Field, "as" | "none">, text: string): 
   if (code !== undefined) return { code, reason: `the instrument says "${shown(plain)}"` };
   if (plain === "") return { code: "blank", reason: "the instrument left it empty" };
   if (as === "text") return { value: plain };
+  if (as === "boolean") {
+    const value = /^(true|1)$/i.test(plain);
+    return value || /^(false|0)$/i.test(plain)
+      ? { value }
+      : { code: "not-a-boolean", reason: "neither true nor false" };
+  }
   const value = numbers[as](plain, text);
   return value !== undefined && Number.isFinite(value)
     ? { value }
     : { code: "not-a-number", reason: `not a number in the form ${as}` };
 }
 
-const numbers: Record<Exclude<Field["as"], "text">, (plain: string, text: string) => number | undefined> = {
+const numbers: Record<
+  Exclude<Field["as"], "text" | "boolean">,
+  (plain: string, text: string) => number | undefined
+> = {
   decimal: decimalOf,
   "decimal-comma": (plain) => decimalOf(plain.replace(",", ".")),
   gesytec: (plain) => {
@@ -54,32 +63,47 @@ export interface Verdict {
 
 const rank: Record<QualityStatus, number> = { good: 0, uncertain: 1, bad: 2 };
 
-/** The worst of what the flags say; the code of the worst one is kept as the instrument wrote it. */
+/** The worse of two; the code of the worst one is kept as the instrument wrote it. */
+export function worse(one: Verdict, other: Verdict): Verdict {
+  const isWorse = rank[other.status] > rank[one.status];
+  return isWorse || (one.code === undefined && other.status === one.status) ? other : one;
+}
+
+/** The worst of what the flags say of a field. `parts`: how many parts there are, for a flag of the rest of them. */
 export function judge(
   flags: readonly Flag[],
-  textOf: (flag: Flag) => string | undefined,
+  textOf: (at: At) => string | undefined,
   field?: string,
+  parts = 0,
 ): Verdict {
   let worst: Verdict = { status: "good" };
   for (const flag of flags) {
-    if (field !== undefined && flag.only !== undefined && !flag.only.includes(field)) continue;
-    const verdict = judgeOne(flag, textOf(flag));
-    if (verdict.code !== undefined && (worst.code === undefined || rank[verdict.status] > rank[worst.status]))
-      worst = verdict;
+    if (flag.only !== undefined && (field === undefined || !flag.only.includes(field))) continue;
+    if (!flag.match.every(({ at, is }) => textOf(at)?.trim() === is)) continue;
+    if (!flag.rest) {
+      worst = worse(worst, judgeOne(flag, textOf(flag.at)));
+      continue;
+    }
+    for (let at = Number(flag.at); at < parts; at++) {
+      const text = textOf(at)?.trim() ?? "";
+      // A row may end with a delimiter.
+      if (text !== "") worst = worse(worst, judgeOne({ ...flag, code: `${flag.code}${at + 1}` }, text));
+    }
   }
   return worst;
 }
 
 function judgeOne(flag: Flag, text: string | undefined): Verdict {
-  if (text === undefined) return { status: "good" };
+  if (text === undefined)
+    return { status: "bad", code: `${flag.code}-missing`, reason: "the frame has no status" };
   if (flag.as === "text") return judgeText(flag, text.trim());
-  const bits = flag.as === "binary" ? (Buffer.from(text, "latin1")[0] ?? 0) : hexOf(text.trim());
+  const bits = flag.as === "binary" ? Buffer.from(text, "latin1")[0] : hexOf(text.trim());
   if (bits === undefined)
     return { status: "bad", code: `${flag.code}-unreadable`, reason: "not hexadecimal" };
   let status: QualityStatus = "good";
   const reasons: string[] = [];
-  for (let bit = 0; bit < 8; bit++) {
-    const isSet = (bits & (1 << bit)) !== 0;
+  for (let bit = 0; bit < 32; bit++) {
+    const isSet = ((bits >>> bit) & 1) !== 0;
     const unlisted = isSet ? { quality: flag.other, reason: `bit ${bit}` } : undefined;
     const meaning = (isSet ? flag.bits : flag.clear)[String(bit)] ?? unlisted;
     if (meaning === undefined || meaning.quality === "good") continue;
@@ -102,5 +126,5 @@ function judgeText(flag: Flag, text: string): Verdict {
 }
 
 const hexOf = (text: string): number | undefined =>
-  /^[0-9a-fA-F]{1,4}$/.test(text) ? Number.parseInt(text, 16) : undefined;
+  /^[0-9a-fA-F]{1,8}$/.test(text) ? Number.parseInt(text, 16) : undefined;
 const hex = (bits: number): string => bits.toString(16).toUpperCase().padStart(2, "0");

@@ -11,6 +11,7 @@ import {
   withFactors,
 } from "../host/identify.ts";
 import type { HostDevice, HostPoint, LatestReading } from "../host/messages.ts";
+import { ownTimes } from "../host/groups.ts";
 import { Normaliser, shownReadings } from "../host/normalise.ts";
 import { hostDevice } from "../site-devices.ts";
 import { Listening } from "./field-push.ts";
@@ -121,7 +122,7 @@ export class FieldDevice {
       const result = await within(readTimeoutMs, signal, (inner) =>
         this.#connection.read(points, { signal: inner, raw }),
       );
-      return shownReadings(this.#driver, points, normaliser, result, Date.now());
+      return shownReadings(this.#driver, points, normaliser, result, ownTimes(Date.now()));
     } catch (error) {
       const isUnsupported = error instanceof DeviceError && error.code === "unsupported";
       if (!isUnsupported || this.#connection.subscribe === undefined) throw error;

@@ -6,6 +6,7 @@ import { backOffMs, Failures } from "./back-off.ts";
 import {
   byClass,
   nextOf,
+  ownTimes,
   ownPoints,
   planGroups,
   polled,
@@ -220,10 +221,9 @@ export class DeviceLoop {
     const before = this.#report.identity;
     if (hasAnswered) this.#report.identity = identity;
     const doubt = firmwareDoubt(identity, this.#device.firmwareRange);
-    this.#plan(identity.firmware);
     this.#extraQuality = doubt === undefined ? 0 : quality.uncertain;
+    this.#plan(identity.firmware);
     if (this.#push !== undefined) this.#push.normaliser.extraQuality = this.#extraQuality;
-    for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
     const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
     if (changed)
       this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
@@ -270,6 +270,7 @@ export class DeviceLoop {
       // The very list that equal devices share, where there is nothing to leave out.
       return push === undefined ? points : points.filter(isPolled);
     });
+    for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
   }
 
   async #pollNext(signal: AbortSignal): Promise<void> {
@@ -481,15 +482,14 @@ export class DeviceLoop {
   async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
     const { driver } = this.#options;
     const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
-    const all = ownPoints(this.#groups);
     const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
-    const points = withFactors(all, names);
+    const points = withFactors(ownPoints(this.#groups), names);
     // What is pushed cannot be asked for: it is shown with the age that it has.
     if (points.length === 0) return this.#connected() && inOrder(this.#device.points, pushed);
     const normaliser = new Normaliser(points, this.#device.firstIndex);
     normaliser.extraQuality = this.#extraQuality;
     const result = await this.#read(points, raw);
-    const shown = shownReadings(driver, points, normaliser, result, Date.now());
+    const shown = shownReadings(driver, points, normaliser, result, ownTimes(Date.now()));
     return inOrder(this.#device.points, [...pushed, ...shown.filter(isWanted)]);
   }
 

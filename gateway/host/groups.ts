@@ -1,6 +1,7 @@
-import type { Driver, ReadResult } from "../driver.ts";
+import type { Answer, Driver, ReadResult } from "../driver.ts";
 import type { HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
+import { saneTimeMs } from "./push.ts";
 
 const names = ["fast", "normal", "slow"] as const;
 /** Answers of one poll that lie further apart than this carry their own times. */
@@ -109,9 +110,16 @@ export function ownPoints(groups: readonly Group[]): HostPoint[] {
   return groups.flatMap((group) => group.points.filter((point) => groupOf(point) === group.name));
 }
 
+/** When an answer was so: the device's own time where it gives one that can be true, or that of the poll. */
+export function ownTimes(timeMs: number): (answer: Answer | undefined) => number {
+  return (answer) => saneTimeMs(typeof answer === "object" ? answer.sourceTimeMs : undefined, timeMs);
+}
+
 /** The newest values as the last polls found them. */
 export function polled(groups: readonly Group[], driver: Driver<unknown, unknown>): LatestReading[] {
   return groups.flatMap(({ points, normaliser, latest }) =>
-    latest === undefined ? [] : shownReadings(driver, points, normaliser, latest.result, latest.timeMs),
+    latest === undefined
+      ? []
+      : shownReadings(driver, points, normaliser, latest.result, ownTimes(latest.timeMs)),
   );
 }

@@ -172,6 +172,39 @@ describe("normalising", () => {
     expect(run(points, [12], 1500, normaliser)).toHaveLength(1);
   });
 
+  it("reports a change of quality or code at once, whatever the dead band", () => {
+    const points = [point({ deadband: 0.5, heartbeat: 60_000 })];
+    const normaliser = new Normaliser(points);
+    const told: Answer[] = [
+      { value: 1000, status: "uncertain", code: "scale-US" },
+      1000.2,
+      { value: null, status: "bad", code: "scale-OL" },
+      { value: null, status: "bad", code: "scale-unit-lb" },
+      { value: null, status: "bad", code: "scale-unit-lb" },
+    ];
+    const seen = told.map((answer, i) => run(points, [answer], i * 200, normaliser).length);
+    expect(seen).toEqual([1, 1, 1, 1, 0]);
+  });
+
+  it("takes an older sample for a repeat, unless the device's clock was set back", () => {
+    const points = [point({ once: true })];
+    const normaliser = new Normaliser(points);
+    const hourMs = 3_600_000;
+    const told = (hour: number) =>
+      run(points, [sample(18, 1_772_578_800_000 + hour * hourMs)], 0, normaliser).length;
+    expect([12, 11, 12, 13, 6, 4].map(told)).toEqual([1, 0, 0, 1, 0, 1]);
+  });
+
+  it("keeps the device's own code beside a limit", () => {
+    const background = {
+      value: 301,
+      status: "uncertain",
+      code: "gesytec-status-C0",
+      reason: "background",
+    } as const;
+    expect(one({ limits: [0, 300] }, background)?.detail).toMatchObject({ code: "gesytec-status-C0" });
+  });
+
   it("adds the doubt about an unknown firmware to every reading", () => {
     const points = [point({}), point({ name: "b", index: 8 })];
     const normaliser = new Normaliser(points);

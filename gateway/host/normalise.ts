@@ -51,8 +51,15 @@ interface Compiled {
 /** What was last reported of a point with a dead band. */
 interface Last {
   value: ReadingValue | undefined;
+  quality: number;
+  code: string | undefined;
   atMs: number;
 }
+
+const untold: Last = { value: undefined, quality: 0, code: undefined, atMs: -Infinity };
+
+/** A sample that is older by less is one that a noisy line has brought back; by more, the device's clock was set. */
+const setBackMsMin = 8 * 3_600_000;
 
 const compiledLists = new WeakMap<readonly HostPoint[], Compiled[]>();
 
@@ -110,7 +117,7 @@ export class Normaliser {
     this.#compiled = compiledOf(points);
     this.#firstIndex = firstIndex;
     this.#last = points.some(({ deadband }) => deadband !== undefined)
-      ? points.map(() => ({ value: undefined, atMs: -Infinity }))
+      ? points.map(() => ({ ...untold }))
       : [];
   }
 
@@ -173,20 +180,22 @@ export class Normaliser {
   #isRepeat(position: number, answer: Answer | undefined): boolean {
     const timeMs = typeof answer === "object" ? answer?.sourceTimeMs : undefined;
     if (timeMs === undefined) return false;
-    if (this.#toldMs.get(position) === timeMs) return true;
+    const toldMs = this.#toldMs.get(position);
+    if (toldMs !== undefined && timeMs <= toldMs && toldMs - timeMs < setBackMsMin) return true;
     this.#toldMs.set(position, timeMs);
     return false;
   }
 
   #due(entry: Compiled, answers: readonly Answer[], nowMs: number): boolean {
-    const { value } = this.#one(entry, answers);
-    const last = this.#last[entry.position] ?? { value: undefined, atMs: -Infinity };
-    const still =
+    const { value, quality: bits, detail } = this.#one(entry, answers);
+    const last = this.#last[entry.position] ?? untold;
+    const isSame = bits === last.quality && detail?.code === last.code;
+    const isStill =
       typeof value === "number" && typeof last.value === "number"
         ? Math.abs(value - last.value) < (entry.point.deadband ?? 0)
         : value === last.value;
-    if (still && nowMs - last.atMs < entry.point.heartbeat) return false;
-    this.#last[entry.position] = { value, atMs: nowMs };
+    if (isSame && isStill && nowMs - last.atMs < entry.point.heartbeat) return false;
+    this.#last[entry.position] = { value, quality: bits, code: detail?.code, atMs: nowMs };
     return true;
   }
 
@@ -259,7 +268,7 @@ export class Normaliser {
       return { value: null, quality: quality.bad, detail: { code: "not-a-number" } };
     if (point.limits !== undefined && (value < point.limits[0] || value > point.limits[1])) {
       const reason = `outside ${point.limits[0]} to ${point.limits[1]} ${point.unit}`;
-      return { value, quality: bits | quality.uncertain, detail: { code: "limit", reason } };
+      return { value, quality: bits | quality.uncertain, detail: { code: "limit", reason, ...detail } };
     }
     return { value, quality: bits, detail };
   }
@@ -275,13 +284,16 @@ function decimalsFor({ point, decimals }: Compiled, raw: Value | null | undefine
   return isFloat && point.decimals === undefined ? Math.max(decimals, decimalsUnknown) : decimals;
 }
 
-/** The readings of one poll as people see them: `points` are those of the normaliser and of `result`. */
+/**
+ * The readings of one poll as people see them: `points` are those of the normaliser and of `result`. `timeMs`: of
+ * the poll, or of each answer.
+ */
 export function shownReadings(
   driver: Driver<unknown, unknown>,
   points: readonly HostPoint[],
   normaliser: Normaliser,
   result: ReadResult,
-  timeMs: number,
+  timeMs: number | ((answer: Answer | undefined) => number),
 ): LatestReading[] {
   return points.flatMap((point, i) => {
     if (point.index < 0) return [];
@@ -298,7 +310,7 @@ export function shownReadings(
         decimals: shownDecimals(point, value),
         status: bad ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good",
         ...detail,
-        timeMs,
+        timeMs: typeof timeMs === "number" ? timeMs : timeMs(answer),
         address: driver.describe(point.address),
         ...(raw === undefined ? {} : { rawHex: Buffer.from(raw).toString("hex") }),
       } satisfies LatestReading,

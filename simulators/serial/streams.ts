@@ -12,16 +12,23 @@ const weightLine = (motion: string, mode: string, weight: number): string => {
 /** Tiger TI-02-P, "auto": two letters of motion, two of net or gross, sign and seven digits, unit. */
 export const weighIndicator: MakeDialect = ({ values }) => {
   let tellingUntilMs = 0;
+  /** The weight that somebody has pinned, until a vehicle took its place and left. */
+  let leftWeight: number | undefined;
   return {
     everyMs: 200,
-    // While a vehicle drives on, there is one weight on the scale and not two.
+    // While a vehicle drives on, there is one weight on the scale and not two; without one it is empty.
     stream: () =>
       performance.now() < tellingUntilMs
         ? ""
-        : weightLine("ST", String(values.raw("mode") ?? "GS"), values.number("weight")),
+        : weightLine(
+            "ST",
+            String(values.raw("mode") ?? "GS"),
+            values.isPinned("weight") && values.number("weight") !== leftWeight ? values.number("weight") : 0,
+          ),
     tell(_, told) {
       const mode = String(told["mode"] ?? "GS");
       const weight = Number(told["weight"] ?? 1000);
+      leftWeight = values.number("weight");
       tellingUntilMs = performance.now() + 300;
       const moving = [0.3, 0.8, 1.02].map((part) => weightLine("US", mode, Math.round(weight * part)));
       return [
@@ -29,6 +36,8 @@ export const weighIndicator: MakeDialect = ({ values }) => {
         ...moving,
         weightLine("ST", mode, weight),
         weightLine("ST", mode, weight),
+        weightLine("US", mode, Math.round(weight * 0.4)),
+        weightLine("ST", mode, 0),
       ];
     },
   };
@@ -51,6 +60,23 @@ export const nmeaWeather: MakeDialect = ({ values }) => ({
   },
 });
 
+/** What a ticket says of vehicle, cargo and instrument beside the weights. */
+const theRest = (told: Told): Told => ({
+  route: told["route"] ?? "QL5",
+  mode: told["mode"] ?? "auto",
+  colour: told["colour"] ?? "white",
+  tanker: told["tanker"] ?? false,
+  tractorMass: told["tractorMass"] ?? 7.2,
+  trailerMass: told["trailerMass"] ?? 5.5,
+  persons: told["personsAllowed"] ?? 2,
+  cargoAllowed: told["cargoAllowed"] ?? 11.2,
+  cargoOverload: told["cargoOverload"] ?? 0,
+  cargoPercent: told["cargoOverloadPercent"] ?? 0,
+  legalUse: told["legalUse"] ?? false,
+  certificate: told["certificate"] ?? "V01.KD.0001",
+  certificateExpiry: told["certificateExpiry"] ?? "2027-03-04",
+});
+
 /** A made-up, typical format: JSON objects, one a line. The person at the wheel is in it, as stations have it. */
 export const wimJson: MakeDialect = (instrument) => {
   const { values, station } = instrument;
@@ -60,10 +86,19 @@ export const wimJson: MakeDialect = (instrument) => {
     const number = (field: string, otherwise: number): number => Number(told[field] ?? otherwise);
     const text = (field: string, otherwise: string): string => String(told[field] ?? otherwise);
     sequence = number("sequence", sequence + 1);
-    const axles = Array.from({ length: 6 }, (_, i) => ({
-      weight: told[`axle${i + 1}.weight`] ?? (i < 3 ? 6.1 + i : undefined),
-      after: told[`axle${i + 1}.weightAfterTolerance`] ?? (i < 3 ? 5.8 + i : undefined),
-    }));
+    const axles = Array.from({ length: 6 }, (_, i) => {
+      const of = (name: string, otherwise: number | string) =>
+        told[`axle${i + 1}.${name}`] ?? (i < 3 ? otherwise : undefined);
+      return {
+        type: of("type", "single"),
+        weight: of("weight", 6.1 + i),
+        error: of("weightError", 0.3),
+        after: of("weightAfterTolerance", 5.8 + i),
+        allowed: of("weightAllowed", 10),
+        overload: of("overload", 0),
+        percent: of("overloadPercent", 0),
+      };
+    });
     return {
       type: "ticket",
       station,
@@ -79,6 +114,7 @@ export const wimJson: MakeDialect = (instrument) => {
       grossAfter: number("grossWeightAfterTolerance", 20.2),
       allowed: number("grossWeightAllowed", 24),
       overload: number("overloadPercent", 0),
+      ...theRest(told),
       axles: axles.filter(({ weight }) => weight !== undefined),
       driver: { name: "Nguyễn Văn An", licence: "790123456789" },
     };

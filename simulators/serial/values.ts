@@ -63,6 +63,13 @@ export class Values {
     return undefined;
   }
 
+  /** Whether somebody has pinned a point that is read from this field. */
+  isPinned(field: string): boolean {
+    return [...this.#cells.values()].some(
+      ({ address, pinned }) => address.field === field && pinned !== undefined,
+    );
+  }
+
   /** The raw value of a measurement of a certain request (SDI-12), by number. */
   measured(request: string, field: string): number | undefined {
     const cell = [...this.#cells.values()].find(

@@ -90,8 +90,11 @@ export interface PushTable {
    * What may become of a subscription under a fault: codes of the `DeviceError` that ends it, "quiet" (it goes on
    * and nothing comes: the host's `silence` decides), "good" (values go on coming).
    */
-  outcomes: Record<Fault, readonly string[]>;
+  outcomes: Record<Fault, PushOutcomes>;
 }
+
+/** The same everywhere, or one for transports with a listener and another for a wire that is always there. */
+export type PushOutcomes = readonly string[] | { listener: readonly string[]; wire: readonly string[] };
 
 /** `test/contract/<driver>.ts` exports this as `table`. At least one of `read` and `push` is there. */
 export interface ContractTable {
@@ -173,6 +176,7 @@ export class Rig {
   /** Those of them that can be asked for. */
   readonly points: Points;
   readonly timeoutMs: number;
+  readonly transport: Transport;
   readonly simulators: Simulator[] = [];
   readonly log: string[] = [];
   readonly #place: Place;
@@ -182,6 +186,7 @@ export class Rig {
   private constructor(subject: Subject, transport: Transport, place: Place, options: RigOptions) {
     const { table, schemas } = subject;
     this.subject = subject;
+    this.transport = transport;
     this.#place = place;
     this.#more = options.settings ?? {};
     this.timeoutMs = options.timeoutMs ?? 2000;
@@ -389,7 +394,12 @@ export async function codeOf(call: Promise<unknown>): Promise<string> {
  * How a read ended: "good" (all values right), "bad" (each point refused with a code), "mixed" (some of each) or
  * the code of the `DeviceError`. Wrong values and bad readings without a code throw.
  */
-export async function outcomeOf(rig: Rig, read: Promise<ReadResult>, points: Points): Promise<string> {
+export async function outcomeOf(
+  rig: Rig,
+  read: Promise<ReadResult>,
+  points: Points,
+  device = 1,
+): Promise<string> {
   const result = await orCode(read);
   if (typeof result === "string") return result;
   const bad = result.answers.map((answer) => typeof answer === "object" && answer.status === "bad");
@@ -400,7 +410,7 @@ export async function outcomeOf(rig: Rig, read: Promise<ReadResult>, points: Poi
   }
   const good = points.filter((_, index) => bad[index] !== true);
   const answers = result.answers.filter((_, index) => bad[index] !== true);
-  rig.expectGood({ answers }, good);
+  rig.expectGood({ answers }, good, device);
   return good.length === points.length ? "good" : good.length === 0 ? "bad" : "mixed";
 }
 

@@ -9,6 +9,7 @@ import {
   orCode,
   runningTimers,
   settlesAt,
+  type PushOutcomes,
   type PushTable,
   type Rig,
   type RigOptions,
@@ -33,6 +34,8 @@ class Listener implements Sink {
   readonly newest = new Map<number, Answer>();
   readonly polled = new Set<number>();
   readonly records: { index: number; answers: readonly (Answer | undefined)[]; phase: RecordPhase }[] = [];
+  /** Every value that came, in turn. */
+  readonly values: { index: number; answer: Answer }[] = [];
   /** Calls of any method, and those that brought values. */
   signs = 0;
   told = 0;
@@ -43,7 +46,10 @@ class Listener implements Sink {
   readings(values: readonly { index: number; answer: Answer }[]): void {
     this.signs++;
     this.told++;
-    for (const { index, answer } of values) this.newest.set(index, answer);
+    for (const { index, answer } of values) {
+      this.newest.set(index, answer);
+      this.values.push({ index, answer });
+    }
   }
   record(
     index: number,
@@ -215,13 +221,26 @@ function checkWhatIsPushed(subject: Subject, check: Check, open: Open): void {
   }
 }
 
+const isEverywhere = (outcomes: PushOutcomes): outcomes is readonly string[] => Array.isArray(outcomes);
+
+function outcomesFor(outcomes: PushOutcomes, hasListener: boolean): readonly string[] {
+  if (isEverywhere(outcomes)) return outcomes;
+  return hasListener ? outcomes.listener : outcomes.wire;
+}
+
+function inWords(outcomes: PushOutcomes): string {
+  if (isEverywhere(outcomes)) return outcomes.join(" or ");
+  return `${outcomes.listener.join(" or ")} (on a wire ${outcomes.wire.join(" or ")})`;
+}
+
 function checkPushFaults(table: PushTable, check: Check, open: Open): void {
   for (const fault of faults) {
-    const allowed = table.outcomes[fault];
+    const outcomes = table.outcomes[fault];
     const delayMs = (fault === "restart" ? 5 : 2) * shortMs;
 
-    check(`${fault} while subscribed: ${allowed.join(" or ")}, then good again`, async () => {
+    check(`${fault} while subscribed: ${inWords(outcomes)}, then good again`, async () => {
       const rig = await open({ timeoutMs: shortMs, profile: table.profile });
+      const allowed = outcomesFor(outcomes, rig.transport.hasListener);
       const connection = await rig.connect();
       const running = begin(rig, connection);
       await tellAndHear(rig, table, running);
@@ -328,6 +347,18 @@ function checkPushEnds(table: PushTable, check: Check, open: Open): void {
     const [a, b] = [begin(rig, await rig.connect(1)), begin(rig, await rig.connect(2))];
     await tellAndHear(rig, table, a, 1);
     await tellAndHear(rig, table, b, 2);
+    // What is under way is heard before it is counted.
+    await sleep(quietMs / 2);
+    const before = { values: a.listener.values.length, records: a.listener.records.length };
+    await tellAndHear(rig, table, b, 2);
+    tell(rig, table, 50, 2);
+    await sleep(quietMs / 2);
+    const moving = rig.pushed().points.findIndex(({ name }) => name === table.moves);
+    const mine = rig.expected(rig.pushed().points, 1)[moving];
+    const heard = a.listener.values.slice(before.values).filter(({ index }) => index === moving);
+    for (const { answer } of heard) expect(Number(valueOf(answer))).toBe(mine);
+    // A device tells records by itself nowhere: they would be those of the other one.
+    if (table.record !== undefined) expect(a.listener.records).toHaveLength(before.records);
     await rig.fault("silent", undefined, 2);
     a.listener.newest.clear();
     await tellAndHear(rig, table, a, 1);

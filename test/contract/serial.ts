@@ -73,12 +73,12 @@ export const table: ContractTable = {
     outcomes: {
       silent: ["quiet"],
       // A line has no listener to close: an instrument that tells nothing is quiet.
-      refuse: ["hung-up", "quiet"],
-      hangUp: ["hung-up", "quiet"],
+      refuse: { listener: ["hung-up"], wire: ["quiet"] },
+      hangUp: { listener: ["hung-up"], wire: ["quiet"] },
       garbage: ["garbage"],
       slow: ["good"],
       late: ["good"],
-      restart: ["hung-up", "good"],
+      restart: { listener: ["hung-up"], wire: ["good"] },
       clockWrong: ["good"],
     },
   },

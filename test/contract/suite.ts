@@ -61,7 +61,8 @@ function outcomesOf(fault: Fault, { hasListener }: Transport, { outcomes = {} }:
     slow: both("silent"),
     // One answer is lost; what a read asks after it may be answered.
     late: both("silent", "mixed"),
-    restart: hasListener ? isGone : both("silent"),
+    // On a wire the later requests of a read may find it back.
+    restart: hasListener ? isGone : both("silent", "mixed"),
     clockWrong: both("good"),
   };
   return outcomes[fault] ?? table[fault];
@@ -467,7 +468,9 @@ function checkNeighbours(transport: Transport, table: ReadTable, check: Check, o
       }
       for (const fault of ["silent", "late"] as const) {
         await rig.fault(fault, 3 * shortMs, 2);
-        expect(await codeOf(b.read(points, { signal: patient() }))).toBe("silent");
+        const outcome = await outcomeOf(rig, b.read(points, { signal: patient() }), points, 2);
+        // One answer is lost; what is asked after it may be answered.
+        expect(fault === "late" ? ["silent", "mixed"] : ["silent"]).toContain(outcome);
         await readA();
         await rig.fault(undefined, undefined, 2);
       }

@@ -24,6 +24,8 @@ interface Open {
   connection: Connection<unknown>;
   lane: Lane;
   over: Promise<string> | undefined;
+  /** Settles when the subscription has handed on something that the device has told. */
+  heard: Promise<void>;
   stop: AbortController;
 }
 
@@ -54,10 +56,13 @@ function leak(connection: Connection<unknown>): void {
   kept.push(() => connection, Buffer.alloc(leakBytes / 2).toString("hex"));
 }
 
-function subscribe({ connection, lane: { points, records = [] }, stop }: Open): Open["over"] {
+function subscribe(open: Open): Open["over"] {
+  const { connection, lane, stop } = open;
+  const { points, records = [] } = lane;
   const first = Promise.withResolvers<void>();
+  open.heard = first.promise;
   const heard = () => first.resolve();
-  const sink: Sink = { alive: heard, readings: heard, record: heard, poll: heard };
+  const sink: Sink = { alive: () => {}, readings: heard, record: heard, poll: () => {} };
   const over = connection.subscribe?.({ points, records, sink, signal: stop.signal });
   return over === undefined ? undefined : outcome(over);
 }
@@ -78,7 +83,8 @@ const functions = {
       bounded(async (signal) => {
         const context = { deviceId: `device-${index}`, log: () => {} };
         const connection = await driver.connect(lane.settings, context, signal);
-        const open: Open = { connection, lane, over: undefined, stop: new AbortController() };
+        const stop = new AbortController();
+        const open: Open = { connection, lane, over: undefined, heard: Promise.resolve(), stop };
         opened.set(index, open);
         if (leakBytes > 0) leak(connection);
         if (lane.records !== undefined) open.over = subscribe(open);
@@ -88,6 +94,13 @@ const functions = {
         throw error;
       }),
     );
+  },
+
+  /** "heard" when the subscription has handed on anything yet, "nothing" after a moment, or how it has ended. */
+  async heard(index: number): Promise<string> {
+    const open = opened.get(index);
+    if (open?.over === undefined) return "closed";
+    return Promise.race([open.heard.then(() => "heard"), open.over, sleep(quietMs, "nothing")]);
   },
 
   /** Uses the connection while something is wrong with the device. */

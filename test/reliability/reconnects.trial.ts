@@ -68,13 +68,29 @@ class Cycle {
   async run(): Promise<void> {
     await this.#found();
     const loss = losses[this.#turn++ % losses.length];
-    if (this.#isPushed) await this.#devices.call("tell", this.#lane);
+    if (this.#isPushed) await this.#hears();
     if (loss !== undefined) await this.#devices.call("fault", this.#lane, loss, awayMs);
     const ending = loss === undefined ? "closed while well" : await this.#driver.call("use", this.#lane);
     this.#endings.set(ending, (this.#endings.get(ending) ?? 0) + 1);
     await this.#driver.call("close", this.#lane);
     // What restarts comes back by itself.
     if (loss !== undefined && loss !== "restart") await this.#devices.call("fault", this.#lane, undefined, 0);
+  }
+
+  /** A subscription that is deaf is no reconnect, even if nothing leaks. */
+  async #hears(): Promise<void> {
+    const untilMs = performance.now() + comesBackMs;
+    let how = "nothing";
+    do {
+      await this.#devices.call("tell", this.#lane);
+      how = await this.#driver.call("heard", this.#lane);
+      if (how === "heard") return;
+      if (how !== "nothing") {
+        await this.#driver.call("close", this.#lane);
+        await this.#found();
+      }
+    } while (performance.now() < untilMs);
+    throw new Error(`device ${this.#lane} was told of, and its subscription heard: ${how}`);
   }
 
   async #found(): Promise<void> {
