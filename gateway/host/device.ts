@@ -2,7 +2,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
-import { backOffMs, Failures } from "./back-off.ts";
+import { backOffMs } from "./back-off.ts";
 import {
   byClass,
   inOrder,
@@ -33,6 +33,7 @@ import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { PollCounter } from "./poll-report.ts";
+import { reopenMs, Standing } from "./standing.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -73,9 +74,10 @@ export class DeviceLoop {
   #push: Push | undefined;
   /** Positions of push points that the device will not push. */
   readonly #pulled = new Set<number>();
-  #heardMs = 0;
   #busy: Promise<void> = Promise.resolve();
-  readonly #failures = new Failures();
+  readonly #standing = new Standing();
+  /** Why the connection was closed at a call of ours; a subscription knows only that it was. */
+  #cause: unknown;
   /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
   #isSuspect = true;
   #aliveMs = 0;
@@ -133,13 +135,10 @@ export class DeviceLoop {
     this.#session = session;
     // `stop` may have come while the device was being opened.
     if (this.#stopping.signal.aborted) session.abort();
-    const silent = Promise.withResolvers<never>();
-    const watch = setInterval(() => this.#checkSilence(silent.reject), 1000);
     const polling = this.#pollOn(session.signal);
     try {
-      await Promise.race([this.#listen(session.signal) ?? polling, polling, silent.promise]);
+      await Promise.race([this.#listen(session.signal) ?? polling, polling]);
     } finally {
-      clearInterval(watch);
       session.abort();
       this.#pause.wake();
       await this.#close();
@@ -160,28 +159,17 @@ export class DeviceLoop {
       if (this.#groups.length === 0) this.#set("online");
       return undefined;
     }
-    this.#heardMs = performance.now();
-    if (this.#report.state !== "online") this.#set("listening");
+    // Who was lost stays so until something is heard: that a broker is back says nothing of a device behind it.
+    if (["starting", "wrong-device"].includes(this.#report.state)) this.#set("listening");
     const { records } = this.#device;
-    const subscribed = connection.subscribe({ points: push.points, records, sink: push, signal });
-    return this.#lasting(subscribed, signal);
+    const subscribe = () => connection.subscribe!({ points: push.points, records, sink: push, signal });
+    return this.#standing.listen(subscribe, this.#device.silenceMs, signal);
   }
 
-  async #lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
-    await subscribed.catch(this.#failures.deaf);
-    if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
-  }
-
-  #checkSilence(tell: (error: DeviceError) => void): void {
-    const { silenceMs } = this.#device;
-    if (silenceMs === 0 || this.#push === undefined || performance.now() - this.#heardMs < silenceMs) return;
-    tell(new DeviceError("silent", `nothing has been heard for ${Math.round(silenceMs / 1000)} s`));
-  }
-
-  /** The device has spoken by itself. */
-  #heard(): void {
-    this.#heardMs = performance.now();
-    this.#failures.heard();
+  /** The device has spoken by itself; `isGood`: a value came. */
+  #heard(isGood: boolean): void {
+    this.#standing.heard();
+    if (isGood) this.#report.lastGoodMs = Date.now();
     this.#alive();
     this.#set("online");
     this.#outage.read(Date.now());
@@ -244,12 +232,11 @@ export class DeviceLoop {
       this.#push.points.length === points.length;
     if (canPush && (points.length > 0 || this.#device.records.length > 0) && !same) {
       this.#push = new Push(this.#device, points, {
-        heard: () => this.#heard(),
+        heard: (isGood) => this.#heard(isGood),
         telemetry: (normaliser, answers, positions, times) => {
           this.#tell(normaliser, { answers }, times, positions);
         },
         event: (kind, data, timeMs) => {
-          this.#report.lastGoodMs = Date.now();
           this.#pictures.attach(data, (more) => this.#event(kind, { ...data, ...more }, timeMs));
         },
         poll: (position) => {
@@ -316,7 +303,7 @@ export class DeviceLoop {
     if (!group.hasFailed) this.#count("answered");
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
-    this.#failures.polled();
+    this.#standing.polled();
     this.#alive();
     this.#set("online");
     this.#publish(group, result);
@@ -345,7 +332,6 @@ export class DeviceLoop {
     positions: readonly number[],
   ): void {
     const ageMs = arrivalMs - timeMs;
-    this.#report.lastGoodMs = arrivalMs;
     const offsets = sourceOffsets(result.answers, timeMs, arrivalMs);
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
     if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
@@ -388,6 +374,7 @@ export class DeviceLoop {
       try {
         return await work();
       } catch (error) {
+        this.#cause = error;
         await this.#close();
         if (error instanceof WrongDeviceError) {
           this.#alive();
@@ -396,7 +383,7 @@ export class DeviceLoop {
         const nowMs = performance.now();
         const mayRetry = line?.spent(nowMs - startedMs, nowMs) ?? true;
         // A lone lost answer may be noise; when several units fail, each has to wait.
-        this.#isSuspect ||= !mayRetry || this.#failures.count > 0;
+        this.#isSuspect ||= !mayRetry || this.#standing.failures > 0;
         throw error;
       }
     } finally {
@@ -405,28 +392,35 @@ export class DeviceLoop {
     }
   }
 
-  async #lost(error: unknown, startedMs: number): Promise<void> {
+  async #lost(thrown: unknown, startedMs: number): Promise<void> {
     await this.#close();
     if (this.#stopping.signal.aborted) return;
-    this.#failures.add();
+    const standing = this.#standing;
+    standing.failures++;
+    const isOurs = thrown instanceof DeviceError && thrown.code === "closed";
+    const error = isOurs ? (this.#cause ?? thrown) : thrown;
+    this.#cause = undefined;
+    const spentMs = performance.now() - startedMs;
     const code = error instanceof DeviceError ? error.code : "internal";
     const reason = error instanceof Error ? error.message : String(error);
     if (!(error instanceof DeviceError || error instanceof WrongDeviceError))
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
     if (error instanceof WrongDeviceError) this.#set("wrong-device", "wrong-device", reason);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
-    else if (this.#failures.count === 1 && this.#report.state === "online" && !this.#isSuspect) return;
-    else this.#set("lost", code, reason);
-    const spentMs = performance.now() - startedMs;
-    await this.#pause.sleep(
-      Math.max(backOffMs(this.#failures.count, code) - spentMs, 100),
-      this.#stopping.signal,
-    );
+    else if (standing.isLoneLoss && this.#report.state === "online" && !this.#isSuspect) {
+      if (spentMs < reopenMs) await this.#pause.sleep(reopenMs - spentMs, this.#stopping.signal);
+      return;
+    } else this.#set("lost", code, reason);
+    const pauseMs = Math.max(backOffMs(standing.failures, code) - spentMs, 100);
+    await this.#pause.sleep(pauseMs, this.#stopping.signal);
   }
 
   #set(state: DeviceState, code?: string, reason?: string): void {
     const { state: before, code: codeBefore } = this.#report;
-    if (state === before && code === codeBefore) return;
+    if (state === before && code === codeBefore) {
+      if (reason !== undefined) this.#report.reason = reason;
+      return;
+    }
     const { code: _code, reason: _reason, ...kept } = this.#report;
     this.#report = { ...kept, state, sinceMs: Date.now() };
     if (code !== undefined) this.#report.code = code;
