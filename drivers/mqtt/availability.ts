@@ -9,10 +9,17 @@ import type { Settings } from "./settings.ts";
 const devicesMax = 5000;
 const payloadBytesMax = 4096;
 
-/** Whether a device was lost by a word that said offline: nothing but a word or a message brings it back. */
-const memory = new Memory<{ wasOffline: boolean }>(devicesMax, () => ({ wasOffline: false }));
+interface Past {
+  /** It was lost by a word that said offline. */
+  wasOffline: boolean;
+  /** Filters of the rules that have ever said something. */
+  readonly spoken: Set<string>;
+}
+
+const memory = new Memory<Past>(devicesMax, () => ({ wasOffline: false, spoken: new Set() }));
 
 interface Rule {
+  readonly filter: string;
   readonly of: "device" | "gateway";
   readonly steps: readonly Step[] | undefined;
   readonly online: string;
@@ -26,22 +33,23 @@ interface Rule {
 export class Availability {
   /** By topic filter. Two rules of one topic are two. */
   readonly rules: readonly { filter: string; take(message: Message): void }[];
-  readonly #words = new Map<Rule, "online" | "offline">();
-  readonly #all: Rule[] = [];
-  readonly #memory: { wasOffline: boolean };
+  /** By filter, as `Past.spoken`. */
+  readonly #words = new Map<string, "online" | "offline">();
+  readonly #past: Past;
+  /** The device's own word, not its gateway's. */
+  #isOnline = false;
   readonly #tell: { alive(): void; lost(error: DeviceError): void };
 
   /** Throws `DeviceError` `unsupported` when the settings lack a variable. */
   constructor(settings: Settings, device: string, tell: { alive(): void; lost(error: DeviceError): void }) {
-    this.#memory = memory.of(device);
+    this.#past = memory.of(device);
     this.#tell = tell;
     this.rules = formatOf(settings).available.map(({ topic, path, online, offline, of }) => {
       const filled = topicOf(topic, settings);
       if ("missing" in filled)
         throw new DeviceError("unsupported", `${topic} wants "${filled.missing}": write it under variables`);
       const steps = path === undefined ? undefined : (parsePath(path) ?? []);
-      const rule: Rule = { of, online, offline, steps };
-      this.#all.push(rule);
+      const rule: Rule = { filter: filled.topic, of, online, offline, steps };
       return { filter: filled.topic, take: (message) => this.#take(rule, message) };
     });
   }
@@ -49,17 +57,20 @@ export class Availability {
   #take(rule: Rule, { topic, payload, retained }: Message): void {
     const word = wordOf(rule, payload);
     if (word === undefined) return;
-    this.#words.set(rule, word);
+    this.#words.set(rule.filter, word);
+    this.#past.spoken.add(rule.filter);
     if (word === "offline") {
-      this.#memory.wasOffline = true;
+      this.#past.wasOffline = true;
       const text = `${shortTopic(topic)} says that it is ${rule.offline}`;
       this.#tell.lost(new DeviceError("hung-up", text));
       return;
     }
-    const isBack = this.#memory.wasOffline && this.#all.every((one) => this.#words.get(one) === "online");
-    const speaks = rule.of === "device" && !retained;
-    if (!speaks && !(isBack && this.#all.some(({ of }) => of === "device"))) return;
-    this.#memory.wasOffline = false;
+    if (rule.of === "device") this.#isOnline = true;
+    const { wasOffline, spoken } = this.#past;
+    const isBack =
+      wasOffline && this.#isOnline && [...spoken].every((one) => this.#words.get(one) === "online");
+    if (!isBack && (retained || rule.of === "gateway")) return;
+    this.#past.wasOffline = false;
     this.#tell.alive();
   }
 }
