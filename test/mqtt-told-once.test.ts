@@ -21,6 +21,11 @@ async function open(options?: Parameters<typeof MqttRig.open>[0]): Promise<MqttR
 const value = { path: "$.v" };
 /** The part of a client id that a hash has made. */
 const made = (id: string) => id.split("-")[1];
+const says = (source: string) => ({
+  UtcTime: "2026-03-01T08:00:00Z",
+  Source: { Source: source },
+  Data: { State: true },
+});
 const phases = (one: Listening) => one.records.map(({ phase }) => phase);
 async function cutOff(rig: MqttRig, one: Listening): Promise<void> {
   rig.broker.fault({ kind: "drop-connections" });
@@ -86,11 +91,6 @@ describe("states of a record", () => {
     state: true,
     fields: [{ path: "$.Source.Source" }, { path: "$.Data.State", type: "boolean" }],
   };
-  const says = (source: string) => ({
-    UtcTime: "2026-03-01T08:00:00Z",
-    Source: { Source: source },
-    Data: { State: true },
-  });
   const topicOf = (source: string) => `cam/onvif-ej/${event}/&${source}`;
 
   test("deleted after a reconnect is told, with what it said last before", async () => {

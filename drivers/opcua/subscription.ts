@@ -324,8 +324,9 @@ class Listener {
         }
       }
     }
+    // Values that are bad make no server dead that publishes them.
+    sink.alive();
     if (values.length > 0) sink.readings(values);
-    else sink.alive();
     for (const { record, data } of triggers) await this.#triggered(kept, record, data);
     kept.sequence = message.sequenceNumber;
     this.#acknowledge.push(message.sequenceNumber);
