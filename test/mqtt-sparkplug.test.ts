@@ -180,8 +180,10 @@ describe("sequence and births", () => {
 
   test("where it is not allowed to ask it does not, whichever device of the node forbids it", async () => {
     const { rig, node } = await open();
-    await rig.listen({ ...of("a"), rebirth: false }, [metric("x")]);
-    const [b] = [await rig.listen(of("b"), [metric("x")])];
+    const [b] = await Promise.all([
+      rig.listen(of("b"), [metric("x")]),
+      rig.listen({ ...of("a"), rebirth: false }, [metric("x")]),
+    ]);
     node.publish("DDATA", [{ alias: 1, value: double(5) }], "b");
     await until("a sign", () => b.signs === 1);
     await settle();
