@@ -97,7 +97,7 @@ export type RecordPhase = "occurred" | "initial" | "changed" | "deleted";
 
 /** Where pushed values go. No method throws or waits; indexes are positions in the subscription's lists. */
 export interface Sink {
-  /** The device itself has given a sign of life: data, a keep-alive. Values are one as well. */
+  /** The device itself has given a sign of life: data, a keep-alive. Values that are not bad are one as well. */
   alive(): void;
   /**
    * Values that came together; each may carry its own `sourceTimeMs`. `isOld`: somebody had kept them for us (a

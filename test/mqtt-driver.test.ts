@@ -206,32 +206,6 @@ describe("a broker of another kind", () => {
     expect([listening.ended, listening.message]).toEqual(["denied", expect.stringContaining("d/x")]);
   });
 
-  test("sends a copy for each of our filters: each device hears one, and what it says twice is two", async () => {
-    const rig = await open();
-    let socketOf: Socket | undefined;
-    const server = await scripted((socket, id) => {
-      socketOf = socket;
-      socket.write(suback(id, 0));
-    });
-    const { port } = server.address() as AddressInfo;
-    const one = await rig.listen({ topic: "d/x", port }, [value]);
-    const say = (v: number) => {
-      const body = Buffer.concat([Buffer.from([0, 3]), Buffer.from(`d/x{"v":${v}}`)]);
-      socketOf?.write(Buffer.concat([Buffer.from([0x30, body.length]), body]));
-    };
-    say(1);
-    say(1);
-    await until("both", () => one.of().length === 2);
-    const any = await rig.listen({ topic: "d/+", port }, [value]);
-    for (const v of [2, 2, 3, 3, 3, 3]) say(v);
-    await until("all", () => one.of().length >= 5).finally(() => server.close());
-    await settle();
-    expect([one.of(), any.of()]).toEqual([
-      [1, 1, 2, 3, 3],
-      [2, 3, 3],
-    ]);
-  });
-
   test("sends 200 MB in one message: none of it is kept, and the next one is heard", async () => {
     const rig = await open();
     const chunk = Buffer.alloc(1_048_576, 0x20);
@@ -384,12 +358,35 @@ describe("last wills", () => {
     const rig = await open();
     rig.publish(state, { state: "online" }, true);
     const listening = await rig.listen(plug, [{ path: "$.power" }]);
+    await settle();
+    // The broker had kept it: that is no sign.
+    expect(listening.signs).toBe(0);
+    rig.publish(state, { state: "online" }, true);
     await until("a sign", () => listening.signs === 1);
     rig.publish(state, "offline", true);
     await until("the end", () => listening.ended !== undefined);
     expect([listening.ended, listening.message]).toEqual(["hung-up", expect.stringContaining(state)]);
     const again = await rig.listen(plug, [{ path: "$.power" }]);
     await until("the end", () => again.ended === "hung-up");
+  });
+
+  test("who was lost by an offline is back when all that speak for it say online", async () => {
+    const rig = await open();
+    const bridge = "zigbee2mqtt/bridge/state";
+    const power = [{ path: "$.power" }];
+    rig.publish(state, { state: "online" }, true);
+    rig.publish(bridge, { state: "offline" }, true);
+    for (let i = 0; i < 2; i++) {
+      const lost = await rig.listen(plug, power, [], "plug of a bridge");
+      await until("the end", () => lost.ended === "hung-up");
+      expect(lost.signs).toBe(0);
+    }
+    rig.publish(bridge, { state: "online" }, true);
+    const back = await rig.listen(plug, power, [], "plug of a bridge");
+    await until("a sign", () => back.signs === 1);
+    const again = await rig.listen(plug, power, [], "plug of a bridge");
+    await settle();
+    expect(again.signs).toBe(0);
   });
 
   test("the gateway's being online is no sign of the device, its being offline is the end", async () => {

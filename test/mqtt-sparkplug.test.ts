@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import { payloadBytes, type Metric } from "../simulators/mqtt/sparkplug-speech.ts";
+import { loadCodec } from "../drivers/mqtt/sparkplug.ts";
+import { payloadBytes, sparkplugSpeech, type Metric } from "../simulators/mqtt/sparkplug-speech.ts";
+import type { Said } from "../simulators/mqtt/speech.ts";
 import { MqttRig, settle, until, type Listening } from "./mqtt-rig.ts";
 
 /** Sparkplug B: what a node's births, sequence and deaths do to the values of its devices. */
@@ -115,7 +118,7 @@ describe("values", () => {
     ]);
     await heard(listening, 5);
     expect(listening.of()).toEqual([1, 2, "uncertain stale", "bad quality-bad", 5]);
-    expect(listening.readingsTold[1]?.answer).toMatchObject({ sourceTimeMs: 1_771_000_000_000 });
+    expect(listening.readingsTold[1]?.answer).toMatchObject({ sourceTimeMs: 1_771_000_000_000, past: true });
     expect(listening.readingsTold[4]?.answer).toMatchObject({ sourceTimeMs: 1_772_000_000_000 });
   });
 
@@ -175,11 +178,41 @@ describe("sequence and births", () => {
     expect(listening.of().filter((value) => typeof value !== "number")).toEqual([]);
   });
 
-  test("where it is not allowed to ask it does not", async () => {
-    const { rig } = await open();
-    await rig.listen({ ...of("a"), rebirth: false }, [metric("x")]);
+  test("where it is not allowed to ask it does not, whichever device of the node forbids it", async () => {
+    const { rig, node } = await open();
+    const [b] = await Promise.all([
+      rig.listen(of("b"), [metric("x")]),
+      rig.listen({ ...of("a"), rebirth: false }, [metric("x")]),
+    ]);
+    node.publish("DDATA", [{ alias: 1, value: double(5) }], "b");
+    await until("a sign", () => b.signs === 1);
     await settle();
     expect(asked(rig)).toBe(0);
+  });
+
+  test("a new connection, which knows no birth, asks again; DATA with an alias only is understood after it", async () => {
+    const { rig, node } = await open();
+    const births = (): void => {
+      node.born();
+      node.publish(
+        "DBIRTH",
+        [{ name: "door", alias: 1, type: type.boolean, value: { field: 14, of: false } }],
+        "a",
+      );
+    };
+    const first = await rig.listen(of("a"), [metric("door")]);
+    births();
+    await heard(first, 1);
+    rig.broker.fault({ kind: "drop-connections" });
+    await until("the end", () => first.ended === "hung-up");
+    const second = await rig.listen(of("a"), [metric("door")]);
+    await until("the question", () => asked(rig) === 2);
+    births();
+    node.publish("DDATA", [{ alias: 1, value: { field: 14, of: true } }], "a");
+    await heard(second, 2);
+    expect(second.of()).toEqual([false, true]);
+    await sleep(2500);
+    expect(asked(rig)).toBe(2);
   });
 });
 
@@ -217,6 +250,44 @@ describe("deaths", () => {
     await until("the end of a", () => a.ended !== undefined);
     await settle();
     expect([a.ended, b.ended]).toEqual(["garbage", undefined]);
+  });
+});
+
+test("the pretend node counts its sessions: a restart is one, a rebirth is none", async () => {
+  const codec = await loadCodec();
+  const speech = sparkplugSpeech({ variables: { group: "g", node: "n" } });
+  const bdSeqOf = ([said]: Said[]): unknown =>
+    codec.decode(said?.payload as Buffer).metrics.find(({ name }) => name === "bdSeq")?.wire.longValue;
+  const [birth, rebirth, death] = [speech.hello([], 1), speech.hello([], 1), speech.goodbye()].map(bdSeqOf);
+  expect([rebirth, death]).toEqual([birth, birth]);
+  expect(bdSeqOf(speech.hello([], 1))).not.toEqual(birth);
+});
+
+describe("payloads are bounded before anything is made of them", () => {
+  test("by the smallest payloadBytesMax of the node's devices", async () => {
+    const { rig, node } = await open();
+    const settings = { ...of("a"), payloadBytesMax: 200 };
+    const [a, b] = [await rig.listen(settings, [metric("x")]), await rig.listen(of("b"), [metric("x")])];
+    node.born();
+    const long = [{ name: "y".repeat(300), type: type.double, value: double(1) }];
+    for (let i = 0; i < 5; i++) node.publish("DDATA", long, "a");
+    await until("the end of a", () => a.ended === "garbage");
+    expect(a.message).toContain("more than 200 bytes");
+    expect(b.ended).toBeUndefined();
+  });
+
+  test("by the count of metrics", async () => {
+    const { rig, node } = await open();
+    const listening = await rig.listen({ ...of(), payloadBytesMax: 1_048_576 }, [metric("x")]);
+    node.born();
+    await until("the birth", () => listening.signs === 1);
+    const beforeBytes = process.memoryUsage().heapUsed;
+    // Two bytes are a metric.
+    for (let i = 0; i < 5; i++)
+      rig.publish("spBv1.0/g/NDATA/n", Buffer.alloc(1_000_000, Buffer.from([0x12, 0])));
+    await until("the end", () => listening.ended === "garbage");
+    expect(listening.message).toContain("more than 10000 metrics");
+    expect(process.memoryUsage().heapUsed - beforeBytes).toBeLessThan(60 * 1_048_576);
   });
 });
 

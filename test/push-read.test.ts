@@ -121,6 +121,7 @@ beforeAll(async () => {
       "simulators/tell/index.ts": simulator,
       "drivers/bare/settings.ts": settings,
       "firmware-profiles/acme/tell-1.yaml": profile,
+      "firmware-profiles/acme/gate-1.yaml": profile.replace(/points:[^]*(?=records:)/, "points: {}\n"),
       "firmware-profiles/acme/bare-1.yaml": profile.replace("driver: tell", "driver: bare"),
     },
   });
@@ -277,6 +278,19 @@ describe("without a gateway", () => {
     for (const socket of sockets) socket.destroy();
     expect(await read.ended).toBe(5);
     expect(read.err).toMatch(/KERB-DEV-HUNG-UP {2}scale-01: /);
+  });
+
+  it("names the cause too when it waits for records only", async () => {
+    const file = box.write("gate/gateway.yaml", siteText(port).replace("acme/tell-1", "acme/gate-1"));
+    for (const args of [["scale-01"], ["scale-01", "load"]]) {
+      const where = args.length === 1 ? file : site("records-of-a-load");
+      const read = new Command("read", ...args, "--wait", "20s", "--site", where);
+      await until(() => read.err).toMatch(/heard \d\/\d points, 0 records/);
+      for (const socket of sockets) socket.destroy();
+      expect(await read.ended).toBe(5);
+      expect(read.err).toMatch(/KERB-DEV-HUNG-UP {2}scale-01: /);
+      expect(read.err).not.toContain("not heard within");
+    }
   });
 
   it("watches", async () => {

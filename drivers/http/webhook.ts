@@ -118,11 +118,11 @@ function teller(settings: Settings, { points, records, sink }: Subscription<Addr
       const answer = answerOf(document, tree, place, settings, { isOptional: true });
       return answer === undefined ? [] : [{ index, answer }];
     });
+    // Values that are bad make no device dead that has sent a document.
+    sink.alive();
     if (values.length > 0) sink.readings(values);
-    let count = 0;
     told.forEach(({ place, fields }, index) => {
       for (const item of pickAll(tree, place.value, recordsMax)) {
-        count++;
         const sourceTimeMs = timeOf(item, place, settings);
         sink.record(
           index,
@@ -131,6 +131,5 @@ function teller(settings: Settings, { points, records, sink }: Subscription<Addr
         );
       }
     });
-    if (values.length === 0 && count === 0) sink.alive();
   };
 }

@@ -9,8 +9,10 @@ import { MqttClient, type IClientOptions, type IPublishPacket } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { DeviceError } from "../../gateway/driver.ts";
 import { meaningOf, unreachable } from "./errors.ts";
+import { shortTopic } from "./payload.ts";
+import { dropOldest } from "./remember.ts";
 import type { Settings } from "./settings.ts";
-import { TopicTree } from "./topics.ts";
+import { overlap, TopicTree } from "./topics.ts";
 import { trimmed, Trimmer } from "./trim.ts";
 
 // mqtt-packet keeps a Buffer for each of the 65,536 packet identifiers: 11 MB to save an allocation of two bytes.
@@ -24,6 +26,8 @@ const farewellMs = 200;
 const holdMs = 1000;
 const deniedHoldMs = 10_000;
 const remembered = 100;
+/** PUBACK of MQTT 5: the message went to nobody. */
+const noSubscribers = 0x10;
 
 export interface Message {
   readonly topic: string;
@@ -34,17 +38,15 @@ export interface Message {
 export type Listener = (message: Message) => void;
 
 interface Listening {
-  readonly filter: string;
+  /** Of its filter. */
+  readonly id: number;
   readonly tell: Listener;
 }
 
-/** Copies of one message come one right behind the other. */
-const copiesWithinMs = 50;
-
 const brokers = new Map<string, Broker>();
 const refusals = new Map<string, { atMs: number; error: DeviceError }>();
-/** A take-over of one process by another with the same id would cut off both for ever. */
-const processPart = randomBytes(4).toString("hex");
+/** By key. A take-over of one process by another with the same id would cut off both for ever. */
+const ownParts = new Map<string, string>();
 
 /**
  * One connection to a broker, shared by all devices of this process that enter it with the same credentials. Its
@@ -54,22 +56,28 @@ export class Broker {
   readonly place: string;
   readonly #key: string;
   readonly #settings: Settings;
+  /** 1, and more for clients that have the filters which overlap those of another. */
+  readonly #nth: number;
   readonly #opened = Promise.withResolvers<void>();
   readonly #tree = new TopicTree<Listening>();
   readonly #lost = new Set<(error: DeviceError) => void>();
+  readonly #filters = new Map<string, { id: number; users: number }>();
+  #lastId = 0;
   #users = 0;
-  /** The last message that fitted several filters. */
-  #last: { message: Message; atMs: number; copiesLeft: number } | undefined;
+  /** MQTT 5: each message names the filters for which it comes. */
+  #namesFilters = false;
+  #acknowledged: number | undefined;
   #isOpen = false;
   #end: DeviceError | undefined;
   #socket: Socket | undefined;
   #client: MqttClient | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(key: string, place: string, settings: Settings) {
+  private constructor(key: string, settings: Settings, nth: number) {
     this.#key = key;
-    this.place = place;
+    this.place = placeOf(settings);
     this.#settings = settings;
+    this.#nth = nth;
     this.#opened.promise.catch(() => {});
   }
 
@@ -77,13 +85,16 @@ export class Broker {
    * The broker that the settings name, connected. Each join needs one `leave`. Rejects with `refused`,
    * `unreachable`, `silent`, `hung-up`, `denied`, `busy`, `garbage`, `unsupported` or `aborted`.
    */
-  static async join(settings: Settings, signal: AbortSignal): Promise<Broker> {
-    const place = placeOf(settings);
-    if (signal.aborted) throw new DeviceError("aborted", `${place}: given up by the caller`);
-    const key = keyOf(settings);
+  static join(settings: Settings, signal: AbortSignal): Promise<Broker> {
+    return Broker.#join(settings, signal, 1);
+  }
+
+  static async #join(settings: Settings, signal: AbortSignal, nth: number): Promise<Broker> {
+    if (signal.aborted) throw new DeviceError("aborted", `${placeOf(settings)}: given up by the caller`);
+    const key = keyOf(settings, nth);
     const known = brokers.get(key);
     if (known === undefined) throwIfRefused(key);
-    const broker = known ?? new Broker(key, place, settings);
+    const broker = known ?? new Broker(key, settings, nth);
     broker.#users++;
     if (known === undefined) {
       brokers.set(key, broker);
@@ -130,25 +141,65 @@ export class Broker {
     listener: Listener,
     options: { qos: 0 | 1; signal: AbortSignal },
   ): { granted: Promise<void>; stop: () => void } {
+    const others = this.#namesFilters ? [] : [...this.#filters.keys()];
+    if (others.some((other) => other !== filter && overlap(other, filter)))
+      return this.#listenBeside(filter, listener, options);
+    const known = this.#filters.get(filter) ?? { id: ++this.#lastId, users: 0 };
+    known.users++;
+    this.#filters.set(filter, known);
     // What the device's code does here counts as the device's, whoever opened the socket.
-    const bound = { filter, tell: AsyncResource.bind(listener) };
+    const bound = { id: known.id, tell: AsyncResource.bind(listener) };
     this.#tree.add(filter, bound);
     let isStopped = false;
     const stop = (): void => {
       if (isStopped) return;
       isStopped = true;
-      if (this.#tree.delete(filter, bound)) return;
+      this.#tree.delete(filter, bound);
+      if (--known.users > 0) return;
+      this.#filters.delete(filter);
       if (this.#isOpen) this.#client?.unsubscribe(filter, () => {});
     };
-    return { granted: this.#subscribe(filter, options), stop };
+    return { granted: this.#subscribe(filter, known.id, options), stop };
   }
 
-  async #subscribe(filter: string, { qos, signal }: { qos: 0 | 1; signal: AbortSignal }): Promise<void> {
+  /**
+   * With MQTT 3.1.1 a message that fits two filters of a client may come once or twice, and nobody can tell that
+   * from two equal messages: a filter that overlaps others gets another client.
+   */
+  #listenBeside(
+    filter: string,
+    listener: Listener,
+    options: { qos: 0 | 1; signal: AbortSignal },
+  ): { granted: Promise<void>; stop: () => void } {
+    const bound = AsyncResource.bind(listener);
+    const leaving = new AbortController();
+    const listen = async (): Promise<void> => {
+      const broker = await Broker.#join(this.#settings, leaving.signal, this.#nth + 1);
+      const forget = broker.onLost((error) => this.#over(error));
+      const listening = leaving.signal.aborted ? undefined : broker.listen(filter, bound, options);
+      const leave = (): void => {
+        forget();
+        listening?.stop();
+        void broker.leave();
+      };
+      leaving.signal.addEventListener("abort", leave);
+      if (leaving.signal.aborted) leave();
+      await listening?.granted;
+    };
+    return { granted: this.#within(listen(), options.signal), stop: () => leaving.abort() };
+  }
+
+  async #subscribe(
+    filter: string,
+    subscriptionIdentifier: number,
+    { qos, signal }: { qos: 0 | 1; signal: AbortSignal },
+  ): Promise<void> {
     const client = this.#connected();
     const answer = Promise.withResolvers<void>();
     const refused = (why: string) =>
       new DeviceError("denied", `${this.place}: the broker does not let us listen to ${filter}${why}`);
-    client.subscribe(filter, { qos }, (error, granted) => {
+    const properties = this.#namesFilters ? { properties: { subscriptionIdentifier } } : {};
+    client.subscribe(filter, { qos, ...properties }, (error, granted) => {
       const code = granted?.find((one) => one.qos >= 0x80)?.qos;
       if (code !== undefined) answer.reject(refused(` (0x${code.toString(16)})`));
       else if (error === null || error === undefined) answer.resolve();
@@ -157,13 +208,19 @@ export class Broker {
     await this.#answered(answer.promise, signal, `SUBSCRIBE ${filter}`);
   }
 
-  /** Publishes with QoS 1; resolves at the PUBACK. Rejects with `rejected` when its reason code says no. */
+  /**
+   * Publishes with QoS 1; resolves at the PUBACK. Rejects with `rejected` when its reason code says no, or that
+   * nobody listens.
+   */
   async publish(topic: string, payload: string | Buffer, signal: AbortSignal): Promise<void> {
     const client = this.#connected();
     const answer = Promise.withResolvers<void>();
     client.publish(topic, payload, { qos: 1 }, (error) => {
       const code = (error as { code?: unknown } | undefined)?.code;
-      if (error === null || error === undefined) answer.resolve();
+      const isSent = error === null || error === undefined;
+      if (isSent && this.#acknowledged === noSubscribers)
+        answer.reject(new DeviceError("rejected", `${this.place}: nobody listens to ${topic} (0x10)`));
+      else if (isSent) answer.resolve();
       else if (typeof code === "number" && code >= 0x80) {
         const text = `${this.place}: the broker refuses ${topic} (0x${code.toString(16)})`;
         answer.reject(new DeviceError("rejected", text, { cause: error }));
@@ -256,38 +313,34 @@ export class Broker {
       const when = this.#isOpen ? "" : " before it let us in; is it the right port, and does it want tls?";
       this.#over(new DeviceError("hung-up", `${this.place}: the broker closed the connection${when}`));
     });
-    client.on("connect", () => {
+    client.on("connect", ({ properties }) => {
       clearTimeout(this.#timer);
+      this.#namesFilters =
+        this.#settings.protocol === 5 && properties?.subscriptionIdentifiersAvailable !== false;
       this.#isOpen = true;
       refusals.delete(this.#key);
       this.#opened.resolve();
+    });
+    // The library's own callback does not say that nobody listens.
+    client.on("packetreceive", (packet) => {
+      if (packet.cmd === "puback") this.#acknowledged = packet.reasonCode;
     });
     client.on("message", (topic, payload, packet) => this.#hand(topic, payload, packet));
     client.connect();
   }
 
-  #hand(topic: string, payload: Buffer, { retain }: IPublishPacket): void {
+  #hand(topic: string, payload: Buffer, { retain, properties }: IPublishPacket): void {
     if (this.#end !== undefined) return;
     const message = { topic, payload, retained: retain };
-    const listening = this.#tree.matching(topic);
-    if (listening.length > 1 && this.#isCopy(message, listening)) return;
-    for (const { tell } of listening) tell(message);
-  }
-
-  /** A broker may send a message once for each filter of ours that it fits: to us, who share them, it is one. */
-  #isCopy(message: Message, listening: readonly Listening[]): boolean {
-    const last = this.#last;
-    const atMs = performance.now();
-    const isSame =
-      last !== undefined &&
-      last.copiesLeft > 0 &&
-      atMs - last.atMs < copiesWithinMs &&
-      last.message.topic === message.topic &&
-      last.message.retained === message.retained &&
-      last.message.payload.equals(message.payload);
-    if (isSame) last.copiesLeft--;
-    else this.#last = { message, atMs, copiesLeft: new Set(listening.map(({ filter }) => filter)).size - 1 };
-    return isSame;
+    const given = properties?.subscriptionIdentifier;
+    const ids = this.#namesFilters && given !== undefined ? [given].flat() : undefined;
+    try {
+      for (const { id, tell } of this.#tree.matching(topic))
+        if (ids === undefined || ids.includes(id)) tell(message);
+    } catch (error) {
+      const text = `${this.place}: ${shortTopic(topic)} cannot be taken: ${String(error)}`;
+      this.#over(new DeviceError("garbage", text, { cause: error }));
+    }
   }
 
   #options(): IClientOptions {
@@ -295,7 +348,7 @@ export class Broker {
     return {
       protocolId: "MQTT",
       protocolVersion: protocol === 5 ? 5 : 4,
-      clientId: clientIdOf(this.#key, this.#settings),
+      clientId: clientIdOf(this.#key, this.#settings, this.#nth),
       clean: true,
       reconnectPeriod: 0,
       connectTimeout: 2 * this.#settings.timeout,
@@ -357,23 +410,28 @@ function placeOf(settings: Settings): string {
 }
 
 /** The same for devices that may share a connection. */
-function keyOf(settings: Settings): string {
+function keyOf(settings: Settings, nth: number): string {
   const { host, tls, username, password, clientId, protocol } = settings;
-  return JSON.stringify([host, portOf(settings), tls, username, password, clientId, protocol]);
+  return JSON.stringify([host, portOf(settings), tls, username, password, clientId, protocol, nth]);
 }
 
-function clientIdOf(key: string, { clientId }: Settings): string {
-  if (clientId !== undefined) return clientId;
-  const box = createHash("sha256").update(`${hostname()} ${key}`).digest("hex").slice(0, 8);
+/** It travels and is logged in clear: nothing of the password may be in it. */
+function clientIdOf(key: string, settings: Settings, nth: number): string {
+  const { clientId, host, username = "" } = settings;
+  if (clientId !== undefined) return nth === 1 ? clientId : `${clientId}-${nth}`;
+  const whose = JSON.stringify([hostname(), host, portOf(settings), username]);
+  const box = createHash("sha256").update(whose).digest("hex").slice(0, 8);
+  const own = ownParts.get(key) ?? randomBytes(4).toString("hex");
+  ownParts.set(key, own);
+  dropOldest(ownParts, remembered);
   // MQTT 3.1.1 lets brokers refuse ids of more than 23 characters.
-  return `kerb-${box}-${processPart}`;
+  return `kerb-${box}-${own}`;
 }
 
 function remember(key: string, error: DeviceError): void {
   refusals.delete(key);
   refusals.set(key, { atMs: performance.now(), error });
-  const [oldest] = refusals.keys();
-  if (refusals.size > remembered && oldest !== undefined) refusals.delete(oldest);
+  dropOldest(refusals, remembered);
 }
 
 function throwIfRefused(key: string): void {

@@ -9,10 +9,12 @@ import {
   type Value,
 } from "../../gateway/driver.ts";
 import type { Broker, Message } from "./broker.ts";
-import { formatOf, topicOf } from "./formats.ts";
+import { Availability } from "./availability.ts";
+import { topicOf } from "./formats.ts";
 import { identify } from "./identify.ts";
-import { availability, Ingest } from "./ingest.ts";
+import { Ingest } from "./ingest.ts";
 import { objectWith, parsePath } from "./json-path.ts";
+import { shortTopic } from "./payload.ts";
 import type { Address, Settings } from "./settings.ts";
 import { listenToSparkplug } from "./sparkplug-ingest.ts";
 
@@ -66,16 +68,18 @@ export class MqttConnection implements Connection<Address> {
     signal.addEventListener("abort", giveUp);
     const granted: Promise<unknown>[] = [];
     const { qos } = this.#settings;
-    const listen = (filter: string, listener: (message: Message) => void): void => {
-      const listening = this.#broker.listen(filter, listener, { qos, signal });
-      stops.push(listening.stop);
-      granted.push(listening.granted);
-    };
     const lost = (error: DeviceError): void => {
       stopAll();
       over.reject(error);
     };
+    const listen = (filter: string, listener: (message: Message) => void): void => {
+      const guarded = guard(listener, this.#broker.place, lost);
+      const listening = this.#broker.listen(filter, guarded, { qos, signal });
+      stops.push(listening.stop);
+      granted.push(listening.granted);
+    };
     stops.push(this.#broker.onLost(lost));
+    let ingest: Ingest | undefined;
     try {
       if (this.#settings.format === "sparkplug-b") {
         const listening = await listenToSparkplug(this.#broker, this.#settings, subscription, lost);
@@ -83,36 +87,20 @@ export class MqttConnection implements Connection<Address> {
         granted.push(listening.granted);
         if (signal.aborted) throw aborted(this.#broker.place);
       } else {
-        const ingest = new Ingest(this.#settings, subscription, this.#context, lost);
-        for (const filter of ingest.routes.keys()) listen(filter, (message) => ingest.take(filter, message));
+        const taking = (ingest = new Ingest(this.#settings, subscription, this.#context, lost));
+        stops.push(() => taking.stop());
+        for (const filter of taking.routes.keys()) listen(filter, (message) => taking.take(filter, message));
       }
-      this.#watchAvailability(subscription, listen, lost);
+      const alive = (): void => subscription.sink.alive();
+      const { rules } = new Availability(this.#settings, this.#context.deviceId, { alive, lost });
+      for (const { filter, take } of rules) listen(filter, take);
       await Promise.race([Promise.all(granted), over.promise]);
+      ingest?.granted();
       return await over.promise;
     } finally {
       signal.removeEventListener("abort", giveUp);
       stopAll();
       for (const promise of granted) promise.catch(() => {});
-    }
-  }
-
-  #watchAvailability(
-    { sink }: Subscription<Address>,
-    listen: (filter: string, listener: (message: Message) => void) => void,
-    lost: (error: DeviceError) => void,
-  ): void {
-    for (const rule of formatOf(this.#settings).available) {
-      const filled = topicOf(rule.topic, this.#settings);
-      if ("missing" in filled)
-        throw new DeviceError(
-          "unsupported",
-          `${rule.topic} wants "${filled.missing}": write it under variables`,
-        );
-      listen(filled.topic, ({ topic, payload }) => {
-        const word = availability(rule, payload);
-        if (word === "offline") lost(new DeviceError("hung-up", `${topic} says that it is ${rule.offline}`));
-        else if (word === "online" && rule.of === "device") sink.alive();
-      });
     }
   }
 
@@ -153,6 +141,22 @@ export class MqttConnection implements Connection<Address> {
       inner.abort();
     }
   }
+}
+
+/** What one device sends may cost that device, and nobody else. */
+function guard(
+  listener: (message: Message) => void,
+  place: string,
+  lost: (error: DeviceError) => void,
+): (message: Message) => void {
+  return (message) => {
+    try {
+      listener(message);
+    } catch (error) {
+      const text = `${place}: ${shortTopic(message.topic)} cannot be taken: ${String(error)}`;
+      lost(new DeviceError("garbage", text, { cause: error }));
+    }
+  };
 }
 
 function aborted(place: string): DeviceError {

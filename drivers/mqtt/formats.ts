@@ -17,6 +17,10 @@ export interface Format {
   time(payload: unknown): number | undefined;
   /** The same for a message and its repetition. */
   id(payload: unknown): string | undefined;
+  /** Nothing was measured: somebody tries how a message looks. */
+  isPretended?(payload: unknown): boolean;
+  /** What speaks for the device tells again at its start what it has kept, with the time that it had. */
+  readonly tellsKept?: true;
   readonly available: NonNullable<Settings["available"]>;
 }
 
@@ -31,7 +35,8 @@ const text = (value: unknown): string | undefined =>
 function radio(receptions: unknown): Tree {
   if (!Array.isArray(receptions)) return {};
   const all = receptions.filter((one): one is Tree => typeof one === "object" && one !== null);
-  const best = all.toSorted((a, b) => Number(b["rssi"] ?? -999) - Number(a["rssi"] ?? -999))[0];
+  const strength = ({ rssi }: Tree): number => (typeof rssi === "number" ? rssi : -999);
+  const best = all.toSorted((a, b) => strength(b) - strength(a))[0];
   return { gateways: all.length, rssi: best?.["rssi"], snr: best?.["snr"] };
 }
 
@@ -62,7 +67,9 @@ const ttn = {
   session: at("$.uplink_message.session_key_id"),
   count: at("$.uplink_message.f_cnt"),
   first: at("$.correlation_ids[0]"),
-  times: [at("$.uplink_message.received_at"), at("$.received_at")],
+  received: at("$.uplink_message.received_at"),
+  forwarded: at("$.received_at"),
+  simulated: at("$.simulated"),
   rx: at("$.uplink_message.rx_metadata"),
   spreading: at("$.uplink_message.settings.data_rate.lora.spreading_factor"),
 };
@@ -81,14 +88,15 @@ const ttnV3: Omit<Format, "topic"> = {
     dataRate: prefixed("SF", ttn.spreading(payload)),
   }),
   time(payload) {
-    const [first, second] = ttn.times.map((one) => timeOf(one(payload)));
-    return first ?? second;
+    return timeOf(ttn.received(payload)) ?? timeOf(ttn.forwarded(payload));
   },
   id(payload) {
     const session = text(ttn.session(payload));
-    if (session !== undefined) return `${session} ${text(ttn.count(payload)) ?? "0"}`;
-    return text(ttn.first(payload));
+    if (session === undefined) return text(ttn.first(payload));
+    // A device activated by hand (ABP) counts from 0 again after each restart, in the same session.
+    return `${session} ${text(ttn.count(payload)) ?? "0"} ${text(ttn.received(payload)) ?? ""}`;
   },
+  isPretended: (payload) => ttn.simulated(payload) === true,
   available: [],
 };
 
@@ -122,6 +130,7 @@ export function formatOf(settings: Settings): Format {
         root: (payload) => payload,
         time: (payload) => timeOf(lastSeen(payload)),
         id: () => undefined,
+        tellsKept: true,
         available: [
           {
             topic: "{base}/{name}/availability",

@@ -56,3 +56,8 @@ export function timeOf(value: unknown): number | undefined {
   const ms = Date.parse(value);
   return Number.isNaN(ms) ? undefined : ms;
 }
+
+/** A topic as it is shown: a publisher decides how long it is, up to 64 KB. */
+export function shortTopic(topic: string): string {
+  return topic.length > 200 ? `${topic.slice(0, 200)}…` : topic;
+}

@@ -1,6 +1,6 @@
 import { DeviceError, type PointRequest, type Reading, type Subscription } from "../../gateway/driver.ts";
 import type { Broker } from "./broker.ts";
-import { readingAs } from "./ingest.ts";
+import { isBad, readingAs } from "./answers.ts";
 import type { Address, Settings } from "./settings.ts";
 import { loadCodec, readingOfMetric, type Payload } from "./sparkplug.ts";
 import { SparkplugNode, type Doubt, type KnownMetric } from "./sparkplug-node.ts";
@@ -19,9 +19,10 @@ export async function listenToSparkplug(
   const codec = await loadCodec();
   return SparkplugNode.join(broker, codec, {
     place: { group, node },
-    mayAsk: settings.rebirth,
     listener: {
       device,
+      mayAsk: settings.rebirth,
+      payloadBytesMax: settings.payloadBytesMax,
       lost,
       metrics(metrics, payload, doubt) {
         const values = metrics.flatMap((metric) => {
@@ -32,7 +33,8 @@ export async function listenToSparkplug(
           }));
         });
         if (values.length > 0) sink.readings(values);
-        else sink.alive();
+        // A device whose values are bad, or that tells others, lives all the same.
+        if (values.every(({ answer }) => isBad(answer))) sink.alive();
       },
     },
   });
@@ -52,6 +54,10 @@ function byMetric(
 function answerOf({ metric, datatype }: KnownMetric, payload: Payload, doubt: Doubt | undefined): Reading {
   const timeMs = metric.timestampMs ?? payload.timestampMs;
   const reading = readingOfMetric(metric, datatype);
-  const timed: Reading = timeMs === undefined ? reading : { ...reading, sourceTimeMs: timeMs };
+  const timed: Reading = {
+    ...reading,
+    ...(timeMs === undefined ? {} : { sourceTimeMs: timeMs }),
+    ...(metric.isHistorical ? { past: true } : {}),
+  };
   return doubt === undefined || timed.status === "bad" ? timed : { ...timed, status: "uncertain", ...doubt };
 }

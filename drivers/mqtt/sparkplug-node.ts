@@ -1,11 +1,13 @@
 import { AsyncResource } from "node:async_hooks";
 import { DeviceError } from "../../gateway/driver.ts";
 import type { Broker, Message } from "./broker.ts";
-import type { Codec, Metric, Payload } from "./sparkplug.ts";
+import { shortTopic } from "./payload.ts";
+import { dropOldest } from "./remember.ts";
+import { metricsMax, type Codec, type Metric, type Payload } from "./sparkplug.ts";
 
-/** A node is asked for its births at most so often. */
+/** A node is asked for its births at most so often; on a new connection, which knows none, sooner. */
 const rebirthEveryMs = 30_000;
-const metricsMax = 10_000;
+const newRebirthEveryMs = 2000;
 const devicesMax = 1000;
 const nodesMax = 1000;
 /** Payloads in a row that are none, after which who sent them is taken for lost. */
@@ -35,6 +37,10 @@ export interface Doubt {
 export interface NodeListener {
   /** undefined: the node itself. */
   readonly device: string | undefined;
+  /** Whether the node may be asked for its births: one that says no speaks for all. */
+  readonly mayAsk: boolean;
+  /** The smallest of all is that of the node. */
+  readonly payloadBytesMax: number;
   metrics(metrics: readonly KnownMetric[], payload: Payload, doubt: Doubt | undefined): void;
   lost(error: DeviceError): void;
 }
@@ -56,7 +62,6 @@ export class SparkplugNode {
   readonly #codec: Codec;
   readonly #id: string;
   readonly #place: Place;
-  readonly #mayAsk: boolean;
   readonly #listeners = new Set<NodeListener>();
   readonly #granted: Promise<unknown>;
   readonly #stops: (() => void)[];
@@ -67,18 +72,19 @@ export class SparkplugNode {
   #hasGap = false;
   #bdSeq: number | undefined;
   #seq: number | undefined;
-  #wantsBirth = false;
+  #hasAsked = false;
+  /** Runs while births are wanted and may not be asked for yet. */
+  #asking: NodeJS.Timeout | undefined;
 
-  private constructor(broker: Broker, codec: Codec, place: Place, mayAsk: boolean) {
+  private constructor(broker: Broker, codec: Codec, place: Place) {
     this.#broker = broker;
     this.#codec = codec;
     this.#place = place;
-    this.#mayAsk = mayAsk;
     this.#id = `${place.group}/${place.node}`;
     const base = `spBv1.0/${place.group}/+/${place.node}`;
     const options = { qos: 1 as const, signal: new AbortController().signal };
     const listening = [base, `${base}/+`].map((filter) =>
-      broker.listen(filter, (message) => this.#take(message), options),
+      broker.listen(filter, (message) => this.#guarded(message), options),
     );
     this.#stops = listening.map(({ stop }) => stop);
     this.#granted = Promise.all(listening.map(({ granted }) => granted));
@@ -89,16 +95,15 @@ export class SparkplugNode {
   static join(
     broker: Broker,
     codec: Codec,
-    options: { place: Place; mayAsk: boolean; listener: NodeListener },
+    { place, listener }: { place: Place; listener: NodeListener },
   ): { granted: Promise<unknown>; stop: () => void } {
-    const { place, mayAsk, listener } = options;
     const known = nodes.get(broker) ?? new Map<string, SparkplugNode>();
     nodes.set(broker, known);
     const id = `${place.group}/${place.node}`;
-    const node = known.get(id) ?? new SparkplugNode(broker, codec, place, mayAsk);
+    const node = known.get(id) ?? new SparkplugNode(broker, codec, place);
     known.set(id, node);
     const bound: NodeListener = {
-      device: listener.device,
+      ...listener,
       metrics: AsyncResource.bind(listener.metrics.bind(listener)),
       lost: AsyncResource.bind(listener.lost.bind(listener)),
     };
@@ -109,9 +114,20 @@ export class SparkplugNode {
       node.#listeners.delete(bound);
       if (node.#listeners.size > 0 || known.get(id) !== node) return;
       known.delete(id);
+      clearTimeout(node.#asking);
       for (const end of node.#stops) end();
     };
     return { granted, stop };
+  }
+
+  /** What a node sends may cost that node, and nobody else behind the broker. */
+  #guarded(message: Message): void {
+    try {
+      this.#take(message);
+    } catch (error) {
+      const text = `${this.#id}: ${shortTopic(message.topic)} cannot be taken: ${String(error)}`;
+      for (const listener of this.#listeners) listener.lost(new DeviceError("garbage", text));
+    }
   }
 
   #take({ topic, payload: bytes, retained }: Message): void {
@@ -127,14 +143,17 @@ export class SparkplugNode {
     if (kind === "NBIRTH") this.#born(payload);
     else this.#checkSequence(payload);
     if (kind === "DBIRTH") this.#define(payload, device);
-    if (kind === "DDEATH") this.#tellLost(`device ${device} of ${this.#id} is dead (DDEATH)`, device);
-    else this.#tell(payload, device);
-    if (this.#wantsBirth) this.#ask();
+    if (kind === "DDEATH") {
+      const text = `device ${shortTopic(device ?? "")} of ${this.#id} is dead (DDEATH)`;
+      this.#tellLost(text, device);
+    } else this.#tell(payload, device);
   }
 
   #decoded(bytes: Buffer, device: string | undefined): Payload | undefined {
     const who = device ?? "";
     try {
+      const bytesMax = Math.min(...[...this.#listeners].map(({ payloadBytesMax }) => payloadBytesMax));
+      if (bytes.length > bytesMax) throw new Error(`more than ${bytesMax} bytes`);
       const payload = this.#codec.decode(bytes);
       this.#garbage.delete(who);
       return payload;
@@ -154,7 +173,9 @@ export class SparkplugNode {
     this.#byAlias.clear();
     this.#byName.clear();
     this.#isBorn = true;
-    this.#hasGap = this.#wantsBirth = false;
+    this.#hasGap = false;
+    clearTimeout(this.#asking);
+    this.#asking = undefined;
     this.#seq = payload.seq;
     this.#bdSeq = bdSeqOf(payload);
     this.#define(payload, undefined);
@@ -178,8 +199,9 @@ export class SparkplugNode {
   #checkSequence({ seq }: Payload): void {
     const expected = this.#seq === undefined ? undefined : (this.#seq + 1) % 256;
     this.#seq = seq;
-    if (!this.#isBorn) this.#wantsBirth = true;
-    else if (seq !== expected) this.#hasGap = this.#wantsBirth = true;
+    if (this.#isBorn && seq === expected && !this.#hasGap) return;
+    this.#hasGap = this.#isBorn;
+    this.#ask();
   }
 
   /** The will of an earlier session may come late; only that of this one counts. */
@@ -197,7 +219,7 @@ export class SparkplugNode {
       const definition =
         name === undefined ? this.#byAlias.get(alias ?? -1) : this.#byName.get(nameKey(device, name));
       const shown = name ?? definition?.name;
-      if (shown === undefined) this.#wantsBirth = true;
+      if (shown === undefined) this.#ask();
       // An alias of another device of the node would be its value under our name.
       if (shown === undefined || (definition !== undefined && definition.device !== device)) return [];
       return [{ name: shown, datatype: metric.datatype ?? definition?.datatype, metric }];
@@ -216,19 +238,29 @@ export class SparkplugNode {
       if (listener.device === device) listener.lost(new DeviceError(code, text));
   }
 
-  /** Asks for births, unless it was done a moment ago: then with the next message that comes after it. */
+  /** Asks for births, at once or as soon as it may be done again; a birth that comes meanwhile is the answer. */
   #ask(): void {
-    const key = `${this.#broker.place} ${this.#id}`;
-    const nowMs = performance.now();
-    if (!this.#mayAsk) return;
-    this.#wantsBirth = nowMs - (askedMs.get(key) ?? -Infinity) < rebirthEveryMs;
-    if (this.#wantsBirth) return;
-    askedMs.delete(key);
-    askedMs.set(key, nowMs);
-    const [oldest] = askedMs.keys();
-    if (askedMs.size > nodesMax && oldest !== undefined) askedMs.delete(oldest);
+    const listeners = [...this.#listeners];
+    if (this.#asking !== undefined || listeners.length === 0) return;
+    if (listeners.some(({ mayAsk }) => !mayAsk)) return;
+    const everyMs = this.#hasAsked ? rebirthEveryMs : newRebirthEveryMs;
+    const dueMs = (askedMs.get(this.#key) ?? -Infinity) + everyMs - performance.now();
+    if (dueMs <= 0) this.#send();
+    else this.#asking = setTimeout(() => this.#send(), dueMs);
+  }
+
+  #send(): void {
+    this.#asking = undefined;
+    this.#hasAsked = true;
+    askedMs.delete(this.#key);
+    askedMs.set(this.#key, performance.now());
+    dropOldest(askedMs, nodesMax);
     const { group, node } = this.#place;
     this.#broker.send(`spBv1.0/${group}/NCMD/${node}`, this.#codec.rebirth());
+  }
+
+  get #key(): string {
+    return `${this.#broker.place} ${this.#id}`;
   }
 }
 

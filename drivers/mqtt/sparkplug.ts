@@ -74,6 +74,9 @@ export function loadCodec(): Promise<Codec> {
 }
 
 const booleanType = 11;
+/** Of one payload, and of one node. */
+export const metricsMax = 10_000;
+const metricsField = 2;
 
 async function load(): Promise<Codec> {
   const module = (await import("sparkplug-payload/lib/sparkplugPayloadProto.js")) as unknown as {
@@ -82,6 +85,7 @@ async function load(): Promise<Codec> {
   const generated = module.default.org.eclipse.tahu.protobuf.Payload;
   return {
     decode(bytes) {
+      if (metricsIn(bytes) > metricsMax) throw new Error(`more than ${metricsMax} metrics`);
       const { timestamp, seq, metrics = [], ...rest } = own(generated.decode(bytes));
       void rest;
       return {
@@ -96,6 +100,38 @@ async function load(): Promise<Codec> {
       return Buffer.from(generated.encode(generated.create({ timestamp, metrics: [metric] })).finish());
     },
   };
+}
+
+/**
+ * How many metrics a payload holds, before an object is made of each: two bytes are enough for one. Throws on bytes
+ * that are no payload.
+ */
+function metricsIn(bytes: Uint8Array): number {
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let i = 0; i < 10; i++) {
+      const byte = bytes[at++];
+      if (byte === undefined) break;
+      value += (byte & 0x7f) * 2 ** (7 * i);
+      if (byte < 0x80) return value;
+    }
+    throw new Error("a number that is cut off");
+  };
+  let count = 0;
+  while (at < bytes.length) {
+    const key = varint();
+    const [field, wire] = [Math.floor(key / 8), key % 8];
+    if (field === metricsField) count++;
+    if (wire === 0) varint();
+    else if (wire === 2) {
+      const length = varint();
+      at += length;
+    } else if (wire === 1 || wire === 5) at += wire === 1 ? 8 : 4;
+    // Groups: none of Sparkplug's fields is one.
+    else throw new Error(`wire type ${wire}`);
+  }
+  return count;
 }
 
 /** Without the defaults that the generated classes keep in their prototypes. */

@@ -39,6 +39,22 @@ export function fill(
   return { topic: template.replaceAll(placeholder, (_, name: string) => variables[name] ?? "") };
 }
 
+const isAny = (level: string | undefined): boolean => level === "+" || level === "#";
+
+/** Whether there is a topic that fits both filters. */
+export function overlap(a: string, b: string): boolean {
+  const [left, right] = [a.split("/"), b.split("/")];
+  // A leading wildcard never takes topics that begin with `$`.
+  if (isAny(left[0]) && right[0]?.startsWith("$") === true) return false;
+  if (isAny(right[0]) && left[0]?.startsWith("$") === true) return false;
+  for (let i = 0; ; i++) {
+    const [one, other] = [left[i], right[i]];
+    if (one === "#" || other === "#" || (one === undefined && other === undefined)) return true;
+    if (one === undefined || other === undefined) return false;
+    if (one !== other && !isAny(one) && !isAny(other)) return false;
+  }
+}
+
 interface Node<Entry> {
   readonly children: Map<string, Node<Entry>>;
   readonly entries: Set<Entry>;

@@ -358,8 +358,9 @@ class Listener {
         }
       }
     }
+    // Values that are bad make no server dead that publishes them.
+    sink.alive();
     if (values.length > 0) sink.readings(values);
-    else sink.alive();
     // Told is told, whatever becomes of the reading of records: a later connection goes on behind it.
     kept.sequence = message.sequenceNumber;
     this.#acknowledge.push(message.sequenceNumber);

@@ -31,6 +31,8 @@ const lookMs = 200;
 /** Most devices tell what they have at once: who waits no longer needs not be told. */
 const patienceMs = 600;
 const progressMs = 5000;
+/** So often it is looked whether a device of which only records are waited for is still there. */
+const thereMs = 1000;
 
 const unheardOf = (readings: readonly LatestReading[]): string[] =>
   readings.filter(({ unheard }) => unheard === true).map(({ point }) => point);
@@ -71,6 +73,7 @@ export async function hear(
   const signal = stopSignal();
   const startedMs = performance.now();
   let toldMs = startedMs + patienceMs - progressMs;
+  let readMs = startedMs;
   for (;;) {
     const nowMs = performance.now();
     const leftMs = startedMs + options.waitMs - nowMs;
@@ -81,11 +84,12 @@ export async function hear(
     }
     await pause(Math.min(lookMs, leftMs), signal);
     const names = unheardOf(readings);
-    // Without names it would be asked for all, which is not how a device is waited for that has only records.
-    if (names.length === 0) continue;
-    const news = new Map(
-      (await talker.read(new AbortController().signal, names)).map((one) => [one.point, one]),
-    );
+    if (names.length === 0 && nowMs - readMs < thereMs) continue;
+    readMs = nowMs;
+    // A read is what tells that the device is lost; of many values one is enough for that.
+    const asked = names.length > 0 ? names : readings.slice(0, 1).map(({ point }) => point);
+    const read = await talker.read(new AbortController().signal, asked);
+    const news = new Map(read.map((one) => [one.point, one]));
     readings = readings.map((reading) => news.get(reading.point) ?? reading);
   }
 }

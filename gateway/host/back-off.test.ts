@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { backOffMs, Failures } from "./back-off.ts";
+import { backOffMs } from "./back-off.ts";
 
 it("a device is tried again after 1 s, then more seldom, a refused login far more seldom", () => {
   expect([1, 2, 3, 9].map((failures) => backOffMs(failures, "silent", 0.5))).toEqual([
@@ -7,18 +7,4 @@ it("a device is tried again after 1 s, then more seldom, a refused login far mor
   ]);
   expect([1, 2, 9].map((failures) => backOffMs(failures, "denied", 0.5))).toEqual([10_000, 20_000, 600_000]);
   expect([backOffMs(1, "silent", 0), backOffMs(1, "silent", 1)]).toEqual([750, 1250]);
-});
-
-it("polls do not make up for a subscription that broke, until the device is heard again", () => {
-  const failures = new Failures();
-  failures.add();
-  failures.polled();
-  expect(failures.count).toBe(0);
-  expect(() => failures.deaf(new Error("broken"))).toThrow("broken");
-  failures.add();
-  failures.polled();
-  expect(failures.count).toBe(1);
-  failures.heard();
-  failures.polled();
-  expect(failures.count).toBe(0);
 });

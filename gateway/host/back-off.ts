@@ -12,28 +12,3 @@ export function backOffMs(failures: number, code: string, random = Math.random()
   const [least, most] = isDenied ? [deniedFirstMs, deniedMostMs] : [firstMs, mostMs];
   return Math.min(most, least * 2 ** Math.min(10, failures - 1)) * (0.75 + random / 2);
 }
-
-/** Failures in a row. What a device that pushes answers to a poll does not make up for a subscription that it broke. */
-export class Failures {
-  count = 0;
-  #isDeaf = false;
-
-  add(): void {
-    this.count++;
-  }
-
-  polled(): void {
-    if (!this.#isDeaf) this.count = 0;
-  }
-
-  heard(): void {
-    this.#isDeaf = false;
-    this.count = 0;
-  }
-
-  /** The subscription has ended by itself; passes its error on. */
-  deaf = (error: unknown): never => {
-    this.#isDeaf = true;
-    throw error;
-  };
-}

@@ -2,7 +2,7 @@ import { clockState, monotonicMs } from "../clock.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
-import { backOffMs, Failures } from "./back-off.ts";
+import { backOffMs } from "./back-off.ts";
 import {
   byClass,
   nextOf,
@@ -26,7 +26,7 @@ import {
   type Recognised,
 } from "./identify.ts";
 import type { Line } from "./line.ts";
-import { lasting, Push, sourceOffsets, type PushTimes } from "./push.ts";
+import { Push, sourceOffsets, type PushTimes } from "./push.ts";
 import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
@@ -34,6 +34,7 @@ import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { newReport, PollCounter } from "./poll-report.ts";
+import { reopenMs, Standing } from "./standing.ts";
 import { StatusPoints } from "./status-points.ts";
 
 const connectTimeoutMs = 10_000;
@@ -72,9 +73,10 @@ export class DeviceLoop {
   #push: Push | undefined;
   /** Positions of push points that the device will not push. */
   readonly #pulled = new Set<number>();
-  #heardMs = 0;
   #busy: Promise<void> = Promise.resolve();
-  readonly #failures = new Failures();
+  readonly #standing = new Standing();
+  /** Why the connection was closed at a call of ours; a subscription knows only that it was. */
+  #cause: unknown;
   /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
   #isSuspect = true;
   #aliveMs = 0;
@@ -129,13 +131,10 @@ export class DeviceLoop {
     this.#session = session;
     // `stop` may have come while the device was being opened.
     if (this.#stopping.signal.aborted) session.abort();
-    const silent = Promise.withResolvers<never>();
-    const watch = setInterval(() => this.#checkSilence(silent.reject), 1000);
     const polling = this.#pollOn(session.signal);
     try {
-      await Promise.race([this.#listen(session.signal) ?? polling, polling, silent.promise]);
+      await Promise.race([this.#listen(session.signal) ?? polling, polling]);
     } finally {
-      clearInterval(watch);
       session.abort();
       this.#pause.wake();
       await this.#close();
@@ -156,25 +155,19 @@ export class DeviceLoop {
       if (this.#groups.length === 0) this.#set("online");
       return undefined;
     }
-    this.#heardMs = performance.now();
-    if (this.#report.state !== "online") this.#set("listening");
+    // Who was lost stays so until something is heard: that a broker is back says nothing of a device behind it.
+    if (["starting", "wrong-device"].includes(this.#report.state)) this.#set("listening");
     const { records } = this.#device;
-    const subscribed = connection.subscribe({ points: push.points, records, sink: push, signal });
-    return lasting(subscribed.catch(this.#failures.deaf), signal);
+    const subscribe = () => connection.subscribe!({ points: push.points, records, sink: push, signal });
+    return this.#standing.listen(subscribe, this.#device.silenceMs, signal);
   }
 
-  #checkSilence(tell: (error: DeviceError) => void): void {
-    const { silenceMs } = this.#device;
-    if (silenceMs === 0 || this.#push === undefined || performance.now() - this.#heardMs < silenceMs) return;
-    tell(new DeviceError("silent", `nothing has been heard for ${Math.round(silenceMs / 1000)} s`));
-  }
-
-  /** The device has spoken by itself. */
-  #heard(): void {
-    this.#heardMs = performance.now();
+  /** The device has spoken by itself; `isGood`: a value came. */
+  #heard(isGood: boolean): void {
+    this.#standing.heard();
+    if (isGood) this.#report.lastGoodMs = Date.now();
     // Of a device that only pushes the outage says it all.
     const isTold = this.#outage.isTold && this.#groups.length === 0;
-    this.#failures.heard();
     this.#alive();
     this.#set("online");
     this.#outage.read(Date.now());
@@ -239,12 +232,11 @@ export class DeviceLoop {
       this.#push.points.length === points.length;
     if (canPush && (points.length > 0 || this.#device.records.length > 0) && !same) {
       this.#push = new Push(this.#device, points, {
-        heard: () => this.#heard(),
+        heard: (isGood) => this.#heard(isGood),
         telemetry: (normaliser, answers, positions, times) => {
           this.#tell(normaliser, { answers }, times, positions);
         },
         event: (kind, data, timeMs) => {
-          this.#report.lastGoodMs = Date.now();
           this.#event(kind, this.#pictures.withReference(data), timeMs);
         },
         poll: (position) => {
@@ -312,7 +304,7 @@ export class DeviceLoop {
     if (!group.hasFailed) this.#count("answered");
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
-    this.#failures.polled();
+    this.#standing.polled();
     this.#alive();
     this.#set("online");
     this.#publish(group, result);
@@ -335,7 +327,6 @@ export class DeviceLoop {
     { timeMs, arrivalMs }: PushTimes,
     positions: readonly number[],
   ): void {
-    this.#report.lastGoodMs = arrivalMs;
     const offsets = sourceOffsets(result.answers, timeMs, arrivalMs);
     this.#hand(normaliser, result, { timeMs, ageMs: arrivalMs - timeMs, offsets }, positions);
   }
@@ -389,6 +380,7 @@ export class DeviceLoop {
       try {
         return await work();
       } catch (error) {
+        this.#cause = error;
         await this.#close();
         if (error instanceof WrongDeviceError) {
           this.#alive();
@@ -397,7 +389,7 @@ export class DeviceLoop {
         const nowMs = performance.now();
         const mayRetry = line?.spent(nowMs - startedMs, nowMs) ?? true;
         // A lone lost answer may be noise; when several units fail, each has to wait.
-        this.#isSuspect ||= !mayRetry || this.#failures.count > 0;
+        this.#isSuspect ||= !mayRetry || this.#standing.failures > 0;
         throw error;
       }
     } finally {
@@ -406,10 +398,15 @@ export class DeviceLoop {
     }
   }
 
-  async #lost(error: unknown, startedMs: number): Promise<void> {
+  async #lost(thrown: unknown, startedMs: number): Promise<void> {
     await this.#close();
     if (this.#stopping.signal.aborted) return;
-    this.#failures.add();
+    const standing = this.#standing;
+    standing.failures++;
+    const isOurs = thrown instanceof DeviceError && thrown.code === "closed";
+    const error = isOurs ? (this.#cause ?? thrown) : thrown;
+    this.#cause = undefined;
+    const spentMs = performance.now() - startedMs;
     const code = error instanceof DeviceError ? error.code : "internal";
     if (this.#push !== undefined) this.#deaf.lost(code, []);
     const reason = error instanceof Error ? error.message : String(error);
@@ -417,18 +414,20 @@ export class DeviceLoop {
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
     if (error instanceof WrongDeviceError) this.#set("wrong-device", "wrong-device", reason);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
-    else if (this.#failures.count === 1 && this.#report.state === "online" && !this.#isSuspect) return;
-    else this.#set("lost", code, reason);
-    const spentMs = performance.now() - startedMs;
-    await this.#pause.sleep(
-      Math.max(backOffMs(this.#failures.count, code) - spentMs, 100),
-      this.#stopping.signal,
-    );
+    else if (standing.isLoneLoss && this.#report.state === "online" && !this.#isSuspect) {
+      if (spentMs < reopenMs) await this.#pause.sleep(reopenMs - spentMs, this.#stopping.signal);
+      return;
+    } else this.#set("lost", code, reason);
+    const pauseMs = Math.max(backOffMs(standing.failures, code) - spentMs, 100);
+    await this.#pause.sleep(pauseMs, this.#stopping.signal);
   }
 
   #set(state: DeviceState, code?: string, reason?: string): void {
     const { state: before, code: codeBefore } = this.#report;
-    if (state === before && code === codeBefore) return;
+    if (state === before && code === codeBefore) {
+      if (reason !== undefined) this.#report.reason = reason;
+      return;
+    }
     const { code: _code, reason: _reason, ...kept } = this.#report;
     this.#report = { ...kept, state, sinceMs: Date.now() };
     if (code !== undefined) this.#report.code = code;

@@ -182,6 +182,51 @@ describe("a device that pushes", () => {
     expect(loop.latest().map(({ value }) => value)).toEqual([5]);
   });
 
+  it("tells what was kept with an impossible time as of unknown age", async () => {
+    const { loop, sink, of } = run([point("level", 7), point("rain", 8)], [tamper, weighing]);
+    const to = await sink();
+    const soon = Date.now() + 4 * 3_600_000;
+    const values = [
+      { index: 0, answer: { value: 5, status: "good", sourceTimeMs: 600_000 } },
+      { index: 1, answer: { value: 6, status: "good", sourceTimeMs: soon } },
+    ] as const;
+    to.readings(values, { isOld: true });
+    const active = { value: true, status: "good", sourceTimeMs: soon } as const;
+    to.record(0, [1, active], { phase: "initial", sourceTimeMs: soon, isOld: true });
+    to.record(1, [2447, "51F-123.45", undefined], { sourceTimeMs: soon, isOld: true });
+    await expect.poll(() => of("alarm").length).toBe(1);
+    expect(loop.latest()).toMatchObject([
+      { value: 5, status: "uncertain", code: "retained" },
+      { value: 6, status: "uncertain", code: "retained" },
+    ]);
+    expect(of("alarm")[0]?.data).toMatchObject({
+      initial: true,
+      values: { moved: { value: true, quality: { status: "uncertain", code: "retained" } } },
+    });
+    expect(of("transaction")).toEqual([]);
+    // With a time that can be true they are what they say, whatever came before.
+    const sourceTimeMs = Date.now() - 3_600_000;
+    to.readings([{ index: 0, answer: { value: 7, status: "good", sourceTimeMs } }], { isOld: true });
+    to.record(1, [2447], { sourceTimeMs, isOld: true });
+    await expect.poll(() => of("transaction").map(({ timeMs }) => timeMs)).toEqual([sourceTimeMs]);
+    expect(loop.latest()).toMatchObject([{ value: 7, status: "good", timeMs: sourceTimeMs }, { value: 6 }]);
+    expect(loop.report.lastGoodMs).toBeUndefined();
+  });
+
+  it("shows no value of an older time than the one that it has", async () => {
+    const { loop, sink, of } = run([point("level", 7)], []);
+    const to = await sink();
+    const nowMs = Date.now();
+    const at = (value: number, sourceTimeMs: number) =>
+      to.readings([{ index: 0, answer: { value, status: "good", sourceTimeMs } }]);
+    at(100, nowMs - 1000);
+    at(5, nowMs - 7_200_000);
+    await expect.poll(() => of("telemetry").map(({ values }) => values[7])).toEqual([100, 5]);
+    expect(loop.latest().map(({ value }) => value)).toEqual([100]);
+    at(101, nowMs - 500);
+    expect(loop.latest().map(({ value }) => value)).toEqual([101]);
+  });
+
   it("keeps both of two values of one point that come together", async () => {
     const { sink, of } = run([point("level", 7)], []);
     (await sink()).readings([
@@ -239,21 +284,96 @@ describe("a device that pushes", () => {
     const { loop, sink, subscriptions } = run([point("level", 7)], [], 1500);
     (await sink()).alive();
     expect(loop.report.state).toBe("online");
+    const startedMs = performance.now();
     await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("lost");
+    // Once, and not after a second silence.
+    expect(performance.now() - startedMs).toBeLessThan(2900);
     expect(loop.report.reason).toMatch(/nothing has been heard for 2 s/);
     expect(subscriptions[0]?.signal.aborted).toBe(true);
+    await sink(1);
+    expect(loop.report.state).toBe("lost");
     (await sink(1)).alive();
     expect(loop.report.state).toBe("online");
   }, 15_000);
 
+  it("is silent across the connections that were lost meanwhile, and not for the time without one", async () => {
+    const { loop, sink, losses } = run([point("level", 7)], [], 2500);
+    (await sink()).alive();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    losses[0]?.(new DeviceError("hung-up", "gone"));
+    await sink(1);
+    const startedMs = performance.now();
+    await expect.poll(() => loop.report.code, { timeout: 8000 }).toBe("silent");
+    expect(performance.now() - startedMs).toBeGreaterThan(300);
+    expect(performance.now() - startedMs).toBeLessThan(2300);
+  }, 15_000);
+
   it("is lost when its subscription fails or ends", async () => {
-    const { loop, sink, losses } = run([point("level", 7)], []);
+    const { loop, sink, losses, of } = run([point("level", 7)], []);
+    const states = () => of("device-status").map(({ data }) => [data["state"], data["reason"]]);
     (await sink()).alive();
     losses[0]?.(new DeviceError("hung-up", "gone"));
+    // A last will comes once: nobody tells it a second time.
+    await expect.poll(() => loop.report.state).toBe("lost");
+    expect(loop.report).toMatchObject({ code: "hung-up", reason: "gone" });
     (await sink(1)).alive();
     expect(loop.report.state).toBe("online");
     // Nothing is polled: a lost connection is no poll.
     expect(loop.report).toMatchObject({ polls: 0, failed: 0 });
+    expect(states()).toEqual([
+      ["listening", undefined],
+      ["online", undefined],
+      ["lost", "gone"],
+      ["online", undefined],
+    ]);
+  });
+
+  it("that is told to be offline at each subscription is lost once, and asked ever more seldom", async () => {
+    const { loop, sink, losses, subscriptions, of } = run([point("level", 7)], []);
+    for (let nth = 0; nth < 3; nth++) {
+      (await sink(nth)).readings([{ index: 0, answer: { value: 1, status: "good" } }], { isOld: true });
+      losses[nth]?.(new DeviceError("hung-up", `offline ${nth}`));
+    }
+    const startedMs = performance.now();
+    await expect.poll(() => subscriptions.length, { timeout: 8000 }).toBe(4);
+    expect(performance.now() - startedMs).toBeGreaterThan(2000);
+    expect(of("device-status").map(({ data }) => data["state"])).toEqual(["listening", "lost"]);
+    // For people the newest reason, though it is no news.
+    expect(loop.report.reason).toBe("offline 2");
+  }, 20_000);
+
+  it("whose poll is lost once is opened again without a word, but not at once each time", async () => {
+    let count = 0;
+    const { loop, sink, subscriptions, of } = run([point("level", 7)], [], 0, () => {
+      if (++count % 2 === 0) throw new DeviceError("silent", "no answer");
+      return count;
+    });
+    (await sink()).poll(0);
+    await expect.poll(() => subscriptions.length, { timeout: 8000 }).toBe(2);
+    expect(loop.report.state).toBe("online");
+    expect(of("device-status").map(({ data }) => data["state"])).toEqual(["listening", "online"]);
+    const startedMs = performance.now();
+    await expect.poll(() => subscriptions.length, { timeout: 8000 }).toBe(4);
+    expect(performance.now() - startedMs).toBeGreaterThan(1500);
+  }, 20_000);
+
+  it("that only says what makes no sense is not there, and has no last good value", async () => {
+    const { loop, sink, losses } = run([point("level", 7)], []);
+    const garbage = { value: null, status: "bad", code: "garbage" } as const;
+    (await sink()).readings([{ index: 0, answer: garbage }]);
+    expect(loop.report.state).toBe("listening");
+    losses[0]?.(new DeviceError("garbage", "five in a row"));
+    await expect.poll(() => loop.report.state).toBe("lost");
+    (await sink(1)).readings([{ index: 0, answer: garbage }]);
+    expect(loop.report.state).toBe("lost");
+    (await sink(1)).readings([{ index: 0, answer: 5 }], { isOld: true });
+    expect(loop.report.lastGoodMs).toBeUndefined();
+    (await sink(1)).readings([
+      { index: 0, answer: garbage },
+      { index: 0, answer: 5 },
+    ]);
+    expect(loop.report.state).toBe("online");
+    expect(loop.report.lastGoodMs).toBeGreaterThan(Date.now() - 5000);
   });
 
   it("was not listened to from its last word to the next one, though its polls went on", async () => {

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { DeviceError, type Answer, type Driver, type RecordPhase, type Sink } from "../driver.ts";
+import type { Answer, Driver, Reading, RecordPhase, Sink } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
 import type { HostDevice, HostPoint, HostRecord, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings, type Normalised } from "./normalise.ts";
@@ -18,7 +18,8 @@ export interface PushTimes {
 
 /** Where the events go: their bytes are made by the device loop, which owns the writer. */
 export interface PushOutput {
-  heard(): void;
+  /** The device has spoken; `isGood`: with a value that is not bad. */
+  heard(isGood: boolean): void;
   telemetry(normaliser: Normaliser, answers: Answer[], positions: readonly number[], times: PushTimes): void;
   event(kind: HostRecord["kind"], data: Record<string, unknown>, timeMs: number): void;
   /** The point at this position of `points` is to be polled. */
@@ -32,17 +33,36 @@ interface Latest {
 
 /** The time that a device gave, or the time of arrival when the device gave none that can be true. */
 export function saneTimeMs(sourceTimeMs: number | undefined, arrivalMs: number): number {
-  if (sourceTimeMs === undefined || !Number.isFinite(sourceTimeMs)) return arrivalMs;
-  return sourceTimeMs < earliestMs || sourceTimeMs > arrivalMs + aheadMsMax
-    ? arrivalMs
-    : Math.round(sourceTimeMs);
+  return canBeTrue(sourceTimeMs, arrivalMs) ? Math.round(sourceTimeMs) : arrivalMs;
 }
 
-/** A subscription that ends before its signal aborts has lost its device. */
-export async function lasting(subscribed: Promise<void>, signal: AbortSignal): Promise<void> {
-  await subscribed;
-  if (!signal.aborted) throw new DeviceError("hung-up", "the device has ended the subscription");
+function canBeTrue(timeMs: number | undefined, arrivalMs: number): timeMs is number {
+  return timeMs !== undefined && timeMs >= earliestMs && timeMs <= arrivalMs + aheadMsMax;
 }
+
+/** What somebody had kept: good only with a time that can be true, for that of its arrival says nothing. */
+function asKept(answer: Answer, arrivalMs: number): Answer {
+  const reading: Reading = typeof answer === "object" ? answer : { value: answer, status: "good" };
+  const { sourceTimeMs, ...rest } = reading;
+  if (canBeTrue(sourceTimeMs, arrivalMs) || rest.status === "bad") return answer;
+  const doubt = { code: "retained", reason: "kept for us, of unknown age" };
+  return rest.status === "good" ? { ...rest, status: "uncertain", ...doubt } : rest;
+}
+
+/** Told late: by the driver's word, or by the device's own clock. */
+function isOlder(answer: Answer, newest: Answer | undefined): boolean {
+  if (typeof answer !== "object") return false;
+  const newestMs = typeof newest === "object" ? newest.sourceTimeMs : undefined;
+  return answer.past === true || (answer.sourceTimeMs ?? Infinity) < (newestMs ?? -Infinity);
+}
+
+function withoutTime(answer: Answer): Answer {
+  if (typeof answer !== "object") return answer;
+  const { sourceTimeMs: _, ...rest } = answer;
+  return rest;
+}
+
+const isBad = (answer: Answer): boolean => typeof answer === "object" && answer.status === "bad";
 
 /** Turns what one device pushes into events: readings into telemetry, records into events of their own. */
 export class Push implements Sink {
@@ -67,7 +87,7 @@ export class Push implements Sink {
   }
 
   alive(): void {
-    this.#output.heard();
+    this.#output.heard(false);
   }
 
   poll(index: number): void {
@@ -75,20 +95,22 @@ export class Push implements Sink {
   }
 
   readings(values: readonly { index: number; answer: Answer }[], { isOld = false } = {}): void {
-    if (!isOld) this.#output.heard();
+    // What makes no sense is no sign of life: a driver that knows better says `alive`.
+    if (!isOld && values.some(({ answer }) => !isBad(answer))) this.#output.heard(true);
     const arrivalMs = Date.now();
     const answers: Answer[] = [];
     const positions: number[] = [];
     let timeMs = Infinity;
-    for (const { index, answer } of values) {
+    for (const { index, answer: told } of values) {
       if (this.points[index] === undefined) continue;
+      const answer = isOld ? asKept(told, arrivalMs) : told;
       const ownMs = saneTimeMs(typeof answer === "object" ? answer.sourceTimeMs : undefined, arrivalMs);
       if (positions.includes(index)) this.#tell(answers, positions.splice(0), { timeMs, arrivalMs });
       if (positions.length === 0) timeMs = ownMs;
       timeMs = Math.min(timeMs, ownMs);
       answers[index] = answer;
       positions.push(index);
-      if (typeof answer !== "object" || answer.past !== true) this.#latest[index] = { answer, timeMs: ownMs };
+      if (!isOlder(answer, this.#latest[index]?.answer)) this.#latest[index] = { answer, timeMs: ownMs };
     }
     this.#tell(answers, positions, { timeMs, arrivalMs });
   }
@@ -99,13 +121,22 @@ export class Push implements Sink {
 
   record(
     index: number,
-    answers: readonly (Answer | undefined)[],
+    told: readonly (Answer | undefined)[],
     about: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean; past?: boolean } = {},
   ): void {
-    if (about.isOld !== true) this.#output.heard();
+    const isOld = about.isOld === true;
+    if (!isOld) this.#output.heard(told.some((answer) => answer !== undefined && !isBad(answer)));
     const entry = this.#records[index];
     if (entry === undefined) return;
     const { definition, normaliser } = entry;
+    const arrivalMs = Date.now();
+    const isKept = isOld && !canBeTrue(about.sourceTimeMs, arrivalMs);
+    const { phase = "occurred" } = about;
+    // It happened some day.
+    if (isKept && phase === "occurred") return;
+    const answers = isKept
+      ? told.map((one) => (one === undefined ? one : asKept(withoutTime(one), arrivalMs)))
+      : told;
     const given = definition.fields.map((_, i) => answers[i] ?? { value: null, status: "bad" as const });
     const values: Record<string, unknown> = {};
     let instance = definition.name;
@@ -120,7 +151,6 @@ export class Push implements Sink {
       const how = field.privacy === "token" ? this.#device.personalData.how : field.privacy;
       if (how !== "drop") values[field.name] = this.#shown(field, one);
     });
-    const { phase = "occurred" } = about;
     const state = phase === "deleted" ? "deleted" : this.#stateOf(instance, definition, active);
     // What a device tells late has happened, and changes nothing of what is known of now.
     const isPast = about.past === true;
@@ -138,7 +168,7 @@ export class Push implements Sink {
         ...(isPersonal ? this.#privacy() : {}),
         values,
       },
-      saneTimeMs(about.sourceTimeMs, Date.now()),
+      saneTimeMs(about.sourceTimeMs, arrivalMs),
     );
   }
 

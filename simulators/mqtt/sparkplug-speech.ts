@@ -109,7 +109,8 @@ const aliased = (values: readonly Valued[], timestampMs: number, isBirth: boolea
 /** An edge node with one device, or without one when the settings name none. */
 export function sparkplugSpeech({ variables = {} }: Settings): Speech {
   const { group = "group", node = "node", device } = variables;
-  const bdSeq = sessions++ % 256;
+  let bdSeq = sessions++ % 256;
+  let hasDied = false;
   let seq = 0;
   const topic = (kind: string, of?: string): string =>
     `spBv1.0/${group}/${kind}/${node}${of === undefined ? "" : `/${of}`}`;
@@ -127,6 +128,9 @@ export function sparkplugSpeech({ variables = {} }: Settings): Speech {
   return {
     hello(values, timeMs) {
       seq = 0;
+      // Each session counts on, a rebirth within one does not.
+      if (hasDied) bdSeq = sessions++ % 256;
+      hasDied = false;
       const own = aliased(values, timeMs, true);
       const node1 = [...bornBy(timeMs), ...(device === undefined ? own : [])];
       const birth = said(topic("NBIRTH"), payloadBytes(timeMs, 0, node1));
@@ -135,14 +139,11 @@ export function sparkplugSpeech({ variables = {} }: Settings): Speech {
     },
     values: data,
     record: () => [],
-    goodbye: () => [
-      said(
-        topic("NDEATH"),
-        payloadBytes(Date.now(), undefined, [
-          { name: "bdSeq", type: types.uint64, value: { field: 11, of: bdSeq } },
-        ]),
-      ),
-    ],
+    goodbye() {
+      hasDied = true;
+      const death = { name: "bdSeq", type: types.uint64, value: { field: 11, of: bdSeq } } as const;
+      return [said(topic("NDEATH"), payloadBytes(Date.now(), undefined, [death]))];
+    },
     isAsked: (where, payload) => where === topic("NCMD") && payload.includes("Node Control/Rebirth"),
   };
 }
