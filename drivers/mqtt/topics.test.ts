@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fill, filterProblem, TopicTree } from "./topics.ts";
+import { fill, filterProblem, overlap, TopicTree } from "./topics.ts";
 
 /** MQTT 5, 4.7.1, written down a second time. */
 function matches(filter: string, topic: string): boolean {
@@ -59,4 +59,21 @@ test("templates", () => {
 
 test.each(["", "a\0", "a/#/b", "a+", "a/b#", "a/".repeat(40)])("%j is no filter", (text) => {
   expect(filterProblem(text)).toBeDefined();
+});
+
+describe("two filters", () => {
+  const levels = ["a", "b", "$x", ""];
+  const topics: string[] = [...levels];
+  for (let at = 0; topics.length < 4 + 16 + 64 + 256 + 1024; at++)
+    topics.push(...levels.map((one) => `${topics[at]}/${one}`));
+
+  test("overlap where there is a topic for both", () => {
+    fc.assert(
+      fc.property(filter, filter, (a, b) => {
+        expect(overlap(a, b)).toBe(topics.some((one) => matches(a, one) && matches(b, one)));
+        expect(overlap(b, a)).toBe(overlap(a, b));
+      }),
+      { numRuns: 1000 },
+    );
+  });
 });

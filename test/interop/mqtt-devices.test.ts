@@ -153,12 +153,36 @@ describe.skipIf(!mosquitto || !publisher || !subscriber || !passwords || !openss
         await listen({ protocol, topic: `dup${protocol}/+` }, { path: "$.v" }),
         await listen({ protocol, topic: `dup${protocol}/1` }, { path: "$.v" }),
       ];
-      for (const v of [1, 2, 3]) publish(`dup${protocol}/1`, "-m", `{"v":${v}}`);
-      await until("all", () => all.of().length >= 3 && one.of().length >= 3);
+      // Equal ones, one right behind the other, are four all the same; and in one go with others.
+      const lines = ["7", "7", "7", "7", "1", "2", "2"].map((v) => `{"v":${v}}`).join("\n");
+      const how = ["-q", "1", "-t", `dup${protocol}/1`, "-l"];
+      spawnSync(publisher!, ["-p", String(port), ...login, ...how], { input: `${lines}\n` });
+      await until("all", () => all.of().length >= 7 && one.of().length >= 7);
       await sleep(200);
       expect([all.of(), one.of()]).toEqual([
-        [1, 2, 3],
-        [1, 2, 3],
+        [7, 7, 7, 7, 1, 2, 2],
+        [7, 7, 7, 7, 1, 2, 2],
+      ]);
+    },
+  );
+
+  test.each(["3.1.1", 5] as const)(
+    "MQTT %s: one device's filters that overlap bring each its own, retained and live",
+    async (protocol) => {
+      const base = `own${protocol}`;
+      publish(`${base}/1`, "-r", "-m", '{"v":1,"w":2}');
+      const points = [`${base}/1`, `${base}/+`, `${base}/#`].map((topic, i) => ({
+        topic,
+        path: i === 1 ? "$.w" : "$.v",
+      }));
+      const listening = await listen({ protocol }, ...points);
+      publish(`${base}/1`, "-m", '{"v":3,"w":4}');
+      await until("all", () => [0, 1, 2].every((i) => listening.of(i).length >= 2));
+      await sleep(200);
+      expect([0, 1, 2].map((i) => listening.of(i))).toEqual([
+        ["uncertain retained", 3],
+        ["uncertain retained", 4],
+        ["uncertain retained", 3],
       ]);
     },
   );
@@ -184,6 +208,16 @@ describe.skipIf(!mosquitto || !publisher || !subscriber || !passwords || !openss
     const address = schemas.address.parse({ path: "$.brightness", write: {} });
     await connection.write!({ name: "brightness", address }, 120, new AbortController().signal);
     expect(await plug.line((line) => line.startsWith("zigbee2mqtt/p/set "))).toContain('{"brightness":120}');
+  });
+
+  test("what is written to nobody is rejected, where MQTT can say so", async () => {
+    const address = schemas.address.parse({ path: "$.brightness", write: {} });
+    const write = async (protocol: "3.1.1" | 5) => {
+      const plug = { format: "zigbee2mqtt", variables: { name: "nobody" }, protocol };
+      const connection = await connect(plug);
+      return codeOf(connection.write!({ name: "b", address }, 1, new AbortController().signal));
+    };
+    expect([await write(5), await write("3.1.1")]).toEqual(["rejected", "resolved"]);
   });
 
   describe.skipIf(!protoc)("Sparkplug by protoc", () => {
