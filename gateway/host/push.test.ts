@@ -381,17 +381,19 @@ describe("a device that pushes", () => {
     (await sink()).alive();
     const heardMs = Date.now();
     await expect.poll(() => of("telemetry").length).toBeGreaterThan(0);
+    // That it was lost is told as well; its polls were answered again before it spoke.
+    const deaf = () => of("gap").filter(({ data }) => data?.["cause"] === "not_listening");
     losses[0]?.(new DeviceError("rejected", "no such subscription"));
     const again = await sink(1);
-    expect(of("gap")).toEqual([]);
+    expect(deaf()).toEqual([]);
     again.alive();
-    await expect.poll(() => of("gap").length).toBe(1);
-    const data = of("gap")[0]?.data ?? {};
+    await expect.poll(() => deaf().length).toBe(1);
+    const data = deaf()[0]?.data ?? {};
     expect(data).toMatchObject({ cause: "not_listening", code: "rejected", open: false });
     expect(data).not.toHaveProperty("pollsMissed");
     expect(Math.abs(Date.parse(String(data["from"])) - heardMs)).toBeLessThan(300);
     again.alive();
-    expect(of("gap")).toHaveLength(1);
+    expect(deaf()).toHaveLength(1);
     expect(loop.report.state).toBe("online");
   }, 15_000);
 
