@@ -118,8 +118,8 @@ function teller(settings: Settings, { points, records, sink }: Subscription<Addr
       const answer = answerOf(document, tree, place, settings, { isOptional: true });
       return answer === undefined ? [] : [{ index, answer }];
     });
-    // Values that are bad make no device dead that has sent a document.
-    sink.alive();
+    // Values that are bad make no device dead that has sent a document, nor does one that says something else.
+    if (values.every(({ answer }) => typeof answer === "object" && answer.status === "bad")) sink.alive();
     if (values.length > 0) sink.readings(values);
     told.forEach(({ place, fields }, index) => {
       for (const item of pickAll(tree, place.value, recordsMax)) {
