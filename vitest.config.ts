@@ -5,7 +5,8 @@ export default defineConfig({
     include: ["gateway/**/*.test.ts", "drivers/**/*.test.ts", "simulators/**/*.test.ts", "test/**/*.test.ts"],
     setupFiles: ["test/setup.ts"],
     pool: "forks",
-    maxWorkers: 2,
+    // Many tests wait for devices that are silent: a third one uses the time.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
