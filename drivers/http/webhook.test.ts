@@ -112,6 +112,9 @@ describe("a message", () => {
     expect(heard.polled).toEqual([2]);
     expect(await status(port, JSON.stringify({ hello: 1 }))).toBe(204);
     expect(heard.signs).toBe(1);
+    // A value that is none says that the device is there all the same.
+    expect(await status(port, JSON.stringify({ level: null }))).toBe(204);
+    expect(heard.signs).toBe(2);
   });
 
   it("that the gateway does not take is not answered with 204", async () => {
