@@ -1,14 +1,42 @@
 import { defineConfig } from "vitest/config";
 
+const common = {
+  setupFiles: ["test/setup.ts"],
+  pool: "forks" as const,
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+  teardownTimeout: 10_000,
+};
+const contract = "test/contract/*.test.ts";
+
 export default defineConfig({
   test: {
-    include: ["gateway/**/*.test.ts", "drivers/**/*.test.ts", "simulators/**/*.test.ts", "test/**/*.test.ts"],
-    setupFiles: ["test/setup.ts"],
-    pool: "forks",
-    // Many tests wait for devices that are silent: a third one uses the time.
-    maxWorkers: 3,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    teardownTimeout: 10_000,
+    projects: [
+      {
+        test: {
+          ...common,
+          name: "kerb",
+          include: [
+            "gateway/**/*.test.ts",
+            "drivers/**/*.test.ts",
+            "simulators/**/*.test.ts",
+            "test/**/*.test.ts",
+          ],
+          exclude: [contract],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // They wait for devices that do not answer: all drivers at once take no more than the slowest.
+        test: {
+          ...common,
+          name: "contract",
+          include: [contract],
+          maxWorkers: 8,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
