@@ -38,7 +38,8 @@ async function outage(
     faults.push(...(await away()));
     mend();
     const backMs = performance.now();
-    if (!(await rig.until(() => rig.failures.at(-1) === undefined, 20_000))) faults.push("not recovered");
+    if (!(await rig.until(() => rig.failures.at(-1) === undefined, 20_000)))
+      faults.push(`not recovered: ${rig.failures.at(-1)}`);
     const recoveryMs = performance.now() - backMs;
     await sleep(300);
     stop();
