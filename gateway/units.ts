@@ -2,7 +2,7 @@
  * UCUM units that profiles may use, and the spellings of registers and data sheets that are not UCUM.
  * Source: UCUM 2.1, case-sensitive codes.
  */
-const valid = new Set(
+export const units: ReadonlySet<string> = new Set(
   [
     "1 % deg Cel [degF] K V mV A mA W kW MW V.A kV.A V.A{reactive} kV.A{reactive}",
     "W.h kW.h MW.h V.A.h kV.A.h V.A.h{reactive} kV.A.h{reactive} Hz",
@@ -45,7 +45,7 @@ const aliases: Record<string, string> = {
 
 /** Says what is wrong with a unit and what to write instead; undefined when it is good. */
 export function unitProblem(unit: string): string | undefined {
-  if (valid.has(unit)) return undefined;
+  if (units.has(unit)) return undefined;
   const alias = aliases[unit];
   return alias === undefined
     ? `"${unit}" is not a unit that kerb knows (UCUM, case-sensitive)`
