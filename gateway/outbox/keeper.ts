@@ -190,9 +190,11 @@ export class QueueKeeper {
     const store = this.#store;
     let warming: Warming | undefined;
     const step = () => {
-      if (store !== this.#store || this.outage !== undefined) return;
       try {
-        warming ??= new Warming(this.#options.path);
+        // None: the file has been replaced, which the watch sees.
+        const descriptor = this.#watch.descriptor();
+        if (descriptor === undefined) return;
+        warming ??= new Warming(descriptor);
         if (!warming.step()) this.#checkTimer = setTimeout(step, stepMs).unref();
         else if (warming.isWhole) store.check();
       } catch (error) {

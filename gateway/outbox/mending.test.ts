@@ -1,4 +1,5 @@
 import Database from "better-sqlite3";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -340,6 +341,25 @@ describe("a file that is gone", () => {
     expect(said.some((one) => one.type === "problem" && one.text.includes("not in the outbox"))).toBe(false);
     expect(readFileSync(join(folder, "state", "epoch"), "utf8")).toMatch(new RegExp(`^${String(epoch)}\n`));
     core.receive({ type: "request", id: 9, name: "close", args: [] });
+  });
+});
+
+describe("the lock on the file", () => {
+  it("keeps another process out, also once all pages have been read", async () => {
+    stop();
+    const options = { path, bytesMax: 1 << 24, commitAfterMs: 10, commitEventsMax: 100 };
+    const core = new OutboxCore({ ...options, gateway: "gw-01", uplinks: [] }, () => {});
+    const script = `
+      import Database from "better-sqlite3";
+      new Database(${JSON.stringify(path)}, { timeout: 0 }).exec("DELETE FROM uplink");
+    `;
+    const intrude = () =>
+      spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" }).stderr;
+    // The pages are read half a second after the start; a POSIX lock goes with any descriptor that is closed.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(intrude()).toContain("SQLITE_BUSY");
+    core.receive({ type: "request", id: 9, name: "close", args: [] });
+    expect(intrude()).toBe("");
   });
 });
 

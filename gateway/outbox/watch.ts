@@ -56,7 +56,7 @@ export class FileWatch {
    * in its place is put aside. Call it after a checkpoint, then close the handle.
    */
   rescue(): void {
-    const descriptor = this.#descriptor();
+    const descriptor = this.descriptor();
     if (descriptor === undefined) return;
     const copy = `${this.#path}.new`;
     copyFileSync(`/proc/self/fd/${descriptor}`, copy);
@@ -68,7 +68,7 @@ export class FileWatch {
   }
 
   /** Our own open handle on the file that was there at the start. */
-  #descriptor(): number | undefined {
+  descriptor(): number | undefined {
     return readdirSync("/proc/self/fd")
       .map(Number)
       .find((descriptor) => {

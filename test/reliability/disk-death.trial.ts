@@ -140,14 +140,14 @@ export const trials: Trial[] = [
     id: "R8a",
     name: "file-system death",
     passLine: "no crash, alarm, the file let go; after the mount no duplicate id, no false quarantine",
-    needs: ["root", "loop", "python"],
+    needs: ["root", "loop", "mount-namespace", "python"],
     run: death,
   },
   {
     id: "R8b",
     name: "read-only re-mount",
     passLine: "no crash, alarm, data in RAM; after the re-mount no duplicate id, no false quarantine",
-    needs: ["root", "loop", "python"],
+    needs: ["root", "loop", "mount-namespace", "python"],
     run: readOnly,
   },
 ];

@@ -8,7 +8,11 @@ const python = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
 const shutdown =
   'import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))';
 
-/** A small file system of its own, `tmpfs` or ext4 in a file. Its trial needs "root", and "loop" for ext4. */
+/**
+ * A small file system of its own, `tmpfs` or ext4 in a file. Its trial needs "root" and "mount-namespace", and "loop"
+ * for ext4: a trial beside it that makes a namespace takes every mount it sees along, and a dead file system that is
+ * still mounted somewhere comes back dead.
+ */
 export class SmallDisk {
   readonly #base = mkdtempSync(join(tmpdir(), "kerb-small-"));
   readonly folder = join(this.#base, "mount");
