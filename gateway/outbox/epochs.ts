@@ -6,7 +6,10 @@ const named = 8;
 /** The chain of an uplink that is not configured any more never ends. */
 const chainedMax = 64;
 
-/** Forgets epochs that have nothing left to deliver, to declare or to seal. `lastId`: of the newest event. */
+/**
+ * Forgets epochs that have nothing left to deliver, to declare or to seal, and none like that before them: an epoch
+ * ends where the next one begins. `lastId`: of the newest event.
+ */
 export function pruneEpochs(database: Database.Database, lastId: number): void {
   const records = database
     .prepare("SELECT epoch, base FROM epoch ORDER BY base, epoch")
@@ -17,9 +20,9 @@ export function pruneEpochs(database: Database.Database, lastId: number): void {
     "SELECT 1 FROM chain WHERE epoch = ? AND NOT json_extract(state, '$.ended') LIMIT 1",
   );
   for (const [i, { epoch }] of records.slice(0, Math.max(0, records.length - named)).entries()) {
-    if ((records[i + 1]?.base ?? Infinity) >= lowest) continue;
-    if (declared.get(epoch) !== undefined) continue;
-    if (i >= records.length - chainedMax && chained.get(epoch) !== undefined) continue;
+    if ((records[i + 1]?.base ?? Infinity) >= lowest) return;
+    if (declared.get(epoch) !== undefined) return;
+    if (i >= records.length - chainedMax && chained.get(epoch) !== undefined) return;
     for (const table of ["epoch", "released"])
       database.prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(epoch);
   }

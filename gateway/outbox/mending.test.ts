@@ -387,4 +387,19 @@ describe("an epoch without rows", () => {
     restart();
     expect(store.epochs.some(({ epoch }) => epoch === first)).toBe(false);
   });
+
+  it("stays as the border of an older one that has something to declare", () => {
+    commit(5);
+    const { epoch, base } = store;
+    store.drop(store.rows(1, 1, 5), "too-large");
+    for (let i = 0; i < 12; i++) {
+      stop();
+      start();
+      commit(3);
+      for (const later of store.epochs.slice(1)) release("one", 3, ["one"], later.epoch);
+    }
+    expect(store.epochs[0]?.epoch).toBe(epoch);
+    expect(store.lastIdOf(store.epochs[0] as never) - base).toBe(5);
+    expect(store.declareVanished(epoch, [[1, 20]], ["one"])).toBe(0);
+  });
 });
