@@ -60,6 +60,8 @@ export class OutboxModel implements GatewayWatch {
   readonly #excuses: Excuses;
   /** Does every receiver have this event, or know that it is lost? Asked when its row has been deleted. */
   readonly #mayRelease: (event: Accepted) => string | undefined;
+  /** Does any receiver have it? */
+  readonly #isTaken: (event: Accepted) => boolean;
   gateway: SimulatedGateway | undefined;
   readonly events = new Map<string, Accepted>();
   readonly #produced = new Map<string, Produced>();
@@ -83,10 +85,16 @@ export class OutboxModel implements GatewayWatch {
   released = 0;
   uplinks = 1;
 
-  constructor(world: World, excuses: Excuses, mayRelease: (event: Accepted) => string | undefined) {
+  constructor(
+    world: World,
+    excuses: Excuses,
+    mayRelease: (event: Accepted) => string | undefined,
+    isTaken: (event: Accepted) => boolean,
+  ) {
     this.#world = world;
     this.#excuses = excuses;
     this.#mayRelease = mayRelease;
+    this.#isTaken = isTaken;
   }
 
   get keptCount(): number {
@@ -351,9 +359,9 @@ export class OutboxModel implements GatewayWatch {
       dropped++;
       event.state = "dropped";
       event.reason = tombstone.reason;
-      // What one of several uplinks has taken counts as delivered.
+      // What one of several uplinks has taken counts as delivered. Old letters make room for new ones.
       const letters = query.letters.get(id) as number;
-      if (letters > 0 && letters < this.uplinks) this.#counted.delivered++;
+      if (letters > 0 && letters < this.uplinks && this.#isTaken(event)) this.#counted.delivered++;
       else this.#counted.dropped++;
       if (!this.#excuses.reasons.has(tombstone.reason))
         this.#world.fail(`${event.epoch}:${event.seq} was dropped as "${tombstone.reason}" without a cause`);

@@ -57,7 +57,10 @@ export class ReceiverModel {
 
   /** A database was opened: what was durable before must be in it, unless it was set back on purpose. */
   opened(path: string, wasSetBack: boolean): void {
-    const before = [...this.#has].flatMap(([epoch, seqs]) => [...seqs].map((seq) => key(epoch, seq)));
+    // What it knew to be lost counts as well.
+    const before = [this.#has, this.#lost].flatMap((known) =>
+      [...known].flatMap(([epoch, seqs]) => [...seqs.keys()].map((seq) => ({ epoch, seq }))),
+    );
     this.#has.clear();
     this.#lost.clear();
     this.#verifiedTo.clear();
@@ -65,10 +68,11 @@ export class ReceiverModel {
     this.#losses = undefined;
     this.#attach(path);
     this.turned(path);
-    const gone = before.filter((id) => {
-      const [epoch, seq] = id.split(":").map(Number);
-      return this.#has.get(epoch ?? 0)?.has(seq ?? 0) !== true;
-    });
+    const gone = before
+      .filter(({ epoch, seq }) =>
+        [this.#has, this.#lost].every((known) => known.get(epoch)?.has(seq) !== true),
+      )
+      .map(({ epoch, seq }) => key(epoch, seq));
     if (gone.length > 0 && !wasSetBack)
       return this.#world.fail(
         `${this.name}: ${gone[0]} and ${gone.length - 1} more were stored and are gone`,

@@ -72,7 +72,15 @@ class Seed {
   constructor(world: World, plan: Plan, folder: string) {
     this.#world = world;
     this.#plan = plan;
-    this.#model = new OutboxModel(world, excuses(plan), (event) => this.#mayRelease(event));
+    this.#model = new OutboxModel(
+      world,
+      excuses(plan),
+      (event) => this.#mayRelease(event),
+      (event) =>
+        this.#sites.some(
+          ({ ioc: { model } }) => model.has(event) || model.setBack.has(key(event.epoch, event.seq)),
+        ),
+    );
     const names = plan.faults.has("two-uplinks") ? ["ioc", "province"] : ["ioc"];
     this.#model.uplinks = names.length;
     this.#sites = names.map((name) => {
@@ -173,7 +181,11 @@ class Seed {
         const declared = model.lossOf(event);
         if (model.has(event) || event.state === "lost" || model.setBack.has(id)) continue;
         // A row that was declared lost may come back with an older file; its number stays lost.
-        const mayBeLost = event.state === "dropped" || this.#plan.faults.has("file-restored");
+        // What one broker refuses for good is lost for its receiver alone.
+        const mayBeLost =
+          event.state === "dropped" ||
+          this.#plan.faults.has("file-restored") ||
+          (this.#sites.length > 1 && (declared === "too-large" || declared === "refused"));
         if (!mayBeLost || declared === undefined)
           return world.fail(
             `${id} is ${event.state}, and ${ioc.name} neither has it nor knows that it is lost`,
@@ -206,7 +218,7 @@ function excuses({ faults }: Plan): Excuses {
   const has = (...kinds: FaultKind[]): boolean => kinds.some((kind) => faults.has(kind));
   if (has("tiny-budget")) reasons.add("evicted");
   if (has(...replaced)) reasons.add("storage");
-  if (has("bit-flip")) reasons.add("corrupt");
+  if (has("bit-flip", "file-page")) reasons.add("corrupt");
   if (has("batch-refused")) reasons.add("refused");
   if (has("batch-refused", "tiny-messages")) reasons.add("too-large");
   return {
