@@ -24,8 +24,13 @@ function numberAt(tree: unknown, ...path: string[]): number | undefined {
 export function timeMsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const [, date, zone = "Z"] =
-    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?$/.exec(text) ?? [];
-  const timeMs = date === undefined ? Number.NaN : Date.parse(date.replace(/(\.\d{3})\d+/, "$1") + zone);
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,20})?)(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(text) ?? [];
+  const whole = date?.toUpperCase().replace(/(\.\d{3})\d+/, "$1");
+  // "+0700" and "+07" are no xs:dateTime, and cameras write them.
+  const shift = zone
+    .toUpperCase()
+    .replace(/^([+-]\d\d):?(\d\d)?$/, (_, hours, rest = "00") => `${hours}:${rest}`);
+  const timeMs = whole === undefined ? Number.NaN : Date.parse(whole + shift);
   return Number.isFinite(timeMs) ? timeMs : undefined;
 }
 

@@ -61,11 +61,11 @@ export class OnvifConnection implements Connection<Address> {
   }
 
   async subscribe({ points, records, sink, signal }: Subscription<Address>): Promise<void> {
-    const hear = (notifications: readonly Notification[], skewMs: number): void => {
+    const hear = (notifications: readonly Notification[]): void => {
       if (signal.aborted) return;
       sink.alive();
       for (const one of notifications) {
-        const timed = one.timeMs === undefined ? {} : { sourceTimeMs: one.timeMs - skewMs };
+        const timed = one.timeMs === undefined ? {} : { sourceTimeMs: one.timeMs };
         records.forEach(({ address, fields }, index) => {
           if (!belongs(one, address)) return;
           const answers = fields.map((field) => valueIn(one, field.address));
@@ -87,8 +87,8 @@ export class OnvifConnection implements Connection<Address> {
 
   async snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#run("snapshot", signal, async (inner) => {
-      const path = await this.#readings.snapshotPath(inner);
-      const picture = await this.#camera.get(path, pictureBytesMax, inner);
+      const place = await this.#readings.snapshotPlace(inner);
+      const picture = await this.#camera.get(place, pictureBytesMax, inner);
       // A page with words about a login is no picture, whatever its status.
       if (!isPicture(picture)) throw new DeviceError("garbage", `${this.#camera.place}: no picture`);
       return picture;

@@ -19,6 +19,8 @@ const topicNamespace = "http://www.onvif.org/ver10/topics";
 /** Per part of one notification; a real one has at most a dozen. */
 const itemsMax = 200;
 const neverMs = 0;
+/** Whoever wants these must name them: they are about persons, and no star stands for them. */
+const face = /(?<!inter)(?<!sur)face|facial/i;
 
 /** The prefixes by which a reply names ONVIF's own topics. */
 function topicPrefixes(xml: string): Set<string> {
@@ -45,7 +47,8 @@ function flatten(tree: unknown, path: string, into: Map<string, string>): void {
   if (into.size >= itemsMax) return;
   if (!isTree(tree)) {
     const text = textAt({ tree }, "tree");
-    if (text !== undefined) into.set(path, text);
+    // Of several candidates the first is the likeliest.
+    if (text !== undefined && !into.has(path)) into.set(path, text);
     return;
   }
   for (const name of Object.keys(tree)) {
@@ -82,10 +85,11 @@ export function notificationsOf(response: unknown, xml: string): Notification[] 
   const prefixes = topicPrefixes(xml);
   return all(response, "NotificationMessage").flatMap((one) => {
     const topic = textAt(one, "Topic");
-    const message = at(one, "Message", "Message");
-    if (topic === undefined || !isTree(message)) return [];
-    return [
-      {
+    if (topic === undefined) return [];
+    // One holder may carry several messages.
+    return all(at(one, "Message"), "Message")
+      .filter(isTree)
+      .map((message) => ({
         topic: plainTopic(topic, prefixes),
         phase: phases[textAt(message, "@PropertyOperation") ?? ""] ?? "occurred",
         timeMs: timeMsOf(textAt(message, "@UtcTime")),
@@ -94,8 +98,7 @@ export function notificationsOf(response: unknown, xml: string): Notification[] 
           key: itemsOf(at(message, "Key")),
           data: itemsOf(at(message, "Data")),
         },
-      },
-    ];
+      }));
   });
 }
 
@@ -104,7 +107,7 @@ export function belongs({ topic, items }: Notification, address: Address): boole
   const wanted = address.topic?.split("/") ?? [];
   const parts = topic.split("/");
   if (wanted.length !== parts.length) return false;
-  if (!wanted.every((part, i) => part === "*" || part === parts[i])) return false;
+  if (!wanted.every((part, i) => (part === "*" ? !face.test(parts[i]!) : part === parts[i]))) return false;
   return Object.entries(address.source ?? {}).every(
     ([name, value]) => (items.source.get(name) ?? items.key.get(name)) === value,
   );

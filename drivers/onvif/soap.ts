@@ -105,6 +105,9 @@ export function envelope(body: string, header = ""): string {
 
 function faultOf(fault: unknown): SoapFault {
   let code = textAt(fault, "Code", "Value") ?? textAt(fault, "faultcode") ?? "Fault";
+  // WS-BaseNotification has its faults as elements of the detail.
+  for (const detail of [at(fault, "Detail"), at(fault, "detail")])
+    if (isTree(detail)) code = Object.keys(detail).find((name) => name.endsWith("Fault")) ?? code;
   let inner = at(fault, "Code", "Subcode");
   for (let depth = 0; depth < 4 && inner !== undefined; depth++) {
     code = textAt(inner, "Value") ?? code;
@@ -124,7 +127,7 @@ export function parse(xml: string): Tree {
   let tree: unknown;
   try {
     // The parser takes a document that is cut off for a whole one.
-    if (!/<\/(?:[\w.-]+:)?Envelope\s*>\s*(?:<!--[^]*-->\s*)?$/.test(xml.slice(-400)))
+    if (!/<\/(?:[\w.-]+:)?Envelope\s*>[\s\0]*(?:<!--[^]*-->[\s\0]*)?$/.test(xml.slice(-400)))
       throw new NotSoapError("no end of an envelope");
     tree = parser.parse(xml);
   } catch (error) {
