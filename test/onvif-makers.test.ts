@@ -162,6 +162,7 @@ interface Heard {
   answers: readonly (Answer | undefined)[];
   phase: RecordPhase | undefined;
   sourceTimeMs: number | undefined;
+  instance: string | undefined;
 }
 
 function listen(
@@ -175,7 +176,8 @@ function listen(
     alive: () => {},
     readings: () => {},
     poll: () => {},
-    record: (_index, answers, { phase, sourceTimeMs } = {}) => told.push({ answers, phase, sourceTimeMs }),
+    record: (_index, answers, { phase, sourceTimeMs, instance } = {}) =>
+      told.push({ answers, phase, sourceTimeMs, instance }),
   };
   const records = [{ ...point({ topic }), fields: [point({ item })] }];
   const done = connection.subscribe!({ points: [], records, sink, signal: stop.signal });
@@ -522,6 +524,25 @@ describe("events", () => {
     const { values } = listen(await connect(running));
     await until("both", () => values().length > 1);
     expect(values()).toEqual(["A", "B"]);
+  });
+
+  it("of two objects in one field, or two channels with rules of the same name, are of two things", async () => {
+    const topic = "tns1:RuleEngine/FieldDetector/ObjectsInside";
+    const state = (channel: string, object: string, ruleFirst: boolean): string => {
+      const source = [simple("VideoSourceConfigurationToken", channel), simple("Rule", "F1")];
+      return `<NotificationMessage><Topic>${topic}</Topic><Message><Message UtcTime="${stamp(Date.now())}" PropertyOperation="Changed"><Source>${(ruleFirst ? source.toReversed() : source).join("")}</Source><Key>${simple("ObjectId", object)}</Key><Data>${simple("IsInside", "true")}</Data></Message></Message></NotificationMessage>`;
+    };
+    const running = await camera(() =>
+      once1(
+        () =>
+          state("1", "7", false) + state("1", "8", false) + state("2", "7", false) + state("1", "7", true),
+      ),
+    );
+    const { told } = listen(await connect(running), "RuleEngine/FieldDetector/ObjectsInside", "IsInside");
+    await until("all", () => told.length > 3);
+    const [first, ...others] = told.map(({ instance }) => instance);
+    expect(new Set([first, ...others]).size).toBe(3);
+    expect(others.at(-1)).toBe(first);
   });
 
   it("whose time is right while the clock of the service is hours off keep it", async () => {

@@ -10,7 +10,7 @@ import {
   type Subscription,
 } from "../../gateway/driver.ts";
 import { lostBy, type Camera } from "./camera.ts";
-import { belongs, valueIn, type Notification } from "./events.ts";
+import { belongs, instanceOf, valueIn, type Notification } from "./events.ts";
 import { pullOn, type PullPoint } from "./pull-point.ts";
 import { Readings } from "./readings.ts";
 import type { Address } from "./settings.ts";
@@ -66,10 +66,11 @@ export class OnvifConnection implements Connection<Address> {
       sink.alive();
       for (const one of notifications) {
         const timed = one.timeMs === undefined ? {} : { sourceTimeMs: one.timeMs };
+        const instance = instanceOf(one);
         records.forEach(({ address, fields }, index) => {
           if (!belongs(one, address)) return;
           const answers = fields.map((field) => valueIn(one, field.address));
-          sink.record(index, answers, { phase: one.phase, ...timed });
+          sink.record(index, answers, { phase: one.phase, instance, ...timed });
         });
         const values = points.flatMap(({ address }, index) => {
           const answer = belongs(one, address) ? stateIn(one, address) : undefined;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Answer, RecordPhase } from "../../gateway/driver.ts";
 import { timeMsOf } from "./clock.ts";
 import type { Address } from "./settings.ts";
@@ -18,6 +19,7 @@ type Part = "source" | "key" | "data";
 const topicNamespace = "http://www.onvif.org/ver10/topics";
 /** Per part of one notification; a real one has at most a dozen. */
 const itemsMax = 200;
+const instanceMax = 400;
 const neverMs = 0;
 /** Whoever wants these must name them: they are about persons, and no star stands for them. */
 const face = /(?<!inter)(?<!sur)face|facial/i;
@@ -111,6 +113,14 @@ export function belongs({ topic, items }: Notification, address: Address): boole
   return Object.entries(address.source ?? {}).every(
     ([name, value]) => (items.source.get(name) ?? items.key.get(name)) === value,
   );
+}
+
+/** Source and key items tell properties of the same topic apart (ONVIF Core, property events). */
+export function instanceOf({ topic, items: { source, key } }: Notification): string {
+  const sorted = [source, key].map((part) => [...part].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const text = JSON.stringify([topic, ...sorted]);
+  // The host keeps it for as long as the state is known.
+  return text.length <= instanceMax ? text : createHash("sha256").update(text).digest("base64url");
 }
 
 function bad(code: string, reason: string): Answer {
