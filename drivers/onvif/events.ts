@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Answer, RecordPhase } from "../../gateway/driver.ts";
 import { timeMsOf } from "./clock.ts";
-import type { Address } from "./settings.ts";
+import { face, type Address } from "./settings.ts";
 import { all, at, isTree, textAt } from "./soap.ts";
 
 /** Notifications of a camera: what it tells, and where in it the wanted values are. */
@@ -21,8 +21,6 @@ const topicNamespace = "http://www.onvif.org/ver10/topics";
 const itemsMax = 200;
 const instanceMax = 400;
 const neverMs = 0;
-/** Whoever wants these must name them: they are about persons, and no star stands for them. */
-const face = /(?<!inter)(?<!sur)face|facial/i;
 
 /** The prefixes by which a reply names ONVIF's own topics. */
 function topicPrefixes(xml: string): Set<string> {

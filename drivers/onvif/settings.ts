@@ -148,5 +148,14 @@ export const address = z
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 
+/** Events about faces are about persons: no star of a topic stands for them. */
+export const face = /(?<!inter|sur)face|facial/i;
+
+/** Number plates, and what is told of faces: only as a field with a privacy. */
+export function personal({ item = "", part, topic }: Address, record?: Address): boolean {
+  const isFace = face.test(`${record?.topic ?? ""} ${topic ?? ""} ${item}`);
+  return (isFace && part !== "source") || /plate(?:no|nr|num|number|text|value)?$/i.test(item);
+}
+
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["user", "password", "auth"] as const;
