@@ -545,6 +545,45 @@ describe("events", () => {
     expect(others.at(-1)).toBe(first);
   });
 
+  it.each([
+    ["tns1", "http://www.onvif.org/ver10/topics"],
+    ["tns1", "http://www.onvif.org/ver10/topics/"],
+    ["tns1", "http://www.onvif.org/onvif/ver10/topics/topicns.xml"],
+    ["ns7", "http://www.onvif.org/ver10/topics"],
+    ["tns1", undefined],
+    [undefined, "http://www.onvif.org/ver10/topics"],
+  ])("under prefix %s for %s are ONVIF's own", async (prefix, uri) => {
+    const declared = uri === undefined ? "" : ` xmlns${prefix === undefined ? "" : `:${prefix}`}="${uri}"`;
+    const topic = plateTopic.replace("tns1:", prefix === undefined ? "" : `${prefix}:`);
+    const running = await camera(() =>
+      once1(() =>
+        notification({ topic, items: simple("Plate", "A") }).replace("<Topic>", `<Topic${declared}>\n  `),
+      ),
+    );
+    const { values } = listen(await connect(running));
+    await until("the plate", () => values().length > 0, 4000);
+  });
+
+  it("come as fast as the camera tells them: there is no long pause after a full answer", async () => {
+    const all = Array.from({ length: 1000 }, (_, i) => notification({ items: simple("Plate", `P${i}`) }));
+    let leastMs = Infinity;
+    let answeredMs = -Infinity;
+    const running = await camera(() => ({
+      PullMessages: ({ xml }) => {
+        leastMs = Math.min(leastMs, performance.now() - answeredMs);
+        const limit = Number(/<MessageLimit>(\d+)</.exec(xml)?.[1]);
+        if (all.length === 0) return nothing();
+        answeredMs = performance.now();
+        return pulled(all.splice(0, limit).join(""));
+      },
+    }));
+    const { values } = listen(await connect(running));
+    await until("the last", () => values().length === 1000, 10_000);
+    expect(values().at(-1)).toBe("P999");
+    // It was 20 ms and the way; 50 rounds, and the machine may be busy in all but one.
+    expect(leastMs).toBeLessThan(18);
+  }, 15_000);
+
   it("whose time is right while the clock of the service is hours off keep it", async () => {
     const hoursMs = 7 * 3_600_000;
     for (const [serviceMs, eventMs] of [

@@ -206,8 +206,9 @@ export class Camera {
       const answer = this.#answer(reply);
       const refusal = refusalIn(answer, reply.status);
       if (refusal === undefined) {
-        if (login !== "plain") this.#isKnown = true;
+        // Some say that there is no such action before they look who asks.
         if (answer instanceof SoapFault) throw answer;
+        if (login !== "plain") this.#isKnown = true;
         return answer;
       }
       // A user that is known and may not do this one thing: no other login could do more.

@@ -16,7 +16,8 @@ export interface Notification {
 }
 type Part = "source" | "key" | "data";
 
-const topicNamespace = "http://www.onvif.org/ver10/topics";
+/** Its own, and what some makers write in its place. */
+const topicNamespace = /^https?:\/\/www\.onvif\.org\/(?:[\w.-]+\/)*topics(?:\/|$)/i;
 /** Per part of one notification; a real one has at most a dozen. */
 const itemsMax = 200;
 const instanceMax = 400;
@@ -26,7 +27,7 @@ const neverMs = 0;
 function topicPrefixes(xml: string): Set<string> {
   const prefixes = new Set(["tns1"]);
   for (const [, prefix = "", uri] of xml.matchAll(/xmlns:([\w.-]{1,50})\s*=\s*["']([^"']{1,200})["']/g)) {
-    if (uri === topicNamespace) prefixes.add(prefix);
+    if (topicNamespace.test(uri ?? "")) prefixes.add(prefix);
     else prefixes.delete(prefix);
   }
   return prefixes;
