@@ -371,6 +371,58 @@ describe("subscriptions", () => {
     expect(running.counts["PullMessages"]).toBeLessThanOrEqual(7);
   });
 
+  it("of a camera that holds and gives less than it is asked for, and says so, are pulled as it can", async () => {
+    const running = await camera(() => ({
+      PullMessages: ({ xml }) =>
+        /PT5S<.*MessageLimit>3</.test(xml)
+          ? held("<Timeout>PT0.1S<", Date.now() + 60_000)
+          : soap(
+              `<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code><e:Reason><e:Text xml:lang="en">no</e:Text></e:Reason><e:Detail><PullMessagesFaultResponse xmlns="http://www.onvif.org/ver10/events/wsdl"><MaxTimeout>PT5S</MaxTimeout><MaxMessageLimit>3</MaxMessageLimit></PullMessagesFaultResponse></e:Detail></e:Fault>`,
+            ),
+    }));
+    const { done } = listen(await connect(running, { pull: "20s" }));
+    await until("pulls", () => (running.counts["PullMessages"] ?? 0) > 3);
+    expect(running.counts["CreatePullPointSubscription"]).toBe(1);
+    expect(await Promise.race([codeOf(done), "on"])).toBe("on");
+  });
+
+  it.each([
+    ["local time", 7 * 3_600_000],
+    ["the time of asking", 0],
+  ])(
+    "whose end is told as %s are renewed in time, and not in a storm",
+    async (_, shiftMs) => {
+      const ends = (): string =>
+        `<CurrentTime>${stamp(Date.now())}</CurrentTime><TerminationTime>${stamp(Date.now() + shiftMs)}</TerminationTime>`;
+      let endsMs = 0;
+      const running = await camera((base) => ({
+        CreatePullPointSubscription: () => {
+          endsMs = Date.now() + 4000;
+          return soap(
+            `<CreatePullPointSubscriptionResponse><SubscriptionReference><Address>${base}/s</Address></SubscriptionReference>${ends()}</CreatePullPointSubscriptionResponse>`,
+          );
+        },
+        Renew: () => {
+          endsMs = Date.now() + 4000;
+          return soap(`<RenewResponse>${ends()}</RenewResponse>`);
+        },
+        PullMessages: async () => {
+          if (Date.now() > endsMs) return fault("wsrf-rw:ResourceUnknownFault");
+          await new Promise((resolve) => setTimeout(resolve, 500));
+          return soap(`<PullMessagesResponse>${ends()}</PullMessagesResponse>`);
+        },
+      }));
+      const { done } = listen(await connect(running, { lifetime: "4s", pull: "500ms" }));
+      expect(
+        await Promise.race([codeOf(done), new Promise((resolve) => setTimeout(resolve, 6500, "on"))]),
+      ).toBe("on");
+      expect(running.counts["CreatePullPointSubscription"]).toBe(1);
+      expect(running.counts["Renew"]).toBeGreaterThan(0);
+      expect(running.counts["Renew"]).toBeLessThan(5);
+    },
+    15_000,
+  );
+
   it("whose answers tell an end that has long been are not made anew by each", async () => {
     const running = await camera(() => ({
       Renew: () => fault("ter:ActionNotSupported"),

@@ -34,6 +34,16 @@ export function timeMsOf(text: string | undefined): number | undefined {
   return Number.isFinite(timeMs) ? timeMs : undefined;
 }
 
+/** An xs:duration of days and less as ms: "PT1M30S"; undefined: it is none, or nothing. */
+export function durationMs(text: string | undefined): number | undefined {
+  const [, ...parts] =
+    /^P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6}(?:\.\d{1,9})?)S)?)?$/.exec(text ?? "") ??
+    [];
+  const [days, hours, minutes, seconds] = parts.map((part) => Number(part ?? 0));
+  const ms = ((((days ?? 0) * 24 + (hours ?? 0)) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000;
+  return ms > 0 ? ms : undefined;
+}
+
 /**
  * How far a clock is ahead, ms, that showed `shownMs` (whole seconds, cut off) some time between two of our own:
  * the smallest deviation that explains it, so 0 means that none can be shown.

@@ -1,7 +1,7 @@
 import { DeviceError } from "../../gateway/driver.ts";
 import { addressing, portOf, type Endpoint } from "./addresses.ts";
 import { lostBy, type Camera, type SoapReply } from "./camera.ts";
-import { timeMsOf } from "./clock.ts";
+import { durationMs, timeMsOf } from "./clock.ts";
 import { notificationsOf, type Notification } from "./events.ts";
 import { at, replyBytesMax, SoapFault, textAt } from "./soap.ts";
 
@@ -28,6 +28,8 @@ const drainHoldMs = 1000;
 const drainMs = 3000;
 const drainRoundsMax = 50;
 const unsubscribeMs = 600;
+/** Times come in whole seconds. */
+const leastLeftMs = 1000;
 /** For so long two subscriptions may tell the same. */
 const twiceMs = 30_000;
 /** A deviation of the event clock that whole seconds and the way here do not explain. */
@@ -84,6 +86,8 @@ export class PullPoint {
   /** When the camera will end it, by `performance.now()`. */
   #endsMs = 0;
   #marginMs = 0;
+  #batch: number;
+  #holdMsMax = Infinity;
   #canRenew = true;
   #canBeFollowed = true;
 
@@ -92,6 +96,7 @@ export class PullPoint {
     this.#at = place;
     this.#to = to;
     this.#form = form;
+    this.#batch = camera.settings.batch;
     this.#references = references(xml);
     this.#granted(at(body, "CreatePullPointSubscriptionResponse"));
     const named = portOf(to);
@@ -140,7 +145,7 @@ export class PullPoint {
   /** What a camera grants. Both times are its own, so its clock does not matter. */
   #granted(response: unknown): void {
     const { lifetime, timeout } = this.#camera.settings;
-    const leftMs = Math.min(leftIn(response) ?? lifetime, lifetime * 2);
+    const leftMs = leftIn(response, lifetime) ?? lifetime;
     this.#endsMs = performance.now() + leftMs;
     this.#marginMs = Math.min(timeout + marginMs, leftMs / 2);
   }
@@ -152,7 +157,7 @@ export class PullPoint {
 
   /** A camera that ends a subscription while it holds the answer would lose what it has for us. */
   get #holdMs(): number {
-    const { pull } = this.#camera.settings;
+    const pull = Math.min(this.#camera.settings.pull, this.#holdMsMax);
     const leftMs = this.#endsMs - (this.isEnding ? 0 : this.#marginMs) - performance.now();
     // Some cameras know whole seconds only.
     const wholeMs = leftMs > 1000 ? Math.ceil(leftMs / 1000) * 1000 : Math.max(leftMs, 500);
@@ -160,8 +165,24 @@ export class PullPoint {
   }
 
   /** Waits for events; `undefined` as clock: the camera does not say what time it has. */
-  async pull(signal: AbortSignal, holdMs = this.#holdMs): Promise<Pulled> {
-    const { timeout, batch, lifetime } = this.#camera.settings;
+  async pull(signal: AbortSignal, wantedMs?: number): Promise<Pulled> {
+    try {
+      return await this.#pullOnce(signal, wantedMs ?? this.#holdMs);
+    } catch (error) {
+      // It says how long it can wait, and how much it can give at once (ONVIF Core, PullMessagesFaultResponse).
+      const limits = error instanceof SoapFault ? at(error.detail, "PullMessagesFaultResponse") : undefined;
+      const holdMs = durationMs(textAt(limits, "MaxTimeout"));
+      const most = Number(textAt(limits, "MaxMessageLimit"));
+      if (holdMs === undefined && !(most >= 1)) throw error;
+      if (holdMs !== undefined) this.#holdMsMax = holdMs;
+      if (most >= 1) this.#batch = Math.min(this.#batch, Math.floor(most));
+      return this.#pullOnce(signal, Math.min(wantedMs ?? this.#holdMs, this.#holdMsMax));
+    }
+  }
+
+  async #pullOnce(signal: AbortSignal, holdMs: number): Promise<Pulled> {
+    const { timeout, lifetime } = this.#camera.settings;
+    const batch = this.#batch;
     const sentMs = performance.now();
     const reply = await this.#send(
       actions.pull,
@@ -173,9 +194,9 @@ export class PullPoint {
     const response = at(reply.body, "PullMessagesResponse");
     if (response === undefined)
       throw new DeviceError("garbage", `${this.#camera.place}: the answer to PullMessages is another one`);
-    const leftMs = leftIn(response) ?? 0;
-    // One that still answers has not ended, whatever it says: it lives on by being asked.
-    if (leftMs > 0) this.#endsMs = performance.now() + Math.min(leftMs, lifetime * 2);
+    const leftMs = leftIn(response, lifetime);
+    if (leftMs !== undefined) this.#endsMs = performance.now() + leftMs;
+    // One that still answers has not ended: it lives on by being asked.
     else if (performance.now() > this.#endsMs) this.#endsMs = performance.now() + lifetime;
     const notifications = notificationsOf(response, reply.xml);
     return {
@@ -238,11 +259,16 @@ export class PullPoint {
   }
 }
 
-/** How long a subscription still lasts, ms; undefined: the camera does not tell both times. */
-function leftIn(response: unknown): number | undefined {
+/**
+ * How long a subscription still lasts, ms; undefined: the camera does not tell both times, or not so that they can
+ * be believed: some write one of them as local time, or the same time twice.
+ */
+function leftIn(response: unknown, lifetimeMs: number): number | undefined {
   const now = timeMsOf(textAt(response, "CurrentTime"));
   const end = timeMsOf(textAt(response, "TerminationTime"));
-  return now === undefined || end === undefined ? undefined : Math.max(0, end - now);
+  if (now === undefined || end === undefined) return undefined;
+  const leftMs = end - now;
+  return leftMs >= leastLeftMs && leftMs < lifetimeMs + leastLeftMs ? leftMs : undefined;
 }
 
 function terminationOf({ settings, skewMs = 0 }: Camera, form: "absolute" | "relative"): string {
@@ -288,7 +314,6 @@ export async function pullOn(
         // The only one that there can be is used until the camera says that it is over.
         if (next === undefined) continue;
         own.add(next);
-        if (next.isEnding) throw new DeviceError("rejected", `${camera.place}: subscriptions of no length`);
         what = "PullMessages before the end";
         const withinMs = Math.min(drainMs, camera.settings.lifetime / 8);
         await drain(point, withinMs, signal, (last) => {

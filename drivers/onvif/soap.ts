@@ -27,10 +27,13 @@ const parser = new XMLParser({
 /** The device understood the request and says no. `code` is the innermost subcode: "NotAuthorized". */
 export class SoapFault extends Error {
   readonly code: string;
-  constructor(code: string, reason: string) {
+  /** What it says beyond that. */
+  readonly detail: Tree | undefined;
+  constructor(code: string, reason: string, detail?: Tree) {
     super(reason === "" ? code : `${code}: ${reason}`);
     this.name = "SoapFault";
     this.code = code;
+    this.detail = detail;
   }
 }
 
@@ -106,8 +109,8 @@ export function envelope(body: string, header = ""): string {
 function faultOf(fault: unknown): SoapFault {
   let code = textAt(fault, "Code", "Value") ?? textAt(fault, "faultcode") ?? "Fault";
   // WS-BaseNotification has its faults as elements of the detail.
-  for (const detail of [at(fault, "Detail"), at(fault, "detail")])
-    if (isTree(detail)) code = Object.keys(detail).find((name) => name.endsWith("Fault")) ?? code;
+  const detail = [at(fault, "Detail"), at(fault, "detail")].find(isTree);
+  code = Object.keys(detail ?? {}).find((name) => name.endsWith("Fault")) ?? code;
   let inner = at(fault, "Code", "Subcode");
   for (let depth = 0; depth < 4 && inner !== undefined; depth++) {
     code = textAt(inner, "Value") ?? code;
@@ -117,6 +120,7 @@ function faultOf(fault: unknown): SoapFault {
   return new SoapFault(
     (code.split(":").at(-1) ?? code).replaceAll(/[^\w-]/g, "").slice(0, 60),
     reason.slice(0, 200),
+    detail,
   );
 }
 
