@@ -87,7 +87,7 @@ interface Camera {
 }
 
 /** A camera that answers as the script says; what is not in it gets a page with status 404. */
-async function camera(script: (base: string) => Script): Promise<Camera> {
+async function camera(script: (base: string) => Script, host = "127.0.0.1"): Promise<Camera> {
   const counts: Record<string, number> = {};
   const requests: Asked[] = [];
   const state: { script: Script } = { script: {} };
@@ -114,7 +114,7 @@ async function camera(script: (base: string) => Script): Promise<Camera> {
   };
   const server = createServer((request, response) => {
     serve(request, response).catch(() => response.destroy());
-  }).listen(0, "127.0.0.1");
+  }).listen(0, host);
   await once(server, "listening");
   cleanups.push(() => {
     server.closeAllConnections();
@@ -250,6 +250,21 @@ describe("a service that is not there", () => {
       "<Protocol>RTSP</Protocol><ProfileToken>P&amp;1</ProfileToken>",
     );
   });
+});
+
+it("a camera with an address of IPv6 is asked there, whatever zone the addresses name that it gives", async () => {
+  const running = await camera(
+    (base) => ({
+      GetServices: () => services("http://[fe80::1%eth0]", { "ver10/events": "/e", "ver10/media": "/m" }),
+      CreatePullPointSubscription: () => created(base.replace("127.0.0.1", "[fe80::1%25eth0]")),
+    }),
+    "::1",
+  );
+  const connection = await connect(running, { host: "::1" });
+  expect(await read(connection, rate)).toEqual([25]);
+  expect(running.requests.at(-1)?.request.headers.host).toBe(`[::1]:${running.port}`);
+  listen(connection);
+  await until("a pull", () => (running.counts["PullMessages"] ?? 0) > 0);
 });
 
 describe("logins", () => {

@@ -10,6 +10,11 @@ export interface Endpoint {
 
 const pathMax = 500;
 
+/** A host as it stands in a URL and in a Host header: IPv6 in brackets, without its zone (RFC 6874, 4). */
+export function hostInUrl(host: string): string {
+  return host.includes(":") ? `[${host.replace(/%.*$/, "")}]` : host;
+}
+
 /** The path of an address that a camera gives, and nothing else of it: host and port are the settings'. */
 export function pathOf(given: string | undefined, scheme: "http" | "rtsp" = "http"): string | undefined {
   const text = given?.trim() ?? "";

@@ -1,5 +1,5 @@
 import { DeviceError } from "../../gateway/driver.ts";
-import { pathOf, portOf, type Endpoint } from "./addresses.ts";
+import { hostInUrl, pathOf, portOf, type Endpoint } from "./addresses.ts";
 import { textOf } from "./charset.ts";
 import { leastSkewMs, systemTimeMs } from "./clock.ts";
 import { exchange, type HttpReply } from "./http.ts";
@@ -85,9 +85,8 @@ export class Camera {
 
   /** Its own address, as it stands in messages to it. */
   url({ path, port }: Endpoint): string {
-    const { host } = this.settings;
-    const name = host.includes(":") ? `[${host}]` : host;
-    return `${this.#trust === undefined ? "http" : "https"}://${name}:${port}${path}`;
+    const scheme = this.#trust === undefined ? "http" : "https";
+    return `${scheme}://${hostInUrl(this.settings.host)}:${port}${path}`;
   }
 
   /** What to call of an address that the camera gives: always this machine, another port only if the site lists it. */

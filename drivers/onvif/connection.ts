@@ -11,7 +11,8 @@ import {
 } from "../../gateway/driver.ts";
 import { lostBy, type Camera } from "./camera.ts";
 import { belongs, instanceOf, valueIn, type Notification } from "./events.ts";
-import { pullOn, type PullPoint } from "./pull-point.ts";
+import { pullOn } from "./listening.ts";
+import type { PullPoint } from "./pull-point.ts";
 import { Readings } from "./readings.ts";
 import type { Address } from "./settings.ts";
 import { SoapFault, textAt } from "./soap.ts";
