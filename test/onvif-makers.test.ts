@@ -146,6 +146,10 @@ const codeOf = async (call: Promise<unknown>): Promise<string> =>
     (error: unknown) => (error instanceof DeviceError ? error.code : `no DeviceError: ${String(error)}`),
   );
 
+/** The code that a subscription has ended with, or "on" after a while. */
+const stateOf = (done: Promise<unknown>, afterMs = 50): Promise<string> =>
+  Promise.race([codeOf(done), new Promise<string>((resolve) => setTimeout(resolve, afterMs, "on"))]);
+
 async function connect({ port }: { port: number }, more: Record<string, unknown> = {}) {
   const parsed = settings.parse({ host: "127.0.0.1", port, timeout: "1s", pull: "1s", ...more });
   const connection = await driver.connect(parsed, { deviceId: "c", log: () => {} }, patient());
@@ -192,6 +196,16 @@ async function until(what: string, isSo: () => boolean, withinMs = 8000): Promis
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+const held = async (xml: string, endsMs: number): Promise<string> => {
+  const [, seconds = "0"] = /<Timeout>PT([\d.]+)S</.exec(xml) ?? [];
+  await new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1000));
+  return pulled("", Date.now(), endsMs);
+};
+
+const onePull = (inner: () => string): Script => ({
+  PullMessages: ({ count }) => (count === 1 ? pulled(inner()) : nothing()),
+});
 
 describe("a service that is not there", () => {
   it.each([404, 500, 503])(
@@ -350,7 +364,7 @@ describe("subscriptions", () => {
         const { done } = listen(await connect(running));
         await until("a pull", () => (running.counts["PullMessages"] ?? 0) > 0);
         expect(running.counts["CreatePullPointSubscription"]).toBeLessThanOrEqual(3);
-        expect(await Promise.race([codeOf(done), "on"])).toBe("on");
+        expect(await stateOf(done)).toBe("on");
       }
     },
   );
@@ -363,12 +377,6 @@ describe("subscriptions", () => {
     expect(running.counts["CreatePullPointSubscription"]).toBe(1);
   });
 
-  const held = async (xml: string, endsMs: number): Promise<string> => {
-    const [, seconds = "0"] = /<Timeout>PT([\d.]+)S</.exec(xml) ?? [];
-    await new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1000));
-    return pulled("", Date.now(), endsMs);
-  };
-
   it("that live on although they cannot be renewed are asked as calmly as before", async () => {
     const endsMs = Date.now() + 1000;
     const running = await camera((base) => ({
@@ -378,9 +386,7 @@ describe("subscriptions", () => {
       PullMessages: ({ xml }) => held(xml, endsMs),
     }));
     const { done } = listen(await connect(running, { lifetime: "4s", pull: "1s" }));
-    expect(
-      await Promise.race([codeOf(done), new Promise((resolve) => setTimeout(resolve, 4500, "on"))]),
-    ).toBe("on");
+    expect(await stateOf(done, 4500)).toBe("on");
     expect(running.counts["Renew"]).toBe(1);
     expect(running.counts["CreatePullPointSubscription"]).toBe(2);
     expect(running.counts["PullMessages"]).toBeLessThanOrEqual(7);
@@ -398,7 +404,7 @@ describe("subscriptions", () => {
     const { done } = listen(await connect(running, { pull: "20s" }));
     await until("pulls", () => (running.counts["PullMessages"] ?? 0) > 3);
     expect(running.counts["CreatePullPointSubscription"]).toBe(1);
-    expect(await Promise.race([codeOf(done), "on"])).toBe("on");
+    expect(await stateOf(done)).toBe("on");
   });
 
   it.each([
@@ -428,9 +434,7 @@ describe("subscriptions", () => {
         },
       }));
       const { done } = listen(await connect(running, { lifetime: "4s", pull: "500ms" }));
-      expect(
-        await Promise.race([codeOf(done), new Promise((resolve) => setTimeout(resolve, 6500, "on"))]),
-      ).toBe("on");
+      expect(await stateOf(done, 6500)).toBe("on");
       expect(running.counts["CreatePullPointSubscription"]).toBe(1);
       expect(running.counts["Renew"]).toBeGreaterThan(0);
       expect(running.counts["Renew"]).toBeLessThan(5);
@@ -580,13 +584,9 @@ describe("answers", () => {
 });
 
 describe("events", () => {
-  const once1 = (inner: () => string): Script => ({
-    PullMessages: ({ count }) => (count === 1 ? pulled(inner()) : nothing()),
-  });
-
   it("several messages in one holder are several events", async () => {
     const running = await camera(() =>
-      once1(() => notification({ items: simple("Plate", "A") }, { items: simple("Plate", "B") })),
+      onePull(() => notification({ items: simple("Plate", "A") }, { items: simple("Plate", "B") })),
     );
     const { values } = listen(await connect(running));
     await until("both", () => values().length > 1);
@@ -600,7 +600,7 @@ describe("events", () => {
       return `<NotificationMessage><Topic>${topic}</Topic><Message><Message UtcTime="${stamp(Date.now())}" PropertyOperation="Changed"><Source>${(ruleFirst ? source.toReversed() : source).join("")}</Source><Key>${simple("ObjectId", object)}</Key><Data>${simple("IsInside", "true")}</Data></Message></Message></NotificationMessage>`;
     };
     const running = await camera(() =>
-      once1(
+      onePull(
         () =>
           state("1", "7", false) + state("1", "8", false) + state("2", "7", false) + state("1", "7", true),
       ),
@@ -623,7 +623,7 @@ describe("events", () => {
     const declared = uri === undefined ? "" : ` xmlns${prefix === undefined ? "" : `:${prefix}`}="${uri}"`;
     const topic = plateTopic.replace("tns1:", prefix === undefined ? "" : `${prefix}:`);
     const running = await camera(() =>
-      once1(() =>
+      onePull(() =>
         notification({ topic, items: simple("Plate", "A") }).replace("<Topic>", `<Topic${declared}>\n  `),
       ),
     );
@@ -675,7 +675,7 @@ describe("events", () => {
 
   it("about faces are met by no star: who wants them must name them", async () => {
     const running = await camera(() =>
-      once1(
+      onePull(
         () =>
           notification({ topic: "tns1:RuleEngine/Recognition/Face", items: simple("Plate", "face") }) +
           notification({

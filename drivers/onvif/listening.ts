@@ -131,15 +131,16 @@ function eventSkewMs(camera: Camera, clockMs: number | undefined): number {
   return Math.abs(skewMs) < skewShownMs ? 0 : skewMs;
 }
 
+const offBy = (timeMs: number): number => Math.abs(Date.now() - timeMs);
+
 /**
  * With its time by our clock. Where what has just happened would be minutes old by the event service's clock, and
  * is not as it stands, event and service have different clocks.
  */
 function timed(one: Notification, skewMs: number): Notification {
   if (one.timeMs === undefined || skewMs === 0) return one;
-  const ageMs = (timeMs: number): number => Math.abs(Date.now() - timeMs);
   const timeMs = one.timeMs - skewMs;
-  const isOther = one.phase !== "initial" && ageMs(timeMs) > lateMs && ageMs(one.timeMs) < lateMs;
+  const isOther = one.phase !== "initial" && offBy(timeMs) > lateMs && offBy(one.timeMs) < lateMs;
   return isOther ? one : { ...one, timeMs };
 }
 
