@@ -107,6 +107,15 @@ async function heads(text: string): Promise<string[]> {
   return found;
 }
 
+const camera = (more: string): string =>
+  `${head}devices:\n  - id: cam\n    driver: onvif\n    host: 10.0.0.9\n    ${more}\n`;
+const personal = (field: string, topic: string): string =>
+  camera(`records:
+      r:
+        address: { topic: ${topic} }
+        kind: transaction
+        fields: { f: ${field} }`);
+
 const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown key of a device",
@@ -399,6 +408,21 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
     "a bad address of the identity",
     device("", ["acme/meter", "acme/identify"]),
     "profiles/acme/identify.yaml:11:49  expected a whole number from 0 to 65535, found 80000",
+  ],
+  [
+    "a number plate without privacy",
+    personal("{ address: { item: LicensePlateInfo/PlateNumber } }", "RuleEngine/*/LicensePlate"),
+    'bad.yaml:11:24  this is personal data: write "privacy: token" beside it, or leave it out',
+  ],
+  [
+    "a number plate as a point",
+    camera("points: { p: { address: { topic: a/b, item: Plate }, kind: text, poll: push } }"),
+    'bad.yaml:7:20  this is personal data: make it a field of a record, with "privacy: token", or leave it out',
+  ],
+  [
+    "a face without privacy",
+    personal("{ address: { item: Likelihood, part: data } }", "RuleEngine/Recognition/Face"),
+    'bad.yaml:11:24  this is personal data: write "privacy: token" beside it, or leave it out',
   ],
   [
     "an empty text",

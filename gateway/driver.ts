@@ -104,11 +104,20 @@ export interface Sink {
    * broker's retained message), so that they are no sign of life.
    */
   readings(values: readonly { index: number; answer: Answer }[], about?: { isOld?: boolean }): void;
-  /** One record; `answers[i]` belongs to field i, undefined where the device left it out. */
+  /**
+   * One record; `answers[i]` belongs to field i, undefined where the device left it out. `instance`: of which of
+   * several alike it tells, by the protocol, beside the fields that the profile marks so.
+   */
   record(
     index: number,
     answers: readonly (Answer | undefined)[],
-    about?: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean; past?: boolean },
+    about?: {
+      phase?: RecordPhase;
+      sourceTimeMs?: number;
+      isOld?: boolean;
+      past?: boolean;
+      instance?: string;
+    },
   ): void;
   /** The device will not push this point: it is polled from now on. */
   poll(index: number): void;

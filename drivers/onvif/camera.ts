@@ -1,29 +1,21 @@
-import { randomUUID } from "node:crypto";
 import { DeviceError } from "../../gateway/driver.ts";
+import { hostInUrl, pathOf, portOf, type Endpoint } from "./addresses.ts";
+import { textOf } from "./charset.ts";
 import { leastSkewMs, systemTimeMs } from "./clock.ts";
 import { exchange, type HttpReply } from "./http.ts";
 import { Digest, strongest, usernameToken, type Credentials } from "./login.ts";
 import type { Settings } from "./settings.ts";
 import { trustOf, type Trust } from "./tls.ts";
-import {
-  all,
-  envelope,
-  escape,
-  NotSoapError,
-  parse,
-  replyBytesMax,
-  SoapFault,
-  textAt,
-  type Tree,
-} from "./soap.ts";
+import { all, envelope, NotSoapError, parse, replyBytesMax, SoapFault, textAt, type Tree } from "./soap.ts";
 
 /** The services whose addresses a camera tells, by the end of their namespaces. */
-export type Service = "device" | "events" | "media" | "recording";
+export type Service = "device" | "events" | "media" | "media2" | "recording";
 
 const namespaces: Record<Service, string> = {
   device: "http://www.onvif.org/ver10/device/wsdl",
   events: "http://www.onvif.org/ver10/events/wsdl",
   media: "http://www.onvif.org/ver10/media/wsdl",
+  media2: "http://www.onvif.org/ver20/media/wsdl",
   recording: "http://www.onvif.org/ver10/recording/wsdl",
 };
 
@@ -47,13 +39,18 @@ export interface CallOptions {
   readonly isPlain?: boolean;
 }
 
-/** The path of an address that a camera gives, and nothing else of it: host and port are the settings'. */
-export function pathOf(given: string | undefined): string | undefined {
-  const url = given === undefined ? null : URL.parse(given);
-  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
-  const path = `${url.pathname}${url.search}`;
-  return path.length <= 500 ? path : undefined;
-}
+/** How cameras say that they want a login (ONVIF Core, WS-Security 1.1), and how those that have no code for it. */
+const refusals = new Set([
+  "NotAuthorized",
+  "FailedAuthentication",
+  "FailedCheck",
+  "InvalidSecurity",
+  "InvalidSecurityToken",
+  "MessageExpired",
+  "SecurityTokenUnavailable",
+  "UnsupportedSecurityToken",
+]);
+const refusalText = /not authori[sz]ed|authority failure/i;
 
 /** One camera: its SOAP calls with login, its clock, the paths of its services. */
 export class Camera {
@@ -64,12 +61,13 @@ export class Camera {
   skewMs: number | undefined;
   readonly #credentials: Credentials | undefined;
   #login: "plain" | "digest" | "ws-token";
-  #digest: Digest | undefined;
+  /** By port: a server at another one has nonces of its own. */
+  readonly #digests = new Map<number, Digest>();
   /** It has taken our login at least once. */
   #isKnown = false;
   /** It has refused our login: asking on would lock the account. */
   #isDenied = false;
-  #paths: Map<Service, string> | undefined;
+  #services: Map<Service, Endpoint> | undefined;
 
   constructor(settings: Settings) {
     const { host, port, user, password, auth } = settings;
@@ -82,13 +80,22 @@ export class Camera {
   }
 
   get #target() {
-    const { host, port } = this.settings;
-    return { host, port, place: this.place, trust: this.#trust };
+    return { host: this.settings.host, place: this.place, trust: this.#trust };
   }
 
-  /** Its own address of a path, as it stands in messages to it. */
-  url(path: string): string {
-    return `${this.#trust === undefined ? "http" : "https"}://${this.place}${path}`;
+  /** Its own address, as it stands in messages to it. */
+  url({ path, port }: Endpoint): string {
+    const scheme = this.#trust === undefined ? "http" : "https";
+    return `${scheme}://${hostInUrl(this.settings.host)}:${port}${path}`;
+  }
+
+  /** What to call of an address that the camera gives: always this machine, another port only if the site lists it. */
+  endpoint(given: string | undefined): Endpoint | undefined {
+    const { port, ports } = this.settings;
+    const path = pathOf(given);
+    const named = portOf(given);
+    if (path === undefined) return undefined;
+    return { path, port: named !== undefined && ports.includes(named) ? named : port };
   }
 
   /** Asks for the time, without login: a token can only be made at the camera's own time. Returns the skew. */
@@ -115,28 +122,31 @@ export class Camera {
     return this.skewMs;
   }
 
-  /** The path of a service; undefined: the camera does not have it. */
-  async path(service: Service, signal: AbortSignal): Promise<string | undefined> {
-    if (service === "device") return this.settings.servicePath;
-    this.#paths ??= await this.#askPaths(signal);
-    return this.#paths.get(service);
+  /** Where a service is; undefined: the camera does not have it. */
+  async service(service: Service, signal: AbortSignal): Promise<Endpoint | undefined> {
+    if (service === "device") return { path: this.settings.servicePath, port: this.settings.port };
+    this.#services ??= await this.#askServices(signal);
+    return this.#services.get(service);
   }
 
-  async #askPaths(signal: AbortSignal): Promise<Map<Service, string>> {
-    const found = new Map<Service, string>();
+  async #askServices(signal: AbortSignal): Promise<Map<Service, Endpoint>> {
+    const found = new Map<Service, Endpoint>();
     try {
       const ask = "<IncludeCapability>false</IncludeCapability>";
       const body = await this.call("device", "GetServices", ask, { signal });
       for (const one of all(body["GetServicesResponse"], "Service").slice(0, 50)) {
-        const path = pathOf(textAt(one, "XAddr"));
+        const endpoint = this.endpoint(textAt(one, "XAddr"));
         const name = (Object.keys(namespaces) as Service[]).find(
           (service) => namespaces[service] === textAt(one, "Namespace"),
         );
-        if (name !== undefined && path !== undefined) found.set(name, path);
+        if (name !== undefined && endpoint !== undefined) found.set(name, endpoint);
       }
     } catch (error) {
       if (!(error instanceof SoapFault)) throw error;
-      // Older than GetServices.
+    }
+    if (found.has("events") && (found.has("media") || found.has("media2"))) return found;
+    // Older than GetServices, or it does not tell all.
+    try {
       const body = await this.call("device", "GetCapabilities", "<Category>All</Category>", { signal });
       const places: [Service, string[]][] = [
         ["events", ["Events"]],
@@ -144,102 +154,98 @@ export class Camera {
         ["recording", ["Extension", "Recording"]],
       ];
       for (const [service, names] of places) {
-        const path = pathOf(textAt(body, "GetCapabilitiesResponse", "Capabilities", ...names, "XAddr"));
-        if (path !== undefined) found.set(service, path);
+        const given = textAt(body, "GetCapabilitiesResponse", "Capabilities", ...names, "XAddr");
+        const endpoint = this.endpoint(given);
+        if (!found.has(service) && endpoint !== undefined) found.set(service, endpoint);
       }
+    } catch (error) {
+      if (!(error instanceof SoapFault) || found.size === 0) throw error;
     }
     return found;
   }
 
   /** Calls an operation of a service with the children of its request as XML; the body of the answer. */
   async call(service: Service, operation: string, inner: string, options: CallOptions): Promise<Tree> {
-    const path = await this.path(service, options.signal);
-    if (path === undefined)
+    const endpoint = await this.service(service, options.signal);
+    if (endpoint === undefined)
       throw new SoapFault("ServiceNotSupported", `the camera has no ${service} service`);
     const body = `<${operation} xmlns="${namespaces[service]}">${inner}</${operation}>`;
-    return (await this.post(path, `${namespaces[service]}/${operation}`, body, options)).body;
+    return (await this.post(endpoint, `${namespaces[service]}/${operation}`, body, options)).body;
   }
 
   /**
    * Posts a SOAP body and logs in as the camera wants it. Throws `SoapFault` where the camera says no, and
    * `DeviceError`: denied, garbage, and what `exchange` throws.
    */
-  async post(path: string, action: string, body: string, options: CallOptions): Promise<SoapReply> {
+  async post(at: Endpoint, action: string, body: string, options: CallOptions): Promise<SoapReply> {
     const { signal, timeoutMs = this.settings.timeout, header = "", isPlain = false } = options;
     const deadlineMs = performance.now() + timeoutMs;
     if (this.#isDenied && !isPlain) throw new DeviceError("denied", `${this.place}: login refused before`);
     for (let attempt = 1; ; attempt++) {
       const login = isPlain ? "plain" : this.#login;
       const leftMs = Math.max(1, deadlineMs - performance.now());
-      const digest = login === "digest" ? this.#digest : undefined;
+      const digest = login === "digest" ? this.#digests.get(at.port) : undefined;
       const token =
         login === "ws-token" && this.#credentials !== undefined
           ? usernameToken(this.#credentials, Date.now() + (this.skewMs ?? 0))
           : "";
       const reply = await exchange({
         ...this.#target,
-        path,
+        ...at,
         method: "POST",
         headers: {
           "Content-Type": `application/soap+xml; charset=utf-8; action="${action}"`,
-          ...(digest === undefined ? {} : { Authorization: digest.header("POST", path) }),
+          ...(digest === undefined ? {} : { Authorization: digest.header("POST", at.path) }),
         },
         body: envelope(body, header + token),
         timeoutMs: leftMs,
         bytesMax: replyBytesMax,
         signal,
       });
-      const refusal = this.#refusal(reply);
+      const answer = this.#answer(reply);
+      const refusal = refusalIn(answer, reply.status);
       if (refusal === undefined) {
-        const answer = this.#answer(reply);
+        // Some say that there is no such action before they look who asks.
+        if (answer instanceof SoapFault) throw answer;
         if (login !== "plain") this.#isKnown = true;
         return answer;
       }
       // A user that is known and may not do this one thing: no other login could do more.
       if (this.#isKnown && reply.status === 403) throw new SoapFault("NotAuthorized", "HTTP 403");
       const mayTry = !isPlain && attempt < attemptsMax;
-      if (mayTry && (await this.#loginAgain(login, reply, signal, leftMs))) continue;
+      const used = digest ?? (login === "ws-token" ? login : undefined);
+      if (mayTry && (await this.#loginAgain(used, at.port, reply, signal, leftMs))) continue;
       // A user that may not do this one thing is known all the same.
-      if (this.#isKnown && refusal instanceof SoapFault && refusal.code !== "FailedAuthentication")
-        throw refusal;
+      if (this.#isKnown && reply.status !== 401 && refusal.code !== "FailedAuthentication") throw refusal;
       // That a question without a login is refused says nothing of the login.
       if (!isPlain) this.#isDenied = true;
       throw new DeviceError("denied", `${this.place}: login refused (${refusal.message})`);
     }
   }
 
-  /** Why an answer is no answer but the wish for a login; undefined: it is an answer. */
-  #refusal({ status, body }: HttpReply): SoapFault | Error | undefined {
-    if (status === 401 || status === 403) return new Error(`HTTP ${status}`);
-    if (status < 400) return undefined;
-    try {
-      parse(body.toString("utf8"));
-    } catch (error) {
-      const codes = ["NotAuthorized", "FailedAuthentication", "InvalidSecurity"];
-      if (error instanceof SoapFault && codes.includes(error.code)) return error;
-    }
-    return undefined;
-  }
-
-  #answer({ status, body }: HttpReply): SoapReply {
+  /** The answer, or the fault in its place. Throws `DeviceError` "garbage". */
+  #answer({ status, body, type }: HttpReply): SoapReply | SoapFault {
     if (status >= 300 && status < 400)
       throw new DeviceError(
         "garbage",
         `${this.place}: points elsewhere (HTTP ${status}), which is not followed`,
       );
-    const xml = body.toString("utf8");
+    const xml = textOf(body, type);
     try {
       return { body: parse(xml), xml };
     } catch (error) {
+      if (error instanceof SoapFault) return error;
       if (!(error instanceof NotSoapError)) throw error;
-      const what = status === 200 ? "" : `HTTP ${status}, `;
-      throw new DeviceError("garbage", `${this.place}: no SOAP answer (${what}${error.message})`);
+      // Its web server has understood, and has no such thing: the rest of the camera may be well.
+      if (status >= 400) return new SoapFault(`HTTP-${status}`, "an answer without SOAP");
+      throw new DeviceError("garbage", `${this.place}: no SOAP answer (${error.message})`);
     }
   }
 
-  /** Prepares the next login; false: there is none that could do better. */
+  /** Prepares the next login after what was `used`; false: there is none that could do better. */
   async #loginAgain(
-    tried: "plain" | "digest" | "ws-token",
+    used: Digest | "ws-token" | undefined,
+    port: number,
     { challenges }: HttpReply,
     signal: AbortSignal,
     timeoutMs: number,
@@ -248,15 +254,15 @@ export class Camera {
     if (this.#credentials === undefined) return false;
     const challenge = auth === "ws-token" ? undefined : strongest(challenges);
     if (challenge !== undefined) {
-      // The same password to a new nonce helps only if the old one had run out.
-      if (tried === "digest" && !challenge.stale && !this.#isKnown) return false;
-      if (tried === "digest" && challenge.nonce === this.#digest?.challenge.nonce) return false;
+      // One use of a new nonce: it is the password. Of more, another call may have come in first.
+      if (used instanceof Digest && used.uses === 1 && !challenge.stale) return false;
       this.#login = "digest";
-      this.#digest = new Digest(challenge, this.#credentials);
+      if (!(used instanceof Digest) || challenge.nonce !== used.challenge.nonce)
+        this.#digests.set(port, new Digest(challenge, this.#credentials));
       return true;
     }
     if (auth === "digest") return false;
-    if (tried !== "ws-token") {
+    if (used !== "ws-token") {
       this.#login = "ws-token";
       return true;
     }
@@ -266,15 +272,16 @@ export class Camera {
     return Math.abs((this.skewMs ?? 0) - before) > movedMs;
   }
 
-  /** A picture or another file of the camera, by the path of an address that it gave. */
-  async get(path: string, bytesMax: number, signal: AbortSignal): Promise<{ type: string; bytes: Buffer }> {
+  /** A picture or another file of the camera. */
+  async get(at: Endpoint, bytesMax: number, signal: AbortSignal): Promise<{ type: string; bytes: Buffer }> {
     const deadlineMs = performance.now() + this.settings.timeout;
     for (let attempt = 1; ; attempt++) {
+      const digest = this.#digests.get(at.port);
       const reply = await exchange({
         ...this.#target,
-        path,
+        ...at,
         method: "GET",
-        headers: this.#digest === undefined ? {} : { Authorization: this.#digest.header("GET", path) },
+        headers: digest === undefined ? {} : { Authorization: digest.header("GET", at.path) },
         timeoutMs: Math.max(1, deadlineMs - performance.now()),
         bytesMax,
         signal,
@@ -286,7 +293,7 @@ export class Camera {
           reply.status === 401 || reply.status === 403 ? "denied" : "rejected",
           `${this.place}: no file (HTTP ${reply.status})`,
         );
-      this.#digest = new Digest(challenge, this.#credentials);
+      this.#digests.set(at.port, new Digest(challenge, this.#credentials));
     }
   }
 
@@ -299,18 +306,17 @@ export class Camera {
   }
 }
 
-/** Headers of WS-Addressing for a message to an address that the camera gave, which is named and not called. */
-export function addressing(action: string, to: string, more = ""): string {
-  return (
-    `<wsa:Action s:mustUnderstand="true">${action}</wsa:Action>` +
-    `<wsa:MessageID>urn:uuid:${randomUUID()}</wsa:MessageID>` +
-    `<wsa:To s:mustUnderstand="true">${escape(to)}</wsa:To>${more}`
-  );
+/** Why an answer is no answer but the wish for a login; undefined: it is an answer. */
+function refusalIn(answer: SoapReply | SoapFault, status: number): SoapFault | undefined {
+  if (answer instanceof SoapFault && (refusals.has(answer.code) || refusalText.test(answer.message)))
+    return answer;
+  return status === 401 || status === 403 ? new SoapFault(`HTTP-${status}`, "") : undefined;
 }
 
 /** A fault or a broken answer of one call as the end of the connection. */
-export function lostBy(error: unknown, place: string, what: string): DeviceError {
-  if (error instanceof DeviceError) return error;
+export function lostBy(error: unknown, place: string, what: string, hint = ""): DeviceError {
+  if (error instanceof DeviceError)
+    return hint === "" ? error : new DeviceError(error.code, error.message + hint, { cause: error });
   const text = `${place}: ${what}: ${error instanceof Error ? error.message : String(error)}`;
-  return new DeviceError(error instanceof SoapFault ? "rejected" : "garbage", text.slice(0, 400));
+  return new DeviceError(error instanceof SoapFault ? "rejected" : "garbage", text.slice(0, 400) + hint);
 }

@@ -24,9 +24,24 @@ function numberAt(tree: unknown, ...path: string[]): number | undefined {
 export function timeMsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const [, date, zone = "Z"] =
-    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?$/.exec(text) ?? [];
-  const timeMs = date === undefined ? Number.NaN : Date.parse(date.replace(/(\.\d{3})\d+/, "$1") + zone);
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,20})?)(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(text) ?? [];
+  const whole = date?.toUpperCase().replace(/(\.\d{3})\d+/, "$1");
+  // "+0700" and "+07" are no xs:dateTime, and cameras write them.
+  const shift = zone
+    .toUpperCase()
+    .replace(/^([+-]\d\d):?(\d\d)?$/, (_, hours, rest = "00") => `${hours}:${rest}`);
+  const timeMs = whole === undefined ? Number.NaN : Date.parse(whole + shift);
   return Number.isFinite(timeMs) ? timeMs : undefined;
+}
+
+/** An xs:duration of days and less as ms: "PT1M30S"; undefined: it is none, or nothing. */
+export function durationMs(text: string | undefined): number | undefined {
+  const [, ...parts] =
+    /^P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6}(?:\.\d{1,9})?)S)?)?$/.exec(text ?? "") ??
+    [];
+  const [days, hours, minutes, seconds] = parts.map((part) => Number(part ?? 0));
+  const ms = ((((days ?? 0) * 24 + (hours ?? 0)) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000;
+  return ms > 0 ? ms : undefined;
 }
 
 /**

@@ -10,8 +10,9 @@ import {
   type Subscription,
 } from "../../gateway/driver.ts";
 import { lostBy, type Camera } from "./camera.ts";
-import { belongs, valueIn, type Notification } from "./events.ts";
-import { pullOn, type PullPoint } from "./pull-point.ts";
+import { belongs, instanceOf, valueIn, type Notification } from "./events.ts";
+import { pullOn } from "./listening.ts";
+import type { PullPoint } from "./pull-point.ts";
 import { Readings } from "./readings.ts";
 import type { Address } from "./settings.ts";
 import { SoapFault, textAt } from "./soap.ts";
@@ -61,15 +62,16 @@ export class OnvifConnection implements Connection<Address> {
   }
 
   async subscribe({ points, records, sink, signal }: Subscription<Address>): Promise<void> {
-    const hear = (notifications: readonly Notification[], skewMs: number): void => {
+    const hear = (notifications: readonly Notification[]): void => {
       if (signal.aborted) return;
       sink.alive();
       for (const one of notifications) {
-        const timed = one.timeMs === undefined ? {} : { sourceTimeMs: one.timeMs - skewMs };
+        const timed = one.timeMs === undefined ? {} : { sourceTimeMs: one.timeMs };
+        const instance = instanceOf(one);
         records.forEach(({ address, fields }, index) => {
           if (!belongs(one, address)) return;
           const answers = fields.map((field) => valueIn(one, field.address));
-          sink.record(index, answers, { phase: one.phase, ...timed });
+          sink.record(index, answers, { phase: one.phase, instance, ...timed });
         });
         const values = points.flatMap(({ address }, index) => {
           const answer = belongs(one, address) ? stateIn(one, address) : undefined;
@@ -87,8 +89,8 @@ export class OnvifConnection implements Connection<Address> {
 
   async snapshot(signal: AbortSignal): Promise<Snapshot> {
     return this.#run("snapshot", signal, async (inner) => {
-      const path = await this.#readings.snapshotPath(inner);
-      const picture = await this.#camera.get(path, pictureBytesMax, inner);
+      const place = await this.#readings.snapshotPlace(inner);
+      const picture = await this.#camera.get(place, pictureBytesMax, inner);
       // A page with words about a login is no picture, whatever its status.
       if (!isPicture(picture)) throw new DeviceError("garbage", `${this.#camera.place}: no picture`);
       return picture;

@@ -59,6 +59,7 @@ export function foundIn(xml: string, sender: string): { settings: Settings; iden
       settings: {
         host: sender,
         port: Number(own.port || (own.protocol === "https:" ? 443 : 80)),
+        ports: [],
         // Which certificate is the right one a probe cannot tell: the first connection asks for its pin.
         ...(own.protocol === "https:" ? { tls: {} } : {}),
         auth: "auto",
@@ -68,7 +69,6 @@ export function foundIn(xml: string, sender: string): { settings: Settings; iden
         lifetime: 60_000,
         termination: "absolute",
         rtspProbe: true,
-        rtspPort: 554,
         servicePath: own.pathname.slice(0, 200),
       },
       identity: scopesOf(match),

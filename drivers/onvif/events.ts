@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto";
 import type { Answer, RecordPhase } from "../../gateway/driver.ts";
 import { timeMsOf } from "./clock.ts";
-import type { Address } from "./settings.ts";
+import { face, type Address } from "./settings.ts";
 import { all, at, isTree, textAt } from "./soap.ts";
 
 /** Notifications of a camera: what it tells, and where in it the wanted values are. */
@@ -15,16 +16,18 @@ export interface Notification {
 }
 type Part = "source" | "key" | "data";
 
-const topicNamespace = "http://www.onvif.org/ver10/topics";
+/** Its own, and what some makers write in its place. */
+const topicNamespace = /^https?:\/\/www\.onvif\.org\/(?:[\w.-]+\/)*topics(?:\/|$)/i;
 /** Per part of one notification; a real one has at most a dozen. */
 const itemsMax = 200;
+const instanceMax = 400;
 const neverMs = 0;
 
 /** The prefixes by which a reply names ONVIF's own topics. */
 function topicPrefixes(xml: string): Set<string> {
   const prefixes = new Set(["tns1"]);
   for (const [, prefix = "", uri] of xml.matchAll(/xmlns:([\w.-]{1,50})\s*=\s*["']([^"']{1,200})["']/g)) {
-    if (uri === topicNamespace) prefixes.add(prefix);
+    if (topicNamespace.test(uri ?? "")) prefixes.add(prefix);
     else prefixes.delete(prefix);
   }
   return prefixes;
@@ -45,7 +48,8 @@ function flatten(tree: unknown, path: string, into: Map<string, string>): void {
   if (into.size >= itemsMax) return;
   if (!isTree(tree)) {
     const text = textAt({ tree }, "tree");
-    if (text !== undefined) into.set(path, text);
+    // Of several candidates the first is the likeliest.
+    if (text !== undefined && !into.has(path)) into.set(path, text);
     return;
   }
   for (const name of Object.keys(tree)) {
@@ -82,10 +86,11 @@ export function notificationsOf(response: unknown, xml: string): Notification[] 
   const prefixes = topicPrefixes(xml);
   return all(response, "NotificationMessage").flatMap((one) => {
     const topic = textAt(one, "Topic");
-    const message = at(one, "Message", "Message");
-    if (topic === undefined || !isTree(message)) return [];
-    return [
-      {
+    if (topic === undefined) return [];
+    // One holder may carry several messages.
+    return all(at(one, "Message"), "Message")
+      .filter(isTree)
+      .map((message) => ({
         topic: plainTopic(topic, prefixes),
         phase: phases[textAt(message, "@PropertyOperation") ?? ""] ?? "occurred",
         timeMs: timeMsOf(textAt(message, "@UtcTime")),
@@ -94,8 +99,7 @@ export function notificationsOf(response: unknown, xml: string): Notification[] 
           key: itemsOf(at(message, "Key")),
           data: itemsOf(at(message, "Data")),
         },
-      },
-    ];
+      }));
   });
 }
 
@@ -104,10 +108,18 @@ export function belongs({ topic, items }: Notification, address: Address): boole
   const wanted = address.topic?.split("/") ?? [];
   const parts = topic.split("/");
   if (wanted.length !== parts.length) return false;
-  if (!wanted.every((part, i) => part === "*" || part === parts[i])) return false;
+  if (!wanted.every((part, i) => (part === "*" ? !face.test(parts[i]!) : part === parts[i]))) return false;
   return Object.entries(address.source ?? {}).every(
     ([name, value]) => (items.source.get(name) ?? items.key.get(name)) === value,
   );
+}
+
+/** Source and key items tell properties of the same topic apart (ONVIF Core, property events). */
+export function instanceOf({ topic, items: { source, key } }: Notification): string {
+  const sorted = [source, key].map((part) => [...part].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const text = JSON.stringify([topic, ...sorted]);
+  // The host keeps it for as long as the state is known.
+  return text.length <= instanceMax ? text : createHash("sha256").update(text).digest("base64url");
 }
 
 function bad(code: string, reason: string): Answer {

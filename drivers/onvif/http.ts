@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
+import { hostInUrl } from "./addresses.ts";
 import { secured, type Trust } from "./tls.ts";
 
 /** One HTTP request, bounded in time and bytes from the first packet to the last. */
@@ -80,7 +81,13 @@ function send(wanted: HttpRequest, leftMs: number, socket: Socket | undefined): 
     // A connection of its own: a late answer has nowhere to arrive.
     ...(socket === undefined ? { agent: false } : { createConnection: () => socket }),
     maxHeaderSize: 16_384,
-    headers: { ...headers, Connection: "close", "Accept-Encoding": "identity" },
+    headers: {
+      ...headers,
+      // Node would write the zone, which is nobody else's business.
+      ...(host.includes("%") ? { Host: `${hostInUrl(host)}:${port}` } : {}),
+      Connection: "close",
+      "Accept-Encoding": "identity",
+    },
   });
   const fail = (error: Error): void => {
     reject(error);

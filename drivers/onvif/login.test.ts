@@ -46,11 +46,11 @@ it("counts the uses of a nonce, prefers SHA-256, and never answers Basic", () =>
     'Digest realm="r", nonce="b", qop="auth", algorithm="SHA-256"',
   ];
   const challenge = strongest(headers);
-  expect(challenge).toMatchObject({ algorithm: "SHA-256", nonce: "b" });
+  expect(challenge).toMatchObject({ hash: "sha256", nonce: "b" });
   const digest = new Digest(challenge!, credentials);
   const counts = [1, 2, 3].map(() => valueOf(digest.header("POST", "/x"), "nc"));
   expect(counts).toEqual(["00000001", "00000002", "00000003"]);
-  expect(strongest(['Basic realm="r"', 'Digest realm="r", nonce="a", algorithm="MD5-sess"'])).toBeUndefined();
+  expect(strongest(['Basic realm="r"', 'Digest realm="r", nonce="a", algorithm="SHA-1"'])).toBeUndefined();
   expect(strongest([`Digest nonce="${"x".repeat(5000)}"`])).toBeUndefined();
 });
 
@@ -69,4 +69,41 @@ it("makes the token of WS-UsernameToken 1.0 at the camera's time, and never the 
   expect(of("Created")).toBe("2026-11-22T03:00:10.000Z");
   expect(new Set(tokens).size).toBe(2);
   expect(tokens.join("")).not.toContain("Circle of Life");
+});
+
+it.each([
+  ["MD5-sess", "md5"],
+  ["SHA-256-sess", "sha256"],
+  ["SHA-512-256", "sha512-256"],
+])("answers %s, whose session keeps its first nonce", (algorithm, hashName) => {
+  const challenge = strongest([`Digest realm="r", nonce="n", qop="auth", algorithm=${algorithm}`]);
+  const digest = new Digest(challenge!, credentials);
+  const hash = (text: string) => createHash(hashName).update(text).digest("hex");
+  const owns = [1, 2].map(() => {
+    const header = digest.header("POST", "/x");
+    const [count, own, response] = ["nc", "cnonce", "response"].map((name) => valueOf(header, name));
+    const secret = hash("Mufasa:r:Circle of Life");
+    const key = algorithm.endsWith("-sess") ? hash(`${secret}:n:${own}`) : secret;
+    expect(response).toBe(hash(`${key}:n:${count}:${own}:auth:${hash("POST:/x")}`));
+    return own;
+  });
+  expect(new Set(owns).size).toBe(algorithm.endsWith("-sess") ? 1 : 2);
+});
+
+it("finds the challenges of one header, and takes an empty qop for none", () => {
+  const both =
+    'Basic realm="a, Digest nonce=x", Digest realm="b", nonce="n1", qop="", Digest realm="b", nonce="n2", algorithm=sha-256';
+  expect(strongest([both])).toMatchObject({ nonce: "n2", realm: "b", named: "sha-256" });
+  const [only] = [strongest(['Basic realm="a", Digest realm="b", nonce="n1", qop=""'])];
+  expect(only).toMatchObject({ nonce: "n1", hasQop: false });
+});
+
+it("keeps quotes in names, and writes a name beyond ASCII as RFC 7616 has it", () => {
+  const challenge = strongest([String.raw`Digest realm="the \"north\" gate", nonce="n"`]);
+  const header = new Digest(challenge!, { user: 'a"b', password: "p" }).header("GET", "/");
+  expect(header).toContain(String.raw`realm="the \"north\" gate"`);
+  expect(header).toContain(String.raw`username="a\"b"`);
+  expect(valueOf(header, "response")).toBe(md5(`${md5('a"b:the "north" gate:p')}:n:${md5("GET:/")}`));
+  const foreign = new Digest(challenge!, { user: "kỹ thuật", password: "p" }).header("GET", "/");
+  expect(foreign).toContain("username*=UTF-8''k%E1%BB%B9%20thu%E1%BA%ADt,");
 });

@@ -1,8 +1,9 @@
 import { DeviceError } from "../../gateway/driver.ts";
-import { addressing, lostBy, pathOf, type Camera, type SoapReply } from "./camera.ts";
-import { timeMsOf } from "./clock.ts";
+import { addressing, portOf, type Endpoint } from "./addresses.ts";
+import type { Camera, SoapReply } from "./camera.ts";
+import { durationMs, timeMsOf } from "./clock.ts";
 import { notificationsOf, type Notification } from "./events.ts";
-import { at, escape, SoapFault, textAt } from "./soap.ts";
+import { at, SoapFault, textAt } from "./soap.ts";
 
 /** A pull point: a subscription that the camera keeps for us, and that is asked again and again. */
 
@@ -17,16 +18,17 @@ const actions = {
 
 const referencesMax = 4;
 /** A camera that answers at once with nothing is asked no more often than this. */
-const emptyPauseMs = 1000;
-const pauseMs = 20;
+export const emptyPauseMs = 1000;
 /** Time for one more request before the end. */
 const marginMs = 2000;
-/** What is there is answered at once, so this is only waited for when there is nothing. */
-const drainHoldMs = 1000;
-const drainRoundsMax = 50;
 const unsubscribeMs = 600;
-/** A deviation of the event clock that whole seconds and the way here do not explain. */
-const skewShownMs = 2500;
+/** Times come in whole seconds. */
+const leastLeftMs = 1000;
+
+/** How the end of a subscription is written. */
+type Form = "absolute" | "relative" | "none";
+/** Faults that may be about that, in the codes of ONVIF, of WS-BaseNotification and of those that have none. */
+const endFault = /^(Unacceptable\w*TerminationTime\w*|InvalidArg\w*|Sender|Client|HTTP-400)$/;
 
 /** Reference parameters of a subscription's address, to be sent back with each message to it. */
 export function references(xml: string): string {
@@ -51,9 +53,10 @@ export function references(xml: string): string {
 }
 
 /** What one pull brought. */
-interface Pulled {
+export interface Pulled {
   readonly notifications: readonly Notification[];
   readonly hasMore: boolean;
+  readonly characters: number;
   readonly clockMs: number | undefined;
   /** The camera has not held the answer. */
   readonly isQuick: boolean;
@@ -62,46 +65,75 @@ interface Pulled {
 /** One subscription at one camera. Ends with `unsubscribe`, which the camera needs: it has few of them. */
 export class PullPoint {
   readonly #camera: Camera;
-  readonly #path: string;
+  readonly #at: Endpoint;
   readonly #to: string;
   readonly #references: string;
+  #form: Form;
+  /** What a technician should know when it does not answer. */
+  readonly hint: string;
   /** When the camera will end it, by `performance.now()`. */
   #endsMs = 0;
   #marginMs = 0;
+  #batch: number;
+  #holdMsMax = Infinity;
   #canRenew = true;
   #canBeFollowed = true;
 
-  private constructor(camera: Camera, path: string, to: string, { body, xml }: SoapReply) {
+  private constructor(camera: Camera, place: Endpoint, to: string, form: Form, { body, xml }: SoapReply) {
     this.#camera = camera;
-    this.#path = path;
+    this.#at = place;
     this.#to = to;
+    this.#form = form;
+    this.#batch = camera.settings.batch;
     this.#references = references(xml);
     this.#granted(at(body, "CreatePullPointSubscriptionResponse"));
+    const named = portOf(to);
+    this.hint =
+      named === undefined || named === place.port
+        ? ""
+        : ` (the camera named port ${named} for its events, and ${place.port} was asked; if it is its own, write "ports: [${named}]")`;
   }
 
-  /** Asks the camera for a subscription. Throws `SoapFault` and `DeviceError`. */
-  static async create(camera: Camera, signal: AbortSignal): Promise<PullPoint> {
-    const path = await camera.path("events", signal);
-    if (path === undefined)
+  /** Asks the camera for a subscription, in each way to write its end. Throws `SoapFault` and `DeviceError`. */
+  static async create(camera: Camera, signal: AbortSignal, known?: Form): Promise<PullPoint> {
+    const { termination } = camera.settings;
+    const first = known ?? termination;
+    const forms = [first, ...(["absolute", "relative", "none"] as const).filter((one) => one !== first)];
+    for (const [i, form] of forms.entries()) {
+      try {
+        return await PullPoint.#createWith(camera, form, signal);
+      } catch (error) {
+        const mayBeTheEnd = error instanceof SoapFault && endFault.test(error.code);
+        if (!mayBeTheEnd || i === forms.length - 1) throw error;
+      }
+    }
+    throw new DeviceError("unsupported", `${camera.place}: no way to subscribe`);
+  }
+
+  static async #createWith(camera: Camera, form: Form, signal: AbortSignal): Promise<PullPoint> {
+    const service = await camera.service("events", signal);
+    if (service === undefined)
       throw new DeviceError("unsupported", `${camera.place}: the camera has no event service`);
+    const end =
+      form === "none"
+        ? ""
+        : `<InitialTerminationTime>${terminationOf(camera, form)}</InitialTerminationTime>`;
     const reply = await camera.post(
-      path,
+      service,
       actions.create,
-      `<CreatePullPointSubscription xmlns="${eventsNamespace}">` +
-        `<InitialTerminationTime>${terminationOf(camera)}</InitialTerminationTime></CreatePullPointSubscription>`,
-      { signal, header: addressing(actions.create, camera.url(path)) },
+      `<CreatePullPointSubscription xmlns="${eventsNamespace}">${end}</CreatePullPointSubscription>`,
+      { signal, header: addressing(actions.create, camera.url(service)) },
     );
-    const reference = at(reply.body, "CreatePullPointSubscriptionResponse", "SubscriptionReference");
-    const to = textAt(reference, "Address");
+    const to = textAt(reply.body, "CreatePullPointSubscriptionResponse", "SubscriptionReference", "Address");
     if (to === undefined)
       throw new DeviceError("garbage", `${camera.place}: a subscription without an address`);
-    return new PullPoint(camera, pathOf(to) ?? path, to, reply);
+    return new PullPoint(camera, camera.endpoint(to) ?? service, to, form, reply);
   }
 
   /** What a camera grants. Both times are its own, so its clock does not matter. */
   #granted(response: unknown): void {
     const { lifetime, timeout } = this.#camera.settings;
-    const leftMs = Math.min(leftIn(response) ?? lifetime, lifetime * 2);
+    const leftMs = leftIn(response, lifetime) ?? lifetime;
     this.#endsMs = performance.now() + leftMs;
     this.#marginMs = Math.min(timeout + marginMs, leftMs / 2);
   }
@@ -113,7 +145,7 @@ export class PullPoint {
 
   /** A camera that ends a subscription while it holds the answer would lose what it has for us. */
   get #holdMs(): number {
-    const { pull } = this.#camera.settings;
+    const pull = Math.min(this.#camera.settings.pull, this.#holdMsMax);
     const leftMs = this.#endsMs - (this.isEnding ? 0 : this.#marginMs) - performance.now();
     // Some cameras know whole seconds only.
     const wholeMs = leftMs > 1000 ? Math.ceil(leftMs / 1000) * 1000 : Math.max(leftMs, 500);
@@ -121,12 +153,28 @@ export class PullPoint {
   }
 
   /** Waits for events; `undefined` as clock: the camera does not say what time it has. */
-  async pull(signal: AbortSignal, holdMs = this.#holdMs): Promise<Pulled> {
-    const { timeout, batch, lifetime } = this.#camera.settings;
+  async pull(signal: AbortSignal, wantedMs?: number): Promise<Pulled> {
+    try {
+      return await this.#pullOnce(signal, wantedMs ?? this.#holdMs);
+    } catch (error) {
+      // It says how long it can wait, and how much it can give at once (ONVIF Core, PullMessagesFaultResponse).
+      const limits = error instanceof SoapFault ? at(error.detail, "PullMessagesFaultResponse") : undefined;
+      const holdMs = durationMs(textAt(limits, "MaxTimeout"));
+      const most = Number(textAt(limits, "MaxMessageLimit"));
+      if (holdMs === undefined && !(most >= 1)) throw error;
+      if (holdMs !== undefined) this.#holdMsMax = holdMs;
+      if (most >= 1) this.#batch = Math.min(this.#batch, Math.floor(most));
+      return this.#pullOnce(signal, Math.min(wantedMs ?? this.#holdMs, this.#holdMsMax));
+    }
+  }
+
+  async #pullOnce(signal: AbortSignal, holdMs: number): Promise<Pulled> {
+    const { timeout, lifetime } = this.#camera.settings;
+    const batch = this.#batch;
     const sentMs = performance.now();
     const reply = await this.#send(
       actions.pull,
-      `<PullMessages xmlns="${eventsNamespace}"><Timeout>PT${holdMs / 1000}S</Timeout>` +
+      `<PullMessages xmlns="${eventsNamespace}"><Timeout>PT${Math.round(holdMs) / 1000}S</Timeout>` +
         `<MessageLimit>${batch}</MessageLimit></PullMessages>`,
       signal,
       holdMs + timeout,
@@ -134,12 +182,15 @@ export class PullPoint {
     const response = at(reply.body, "PullMessagesResponse");
     if (response === undefined)
       throw new DeviceError("garbage", `${this.#camera.place}: the answer to PullMessages is another one`);
-    const leftMs = leftIn(response);
-    if (leftMs !== undefined) this.#endsMs = performance.now() + Math.min(leftMs, lifetime * 2);
+    const leftMs = leftIn(response, lifetime);
+    if (leftMs !== undefined) this.#endsMs = performance.now() + leftMs;
+    // One that still answers has not ended: it lives on by being asked.
+    else if (performance.now() > this.#endsMs) this.#endsMs = performance.now() + lifetime;
     const notifications = notificationsOf(response, reply.xml);
     return {
       notifications,
       hasMore: notifications.length >= batch,
+      characters: reply.xml.length,
       clockMs: timeMsOf(textAt(response, "CurrentTime")),
       isQuick: performance.now() - sentMs < Math.min(holdMs, emptyPauseMs),
     };
@@ -148,19 +199,25 @@ export class PullPoint {
   /** Puts the end off; false: the camera cannot do so. Throws what ends the connection. */
   async renew(signal: AbortSignal): Promise<boolean> {
     if (!this.#canRenew) return false;
-    try {
-      const { body } = await this.#send(
-        actions.renew,
-        `<Renew xmlns="${notification}"><TerminationTime>${terminationOf(this.#camera)}</TerminationTime></Renew>`,
-        signal,
-        this.#camera.settings.timeout,
-      );
-      this.#granted(at(body, "RenewResponse"));
-    } catch (error) {
-      if (!(error instanceof SoapFault)) throw error;
-      this.#canRenew = false;
+    const form = this.#form === "none" ? this.#camera.settings.termination : this.#form;
+    for (const one of [form, form === "absolute" ? "relative" : "absolute"] as const) {
+      try {
+        const { body } = await this.#send(
+          actions.renew,
+          `<Renew xmlns="${notification}"><TerminationTime>${terminationOf(this.#camera, one)}</TerminationTime></Renew>`,
+          signal,
+          this.#camera.settings.timeout,
+        );
+        this.#granted(at(body, "RenewResponse"));
+        this.#form = one;
+        return true;
+      } catch (error) {
+        if (!(error instanceof SoapFault)) throw error;
+        if (!endFault.test(error.code)) break;
+      }
     }
-    return this.#canRenew;
+    this.#canRenew = false;
+    return false;
   }
 
   /**
@@ -170,7 +227,7 @@ export class PullPoint {
   async follower(signal: AbortSignal): Promise<PullPoint | undefined> {
     if (!this.#canBeFollowed) return undefined;
     try {
-      return await PullPoint.create(this.#camera, signal);
+      return await PullPoint.create(this.#camera, signal, this.#form);
     } catch (error) {
       if (!(error instanceof SoapFault)) throw error;
       this.#canBeFollowed = false;
@@ -186,118 +243,24 @@ export class PullPoint {
 
   #send(action: string, body: string, signal: AbortSignal, timeoutMs: number): Promise<SoapReply> {
     const header = addressing(action, this.#to, this.#references);
-    return this.#camera.post(this.#path, action, body, { signal, timeoutMs, header });
+    return this.#camera.post(this.#at, action, body, { signal, timeoutMs, header });
   }
 }
-
-/** How long a subscription still lasts, ms; undefined: the camera does not tell both times. */
-function leftIn(response: unknown): number | undefined {
-  const now = timeMsOf(textAt(response, "CurrentTime"));
-  const end = timeMsOf(textAt(response, "TerminationTime"));
-  return now === undefined || end === undefined ? undefined : Math.max(0, end - now);
-}
-
-function terminationOf({ settings, skewMs = 0 }: Camera): string {
-  if (settings.termination === "relative") return escape(`PT${Math.ceil(settings.lifetime / 1000)}S`);
-  const end = new Date(Date.now() + skewMs + settings.lifetime);
-  return end.toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** Where notifications go, with how far the camera's clock was ahead when it sent them, ms. */
-export type Hear = (notifications: readonly Notification[], skewMs: number) => void;
 
 /**
- * Pulls until the signal aborts. `own` holds the subscriptions that the camera keeps for us. Rejects with the
- * `DeviceError` that ends the connection; nothing is tried again here, so a camera that refuses is asked no more
- * often than the host connects.
+ * How long a subscription still lasts, ms; undefined: the camera does not tell both times, or not so that they can
+ * be believed: some write one of them as local time, or the same time twice.
  */
-export async function pullOn(
-  camera: Camera,
-  own: Set<PullPoint>,
-  hear: Hear,
-  signal: AbortSignal,
-): Promise<void> {
-  let what = "CreatePullPointSubscription";
-  const twice = new Twice();
-  const take = ({ notifications, clockMs }: Pulled): void =>
-    hear(notifications, eventSkewMs(camera, clockMs));
-  try {
-    let point = await PullPoint.create(camera, signal);
-    own.add(point);
-    for (;;) {
-      what = "PullMessages";
-      const pulled = await point.pull(signal);
-      take({ ...pulled, notifications: twice.without(pulled) });
-      if (pulled.isQuick) await pause(pulled.notifications.length === 0 ? emptyPauseMs : pauseMs, signal);
-      if (!point.isEnding) continue;
-      what = "Renew";
-      if (!(await point.renew(signal))) {
-        const next = await point.follower(signal);
-        // The only one that there can be is used until the camera says that it is over.
-        if (next === undefined) continue;
-        own.add(next);
-        if (next.isEnding) throw new DeviceError("rejected", `${camera.place}: subscriptions of no length`);
-        what = "PullMessages before the end";
-        for (let round = 0, hasMore = true; hasMore && round < drainRoundsMax; round++) {
-          const last = await point.pull(signal, drainHoldMs);
-          twice.add(last.notifications);
-          take(last);
-          ({ hasMore } = last);
-        }
-        await point.unsubscribe(signal);
-        own.delete(point);
-        point = next;
-      }
-      // A camera that grants less than one round would be renewed without end.
-      if (point.isEnding) await pause(emptyPauseMs, signal);
-    }
-  } catch (error) {
-    throw lostBy(error, camera.place, what);
-  }
+function leftIn(response: unknown, lifetimeMs: number): number | undefined {
+  const now = timeMsOf(textAt(response, "CurrentTime"));
+  const end = timeMsOf(textAt(response, "TerminationTime"));
+  if (now === undefined || end === undefined) return undefined;
+  const leftMs = end - now;
+  return leftMs >= leastLeftMs && leftMs < lifetimeMs + leastLeftMs ? leftMs : undefined;
 }
 
-/** What two subscriptions have both been told while one takes the place of the other. */
-class Twice {
-  readonly #heard = new Map<string, number>();
-
-  add(notifications: readonly Notification[]): void {
-    for (const one of notifications) {
-      const key = keyOf(one);
-      this.#heard.set(key, (this.#heard.get(key) ?? 0) + 1);
-    }
-  }
-
-  /** Without what the other one has told before; that is over when this one has told all that it had. */
-  without({ notifications, hasMore }: Pulled): readonly Notification[] {
-    if (this.#heard.size === 0) return notifications;
-    const fresh = notifications.filter((one) => {
-      const count = this.#heard.get(keyOf(one)) ?? 0;
-      if (count > 0) this.#heard.set(keyOf(one), count - 1);
-      return count === 0;
-    });
-    if (!hasMore) this.#heard.clear();
-    return fresh;
-  }
-}
-
-function keyOf({ topic, phase, timeMs, items: { source, key, data } }: Notification): string {
-  return JSON.stringify([topic, phase, timeMs, [...source], [...key], [...data]]);
-}
-
-/** Events are stamped by the clock that the event service tells, which need not be that of the device service. */
-function eventSkewMs(camera: Camera, clockMs: number | undefined): number {
-  const skewMs = clockMs === undefined ? (camera.skewMs ?? 0) : clockMs - Date.now();
-  return Math.abs(skewMs) < skewShownMs ? 0 : skewMs;
-}
-
-function pause(forMs: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const giveUp = (): void => reject(new DeviceError("aborted", "given up"));
-  if (signal.aborted) giveUp();
-  const timer = setTimeout(resolve, forMs);
-  signal.addEventListener("abort", giveUp, { once: true });
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", giveUp);
-  });
+function terminationOf({ settings, skewMs = 0 }: Camera, form: "absolute" | "relative"): string {
+  if (form === "relative") return `PT${Math.ceil(settings.lifetime / 1000)}S`;
+  const end = new Date(Date.now() + skewMs + settings.lifetime);
+  return end.toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
+import { hostInUrl } from "./addresses.ts";
 import type { Digest } from "./login.ts";
 
 /** Asks an RTSP server what it would send, and takes nothing of it (RFC 2326, DESCRIBE). */
@@ -70,8 +71,7 @@ function ask(probe: Probe, request: string, timeoutMs: number): Promise<RtspRepl
  */
 export async function describesVideo(probe: Probe): Promise<boolean | "denied"> {
   const { host, port, path, signal, timeoutMs } = probe;
-  const name = host.includes(":") ? `[${host}]` : host;
-  const url = `rtsp://${name}:${port}${path}`;
+  const url = `rtsp://${hostInUrl(host)}:${port}${path}`;
   const deadlineMs = performance.now() + timeoutMs;
   let authorization = "";
   for (let sequence = 1; sequence <= 2; sequence++) {

@@ -64,6 +64,11 @@ export const settings = z
   .strictObject({
     host: z.string().min(1).max(253).describe("the only machine that is ever contacted for this camera"),
     port: z.int().min(1).max(65535).optional().describe("default 80, with tls 443"),
+    ports: z
+      .array(z.int().min(1).max(65535))
+      .max(4)
+      .default([])
+      .describe("other ports of `host` that addresses given by the camera may name; else its own is called"),
     tls: tls.optional().describe("HTTPS: without ca and pin the system's authorities vouch for the camera"),
     user: z.string().min(1).max(100).optional(),
     password: z.string().max(200).optional().describe("as a reference: ${secret:NAME}"),
@@ -85,7 +90,7 @@ export const settings = z
       .default("absolute")
       .describe("how the end of a subscription is written; older cameras refuse relative"),
     rtspProbe: z.boolean().default(true).describe("false: the RTSP server is never asked"),
-    rtspPort: z.int().min(1).max(65535).default(554),
+    rtspPort: z.int().min(1).max(65535).optional().describe("default 554"),
     servicePath: z
       .string()
       .regex(/^\/[\w./-]{0,200}$/, { error: "expected a path such as /onvif/device_service" })
@@ -142,6 +147,15 @@ export const address = z
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
+
+/** Events about faces are about persons: no star of a topic stands for them. */
+export const face = /(?<!inter|sur)face|facial/i;
+
+/** Number plates, and what is told of faces: only as a field with a privacy. */
+export function personal({ item = "", part, topic }: Address, record?: Address): boolean {
+  const isFace = face.test(`${record?.topic ?? ""} ${topic ?? ""} ${item}`);
+  return (isFace && part !== "source") || /plate(?:no|nr|num|number|text|value)?$/i.test(item);
+}
 
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["user", "password", "auth"] as const;

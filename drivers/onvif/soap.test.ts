@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { pathOf } from "./camera.ts";
+import { pathOf } from "./addresses.ts";
 import { leastSkewMs, systemTimeMs, timeMsOf } from "./clock.ts";
 import { foundIn } from "./discovery.ts";
 import { belongs, notificationsOf, typed, valueIn } from "./events.ts";

@@ -27,10 +27,13 @@ const parser = new XMLParser({
 /** The device understood the request and says no. `code` is the innermost subcode: "NotAuthorized". */
 export class SoapFault extends Error {
   readonly code: string;
-  constructor(code: string, reason: string) {
+  /** What it says beyond that. */
+  readonly detail: Tree | undefined;
+  constructor(code: string, reason: string, detail?: Tree) {
     super(reason === "" ? code : `${code}: ${reason}`);
     this.name = "SoapFault";
     this.code = code;
+    this.detail = detail;
   }
 }
 
@@ -105,6 +108,9 @@ export function envelope(body: string, header = ""): string {
 
 function faultOf(fault: unknown): SoapFault {
   let code = textAt(fault, "Code", "Value") ?? textAt(fault, "faultcode") ?? "Fault";
+  // WS-BaseNotification has its faults as elements of the detail.
+  const detail = [at(fault, "Detail"), at(fault, "detail")].find(isTree);
+  code = Object.keys(detail ?? {}).find((name) => name.endsWith("Fault")) ?? code;
   let inner = at(fault, "Code", "Subcode");
   for (let depth = 0; depth < 4 && inner !== undefined; depth++) {
     code = textAt(inner, "Value") ?? code;
@@ -114,6 +120,7 @@ function faultOf(fault: unknown): SoapFault {
   return new SoapFault(
     (code.split(":").at(-1) ?? code).replaceAll(/[^\w-]/g, "").slice(0, 60),
     reason.slice(0, 200),
+    detail,
   );
 }
 
@@ -124,7 +131,7 @@ export function parse(xml: string): Tree {
   let tree: unknown;
   try {
     // The parser takes a document that is cut off for a whole one.
-    if (!/<\/(?:[\w.-]+:)?Envelope\s*>\s*(?:<!--[^]*-->\s*)?$/.test(xml.slice(-400)))
+    if (!/<\/(?:[\w.-]+:)?Envelope\s*>[\s\0]*(?:<!--[^]*-->[\s\0]*)?$/.test(xml.slice(-400)))
       throw new NotSoapError("no end of an envelope");
     tree = parser.parse(xml);
   } catch (error) {

@@ -120,6 +120,7 @@ function definedPoints(document: YamlDocument, path: Path, schemas: DriverSchema
   if (definitions === undefined) return undefined;
   const points = Object.entries(definitions).map(([name, point]) => {
     const address = document.check(schemas.address, point.address, { path: [...at, name, "address"] });
+    checkPersonal(document, [...at, name], schemas, { address });
     return { ...point, name, address };
   });
   checkScaleFactors(points, document, at);
@@ -164,6 +165,7 @@ function profilePoints(
       const address = profileDocument.check(schemas.address, point.address, {
         path: ["points", point.name, "address"],
       });
+      checkPersonal(profileDocument, ["points", point.name], schemas, { address });
       return {
         ...point,
         ...override,
@@ -182,14 +184,40 @@ function parsedRecord(
 ): RecordDefinition {
   const parse = (given: unknown, inner: Path) =>
     document.check(schemas.address, given, { path: [...path, ...inner, "address"] });
+  const whole = parse(record.address, []);
   return {
     ...record,
-    address: parse(record.address, []),
-    fields: record.fields.map((field) => ({
-      ...field,
-      address: parse(field.address, ["fields", field.name]),
-    })),
+    address: whole,
+    fields: record.fields.map((field) => {
+      const address = parse(field.address, ["fields", field.name]);
+      checkPersonal(document, [...path, "fields", field.name], schemas, { ...field, address }, whole);
+      return { ...field, address };
+    }),
   };
+}
+
+/** What names a person or a vehicle leaves as the site's `privacy` says, which asks for a decision to be in the clear. */
+function checkPersonal(
+  document: YamlDocument,
+  path: Path,
+  { personal }: DriverSchemas,
+  { address, privacy }: { address: unknown; privacy?: string },
+  record?: unknown,
+): void {
+  const isSafe = privacy !== undefined && privacy !== "none";
+  if (address === undefined || isSafe || personal?.(address as never, record as never) !== true) return;
+  const cure =
+    record === undefined
+      ? 'make it a field of a record, with "privacy: token"'
+      : 'write "privacy: token" beside it';
+  document.mistake(
+    [...path, "address"],
+    "KERB-CFG-VALUE",
+    `this is personal data: ${cure}, or leave it out`,
+    {
+      at: "key",
+    },
+  );
 }
 
 /** The records of a device: its own, or the profile's that it does not switch off. */

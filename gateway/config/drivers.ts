@@ -11,6 +11,8 @@ export interface DriverSchemas {
   example?: Record<string, unknown>;
   /** Settings that a profile must not have: whom to trust, and secrets. */
   siteOnly?: readonly string[];
+  /** Does an address (a field's with that of its record) name a person or a vehicle? */
+  personal?: (address: never, record?: never) => boolean;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));

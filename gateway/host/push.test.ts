@@ -465,6 +465,36 @@ describe("records", () => {
       ]);
   });
 
+  it("of things that happened are each one of its own, also where the device calls them changes", async () => {
+    const { sink, of } = run([], [weighing]);
+    const to = await sink();
+    to.record(0, [1, "51F-123.45"], { phase: "changed" });
+    to.record(0, [1, "51F-123.45"], { phase: "changed" });
+    to.record(0, [1, "51F-123.45"], { phase: "initial" });
+    to.record(0, [1, "51F-123.45"], { phase: "changed" });
+    await expect.poll(() => of("transaction").length).toBe(3);
+    expect(of("transaction").map(({ data }) => data["initial"])).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("of a state are told apart by what the driver says, where the profile does not", async () => {
+    const { sink, of } = run([], [{ ...tamper, kind: "state" }]);
+    const to = await sink();
+    for (const instance of ["a", "b", "a"]) to.record(0, [1, true], { phase: "changed", instance });
+    to.record(0, [1, true], { phase: "changed" });
+    await expect.poll(() => of("state").length).toBe(3);
+  });
+
+  it("do not tell in a reason what only a token may tell", async () => {
+    const { sink, of } = run([], [weighing]);
+    const reason = 'the device told "51F-123.45"';
+    (await sink()).record(0, [1, { value: null, status: "bad", code: "not-a-text", reason }]);
+    await expect.poll(() => of("transaction").length).toBe(1);
+    expect(JSON.stringify(of("transaction")[0]?.data)).not.toContain("51F");
+    expect(of("transaction")[0]?.data).toMatchObject({
+      values: { plate: { quality: { status: "bad", code: "not-a-text" } } },
+    });
+  });
+
   it("of the past are told with their time, and change nothing of what is known of now", async () => {
     const { sink, of } = run([], [tamper]);
     const to = await sink();

@@ -122,7 +122,7 @@ export class Push implements Sink {
   record(
     index: number,
     told: readonly (Answer | undefined)[],
-    about: { phase?: RecordPhase; sourceTimeMs?: number; isOld?: boolean; past?: boolean } = {},
+    about: NonNullable<Parameters<Sink["record"]>[2]> = {},
   ): void {
     const isOld = about.isOld === true;
     if (!isOld) this.#output.heard(told.some((answer) => answer !== undefined && !isBad(answer)));
@@ -139,7 +139,7 @@ export class Push implements Sink {
       : told;
     const given = definition.fields.map((_, i) => answers[i] ?? { value: null, status: "bad" as const });
     const values: Record<string, unknown> = {};
-    let instance = definition.name;
+    let instance = `${definition.name}\0${about.instance ?? ""}`;
     let active: ReadingValue = null;
     let isPersonal = false;
     definition.fields.forEach((field, i) => {
@@ -195,8 +195,9 @@ export class Push implements Sink {
     if (phase !== "occurred" || state !== undefined) this.#states.set(instance, { state, told });
     const [oldest] = this.#states.keys();
     if (this.#states.size > statesMax && oldest !== undefined) this.#states.delete(oldest);
-    // An alarm without a state is momentary: each is one of its own.
+    // An alarm without a state is momentary, and a transaction has happened: each is one of its own.
     if (definition.kind === "alarm" && state === undefined) return true;
+    if (definition.kind === "transaction" && phase === "changed") return true;
     // An alarm that is not there when the device is first asked has not ended just now.
     const isQuiet = phase === "initial" && definition.kind === "alarm" && state === "inactive";
     return told !== before && !(isQuiet && before === undefined);
@@ -215,7 +216,9 @@ export class Push implements Sink {
     const { personalData } = this.#device;
     const isToken = field.privacy === "token" && personalData.how === "token" && value !== null;
     const shown = isToken ? { token: tokenOf(personalData.key, String(value)) } : { value };
-    return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...detail } }) };
+    // The reason may hold what the device has told.
+    const why = field.privacy === "token" && personalData.how !== "clear" ? { code: detail?.code } : detail;
+    return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...why } }) };
   }
 
   /** The newest value of each point that has been heard, for people; of the others that they are `unheard`. */
