@@ -170,8 +170,8 @@ export class HttpConnection implements Connection<Address> {
       );
     let document: Document;
     try {
-      const tree = await parseDocument(body, format, this.#settings);
-      document = { tree, format, text: () => body.toString(), madeMs: agedMs(header("age")) };
+      const tree = await parseDocument(body, format, this.#settings, type);
+      document = { tree, format, madeMs: agedMs(header("age")) };
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       return lost(new DeviceError("garbage", `${what}: ${error.message}`));

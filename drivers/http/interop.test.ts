@@ -305,6 +305,24 @@ describe.skipIf(!curl || !openssl)("curl", () => {
     expect(heard).toEqual([5]);
   });
 
+  it(
+    "is not kept out by those who open a connection and never begin with TLS",
+    { timeout: 30_000 },
+    async () => {
+      const made = certificates();
+      await listen({ tls: { cert: text(made.server.cert), key: text(made.server.key) } });
+      let closed = 0;
+      const silent = Array.from({ length: 4 }, () =>
+        connectTcp(port, "127.0.0.1")
+          .on("error", () => {})
+          .on("close", () => closed++),
+      );
+      cleanUp(async () => silent.forEach((socket) => socket.destroy()));
+      for (let i = 0; i < 150 && closed < silent.length; i++) await sleep(100);
+      expect(closed).toBe(silent.length);
+    },
+  );
+
   it("posts in clear with a signature that openssl has made, in pieces and after asking for leave", async () => {
     await listen({ signature: { key: "the key" } });
     const url = `http://127.0.0.1:${port}/hook/${token}`;

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { parsePick } from "./pick.ts";
 
@@ -64,12 +65,26 @@ const tls = z
     error: "cert and key belong together",
   });
 
+function isCharset(label: string): boolean {
+  try {
+    return new TextDecoder(label).encoding !== "";
+  } catch {
+    return false;
+  }
+}
+
+function isListenable(text: string): boolean {
+  const [, four, six, port] = /^(?:([\d.]+)|\[([\da-f:]+)\]):(\d{1,5})$/i.exec(text) ?? [];
+  return isIP(four ?? six ?? "") !== 0 && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
 const webhook = z.strictObject({
   listen: z
     .string()
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{1,5}$/, {
       error: 'expected an address of this box and a port, such as "192.168.1.5:8443"',
     })
+    .refine(isListenable, { error: "there is no such address or port" })
     .describe("devices may share it"),
   token: z
     .string()
@@ -79,7 +94,11 @@ const webhook = z.strictObject({
     .strictObject({ header: headerName.default("X-Hub-Signature-256"), key: secret })
     .optional()
     .describe("HMAC-SHA-256 of the body in hex, with or without `sha256=` before it"),
-  id: pickText.optional().describe("what names a message: one that comes again is not told again"),
+  id: pickText
+    .optional()
+    .describe("messages have a name there: the same one that comes again is not told again"),
+  time: pickText.optional().describe("when it was sent: an old message is refused, whoever sends it again"),
+  ageMax: atMost(86_400_000, "24h").default(600_000).describe("of a message with such a time"),
   perMinuteMax: z.int().min(1).max(60_000).default(600),
   tls: z
     .strictObject({ cert: pem, key: pem, clientCa: pem.optional() })
@@ -141,9 +160,14 @@ export const settings = z
     separator: z.enum([",", ";", "\t", "|"]).default(",").describe("between the cells of CSV"),
     csvHeader: z.boolean().default(true).describe("the first line of CSV names the columns"),
     decimal: z.enum([".", ","]).default(".").describe("of numbers in text"),
+    charset: z
+      .string()
+      .refine(isCharset, { error: 'expected a character set, such as "windows-1258" or "utf-16le"' })
+      .optional()
+      .describe("of CSV and XML that do not say their own; not given: UTF-8"),
     utcOffset: z
       .string()
-      .regex(/^[+-]\d\d:\d\d$/, { error: 'expected an offset such as "+07:00"' })
+      .regex(/^[+-](0\d|1[0-4]):[0-5]\d$/, { error: 'expected an offset such as "+07:00"' })
       .optional()
       .describe("of times without a zone; not given: such times are not believed"),
     staleAfter: atMost(604_800_000, "168h")
