@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { driver } from "./index.ts";
@@ -130,6 +130,51 @@ describe("a lost device", () => {
     await sleep(1100);
     expect(await read(again, v)).toEqual([1]);
   });
+});
+
+describe("what is told of a request", () => {
+  it("has no key of its path, and a path may have letters of any language", async () => {
+    const server = await scripted((_, socket) => socket.write(http(401, "")));
+    const connection = await connect(server.port, { basePath: "/tủ" });
+    const said = await failure(read(connection, points({ path: "/đèn?apikey=hunter2", pick: "$.v" })));
+    expect(said).toMatch(/^denied: .*GET \/đèn\?…: a login is wanted/);
+    expect(said).not.toContain("hunter2");
+    expect(server.requests[0]).toMatch(/^GET \/t%E1%BB%A7\/%C4%91%C3%A8n\?apikey=hunter2 HTTP/);
+    const away = await scripted((_, socket) =>
+      socket.write(http(302, "", { Location: "http://127.0.0.1:1/v?session=hunter2" })),
+    );
+    expect(await failure(read(await connect(away.port), v))).not.toContain("hunter2");
+  });
+});
+
+it("a server may name any time to wait", async () => {
+  const server = await scripted((_, socket) => socket.write(http(503, "", { "Retry-After": "9999999" })));
+  const connection = await connect(server.port);
+  expect(await failure(read(connection, v))).toMatch(/it asks to wait 600 s/);
+});
+
+it("deflate comes with its head and without", async () => {
+  const body = '{"v":1}';
+  const server = await scripted((_, socket, index) =>
+    socket.write(
+      http(200, index === 0 ? deflateSync(body) : deflateRawSync(body), { "Content-Encoding": "deflate" }),
+    ),
+  );
+  const connection = await connect(server.port);
+  expect([await read(connection, v), await read(connection, v)]).toEqual([[1], [1]]);
+});
+
+it("a read ends before the host gives it up: what was answered is kept", { timeout: 30_000 }, async () => {
+  const server = await scripted((request, socket) => {
+    setTimeout(() => socket.write(json({ v: 1 })), request.startsWith("GET /slow") ? 4500 : 0);
+  });
+  const connection = await connect(server.port, { timeout: 6000 });
+  const paths = ["/v", "/slow/1", "/slow/2", "/slow/3", "/slow/4"];
+  const begunMs = performance.now();
+  const answers = await read(connection, points(...paths.map((path) => ({ path, pick: "$.v" }))));
+  expect(performance.now() - begunMs).toBeLessThan(14_500);
+  expect(answers.slice(0, 3)).toEqual([1, 1, 1]);
+  expect(answers.slice(3)).toMatchObject([{ code: "timeout" }, { code: "timeout" }]);
 });
 
 describe("connections", () => {

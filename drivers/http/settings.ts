@@ -27,6 +27,9 @@ const pem = z
   });
 const secret = z.string().min(1).max(4096);
 const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/);
+/** What frames a message, says who we are or where it goes has a setting of its own, or is the driver's to say. */
+const reserved =
+  /^(host|connection|keep-alive|content-length|transfer-encoding|te|trailer|upgrade|expect|authorization|proxy-.*|cookie|accept-encoding|range|if-.*)$/i;
 const variableName = z.string().regex(/^[a-zA-Z]\w{0,31}$/);
 
 const pickText = z
@@ -110,7 +113,7 @@ export const settings = z
   .strictObject({
     host: z
       .string()
-      .regex(/^[A-Za-z0-9._-]+$|^[0-9a-fA-F:]+(%\w+)?$/, {
+      .regex(/^[A-Za-z0-9._-]+$|^[0-9a-fA-F:]+:[0-9a-fA-F:.]*(%[\w.-]+)?$/, {
         error: 'expected a name or an address, without "http://" and path',
       })
       .optional()
@@ -127,7 +130,7 @@ export const settings = z
     insecure: z
       .literal("acknowledged")
       .optional()
-      .describe("a password or token may go over the wire in clear"),
+      .describe("a password or token, also that of a webhook, may go over the wire in clear"),
     headers: z
       .record(
         headerName,
@@ -136,6 +139,9 @@ export const settings = z
           .max(1024)
           .regex(/^[ -~]*$/),
       )
+      .refine((given) => !Object.keys(given).some((name) => reserved.test(name)), {
+        error: 'a header of this name cannot be set here: a login belongs under "auth"',
+      })
       .default({})
       .describe("sent with each request"),
     timeout: atMost(14_000, "14s").default(5000).describe("for one whole answer"),
@@ -145,7 +151,7 @@ export const settings = z
       .boolean()
       .default(true)
       .describe(
-        "asks only for what has changed (ETag): such a value keeps its time; false: it is fresh each time",
+        "a document is as old as its last change (ETag, Last-Modified), and asked for only if it has changed; false: it is fresh each time",
       ),
     shared: z
       .boolean()
@@ -185,6 +191,13 @@ export const settings = z
     if (value.host === undefined && value.webhook === undefined)
       complain("host", "a device has a host that is asked, or a webhook to which it posts, or both");
     const isClear = value.auth !== undefined && value.auth.type !== "digest" && value.tls === undefined;
+    const { listen, tls: hookTls, signature } = value.webhook ?? {};
+    const isHeard = listen !== undefined && hookTls === undefined && signature === undefined;
+    if (isHeard && !/^(127\.|\[::1\])/.test(listen) && value.insecure === undefined)
+      complain(
+        "webhook",
+        'its token would go over the wire in clear: add "tls" or "signature", or "insecure: acknowledged"',
+      );
     if (isClear && value.insecure === undefined)
       complain("auth", 'it would go over the wire in clear: add "tls", or "insecure: acknowledged"');
   });

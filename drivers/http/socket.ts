@@ -123,6 +123,12 @@ export function explained(error: NodeJS.ErrnoException, place: string): DeviceEr
     return new DeviceError("garbage", `${place}: what came is not HTTP (${reason})`, { cause: error });
   }
   if (/^ERR_(SSL|TLS|OSSL)|^(EPROTO|CERT_|UNABLE_|DEPTH_|SELF_)/.test(code)) {
+    const old = /no application protocol/i.test(message)
+      ? "it speaks HTTP/2 only, and kerb HTTP/1.1"
+      : /protocol version|unsupported protocol/i.test(message)
+        ? "it speaks nothing newer than TLS 1.1, and kerb wants TLS 1.2"
+        : undefined;
+    if (old !== undefined) return new DeviceError("unsupported", `${place}: ${old}`, { cause: error });
     // An answer in clear on a port that should speak TLS is no refusal.
     const isNoTls = /wrong version number|packet length too long|record layer/i.test(message);
     return new DeviceError(isNoTls ? "garbage" : "denied", `${place}: TLS failed: ${shortReason(message)}`, {
