@@ -205,6 +205,25 @@ describe.skipIf(!lighttpd)("lighttpd", () => {
   );
 });
 
+describe.skipIf(!openssl)("openssl s_server", () => {
+  it.each([
+    ["HTTP/2 and nothing else", ["-alpn", "h2"], /^unsupported: .*it speaks HTTP\/2 only/],
+    [
+      "TLS 1.1 and nothing newer",
+      ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+      /^unsupported: .*nothing newer than TLS 1.1/,
+    ],
+    ["TLS 1.2", ["-tls1_2"], /^garbage: .*is text\/html and not json/],
+  ])("that speaks %s", async (_, args, expected) => {
+    const made = certificates();
+    const port = await freePort();
+    const own = ["-cert", made.server.cert, "-key", made.server.key, "-www", "-quiet"];
+    await serving(port, "openssl", "s_server", "-accept", `127.0.0.1:${port}`, ...own, ...args);
+    const connection = await connect(port, { timeout: 5000, tls: { ca: text(made.ca) } });
+    expect(await failure(read(connection, points({ path: "/", pick: "$.v" })))).toMatch(expected);
+  });
+});
+
 interface Made {
   ca: string;
   server: { cert: string; key: string };
