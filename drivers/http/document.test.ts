@@ -141,9 +141,10 @@ describe("CSV", () => {
   });
 });
 
+const as = (bytes: Buffer, format: Format, type?: string, charset?: string) =>
+  parseDocument(bytes, format, { ...csv, charset }, type);
+
 describe("character sets", () => {
-  const as = (bytes: Buffer, format: Format, type?: string, charset?: string) =>
-    parseDocument(bytes, format, { ...csv, charset }, type);
   const latin = Buffer.from("n,v\nnhi\xeat \xb0C,1\n", "latin1");
   const rows = [{ n: "nhiêt °C", v: "1" }];
 

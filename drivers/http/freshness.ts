@@ -32,12 +32,13 @@ export function validatorsOf(header: Header): Validators | undefined {
   return { "If-Modified-Since": modified };
 }
 
+const strong = (tag: string): string => tag.replace(/^W\//, "");
+
 /** Whether a 304 speaks of the document that we have: its tag, where it has one, is the one that we named. */
 export function isSame(
   tag: string | undefined,
   { validators }: { readonly validators: Validators },
 ): boolean {
   const ours = validators["If-None-Match"];
-  const strong = (one: string) => one.replace(/^W\//, "");
   return tag === undefined || ours === undefined || strong(tag) === strong(ours);
 }

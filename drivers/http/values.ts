@@ -77,7 +77,7 @@ function doubtOf(
   return undefined;
 }
 
-const shown = (found: unknown): string => JSON.stringify(String(found as string).slice(0, 40));
+const shown = (found: unknown): string => JSON.stringify(String(found).slice(0, 40));
 
 /** An element of XML with attributes has its text beside them. */
 function scalarOf(found: unknown): unknown {
@@ -97,15 +97,17 @@ function valueOf(
   decimal: Settings["decimal"],
 ): Value | Reading {
   if (found === null) return bad("no-value", "the device says that there is none");
-  if (!["string", "number", "boolean", "bigint"].includes(typeof found))
-    return bad("not-a-value", "this is a part of the document and no value");
-  const text = document.format === "xml" && typeof found === "string" ? xmlText(found) : found;
-  if (type === "text") return String(text as string).slice(0, 4096);
-  if (type === "boolean") return booleanOf(text);
-  return numberOf(text, decimal);
+  if (!isScalar(found)) return bad("not-a-value", "this is a part of the document and no value");
+  const value = document.format === "xml" && typeof found === "string" ? xmlText(found) : found;
+  if (type === "text") return String(value).slice(0, 4096);
+  if (type === "boolean") return booleanOf(value);
+  return numberOf(value, decimal);
 }
 
-function booleanOf(found: unknown): boolean | Reading {
+const isScalar = (found: unknown): found is Value =>
+  ["string", "number", "boolean", "bigint"].includes(typeof found);
+
+function booleanOf(found: Value): boolean | Reading {
   if (typeof found === "boolean") return found;
   const text = String(found).trim().toLowerCase();
   if (text === "true" || text === "1") return true;
@@ -113,12 +115,12 @@ function booleanOf(found: unknown): boolean | Reading {
   return bad("not-a-boolean", `found ${shown(found)}`);
 }
 
-function numberOf(found: unknown, decimal: Settings["decimal"]): Value | Reading {
+function numberOf(found: Value, decimal: Settings["decimal"]): Value | Reading {
   if (typeof found === "bigint") return found;
   if (typeof found === "number")
     return Number.isFinite(found) ? found : bad("not-a-number", "it is beyond all numbers");
   if (typeof found === "boolean") return Number(found);
-  const text = String(found).trim();
+  const text = found.trim();
   // A full stop beside decimal commas would stand for thousands.
   const plain = decimal === "," ? text.replaceAll(/[.,]/g, (sign) => (sign === "," ? "." : "?")) : text;
   const isNumber = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?$/i.test(plain) && plain.length <= 40;

@@ -198,6 +198,14 @@ describe("a message", () => {
   });
 });
 
+const sentAt = (ms: number) => JSON.stringify({ level: 5, sent: new Date(Date.now() + ms).toISOString() });
+
+const manyEvents = (count: number) =>
+  JSON.stringify({
+    level: 5,
+    events: Array.from({ length: count }, () => ({ type: "alarm", open: true })),
+  });
+
 describe("custody", () => {
   const told = '{"id":"m1","level":5}';
 
@@ -238,12 +246,13 @@ describe("custody", () => {
 
   it("ends with the subscription: who waits is told to post again", async () => {
     const port = await freePort();
-    const { heard, stop } = await subscribed(port);
+    const device = await subscribed(port);
+    const { heard } = device;
     await subscribed(port, { token: "token-of-device-7" });
     heard.keeps = [new Promise(() => {})];
     const answer = status(port, told);
     await sleep(200);
-    stop();
+    device.stop();
     expect(await answer).toBe(503);
   });
 });
@@ -263,10 +272,9 @@ describe("a message with a name", () => {
     const port = await freePort();
     const more = { time: "$.sent", ageMax: "1m", token: "token-of-device-5" };
     const { heard } = await subscribed(port, more);
-    const sent = (ms: number) => JSON.stringify({ level: 5, sent: new Date(Date.now() + ms).toISOString() });
     const path = "/hook/token-of-device-5";
-    expect(await status(port, sent(0), { path })).toBe(204);
-    for (const body of [sent(-120_000), sent(120_000), '{"level":5}', '{"level":5,"sent":"soon"}'])
+    expect(await status(port, sentAt(0), { path })).toBe(204);
+    for (const body of [sentAt(-120_000), sentAt(120_000), '{"level":5}', '{"level":5,"sent":"soon"}'])
       expect(await status(port, body, { path })).toBe(400);
     expect(heard.readings_).toHaveLength(1);
   });
@@ -275,14 +283,9 @@ describe("a message with a name", () => {
 it("a message with more records than are taken is refused as a whole", async () => {
   const port = await freePort();
   const { heard } = await subscribed(port);
-  const events = (count: number) =>
-    JSON.stringify({
-      level: 5,
-      events: Array.from({ length: count }, () => ({ type: "alarm", open: true })),
-    });
-  expect(await status(port, events(150))).toBe(204);
+  expect(await status(port, manyEvents(150))).toBe(204);
   expect(heard.records).toHaveLength(150);
-  expect(await status(port, events(1001))).toBe(413);
+  expect(await status(port, manyEvents(1001))).toBe(413);
   expect(heard.records).toHaveLength(150);
   expect(heard.readings_).toHaveLength(1);
 });

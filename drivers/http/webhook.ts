@@ -63,8 +63,9 @@ export async function listen(
 
 /** What is done with one message, as the status that answers it. */
 function taker(settings: Settings, webhook: Webhook, subscription: Subscription<Address>): Hook["take"] {
-  const stepsOf = (text: string | undefined) => (text === undefined ? undefined : parsePick(text));
-  const [id, time] = [stepsOf(webhook.id), stepsOf(webhook.time)];
+  const [id, time] = [webhook.id, webhook.time].map((text) =>
+    text === undefined ? undefined : parsePick(text),
+  );
   const seen = seenMessages.get(webhook.token) ?? new Map<string, Promise<boolean>>();
   seenMessages.set(webhook.token, seen);
   const tell = teller(settings, subscription);

@@ -247,10 +247,10 @@ describe("custody", () => {
     const from = handover.mark();
     handover.push(1, body(2));
     handover.push(0, body(3));
-    handover.held(from).then((isHeld) => seen.push(`first ${isHeld}`));
+    void handover.held(from).then((isHeld) => seen.push(`first ${isHeld}`));
     const next = handover.mark();
     handover.push(1, body(4));
-    handover.held(next).then((isHeld) => seen.push(`second ${isHeld}`));
+    void handover.held(next).then((isHeld) => seen.push(`second ${isHeld}`));
     expect(taken()).toEqual([1, 2, 3, 4]);
     handover.credit(314);
     await Promise.resolve();

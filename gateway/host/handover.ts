@@ -39,7 +39,7 @@ interface Block {
 interface Waiter {
   from: number;
   to: number;
-  settle(isHeld: boolean): void;
+  settle: (isHeld: boolean) => void;
 }
 
 const blockBytes = 65_536;

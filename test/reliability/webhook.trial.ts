@@ -84,7 +84,7 @@ async function killedWhilePosting(scale: Scale, say: (progress: string) => void)
     for (let i = 0; i < trials; i++) {
       const gateway = new Program("gateway", folder, launcher, ["run", site]);
       const ended = once(gateway.child, "exit");
-      let isOver = false;
+      const over = new AbortController();
       const postOne = async () => {
         const weight = ++number / 10;
         const begunMs = performance.now();
@@ -95,12 +95,12 @@ async function killedWhilePosting(scale: Scale, say: (progress: string) => void)
       };
       await until("the webhook to answer", 60_000, async () => (await postOne()) || undefined);
       const sending = Array.from({ length: senders }, async () => {
-        while (!isOver) if (!(await postOne())) await sleep(5);
+        while (!over.signal.aborted) if (!(await postOne())) await sleep(5);
       });
       await sleep(200 + Math.random() * 800);
       gateway.child.kill("SIGKILL");
       await ended;
-      isOver = true;
+      over.abort();
       await Promise.all(sending);
       // Its host sees that it has gone, and goes as well.
       await sleep(500);
