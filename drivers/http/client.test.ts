@@ -1,6 +1,9 @@
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { Client } from "./client.ts";
 import { driver } from "./index.ts";
 import { settings } from "./settings.ts";
 import { isOwnAddress } from "./socket.ts";
@@ -223,14 +226,50 @@ describe("connections", () => {
     expect(server.accepted).toBe(2);
   });
 
-  it("go past the proxies of the environment", async () => {
+  it("go past the proxies of the environment, which a process reads when it starts", async () => {
     const server = await scripted((_, socket) => socket.write(json({ v: 1 })));
-    for (const name of ["http_proxy", "HTTP_PROXY", "NODE_USE_ENV_PROXY"])
-      process.env[name] = "http://127.0.0.1:1";
-    cleanUp(async () => {
-      for (const name of ["http_proxy", "HTTP_PROXY", "NODE_USE_ENV_PROXY"]) delete process.env[name];
-    });
-    expect(await read(await connect(server.port), v)).toEqual([1]);
+    const at = (name: string) => JSON.stringify(new URL(name, import.meta.url).href);
+    const script = `
+      const { driver } = await import(${at("index.ts")});
+      const { settings, address } = await import(${at("settings.ts")});
+      const [port, signal] = [${server.port}, new AbortController().signal];
+      const given = settings.parse({ host: "127.0.0.1", port });
+      const connection = await driver.connect(given, { deviceId: "d", log: () => {} }, signal);
+      const points = [{ name: "v", address: address.parse({ path: "/v", pick: "$.v" }) }];
+      const { answers } = await connection.read(points, { signal });
+      await connection.close();
+      const other = await fetch("http://127.0.0.1:" + port).then(() => "past it", () => "to the proxy");
+      console.log(JSON.stringify([answers, other]));`;
+    const proxy = "http://127.0.0.1:1";
+    const env = { ...process.env, NODE_USE_ENV_PROXY: "1", http_proxy: proxy, HTTP_PROXY: proxy };
+    const args = ["--input-type=module", "-e", script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    // The built-in fetch shows that the environment is heard.
+    expect(JSON.parse(stdout)).toEqual([[1], "to the proxy"]);
+  });
+
+  it("go to the address of a name that answers, where it has several", async () => {
+    const server = await scripted((_, socket) => socket.write(json({ v: 1 })));
+    const addresses = [
+      { address: "::1", family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ];
+    const target = {
+      host: "two.test",
+      port: server.port,
+      addresses,
+      tls: undefined,
+      place: "http://two.test",
+    };
+    const client = new Client(settings.parse({ host: "two.test", port: server.port }), target);
+    cleanUp(() => client.close());
+    const answer = await client.send({ method: "GET", path: "/v", headers: {} }, patient());
+    expect(answer.status).toBe(200);
+    expect(server.requests[0]).toMatch(/^Host: two.test:\d+$/m);
+    const dead = new Client(settings.parse({ host: "two.test", port: 1 }), { ...target, port: 1 });
+    cleanUp(() => dead.close());
+    const call = dead.send({ method: "GET", path: "/v", headers: {} }, patient());
+    expect(await failure(call)).toMatch(/^refused: .*ECONNREFUSED/);
   });
 
   it("never go to this box by a name that leads to it", () => {

@@ -244,6 +244,23 @@ describe("custody", () => {
     expect(heard.readings_).toHaveLength(1);
   });
 
+  it(
+    "that the disk does not take is refused, and nothing more is told until it does",
+    { timeout: 30_000 },
+    async () => {
+      const port = await freePort();
+      const { heard } = await subscribed(port);
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      heard.keeps = [promise];
+      expect(await status(port, told)).toBe(503);
+      expect(await status(port, told)).toBe(503);
+      expect(heard.readings_).toHaveLength(1);
+      resolve(true);
+      expect(await status(port, told)).toBe(204);
+      expect(heard.readings_).toHaveLength(2);
+    },
+  );
+
   it("ends with the subscription: who waits is told to post again", async () => {
     const port = await freePort();
     const device = await subscribed(port);

@@ -69,6 +69,8 @@ function taker(settings: Settings, webhook: Webhook, subscription: Subscription<
   const seen = seenMessages.get(webhook.token) ?? new Map<string, Promise<boolean>>();
   seenMessages.set(webhook.token, seen);
   const tell = teller(settings, subscription);
+  /** A message that was given up on and is not on disk yet: those that come after it would only be told twice. */
+  let stuck: Promise<boolean> | undefined;
   return async (body, request) => {
     if (!isSigned(webhook, body, request)) return 401;
     const format = formatOf(request.headers["content-type"], settings);
@@ -90,12 +92,18 @@ function taker(settings: Settings, webhook: Webhook, subscription: Subscription<
     const key = id === undefined ? undefined : createHash("sha256").update(body).digest("base64");
     let held = key === undefined ? undefined : seen.get(key);
     if (held === undefined) {
-      if (subscription.signal.aborted) return 503;
+      if (subscription.signal.aborted || stuck !== undefined) return 503;
       if (!tell(document)) return 413;
       held = subscription.sink.held?.() ?? Promise.resolve(true);
       if (key !== undefined) remember(seen, key, held);
     }
-    return (await patiently(held, subscription.signal)) ? 204 : 503;
+    const isHeld = await patiently(held, subscription.signal);
+    if (isHeld === undefined) {
+      stuck = held;
+      const end = () => (stuck = stuck === held ? undefined : stuck);
+      held.then(end, end);
+    }
+    return isHeld === true ? 204 : 503;
   };
 }
 
@@ -116,11 +124,11 @@ function remember(seen: Map<string, Promise<boolean>>, key: string, held: Promis
   if (seen.size > messagesMax && oldest !== undefined) seen.delete(oldest);
 }
 
-/** Whether it is on disk, as far as that is known within a bounded time. */
-function patiently(held: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
+/** Whether it is on disk; undefined when that is not known within a bounded time. */
+function patiently(held: Promise<boolean>, signal: AbortSignal): Promise<boolean | undefined> {
+  const { promise, resolve } = Promise.withResolvers<boolean | undefined>();
   const giveUp = () => resolve(false);
-  const timer = setTimeout(giveUp, heldMsMax);
+  const timer = setTimeout(() => resolve(undefined), heldMsMax);
   signal.addEventListener("abort", giveUp, { once: true });
   if (signal.aborted) giveUp();
   held.then(resolve, giveUp);
