@@ -9,6 +9,7 @@ import { settings } from "./settings.ts";
 import { isOwnAddress } from "./socket.ts";
 import { cleanUp, connect, failure, http, json, patient, points, read, scripted } from "./testing.ts";
 
+const at = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
 const v = points({ path: "/v", pick: "$.v" });
 
 describe("one read", () => {
@@ -228,7 +229,6 @@ describe("connections", () => {
 
   it("go past the proxies of the environment, which a process reads when it starts", async () => {
     const server = await scripted((_, socket) => socket.write(json({ v: 1 })));
-    const at = (name: string) => JSON.stringify(new URL(name, import.meta.url).href);
     const script = `
       const { driver } = await import(${at("index.ts")});
       const { settings, address } = await import(${at("settings.ts")});

@@ -61,7 +61,7 @@ const fingerprintOf = (certificate: X509Certificate | undefined): string =>
   certificate === undefined ? "" : certificate.fingerprint256.replaceAll(":", "").toLowerCase();
 
 /** Gives the addresses that are known; nothing is looked up a second time. */
-function known(addresses: readonly LookupAddress[]): LookupFunction {
+function pinned(addresses: readonly LookupAddress[]): LookupFunction {
   const [first = { address: "", family: 4 }] = addresses;
   return (_host, { all }, give) => {
     if (all === true) give(null, [...addresses]);
@@ -75,7 +75,7 @@ export function openSocket(
   ready: (error: Error | undefined, socket: Socket) => void,
 ): Socket {
   const { addresses, port, tls, host, place } = target;
-  const way = { host, port, lookup: known(addresses), autoSelectFamily: addresses.length > 1 };
+  const way = { host, port, lookup: pinned(addresses), autoSelectFamily: addresses.length > 1 };
   if (tls === undefined) {
     const socket = connectTcp({ ...way, noDelay: true });
     socket.once("connect", () => ready(undefined, socket));
