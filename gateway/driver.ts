@@ -95,7 +95,7 @@ export interface RecordRequest<Address> extends PointRequest<Address> {
 /** How a record stands to the state that it tells of; a plain occurrence has no state. */
 export type RecordPhase = "occurred" | "initial" | "changed" | "deleted";
 
-/** Where pushed values go. No method throws or waits; indexes are positions in the subscription's lists. */
+/** Where pushed values go. No method throws, or waits but for `held`; indexes are positions in the subscription's lists. */
 export interface Sink {
   /** The device itself has given a sign of life: data, a keep-alive. Values that are not bad are one as well. */
   alive(): void;
@@ -121,6 +121,11 @@ export interface Sink {
   ): void;
   /** The device will not push this point: it is polled from now on. */
   poll(index: number): void;
+  /**
+   * For a device that forgets what it was told is taken: called right after what a message brought was handed on,
+   * true when that is on disk, false when some of it was dropped instead. Absent where nothing is kept.
+   */
+  held?(): Promise<boolean>;
 }
 
 /** What to push, and where to. */

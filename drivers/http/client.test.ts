@@ -1,11 +1,15 @@
-import { gzipSync } from "node:zlib";
+import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { Client } from "./client.ts";
 import { driver } from "./index.ts";
 import { settings } from "./settings.ts";
 import { isOwnAddress } from "./socket.ts";
 import { cleanUp, connect, failure, http, json, patient, points, read, scripted } from "./testing.ts";
 
+const at = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
 const v = points({ path: "/v", pick: "$.v" });
 
 describe("one read", () => {
@@ -132,6 +136,51 @@ describe("a lost device", () => {
   });
 });
 
+describe("what is told of a request", () => {
+  it("has no key of its path, and a path may have letters of any language", async () => {
+    const server = await scripted((_, socket) => socket.write(http(401, "")));
+    const connection = await connect(server.port, { basePath: "/tủ" });
+    const said = await failure(read(connection, points({ path: "/đèn?apikey=hunter2", pick: "$.v" })));
+    expect(said).toMatch(/^denied: .*GET \/đèn\?…: a login is wanted/);
+    expect(said).not.toContain("hunter2");
+    expect(server.requests[0]).toMatch(/^GET \/t%E1%BB%A7\/%C4%91%C3%A8n\?apikey=hunter2 HTTP/);
+    const away = await scripted((_, socket) =>
+      socket.write(http(302, "", { Location: "http://127.0.0.1:1/v?session=hunter2" })),
+    );
+    expect(await failure(read(await connect(away.port), v))).not.toContain("hunter2");
+  });
+});
+
+it("a server may name any time to wait", async () => {
+  const server = await scripted((_, socket) => socket.write(http(503, "", { "Retry-After": "9999999" })));
+  const connection = await connect(server.port);
+  expect(await failure(read(connection, v))).toMatch(/it asks to wait 600 s/);
+});
+
+it("deflate comes with its head and without", async () => {
+  const body = '{"v":1}';
+  const server = await scripted((_, socket, index) =>
+    socket.write(
+      http(200, index === 0 ? deflateSync(body) : deflateRawSync(body), { "Content-Encoding": "deflate" }),
+    ),
+  );
+  const connection = await connect(server.port);
+  expect([await read(connection, v), await read(connection, v)]).toEqual([[1], [1]]);
+});
+
+it("a read ends before the host gives it up: what was answered is kept", { timeout: 30_000 }, async () => {
+  const server = await scripted((request, socket) => {
+    setTimeout(() => socket.write(json({ v: 1 })), request.startsWith("GET /slow") ? 4500 : 0);
+  });
+  const connection = await connect(server.port, { timeout: 6000 });
+  const paths = ["/v", "/slow/1", "/slow/2", "/slow/3", "/slow/4"];
+  const begunMs = performance.now();
+  const answers = await read(connection, points(...paths.map((path) => ({ path, pick: "$.v" }))));
+  expect(performance.now() - begunMs).toBeLessThan(14_500);
+  expect(answers.slice(0, 3)).toEqual([1, 1, 1]);
+  expect(answers.slice(3)).toMatchObject([{ code: "timeout" }, { code: "timeout" }]);
+});
+
 describe("connections", () => {
   it("a second answer that nobody asked for is not the answer to the next request", async () => {
     const server = await scripted((_, socket, index) => {
@@ -178,14 +227,49 @@ describe("connections", () => {
     expect(server.accepted).toBe(2);
   });
 
-  it("go past the proxies of the environment", async () => {
+  it("go past the proxies of the environment, which a process reads when it starts", async () => {
     const server = await scripted((_, socket) => socket.write(json({ v: 1 })));
-    for (const name of ["http_proxy", "HTTP_PROXY", "NODE_USE_ENV_PROXY"])
-      process.env[name] = "http://127.0.0.1:1";
-    cleanUp(async () => {
-      for (const name of ["http_proxy", "HTTP_PROXY", "NODE_USE_ENV_PROXY"]) delete process.env[name];
-    });
-    expect(await read(await connect(server.port), v)).toEqual([1]);
+    const script = `
+      const { driver } = await import(${at("index.ts")});
+      const { settings, address } = await import(${at("settings.ts")});
+      const [port, signal] = [${server.port}, new AbortController().signal];
+      const given = settings.parse({ host: "127.0.0.1", port });
+      const connection = await driver.connect(given, { deviceId: "d", log: () => {} }, signal);
+      const points = [{ name: "v", address: address.parse({ path: "/v", pick: "$.v" }) }];
+      const { answers } = await connection.read(points, { signal });
+      await connection.close();
+      const other = await fetch("http://127.0.0.1:" + port).then(() => "past it", () => "to the proxy");
+      console.log(JSON.stringify([answers, other]));`;
+    const proxy = "http://127.0.0.1:1";
+    const env = { ...process.env, NODE_USE_ENV_PROXY: "1", http_proxy: proxy, HTTP_PROXY: proxy };
+    const args = ["--input-type=module", "-e", script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    // The built-in fetch shows that the environment is heard.
+    expect(JSON.parse(stdout)).toEqual([[1], "to the proxy"]);
+  });
+
+  it("go to the address of a name that answers, where it has several", async () => {
+    const server = await scripted((_, socket) => socket.write(json({ v: 1 })));
+    const addresses = [
+      { address: "::1", family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ];
+    const target = {
+      host: "two.test",
+      port: server.port,
+      addresses,
+      tls: undefined,
+      place: "http://two.test",
+    };
+    const client = new Client(settings.parse({ host: "two.test", port: server.port }), target);
+    cleanUp(() => client.close());
+    const answer = await client.send({ method: "GET", path: "/v", headers: {} }, patient());
+    expect(answer.status).toBe(200);
+    expect(server.requests[0]).toMatch(/^Host: two.test:\d+$/m);
+    const dead = new Client(settings.parse({ host: "two.test", port: 1 }), { ...target, port: 1 });
+    cleanUp(() => dead.close());
+    const call = dead.send({ method: "GET", path: "/v", headers: {} }, patient());
+    expect(await failure(call)).toMatch(/^refused: .*ECONNREFUSED/);
   });
 
   it("never go to this box by a name that leads to it", () => {

@@ -6,9 +6,9 @@ import {
   type RequestOptions,
 } from "node:http";
 import type { Socket } from "node:net";
-import { gunzipSync, inflateSync } from "node:zlib";
+import { gunzipSync, inflateRawSync, inflateSync } from "node:zlib";
 import { DeviceError } from "../../gateway/driver.ts";
-import { Authorizer } from "./auth.ts";
+import { Authorizer, parseChallenges } from "./auth.ts";
 import type { Settings } from "./settings.ts";
 import { explained, openSocket, type Target } from "./socket.ts";
 
@@ -33,7 +33,7 @@ const pauses = new Map<string, number>();
 
 function pauseFor(place: string, header: string | undefined): string {
   const given = header ?? "";
-  const ms = /^\d{1,6}$/.test(given) ? Number(given) * 1000 : Date.parse(given) - Date.now();
+  const ms = /^\d+$/.test(given) ? Number(given) * 1000 : Date.parse(given) - Date.now();
   if (!(ms > 0)) return "";
   const bounded = Math.min(ms, pauseMsMax);
   if (pauses.size < 1000) pauses.set(place, performance.now() + bounded);
@@ -76,22 +76,26 @@ export class Client {
 
   /**
    * Sends a request, and once more where the server wants a digest for it. The status is the caller's matter, but
-   * for 401 (`denied`), 429 and 503 (`busy`). Rejects with `DeviceError`; `silent` after `timeout` for all of it.
+   * for 401 (`denied`), 429 and 503 (`busy`). Rejects with `DeviceError`; `silent` after `timeout` for all of it, or
+   * at `lastMs` of `performance.now()`.
    */
-  async send(request: Request, signal: AbortSignal): Promise<Answer> {
+  async send(request: Request, signal: AbortSignal, lastMs = Infinity): Promise<Answer> {
     const { place } = this.#target;
     if (this.#closed) throw new DeviceError("closed", `${place}: closed`);
     if (signal.aborted) throw new DeviceError("aborted", `${place}: given up`);
     checkPause(place);
-    const untilMs = performance.now() + this.#settings.timeout;
-    const what = `${place}: ${request.method} ${request.path}`;
+    const untilMs = Math.min(performance.now() + this.#settings.timeout, lastMs);
+    const what = `${place}: ${request.method} ${shownPath(request.path)}`;
     for (let round = 0; ; round++) {
       const { answer, challenges } = await this.#exchangeFresh(request, what, untilMs, signal);
       if (answer.status === 401) {
         if (round < 2 && this.#authorizer.challenged(challenges)) continue;
         const how = this.#settings.auth === undefined ? "a login is wanted" : "the login was refused";
-        throw new DeviceError("denied", `${what}: ${how} (401)`);
+        const schemes = parseChallenges(challenges).map(({ scheme }) => scheme);
+        const kinds = schemes.length === 0 ? "" : `; the server takes: ${schemes.slice(0, 4).join(", ")}`;
+        throw new DeviceError("denied", `${what}: ${how} (401)${kinds.slice(0, 120)}`);
       }
+      this.#authorizer.accepted();
       if (answer.status === 429 || answer.status === 503) {
         const wait = pauseFor(place, answer.header("retry-after"));
         throw new DeviceError("busy", `${what}: the server is busy (${answer.status})${wait}`);
@@ -157,8 +161,9 @@ export class Client {
         const isStale = sent?.reusedSocket === true && answer === undefined && reason.code === "hung-up";
         fail(isStale ? new StaleConnection(reason) : reason);
       };
+      const { timeout } = this.#settings;
       const timer = setTimeout(
-        () => fail(new DeviceError("silent", `${what}: no whole answer within ${this.#settings.timeout} ms`)),
+        () => fail(new DeviceError("silent", `${what}: no whole answer within ${timeout} ms`)),
         Math.max(0, untilMs - performance.now()),
       );
       signal.addEventListener("abort", onAbort);
@@ -183,8 +188,11 @@ export class Client {
   #optionsFor({ method, path, headers, body }: Request): RequestOptions {
     const { basePath, headers: own } = this.#settings;
     const { host, port, tls } = this.#target;
-    const uri = `${basePath}${path}`;
-    const authorization = this.#authorizer.header(method, uri);
+    // Letters beyond ASCII go as RFC 3986 has them.
+    const uri = `${basePath}${path}`
+      .toWellFormed()
+      .replaceAll(/[^\x21-\x7e]+/g, (part) => encodeURIComponent(part));
+    const authorization = this.#authorizer.header({ method, uri, body });
     const name = host.includes(":") ? `[${host.split("%")[0]}]` : host;
     const isUsualPort = port === (tls === undefined ? 80 : 443);
     return {
@@ -263,11 +271,16 @@ function exchanged(response: IncomingMessage, body: Buffer): Exchanged {
   return { answer: { status, header, body }, challenges: headersDistinct["www-authenticate"] ?? [] };
 }
 
+/** A path for people: what follows "?" may be a key. */
+export const shownPath = (path: string): string => path.replace(/\?.+$/s, "?…").slice(0, 200);
+
 /** Throws when it is not what it says to be, or larger than the limit. */
 function unpacked(body: Buffer, encoding: string | undefined, bytesMax: number): Buffer {
   const how = encoding?.trim().toLowerCase() ?? "identity";
   if (how === "identity" || body.length === 0) return body;
   if (how === "gzip" || how === "x-gzip") return gunzipSync(body, { maxOutputLength: bytesMax });
-  if (how === "deflate") return inflateSync(body, { maxOutputLength: bytesMax });
+  // Some send it without the head that RFC 9110 (8.4.1.2) wants.
+  const isBare = (body[0]! & 0x0f) !== 8 || body.readUInt16BE(0) % 31 !== 0;
+  if (how === "deflate") return (isBare ? inflateRawSync : inflateSync)(body, { maxOutputLength: bytesMax });
   throw new Error(`unknown encoding ${how}`);
 }

@@ -10,21 +10,24 @@ import {
   type Subscription,
   type Value,
 } from "../../gateway/driver.ts";
-import { Client, type Answer as HttpAnswer } from "./client.ts";
+import { Client, shownPath, type Answer as HttpAnswer } from "./client.ts";
 import { FormatError, isExpected, parseDocument, type Format } from "./document.ts";
+import { isSame, madeMs, validatorsOf, type Validators } from "./freshness.ts";
 import { filledPath, planOf, type Plan, type Task } from "./plan.ts";
 import type { Address, Settings } from "./settings.ts";
-import { answerOf, refusedAnswer, type Document } from "./values.ts";
+import { aheadMsMax, answerOf, refusedAnswer, type Document, type Place } from "./values.ts";
 
 type Points = readonly PointRequest<Address>[];
 
+/** The host takes a device for lost whose read takes 15 s: what has been answered until then shall not be lost. */
+const readMsMax = 13_500;
 const cachedMax = 64;
 /** Bytes of bodies that are kept to be asked for by their tag. */
 const cachedBytesMax = 2_097_152;
 
 /** What a path brought last, for "has it changed since?". */
 interface Cached {
-  readonly validators: Readonly<Record<string, string>>;
+  readonly validators: Validators;
   readonly document: Document;
   readonly bytes: number;
   /** When it arrived first, ms since 1970. */
@@ -47,6 +50,8 @@ export class HttpConnection implements Connection<Address> {
   readonly #client: Client | undefined;
   readonly #plans = new WeakMap<Points, Plan>();
   readonly #cache = new Map<string, Cached>();
+  /** Times of values that lie ahead of our clock, and when each was first seen, ms since 1970. */
+  readonly #ahead = new WeakMap<Place, { ownMs: number; firstMs: number }>();
   readonly #closing = new AbortController();
   /** Only where the device posts: a subscription that could tell nothing would be none. */
   subscribe?: (subscription: Subscription<Address>) => Promise<void>;
@@ -82,10 +87,17 @@ export class HttpConnection implements Connection<Address> {
     // A path that hangs must not keep the others from being asked for ever.
     const tasks = plan.tasks.toSorted((a, b) => Number(a.wasLost) - Number(b.wasLost));
     let isLost = false;
+    const lastMs = performance.now() + readMsMax;
     for (const task of tasks) {
-      const outcome: Outcome = isLost
-        ? lost(new DeviceError("silent", "not asked: an earlier request of this read was not answered"))
-        : await this.#ask(client, task, signal);
+      const outcome: Outcome =
+        isLost || performance.now() >= lastMs
+          ? lost(
+              new DeviceError(
+                "silent",
+                "not asked: an earlier request of this read was not answered in time",
+              ),
+            )
+          : await this.#ask(client, task, signal, lastMs);
       const nowMs = performance.now();
       if ("error" in outcome) {
         isLost ||= outcome.error.code === "silent";
@@ -97,13 +109,27 @@ export class HttpConnection implements Connection<Address> {
         answers[position] =
           "error" in outcome
             ? refusedAnswer(outcome.code, outcome.reason)
-            : (answerOf(outcome.document, outcome.document.tree, place, this.#settings, { raw }) ??
-              refusedAnswer("not-found", ""));
+            : this.#dated(
+                place,
+                answerOf(outcome.document, outcome.document.tree, place, this.#settings, { raw }),
+              );
       }
     }
     if (!isAnyAnswered && failure !== undefined) throw failure;
     for (const { position } of plan.homeless) atMs[position] = performance.now();
     return tasks.length > 1 ? { answers, atMs } : { answers };
+  }
+
+  /** A time ahead of ours tells nothing of the value but that it is the same one: it is from when that was first seen. */
+  #dated(place: Place, answer: Answer | undefined): Answer {
+    if (typeof answer !== "object" || answer.sourceTimeMs === undefined)
+      return answer ?? refusedAnswer("not-found", "");
+    const ownMs = answer.sourceTimeMs;
+    if (ownMs <= Date.now() + aheadMsMax) return answer;
+    const known = this.#ahead.get(place);
+    const seen = known?.ownMs === ownMs ? known : { ownMs, firstMs: Date.now() };
+    this.#ahead.set(place, seen);
+    return { ...answer, sourceTimeMs: seen.firstMs };
   }
 
   async write({ name, address }: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {
@@ -115,10 +141,15 @@ export class HttpConnection implements Connection<Address> {
     const plain = typeof value === "bigint" ? `${value}` : JSON.stringify(value);
     const body = JSON.stringify(write.body).replace('"{value}"', () => plain);
     const headers = { "Content-Type": "application/json", Accept: accepts.json };
+    // What was read before it says nothing of what is there after it (RFC 9111, 4.4).
+    this.#cache.clear();
     const { status } = await client.send({ method: write.method, path, headers, body }, signal);
     if (status >= 200 && status < 300) return;
     const code = status === 403 ? "denied" : "rejected";
-    throw new DeviceError(code, `${this.#place}: ${write.method} ${path} was answered with ${status}`);
+    throw new DeviceError(
+      code,
+      `${this.#place}: ${write.method} ${shownPath(path)} was answered with ${status}`,
+    );
   }
 
   async close(): Promise<void> {
@@ -133,13 +164,13 @@ export class HttpConnection implements Connection<Address> {
   }
 
   /** One path. Rejects when the device is lost beyond this request; a deadline and bad content are its own. */
-  async #ask(client: Client, task: Task, signal: AbortSignal): Promise<Outcome> {
+  async #ask(client: Client, task: Task, signal: AbortSignal, lastMs: number): Promise<Outcome> {
     const { path, format } = task;
-    const cached = this.#cache.get(path);
+    const cached = this.#cache.get(keyOf(task));
     const headers = { Accept: accepts[format], ...cached?.validators };
     let answer: HttpAnswer;
     try {
-      answer = await client.send({ method: "GET", path, headers }, signal);
+      answer = await client.send({ method: "GET", path, headers }, signal, lastMs);
     } catch (error) {
       if (!(error instanceof DeviceError) || (error.code !== "silent" && error.code !== "garbage"))
         throw error;
@@ -150,14 +181,15 @@ export class HttpConnection implements Connection<Address> {
     return this.#judge(task, answer, cached);
   }
 
-  async #judge({ path, format }: Task, answer: HttpAnswer, cached: Cached | undefined): Promise<Outcome> {
-    const what = `${this.#place}: GET ${path}`;
+  async #judge(task: Task, answer: HttpAnswer, cached: Cached | undefined): Promise<Outcome> {
+    const { path, format } = task;
+    const what = `${this.#place}: GET ${shownPath(path)}`;
     const { status, header, body } = answer;
-    if (status === 304 && cached !== undefined) {
+    if (status === 304 && cached !== undefined && isSame(header("etag"), cached)) {
       // Unchanged is no new measurement: the value keeps the time at which it came first.
-      const madeMs = cached.document.madeMs ?? cached.arrivedMs;
-      return { document: { ...cached.document, madeMs } };
+      return { document: { ...cached.document, madeMs: cached.document.madeMs ?? cached.arrivedMs } };
     }
+    this.#cache.delete(keyOf(task));
     if (status !== 200 && status !== 203) {
       const reason = redirection(status, header("location")) ?? `the server answers ${status}`;
       const code = status === 403 ? "denied" : "rejected";
@@ -170,31 +202,32 @@ export class HttpConnection implements Connection<Address> {
       );
     let document: Document;
     try {
-      const tree = await parseDocument(body, format, this.#settings);
-      document = { tree, format, text: () => body.toString(), madeMs: agedMs(header("age")) };
+      const tree = await parseDocument(body, format, this.#settings, type);
+      document = { tree, format, madeMs: madeMs(header, this.#settings.conditional) };
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       return lost(new DeviceError("garbage", `${what}: ${error.message}`));
     }
-    this.#keep(path, document, answer);
+    this.#keep(task, document, answer);
     return { document };
   }
 
-  #keep(path: string, document: Document, { header, body }: HttpAnswer): void {
-    this.#cache.delete(path);
-    if (!this.#settings.conditional) return;
-    const [tag, modified] = [header("etag"), header("last-modified")];
-    if (tag === undefined && modified === undefined) return;
-    const validators = tag === undefined ? { "If-Modified-Since": modified ?? "" } : { "If-None-Match": tag };
-    const arrivedMs = Date.now();
-    this.#cache.set(path, { validators, document, bytes: body.length, arrivedMs });
+  #keep(task: Task, document: Document, { header, body }: HttpAnswer): void {
+    const validators = this.#settings.conditional ? validatorsOf(header) : undefined;
+    if (validators === undefined) return;
+    this.#cache.set(keyOf(task), { validators, document, bytes: body.length, arrivedMs: Date.now() });
     let bytes = 0;
     for (const one of this.#cache.values()) bytes += one.bytes;
-    const [oldest] = this.#cache.keys();
-    if ((this.#cache.size > cachedMax || bytes > cachedBytesMax) && oldest !== undefined)
-      this.#cache.delete(oldest);
+    for (const [key, one] of this.#cache) {
+      if (this.#cache.size <= cachedMax && bytes <= cachedBytesMax) break;
+      this.#cache.delete(key);
+      bytes -= one.bytes;
+    }
   }
 }
+
+/** A server may have a path in several formats. */
+const keyOf = ({ format, path }: Task): string => `${format} ${path}`;
 
 function lost(error: DeviceError): Outcome {
   return { code: error.code === "silent" ? "timeout" : error.code, reason: error.message, error };
@@ -203,13 +236,6 @@ function lost(error: DeviceError): Outcome {
 /** A redirect is never followed: it would lead the login, or the gateway, to where nobody has sent it. */
 function redirection(status: number, location: string | undefined): string | undefined {
   if (status < 300 || status > 399 || status === 304) return undefined;
-  const where = location === undefined ? "elsewhere" : `to ${location.slice(0, 120)}`;
+  const where = location === undefined ? "elsewhere" : `to ${shownPath(location.slice(0, 120))}`;
   return `the server redirects ${where}, which is not followed: name the place itself`;
-}
-
-/** When an answer from a cache on the way was made (RFC 9111, 5.1). */
-function agedMs(age: string | undefined): number | undefined {
-  return age !== undefined && /^\d{1,9}$/.test(age) && Number(age) > 0
-    ? Date.now() - Number(age) * 1000
-    : undefined;
 }

@@ -27,23 +27,42 @@ export function isExpected(
   return type === undefined || type === "" || usual[format].test(type) || also.includes(type);
 }
 
+type How = Pick<Settings, "separator" | "csvHeader"> & { charset?: string | undefined };
+
 /** The tree of a body. Throws `FormatError`. */
 export async function parseDocument(
   body: Uint8Array,
   format: Format,
-  { separator, csvHeader }: Pick<Settings, "separator" | "csvHeader">,
+  { separator, csvHeader, charset }: How,
+  contentType?: string,
 ): Promise<unknown> {
-  const text = decoded(body);
-  if (format === "json") return parseJson(text);
+  // JSON is UTF-8 whatever else is said of it (RFC 8259, 8.1).
+  if (format === "json") return parseJson(decoded(body, "utf-8"));
+  const text = decoded(body, saidCharset(body, format, contentType) ?? charset ?? "utf-8");
   if (format === "xml") return parseXml(text);
   return parseCsv(text, separator, csvHeader);
 }
 
-function decoded(body: Uint8Array): string {
+/** The mark of byte order says it before the header does, and that before the document itself (RFC 7303, 3). */
+function saidCharset(body: Uint8Array, format: Format, contentType = ""): string | undefined {
+  const [first = 0, second = 0, third = 0] = body;
+  if (first === 0xef && second === 0xbb && third === 0xbf) return "utf-8";
+  if (first === 0xfe && second === 0xff) return "utf-16be";
+  if (first === 0xff && second === 0xfe) return "utf-16le";
+  const [, quoted, bare] = /;\s*charset\s*=\s*(?:"([^"]*)"|([^\s;"]+))/i.exec(contentType) ?? [];
+  if (quoted !== undefined || bare !== undefined) return quoted ?? bare;
+  if (format !== "xml") return undefined;
+  const head = Buffer.from(body.subarray(0, 200)).toString("latin1");
+  return /^\s*<\?xml\s[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']/.exec(head)?.[1];
+}
+
+function decoded(body: Uint8Array, charset: string): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
-  } catch {
-    throw new FormatError("it is not UTF-8");
+    return new TextDecoder(charset, { fatal: true }).decode(body);
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw new FormatError(`its character set ${JSON.stringify(charset.slice(0, 40))} is not known`);
+    throw new FormatError(`it is not ${charset.toUpperCase()}`);
   }
 }
 
@@ -62,17 +81,23 @@ function parseJson(text: string): unknown {
     } else if (code === 93 || code === 125) depth--;
   }
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(text, /\d{16}/.test(text) ? exact : undefined) as unknown;
   } catch {
     throw new FormatError(`it is not JSON: ${shown(text)}`);
   }
 }
 
-/** An integer beyond 2^53 as it stands in the text; undefined when no such literal has that value. */
-export function exactInteger(text: string, rounded: number): bigint | undefined {
-  for (const [literal] of text.matchAll(/(?<![\w.])-?\d{16,19}(?![\w.])/g))
-    if (Number(literal) === rounded) return BigInt(literal);
-  return undefined;
+/** An integer of 64 bits that no number holds exactly; two names of messages must not become one. */
+function exact(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+  return exactInteger(context?.source ?? "") ?? value;
+}
+
+/** A decimal integer as a `bigint` where it has 64 bits, signed or not; else undefined. */
+export function exactInteger(text: string): bigint | undefined {
+  if (!/^[-+]?\d{1,20}$/.test(text)) return undefined;
+  const value = BigInt(text.replace("+", ""));
+  return value >= -(2n ** 63n) && value < 2n ** 64n ? value : undefined;
 }
 
 /** XML without DOCTYPE and entities of its own: attributes are "@name", the text beside them is "#text". */
@@ -115,7 +140,7 @@ export function xmlText(text: string): string {
 
 /** CSV (RFC 4180): a list of rows, each an object by column name, or a list where no line names the columns. */
 function parseCsv(text: string, separator: string, hasHeader: boolean): unknown {
-  const rows = csvRows(text.replace(/^\uFEFF/, ""), separator);
+  const rows = csvRows(text, separator);
   if (!hasHeader) return rows;
   const [names = [], ...values] = rows;
   // A page in HTML is a table of one column to a tolerant reader.
@@ -154,7 +179,7 @@ function csvRows(text: string, separator: string): string[][] {
       else isQuoted = false;
     } else if (character === '"' && cell === "") isQuoted = true;
     else if (character === separator) endCell();
-    else if (character === "\n") endRow();
+    else if (character === "\n" || (character === "\r" && text[i + 1] !== "\n")) endRow();
     else if (character !== "\r") cell += character;
   }
   if (isQuoted) throw new FormatError("it ends within a quoted cell");

@@ -1,6 +1,6 @@
 import { execFile, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -63,30 +63,32 @@ const wanted = points(
   { path: "/missing.json", pick: "$.voltage" },
 );
 
+/** Files that stand there since yesterday. */
+const writtenAt = new Date(Math.floor(Date.now() / 1000) * 1000 - 86_400_000);
+
 function filled(): string {
   const www = folder();
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(www, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(join(www, name), content);
+    utimesSync(join(www, name), writtenAt, writtenAt);
+  }
   return www;
 }
 
 async function expectAll(port: number, more: Record<string, unknown>): Promise<void> {
   const connection = await connect(port, { timeout: 5000, separator: ";", ...more });
-  const answers = await read(connection, wanted);
-  expect(answers).toMatchObject([
-    { value: 231.5, status: "good", sourceTimeMs: Date.UTC(2026, 10, 22, 4) },
-    231.5,
-    "a;b",
-    { status: "bad", code: "http-404" },
-  ]);
-  // Unchanged files: the server says so, and the values keep the time at which they came first.
-  const again = await read(connection, wanted);
-  expect(again).toMatchObject([
-    { value: 231.5 },
-    { value: 231.5, status: "good" },
-    { value: "a;b" },
-    { code: "http-404" },
-  ]);
-  expect(again[1]).toHaveProperty("sourceTimeMs");
+  // The second time the server says that they are unchanged: they are no fresher for it.
+  for (const round of ["first", "again"]) {
+    const answers = await read(connection, wanted);
+    expect(answers, round).toMatchObject([
+      { value: 231.5, status: "good", sourceTimeMs: Date.UTC(2026, 10, 22, 4) },
+      { value: 231.5, status: "good" },
+      { value: "a;b" },
+      { status: "bad", code: "http-404" },
+    ]);
+    const { sourceTimeMs = 0 } = answers[1] as { sourceTimeMs?: number };
+    expect(Math.abs(sourceTimeMs - writtenAt.getTime()), round).toBeLessThan(3000);
+  }
 }
 
 describe("python3 -m http.server", () => {
@@ -203,6 +205,25 @@ describe.skipIf(!lighttpd)("lighttpd", () => {
   );
 });
 
+describe.skipIf(!openssl)("openssl s_server", () => {
+  it.each([
+    ["HTTP/2 and nothing else", ["-alpn", "h2"], /^unsupported: .*it speaks HTTP\/2 only/],
+    [
+      "TLS 1.1 and nothing newer",
+      ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+      /^unsupported: .*nothing newer than TLS 1.1/,
+    ],
+    ["TLS 1.2", ["-tls1_2"], /^garbage: .*is text\/html and not json/],
+  ])("that speaks %s", async (_, args, expected) => {
+    const made = certificates();
+    const port = await freePort();
+    const own = ["-cert", made.server.cert, "-key", made.server.key, "-www", "-quiet"];
+    await serving(port, "openssl", "s_server", "-accept", `127.0.0.1:${port}`, ...own, ...args);
+    const connection = await connect(port, { timeout: 5000, tls: { ca: text(made.ca) } });
+    expect(await failure(read(connection, points({ path: "/", pick: "$.v" })))).toMatch(expected);
+  });
+});
+
 interface Made {
   ca: string;
   server: { cert: string; key: string };
@@ -304,6 +325,24 @@ describe.skipIf(!curl || !openssl)("curl", () => {
     expect(await curled("-d", '{"level": 8}', url.replace("https", "http"))).toBe("000");
     expect(heard).toEqual([5]);
   });
+
+  it(
+    "is not kept out by those who open a connection and never begin with TLS",
+    { timeout: 30_000 },
+    async () => {
+      const made = certificates();
+      await listen({ tls: { cert: text(made.server.cert), key: text(made.server.key) } });
+      let closed = 0;
+      const silent = Array.from({ length: 4 }, () =>
+        connectTcp(port, "127.0.0.1")
+          .on("error", () => {})
+          .on("close", () => closed++),
+      );
+      cleanUp(async () => silent.forEach((socket) => socket.destroy()));
+      for (let i = 0; i < 150 && closed < silent.length; i++) await sleep(100);
+      expect(closed).toBe(silent.length);
+    },
+  );
 
   it("posts in clear with a signature that openssl has made, in pieces and after asking for leave", async () => {
     await listen({ signature: { key: "the key" } });

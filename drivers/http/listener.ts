@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTls } from "node:https";
+import type { Socket } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
 import type { Settings } from "./settings.ts";
 
@@ -30,6 +31,10 @@ interface Budget {
 }
 
 const connectionsMax = 64;
+/** Of one address, so that one that opens many and says nothing leaves room for the others. */
+const connectionsOfAddressMax = 32;
+/** Of all messages that are under way. */
+const bytesUnderWayMax = 16_777_216;
 const warnEveryMs = 60_000;
 const minuteMs = 60_000;
 
@@ -47,7 +52,9 @@ class Listener {
   /** Devices that are expected back: what they post meanwhile shall be posted again. */
   readonly #away = new Set<string>();
   readonly #budgets = new Map<string, Budget>();
+  readonly #connections = new Map<string, number>();
   readonly #tlsText: string;
+  #bytesUnderWay = 0;
   #refused = 0;
   #warnedMs = -Infinity;
 
@@ -72,9 +79,10 @@ class Listener {
     this.#server =
       tls === undefined
         ? createPlain(bounds, onRequest)
-        : createTls({ ...bounds, ...mutual, cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" }, onRequest);
+        : createTls({ ...bounds, ...mutual, ...ownTls(tls) }, onRequest);
     this.#server.maxConnections = connectionsMax;
     this.#server.maxHeadersCount = 64;
+    this.#server.on("connection", (socket: Socket) => this.#count(socket));
     this.#server.on("clientError", (_error, socket) => socket.destroy());
     this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
     this.ready = this.#listen();
@@ -150,13 +158,33 @@ class Listener {
     if (Number(request.headers["content-length"] ?? 0) > hook.bodyBytesMax) return 413;
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > hook.bodyBytesMax) return 413;
-      chunks.push(chunk);
+    try {
+      // The answer goes over the same connection: it outlives what is not read of the message.
+      for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        this.#bytesUnderWay += chunk.length;
+        if (bytes > hook.bodyBytesMax) return 413;
+        if (this.#bytesUnderWay > bytesUnderWayMax) return 503;
+        chunks.push(chunk);
+      }
+      // The device may have gone while its message came.
+      if (this.#hooks.get(key) !== hook) return 503;
+      return await hook.take(Buffer.concat(chunks), request);
+    } finally {
+      this.#bytesUnderWay -= bytes;
     }
-    // The device may have gone while its message came.
-    return this.#hooks.get(key) === hook ? hook.take(Buffer.concat(chunks), request) : 503;
+  }
+
+  #count(socket: Socket): void {
+    const from = socket.remoteAddress ?? "";
+    const count = this.#connections.get(from) ?? 0;
+    if (count >= connectionsOfAddressMax) return void socket.destroy();
+    this.#connections.set(from, count + 1);
+    socket.once("close", () => {
+      const left = (this.#connections.get(from) ?? 1) - 1;
+      if (left > 0) this.#connections.set(from, left);
+      else this.#connections.delete(from);
+    });
   }
 
   #mayCome({ perMinuteMax }: Hook, key: string): boolean {
@@ -181,6 +209,10 @@ class Listener {
     this.#warnedMs = nowMs;
   }
 }
+
+/** Who says nothing before there is TLS holds a connection no longer than one who says nothing after it. */
+const ownTls = ({ cert, key }: NonNullable<Webhook["tls"]>) =>
+  ({ cert, key, minVersion: "TLSv1.2", handshakeTimeout: 5000 }) as const;
 
 function newListener(webhook: Webhook): Listener {
   try {

@@ -46,9 +46,7 @@ function listOf(value: unknown): readonly unknown[] {
 function matches(item: unknown, where: readonly string[], equals: string): boolean {
   let value = item;
   for (const name of where) value = own(value, name);
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
-    ? String(value) === equals
-    : false;
+  return ["string", "number", "boolean", "bigint"].includes(typeof value) && String(value) === equals;
 }
 
 /** What the steps lead to, at most `most` of it: a filter may hold for several items of a list. */
@@ -57,11 +55,14 @@ export function pickAll(root: unknown, steps: readonly Step[], most: number): un
   for (const step of steps) {
     const next: unknown[] = [];
     for (const value of found) {
-      if ("member" in step) next.push(own(value, step.member));
-      else if ("index" in step) next.push(listOf(value).at(step.index));
-      else next.push(...listOf(value).filter((item) => matches(item, step.where, step.equals)));
+      if ("where" in step) {
+        for (const item of listOf(value)) if (matches(item, step.where, step.equals)) next.push(item);
+      } else {
+        const one = "member" in step ? own(value, step.member) : listOf(value).at(step.index);
+        if (one !== undefined) next.push(one);
+      }
     }
-    found = next.filter((value) => value !== undefined).slice(0, most);
+    found = next.slice(0, most);
   }
   return found;
 }

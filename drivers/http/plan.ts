@@ -37,7 +37,9 @@ function filled(text: string, variables: Settings["variables"]): string {
 /** The path with the device's variables, each as one part of it; `undefined` when it has no such variable. */
 export function filledPath(path: string, variables: Settings["variables"]): string | undefined {
   if (unknownVariable(path, variables) !== undefined) return undefined;
-  return path.replaceAll(variable, (_, name: string) => encodeURIComponent(variables[name] ?? ""));
+  return path.replaceAll(variable, (_, name: string) =>
+    encodeURIComponent((variables[name] ?? "").toWellFormed()),
+  );
 }
 
 function stepsOf(text: string, variables: Settings["variables"]): Step[] {

@@ -11,7 +11,11 @@ describe("settings", () => {
     { host: "fe80::1%eth0", tls: { pin: `sha256:${"aB:".repeat(31)}cd`, cert: pem, key: pem } },
     { host: "h", auth: { type: "digest", user: "u", password: "p" } },
     { host: "h", auth: { type: "basic", user: "u", password: "p" }, insecure: "acknowledged" },
-    { webhook: hook },
+    { webhook: hook, insecure: "acknowledged" },
+    { webhook: { ...hook, signature: { key: "k" } } },
+    { webhook: { ...hook, listen: "[::1]:8080" } },
+    { host: "fe80::1%eth0.100" },
+    { host: "::ffff:192.168.1.9", charset: "windows-1258" },
   ])("%j", (given) => expect(settings.safeParse(given).error).toBeUndefined());
 
   it.each([
@@ -26,6 +30,14 @@ describe("settings", () => {
     [{ host: "h", headers: { "X-A": "b\r\nX-C: d" } }, /Invalid|pattern/],
     [{ webhook: { ...hook, token: "short" } }, /16 to 128/],
     [{ webhook: { ...hook, listen: "8080" } }, /a port/],
+    [{ webhook: { ...hook, listen: "127.0.0.1:99999" } }, /no such address or port/],
+    [{ webhook: { ...hook, listen: "127.0.0.1:0" } }, /no such address or port/],
+    [{ webhook: { ...hook, listen: "300.0.0.1:8080" } }, /no such address or port/],
+    [{ webhook: hook }, /its token would go over the wire in clear/],
+    [{ host: "h", headers: { Authorization: "Basic eDp5" } }, /belongs under \\?"auth/],
+    [{ host: "h", headers: { "transfer-encoding": "chunked" } }, /cannot be set here/],
+    [{ host: "h", charset: "klingon" }, /character set/],
+    [{ host: "h", utcOffset: "+99:00" }, /offset/],
   ])("%j is refused", (given, why) => expect(settings.safeParse(given).error?.message).toMatch(why));
 });
 

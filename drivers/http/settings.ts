@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { parsePick } from "./pick.ts";
 
@@ -26,6 +27,9 @@ const pem = z
   });
 const secret = z.string().min(1).max(4096);
 const headerName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/);
+/** What frames a message, says who we are or where it goes has a setting of its own, or is the driver's to say. */
+const reserved =
+  /^(host|connection|keep-alive|content-length|transfer-encoding|te|trailer|upgrade|expect|authorization|proxy-.*|cookie|accept-encoding|range|if-.*)$/i;
 const variableName = z.string().regex(/^[a-zA-Z]\w{0,31}$/);
 
 const pickText = z
@@ -64,12 +68,26 @@ const tls = z
     error: "cert and key belong together",
   });
 
+function isCharset(label: string): boolean {
+  try {
+    return new TextDecoder(label).encoding !== "";
+  } catch {
+    return false;
+  }
+}
+
+function isListenable(text: string): boolean {
+  const [, four, six, port] = /^(?:([\d.]+)|\[([\da-f:]+)\]):(\d{1,5})$/i.exec(text) ?? [];
+  return isIP(four ?? six ?? "") !== 0 && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
 const webhook = z.strictObject({
   listen: z
     .string()
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{1,5}$/, {
       error: 'expected an address of this box and a port, such as "192.168.1.5:8443"',
     })
+    .refine(isListenable, { error: "there is no such address or port" })
     .describe("devices may share it"),
   token: z
     .string()
@@ -79,7 +97,11 @@ const webhook = z.strictObject({
     .strictObject({ header: headerName.default("X-Hub-Signature-256"), key: secret })
     .optional()
     .describe("HMAC-SHA-256 of the body in hex, with or without `sha256=` before it"),
-  id: pickText.optional().describe("what names a message: one that comes again is not told again"),
+  id: pickText
+    .optional()
+    .describe("messages have a name there: the same one that comes again is not told again"),
+  time: pickText.optional().describe("when it was sent: an old message is refused, whoever sends it again"),
+  ageMax: atMost(86_400_000, "24h").default(600_000).describe("of a message with such a time"),
   perMinuteMax: z.int().min(1).max(60_000).default(600),
   tls: z
     .strictObject({ cert: pem, key: pem, clientCa: pem.optional() })
@@ -91,7 +113,7 @@ export const settings = z
   .strictObject({
     host: z
       .string()
-      .regex(/^[A-Za-z0-9._-]+$|^[0-9a-fA-F:]+(%\w+)?$/, {
+      .regex(/^[A-Za-z0-9._-]+$|^[0-9a-fA-F:]+:[0-9a-fA-F:.]*(%[\w.-]+)?$/, {
         error: 'expected a name or an address, without "http://" and path',
       })
       .optional()
@@ -108,7 +130,7 @@ export const settings = z
     insecure: z
       .literal("acknowledged")
       .optional()
-      .describe("a password or token may go over the wire in clear"),
+      .describe("a password or token, also that of a webhook, may go over the wire in clear"),
     headers: z
       .record(
         headerName,
@@ -117,6 +139,9 @@ export const settings = z
           .max(1024)
           .regex(/^[ -~]*$/),
       )
+      .refine((given) => !Object.keys(given).some((name) => reserved.test(name)), {
+        error: 'a header of this name cannot be set here: a login belongs under "auth"',
+      })
       .default({})
       .describe("sent with each request"),
     timeout: atMost(14_000, "14s").default(5000).describe("for one whole answer"),
@@ -126,7 +151,7 @@ export const settings = z
       .boolean()
       .default(true)
       .describe(
-        "asks only for what has changed (ETag): such a value keeps its time; false: it is fresh each time",
+        "a document is as old as its last change (ETag, Last-Modified), and asked for only if it has changed; false: it is fresh each time",
       ),
     shared: z
       .boolean()
@@ -141,9 +166,14 @@ export const settings = z
     separator: z.enum([",", ";", "\t", "|"]).default(",").describe("between the cells of CSV"),
     csvHeader: z.boolean().default(true).describe("the first line of CSV names the columns"),
     decimal: z.enum([".", ","]).default(".").describe("of numbers in text"),
+    charset: z
+      .string()
+      .refine(isCharset, { error: 'expected a character set, such as "windows-1258" or "utf-16le"' })
+      .optional()
+      .describe("of CSV and XML that do not say their own; not given: UTF-8"),
     utcOffset: z
       .string()
-      .regex(/^[+-]\d\d:\d\d$/, { error: 'expected an offset such as "+07:00"' })
+      .regex(/^[+-](0\d|1[0-4]):[0-5]\d$/, { error: 'expected an offset such as "+07:00"' })
       .optional()
       .describe("of times without a zone; not given: such times are not believed"),
     staleAfter: atMost(604_800_000, "168h")
@@ -161,6 +191,13 @@ export const settings = z
     if (value.host === undefined && value.webhook === undefined)
       complain("host", "a device has a host that is asked, or a webhook to which it posts, or both");
     const isClear = value.auth !== undefined && value.auth.type !== "digest" && value.tls === undefined;
+    const { listen, tls: hookTls, signature } = value.webhook ?? {};
+    const isHeard = listen !== undefined && hookTls === undefined && signature === undefined;
+    if (isHeard && !/^(127\.|\[::1\])/.test(listen) && value.insecure === undefined)
+      complain(
+        "webhook",
+        'its token would go over the wire in clear: add "tls" or "signature", or "insecure: acknowledged"',
+      );
     if (isClear && value.insecure === undefined)
       complain("auth", 'it would go over the wire in clear: add "tls", or "insecure: acknowledged"');
   });

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
+import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
-import { BlockList, connect as connectTcp, isIP, type Socket } from "node:net";
+import { BlockList, connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { DeviceError } from "../../gateway/driver.ts";
 import type { Settings } from "./settings.ts";
@@ -10,28 +11,28 @@ import type { Settings } from "./settings.ts";
 export interface Target {
   readonly host: string;
   readonly port: number;
-  /** The one address to which every socket of the connection goes. */
-  readonly address: string;
+  /** The addresses to which the sockets of the connection go, and no other: of several the first that answers. */
+  readonly addresses: readonly LookupAddress[];
   readonly tls: Settings["tls"];
   /** At the head of each error message: "https://10.0.0.9:8443". */
   readonly place: string;
 }
 
-const own = new BlockList();
+const ownNets = new BlockList();
 for (const [net, prefix] of [
   ["0.0.0.0", 8],
   ["127.0.0.0", 8],
   ["169.254.0.0", 16],
 ] as const)
-  own.addSubnet(net, prefix, "ipv4");
-own.addAddress("::", "ipv6");
-own.addAddress("::1", "ipv6");
-own.addSubnet("fe80::", 10, "ipv6");
+  ownNets.addSubnet(net, prefix, "ipv4");
+ownNets.addAddress("::", "ipv6");
+ownNets.addAddress("::1", "ipv6");
+ownNets.addSubnet("fe80::", 10, "ipv6");
 
 /** An address that no name of a device may stand for: this box itself, and what answers only beside it. */
 export function isOwnAddress(address: string): boolean {
   // An IPv4 address in IPv6 clothes is known to the list as what it is.
-  return own.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return ownNets.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }
 
 export function placeOf({ host = "", port, tls }: Pick<Settings, "host" | "port" | "tls">): string {
@@ -44,28 +45,39 @@ export async function resolveTarget(settings: Settings): Promise<Target> {
   const { host = "", port, tls } = settings;
   const place = placeOf(settings);
   const target = { host, port: port ?? (tls === undefined ? 80 : 443), tls, place };
-  if (isIP(host) !== 0) return { ...target, address: host };
-  const found = await lookup(host).catch((error: unknown) => {
+  if (isIP(host) !== 0) return { ...target, addresses: [{ address: host, family: isIP(host) }] };
+  const found = await lookup(host, { all: true }).catch((error: unknown) => {
     throw new DeviceError("unreachable", `${place}: there is no address for the name "${host}"`, {
       cause: error,
     });
   });
-  if (host !== "localhost" && isOwnAddress(found.address))
-    throw new DeviceError("denied", `${place}: the name leads to ${found.address}, which is this box itself`);
-  return { ...target, address: found.address };
+  const own = host === "localhost" ? undefined : found.find(({ address }) => isOwnAddress(address));
+  if (own !== undefined)
+    throw new DeviceError("denied", `${place}: the name leads to ${own.address}, which is this box itself`);
+  return { ...target, addresses: found.slice(0, 8) };
 }
 
 const fingerprintOf = (certificate: X509Certificate | undefined): string =>
   certificate === undefined ? "" : certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+
+/** Gives the addresses that are known; nothing is looked up a second time. */
+function pinned(addresses: readonly LookupAddress[]): LookupFunction {
+  const [first = { address: "", family: 4 }] = addresses;
+  return (_host, { all }, give) => {
+    if (all === true) give(null, [...addresses]);
+    else give(null, first.address, first.family);
+  };
+}
 
 /** Opens a socket; `ready` is called once, when a request may be sent or with why none may. */
 export function openSocket(
   target: Target,
   ready: (error: Error | undefined, socket: Socket) => void,
 ): Socket {
-  const { address, port, tls, host, place } = target;
+  const { addresses, port, tls, host, place } = target;
+  const way = { host, port, lookup: pinned(addresses), autoSelectFamily: addresses.length > 1 };
   if (tls === undefined) {
-    const socket = connectTcp({ host: address, port, noDelay: true });
+    const socket = connectTcp({ ...way, noDelay: true });
     socket.once("connect", () => ready(undefined, socket));
     socket.once("error", (error) => ready(error, socket));
     return socket;
@@ -73,8 +85,7 @@ export function openSocket(
   const { ca, cert, key, pin, serverName } = tls;
   const name = serverName ?? (isIP(host) === 0 ? host : undefined);
   const options: ConnectionOptions = {
-    host: address,
-    port,
+    ...way,
     minVersion: "TLSv1.2",
     ALPNProtocols: ["http/1.1"],
     // Judged below, where the fingerprint is known.
@@ -115,7 +126,9 @@ const codes: Record<string, "refused" | "unreachable" | "silent"> = {
 /** What a socket or Node's HTTP parser says, as the loss of a device. */
 export function explained(error: NodeJS.ErrnoException, place: string): DeviceError {
   if (error instanceof DeviceError) return error;
-  const { code = "", message } = error;
+  const { code = "" } = error;
+  // Of several addresses none of which answers, only the code is told.
+  const message = error.message === "" ? code : error.message;
   const known = codes[code];
   if (known !== undefined) return new DeviceError(known, `${place}: ${message}`, { cause: error });
   if (code.startsWith("HPE_")) {
@@ -123,6 +136,12 @@ export function explained(error: NodeJS.ErrnoException, place: string): DeviceEr
     return new DeviceError("garbage", `${place}: what came is not HTTP (${reason})`, { cause: error });
   }
   if (/^ERR_(SSL|TLS|OSSL)|^(EPROTO|CERT_|UNABLE_|DEPTH_|SELF_)/.test(code)) {
+    const old = /no application protocol/i.test(message)
+      ? "it speaks HTTP/2 only, and kerb HTTP/1.1"
+      : /protocol version|unsupported protocol/i.test(message)
+        ? "it speaks nothing newer than TLS 1.1, and kerb wants TLS 1.2"
+        : undefined;
+    if (old !== undefined) return new DeviceError("unsupported", `${place}: ${old}`, { cause: error });
     // An answer in clear on a port that should speak TLS is no refusal.
     const isNoTls = /wrong version number|packet length too long|record layer/i.test(message);
     return new DeviceError(isNoTls ? "garbage" : "denied", `${place}: TLS failed: ${shortReason(message)}`, {

@@ -7,7 +7,6 @@ import type { Address, Settings } from "./settings.ts";
 export interface Document {
   readonly tree: unknown;
   readonly format: Format;
-  readonly text: () => string;
   /** When it was made, ms since 1970, where it is older than its arrival (a cache, a 304); else undefined. */
   readonly madeMs: number | undefined;
 }
@@ -20,6 +19,9 @@ export interface Place {
 }
 
 type Rules = Pick<Settings, "decimal" | "utcOffset" | "staleAfter">;
+
+/** A device's clock may be ahead of ours by so much before what it says is no time any more. */
+export const aheadMsMax = 5000;
 
 const bad = (code: string, reason: string): Reading => ({ value: null, status: "bad", code, reason });
 
@@ -39,18 +41,43 @@ export function answerOf(
   const found = scalarOf(pick(root, place.value));
   if (found === undefined) return isOptional ? undefined : bad("not-found", "the answer has no such value");
   const value = valueOf(found, place.type, document, rules.decimal);
-  const sourceTimeMs = timeOf(root, place, rules) ?? document.madeMs;
+  const ownMs = timeOf(root, place, rules);
+  const sourceTimeMs = ownMs ?? document.madeMs;
   const source = sourceTimeMs === undefined ? {} : { sourceTimeMs };
   const bytes = raw ? { raw: new TextEncoder().encode(rawText(found)) } : {};
   if (typeof value === "object") return { ...value, ...source, ...bytes };
-  const age = sourceTimeMs === undefined ? 0 : Date.now() - sourceTimeMs;
-  if (rules.staleAfter !== undefined && age > rules.staleAfter) {
-    const reason = `the device's own time of it is ${Math.round(age / 1000)} s ago`;
-    return { value, status: "uncertain", code: "stale", reason, ...source, ...bytes };
-  }
+  const doubt = doubtOf(root, place, ownMs, sourceTimeMs, rules, isOptional);
+  if (doubt !== undefined) return { value, status: "uncertain", ...doubt, ...source, ...bytes };
   if (sourceTimeMs === undefined && !raw) return value;
   return { value, status: "good", ...source, ...bytes };
 }
+
+/** Why nobody can say that a value is of now; undefined when nothing speaks against it. */
+function doubtOf(
+  root: unknown,
+  { time }: Place,
+  ownMs: number | undefined,
+  madeMs: number | undefined,
+  { staleAfter }: Rules,
+  isOptional: boolean,
+): { code: string; reason: string } | undefined {
+  if (time !== undefined && ownMs === undefined) {
+    const found = scalarOf(pick(root, time));
+    const isThere = found !== undefined && found !== null;
+    // What a device posts without a time has just happened; what it shows without one may have stood there for days.
+    if (isThere) return { code: "no-time", reason: `its time ${shown(found)} is none, or has no zone` };
+    if (!isOptional) return { code: "no-time", reason: "the device does not say from when it is" };
+  }
+  if (staleAfter === undefined || madeMs === undefined) return undefined;
+  const ageMs = Date.now() - madeMs;
+  if (ageMs > staleAfter)
+    return { code: "stale", reason: `the device's own time of it is ${Math.round(ageMs / 1000)} s ago` };
+  if (ageMs < -aheadMsMax)
+    return { code: "no-time", reason: `its time is ${Math.round(-ageMs / 1000)} s ahead of this box` };
+  return undefined;
+}
+
+const shown = (found: unknown): string => JSON.stringify(String(found).slice(0, 40));
 
 /** An element of XML with attributes has its text beside them. */
 function scalarOf(found: unknown): unknown {
@@ -59,7 +86,7 @@ function scalarOf(found: unknown): unknown {
 }
 
 function rawText(found: unknown): string {
-  const text = typeof found === "string" ? found : (JSON.stringify(found) ?? "");
+  const text = ["string", "bigint"].includes(typeof found) ? String(found) : (JSON.stringify(found) ?? "");
   return text === "" ? '""' : text.slice(0, 4096);
 }
 
@@ -70,35 +97,36 @@ function valueOf(
   decimal: Settings["decimal"],
 ): Value | Reading {
   if (found === null) return bad("no-value", "the device says that there is none");
-  if (typeof found !== "string" && typeof found !== "number" && typeof found !== "boolean")
-    return bad("not-a-value", "this is a part of the document and no value");
-  const text = document.format === "xml" && typeof found === "string" ? xmlText(found) : found;
-  if (type === "text") return String(text).slice(0, 4096);
-  if (type === "boolean") return booleanOf(text);
-  return numberOf(text, document, decimal);
+  if (!isScalar(found)) return bad("not-a-value", "this is a part of the document and no value");
+  const value = document.format === "xml" && typeof found === "string" ? xmlText(found) : found;
+  if (type === "text") return String(value).slice(0, 4096);
+  if (type === "boolean") return booleanOf(value);
+  return numberOf(value, decimal);
 }
 
-function booleanOf(found: unknown): boolean | Reading {
+const isScalar = (found: unknown): found is Value =>
+  ["string", "number", "boolean", "bigint"].includes(typeof found);
+
+function booleanOf(found: Value): boolean | Reading {
   if (typeof found === "boolean") return found;
   const text = String(found).trim().toLowerCase();
   if (text === "true" || text === "1") return true;
   if (text === "false" || text === "0") return false;
-  return bad("not-a-boolean", `found ${JSON.stringify(String(found).slice(0, 40))}`);
+  return bad("not-a-boolean", `found ${shown(found)}`);
 }
 
-function numberOf(found: unknown, document: Document, decimal: Settings["decimal"]): Value | Reading {
-  if (typeof found === "number") {
-    if (Number.isInteger(found) && !Number.isSafeInteger(found))
-      return exactInteger(document.text(), found) ?? found;
+function numberOf(found: Value, decimal: Settings["decimal"]): Value | Reading {
+  if (typeof found === "bigint") return found;
+  if (typeof found === "number")
     return Number.isFinite(found) ? found : bad("not-a-number", "it is beyond all numbers");
-  }
   if (typeof found === "boolean") return Number(found);
-  const text = String(found).trim();
-  const plain = decimal === "," ? text.replace(",", ".") : text;
+  const text = found.trim();
+  // A full stop beside decimal commas would stand for thousands.
+  const plain = decimal === "," ? text.replaceAll(/[.,]/g, (sign) => (sign === "," ? "." : "?")) : text;
   const isNumber = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?$/i.test(plain) && plain.length <= 40;
-  if (!isNumber) return bad("not-a-number", `found ${JSON.stringify(text.slice(0, 40))}`);
+  if (!isNumber) return bad("not-a-number", `found ${shown(text)}`);
   const value = Number(plain);
-  if (/^[-+]?\d+$/.test(plain) && !Number.isSafeInteger(value)) return BigInt(plain.replace("+", ""));
+  if (/^[-+]?\d+$/.test(plain) && !Number.isSafeInteger(value)) return exactInteger(plain) ?? value;
   return Number.isFinite(value) ? value : bad("not-a-number", "it is beyond all numbers");
 }
 

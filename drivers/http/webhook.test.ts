@@ -11,6 +11,8 @@ import { cleanUp, freePort, failure, patient, points } from "./testing.ts";
 const token = "token-of-device-1";
 
 class Heard implements Sink {
+  /** Answers to `held`, where the gateway keeps what it hears; each call takes the next. */
+  keeps: Promise<boolean>[] | undefined;
   readings_: { index: number; answer: Answer }[] = [];
   records: [
     number,
@@ -32,6 +34,9 @@ class Heard implements Sink {
   }
   poll(index: number): void {
     this.polled.push(index);
+  }
+  held(): Promise<boolean> {
+    return this.keeps?.shift() ?? Promise.resolve(true);
   }
 }
 
@@ -193,6 +198,115 @@ describe("a message", () => {
   });
 });
 
+const sentAt = (ms: number) => JSON.stringify({ level: 5, sent: new Date(Date.now() + ms).toISOString() });
+
+const manyEvents = (count: number) =>
+  JSON.stringify({
+    level: 5,
+    events: Array.from({ length: count }, () => ({ type: "alarm", open: true })),
+  });
+
+describe("custody", () => {
+  const told = '{"id":"m1","level":5}';
+
+  it("is taken with the answer: none comes before the message is on disk", async () => {
+    const port = await freePort();
+    const { heard } = await subscribed(port);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    heard.keeps = [promise];
+    const answer = status(port, told);
+    expect(await Promise.race([answer, sleep(300, "none")])).toBe("none");
+    expect(heard.readings_).toHaveLength(1);
+    resolve(true);
+    expect(await answer).toBe(204);
+  });
+
+  it("is refused for what was dropped, and that is told when it comes again", async () => {
+    const port = await freePort();
+    const { heard } = await subscribed(port, { id: "$.id", token: "token-of-device-9" });
+    const path = "/hook/token-of-device-9";
+    heard.keeps = [Promise.resolve(false)];
+    expect(await status(port, told, { path })).toBe(503);
+    expect(await status(port, told, { path })).toBe(204);
+    expect(heard.readings_).toHaveLength(2);
+  });
+
+  it("of a message that comes again while it waits for the disk is taken once", async () => {
+    const port = await freePort();
+    const { heard } = await subscribed(port, { id: "$.id", token: "token-of-device-8" });
+    const path = "/hook/token-of-device-8";
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    heard.keeps = [promise];
+    const both = Promise.all([status(port, told, { path }), status(port, told, { path })]);
+    await sleep(200);
+    resolve(true);
+    expect(await both).toEqual([204, 204]);
+    expect(heard.readings_).toHaveLength(1);
+  });
+
+  it(
+    "that the disk does not take is refused, and nothing more is told until it does",
+    { timeout: 30_000 },
+    async () => {
+      const port = await freePort();
+      const { heard } = await subscribed(port);
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      heard.keeps = [promise];
+      expect(await status(port, told)).toBe(503);
+      expect(await status(port, told)).toBe(503);
+      expect(heard.readings_).toHaveLength(1);
+      resolve(true);
+      expect(await status(port, told)).toBe(204);
+      expect(heard.readings_).toHaveLength(2);
+    },
+  );
+
+  it("ends with the subscription: who waits is told to post again", async () => {
+    const port = await freePort();
+    const device = await subscribed(port);
+    const { heard } = device;
+    await subscribed(port, { token: "token-of-device-7" });
+    heard.keeps = [new Promise(() => {})];
+    const answer = status(port, told);
+    await sleep(200);
+    device.stop();
+    expect(await answer).toBe(503);
+  });
+});
+
+describe("a message with a name", () => {
+  it("is another one when a device counts from 1 again, and when numbers are large", async () => {
+    const port = await freePort();
+    const { heard } = await subscribed(port, { id: "$.id", token: "token-of-device-6" });
+    const path = "/hook/token-of-device-6";
+    for (const body of ['{"id":1,"level":5}', '{"id":1,"level":6}', '{"id":9007199254740993,"level":7}'])
+      expect(await status(port, body, { path })).toBe(204);
+    expect(await status(port, '{"id":9007199254740992,"level":8}', { path })).toBe(204);
+    expect(heard.readings_.map(({ answer }) => answer)).toEqual([5, 6, 7, 8]);
+  });
+
+  it("is refused when it is old, whoever sends it again", async () => {
+    const port = await freePort();
+    const more = { time: "$.sent", ageMax: "1m", token: "token-of-device-5" };
+    const { heard } = await subscribed(port, more);
+    const path = "/hook/token-of-device-5";
+    expect(await status(port, sentAt(0), { path })).toBe(204);
+    for (const body of [sentAt(-120_000), sentAt(120_000), '{"level":5}', '{"level":5,"sent":"soon"}'])
+      expect(await status(port, body, { path })).toBe(400);
+    expect(heard.readings_).toHaveLength(1);
+  });
+});
+
+it("a message with more records than are taken is refused as a whole", async () => {
+  const port = await freePort();
+  const { heard } = await subscribed(port);
+  expect(await status(port, manyEvents(150))).toBe(204);
+  expect(heard.records).toHaveLength(150);
+  expect(await status(port, manyEvents(1001))).toBe(413);
+  expect(heard.records).toHaveLength(150);
+  expect(heard.readings_).toHaveLength(1);
+});
+
 describe("a listener", () => {
   it("is shared by devices, and asks those that are away to be told again", async () => {
     const port = await freePort();
@@ -250,6 +364,32 @@ describe("a listener", () => {
     const untilMs = performance.now() + 20_000;
     while (endedMs.length < slow.length && performance.now() < untilMs) await sleep(100);
     expect(endedMs).toHaveLength(slow.length);
+    expect(heard.readings_).toHaveLength(1);
+  });
+
+  it("says that a message is too large also where its length was not told", async () => {
+    const port = await freePort();
+    await subscribed(port, {}, { bodyBytesMax: 4096 });
+    const head = `POST /hook/${token} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+    const socket = connectTcp(port, "127.0.0.1");
+    cleanUp(async () => socket.destroy());
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n2000\r\n${"1".repeat(0x2000)}\r\n`);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 413 /);
+  });
+
+  it("leaves room for others beside one that opens many connections", async () => {
+    const port = await freePort();
+    const { heard } = await subscribed(port);
+    const sockets = Array.from({ length: 64 }, () => connectTcp(port, "127.0.0.1").on("error", () => {}));
+    cleanUp(async () => sockets.forEach((socket) => socket.destroy()));
+    await sleep(300);
+    const other = connectTcp({ port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+    cleanUp(async () => other.destroy());
+    const head = `POST /hook/${token} HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n`;
+    other.write(`${head}Content-Type: application/json\r\n\r\n{"level":5}`);
+    const answer = await Promise.race([once(other, "data"), sleep(3000, ["nothing"])]);
+    expect(String(answer[0])).toMatch(/^HTTP\/1.1 204 /);
     expect(heard.readings_).toHaveLength(1);
   });
 

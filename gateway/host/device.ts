@@ -236,9 +236,8 @@ export class DeviceLoop {
         telemetry: (normaliser, answers, positions, times) => {
           this.#tell(normaliser, { answers }, times, positions);
         },
-        event: (kind, data, timeMs) => {
-          this.#event(kind, this.#pictures.withReference(data), timeMs);
-        },
+        event: (kind, data, timeMs) => this.#event(kind, this.#pictures.withReference(data), timeMs),
+        custody: this.#options.handover,
         poll: (position) => {
           this.#pulled.add(position);
           this.#regroup(this.#report.identity?.firmware);

@@ -238,3 +238,57 @@ describe("a shared line", () => {
     expect(line.deadWaitMs(8000)).toBe(0);
   });
 });
+
+describe("custody", () => {
+  it("is had when the outbox has committed all that was pushed, not when it is in the pipe", async () => {
+    const { handover, taken } = setUp(1 << 20, 1 << 20);
+    const seen: string[] = [];
+    handover.push(1, body(1));
+    const from = handover.mark();
+    handover.push(1, body(2));
+    handover.push(0, body(3));
+    void handover.held(from).then((isHeld) => seen.push(`first ${isHeld}`));
+    const next = handover.mark();
+    handover.push(1, body(4));
+    void handover.held(next).then((isHeld) => seen.push(`second ${isHeld}`));
+    expect(taken()).toEqual([1, 2, 3, 4]);
+    handover.credit(314);
+    await Promise.resolve();
+    expect(seen).toEqual([]);
+    handover.credit(1);
+    await Promise.resolve();
+    expect(seen).toEqual(["first true"]);
+    handover.credit(105);
+    await Promise.resolve();
+    expect(seen).toEqual(["first true", "second true"]);
+    expect(await handover.held(handover.mark())).toBe(true);
+  });
+
+  it("is not had of what was dropped, nor after the end", async () => {
+    const { handover, taken } = setUp(100, 1000);
+    handover.push(0, body(1));
+    const from = handover.mark();
+    handover.push(0, body(2));
+    const held = handover.held(from);
+    const late = handover.mark();
+    for (let i = 3; i < 20; i++) handover.push(0, body(i));
+    expect(await held).toBe(false);
+    const newest = handover.held(late);
+    const last = handover.mark();
+    handover.push(0, body(20));
+    const kept = handover.held(last);
+    expect(await newest).toBe(false);
+    taken();
+    for (let i = 0; i < 40; i++) {
+      handover.credit(105);
+      taken();
+    }
+    expect(await kept).toBe(true);
+    const open = handover.mark();
+    handover.push(0, body(21));
+    const unsaid = handover.held(open);
+    await handover.end(10);
+    expect(await unsaid).toBe(false);
+    expect(await handover.held(handover.mark())).toBe(false);
+  });
+});

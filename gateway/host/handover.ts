@@ -31,6 +31,15 @@ interface Block {
   toMs: number;
   /** What the gap event in this block tells of. */
   told: Loss | undefined;
+  /** Its number, counted from the first block of this host. */
+  number: number;
+}
+
+/** Somebody who wants to know when the blocks `from` to `to` are in the outbox. */
+interface Waiter {
+  from: number;
+  to: number;
+  settle: (isHeld: boolean) => void;
 }
 
 const blockBytes = 65_536;
@@ -49,6 +58,15 @@ export class Handover {
   #ringBytes = 0;
   #outstanding = 0;
   #waiters: (() => void)[] = [];
+  /** The number that the open block will have. */
+  #number = 0;
+  /** Blocks that are written and not yet committed: their number, and the bytes written up to their end. */
+  readonly #written: { number: number; endBytes: number }[] = [];
+  #writtenBytes = 0;
+  #committedBytes = 0;
+  #waiting: Waiter[] = [];
+  /** The newest block that was dropped. */
+  #droppedNumber = -1;
   #loss: Loss | undefined;
   #told: Loss | undefined;
   #emptied: (() => void) | undefined;
@@ -89,9 +107,28 @@ export class Handover {
     });
   }
 
+  /** What is pushed from now on is in the block of this number or in later ones. */
+  mark(): number {
+    return this.#number;
+  }
+
+  /** Resolves with true when all that was pushed since `mark` is in the outbox, with false when some was dropped. */
+  held(from: number): Promise<boolean> {
+    this.flush();
+    const to = this.#number - 1;
+    if (this.#stream.writableEnded || this.#droppedNumber >= from) return Promise.resolve(false);
+    return new Promise((settle) => {
+      this.#waiting.push({ from, to, settle });
+      this.#settle();
+    });
+  }
+
   /** The outbox has committed events of this many bytes. */
   credit(bytes: number): void {
     this.#outstanding = Math.max(0, this.#outstanding - bytes);
+    this.#committedBytes += bytes;
+    while ((this.#written[0]?.endBytes ?? Infinity) <= this.#committedBytes) this.#written.shift();
+    this.#settle();
     this.#drain();
     this.#tellLoss();
   }
@@ -122,6 +159,8 @@ export class Handover {
     // The one event that says what is missing goes even when there is no credit for it.
     for (const { bytes } of this.#ring.splice(0)) this.#stream.write(bytes);
     this.#ringBytes = 0;
+    // Nobody will be told any more.
+    for (const { settle } of this.#waiting.splice(0)) settle(false);
     const finished = once(this.#stream, "finish");
     this.#stream.end();
     await finished;
@@ -136,6 +175,7 @@ export class Handover {
         fromMs: this.#fromMs,
         toMs: Date.now(),
         told: this.#told,
+        number: this.#number++,
       });
       this.#told = undefined;
       this.#ringBytes += bytes.length;
@@ -156,6 +196,8 @@ export class Handover {
       const block = this.#ring.shift() as Block;
       this.#ringBytes -= block.bytes.length;
       this.#outstanding += block.bytes.length;
+      this.#writtenBytes += block.bytes.length;
+      this.#written.push({ number: block.number, endBytes: this.#writtenBytes });
       this.#stream.write(block.bytes);
     }
     if (this.#ring.length === 0) this.#emptied?.();
@@ -164,16 +206,28 @@ export class Handover {
     }
   }
 
+  #settle(): void {
+    if (this.#waiting.length === 0) return;
+    const oldest = this.#written[0]?.number ?? this.#ring[0]?.number ?? this.#number;
+    this.#waiting = this.#waiting.filter(({ from, to, settle }) => {
+      const isLost = this.#droppedNumber >= from && this.#droppedNumber <= to;
+      if (isLost || oldest > to) settle(!isLost);
+      return !isLost && oldest <= to;
+    });
+  }
+
   #dropOldest(): void {
     const block = this.#ring.shift();
     if (block === undefined) return;
     this.#ringBytes -= block.bytes.length;
-    const { events, fromMs, toMs, told } = block;
+    const { events, fromMs, toMs, told, number } = block;
     // A gap event, alone in its block, is no loss by itself: what it told will be told again.
     if (told !== undefined) {
       this.#count(told);
       return;
     }
+    this.#droppedNumber = number;
+    this.#settle();
     const devices = new Map<number, number>();
     for (const { body } of new FrameSplitter().push(block.bytes)) add(devices, deviceOf(body), 1);
     this.droppedEvents += events;

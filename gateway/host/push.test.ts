@@ -123,16 +123,17 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
     silenceMs,
     personalData: { how: "token", key: "k".repeat(16) },
   };
+  const handover = new Handover(stream, {
+    creditBytes: 1 << 20,
+    ringBytesMax: 1 << 20,
+    gapEvent: () => new Uint8Array(),
+  });
   const loop = new DeviceLoop({
     driver,
     device,
     line: undefined,
     phase: 0,
-    handover: new Handover(stream, {
-      creditBytes: 1 << 20,
-      ringBytesMax: 1 << 20,
-      gapEvent: () => new Uint8Array(),
-    }),
+    handover,
     context: { deviceId: "d1", log: () => {} },
     changed: () => {},
   });
@@ -143,7 +144,7 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
     return (subscriptions[nth] as Subscription<unknown>).sink;
   };
   const of = (kind: EventKind) => told.filter((event) => event.kind === kind);
-  return { loop, sink, losses, subscriptions, told, of };
+  return { loop, sink, losses, subscriptions, told, of, handover };
 }
 
 describe("a device that pushes", () => {
@@ -163,6 +164,19 @@ describe("a device that pushes", () => {
     // Asked for now, a pushed value is shown with its age and not as a new one.
     const [, rain] = await loop.readNow([], false);
     expect(rain?.timeMs).toBe(1_790_000_000_000);
+  });
+
+  it("knows when what it has told is on disk, its values and its records alike", async () => {
+    const { sink, of, handover } = run([point("level", 7)], [weighing]);
+    const to = await sink();
+    const held: string[] = [];
+    to.readings([{ index: 0, answer: 1 }]);
+    to.record(0, [4, "51F-1", "A"]);
+    void to.held!().then((isHeld) => held.push(`held ${isHeld}`));
+    await expect.poll(() => [of("telemetry").length, of("transaction").length]).toEqual([1, 1]);
+    expect(held).toEqual([]);
+    handover.credit(1 << 16);
+    await expect.poll(() => held).toEqual(["held true"]);
   });
 
   it("shows what has been heard while points before it have not", async () => {

@@ -24,6 +24,8 @@ export interface PushOutput {
   event(kind: HostRecord["kind"], data: Record<string, unknown>, timeMs: number): void;
   /** The point at this position of `points` is to be polled. */
   poll(position: number): void;
+  /** Knows when the events are on disk; absent where none is kept. */
+  readonly custody?: { mark(): number; held(from: number): Promise<boolean> };
 }
 
 interface Latest {
@@ -72,6 +74,8 @@ export class Push implements Sink {
   readonly #output: PushOutput;
   readonly #records: { definition: HostRecord; normaliser: Normaliser }[];
   readonly #latest: (Latest | undefined)[] = [];
+  /** Where the events begin that nobody has asked about yet. */
+  #from: number | undefined;
   /** Last state of each instance of a record: what is said again is no news. */
   readonly #states = new Map<string, { state: string | undefined; told: string }>();
 
@@ -94,7 +98,15 @@ export class Push implements Sink {
     this.#output.poll(index);
   }
 
+  held(): Promise<boolean> {
+    const { custody } = this.#output;
+    const from = this.#from ?? custody?.mark() ?? 0;
+    this.#from = undefined;
+    return custody?.held(from) ?? Promise.resolve(true);
+  }
+
   readings(values: readonly { index: number; answer: Answer }[], { isOld = false } = {}): void {
+    this.#from ??= this.#output.custody?.mark();
     // What makes no sense is no sign of life: a driver that knows better says `alive`.
     if (!isOld && values.some(({ answer }) => !isBad(answer))) this.#output.heard(true);
     const arrivalMs = Date.now();
@@ -125,6 +137,7 @@ export class Push implements Sink {
     about: NonNullable<Parameters<Sink["record"]>[2]> = {},
   ): void {
     const isOld = about.isOld === true;
+    this.#from ??= this.#output.custody?.mark();
     if (!isOld) this.#output.heard(told.some((answer) => answer !== undefined && !isBad(answer)));
     const entry = this.#records[index];
     if (entry === undefined) return;
