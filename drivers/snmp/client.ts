@@ -167,7 +167,10 @@ export class Client {
   }
 
   #invalid(message: string, code: number | undefined): DeviceError {
-    const { EAuthFailure, ENotInTimeWindow } = snmp.ResponseInvalidCode;
+    const { EAuthFailure, ECommunityNoMatch, ENotInTimeWindow } = snmp.ResponseInvalidCode;
+    // net-snmp's own words hold both communities, and they are secrets.
+    if (code === ECommunityNoMatch)
+      return new DeviceError("garbage", `${this.place}: answers with another community`);
     const isTime = code === ENotInTimeWindow || message === "Not In Time Window";
     if (isTime) {
       // Its notion of time leads nowhere any more: the next request finds the engine anew.

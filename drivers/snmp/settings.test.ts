@@ -11,6 +11,11 @@ test.each([
   [{ oid: ".1.3.6.1" }, false],
   [{ oid: "sysDescr.0" }, false],
   [{ oid: "1.3.6.1.{row}" }, true],
+  // The same object under another name would pass what is never written.
+  [{ oid: "1.3.6.1.4.1.1206.4.2.1.1.05.1" }, false],
+  [{ oid: "0.43.6.1.4.1" }, false],
+  [{ oid: "1.3.6.1.4.1.4294968502.4.2" }, false],
+  [{ oid: "1.3.6.1.4294967295" }, true],
   [{ oid: "1.3", walk: "1.3", take: "list" }, false],
   [{}, false],
   [{ oid: "1.3", type: "bits" }, false],
@@ -39,6 +44,8 @@ test.each([
   [{ timeout: "1h" }, false],
   [{ row: "scn:11011" }, true],
   [{ row: "eleven" }, false],
+  [{ row: "05.1" }, false],
+  [{ row: "4294968502" }, false],
   [{ maxOidsPerPdu: 0 }, false],
 ])("settings %j: %s", (value, isGood) => {
   expect(accepts(settings, { host: "192.0.2.1", ...value })).toBe(isGood);

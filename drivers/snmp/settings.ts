@@ -20,10 +20,16 @@ function span(lowestMs: number, highestMs: number) {
     });
 }
 
-/** An OID; `{row}` stands for the row of the device in its tables. */
-const oid = z.string().regex(/^[0-2](\.\d{1,10})+(\.\{row\})?$/, {
-  error: 'an OID is written in numbers without a leading dot, such as "1.3.6.1.2.1.1.3.0"',
-});
+/** Each OID has one way of writing: no 05, and no number above 4294967295, which would be sent as a smaller one. */
+const hasOnlyArcs = (text: string): boolean =>
+  text.split(".").every((arc) => /^(0|[1-9]\d{0,9})$/.test(arc) && Number(arc) <= 4_294_967_295);
+
+/** An OID of the tree of SNMP; `{row}` stands for the row of the device in its tables. */
+const oid = z
+  .string()
+  .refine((text) => /^1\.3(\.|$)/.test(text) && hasOnlyArcs(text.replace(/\.\{row\}$/, "")), {
+    error: 'an OID is written in numbers without a leading dot or zero, such as "1.3.6.1.2.1.1.3.0"',
+  });
 
 const password = z.string().min(8, { error: "SNMPv3 passwords have at least 8 characters (RFC 3414)" });
 
@@ -88,7 +94,7 @@ export const settings = z
       .describe("objects in one request; more than 1 is not safe on every controller"),
     row: z
       .string()
-      .regex(/^(\d+(\.\d+)*|scn:[ -~]{1,32})$/, {
+      .refine((text) => /^scn:[ -~]{1,32}$/.test(text) || hasOnlyArcs(text), {
         error: 'a row is the end of an OID ("1.5.49.49") or "scn:11011"',
       })
       .optional()

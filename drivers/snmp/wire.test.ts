@@ -105,6 +105,17 @@ describe("what is taken for an answer", () => {
     expect(await codeOf(connection.read(pointsOf(...oids(1)), { signal }))).toBe("garbage");
   });
 
+  test("no error says a community", async () => {
+    const { connection } = await setUp(
+      (datagram, reply) =>
+        reply(answerTo(readRequest(datagram), { values: [int(1)], community: "their-secret" })),
+      { community: "our-secret" },
+    );
+    const call = connection.read(pointsOf(...oids(1)), { signal });
+    await expect(call).rejects.toThrow(/answers with another community/);
+    await expect(call).rejects.not.toThrow(/secret/);
+  });
+
   test("datagrams that are no SNMP and nothing else are garbage; an answer among them is taken", async () => {
     let isAnswered = false;
     const { connection } = await setUp((datagram, reply) => {
@@ -372,13 +383,28 @@ describe("writing", () => {
     });
   });
 
-  test("phases are never driven", async () => {
+  test.each([
+    ["phaseControlGroupVehCall", "1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1"],
+    ["preemptControlState", "1.3.6.1.4.1.1206.4.2.1.6.3.1.2.1"],
+    ["ringControlGroupForceOff", "1.3.6.1.4.1.1206.4.2.1.7.5.1.3.1"],
+    ["utcControlFn", "1.3.6.1.4.1.13267.3.2.4.2.1.5.1.5.49"],
+    ["utcControlLO, which switches the lamps off", "1.3.6.1.4.1.13267.3.2.4.2.1.11.1.5.49"],
+  ])("phases are never driven: %s", async (_, oid) => {
     const { agent, connection } = await setUp(() => {});
-    const forbidden = ["1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1", "1.3.6.1.4.1.13267.3.2.4.2.1.5.1.5.49"];
-    for (const oid of forbidden)
-      expect(await codeOf(connection.write!(point({ oid }), 1, signal))).toBe("unsupported");
+    expect(await codeOf(connection.write!(point({ oid }), 1, signal))).toBe("unsupported");
     expect(agent.requests).toHaveLength(0);
   });
+
+  test.each([{ type: "bits", bit: 5 }, { type: "stage" }, { type: "bcd" }])(
+    "what is a part or a meaning of an object is not written over the whole of it: %j",
+    async (how) => {
+      const { agent, connection } = await setUp((datagram, reply) =>
+        reply(answerTo(readRequest(datagram), {})),
+      );
+      expect(await codeOf(connection.write!(point(how), 1, signal))).toBe("unsupported");
+      expect(agent.requests).toHaveLength(0);
+    },
+  );
 });
 
 describe("tables", () => {
