@@ -115,6 +115,8 @@ describe("a message sign", () => {
 
   test.each([
     ["A[zz]", {}, /no tag of MULTI at offset 1/],
+    ["A[hczz]", {}, /no tag of MULTI at offset 1/],
+    ["A[hcffff]", {}, /cannot show "\uffff"/],
     ["Đường", {}, /cannot show "Đ" "ư" "ờ".*stripDiacritics/],
     ["café", {}, /cannot show "é"/],
     ["A[np]B[np]C[np]D", {}, /4 pages, and the sign shows 3/],
@@ -165,6 +167,14 @@ describe("a message sign", () => {
     other.simulator.set("sum", 0x7934);
     other.simulator.set("text", "SOMETHING ELSE");
     expect(await refusalOf(show(other, "A"))).toMatch(/stored another message/);
+  });
+
+  test.each([-1, 65_536, 0x7fffffff])("a check sum of %d is none", async (sum) => {
+    const one = await rig("ntcip/1203-message-sign", {}, {}, [
+      { name: "sum", address: { oid: `${dms}.5.8.1.5.3.1`, type: "number" }, scale: 1, offset: 0 },
+    ]);
+    one.simulator.set("sum", sum);
+    expect(await refusalOf(show(one, "A"))).toMatch(/^rejected: .*check sum/);
   });
 
   test("gives up when it is aborted in the middle", async () => {

@@ -106,7 +106,8 @@ export class SignWriter {
     const [crc, stored] = await this.#values(at(columns.crc), at(columns.multi));
     const own = messageCrc(multi, beaconIs, pixelServiceIs);
     const theirs = numberFrom(crc);
-    if (theirs === undefined) throw this.#rejected("the sign gives no check sum of the message");
+    if (theirs === undefined || !Number.isInteger(theirs) || theirs < 0 || theirs > 0xffff)
+      throw this.#rejected(`the sign gives no check sum of the message: ${theirs ?? "nothing"}`);
     if (theirs !== own) this.#compare(multi, stored, theirs, own);
     return theirs;
   }
