@@ -136,21 +136,26 @@ export class SignWriter {
     } catch (error) {
       throw await this.#activationError(error, code);
     }
-    await this.#activated();
-    const [shown, error] = await this.#values(objects.source, objects.activateError);
-    const id = Buffer.from([memory, number >> 8, number & 255, crc >> 8, crc & 255]);
-    if (Buffer.isBuffer(shown?.value) && !shown.value.equals(id)) {
-      const reason = activateErrors[numberFrom(error) ?? 1] ?? "other";
-      throw this.#rejected(
-        `the sign shows ${shown.value.toString("hex")}, not ${id.toString("hex")} (${reason})`,
-      );
+    try {
+      await this.#activated(Buffer.from([memory, number >> 8, number & 255, crc >> 8, crc & 255]));
+    } catch (error) {
+      if (!(error instanceof DeviceError) || error.code !== "silent") throw error;
+      const taken = "the sign had accepted the message, whether it shows it is not known";
+      throw new DeviceError("silent", `${error.message}; ${taken}`, { cause: error });
     }
   }
 
-  /** Signs that turn drums take their time. */
-  async #activated(): Promise<void> {
+  /** Signs that turn drums take their time; then the message that is shown must be the one with this id. */
+  async #activated(id: Buffer): Promise<void> {
     const end = await this.#settled(objects.activateState, slowActivating, true);
     if (end === slowActivatedError) throw this.#rejected("the sign could not change its face");
+    const [shown] = await this.#values(objects.source);
+    if (!Buffer.isBuffer(shown?.value) || shown.value.equals(id)) return;
+    const [error] = await this.#values(objects.activateError);
+    const reason = activateErrors[numberFrom(error) ?? 1] ?? "other";
+    throw this.#rejected(
+      `the sign shows ${shown.value.toString("hex")}, not ${id.toString("hex")} (${reason})`,
+    );
   }
 
   async #activationError(error: unknown, code: Buffer): Promise<unknown> {
@@ -231,9 +236,13 @@ export class SignWriter {
     return value;
   }
 
-  /** Objects that have a value; undefined for those without. */
+  /** Objects that have a value; undefined for those that the sign has not. An answer that is lost is no answer. */
   async #values(...oids: readonly string[]): Promise<(Varbind | undefined)[]> {
     const { found } = await this.#link.fetcher.fetch(oids, [], this.#signal);
+    for (const { problem } of found.values()) {
+      if (problem?.code !== "timeout" && problem?.code !== "garbage") continue;
+      throw new DeviceError(problem.code === "timeout" ? "silent" : "garbage", problem.reason ?? "");
+    }
     return oids.map((oid) => found.get(oid)?.varbind);
   }
 
