@@ -1,8 +1,10 @@
+import { hash } from "node:crypto";
 import { EventEmitter } from "node:events";
 import snmp, { type NotificationPdu, type Varbind } from "net-snmp";
 import type { DriverContext, Subscription } from "../../gateway/driver.ts";
 import { boundKeys, flagsOf, userOf, type Client } from "./client.ts";
 import type { Header } from "./header.ts";
+import { closed } from "./errors.ts";
 import { joinListener, type Member, type Origin } from "./listener.ts";
 import type { Address, Settings } from "./settings.ts";
 import { decode, types } from "./values.ts";
@@ -93,12 +95,14 @@ class Ear implements Member {
   hear(bytes: Buffer, header: Header, origin: Origin): void {
     boundKeys();
     this.#current = { header, origin };
-    this.#socket.reply = origin.reply;
     try {
       this.#socket.emit("message", bytes, { address: origin.address, port: origin.port });
+      // net-snmp acknowledges an inform before it hands it on; here it leaves when it has been taken.
+      for (const answer of this.#socket.answers) origin.reply(answer);
     } catch {
       // net-snmp reports most of what it cannot open; what it throws at is no notification either.
     }
+    this.#socket.answers.length = 0;
     this.#current = undefined;
   }
 
@@ -112,9 +116,11 @@ class Ear implements Member {
     if (header === undefined || origin === undefined) return;
     const isInform = pdu.type === snmp.PduType["InformRequest"];
     if (header.version === 3 && (header.user === "" || (!isInform && this.#isOld(header)))) return;
-    if (isInform && this.#isKnown(`${origin.port} ${pdu.id ?? 0}`)) return;
     const { sink, signal } = this.#subscription;
-    if (signal.aborted) return;
+    if (signal.aborted) throw closed(this.from);
+    // A device that has restarted counts its requests anew, but tells another uptime.
+    const told = `${origin.port} ${pdu.id ?? 0} ${hash("sha256", JSON.stringify(pdu.varbinds))}`;
+    if (isInform && this.#informs.has(told)) return;
     sink.alive();
     const { name, varbinds } = contentOf(pdu);
     this.#subscription.records.forEach((record, index) => {
@@ -125,6 +131,7 @@ class Ear implements Member {
       });
       sink.record(index, answers);
     });
+    if (isInform) this.#remember(told);
   }
 
   /** A message that was recorded and is sent again: older than the newest of its engine by more than RFC 3414 lets. */
@@ -143,18 +150,16 @@ class Ear implements Member {
     return false;
   }
 
-  #isKnown(inform: string): boolean {
-    if (this.#informs.has(inform)) return true;
+  #remember(inform: string): void {
     this.#informs.add(inform);
     const [oldest] = this.#informs;
     if (this.#informs.size > informsMax && oldest !== undefined) this.#informs.delete(oldest);
-    return false;
   }
 }
 
 /** Stands for the shared socket before net-snmp's receiver of one device. */
 class EarSocket extends EventEmitter {
-  reply: Origin["reply"] | undefined;
+  readonly answers: Buffer[] = [];
 
   bind(): void {}
   close(): void {}
@@ -167,7 +172,7 @@ class EarSocket extends EventEmitter {
     _address: string,
     sent: (error: Error | null) => void,
   ): void {
-    this.reply?.(bytes.subarray(offset, offset + length));
+    this.answers.push(bytes.subarray(offset, offset + length));
     sent(null);
   }
 }
