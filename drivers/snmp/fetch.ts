@@ -6,8 +6,8 @@ import { bad, exceptionOf } from "./values.ts";
 
 /** Unanswered requests after which a read asks no further ones. */
 const lostMax = 2;
-/** Rows of a table that a walk looks at, and how many it asks for at once. */
-const rowsMax = 256;
+/** Rows of a table that a walk looks at, and how many it asks for at once where the device stands so many. */
+export const rowsMax = 256;
 const rowsPerRequest = 10;
 
 /** What became of one object: its value, or why there is none. */
@@ -130,38 +130,45 @@ export class Fetcher {
     for (const oid of oids) found.set(oid, { problem, atMs: performance.now() });
   }
 
+  /** The rows of a column, one more than `rowsMax` where there are more. */
   async #walk(round: Round, column: string): Promise<Varbind[] | Reading> {
     const rows: Varbind[] = [];
     let at = column;
-    while (rows.length < rowsMax) {
+    while (rows.length <= rowsMax) {
       if (round.lost >= lostMax) return bad("timeout", "not asked: earlier requests were lost");
       round.requests++;
+      const count = Math.min(rowsPerRequest, this.#perRequest);
       try {
-        const answer = await this.#client.following(at, rowsPerRequest, round.signal);
+        const answer = await this.#client.following(at, count, round.signal);
         round.answered++;
-        const inside = answer.filter(
-          (one) => one.oid.startsWith(`${column}.`) && exceptionOf(one)?.code !== "endOfMibView",
-        );
-        rows.push(...inside);
-        const last = inside.at(-1)?.oid;
-        // An agent that goes in circles is not followed.
-        if (inside.length < answer.length || last === undefined || !isBehind(last, at)) return rows;
-        at = last;
-      } catch (error) {
-        if (error instanceof Refusal) {
-          round.answered++;
-          return error.status === noSuchName
-            ? rows
-            : bad(statusName(error.status), "the device refuses this table");
+        for (const one of answer) {
+          if (!one.oid.startsWith(`${column}.`) || exceptionOf(one)?.code === "endOfMibView") return rows;
+          if (!isBehind(one.oid, at)) return bad("not-in-order", `${one.oid} comes after ${at}`);
+          rows.push(one);
+          at = one.oid;
         }
-        this.#lose(round, error);
-        return bad(
-          (error as DeviceError).code === "garbage" ? "garbage" : "timeout",
-          (error as DeviceError).message,
-        );
+        if (answer.length === 0) return rows;
+      } catch (error) {
+        const problem = this.#walkProblem(round, count, error);
+        if (problem !== undefined)
+          return error instanceof Refusal && error.status === noSuchName ? rows : problem;
       }
     }
     return rows;
+  }
+
+  /** Why a walk ends; undefined: the same is asked again, for fewer rows at once. */
+  #walkProblem(round: Round, count: number, error: unknown): Reading | undefined {
+    if (error instanceof Refusal) {
+      round.answered++;
+      if (error.status !== tooBig || count === 1)
+        return bad(statusName(error.status), "the device refuses this table");
+      this.#perRequest = Math.ceil(count / 2);
+      return undefined;
+    }
+    this.#lose(round, error);
+    const { code, message } = error as DeviceError;
+    return bad(code === "garbage" ? "garbage" : "timeout", message);
   }
 }
 

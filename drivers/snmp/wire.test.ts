@@ -12,6 +12,7 @@ import {
   patient,
   pointsOf,
   readRequest,
+  repetitionsIn,
   scriptedAgent,
   settingsOf,
   text,
@@ -426,7 +427,7 @@ describe("tables", () => {
         });
         reply(answerTo({ ...request, varbinds }, { values: varbinds.map(({ row }) => text(`row${row}`)) }));
       },
-      { version },
+      { version, maxOidsPerPdu: 10 },
     );
     const points = pointsOf(
       { walk: "1.3.6.1.4.1.9.5", take: "count" },
@@ -438,19 +439,64 @@ describe("tables", () => {
     expect(agent.requests.every((one) => readRequest(one).type === type)).toBe(true);
   });
 
-  test("an agent that goes in circles is not followed", async () => {
-    const { agent, connection } = await setUp((datagram, reply) => {
+  /** Answers GETNEXT and GETBULK from a list of rows, each the last arc of a row. */
+  const table = (next: (row: number) => number | undefined): Script => {
+    return (datagram, reply) => {
       const request = readRequest(datagram);
-      const varbinds = [1, 2, 1].map((row) => ({
-        whole: Buffer.alloc(0),
-        oid: Buffer.from([0x2b, 6, 1, 4, 1, 9, 5, row]),
-        value: Buffer.alloc(0),
-      }));
-      reply(answerTo({ ...request, varbinds }, { values: [int(1), int(2), int(3)] }));
-    });
-    const points = pointsOf({ walk: "1.3.6.1.4.1.9.5", take: "count" });
-    expect((await connection.read(points, { signal })).answers).toEqual([6]);
-    expect(agent.requests).toHaveLength(2);
+      const { oid } = request.varbinds[0]!;
+      let row = oid.length > 7 ? oid.subarray(7).reduce((sum, octet) => sum * 128 + (octet & 127), 0) : 0;
+      const varbinds = Array.from({ length: repetitionsIn(datagram) }, () => {
+        const behind = next(row);
+        row = behind ?? row;
+        const arcs = row < 128 ? [row] : [0x80 | (row >> 7), row & 127];
+        const name = behind === undefined ? [0x2b, 6, 1, 4, 1, 10, 0] : [0x2b, 6, 1, 4, 1, 9, 5, ...arcs];
+        return { whole: Buffer.alloc(0), oid: Buffer.from(name), value: Buffer.alloc(0) };
+      });
+      reply(answerTo({ ...request, varbinds }, { values: varbinds.map(() => int(1)) }));
+    };
+  };
+  const walk = pointsOf({ walk: "1.3.6.1.4.1.9.5", take: "count" });
+
+  test.each([
+    ["in circles", (row: number) => (row % 3) + 1],
+    ["backwards", (row: number) => (row === 0 ? 9 : row - 1)],
+    ["nowhere", () => 4],
+  ])("an agent that goes %s is not followed, and not believed", async (_, next) => {
+    const { agent, connection } = await setUp(table(next), { maxOidsPerPdu: 10 });
+    const { answers } = await connection.read(walk, { signal });
+    expect(answers).toEqual([expect.objectContaining({ value: null, status: "bad", code: "not-in-order" })]);
+    expect(agent.requests).toHaveLength(1);
+  });
+
+  test.each([
+    [256, 256],
+    [257, { value: 256, status: "uncertain", code: "more-rows" }],
+    [2000, { value: 256, status: "uncertain", code: "more-rows" }],
+  ])("a table of %d rows is looked at for 256", async (rows, answer) => {
+    const { agent, connection } = await setUp(
+      table((row) => (row < rows ? row + 1 : undefined)),
+      { maxOidsPerPdu: 10 },
+    );
+    const { answers } = await connection.read(walk, { signal });
+    expect(answers).toEqual([typeof answer === "object" ? expect.objectContaining(answer) : answer]);
+    expect(agent.requests.length).toBeLessThan(28);
+  });
+
+  test("no more objects are asked for at once than the device stands", async () => {
+    const rows = table((row) => (row < 5 ? row + 1 : undefined));
+    const { agent, connection } = await setUp(rows);
+    expect((await connection.read(walk, { signal })).answers).toEqual([5]);
+    expect(agent.requests.map((one) => readRequest(one).type)).toEqual(Array(6).fill(0xa1));
+    const small = await setUp(
+      (datagram, reply, index, from) => {
+        if (repetitionsIn(datagram) > 2)
+          reply(answerTo({ ...readRequest(datagram), varbinds: [] }, { status: 1 }));
+        else rows(datagram, reply, index, from);
+      },
+      { maxOidsPerPdu: 8 },
+    );
+    expect((await small.connection.read(walk, { signal })).answers).toEqual([5]);
+    expect(small.agent.requests.map(repetitionsIn)).toEqual([8, 4, 2, 2, 2]);
   });
 });
 
