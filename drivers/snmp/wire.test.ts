@@ -312,14 +312,44 @@ describe("a device that is slow or lost", () => {
         typeof one === "object" ? one.code : one,
       );
     expect(await codes()).toEqual([100, "timeout", 102, 103, 104]);
-    lost = new Set([1, 2]);
+    lost = new Set([2, 3]);
     agent.requests.length = 0;
-    expect(await codes()).toEqual([100, "timeout", "timeout", "timeout", "timeout"]);
-    expect(agent.requests).toHaveLength(3);
+    expect(await codes()).toEqual([100, 101, "timeout", "timeout", "timeout"]);
+    expect(agent.requests.flatMap(asked)).toEqual([0, 2, 3, 1]);
     lost = new Set([0, 1, 2, 3, 4]);
     agent.requests.length = 0;
     expect(await codeOf(connection.read(points, { signal }))).toBe("silent");
     expect(agent.requests).toHaveLength(2);
+  });
+
+  test("objects that a device never answers are asked last, and cost the others nothing", async () => {
+    let mute = [1, 2, 3];
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        if (!asked(datagram).some((arc) => mute.includes(arc))) reply(good(datagram));
+      },
+      { timeout: 60, maxOidsPerPdu: 2 },
+    );
+    const points = pointsOf(...oids(12));
+    const codes = async () =>
+      (await connection.read(points, { signal })).answers.map((one) =>
+        typeof one === "object" ? one.code : one,
+      );
+    const lost = "timeout";
+    // At first two requests are lost, and one between them shows that the device is there.
+    expect(await codes()).toEqual([...Array<string>(10).fill(lost), 110, 111]);
+    const others = [100, lost, lost, lost, 104, 105, 106, 107, 108, 109, 110, 111];
+    for (let i = 0; i < 4; i++) {
+      agent.requests.length = 0;
+      expect(await codes()).toEqual(others);
+      expect(agent.requests.filter((one) => asked(one).some((arc) => mute.includes(arc)))).toHaveLength(1);
+    }
+    mute = [];
+    await codes();
+    expect(await codes()).toEqual([100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111]);
+    agent.requests.length = 0;
+    await codes();
+    expect(agent.requests).toHaveLength(6);
   });
 
   test("a port at which nothing listens is refused at once", async () => {
