@@ -55,7 +55,7 @@ export class Fetcher {
     await this.#askAll(round, this.#requestsFor(oids), lostMax);
     const mute = [...this.#mute].filter((oid) => oids.includes(oid)).map((oid) => [oid]);
     // One that does not answer costs each read a timeout: not more than one does.
-    await this.#askAll(round, mute, round.lost + 1);
+    await this.#askAll(round, mute, round.answered > 0 ? round.lost + 1 : lostMax);
     if (round.answered > 0) this.#rememberMute(round);
     const rows = new Map<string, Varbind[] | Reading>();
     for (const column of walks) rows.set(column, await this.#walk(round, column));
