@@ -21,6 +21,8 @@ test.each([
   [{ oid: "1.3", type: "bits" }, false],
   [{ oid: "1.3", bit: 3 }, false],
   [{ oid: "1.3", type: "bits", bit: 3 }, true],
+  [{ oid: "1.3", type: "bits", bit: 4, width: 4 }, true],
+  [{ oid: "1.3", type: "number", width: 4 }, false],
   [{ states: { red: "1.3.1", green: "1.3.2" }, bit: 0 }, true],
   [{ states: { red: "1.3.1" }, bit: 0 }, false],
   [{ states: { red: "1.3.1", green: "1.3.2" } }, false],

@@ -147,6 +147,12 @@ export const address = z
       .optional()
       .describe("how the device tells it, where that is not plain from `type`; a write uses it"),
     bit: z.int().min(0).max(511).optional().describe("0 = lowest bit of the number, or of the first octet"),
+    width: z
+      .int()
+      .min(2)
+      .max(64)
+      .optional()
+      .describe("bits from `bit` on that belong together: true if any is set (samples of one detector)"),
     order: z
       .enum(["first-octet-low", "last-octet-low", "bits"])
       .optional()
@@ -161,6 +167,7 @@ export const address = z
     const needsBit = value.states !== undefined || value.type === "bits";
     if (needsBit && value.bit === undefined) complain("bit", "which bit of the bitmap");
     if (!needsBit && value.bit !== undefined) complain("bit", "only for type bits and for states");
+    if (value.type !== "bits" && value.width !== undefined) complain("width", "only for type bits");
     if (value.states !== undefined && Object.keys(value.states).length < 2)
       complain("states", "one object for each of at least two states");
     if (value.walk !== undefined && value.take === undefined) complain("take", "count or list");
