@@ -1,9 +1,10 @@
 import snmp, { type Session, type SnmpUser, type Varbind } from "net-snmp";
 import { DeviceError } from "../../gateway/driver.ts";
-import { aborted, closed, EngineLost, genErr, Refusal } from "./errors.ts";
+import { aborted, closed, EngineLost, genErr, notWritable, Refusal } from "./errors.ts";
 import { readHeader } from "./header.ts";
 import { Peer } from "./peer.ts";
 import type { Settings } from "./settings.ts";
+import { exceptionOf } from "./values.ts";
 
 /** Keys of SNMPv3 that net-snmp keeps: one for each password and engine. */
 const keysMax = 500;
@@ -111,7 +112,14 @@ export class Client {
     const { community, writeCommunity = community } = this.#settings;
     this.#session.community = writeCommunity;
     try {
-      await this.#run(signal, (session, done) => session.set([varbind], done), true);
+      const answer = await this.#run<Varbind[]>(
+        signal,
+        (session, done) => session.set([varbind], done),
+        true,
+      );
+      // Some agents answer without an error, and with noSuchInstance in place of the value.
+      const [exception] = answer.flatMap((one) => exceptionOf(one)?.code ?? []);
+      if (exception !== undefined && exception !== "no-value") throw new Refusal(notWritable, varbind.oid);
     } finally {
       this.#session.community = community;
     }

@@ -38,6 +38,7 @@ const names = [
 export const tooBig = 1;
 export const noSuchName = 2;
 export const genErr = 5;
+export const notWritable = 17;
 
 export const statusName = (status: number): string => names[status] ?? `error-status-${status}`;
 

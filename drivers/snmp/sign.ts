@@ -20,6 +20,8 @@ import { numberOf, types } from "./values.ts";
 
 /** A sign is asked for its state so often while it works. */
 const askAgainMs = 200;
+/** How long it may take a sign to give a row for changing. */
+const openRowMs = 2000;
 const slowActivating = 4;
 const slowActivatedError = 3;
 
@@ -94,15 +96,13 @@ export class SignWriter {
     const { owner, beacon, runTimePriority } = this.#settings;
     // Somebody's message may still be under examination there.
     await this.#settled(at(columns.status), status.validating, true);
-    await this.#command(at(columns.status), status.modifyRequest, status.modifying, "takes no changes");
+    await this.#openRow(at(columns.status));
     await this.#set(at(columns.multi), octets(multi), "MULTI");
     await this.#set(at(columns.owner), octets(Buffer.from(owner)), "the owner");
     await this.#set(at(columns.priority), integer(runTimePriority), "the run-time priority");
     const beaconIs = await this.#setIfThere(at(columns.beacon), beacon ? 1 : 0, "beacons");
     const pixelServiceIs = await this.#setIfThere(at(columns.pixelService), 0, "pixel service");
-    await this.#set(at(columns.status), integer(status.validateRequest), "the request to validate");
-    const end = await this.#settled(at(columns.status), status.validating);
-    if (end !== status.valid) throw await this.#invalid(multi, end);
+    await this.#validate(at(columns.status), multi);
     const [crc, stored] = await this.#values(at(columns.crc), at(columns.multi));
     const own = messageCrc(multi, beaconIs, pixelServiceIs);
     const theirs = numberFrom(crc);
@@ -194,13 +194,30 @@ export class SignWriter {
     return `${name}${where}${text === "" ? "" : ` - ${text}`}`;
   }
 
-  async #command(oid: string, command: number, wanted: number, otherwise: string): Promise<void> {
-    await this.#set(oid, integer(command), "the request to change the message");
-    const [now] = await this.#values(oid);
-    if (numberFrom(now) !== wanted)
-      throw this.#rejected(
-        `the row of the message table ${otherwise}: status ${numberFrom(now) ?? "unknown"}`,
-      );
+  /** Asks for the row; signs may be a moment late in giving it. */
+  async #openRow(oid: string): Promise<void> {
+    await this.#set(oid, integer(status.modifyRequest), "the request to change the message");
+    const endMs = performance.now() + Math.min(openRowMs, this.#settings.validateTimeout);
+    for (;;) {
+      const [now] = await this.#values(oid);
+      const value = numberFrom(now);
+      if (value === status.modifying) return;
+      if (performance.now() > endMs)
+        throw this.#rejected(`the row of the message table takes no changes: status ${value ?? "unknown"}`);
+      await pause(askAgainMs, this.#signal, this.#link.place);
+    }
+  }
+
+  /** Has the message validated. Signs may refuse the request itself when the message is not valid. */
+  async #validate(oid: string, multi: Buffer): Promise<void> {
+    try {
+      await this.#link.set({ oid, ...integer(status.validateRequest) }, this.#signal);
+    } catch (error) {
+      if (error instanceof Refusal) throw await this.#invalid(multi, undefined);
+      throw error;
+    }
+    const end = await this.#settled(oid, status.validating);
+    if (end !== status.valid) throw await this.#invalid(multi, end);
   }
 
   /** Asks until the object is no longer `working`, within the sign's time. */

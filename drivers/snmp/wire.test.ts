@@ -404,6 +404,13 @@ describe("writing", () => {
     expect(agent.requests).toHaveLength(0);
   });
 
+  test.each([0x80, 0x81])("a value that comes back as exception %d is no success", async (tag) => {
+    const { connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), { values: [tlv(tag)] })),
+    );
+    expect(await codeOf(connection.write!(point({}), 1, signal))).toBe("rejected");
+  });
+
   test("a device that says no", async () => {
     const { connection } = await setUp((datagram, reply) =>
       reply(answerTo(readRequest(datagram), { status: 17, index: 1 })),
