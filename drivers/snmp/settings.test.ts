@@ -49,6 +49,9 @@ test.each([
   [{ row: "05.1" }, false],
   [{ row: "4294968502" }, false],
   [{ maxOidsPerPdu: 0 }, false],
+  [{ notifications: { address: "::", from: "2001:db8::7" } }, true],
+  [{ notifications: { from: "ups.example" } }, false],
+  [{ notifications: { address: "eth0" } }, false],
 ])("settings %j: %s", (value, isGood) => {
   expect(accepts(settings, { host: "192.0.2.1", ...value })).toBe(isGood);
 });

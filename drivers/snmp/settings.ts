@@ -70,11 +70,13 @@ const sign = z.strictObject({
   checkFont: z.boolean().default(true).describe("ask the sign's font for each character first"),
 });
 
+const ip = z.union([z.ipv4(), z.ipv6()], { error: "write an IP address, such as 192.168.1.22" });
+
 const notifications = z.strictObject({
-  address: z.string().default("0.0.0.0").describe("own address to listen at"),
+  address: ip.default("0.0.0.0").describe("own address to listen at"),
   port: z.int().min(1).max(65_535).default(162).describe("below 1024 kerb needs CAP_NET_BIND_SERVICE"),
   community: z.string().min(1).optional().describe("if not the one for reading"),
-  from: z.string().optional().describe("address from which they come, if not the device's own"),
+  from: ip.optional().describe("address from which they come, if not the device's own"),
 });
 
 export const settings = z
