@@ -103,6 +103,9 @@ test.each(["::1", "0:0:0:0:0:0:0:1", "0000::0001"])(
   },
 );
 
+const scoped = (engine: Buffer): Buffer =>
+  tlv(0x30, tlv(4, engine), text(""), tlv(0xa7, int(1), int(0), int(0), tlv(0x30)));
+
 test("a stranger who names ever new engines of SNMPv3 does not keep kerb counting keys", async () => {
   const security = { user: "kerb", auth: "sha", authPassword: "authauthauth" };
   const port = await freePort();
@@ -118,8 +121,6 @@ test("a stranger who names ever new engines of SNMPv3 does not keep kerb countin
   const { authToKeyCache: keys } = snmp.Authentication;
   const before = Object.keys(keys).length;
   const sender = createSocket("udp4");
-  const scoped = (engine: Buffer): Buffer =>
-    tlv(0x30, tlv(4, engine), text(""), tlv(0xa7, int(1), int(0), int(0), tlv(0x30)));
   for (let i = 0; i < 40; i++) {
     const engine = Buffer.from(`engine ${i}`);
     const user = [tlv(4, engine), int(1), int(1), text("kerb"), tlv(4, Buffer.alloc(12)), text("")];

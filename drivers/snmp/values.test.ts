@@ -71,9 +71,10 @@ test("bits of INTEGER and of OCTET STRING, in each order", () => {
   expect(bits(types.octets, hex("05"), "bits")[8]).toBe(false);
 });
 
+const detectors = (octets: string) =>
+  [0, 4, 8, 12].map((bit) => read(types.octets, hex(octets), { type: "bits", bit, width: 4 }));
+
 test("UG405 detectors: four samples of a quarter second each, detector 1 in the low half of the first octet", () => {
-  const detectors = (octets: string) =>
-    [0, 4, 8, 12].map((bit) => read(types.octets, hex(octets), { type: "bits", bit, width: 4 }));
   expect(detectors("0100")).toEqual([true, false, false, false]);
   expect(detectors("0800")).toEqual([true, false, false, false]);
   expect(detectors("2040")).toEqual([false, true, false, true]);

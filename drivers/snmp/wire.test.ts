@@ -445,6 +445,23 @@ describe("writing", () => {
   );
 });
 
+/** Answers GETNEXT and GETBULK from a list of rows, each the last arc of a row. */
+const table = (next: (row: number) => number | undefined): Script => {
+  return (datagram, reply) => {
+    const request = readRequest(datagram);
+    const { oid } = request.varbinds[0]!;
+    let row = oid.length > 7 ? oid.subarray(7).reduce((sum, octet) => sum * 128 + (octet & 127), 0) : 0;
+    const varbinds = Array.from({ length: repetitionsIn(datagram) }, () => {
+      const behind = next(row);
+      row = behind ?? row;
+      const arcs = row < 128 ? [row] : [0x80 | (row >> 7), row & 127];
+      const name = behind === undefined ? [0x2b, 6, 1, 4, 1, 10, 0] : [0x2b, 6, 1, 4, 1, 9, 5, ...arcs];
+      return { whole: Buffer.alloc(0), oid: Buffer.from(name), value: Buffer.alloc(0) };
+    });
+    reply(answerTo({ ...request, varbinds }, { values: varbinds.map(() => int(1)) }));
+  };
+};
+
 describe("tables", () => {
   test.each([
     ["1", 0xa1],
@@ -476,22 +493,6 @@ describe("tables", () => {
     expect(agent.requests.every((one) => readRequest(one).type === type)).toBe(true);
   });
 
-  /** Answers GETNEXT and GETBULK from a list of rows, each the last arc of a row. */
-  const table = (next: (row: number) => number | undefined): Script => {
-    return (datagram, reply) => {
-      const request = readRequest(datagram);
-      const { oid } = request.varbinds[0]!;
-      let row = oid.length > 7 ? oid.subarray(7).reduce((sum, octet) => sum * 128 + (octet & 127), 0) : 0;
-      const varbinds = Array.from({ length: repetitionsIn(datagram) }, () => {
-        const behind = next(row);
-        row = behind ?? row;
-        const arcs = row < 128 ? [row] : [0x80 | (row >> 7), row & 127];
-        const name = behind === undefined ? [0x2b, 6, 1, 4, 1, 10, 0] : [0x2b, 6, 1, 4, 1, 9, 5, ...arcs];
-        return { whole: Buffer.alloc(0), oid: Buffer.from(name), value: Buffer.alloc(0) };
-      });
-      reply(answerTo({ ...request, varbinds }, { values: varbinds.map(() => int(1)) }));
-    };
-  };
   const walk = pointsOf({ walk: "1.3.6.1.4.1.9.5", take: "count" });
 
   test.each([
