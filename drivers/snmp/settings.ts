@@ -20,16 +20,16 @@ function span(lowestMs: number, highestMs: number) {
     });
 }
 
-/** Each OID has one way of writing: no 05, and no number above 4294967295, which would be sent as a smaller one. */
-const hasOnlyArcs = (text: string): boolean =>
-  text.split(".").every((arc) => /^(0|[1-9]\d{0,9})$/.test(arc) && Number(arc) <= 4_294_967_295);
+/** A number above 4294967295 would be sent as a smaller one: each OID has one way of writing. */
+const isInRange = (text: string): boolean =>
+  text.startsWith("scn:") || text.split(".").every((arc) => arc === "{row}" || Number(arc) <= 4_294_967_295);
 
+const oidError = 'an OID is written in numbers without a leading dot or zero, such as "1.3.6.1.2.1.1.3.0"';
 /** An OID of the tree of SNMP; `{row}` stands for the row of the device in its tables. */
 const oid = z
   .string()
-  .refine((text) => /^1\.3(\.|$)/.test(text) && hasOnlyArcs(text.replace(/\.\{row\}$/, "")), {
-    error: 'an OID is written in numbers without a leading dot or zero, such as "1.3.6.1.2.1.1.3.0"',
-  });
+  .regex(/^1\.3(\.(0|[1-9]\d{0,9}))*(\.\{row\})?$/, { error: oidError })
+  .refine(isInRange, { error: oidError });
 
 const password = z.string().min(8, { error: "SNMPv3 passwords have at least 8 characters (RFC 3414)" });
 
@@ -79,6 +79,8 @@ const notifications = z.strictObject({
   from: ip.optional().describe("address from which they come, if not the device's own"),
 });
 
+const rowError = 'a row is the end of an OID ("1.5.49.49") or "scn:11011"';
+
 export const settings = z
   .strictObject({
     host: z.string().min(1),
@@ -96,9 +98,8 @@ export const settings = z
       .describe("objects in one request; more than 1 is not safe on every controller"),
     row: z
       .string()
-      .refine((text) => /^scn:[ -~]{1,32}$/.test(text) || hasOnlyArcs(text), {
-        error: 'a row is the end of an OID ("1.5.49.49") or "scn:11011"',
-      })
+      .regex(/^((0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9}))*|scn:[ -~]{1,32})$/, { error: rowError })
+      .refine(isInRange, { error: rowError })
       .optional()
       .describe("what stands for {row} in OIDs; without it the device is asked"),
     rowColumn: oid.optional().describe("column whose first row is {row}"),
