@@ -112,7 +112,7 @@ export type Script = (
 
 /** A UDP agent whose answers are written in the test. */
 export async function scriptedAgent(script: Script, host = "127.0.0.1"): Promise<ScriptedAgent> {
-  const socket = createSocket("udp4");
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   const requests: Buffer[] = [];
   socket.on("message", (datagram, { port, address: from }) => {
     requests.push(datagram);

@@ -361,6 +361,16 @@ describe("a device that is slow or lost", () => {
     expect(performance.now() - begunMs).toBeLessThan(1000);
   });
 
+  test("a device on IPv6 is read, and named with brackets", async () => {
+    const agent = await scriptedAgent((datagram, reply) => reply(good(datagram)), "::1");
+    const connection = await connectTo(settingsOf(agent.port, { host: "::1" }));
+    open.push(connection);
+    expect(await connection.read(pointsOf(...oids(1)), { signal })).toEqual({ answers: [100] });
+    await agent.close();
+    const call = connection.read(pointsOf(...oids(1)), { signal });
+    await expect(call).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("[::1]:") });
+  });
+
   test("a name that nobody has is unreachable", async () => {
     expect(await codeOf(connectTo(settingsOf(161, { host: "no-such-host.invalid" })))).toBe("unreachable");
   });
