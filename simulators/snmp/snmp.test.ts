@@ -180,6 +180,22 @@ describe.skipIf(!hasTools)("Debian's snmp tools", { timeout: 30_000 }, () => {
   });
 });
 
+describe.skipIf(!hasTools)("SET", () => {
+  test("of several objects is carried out whole or not at all (RFC 3416, 4.2.5)", async () => {
+    const { address } = await device({ version: "2c" }, [point("message", { sign: "message" })]);
+    const at = (column: number): string => `${dms}.5.8.1.${column}.3.1`;
+    const how = ["-v2c", "-cpublic", ...once3];
+    await run("snmpset", ...how, address, at(9), "i", "6");
+    const wrong = await run("snmpset", ...how, address, at(3), "s", "A", at(4), "s", "me", at(8), "i", "999");
+    expect(wrong.status).not.toBe(0);
+    const now = await run("snmpget", ...how, "-Oqv", address, at(3), at(4), at(9));
+    expect(now.output.split("\n")).toEqual(['""', '""', "2"]);
+    const unknown = await run("snmpset", ...how, address, at(9), "i", "8", `${dms}.99.0`, "i", "1");
+    expect(unknown.status).not.toBe(0);
+    expect((await run("snmpget", ...how, "-Oqv", address, at(9))).output).toBe("2");
+  });
+});
+
 describe.skipIf(!hasTools)("a station after NTCIP 1203", { timeout: 30_000 }, () => {
   const how = ["-v", "2c", "-c", "public"];
   const rig = async () => {
