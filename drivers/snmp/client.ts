@@ -1,9 +1,10 @@
 import snmp, { type Session, type SnmpUser, type Varbind } from "net-snmp";
 import { DeviceError } from "../../gateway/driver.ts";
-import { aborted, closed, genErr, Refusal } from "./errors.ts";
+import { aborted, closed, EngineLost, genErr, notWritable, Refusal } from "./errors.ts";
 import { readHeader } from "./header.ts";
 import { Peer } from "./peer.ts";
 import type { Settings } from "./settings.ts";
+import { exceptionOf } from "./values.ts";
 
 /** Keys of SNMPv3 that net-snmp keeps: one for each password and engine. */
 const keysMax = 500;
@@ -40,6 +41,8 @@ export function boundKeys(): void {
   if (names.length > keysMax) for (const name of names) delete keys[name];
 }
 
+type Ask<T> = (session: Session, done: (error: Error | null, answer?: T) => void) => void;
+
 /** Requests to one device, one at a time; none is sent twice. */
 export class Client {
   readonly place: string;
@@ -50,6 +53,8 @@ export class Client {
   /** Ends the request that is waited for. */
   #fail: ((error: Error) => void) | undefined;
   #strayBytes = 0;
+  /** What the newest message of the device was, where it is not encrypted: reports are not. */
+  #lastType: number | undefined;
   #isClosed = false;
 
   constructor(peer: Peer, settings: Settings, place: string) {
@@ -107,16 +112,30 @@ export class Client {
     const { community, writeCommunity = community } = this.#settings;
     this.#session.community = writeCommunity;
     try {
-      await this.#run(signal, (session, done) => session.set([varbind], done));
+      const answer = await this.#run<Varbind[]>(
+        signal,
+        (session, done) => session.set([varbind], done),
+        true,
+      );
+      // Some agents answer without an error, and with noSuchInstance in place of the value.
+      const [exception] = answer.flatMap((one) => exceptionOf(one)?.code ?? []);
+      if (exception !== undefined && exception !== "no-value") throw new Refusal(notWritable, varbind.oid);
     } finally {
       this.#session.community = community;
     }
   }
 
-  async #run<T>(
-    signal: AbortSignal,
-    ask: (session: Session, done: (error: Error | null, answer?: T) => void) => void,
-  ): Promise<T> {
+  /** One request; after the loss of the engine it is asked once more, unless it may have been carried out. */
+  async #run<T>(signal: AbortSignal, ask: Ask<T>, isWrite = false): Promise<T> {
+    try {
+      return await this.#once(signal, ask);
+    } catch (error) {
+      if (!(error instanceof EngineLost) || (isWrite && !error.isUndone)) throw error;
+      return this.#once(signal, ask);
+    }
+  }
+
+  async #once<T>(signal: AbortSignal, ask: Ask<T>): Promise<T> {
     if (this.#isClosed) throw closed(this.place);
     if (signal.aborted) throw aborted(this.place);
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -150,6 +169,7 @@ export class Client {
       this.#strayBytes += bytes.length;
       return false;
     }
+    this.#lastType = header.pduType;
     if (header.version !== 3 || header.pduType === reportPdu) return true;
     const wanted = flagsOf(this.#settings);
     return (header.flags & wanted) === wanted;
@@ -167,12 +187,15 @@ export class Client {
   }
 
   #invalid(message: string, code: number | undefined): DeviceError {
-    const { EAuthFailure, ENotInTimeWindow } = snmp.ResponseInvalidCode;
-    const isTime = code === ENotInTimeWindow || message === "Not In Time Window";
-    if (isTime) {
+    const { EAuthFailure, ECommunityNoMatch, ENotInTimeWindow } = snmp.ResponseInvalidCode;
+    // net-snmp's own words hold both communities, and they are secrets.
+    if (code === ECommunityNoMatch)
+      return new DeviceError("garbage", `${this.place}: answers with another community`);
+    if (code === ENotInTimeWindow || message === "Not In Time Window") {
       // Its notion of time leads nowhere any more: the next request finds the engine anew.
       this.#session = this.#open();
-      return new DeviceError("denied", `${this.place}: the device's SNMPv3 clock has jumped`);
+      const what = `${this.place}: the device's SNMPv3 clock has jumped`;
+      return new EngineLost("denied", what, this.#lastType === reportPdu);
     }
     // A report says why; a digest that is not ours was made with another password.
     const reason = message.startsWith("Authentication digest") ? "wrong digest" : message.split(" (")[0];

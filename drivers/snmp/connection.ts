@@ -23,10 +23,17 @@ import { exceptionOf, types } from "./values.ts";
 type Points = readonly PointRequest<Address>[];
 
 /**
- * Objects with which a controller's phases would be driven: kerb never writes them.
- * NTCIP 1202 phaseControlGroupTable, UG405 utcControlFn.
+ * Tables with which a controller's phases would be driven: kerb never writes them. NTCIP 1202
+ * phaseControlGroupTable, preemptControlTable, ringControlGroupTable; UG405 utcControlTable.
  */
-const neverWritten = ["1.3.6.1.4.1.1206.4.2.1.1.5.", "1.3.6.1.4.1.13267.3.2.4.2.1.5."];
+const neverWritten = [
+  "1.3.6.1.4.1.1206.4.2.1.1.5.",
+  "1.3.6.1.4.1.1206.4.2.1.6.3.",
+  "1.3.6.1.4.1.1206.4.2.1.7.5.",
+  "1.3.6.1.4.1.13267.3.2.4.2.",
+];
+/** These show a part or a meaning of an object, and a write sends the whole of it. */
+const readOnlyTypes = ["bits", "stage", "bcd"];
 
 /** One SNMP device. See `Connection` in the driver contract. */
 export class SnmpConnection implements Connection<Address> {
@@ -79,8 +86,12 @@ export class SnmpConnection implements Connection<Address> {
         return;
       }
       const oid = this.#row === undefined ? address.oid : address.oid?.replace("{row}", this.#row);
-      if (oid === undefined || oid.includes("{row}") || neverWritten.some((root) => oid.startsWith(root)))
-        throw new DeviceError("unsupported", `${place}: ${name} is not for writing`);
+      const isWritable =
+        oid !== undefined &&
+        !oid.includes("{row}") &&
+        !readOnlyTypes.includes(address.type) &&
+        !neverWritten.some((root) => oid.startsWith(root));
+      if (!isWritable) throw new DeviceError("unsupported", `${place}: ${name} is not for writing`);
       try {
         await this.#client.set({ oid, ...encoded(address, value, `${place}: ${name}`) }, signal);
       } catch (error) {

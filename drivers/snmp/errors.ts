@@ -1,7 +1,16 @@
-import { DeviceError } from "../../gateway/driver.ts";
+import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
 
 export const aborted = (place: string): DeviceError => new DeviceError("aborted", `${place}: given up`);
 export const closed = (place: string): DeviceError => new DeviceError("closed", `${place}: closed`);
+
+/** SNMPv3: what was known of the device's engine holds no more; `isUndone`: it has not done what it was asked. */
+export class EngineLost extends DeviceError {
+  readonly isUndone: boolean;
+  constructor(code: DeviceErrorCode, message: string, isUndone: boolean) {
+    super(code, message);
+    this.isUndone = isUndone;
+  }
+}
 
 /** Error-status by number: RFC 3416, 3. */
 const names = [
@@ -29,6 +38,7 @@ const names = [
 export const tooBig = 1;
 export const noSuchName = 2;
 export const genErr = 5;
+export const notWritable = 17;
 
 export const statusName = (status: number): string => names[status] ?? `error-status-${status}`;
 

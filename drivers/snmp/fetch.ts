@@ -6,8 +6,8 @@ import { bad, exceptionOf } from "./values.ts";
 
 /** Unanswered requests after which a read asks no further ones. */
 const lostMax = 2;
-/** Rows of a table that a walk looks at, and how many it asks for at once. */
-const rowsMax = 256;
+/** Rows of a table that a walk looks at, and how many it asks for at once where the device stands so many. */
+export const rowsMax = 256;
 const rowsPerRequest = 10;
 
 /** What became of one object: its value, or why there is none. */
@@ -26,6 +26,8 @@ interface Round {
   answered: number;
   lost: number;
   error: DeviceError | undefined;
+  /** Objects whose request was lost. */
+  readonly unanswered: string[];
 }
 
 /** Asks one device for objects in as few requests as it stands, and finds those that spoil a request for others. */
@@ -34,6 +36,8 @@ export class Fetcher {
   #perRequest: number;
   /** Objects for which the device refused a whole request: they are asked for alone from then on. */
   readonly #alone = new Set<string>();
+  /** Objects of requests that were lost while others were answered: they are asked last and alone. */
+  readonly #mute = new Set<string>();
 
   constructor(client: Client, maxOidsPerPdu: number) {
     this.#client = client;
@@ -46,22 +50,43 @@ export class Fetcher {
     walks: readonly string[],
     signal: AbortSignal,
   ): Promise<{ found: Map<string, Fetched>; rows: Map<string, Varbind[] | Reading>; requests: number }> {
-    const round: Round = { found: new Map(), signal, requests: 0, answered: 0, lost: 0, error: undefined };
-    const queue = this.#requestsFor(oids);
-    for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
-      if (round.lost >= lostMax)
-        this.#settle(round, batch, bad("timeout", "not asked: earlier requests were lost"));
-      else queue.unshift(...(await this.#ask(round, batch)));
-    }
+    const none = { requests: 0, answered: 0, lost: 0, error: undefined };
+    const round: Round = { found: new Map(), signal, unanswered: [], ...none };
+    await this.#askAll(round, this.#requestsFor(oids), lostMax);
+    const mute = [...this.#mute].filter((oid) => oids.includes(oid)).map((oid) => [oid]);
+    // One that does not answer costs each read a timeout: not more than one does.
+    await this.#askAll(round, mute, round.answered > 0 ? round.lost + 1 : lostMax);
+    if (round.answered > 0) this.#rememberMute(round);
     const rows = new Map<string, Varbind[] | Reading>();
     for (const column of walks) rows.set(column, await this.#walk(round, column));
     if (round.answered === 0 && round.error !== undefined) throw round.error;
     return { found: round.found, rows, requests: round.requests };
   }
 
+  async #askAll(round: Round, queue: string[][], mayLose: number): Promise<void> {
+    let next = queue.shift();
+    while (next !== undefined) {
+      if (round.lost >= mayLose)
+        this.#settle(round, next, bad("timeout", "not asked: earlier requests were lost"));
+      else queue.unshift(...(await this.#ask(round, next)));
+      // The device may only have no answer to these objects: the other end of the list may tell.
+      next = round.answered === 0 && round.lost > 0 ? queue.pop() : queue.shift();
+    }
+  }
+
+  #rememberMute({ found, unanswered }: Round): void {
+    for (const [oid, { problem }] of found) if (problem?.code !== "timeout") this.#mute.delete(oid);
+    for (const oid of unanswered) {
+      // The others have their turn first.
+      this.#mute.delete(oid);
+      this.#mute.add(oid);
+    }
+  }
+
   #requestsFor(oids: readonly string[]): string[][] {
-    const together = oids.filter((oid) => !this.#alone.has(oid));
-    const alone = oids.filter((oid) => this.#alone.has(oid)).map((oid) => [oid]);
+    const told = oids.filter((oid) => !this.#mute.has(oid));
+    const together = told.filter((oid) => !this.#alone.has(oid));
+    const alone = told.filter((oid) => this.#alone.has(oid)).map((oid) => [oid]);
     const requests: string[][] = [];
     for (let at = 0; at < together.length; at += this.#perRequest)
       requests.push(together.slice(at, at + this.#perRequest));
@@ -82,6 +107,7 @@ export class Fetcher {
         return this.#afterRefusal(round, oids, error);
       }
       this.#lose(round, error);
+      round.unanswered.push(...oids);
       const code = (error as DeviceError).code === "garbage" ? "garbage" : "timeout";
       this.#settle(round, oids, bad(code, (error as DeviceError).message));
       return [];
@@ -130,38 +156,45 @@ export class Fetcher {
     for (const oid of oids) found.set(oid, { problem, atMs: performance.now() });
   }
 
+  /** The rows of a column, one more than `rowsMax` where there are more. */
   async #walk(round: Round, column: string): Promise<Varbind[] | Reading> {
     const rows: Varbind[] = [];
     let at = column;
-    while (rows.length < rowsMax) {
+    while (rows.length <= rowsMax) {
       if (round.lost >= lostMax) return bad("timeout", "not asked: earlier requests were lost");
       round.requests++;
+      const count = Math.min(rowsPerRequest, this.#perRequest);
       try {
-        const answer = await this.#client.following(at, rowsPerRequest, round.signal);
+        const answer = await this.#client.following(at, count, round.signal);
         round.answered++;
-        const inside = answer.filter(
-          (one) => one.oid.startsWith(`${column}.`) && exceptionOf(one)?.code !== "endOfMibView",
-        );
-        rows.push(...inside);
-        const last = inside.at(-1)?.oid;
-        // An agent that goes in circles is not followed.
-        if (inside.length < answer.length || last === undefined || !isBehind(last, at)) return rows;
-        at = last;
-      } catch (error) {
-        if (error instanceof Refusal) {
-          round.answered++;
-          return error.status === noSuchName
-            ? rows
-            : bad(statusName(error.status), "the device refuses this table");
+        for (const one of answer) {
+          if (!one.oid.startsWith(`${column}.`) || exceptionOf(one)?.code === "endOfMibView") return rows;
+          if (!isBehind(one.oid, at)) return bad("not-in-order", `${one.oid} comes after ${at}`);
+          rows.push(one);
+          at = one.oid;
         }
-        this.#lose(round, error);
-        return bad(
-          (error as DeviceError).code === "garbage" ? "garbage" : "timeout",
-          (error as DeviceError).message,
-        );
+        if (answer.length === 0) return rows;
+      } catch (error) {
+        const problem = this.#walkProblem(round, count, error);
+        if (problem !== undefined)
+          return error instanceof Refusal && error.status === noSuchName ? rows : problem;
       }
     }
     return rows;
+  }
+
+  /** Why a walk ends; undefined: the same is asked again, for fewer rows at once. */
+  #walkProblem(round: Round, count: number, error: unknown): Reading | undefined {
+    if (error instanceof Refusal) {
+      round.answered++;
+      if (error.status !== tooBig || count === 1)
+        return bad(statusName(error.status), "the device refuses this table");
+      this.#perRequest = Math.ceil(count / 2);
+      return undefined;
+    }
+    this.#lose(round, error);
+    const { code, message } = error as DeviceError;
+    return bad(code === "garbage" ? "garbage" : "timeout", message);
   }
 }
 

@@ -15,7 +15,7 @@ export const driver: Driver<Settings, Address> = {
     return new SnmpConnection(new Client(peer, settings, place), settings, context);
   },
 
-  describe({ oid, states, walk, measure, sign, notification, type, bit, take }) {
+  describe({ oid, states, walk, measure, sign, notification, type, bit, width = 1, take }) {
     if (measure !== undefined) return `measured ${measure}`;
     if (sign !== undefined) return "message of the sign";
     if (notification !== undefined) return `notification ${notification}`;
@@ -24,7 +24,8 @@ export const driver: Driver<Settings, Address> = {
       return `${Object.entries(states)
         .map(([name, one]) => `${name} ${one}`)
         .join(", ")} bit ${bit ?? 0}`;
-    return `${oid} ${type}${bit === undefined ? "" : ` bit ${bit}`}`;
+    const bits = width === 1 ? ` bit ${bit}` : ` bits ${bit} to ${(bit ?? 0) + width - 1}`;
+    return `${oid} ${type}${bit === undefined ? "" : bits}`;
   },
 
   discover,

@@ -30,6 +30,14 @@ test.each([
   ["ABC[jp3", "not closed"],
   ["A]B", "bracket"],
   ["A\0B", "NUL"],
+  ["[hc]", "no tag"],
+  ["[hczz]", "no tag"],
+  ["[hc41x]", "no tag"],
+  ["[hc110000]", "no tag"],
+  ["[hc0]", "NUL"],
+  ["[fox]", "no tag"],
+  ["[fo256]", "no tag"],
+  ["[/jp3]", "no tag"],
 ])("%j is refused, with its place", (multi, what) => {
   expect(parse(multi).problem).toContain(what);
   expect(parse(multi).problem).toMatch(/offset \d/);
@@ -51,6 +59,16 @@ test("Vietnamese without its marks, and what Latin-1 has not", () => {
   expect(withoutDiacritics("Đường ngập nước, đi chậm! Ưu tiên")).toBe("Duong ngap nuoc, di cham! Uu tien");
   expect(encode("Đường", "latin1").missing).toEqual(["Đ", "ư", "ờ"]);
   expect(encode("café", "latin1")).toEqual({ bytes: Buffer.from("café", "latin1"), missing: [] });
+});
+
+test("each character of what it takes can be named", () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^(A|\[hc[0-9a-fx]{0,7}\]|\[fo[0-9x]{0,4}\]){1,4}$/), (text) => {
+      const { characters, problem } = parse(text);
+      if (problem !== undefined) return;
+      for (const { code } of characters) expect(() => String.fromCodePoint(code)).not.toThrow();
+    }),
+  );
 });
 
 test("no text makes it throw", () => {

@@ -47,6 +47,13 @@ export interface Parsed {
 }
 
 const tagPattern = /^(\/?)([a-z]{1,2})(.*)$/is;
+/** Tags of which there is an end. */
+const closed = ["fl", "ms", "sc"];
+/** What must stand behind these names, because kerb reads it: a character by its number, a font. */
+const valuePatterns: Record<string, RegExp> = {
+  hc: /^[0-9a-f]{1,4}$/i,
+  fo: /^((\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])(,[0-9a-f]{1,4})?)?$/i,
+};
 
 /** Reads a MULTI text. `[[` and `]]` stand for the brackets themselves. */
 export function parse(text: string): Parsed {
@@ -70,7 +77,11 @@ export function parse(text: string): Parsed {
       tags.push(tag);
       if (tag.name === "np") pages++;
       if (tag.name === "fo") font = tag.value === "" ? undefined : Number.parseInt(tag.value, 10);
-      if (tag.name === "hc") characters.push({ code: Number.parseInt(tag.value, 16), font, at });
+      if (tag.name === "hc") {
+        const code = Number.parseInt(tag.value, 16);
+        if (code === 0) return broken("a NUL, which MULTI does not allow,", at);
+        characters.push({ code, font, at });
+      }
       if (tag.name === "mv") {
         const moving = tag.value.split(",").slice(3).join(",");
         for (const one of moving) characters.push({ code: one.codePointAt(0) ?? 0, font, at });
@@ -88,9 +99,10 @@ export function parse(text: string): Parsed {
 }
 
 function readTag(inside: string, at: number): Tag | undefined {
-  const [, , letters = "", value = ""] = tagPattern.exec(inside) ?? [];
+  const [, slash, letters = "", value = ""] = tagPattern.exec(inside) ?? [];
   const two = letters.toLowerCase();
-  if (two in tagBits) return { name: two, value, at };
+  if (slash === "/" && !closed.includes(two)) return undefined;
+  if (two in tagBits) return valuePatterns[two]?.test(value) === false ? undefined : { name: two, value, at };
   const [one = ""] = two;
   // g and f are one letter, with a number right behind.
   const rest = letters.slice(1) + value;

@@ -1,8 +1,11 @@
+import { hash } from "node:crypto";
 import { EventEmitter } from "node:events";
+import { isIPv6 } from "node:net";
 import snmp, { type NotificationPdu, type Varbind } from "net-snmp";
 import type { DriverContext, Subscription } from "../../gateway/driver.ts";
 import { boundKeys, flagsOf, userOf, type Client } from "./client.ts";
 import type { Header } from "./header.ts";
+import { closed } from "./errors.ts";
 import { joinListener, type Member, type Origin } from "./listener.ts";
 import type { Address, Settings } from "./settings.ts";
 import { decode, types } from "./values.ts";
@@ -10,8 +13,11 @@ import { decode, types } from "./values.ts";
 /** RFC 3414: how far the time of a message may lie behind the newest of its sender. */
 const windowSeconds = 150;
 /** An inform is sent again until its answer has arrived: so many are remembered, to hand each on once. */
-const informsMax = 100;
+const informsMax = 1000;
 const enginesMax = 8;
+/** The key of a user at an engine is a hash over a million octets: so many new engines are let count in a minute. */
+const newEnginesMax = 8;
+const newEnginesMs = 60_000;
 const [trapOid, uptimeOid, genericTraps] = [
   "1.3.6.1.6.3.1.1.4.1.0",
   "1.3.6.1.2.1.1.3.0",
@@ -53,13 +59,15 @@ class Ear implements Member {
   readonly #receiver: ReturnType<typeof snmp.createReceiver>;
   readonly #informs = new Set<string>();
   readonly #newest = new Map<string, { boots: number; time: number }>();
+  readonly #tried = new Set<string>();
+  #triedSinceMs = -Infinity;
   #isWarned = false;
   readonly #context: DriverContext;
   /** The message that net-snmp is opening. */
-  #current: { header: Header; origin: Origin } | undefined;
+  #current: Header | undefined;
 
   constructor(subscription: Subscription<Address>, settings: Settings, from: string, context: DriverContext) {
-    this.from = from;
+    this.from = canonicalAddress(from);
     this.#subscription = subscription;
     this.#settings = settings;
     this.#context = context;
@@ -91,14 +99,17 @@ class Ear implements Member {
   }
 
   hear(bytes: Buffer, header: Header, origin: Origin): void {
+    if (header.version === 3 && !this.#isAffordable(header.engineId)) return;
     boundKeys();
-    this.#current = { header, origin };
-    this.#socket.reply = origin.reply;
+    this.#current = header;
     try {
       this.#socket.emit("message", bytes, { address: origin.address, port: origin.port });
+      // net-snmp acknowledges an inform before it hands it on; here it leaves when it has been taken.
+      for (const answer of this.#socket.answers) origin.reply(answer);
     } catch {
       // net-snmp reports most of what it cannot open; what it throws at is no notification either.
     }
+    this.#socket.answers.length = 0;
     this.#current = undefined;
   }
 
@@ -108,13 +119,15 @@ class Ear implements Member {
   }
 
   #open(pdu: NotificationPdu): void {
-    const { header, origin } = this.#current ?? {};
-    if (header === undefined || origin === undefined) return;
+    const header = this.#current;
+    if (header === undefined) return;
     const isInform = pdu.type === snmp.PduType["InformRequest"];
     if (header.version === 3 && (header.user === "" || (!isInform && this.#isOld(header)))) return;
-    if (isInform && this.#isKnown(`${origin.port} ${pdu.id ?? 0}`)) return;
     const { sink, signal } = this.#subscription;
-    if (signal.aborted) return;
+    if (signal.aborted) throw closed(this.from);
+    // A device that has restarted counts its requests anew, but tells another uptime.
+    const told = `${pdu.id ?? 0} ${hash("sha256", JSON.stringify(pdu.varbinds))}`;
+    if (isInform && this.#informs.has(told)) return;
     sink.alive();
     const { name, varbinds } = contentOf(pdu);
     this.#subscription.records.forEach((record, index) => {
@@ -125,6 +138,18 @@ class Ear implements Member {
       });
       sink.record(index, answers);
     });
+    if (isInform) this.#remember(told);
+  }
+
+  #isAffordable(engineId: string): boolean {
+    if (this.#newest.has(engineId) || this.#tried.has(engineId)) return true;
+    if (performance.now() - this.#triedSinceMs > newEnginesMs) {
+      this.#tried.clear();
+      this.#triedSinceMs = performance.now();
+    }
+    if (this.#tried.size >= newEnginesMax) return false;
+    this.#tried.add(engineId);
+    return true;
   }
 
   /** A message that was recorded and is sent again: older than the newest of its engine by more than RFC 3414 lets. */
@@ -143,18 +168,22 @@ class Ear implements Member {
     return false;
   }
 
-  #isKnown(inform: string): boolean {
-    if (this.#informs.has(inform)) return true;
+  #remember(inform: string): void {
     this.#informs.add(inform);
     const [oldest] = this.#informs;
     if (this.#informs.size > informsMax && oldest !== undefined) this.#informs.delete(oldest);
-    return false;
   }
+}
+
+/** IPv6 addresses in the one way in which the system tells them. */
+function canonicalAddress(address: string): string {
+  const [plain = "", ...zone] = address.split("%");
+  return isIPv6(plain) ? [new URL(`http://[${plain}]`).hostname.slice(1, -1), ...zone].join("%") : address;
 }
 
 /** Stands for the shared socket before net-snmp's receiver of one device. */
 class EarSocket extends EventEmitter {
-  reply: Origin["reply"] | undefined;
+  readonly answers: Buffer[] = [];
 
   bind(): void {}
   close(): void {}
@@ -167,7 +196,7 @@ class EarSocket extends EventEmitter {
     _address: string,
     sent: (error: Error | null) => void,
   ): void {
-    this.reply?.(bytes.subarray(offset, offset + length));
+    this.answers.push(bytes.subarray(offset, offset + length));
     sent(null);
   }
 }

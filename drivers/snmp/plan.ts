@@ -1,6 +1,6 @@
 import type { Varbind } from "net-snmp";
 import type { Answer, PointRequest, Reading, ReadResult } from "../../gateway/driver.ts";
-import type { Fetched } from "./fetch.ts";
+import { rowsMax, type Fetched } from "./fetch.ts";
 import { messageOid } from "./sign-objects.ts";
 import type { Address, Settings } from "./settings.ts";
 import { bad, bitOf, decode, rawOf, type Charset } from "./values.ts";
@@ -173,7 +173,11 @@ const asRead = (address: Address): Address =>
 function walked(address: Address, rows: Varbind[] | Reading | undefined, charset: Charset): Answer {
   if (rows === undefined) return bad("timeout", "not asked");
   if (!Array.isArray(rows)) return rows;
-  if (address.take === "count") return rows.length;
-  const texts = rows.map((row) => decode(row, address, charset));
-  return texts.map((one) => String(typeof one === "object" ? (one.value ?? "?") : one)).join(", ");
+  const texts = rows.slice(0, rowsMax).map((row) => decode(row, address, charset));
+  const value =
+    address.take === "count"
+      ? texts.length
+      : texts.map((one) => String(typeof one === "object" ? (one.value ?? "?") : one)).join(", ");
+  if (rows.length <= rowsMax) return value;
+  return { value, status: "uncertain", code: "more-rows", reason: `the table has more than ${rowsMax} rows` };
 }

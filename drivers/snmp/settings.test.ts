@@ -11,11 +11,18 @@ test.each([
   [{ oid: ".1.3.6.1" }, false],
   [{ oid: "sysDescr.0" }, false],
   [{ oid: "1.3.6.1.{row}" }, true],
+  // The same object under another name would pass what is never written.
+  [{ oid: "1.3.6.1.4.1.1206.4.2.1.1.05.1" }, false],
+  [{ oid: "0.43.6.1.4.1" }, false],
+  [{ oid: "1.3.6.1.4.1.4294968502.4.2" }, false],
+  [{ oid: "1.3.6.1.4294967295" }, true],
   [{ oid: "1.3", walk: "1.3", take: "list" }, false],
   [{}, false],
   [{ oid: "1.3", type: "bits" }, false],
   [{ oid: "1.3", bit: 3 }, false],
   [{ oid: "1.3", type: "bits", bit: 3 }, true],
+  [{ oid: "1.3", type: "bits", bit: 4, width: 4 }, true],
+  [{ oid: "1.3", type: "number", width: 4 }, false],
   [{ states: { red: "1.3.1", green: "1.3.2" }, bit: 0 }, true],
   [{ states: { red: "1.3.1" }, bit: 0 }, false],
   [{ states: { red: "1.3.1", green: "1.3.2" } }, false],
@@ -39,7 +46,12 @@ test.each([
   [{ timeout: "1h" }, false],
   [{ row: "scn:11011" }, true],
   [{ row: "eleven" }, false],
+  [{ row: "05.1" }, false],
+  [{ row: "4294968502" }, false],
   [{ maxOidsPerPdu: 0 }, false],
+  [{ notifications: { address: "::", from: "2001:db8::7" } }, true],
+  [{ notifications: { from: "ups.example" } }, false],
+  [{ notifications: { address: "eth0" } }, false],
 ])("settings %j: %s", (value, isGood) => {
   expect(accepts(settings, { host: "192.0.2.1", ...value })).toBe(isGood);
 });

@@ -20,10 +20,16 @@ function span(lowestMs: number, highestMs: number) {
     });
 }
 
-/** An OID; `{row}` stands for the row of the device in its tables. */
-const oid = z.string().regex(/^[0-2](\.\d{1,10})+(\.\{row\})?$/, {
-  error: 'an OID is written in numbers without a leading dot, such as "1.3.6.1.2.1.1.3.0"',
-});
+/** A number above 4294967295 would be sent as a smaller one: each OID has one way of writing. */
+const isInRange = (text: string): boolean =>
+  text.startsWith("scn:") || text.split(".").every((arc) => arc === "{row}" || Number(arc) <= 4_294_967_295);
+
+const oidError = 'an OID is written in numbers without a leading dot or zero, such as "1.3.6.1.2.1.1.3.0"';
+/** An OID of the tree of SNMP; `{row}` stands for the row of the device in its tables. */
+const oid = z
+  .string()
+  .regex(/^1\.3(\.(0|[1-9]\d{0,9}))*(\.\{row\})?$/, { error: oidError })
+  .refine(isInRange, { error: oidError });
 
 const password = z.string().min(8, { error: "SNMPv3 passwords have at least 8 characters (RFC 3414)" });
 
@@ -64,12 +70,16 @@ const sign = z.strictObject({
   checkFont: z.boolean().default(true).describe("ask the sign's font for each character first"),
 });
 
+const ip = z.union([z.ipv4(), z.ipv6()], { error: "write an IP address, such as 192.168.1.22" });
+
 const notifications = z.strictObject({
-  address: z.string().default("0.0.0.0").describe("own address to listen at"),
+  address: ip.default("0.0.0.0").describe("own address to listen at"),
   port: z.int().min(1).max(65_535).default(162).describe("below 1024 kerb needs CAP_NET_BIND_SERVICE"),
   community: z.string().min(1).optional().describe("if not the one for reading"),
-  from: z.string().optional().describe("address from which they come, if not the device's own"),
+  from: ip.optional().describe("address from which they come, if not the device's own"),
 });
+
+const rowError = 'a row is the end of an OID ("1.5.49.49") or "scn:11011"';
 
 export const settings = z
   .strictObject({
@@ -88,9 +98,8 @@ export const settings = z
       .describe("objects in one request; more than 1 is not safe on every controller"),
     row: z
       .string()
-      .regex(/^(\d+(\.\d+)*|scn:[ -~]{1,32})$/, {
-        error: 'a row is the end of an OID ("1.5.49.49") or "scn:11011"',
-      })
+      .regex(/^((0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9}))*|scn:[ -~]{1,32})$/, { error: rowError })
+      .refine(isInRange, { error: rowError })
       .optional()
       .describe("what stands for {row} in OIDs; without it the device is asked"),
     rowColumn: oid.optional().describe("column whose first row is {row}"),
@@ -141,6 +150,12 @@ export const address = z
       .optional()
       .describe("how the device tells it, where that is not plain from `type`; a write uses it"),
     bit: z.int().min(0).max(511).optional().describe("0 = lowest bit of the number, or of the first octet"),
+    width: z
+      .int()
+      .min(2)
+      .max(64)
+      .optional()
+      .describe("bits from `bit` on that belong together: true if any is set (samples of one detector)"),
     order: z
       .enum(["first-octet-low", "last-octet-low", "bits"])
       .optional()
@@ -155,6 +170,7 @@ export const address = z
     const needsBit = value.states !== undefined || value.type === "bits";
     if (needsBit && value.bit === undefined) complain("bit", "which bit of the bitmap");
     if (!needsBit && value.bit !== undefined) complain("bit", "only for type bits and for states");
+    if (value.type !== "bits" && value.width !== undefined) complain("width", "only for type bits");
     if (value.states !== undefined && Object.keys(value.states).length < 2)
       complain("states", "one object for each of at least two states");
     if (value.walk !== undefined && value.take === undefined) complain("take", "count or list");

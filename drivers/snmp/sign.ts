@@ -20,6 +20,8 @@ import { numberOf, types } from "./values.ts";
 
 /** A sign is asked for its state so often while it works. */
 const askAgainMs = 200;
+/** How long it may take a sign to give a row for changing. */
+const openRowMs = 2000;
 const slowActivating = 4;
 const slowActivatedError = 3;
 
@@ -94,19 +96,18 @@ export class SignWriter {
     const { owner, beacon, runTimePriority } = this.#settings;
     // Somebody's message may still be under examination there.
     await this.#settled(at(columns.status), status.validating, true);
-    await this.#command(at(columns.status), status.modifyRequest, status.modifying, "takes no changes");
+    await this.#openRow(at(columns.status));
     await this.#set(at(columns.multi), octets(multi), "MULTI");
     await this.#set(at(columns.owner), octets(Buffer.from(owner)), "the owner");
     await this.#set(at(columns.priority), integer(runTimePriority), "the run-time priority");
     const beaconIs = await this.#setIfThere(at(columns.beacon), beacon ? 1 : 0, "beacons");
     const pixelServiceIs = await this.#setIfThere(at(columns.pixelService), 0, "pixel service");
-    await this.#set(at(columns.status), integer(status.validateRequest), "the request to validate");
-    const end = await this.#settled(at(columns.status), status.validating);
-    if (end !== status.valid) throw await this.#invalid(multi, end);
+    await this.#validate(at(columns.status), multi);
     const [crc, stored] = await this.#values(at(columns.crc), at(columns.multi));
     const own = messageCrc(multi, beaconIs, pixelServiceIs);
     const theirs = numberFrom(crc);
-    if (theirs === undefined) throw this.#rejected("the sign gives no check sum of the message");
+    if (theirs === undefined || !Number.isInteger(theirs) || theirs < 0 || theirs > 0xffff)
+      throw this.#rejected(`the sign gives no check sum of the message: ${theirs ?? "nothing"}`);
     if (theirs !== own) this.#compare(multi, stored, theirs, own);
     return theirs;
   }
@@ -135,21 +136,26 @@ export class SignWriter {
     } catch (error) {
       throw await this.#activationError(error, code);
     }
-    await this.#activated();
-    const [shown, error] = await this.#values(objects.source, objects.activateError);
-    const id = Buffer.from([memory, number >> 8, number & 255, crc >> 8, crc & 255]);
-    if (Buffer.isBuffer(shown?.value) && !shown.value.equals(id)) {
-      const reason = activateErrors[numberFrom(error) ?? 1] ?? "other";
-      throw this.#rejected(
-        `the sign shows ${shown.value.toString("hex")}, not ${id.toString("hex")} (${reason})`,
-      );
+    try {
+      await this.#activated(Buffer.from([memory, number >> 8, number & 255, crc >> 8, crc & 255]));
+    } catch (error) {
+      if (!(error instanceof DeviceError) || error.code !== "silent") throw error;
+      const taken = "the sign had accepted the message, whether it shows it is not known";
+      throw new DeviceError("silent", `${error.message}; ${taken}`, { cause: error });
     }
   }
 
-  /** Signs that turn drums take their time. */
-  async #activated(): Promise<void> {
+  /** Signs that turn drums take their time; then the message that is shown must be the one with this id. */
+  async #activated(id: Buffer): Promise<void> {
     const end = await this.#settled(objects.activateState, slowActivating, true);
     if (end === slowActivatedError) throw this.#rejected("the sign could not change its face");
+    const [shown] = await this.#values(objects.source);
+    if (!Buffer.isBuffer(shown?.value) || shown.value.equals(id)) return;
+    const [error] = await this.#values(objects.activateError);
+    const reason = activateErrors[numberFrom(error) ?? 1] ?? "other";
+    throw this.#rejected(
+      `the sign shows ${shown.value.toString("hex")}, not ${id.toString("hex")} (${reason})`,
+    );
   }
 
   async #activationError(error: unknown, code: Buffer): Promise<unknown> {
@@ -188,13 +194,30 @@ export class SignWriter {
     return `${name}${where}${text === "" ? "" : ` - ${text}`}`;
   }
 
-  async #command(oid: string, command: number, wanted: number, otherwise: string): Promise<void> {
-    await this.#set(oid, integer(command), "the request to change the message");
-    const [now] = await this.#values(oid);
-    if (numberFrom(now) !== wanted)
-      throw this.#rejected(
-        `the row of the message table ${otherwise}: status ${numberFrom(now) ?? "unknown"}`,
-      );
+  /** Asks for the row; signs may be a moment late in giving it. */
+  async #openRow(oid: string): Promise<void> {
+    await this.#set(oid, integer(status.modifyRequest), "the request to change the message");
+    const endMs = performance.now() + Math.min(openRowMs, this.#settings.validateTimeout);
+    for (;;) {
+      const [now] = await this.#values(oid);
+      const value = numberFrom(now);
+      if (value === status.modifying) return;
+      if (performance.now() > endMs)
+        throw this.#rejected(`the row of the message table takes no changes: status ${value ?? "unknown"}`);
+      await pause(askAgainMs, this.#signal, this.#link.place);
+    }
+  }
+
+  /** Has the message validated. Signs may refuse the request itself when the message is not valid. */
+  async #validate(oid: string, multi: Buffer): Promise<void> {
+    try {
+      await this.#link.set({ oid, ...integer(status.validateRequest) }, this.#signal);
+    } catch (error) {
+      if (error instanceof Refusal) throw await this.#invalid(multi, undefined);
+      throw error;
+    }
+    const end = await this.#settled(oid, status.validating);
+    if (end !== status.valid) throw await this.#invalid(multi, end);
   }
 
   /** Asks until the object is no longer `working`, within the sign's time. */
@@ -230,9 +253,13 @@ export class SignWriter {
     return value;
   }
 
-  /** Objects that have a value; undefined for those without. */
+  /** Objects that have a value; undefined for those that the sign has not. An answer that is lost is no answer. */
   async #values(...oids: readonly string[]): Promise<(Varbind | undefined)[]> {
     const { found } = await this.#link.fetcher.fetch(oids, [], this.#signal);
+    for (const { problem } of found.values()) {
+      if (problem?.code !== "timeout" && problem?.code !== "garbage") continue;
+      throw new DeviceError(problem.code === "timeout" ? "silent" : "garbage", problem.reason ?? "");
+    }
     return oids.map((oid) => found.get(oid)?.varbind);
   }
 

@@ -66,6 +66,13 @@ export function readRequest(datagram: Buffer): Request {
   };
 }
 
+/** How many objects a request wants for each of its own: max-repetitions of GETBULK, otherwise 1. */
+export function repetitionsIn(datagram: Buffer): number {
+  const pdu = tlvs(tlvs(datagram)[0]!.body)[2]!;
+  const repetitions = tlvs(pdu.body)[2]!.body;
+  return pdu.tag === 0xa5 ? repetitions.readIntBE(0, repetitions.length) : 1;
+}
+
 /** The answer to a request: a value for each varbind, or an error-status and -index. */
 export function answerTo(
   request: Request,
@@ -105,7 +112,7 @@ export type Script = (
 
 /** A UDP agent whose answers are written in the test. */
 export async function scriptedAgent(script: Script, host = "127.0.0.1"): Promise<ScriptedAgent> {
-  const socket = createSocket("udp4");
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   const requests: Buffer[] = [];
   socket.on("message", (datagram, { port, address: from }) => {
     requests.push(datagram);

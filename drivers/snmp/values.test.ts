@@ -71,6 +71,21 @@ test("bits of INTEGER and of OCTET STRING, in each order", () => {
   expect(bits(types.octets, hex("05"), "bits")[8]).toBe(false);
 });
 
+const detectors = (octets: string) =>
+  [0, 4, 8, 12].map((bit) => read(types.octets, hex(octets), { type: "bits", bit, width: 4 }));
+
+test("UG405 detectors: four samples of a quarter second each, detector 1 in the low half of the first octet", () => {
+  expect(detectors("0100")).toEqual([true, false, false, false]);
+  expect(detectors("0800")).toEqual([true, false, false, false]);
+  expect(detectors("2040")).toEqual([false, true, false, true]);
+  expect(detectors("f0")).toEqual([
+    false,
+    true,
+    expect.objectContaining({ code: "not-a-bitmap" }),
+    expect.objectContaining({ code: "not-a-bitmap" }),
+  ]);
+});
+
 test("UG405 stages: one bit, none, two, and the pair that means unknown", () => {
   expect(["01", "02", "08", "80"].map((one) => stage(one))).toEqual([1, 2, 4, 8]);
   expect([stage("0001"), stage("0100")]).toEqual([9, 1]);

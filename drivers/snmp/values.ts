@@ -81,6 +81,17 @@ export function bitOf(varbind: Varbind, bit: number, order: Address["order"]): b
   return ((BigInt.asUintN(64, BigInt(number)) >> BigInt(bit)) & 1n) === 1n;
 }
 
+/** Is one of the bits set that belong together? undefined where one of them is missing. */
+function anyBitOf(varbind: Varbind, { bit: first = 0, width = 1, order }: Address): boolean | undefined {
+  let isAny = false;
+  for (let bit = first; bit < first + width; bit++) {
+    const isSet = bitOf(varbind, bit, order);
+    if (isSet === undefined) return undefined;
+    isAny ||= isSet;
+  }
+  return isAny;
+}
+
 /** The numbers of the bits that are set, from 1; undefined where it is no bitmap. */
 function setBits(varbind: Varbind, order: Address["order"]): number[] | undefined {
   const { value } = varbind;
@@ -142,7 +153,7 @@ export function decode(varbind: Varbind, address: Address, charset: Charset): An
     case "bcd":
       return bcdOf(varbind);
     case "bits":
-      return bitOf(varbind, address.bit ?? 0, address.order) ?? bad("not-a-bitmap", shown(varbind));
+      return anyBitOf(varbind, address) ?? bad("not-a-bitmap", shown(varbind));
     case "stage":
       return stageOf(varbind, address.order);
     case "oid":

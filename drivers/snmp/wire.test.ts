@@ -12,6 +12,7 @@ import {
   patient,
   pointsOf,
   readRequest,
+  repetitionsIn,
   scriptedAgent,
   settingsOf,
   text,
@@ -103,6 +104,17 @@ describe("what is taken for an answer", () => {
   ])("%s is garbage", async (_, answer) => {
     const { connection } = await setUp((datagram, reply) => reply(answer(datagram)));
     expect(await codeOf(connection.read(pointsOf(...oids(1)), { signal }))).toBe("garbage");
+  });
+
+  test("no error says a community", async () => {
+    const { connection } = await setUp(
+      (datagram, reply) =>
+        reply(answerTo(readRequest(datagram), { values: [int(1)], community: "their-secret" })),
+      { community: "our-secret" },
+    );
+    const call = connection.read(pointsOf(...oids(1)), { signal });
+    await expect(call).rejects.toThrow(/answers with another community/);
+    await expect(call).rejects.not.toThrow(/secret/);
   });
 
   test("datagrams that are no SNMP and nothing else are garbage; an answer among them is taken", async () => {
@@ -300,14 +312,44 @@ describe("a device that is slow or lost", () => {
         typeof one === "object" ? one.code : one,
       );
     expect(await codes()).toEqual([100, "timeout", 102, 103, 104]);
-    lost = new Set([1, 2]);
+    lost = new Set([2, 3]);
     agent.requests.length = 0;
-    expect(await codes()).toEqual([100, "timeout", "timeout", "timeout", "timeout"]);
-    expect(agent.requests).toHaveLength(3);
+    expect(await codes()).toEqual([100, 101, "timeout", "timeout", "timeout"]);
+    expect(agent.requests.flatMap(asked)).toEqual([0, 2, 3, 1]);
     lost = new Set([0, 1, 2, 3, 4]);
     agent.requests.length = 0;
     expect(await codeOf(connection.read(points, { signal }))).toBe("silent");
     expect(agent.requests).toHaveLength(2);
+  });
+
+  test("objects that a device never answers are asked last, and cost the others nothing", async () => {
+    let mute = [1, 2, 3];
+    const { agent, connection } = await setUp(
+      (datagram, reply) => {
+        if (!asked(datagram).some((arc) => mute.includes(arc))) reply(good(datagram));
+      },
+      { timeout: 60, maxOidsPerPdu: 2 },
+    );
+    const points = pointsOf(...oids(12));
+    const codes = async () =>
+      (await connection.read(points, { signal })).answers.map((one) =>
+        typeof one === "object" ? one.code : one,
+      );
+    const lost = "timeout";
+    // At first two requests are lost, and one between them shows that the device is there.
+    expect(await codes()).toEqual([...Array<string>(10).fill(lost), 110, 111]);
+    const others = [100, lost, lost, lost, 104, 105, 106, 107, 108, 109, 110, 111];
+    for (let i = 0; i < 4; i++) {
+      agent.requests.length = 0;
+      expect(await codes()).toEqual(others);
+      expect(agent.requests.filter((one) => asked(one).some((arc) => mute.includes(arc)))).toHaveLength(1);
+    }
+    mute = [];
+    await codes();
+    expect(await codes()).toEqual([100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111]);
+    agent.requests.length = 0;
+    await codes();
+    expect(agent.requests).toHaveLength(6);
   });
 
   test("a port at which nothing listens is refused at once", async () => {
@@ -317,6 +359,16 @@ describe("a device that is slow or lost", () => {
     const begunMs = performance.now();
     expect(await codeOf(connection.read(pointsOf(...oids(3)), { signal }))).toBe("refused");
     expect(performance.now() - begunMs).toBeLessThan(1000);
+  });
+
+  test("a device on IPv6 is read, and named with brackets", async () => {
+    const agent = await scriptedAgent((datagram, reply) => reply(good(datagram)), "::1");
+    const connection = await connectTo(settingsOf(agent.port, { host: "::1" }));
+    open.push(connection);
+    expect(await connection.read(pointsOf(...oids(1)), { signal })).toEqual({ answers: [100] });
+    await agent.close();
+    const call = connection.read(pointsOf(...oids(1)), { signal });
+    await expect(call).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("[::1]:") });
   });
 
   test("a name that nobody has is unreachable", async () => {
@@ -362,6 +414,13 @@ describe("writing", () => {
     expect(agent.requests).toHaveLength(0);
   });
 
+  test.each([0x80, 0x81])("a value that comes back as exception %d is no success", async (tag) => {
+    const { connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), { values: [tlv(tag)] })),
+    );
+    expect(await codeOf(connection.write!(point({}), 1, signal))).toBe("rejected");
+  });
+
   test("a device that says no", async () => {
     const { connection } = await setUp((datagram, reply) =>
       reply(answerTo(readRequest(datagram), { status: 17, index: 1 })),
@@ -372,14 +431,46 @@ describe("writing", () => {
     });
   });
 
-  test("phases are never driven", async () => {
+  test.each([
+    ["phaseControlGroupVehCall", "1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1"],
+    ["preemptControlState", "1.3.6.1.4.1.1206.4.2.1.6.3.1.2.1"],
+    ["ringControlGroupForceOff", "1.3.6.1.4.1.1206.4.2.1.7.5.1.3.1"],
+    ["utcControlFn", "1.3.6.1.4.1.13267.3.2.4.2.1.5.1.5.49"],
+    ["utcControlLO, which switches the lamps off", "1.3.6.1.4.1.13267.3.2.4.2.1.11.1.5.49"],
+  ])("phases are never driven: %s", async (_, oid) => {
     const { agent, connection } = await setUp(() => {});
-    const forbidden = ["1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1", "1.3.6.1.4.1.13267.3.2.4.2.1.5.1.5.49"];
-    for (const oid of forbidden)
-      expect(await codeOf(connection.write!(point({ oid }), 1, signal))).toBe("unsupported");
+    expect(await codeOf(connection.write!(point({ oid }), 1, signal))).toBe("unsupported");
     expect(agent.requests).toHaveLength(0);
   });
+
+  test.each([{ type: "bits", bit: 5 }, { type: "stage" }, { type: "bcd" }])(
+    "what is a part or a meaning of an object is not written over the whole of it: %j",
+    async (how) => {
+      const { agent, connection } = await setUp((datagram, reply) =>
+        reply(answerTo(readRequest(datagram), {})),
+      );
+      expect(await codeOf(connection.write!(point(how), 1, signal))).toBe("unsupported");
+      expect(agent.requests).toHaveLength(0);
+    },
+  );
 });
+
+/** Answers GETNEXT and GETBULK from a list of rows, each the last arc of a row. */
+const table = (next: (row: number) => number | undefined): Script => {
+  return (datagram, reply) => {
+    const request = readRequest(datagram);
+    const { oid } = request.varbinds[0]!;
+    let row = oid.length > 7 ? oid.subarray(7).reduce((sum, octet) => sum * 128 + (octet & 127), 0) : 0;
+    const varbinds = Array.from({ length: repetitionsIn(datagram) }, () => {
+      const behind = next(row);
+      row = behind ?? row;
+      const arcs = row < 128 ? [row] : [0x80 | (row >> 7), row & 127];
+      const name = behind === undefined ? [0x2b, 6, 1, 4, 1, 10, 0] : [0x2b, 6, 1, 4, 1, 9, 5, ...arcs];
+      return { whole: Buffer.alloc(0), oid: Buffer.from(name), value: Buffer.alloc(0) };
+    });
+    reply(answerTo({ ...request, varbinds }, { values: varbinds.map(() => int(1)) }));
+  };
+};
 
 describe("tables", () => {
   test.each([
@@ -400,7 +491,7 @@ describe("tables", () => {
         });
         reply(answerTo({ ...request, varbinds }, { values: varbinds.map(({ row }) => text(`row${row}`)) }));
       },
-      { version },
+      { version, maxOidsPerPdu: 10 },
     );
     const points = pointsOf(
       { walk: "1.3.6.1.4.1.9.5", take: "count" },
@@ -412,19 +503,48 @@ describe("tables", () => {
     expect(agent.requests.every((one) => readRequest(one).type === type)).toBe(true);
   });
 
-  test("an agent that goes in circles is not followed", async () => {
-    const { agent, connection } = await setUp((datagram, reply) => {
-      const request = readRequest(datagram);
-      const varbinds = [1, 2, 1].map((row) => ({
-        whole: Buffer.alloc(0),
-        oid: Buffer.from([0x2b, 6, 1, 4, 1, 9, 5, row]),
-        value: Buffer.alloc(0),
-      }));
-      reply(answerTo({ ...request, varbinds }, { values: [int(1), int(2), int(3)] }));
-    });
-    const points = pointsOf({ walk: "1.3.6.1.4.1.9.5", take: "count" });
-    expect((await connection.read(points, { signal })).answers).toEqual([6]);
-    expect(agent.requests).toHaveLength(2);
+  const walk = pointsOf({ walk: "1.3.6.1.4.1.9.5", take: "count" });
+
+  test.each([
+    ["in circles", (row: number) => (row % 3) + 1],
+    ["backwards", (row: number) => (row === 0 ? 9 : row - 1)],
+    ["nowhere", () => 4],
+  ])("an agent that goes %s is not followed, and not believed", async (_, next) => {
+    const { agent, connection } = await setUp(table(next), { maxOidsPerPdu: 10 });
+    const { answers } = await connection.read(walk, { signal });
+    expect(answers).toEqual([expect.objectContaining({ value: null, status: "bad", code: "not-in-order" })]);
+    expect(agent.requests).toHaveLength(1);
+  });
+
+  test.each([
+    [256, 256],
+    [257, { value: 256, status: "uncertain", code: "more-rows" }],
+    [2000, { value: 256, status: "uncertain", code: "more-rows" }],
+  ])("a table of %d rows is looked at for 256", async (rows, answer) => {
+    const { agent, connection } = await setUp(
+      table((row) => (row < rows ? row + 1 : undefined)),
+      { maxOidsPerPdu: 10 },
+    );
+    const { answers } = await connection.read(walk, { signal });
+    expect(answers).toEqual([typeof answer === "object" ? expect.objectContaining(answer) : answer]);
+    expect(agent.requests.length).toBeLessThan(28);
+  });
+
+  test("no more objects are asked for at once than the device stands", async () => {
+    const rows = table((row) => (row < 5 ? row + 1 : undefined));
+    const { agent, connection } = await setUp(rows);
+    expect((await connection.read(walk, { signal })).answers).toEqual([5]);
+    expect(agent.requests.map((one) => readRequest(one).type)).toEqual(Array(6).fill(0xa1));
+    const small = await setUp(
+      (datagram, reply, index, from) => {
+        if (repetitionsIn(datagram) > 2)
+          reply(answerTo({ ...readRequest(datagram), varbinds: [] }, { status: 1 }));
+        else rows(datagram, reply, index, from);
+      },
+      { maxOidsPerPdu: 8 },
+    );
+    expect((await small.connection.read(walk, { signal })).answers).toEqual([5]);
+    expect(small.agent.requests.map(repetitionsIn)).toEqual([8, 4, 2, 2, 2]);
   });
 });
 

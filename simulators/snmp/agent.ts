@@ -102,11 +102,8 @@ export class Agent {
     if (type === pduTypes.getBulk && version > 0) return good(this.#bulk(request));
     if (type === pduTypes.set) {
       if (!mayWrite) return refuse(errors.noAccess, 1);
-      for (const [index, { oid, value }] of varbinds.entries()) {
-        const status = this.#mib.set(oid, value);
-        if (status !== errors.none) return refuse(status, index + 1);
-      }
-      return good([...varbinds]);
+      const [status, index] = this.#set(varbinds);
+      return status === errors.none ? good([...varbinds]) : refuse(status, index);
     }
     if (type !== pduTypes.get && type !== pduTypes.getNext) return undefined;
     const found: Varbind[] = [];
@@ -118,6 +115,24 @@ export class Agent {
       found.push(one);
     }
     return good(found);
+  }
+
+  /** All or nothing (RFC 3416, 4.2.5): the error-status and -index. */
+  #set(varbinds: readonly Varbind[]): [number, number] {
+    const missing = varbinds.findIndex(({ oid }) => this.#mib.cell(oid)?.set === undefined);
+    if (missing >= 0)
+      return [this.#mib.has(varbinds[missing]!.oid) ? errors.notWritable : errors.noAccess, missing + 1];
+    const before: Varbind[] = [];
+    for (const [index, { oid, value }] of varbinds.entries()) {
+      const old = this.#mib.get(oid);
+      const status = this.#mib.set(oid, value);
+      if (status !== errors.none) {
+        const undone = before.toReversed().map((one) => this.#mib.set(one.oid, one.value));
+        return undone.every((one) => one === errors.none) ? [status, index + 1] : [errors.undoFailed, 0];
+      }
+      if (old !== undefined) before.push({ oid, value: old });
+    }
+    return [errors.none, 0];
   }
 
   #get(oid: string): Varbind {
@@ -153,6 +168,7 @@ export class Agent {
 /** Error-status of v2 as v1 knows it: RFC 3584, 4.4. */
 function asV1(status: number): number {
   if (status <= errors.genErr) return status;
+  if (status === errors.undoFailed) return errors.genErr;
   const isBadValue = [errors.wrongType, errors.wrongLength, errors.wrongValue].some((one) => one === status);
   return isBadValue ? errors.badValue : errors.noSuchName;
 }

@@ -39,6 +39,7 @@ export const errors = {
   wrongType: 7,
   wrongLength: 8,
   wrongValue: 10,
+  undoFailed: 15,
   authorizationError: 16,
   notWritable: 17,
 } as const;

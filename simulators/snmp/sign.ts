@@ -1,4 +1,4 @@
-import { BerError, integer, items, octets, tags, toInteger, toOctets, type Item } from "./ber.ts";
+import { BerError, encode, integer, items, octets, tags, toInteger, toOctets, type Item } from "./ber.ts";
 import type { Mib } from "./mib.ts";
 import { errors } from "./message.ts";
 
@@ -36,6 +36,9 @@ const syntaxErrors = {
   undefinedCharacter: 7,
   tooManyPages: 12,
 } as const;
+const sourceModes = { central: 8, endDuration: 14 } as const;
+/** The message that is shown when the time of another is over: blank, run-time priority 1. */
+const blankSource = Buffer.from([memory.blank, 0, 1, 0, 0]);
 const rowsOfEach = 5;
 const multiBytesMax = 256;
 const pagesMax = 3;
@@ -89,7 +92,10 @@ export class Sign {
   readonly #rows = new Map<string, Row>();
   readonly #options: SignOptions;
   #current: Row;
-  #source = Buffer.from([memory.blank, 0, 1, 0, 0]);
+  #source = blankSource;
+  /** Who activated what is shown, 4 octets, and how. */
+  #requester: Buffer = Buffer.alloc(4);
+  #sourceMode: number = sourceModes.central;
   #activation = Buffer.alloc(12);
   #failedActivation = Buffer.alloc(12);
   #untilMs = Infinity;
@@ -156,11 +162,20 @@ export class Sign {
     const current = `${memory.current}.1`;
     mib.add(column(3, current), { get: () => octets(this.#shown().multi) });
     mib.add(column(4, current), { get: () => octets(this.#shown().owner) });
-    mib.add(column(5, current), { get: () => integer(checkSum(this.#shown())) });
+    mib.add(column(5, current), {
+      get: () => integer(this.#shown().multi.length === 0 ? 0 : checkSum(this.#shown())),
+    });
     mib.add(column(6, current), { get: () => integer(this.#shown().beacon) });
     mib.add(column(7, current), { get: () => integer(this.#shown().pixelService) });
     mib.add(column(8, current), { get: () => integer(this.#shown().priority) });
     mib.constant(column(9, current), integer(status.valid));
+    // The blank messages: one for each run-time priority, with a check sum of 0.
+    for (let number = 1; number <= 255; number++) {
+      const numbers = { 1: memory.blank, 2: number, 5: 0, 6: 0, 7: 0, 8: number, 9: status.valid };
+      for (const [index, value] of Object.entries(numbers))
+        mib.constant(column(Number(index), `${memory.blank}.${number}`), integer(value));
+      for (const index of [3, 4]) mib.constant(column(index, `${memory.blank}.${number}`), octets(""));
+    }
     mib.add(`${dms}.5.9.0`, { get: () => integer(this.#validateError) });
   }
 
@@ -173,16 +188,35 @@ export class Sign {
         }),
     });
     mib.add(`${dms}.6.3.0`, { get: () => octets(this.#activation), set: (value) => this.#activate(value) });
-    mib.add(`${dms}.6.4.0`, { get: () => integer(this.#minutesLeft()) });
+    mib.add(`${dms}.6.4.0`, {
+      get: () => integer(this.#minutesLeft()),
+      set: (value) => taken(value, (item) => this.#setMinutes(within(toInteger(item), 0, 65_535))),
+    });
     mib.add(`${dms}.6.5.0`, { get: () => (this.#shown(), octets(this.#source)) });
+    mib.add(`${dms}.6.6.0`, {
+      get: () => (this.#shown(), encode(tags.ip, this.#requester)),
+    });
+    mib.add(`${dms}.6.7.0`, { get: () => (this.#shown(), integer(this.#sourceMode)) });
+    mib.constant(`${dms}.6.15.0`, octets(blankSource));
     mib.add(`${dms}.6.17.0`, { get: () => integer(this.#activateError) });
     mib.add(`${dms}.6.18.0`, { get: () => integer(this.#syntaxError) });
     mib.add(`${dms}.6.19.0`, { get: () => integer(this.#syntaxPosition) });
     mib.constant(`${dms}.6.20.0`, octets(""));
     mib.add(`${dms}.6.24.0`, { get: () => octets(this.#failedActivation) });
     mib.constant(`${dms}.6.25.0`, integer(1));
-    mib.constant(`${dms}.5.2.0`, integer(0));
-    mib.constant(`${dms}.5.3.0`, integer(rowsOfEach));
+    mib.constant(`${dms}.5.1.0`, integer(0));
+    this.#addCounts(mib, 2, memory.changeable);
+    this.#addCounts(mib, 5, memory.volatile);
+  }
+
+  /** How many messages of a kind are defined, how many may be, and the octets that are left for them. */
+  #addCounts(mib: Mib, first: number, type: number): void {
+    const own = [...this.#rows].filter(([at]) => at.startsWith(`${type}.`)).map(([, row]) => row);
+    const defined = (): number => own.filter((row) => this.#statusOf(row) === status.valid).length;
+    const used = (): number => own.reduce((sum, { multi }) => sum + multi.length, 0);
+    mib.add(`${dms}.5.${first}.0`, { get: () => integer(defined()) });
+    mib.constant(`${dms}.5.${first + 1}.0`, integer(rowsOfEach));
+    mib.add(`${dms}.5.${first + 2}.0`, { get: () => integer(rowsOfEach * multiBytesMax - used()) });
   }
 
   #addFont(mib: Mib): void {
@@ -284,7 +318,9 @@ export class Sign {
     if (priority < this.#shown().priority) return activateErrors.priority;
     this.#current = { ...row };
     this.#source = Buffer.from([type, number >> 8, number & 255, sum >> 8, sum & 255]);
-    this.#untilMs = minutes === 65_535 ? Infinity : performance.now() + minutes * 60_000;
+    this.#requester = code.subarray(8);
+    this.#sourceMode = sourceModes.central;
+    this.#setMinutes(minutes);
     return activateErrors.none;
   }
 
@@ -292,10 +328,16 @@ export class Sign {
   #shown(): Row {
     if (performance.now() >= this.#untilMs) {
       this.#current = unused();
-      this.#source = Buffer.from([memory.blank, 0, 1, 0, 0]);
+      this.#source = blankSource;
+      this.#requester = Buffer.alloc(4);
+      this.#sourceMode = sourceModes.endDuration;
       this.#untilMs = Infinity;
     }
     return this.#current;
+  }
+
+  #setMinutes(minutes: number): void {
+    this.#untilMs = minutes === 65_535 ? Infinity : performance.now() + minutes * 60_000;
   }
 
   #minutesLeft(): number {
