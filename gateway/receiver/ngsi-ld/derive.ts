@@ -101,12 +101,12 @@ function noise({ values }: Derived): Attribute[] {
   return point === undefined ? [] : spanOf(point);
 }
 
-/** The groups of lamps that the cabinet tells of; a cabinet may have none. */
+/** The groups of lamps that the cabinet tells of. */
 function cabinet({ known, values }: Derived): Attribute[] {
   const value = partsOf(Object.keys(values.points), groupPrefixes).map((part) =>
     entityId("StreetlightGroup", known.gateway, known.id, part),
   );
-  return [{ name: "refStreetlightGroup", kind: "relationship", value }];
+  return value.length === 0 ? [] : [{ name: "refStreetlightGroup", kind: "relationship", value }];
 }
 
 function group({ known, values, part }: Derived): Attribute[] {

@@ -95,7 +95,7 @@ function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: num
   let changed = false;
   for (const { point, value, unit, quality: bits, detail, timeMs } of event.readings ?? []) {
     const at = stamp(timeMs);
-    const known = state.points[point];
+    const known = Object.hasOwn(state.points, point) ? state.points[point] : undefined;
     if (!isNewer(at, known)) continue;
     if (known === undefined && Object.keys(state.points).length >= pointsMax) continue;
     const isBad = (bits & quality.bad) !== 0;
@@ -121,7 +121,7 @@ function applyRecord(
   data: Record<string, unknown>,
   at: Stamp,
 ): boolean {
-  const known = state.records[name];
+  const known = Object.hasOwn(state.records, name) ? state.records[name] : undefined;
   if (!isNewer(at, known)) return false;
   if (known === undefined && Object.keys(state.records).length >= recordsMax) return false;
   const text = (key: string) => (typeof data[key] === "string" ? { [key]: data[key] } : {});

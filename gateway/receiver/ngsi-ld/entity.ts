@@ -1,32 +1,15 @@
+import type { DeviceSite } from "../../event.ts";
 import type { PointState } from "./device-state.ts";
 import type { Source } from "./models.ts";
 import { convert } from "./units.ts";
 
 /** What is known of a device beside its events: from the dictionary, and whether its gateway is connected. */
-export interface KnownDevice {
+export interface KnownDevice extends DeviceSite {
   gateway: string;
   id: string;
   class: string;
-  name?: string;
-  place?: Place;
-  levels?: Levels;
   /** False: the gateway is known to be away, so nothing is known of the device now. */
   gatewayOnline?: boolean;
-}
-
-/** Where a device stands (WGS 84, degrees). */
-export interface Place {
-  lat: number;
-  lon: number;
-  address?: string;
-}
-
-/** Reference levels of a water level (m above its datum). `reference`: height of the sensor. */
-export interface Levels {
-  datum?: string;
-  reference?: number;
-  alert?: number;
-  danger?: number;
 }
 
 /** An attribute of an entity before it is written in one of the two representations. */
@@ -59,6 +42,12 @@ export interface Withheld {
 
 /** A value that its device has not told for so long, while it told others, is not its state any more. */
 const staleMs = 24 * 3600 * 1000;
+
+/** Times that RFC 3339 can write. */
+const latestMs = 253_402_300_799_999;
+export function isTime(timeMs: number | undefined): timeMs is number {
+  return timeMs !== undefined && timeMs >= 0 && timeMs <= latestMs;
+}
 
 /** `urn:ngsi-ld:<type>:<gateway>:<device>[:<part>]`. */
 export function entityId(type: string, gateway: string, device: string, part = ""): string {
@@ -98,6 +87,7 @@ export class Values {
     const point = Object.hasOwn(this.points, name) ? this.points[name] : undefined;
     if (point === undefined) return undefined;
     if (point.value === null) return this.#refuse(name, "its newest value is bad");
+    if (!isTime(point.timeMs)) return this.#refuse(name, "its time cannot be true");
     if (typeof point.value === "number" && !Number.isFinite(point.value))
       return this.#refuse(name, "it is no finite number");
     if (this.#newestMs - point.timeMs > staleMs)

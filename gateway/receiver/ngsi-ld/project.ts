@@ -8,6 +8,7 @@ import {
 import { derivations, gather, partsOf } from "./derive.ts";
 import {
   entityId,
+  isTime,
   observed,
   Values,
   type Attribute,
@@ -23,11 +24,6 @@ export interface Projection {
   entities: Entity[];
   withheld: Withheld[];
 }
-
-/** Times that RFC 3339 can write. */
-const latestMs = 253_402_300_799_999;
-const isTime = (timeMs: number | undefined): timeMs is number =>
-  timeMs !== undefined && timeMs >= 0 && timeMs <= latestMs;
 
 /**
  * The NGSI-LD entities of a device out of its latest values: those of its class, its Device, one per alarm, and a
@@ -143,7 +139,6 @@ function modelled(
   let reason: string | undefined;
   if (missing !== undefined) reason = `the model needs ${missing}, and no good value gives it`;
   else if (times.length === 0 && model.sources.length > 0) reason = "there is no good value";
-  else if (timeMs !== undefined && !times.every(isTime)) reason = "the time of its values cannot be true";
   if (reason !== undefined) {
     // The points of an entity that is not given are still there to be measured.
     for (const name of values.used) if (!used.has(name)) values.used.delete(name);
@@ -291,9 +286,8 @@ function alarm(known: KnownDevice, name: string, record: RecordState): Entity | 
   return entity(known, emptyState(), { type, id, subject, time: "dateIssued" }, attributes, record.timeMs);
 }
 
-function measurement(known: KnownDevice, name: string, point: PointState): Entity | Withheld {
+function measurement(known: KnownDevice, name: string, point: PointState): Entity {
   const id = entityId("DeviceMeasurement", known.gateway, known.id, name);
-  if (!isTime(point.timeMs)) return { what: id, reason: "its time cannot be true" };
   const isNumber = typeof point.value === "number";
   const attributes: Attribute[] = [
     isNumber
