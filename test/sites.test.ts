@@ -133,6 +133,12 @@ async function allDelivered(): Promise<KerbEvent[]> {
 
 const kinds = async () => [...new Set((await allDelivered()).map(({ kind }) => kind))].toSorted();
 
+/** The NGSI-LD view of a gateway, simplified. */
+const entities = async (gateway: string) => {
+  const answer = await fetch(`${api}/ngsi-ld/v1/entities?options=keyValues&limit=1000&gateway=${gateway}`);
+  return (await answer.json()) as ({ type: string; id: string } & Record<string, unknown>)[];
+};
+
 /** None of the pretend devices, which know everything in clear. */
 const isKerb = ({ child }: Program): boolean =>
   [...sites.values()].every(({ simulators }) => simulators.every((one) => one.child !== child));
@@ -194,12 +200,6 @@ describe("the worked sites", () => {
     { timeout: 60_000 },
     async () => {
       const checks = strictChecks();
-      const entities = async (gateway: string) => {
-        const answer = await fetch(
-          `${api}/ngsi-ld/v1/entities?options=keyValues&limit=1000&gateway=${gateway}`,
-        );
-        return (await answer.json()) as ({ type: string; id: string } & Record<string, unknown>)[];
-      };
       for (const { id, devices } of sites.values()) {
         const devicesOf = async () =>
           (await entities(id)).flatMap(({ type, id: urn }) =>
@@ -215,7 +215,6 @@ describe("the worked sites", () => {
       console.log(`${all.length} entities of the types ${types.join(", ")}`);
       expect(types).toEqual(
         expect.arrayContaining([
-          "AirQualityObserved",
           "Camera",
           "Device",
           "DeviceMeasurement",

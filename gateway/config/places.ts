@@ -14,7 +14,7 @@ export function placeOf({ lat, lon, address }: Location): Place {
 /** Without members that are not there; undefined when none is. */
 export function levelsOf(levels: z.output<typeof levelsSchema>): Levels | undefined {
   const given = Object.entries(levels).filter(([, value]) => value !== undefined);
-  return given.length === 0 ? undefined : (Object.fromEntries(given) as Levels);
+  return given.length === 0 ? undefined : Object.fromEntries(given);
 }
 
 /** A place outside of Vietnam is mostly a slip, such as a lost digit. It is allowed all the same. */

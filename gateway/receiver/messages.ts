@@ -96,12 +96,14 @@ export function parseDictionary(payload: Uint8Array): Dictionary {
   return new Dictionary(hash, devices);
 }
 
+function isDegrees(value: unknown, most: number): value is number {
+  return typeof value === "number" && Math.abs(value) <= most;
+}
+
 /** What the dictionary says of a device beside its points; what makes no sense is left out, the values count more. */
 function siteOf({ name, place, levels }: Record<string, unknown>): DeviceSite {
   const { lat, lon, address } = (place ?? {}) as Record<string, unknown>;
   const { datum, ...heights } = (levels ?? {}) as Record<string, unknown>;
-  const isDegrees = (value: unknown, most: number): value is number =>
-    typeof value === "number" && Math.abs(value) <= most;
   const metres = ["reference", "alert", "danger"].filter((key) => Number.isFinite(heights[key]));
   return {
     ...(typeof name === "string" ? { name } : {}),

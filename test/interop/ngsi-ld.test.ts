@@ -390,25 +390,32 @@ const anyTime = fc.oneof(
   fc.constantFrom(Number.NaN, -1, 8.64e15, 1e300, Number.NEGATIVE_INFINITY, 0),
 );
 
+const namesOf = (className: string) => [
+  ...(modelsByClass[className] ?? []).flatMap(({ sources, gathered, records: _records }) => [
+    ...sources.flatMap(({ from }) => from.map((name) => name.replace("*", "g1"))),
+    ...(gathered ?? []).flatMap(({ prefixes }) => prefixes.map((prefix) => `${prefix}.1`)),
+  ]),
+  "intensity.lane1",
+  "vehicleCount.D1",
+  "lampFailure",
+  "dimLevel",
+  "lightOn.g1",
+  "workingMode",
+  "batteryLevel",
+  "rssi",
+  "other",
+  "__proto__",
+  "constructor",
+];
+
+const fold = (list: readonly KerbEvent[]) => {
+  const state = emptyState();
+  for (const each of list) applyEvent(state, each, atMs + 1e6);
+  return state;
+};
+
 describe("whatever a device says", () => {
   const classes = Object.keys(modelsByClass);
-  const namesOf = (className: string) => [
-    ...(modelsByClass[className] ?? []).flatMap(({ sources, gathered, records: _records }) => [
-      ...sources.flatMap(({ from }) => from.map((name) => name.replace("*", "g1"))),
-      ...(gathered ?? []).flatMap(({ prefixes }) => prefixes.map((prefix) => `${prefix}.1`)),
-    ]),
-    "intensity.lane1",
-    "vehicleCount.D1",
-    "lampFailure",
-    "dimLevel",
-    "lightOn.g1",
-    "workingMode",
-    "batteryLevel",
-    "rssi",
-    "other",
-    "__proto__",
-    "constructor",
-  ];
 
   test.each(classes)("every entity of %s passes its model, or is withheld with a reason", (className) => {
     const reading = fc.record({
@@ -497,11 +504,6 @@ describe("whatever a device says", () => {
           const events = told.map(({ seq, timeMs, value, clock }) =>
             event([{ point: "waterLevel", value, unit: "m" }], { seq, timeMs, clock }),
           );
-          const fold = (list: readonly KerbEvent[]) => {
-            const state = emptyState();
-            for (const each of list) applyEvent(state, each, atMs + 1e6);
-            return state;
-          };
           const shuffled = gen(fc.shuffledSubarray, events, { minLength: events.length });
           expect(fold(shuffled)).toEqual(fold(events));
           expect(fold(shuffled).points["waterLevel"]?.timeMs).toBe(

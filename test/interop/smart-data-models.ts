@@ -56,9 +56,7 @@ export function strictChecks(): Map<string, ValidateFunction> {
   if (hasModels) {
     for (const file of globSync("**/*chema.json", { cwd: folder }).toSorted()) {
       const { $schema, ...schema } = read(join(folder, file));
-      ajv.addSchema(
-        $schema === undefined || !String($schema).includes("2020-12") ? schema : { $schema, ...schema },
-      );
+      ajv.addSchema($schema === undefined || !$schema.includes("2020-12") ? schema : { $schema, ...schema });
       const [, type] = /\/([A-Za-z]+)\/schema\.json$/.exec(file) ?? [];
       if (type !== undefined) ids.set(type, String(schema["$id"]));
       // AirQualityObserved names it by another address than its own $id.

@@ -45,10 +45,10 @@ const known = new Set(["type", "id", "gateway", "limit", "offset", "options", "f
  */
 export function ngsiLdApi(view: () => Latest): Hono {
   const api = new Hono();
-  const ld = (context: Context, content: unknown) =>
-    context.body(JSON.stringify({ "@context": content }), 200, { "Content-Type": "application/ld+json" });
-  api.get("/jsonldContexts/kerb", (context) => ld(context, ownTerms()));
-  api.get("/jsonldContexts/all", (context) => ld(context, allContexts(new URL(context.req.url).origin)));
+  api.get("/jsonldContexts/kerb", (context) => contextAnswer(context, ownTerms()));
+  api.get("/jsonldContexts/all", (context) =>
+    contextAnswer(context, allContexts(new URL(context.req.url).origin)),
+  );
   api.get("/entities", (context) => {
     const { type, id, gateway } = query(context);
     const count = context.req.query("count") === "true";
@@ -88,6 +88,11 @@ export function ngsiLdApi(view: () => Latest): Hono {
     return context.body(body, status, { "Content-Type": "application/problem+json" });
   });
   return api;
+}
+
+function contextAnswer(context: Context, content: unknown): Response {
+  const body = JSON.stringify({ "@context": content });
+  return context.body(body, 200, { "Content-Type": "application/ld+json" });
 }
 
 /** What is asked for; a parameter that would be ignored is refused, because the answer would be another one. */
@@ -181,7 +186,8 @@ function matching(
   const entities: Entity[] = [];
   let total = 0;
   let after = { gateway: "", device: "" };
-  for (let looked = 0; classes?.length !== 0; looked += step) {
+  if (classes?.length === 0) return { entities, total };
+  for (let looked = 0; ; looked += step) {
     const devices = latest.devices(after, only, step);
     for (const device of devices) {
       for (const entity of entitiesOf(device)) {

@@ -90,7 +90,7 @@ function fieldsOf({ values, timeMs, epoch, seq, unsynced }: RecordState): Record
     const { value, unit, quality } = shown as {
       value: unknown;
       unit?: unknown;
-      quality?: { status?: unknown; reason?: unknown };
+      quality?: { status?: unknown; reason?: string };
     };
     if (!["number", "string", "boolean"].includes(typeof value) || quality?.status === "bad") continue;
     fields[name] = {
@@ -100,7 +100,7 @@ function fieldsOf({ values, timeMs, epoch, seq, unsynced }: RecordState): Record
       epoch,
       seq,
       ...(unsynced === true ? { unsynced } : {}),
-      ...(quality === undefined ? {} : { doubt: String(quality.reason ?? "uncertain").slice(0, 200) }),
+      ...(quality === undefined ? {} : { doubt: `${quality.reason ?? "uncertain"}`.slice(0, 200) }),
     };
   }
   return fields;
@@ -180,6 +180,13 @@ function entity(
   };
 }
 
+const iso = (timeMs: number): string => new Date(timeMs).toISOString();
+
+/** A plain attribute; none where there is no value. */
+function property(name: string, value: unknown): Attribute[] {
+  return value === undefined || value === "" ? [] : [{ name, kind: "property", value }];
+}
+
 /** A value as much older than its entity is named with its time. */
 const olderMs = 15 * 60_000;
 
@@ -190,7 +197,6 @@ function remarksOf(
   timeMs = 0,
 ): string[] {
   const remarks: string[] = [];
-  const iso = (ms: number) => new Date(ms).toISOString();
   const doubtful = attributes.filter(({ doubt }) => doubt !== undefined);
   if (doubtful.length > 0)
     remarks.push(`Uncertain: ${doubtful.map(({ name, doubt }) => `${name} (${doubt})`).join(", ")}.`);
@@ -222,8 +228,6 @@ function device(known: KnownDevice, state: DeviceState, values: Values): Entity 
   const kind = Object.hasOwn(deviceKinds, known.class) ? deviceKinds[known.class] : undefined;
   const attributes = deviceSources.flatMap((source) => values.attribute(source) ?? []);
   const battery = attributes.some(({ name }) => name === "batteryLevel") ? ["batteryLife"] : [];
-  const property = (name: string, value: unknown): Attribute[] =>
-    value === undefined || value === "" ? [] : [{ name, kind: "property", value }];
   const { seenMs, identity } = state;
   return entity(
     known,
@@ -263,8 +267,6 @@ function alarm(known: KnownDevice, name: string, record: RecordState): Entity | 
       ? []
       : values.filter(([, value]) => typeof value !== "number" || Number.isFinite(value));
   const state = record.state ?? "occurred";
-  const property = (attribute: string, value: unknown): Attribute[] =>
-    value === undefined || value === "" ? [] : [{ name: attribute, kind: "property", value }];
   const severity = severities.includes(record.severity ?? "") ? record.severity : undefined;
   const attributes: Attribute[] = [
     { name: "alertSource", kind: "relationship", value: source },
