@@ -227,6 +227,8 @@ describe("what the projection does not do", () => {
       known("air-quality"),
       event([
         { point: "pm25", value: 35.2, unit: "ug/m3" },
+        // A foreign encoder may give a value with it all the same.
+        { point: "so2", value: 9999, unit: "ug/m3", quality: quality.bad },
         {
           point: "co",
           value: null,
@@ -250,6 +252,7 @@ describe("what the projection does not do", () => {
       description: "Uncertain: pm10 (outside of limits).",
     });
     expect(keyValues(entity)).not.toHaveProperty("co");
+    expect(keyValues(entity)).not.toHaveProperty("so2");
     expect(normalised(entity)["pm10"]).toEqual({
       type: "Property",
       value: 61,
@@ -401,6 +404,7 @@ const namesOf = (className: string) => [
   "dimLevel",
   "lightOn.g1",
   "workingMode",
+  "period",
   "batteryLevel",
   "rssi",
   "other",

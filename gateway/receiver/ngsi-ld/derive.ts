@@ -72,12 +72,12 @@ function flow({ values, part }: Derived): Attribute[] {
   const [, lane] = /^lane(\d{1,3})$/i.exec(part) ?? [];
   const laneId: Attribute[] =
     Number(lane) >= 1 ? [{ name: "laneId", kind: "property", value: Number(lane) }] : [];
-  for (const name of [`intensity${suffix}`, `vehicleCount${suffix}`]) {
+  for (const name of [`vehicleCount${suffix}`, `intensity${suffix}`]) {
     const point = values.get(name);
     if (typeof point?.value !== "number" || point.value < 0) continue;
     const isRate = point.unit === "{vehicles}/h";
     if (!isRate && !["1", "{vehicles}"].includes(point.unit)) continue;
-    const span = spanOf(point);
+    const span = spanOf(point, values);
     if (span.length === 0) {
       values.withheld.push({ what: name, reason: "the span that it was counted in is not known" });
       continue;
@@ -88,17 +88,27 @@ function flow({ values, part }: Derived): Attribute[] {
   return laneId;
 }
 
-function spanOf(point: PointState): Attribute[] {
-  if (point.periodMs === undefined || !(point.periodMs > 0)) return [];
+/** The span that a value was counted or averaged over: its own, or what the point `period` says. */
+function spanOf(point: PointState, values: Values): Attribute[] {
+  const told = values.attribute({
+    to: "period",
+    from: ["period"],
+    unit: "s",
+    least: 0.001,
+    most: 31 * 86_400,
+  });
+  const periodMs = point.periodMs ?? (told === undefined ? 0 : Number(told.value) * 1000);
+  if (!(periodMs > 0 && periodMs <= point.timeMs)) return [];
   return [
-    { name: "dateObservedFrom", kind: "property", value: isoMs(point.timeMs - point.periodMs) },
+    { name: "dateObservedFrom", kind: "property", value: isoMs(point.timeMs - periodMs) },
     { name: "dateObservedTo", kind: "property", value: isoMs(point.timeMs) },
   ];
 }
 
 function noise({ values }: Derived): Attribute[] {
-  const point = values.get("LAeq") ?? values.get("LAmax") ?? values.get("LAS");
-  return point === undefined ? [] : spanOf(point);
+  const names = ["soundLevel", "LAeq", "soundLevel.max", "LAmax", "LAS"];
+  const point = names.map((name) => values.get(name)).find((one) => one !== undefined);
+  return point === undefined ? [] : spanOf(point, values);
 }
 
 /** The groups of lamps that the cabinet tells of. */

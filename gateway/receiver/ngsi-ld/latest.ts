@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import type { DictionaryDevice } from "../../event.ts";
+import type { Dictionary } from "../../uplink/encoding.ts";
 import type { Archive } from "../archive.ts";
 import { parseBirth } from "../messages.ts";
 import type { BatchRow, Columns, Store } from "../store.ts";
@@ -33,6 +34,8 @@ export class Latest {
   readonly #online: (gateway: string) => boolean | undefined;
   /** Gateways whose dictionaries came since the last step. */
   readonly #came = new Set<string>();
+  /** The dictionaries in force, kept for one transaction or one answer. */
+  readonly #inForce = new Map<string, Dictionary | undefined>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -141,6 +144,7 @@ export class Latest {
   }
 
   #put(changed: ReadonlyMap<string, DeviceState>): void {
+    this.#inForce.clear();
     for (const [key, state] of changed) {
       const [gateway = "", device = ""] = key.split("\n");
       const type = this.#described(gateway, device, state)?.type ?? "";
@@ -156,6 +160,7 @@ export class Latest {
 
   /** One device; undefined when nothing has been heard of it. */
   device(gateway: string, device: string): LatestDevice | undefined {
+    this.#inForce.clear();
     const row = this.#rows("gw = ? AND device = ?", [gateway, device], 1)[0];
     return row === undefined ? undefined : this.#shown(row);
   }
@@ -166,6 +171,7 @@ export class Latest {
     only: { classes?: readonly string[]; gateway?: string },
     limit: number,
   ): LatestDevice[] {
+    this.#inForce.clear();
     const { classes, gateway } = only;
     const where = ["(gw, device) > (?, ?)"];
     const values: unknown[] = [after.gateway, after.device];
@@ -198,8 +204,16 @@ export class Latest {
     return { known, state };
   }
 
-  /** What the gateway's dictionary says of a device: the one of its last birth, or one that came after it. */
+  /** What the gateway says of a device. */
   #described(gateway: string, device: string, { profile }: DeviceState): DictionaryDevice | undefined {
+    if (!this.#inForce.has(gateway)) this.#inForce.set(gateway, this.#dictionaryOf(gateway));
+    const dictionary = this.#inForce.get(gateway);
+    const same = dictionary === undefined ? [] : (byId(dictionary).get(device) ?? []);
+    return same.findLast((one) => one.profile === profile) ?? same.at(-1);
+  }
+
+  /** The dictionary that is in force: that of the gateway's last birth, or one that came after it. */
+  #dictionaryOf(gateway: string): Dictionary | undefined {
     const sql = "SELECT hash, received_ms FROM dictionary WHERE gw = ? ORDER BY rowid DESC LIMIT 1";
     const newest = this.#store.all(sql, gateway)[0];
     if (newest === undefined) return undefined;
@@ -207,12 +221,20 @@ export class Latest {
     const isAfterBirth =
       birth === undefined || (newest["received_ms"] as number) > (birth["received_ms"] as number);
     const hash = isAfterBirth ? undefined : parseBirth(birth["body"] as Uint8Array).dictionary;
-    const dictionary =
-      (hash === undefined ? undefined : this.#archive.dictionary(gateway, hash)) ??
-      this.#archive.dictionary(gateway, newest["hash"] as string);
-    const same = dictionary?.devices.filter(({ id }) => id === device) ?? [];
-    return same.findLast((one) => one.profile === profile) ?? same.at(-1);
+    const told = hash === undefined ? undefined : this.#archive.dictionary(gateway, hash);
+    return told ?? this.#archive.dictionary(gateway, newest["hash"] as string);
   }
+}
+
+const devicesById = new WeakMap<Dictionary, Map<string, DictionaryDevice[]>>();
+
+function byId(dictionary: Dictionary): Map<string, DictionaryDevice[]> {
+  let devices = devicesById.get(dictionary);
+  if (devices === undefined) {
+    devices = Map.groupBy(dictionary.devices, ({ id }) => id);
+    devicesById.set(dictionary, devices);
+  }
+  return devices;
 }
 
 interface Row {

@@ -95,9 +95,12 @@ const airQuality: Model = {
   refDevice: "one",
   needsPlace: true,
   sources: [
-    ...["pm1", "pm4", "pm10", "co", "no", "no2", "nox", "so2", "co2"].map((name) => positive(name, "ug/m3")),
+    ...["pm1", "pm4", "pm10", "no", "nox", "co2"].map((name) => positive(name, "ug/m3")),
     positive("pm25", "ug/m3", "pm25", "pm2p5"),
-    positive("o3", "ug/m3", "o3", "ozone"),
+    positive("o3", "ug/m3", "ozone.mass", "o3", "ozone"),
+    positive("no2", "ug/m3", "nitrogenDioxide.mass", "no2", "nitrogenDioxide"),
+    positive("so2", "ug/m3", "sulfurDioxide.mass", "so2", "sulfurDioxide"),
+    positive("co", "ug/m3", "carbonMonoxide.mass", "co", "carbonMonoxide"),
     positive("c6h6", "ug/m3", "c6h6", "benzene"),
     { to: "tsp", from: ["tsp"], unit: "ug/m3", least: 0, whole: true },
     { to: "airQualityIndex", from: ["airQualityIndex", "aqi"], unit: "1", least: 0, whole: true },
@@ -154,7 +157,10 @@ const waterQuality: Model = {
     positive("O2", "mg/L", "O2", "dissolvedOxygen", "oxygen"),
     number("temperature", "Cel", "temperature", "waterTemperature"),
     positive("conductivity", "uS/cm"),
-    ...["cod", "bod", "tss", "tds"].map((name) => positive(name, "mg/L")),
+    positive("tss", "mg/L", "suspendedSolids", "tss"),
+    positive("cod", "mg/L", "chemicalOxygenDemand", "cod"),
+    positive("bod", "mg/L", "biochemicalOxygenDemand", "bod"),
+    positive("tds", "mg/L"),
     positive("NH4", "mg/L", "NH4", "nh4", "ammonium"),
     positive("NO3", "mg/L", "NO3", "no3", "nitrate"),
     positive("PO4", "mg/L", "PO4", "po4", "phosphate"),
@@ -248,7 +254,7 @@ const signal: Model = {
   refDevice: "one",
   sources: [
     number("plan", "1", "plan", "timePlan", "pattern"),
-    word("planSource", "timePlan.source"),
+    word("planSource", "plan.source", "timePlan.source"),
     number("stage", "1", "stage"),
     word("mode", "mode", "controlMode", "controlStatus"),
     word("flash", "flashStatus"),
@@ -263,15 +269,16 @@ const signal: Model = {
       "manualControl",
       "fixedTimeControl",
       "isolatedControl",
+      "flashing",
       "yellowFlash",
       "allRed",
     ].map((name) => flag(name)),
   ],
   gathered: [
     { to: "signalGroups", prefixes: ["signalState", "group", "phase"], as: "values" },
-    { to: "pedestrianGroups", prefixes: ["pedestrian"], as: "values" },
+    { to: "pedestrianGroups", prefixes: ["pedestrianState", "pedestrian"], as: "values" },
     { to: "overlaps", prefixes: ["overlap"], as: "values" },
-    { to: "detectors", prefixes: ["detectorState", "detector"], as: "values" },
+    { to: "detectors", prefixes: ["presence", "detectorState", "detector"], as: "values" },
     { to: "faults", prefixes: ["fault"], as: "names" },
   ],
 };
@@ -402,7 +409,11 @@ const noise: Model = {
   refDevice: "one",
   needsPlace: true,
   needs: ["dateObservedFrom"],
-  sources: [number("LAeq", "dB{A}"), number("LAS", "dB{A}"), number("LAmax", "dB{A}")],
+  sources: [
+    number("LAeq", "dB{A}", "soundLevel", "LAeq"),
+    number("LAS", "dB{A}"),
+    number("LAmax", "dB{A}", "soundLevel.max", "LAmax"),
+  ],
   derive: "noise",
 };
 
@@ -461,4 +472,8 @@ export const deviceSources: readonly Source[] = [
 export const alertCategories: Readonly<Record<string, { category: string; subCategory?: string }>> = {
   tamper: { category: "security", subCategory: "suspiciousAction" },
   access: { category: "security" },
+  traffic: { category: "traffic" },
 };
+
+/** Alarms whose name says more than their category. */
+export const alertSubCategories: Readonly<Record<string, string>> = { wrongWay: "carWrongDirection" };

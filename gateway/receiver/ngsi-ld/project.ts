@@ -16,7 +16,14 @@ import {
   type KnownDevice,
   type Withheld,
 } from "./entity.ts";
-import { alertCategories, deviceKinds, deviceSources, modelsByClass, type Model } from "./models.ts";
+import {
+  alertCategories,
+  alertSubCategories,
+  deviceKinds,
+  deviceSources,
+  modelsByClass,
+  type Model,
+} from "./models.ts";
 import type { KerbEvent } from "../../event.ts";
 
 /** The entities of a device, and what could not be given in them. */
@@ -253,6 +260,10 @@ function device(known: KnownDevice, state: DeviceState, values: Values): Entity 
 
 const severities = ["informational", "low", "medium", "high", "critical"];
 
+function subCategoryOf(name: string, { subCategory }: { subCategory?: string }): string | undefined {
+  return Object.hasOwn(alertSubCategories, name) ? alertSubCategories[name] : subCategory;
+}
+
 /** The newest word of an alarm: an Alert where the model has its category, else kerb's DeviceAlarm. */
 function alarm(known: KnownDevice, name: string, record: RecordState): Entity | Withheld {
   const { category = "" } = record;
@@ -271,7 +282,7 @@ function alarm(known: KnownDevice, name: string, record: RecordState): Entity | 
   const attributes: Attribute[] = [
     { name: "alertSource", kind: "relationship", value: source },
     ...property("category", alert?.category ?? category),
-    ...property("subCategory", alert?.subCategory),
+    ...property("subCategory", alert === undefined ? undefined : subCategoryOf(name, alert)),
     ...property("severity", severity),
     ...(alert === undefined ? property("state", state) : []),
     ...(alert === undefined ? property("alarm", name) : []),
