@@ -238,6 +238,16 @@ describe("the NGSI-LD view", () => {
     expect((await get(`/entities/${level}?options=keyValues`)).body).toMatchObject({ currentLevel: 1.1 });
   });
 
+  it("reads what waited for a dictionary that was stored just before the end", async () => {
+    take([{ seq: 1, value: 1.1 }]);
+    expect((await get("/entities")).body).toEqual([]);
+    receiver.dictionary(gateway, dictionary());
+    await server.close();
+    receiver.close();
+    await open();
+    expect((await get(`/entities/${level}?options=keyValues`)).body).toMatchObject({ currentLevel: 1.1 });
+  });
+
   it("takes name and place from the dictionary that is in force, also an old one without them", async () => {
     const bare = devices.map(({ name: _n, place: _p, levels: _l, ...device }) => device);
     const birth = (dict: string) =>
