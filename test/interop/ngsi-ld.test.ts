@@ -452,7 +452,20 @@ describe("whatever a device says", () => {
         fc.boolean(),
         fc.dictionary(
           fc.constantFrom(...namesOf(className), "grossWeight", "gross", "axle1.weight"),
-          fc.oneof(fc.record({ value: anyValue, unit: anyUnit }), anyValue),
+          fc.oneof(
+            fc.record({
+              value: anyValue,
+              unit: anyUnit,
+              quality: fc.constantFrom(
+                undefined,
+                null,
+                7,
+                { status: "uncertain", reason: 7 },
+                { status: "bad" },
+              ),
+            }),
+            anyValue,
+          ),
         ),
         (readings, clock, hasPlace, values) => {
           const state = emptyState();

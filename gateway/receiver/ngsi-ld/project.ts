@@ -89,6 +89,9 @@ function deviceRef({ gateway, id }: KnownDevice, as: "one" | "list" = "one"): At
   return { name: "refDevice", kind: "relationship", value: as === "one" ? ref : [ref] };
 }
 
+const doubtOf = (reason: unknown): string =>
+  typeof reason === "string" ? reason.slice(0, 200) : "uncertain";
+
 /** `values` of a record in the shape of points; tokens of personal data are none. */
 function fieldsOf({ values, timeMs, epoch, seq, unsynced }: RecordState): Record<string, PointState> {
   const fields: Record<string, PointState> = {};
@@ -97,7 +100,7 @@ function fieldsOf({ values, timeMs, epoch, seq, unsynced }: RecordState): Record
     const { value, unit, quality } = shown as {
       value: unknown;
       unit?: unknown;
-      quality?: { status?: unknown; reason?: string };
+      quality?: { status?: unknown; reason?: unknown } | null;
     };
     if (!["number", "string", "boolean"].includes(typeof value) || quality?.status === "bad") continue;
     fields[name] = {
@@ -107,7 +110,7 @@ function fieldsOf({ values, timeMs, epoch, seq, unsynced }: RecordState): Record
       epoch,
       seq,
       ...(unsynced === true ? { unsynced } : {}),
-      ...(quality === undefined ? {} : { doubt: `${quality.reason ?? "uncertain"}`.slice(0, 200) }),
+      ...(quality === undefined || quality === null ? {} : { doubt: doubtOf(quality.reason) }),
     };
   }
   return fields;
