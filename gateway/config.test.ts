@@ -130,7 +130,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown key with no near one",
     device("    colour: red\n"),
-    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records',
+    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels',
   ],
   [
     "unknown key inside a setting",
@@ -369,7 +369,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "a device that is none",
     head + "devices: [air-01]\n",
-    'bad.yaml:3:11  expected keys and values (id, name, driver, profile, enabled, poll, silence, points, records), found "air-01"',
+    'bad.yaml:3:11  expected keys and values (id, name, driver, profile, enabled, poll, silence, points, records, location, levels), found "air-01"',
   ],
   [
     "devices that are no list",
@@ -681,11 +681,11 @@ describe("the files of config/", () => {
     const sample = readFileSync(join(configFolder, "gateway.sample.yaml"), "utf8");
     const full = sample
       .replaceAll(
-        /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|snapshots|silence|records): /gm,
+        /^( +)# (insecure|username|password|ca|cert|key|legalBasis|tokenKey|snapshots|silence|records|location|levels): /gm,
         "$1$2: ",
       )
       .replaceAll(/^# ( *(health|listen|insecure):)/gm, "$1");
-    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(14);
+    expect(full.split("\n").filter((line, index) => line !== sample.split("\n")[index])).toHaveLength(16);
     const secrets = full.replace("${secret:ioc}", "x").replace("${secret:token}", "x".repeat(32));
     const site = await loadSite(write("sample/gateway.yaml", secrets));
     expect(site.uplinks[0]).toMatchObject({ username: "q1-bayhien-01", insecure: true });

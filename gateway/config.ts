@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { checkDevice, type DeviceConfig } from "./config/devices.ts";
 import type { YamlDocument } from "./config/document.ts";
 import { type Path, valueAt } from "./config/path.ts";
+import { placeOf, warnOfPlace } from "./config/places.ts";
 import { SiteFiles } from "./config/site-files.ts";
 import {
   devicesFileSchema,
@@ -12,6 +13,7 @@ import {
   type mqttUplink,
   siteSchema,
 } from "./config/site-schema.ts";
+import type { Place } from "./event.ts";
 import { ConfigError, type Diagnostic } from "./errors.ts";
 import { profileFolder } from "./profiles.ts";
 
@@ -26,7 +28,7 @@ export interface Site {
   file: string;
   /** The site file and the included ones. */
   files: string[];
-  gateway: { id: string; name: string; city: string; stateFolder: string };
+  gateway: { id: string; name: string; city: string; stateFolder: string; location: Place | undefined };
   outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number; sealEveryMs: number };
   uplinks: UplinkConfig[];
   privacy: {
@@ -156,15 +158,17 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     devices.push(...(await devicesOf(loading, document)));
   }
   if (site !== undefined) warnings(main, site, devices.length);
+  warnOfPlace(main, ["gateway", "location"], site?.gateway.location);
   warnOfRecords(main, site?.privacy.snapshots?.records ?? [], devices);
   const { found } = loading;
   const mistakes = found.filter(({ severity }) => severity === "error");
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);
   const { id, name, city, state } = site.gateway;
+  const location = site.gateway.location === undefined ? undefined : placeOf(site.gateway.location);
   return {
     file: main.file,
     files: [main.file, ...files],
-    gateway: { id, name, city, stateFolder: resolve(folder, state) },
+    gateway: { id, name, city, stateFolder: resolve(folder, state), location },
     outbox: {
       bytesMax: site.outbox.sizeMax,
       commitAfterMs: site.outbox.commitAfter,
@@ -175,7 +179,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     privacy: site.privacy,
     log: site.log,
     health: hostAndPort(site.health.listen ?? ""),
-    devices,
+    devices: devices.map((device) => ({ ...device, location: device.location ?? location })),
     warnings: found.filter(({ severity }) => severity === "warning"),
   };
 }

@@ -380,8 +380,30 @@ export interface DictionaryPoint {
   decimals: number;
 }
 
+/** Where a device stands (WGS 84, degrees). */
+export interface Place {
+  lat: number;
+  lon: number;
+  address?: string;
+}
+
+/** Reference levels of a device for water levels, m above its datum. `reference`: height of the sensor. */
+export interface Levels {
+  datum?: string;
+  reference?: number;
+  alert?: number;
+  danger?: number;
+}
+
+/** What a site file says of a device that no event carries; what is not said is absent. */
+export interface DeviceSite {
+  name?: string;
+  place?: Place;
+  levels?: Levels;
+}
+
 /** A device of the dictionary with its points. */
-export interface DictionaryDevice {
+export interface DictionaryDevice extends DeviceSite {
   index: number;
   id: string;
   type: string;

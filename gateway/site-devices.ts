@@ -12,10 +12,14 @@ import type { SnapshotRule } from "./snapshots.ts";
 /** The site's devices as the outbox and the hosts need them. */
 
 export function registration(device: DeviceConfig): RegisterDevice {
+  const { name, location: place, levels } = device;
   return {
     id: device.id,
     type: device.class ?? device.driver,
     profile: device.profile ?? "",
+    ...(name === device.id ? {} : { name }),
+    ...(place === undefined ? {} : { place }),
+    ...(levels === undefined ? {} : { levels }),
     points: device.points
       .filter((point) => point.publish)
       .map((point) => ({

@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type DeviceConfig, loadSite } from "../gateway/config.ts";
 import type { KerbEvent } from "../gateway/event.ts";
 import { freePort, Gateway, Program } from "./interop/processes.ts";
+import { problemOf, strictChecks } from "./interop/smart-data-models.ts";
 
 /**
  * The worked sites as a person starts them: `kerb simulate`, `kerb run`, a broker and `kerb receive`, each in a
@@ -132,6 +133,12 @@ async function allDelivered(): Promise<KerbEvent[]> {
 
 const kinds = async () => [...new Set((await allDelivered()).map(({ kind }) => kind))].toSorted();
 
+/** The NGSI-LD view of a gateway, simplified. */
+const entities = async (gateway: string) => {
+  const answer = await fetch(`${api}/ngsi-ld/v1/entities?options=keyValues&limit=1000&gateway=${gateway}`);
+  return (await answer.json()) as ({ type: string; id: string } & Record<string, unknown>)[];
+};
+
 /** None of the pretend devices, which know everything in clear. */
 const isKerb = ({ child }: Program): boolean =>
   [...sites.values()].every(({ simulators }) => simulators.every((one) => one.child !== child));
@@ -187,6 +194,49 @@ describe("the worked sites", () => {
       .poll(kinds, { timeout: 50_000, interval: 1000 })
       .toEqual(["alarm", "device-status", "gap", "state", "telemetry", "transaction"]);
   });
+
+  test(
+    "every device is an entity of the NGSI-LD view, and each passes its model strictly",
+    { timeout: 60_000 },
+    async () => {
+      const checks = strictChecks();
+      for (const { id, devices } of sites.values()) {
+        const devicesOf = async () =>
+          (await entities(id)).flatMap(({ type, id: urn }) =>
+            type === "Device" ? (urn.split(":")[4] ?? "") : [],
+          );
+        await expect.poll(devicesOf, { timeout: 10_000 }).toEqual(devices.map((one) => one.id).toSorted());
+        const found = await entities(id);
+        expect(found.flatMap((one) => problemOf(checks, one) ?? [])).toEqual([]);
+        for (const one of found) expect([one.id, one["location"]]).toMatchObject([one.id, { type: "Point" }]);
+      }
+      const all = (await Promise.all([...sites.values()].map(({ id }) => entities(id)))).flat();
+      const types = [...new Set(all.map(({ type }) => type))].toSorted();
+      console.log(`${all.length} entities of the types ${types.join(", ")}`);
+      expect(types).toEqual(
+        expect.arrayContaining([
+          "Camera",
+          "Device",
+          "DeviceMeasurement",
+          "FloodMonitoring",
+          "SmartMeteringObservation",
+          "TrafficSignalController",
+          "VehicleWeighing",
+          "WasteContainer",
+          "WeatherObserved",
+        ]),
+      );
+      expect(
+        all.find(({ id }) => id === "urn:ngsi-ld:FloodMonitoring:demo-air-water:level-02"),
+      ).toMatchObject({
+        name: "Mực nước kênh (ra-đa)",
+        location: { type: "Point", coordinates: [106.6811, 10.7912] },
+        alertLevel: 1.8,
+        referenceLevel: 4,
+      });
+      expect(JSON.stringify(all)).not.toContain("hmac-sha256");
+    },
+  );
 
   test("plates and names are nowhere in clear", { timeout: 60_000 }, async () => {
     const ticket = async () => (await allDelivered()).find(({ data }) => data?.["record"] === "ticket");

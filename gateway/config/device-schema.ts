@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { profileSchema } from "../profiles.ts";
 import { durationBetween } from "../quantities.ts";
-import { label, word } from "./site-schema.ts";
+import { label, levelsSchema, locationSchema, word } from "./site-schema.ts";
 
 const pollPeriod = durationBetween("1ms", "24h");
 
@@ -44,6 +44,8 @@ export function deviceSchema(drivers: readonly string[]) {
       .describe("a device that pushes and says nothing for this long is lost"),
     points: z.record(z.string(), z.unknown()).optional(),
     records: z.record(z.string(), z.unknown()).optional(),
+    location: locationSchema.optional().describe("where it stands; where the cabinet does if not given"),
+    levels: levelsSchema.optional(),
   });
 }
 

@@ -8,9 +8,11 @@ import {
   recordDefinitionsSchema,
   recordOverridesSchema,
 } from "./device-schema.ts";
+import type { Levels, Place } from "../event.ts";
 import type { YamlDocument } from "./document.ts";
 import { type DriverSchemas, driverSchemas } from "./drivers.ts";
 import { isRecord, type Path, valueAt } from "./path.ts";
+import { levelsOf, placeOf, warnOfPlace } from "./places.ts";
 import type { OpenProfile, SiteFiles } from "./site-files.ts";
 import { didYouMean, nearest } from "./words.ts";
 
@@ -22,6 +24,9 @@ export interface DeviceConfig {
   enabled: boolean;
   profile: string | undefined;
   class: string | undefined;
+  /** Where it stands: its own place, else the gateway's. */
+  location?: Place | undefined;
+  levels?: Levels | undefined;
   firmwareRange: string;
   /** Parsed by the driver's schema, with the profile's settings underneath. */
   settings: Record<string, unknown>;
@@ -60,7 +65,7 @@ function straightened(
 }
 
 function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
-  const { id, name, driver, enabled, poll, silence } = common;
+  const { id, name, driver, enabled, poll, silence, location, levels } = common;
   return {
     id,
     name: name ?? id,
@@ -68,6 +73,8 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
     enabled,
     profile: profile?.id,
     class: profile?.class,
+    location: location === undefined ? undefined : placeOf(location),
+    levels: levels === undefined ? undefined : levelsOf(levels),
     firmwareRange: profile?.firmware ?? "*",
     identity: profile === undefined ? undefined : { vendor: profile.vendor, model: profile.model },
     pollMs: {
@@ -294,6 +301,7 @@ export async function checkDevice(
     opened === undefined
       ? definedPoints(document, path, schemas)
       : profilePoints(document, path, schemas, opened);
+  warnOfPlace(document, [...path, "location"], common?.location);
   const records = checkRecords(document, path, schemas, opened);
   const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);
   if (common === undefined || settings === undefined || points === undefined || records === undefined)

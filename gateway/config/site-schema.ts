@@ -13,6 +13,37 @@ export function word(least: number, most: number) {
 
 /** A name as people say it. */
 export const label = z.string().min(1).max(120);
+
+const metres = z.number().min(-12_000).max(9000);
+const latitude =
+  "expected a latitude from -90 to 90 (in Vietnam lat is 8 to 24 and lon 102 to 118: are they swapped?)";
+/** Where something stands. */
+export const locationSchema = z
+  .strictObject({
+    lat: z
+      .number()
+      .min(-90, { error: latitude })
+      .max(90, { error: latitude })
+      .describe("latitude in degrees (WGS 84), in Vietnam 8 to 24"),
+    lon: z.number().min(-180).max(180).describe("longitude in degrees (WGS 84), in Vietnam 102 to 118"),
+    address: z.string().min(1).max(200).optional().describe("street address"),
+  })
+  .describe("where it stands");
+
+/** Levels of the water that people have agreed on. */
+export const levelsSchema = z
+  .strictObject({
+    datum: z.string().min(1).max(60).optional().describe("what the levels are above, such as VN-2000/HonDau"),
+    reference: metres.optional().describe("height of the sensor, m"),
+    alert: metres.optional().describe("from here on there is an alert, m"),
+    danger: metres.optional().describe("from here on there is danger, m"),
+  })
+  .refine(({ alert, danger }) => alert === undefined || danger === undefined || alert <= danger, {
+    path: ["danger"],
+    error: "danger lies below alert",
+  })
+  .describe("reference levels of a device that measures a water level");
+
 const filePath = z.string().min(1).max(1000);
 
 function isLoopback(host: string): boolean {
@@ -140,6 +171,9 @@ export const siteSchema = z.strictObject({
     name: label.describe("as people call the cabinet"),
     city: word(2, 16).describe("first part of the topics"),
     state: filePath.default("/var/lib/kerb").describe("folder of outbox and journal, relative to this file"),
+    location: locationSchema
+      .optional()
+      .describe("where the cabinet stands, and each device that says nothing else"),
   }),
   outbox: z
     .strictObject({

@@ -1,10 +1,10 @@
 import type Database from "better-sqlite3";
-import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
+import type { DeviceSite, DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
 import { dictionaryHash, writeDictionary } from "./beside.ts";
 import { prepare } from "./statements.ts";
 
-export interface RegisterDevice {
+export interface RegisterDevice extends DeviceSite {
   id: string;
   type: string;
   profile: string;
@@ -19,12 +19,21 @@ export class Dictionaries {
   readonly #database: Database.Database;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #path: string;
+  /** By device index; not in the file, because each start has the site file. */
+  readonly #sites = new Map<number, DeviceSite>();
   #current: Dictionary;
 
-  constructor(database: Database.Database, statements: ReturnType<typeof prepare>, path: string) {
+  /** `known`: the devices of a run that goes on with this file. */
+  constructor(
+    database: Database.Database,
+    statements: ReturnType<typeof prepare>,
+    path: string,
+    known: readonly DictionaryDevice[] = [],
+  ) {
     this.#database = database;
     this.#statements = statements;
     this.#path = path;
+    for (const device of known) this.#sites.set(device.index, siteOf(device));
     this.#current = this.#load();
   }
 
@@ -47,6 +56,7 @@ export class Dictionaries {
       devices.map((device) => {
         addDevice.run(device.id, device.type, device.profile);
         const { idx } = deviceIndex.get(device.id, device.type, device.profile) as { idx: number };
+        this.#sites.set(idx, siteOf(device));
         const points = device.points.map((point) => {
           addPoint.run(idx, point.name, point.unit, point.kind, point.decimals);
           const row = pointIndex.get(idx, point.name, point.unit, point.kind, point.decimals) as {
@@ -54,7 +64,8 @@ export class Dictionaries {
           };
           return { ...point, index: row.idx };
         });
-        return { index: idx, id: device.id, type: device.type, profile: device.profile, points };
+        const { id, type, profile } = device;
+        return { index: idx, id, type, profile, ...siteOf(device), points };
       }),
     )();
     this.#current = this.#load();
@@ -79,6 +90,7 @@ export class Dictionaries {
     const byDevice = Map.groupBy(points, (point) => point.device);
     const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
       ...device,
+      ...this.#sites.get(device.index),
       points: (byDevice.get(device.index) ?? []).map(({ device: _device, ...point }) => point),
     }));
     const json = JSON.stringify(devices);
@@ -88,4 +100,13 @@ export class Dictionaries {
     writeDictionary(this.#path, hash, json);
     return new Dictionary(hash, devices);
   }
+}
+
+/** Nothing where nothing is said: so the dictionary of a site without places has the bytes that it always had. */
+function siteOf({ name, place, levels }: DeviceSite): DeviceSite {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(place === undefined ? {} : { place }),
+    ...(levels === undefined ? {} : { levels }),
+  };
 }

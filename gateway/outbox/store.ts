@@ -117,7 +117,7 @@ export class OutboxStore {
       // What is being salvaged may belong to any of them.
       if (this.#floor === 0) pruneEpochs(database, this.#lastId);
       this.#epochs = this.#statements.epochs.all() as EpochRecord[];
-      this.#dictionaries = new Dictionaries(database, this.#statements, path);
+      this.#dictionaries = new Dictionaries(database, this.#statements, path, resume?.devices);
       if ("isOlder" in next && next.isOlder) this.#dictionaries.skip(this.epoch);
       this.#numbers.refresh();
       this.seals = new Seals(database, {

@@ -94,7 +94,7 @@ export class Archive {
   }
 
   #keepNewest(values: Map<string, LatestValue>, row: BatchRow): void {
-    const events = this.#decode(row);
+    const events = this.decode(row);
     if (typeof events === "string") return;
     for (const { device, epoch, seq, readings } of events) {
       for (const reading of readings ?? []) {
@@ -139,7 +139,7 @@ export class Archive {
         if (batches >= budget) return finish(row.first - 1);
         // Batches that began before the page do not count, so that every page moves on.
         if (row.first > after) batches++;
-        const decoded = this.#decode(row);
+        const decoded = this.decode(row);
         if (typeof decoded === "string") undecoded.push(undecodedRow(row, decoded));
         else for (const event of decoded) if (event.seq > after) events.push(event);
         if (events.length >= limit)
@@ -153,7 +153,7 @@ export class Archive {
   }
 
   /** The events that a row contributes, or why they cannot be read. */
-  #decode(row: BatchRow): KerbEvent[] | string {
+  decode(row: BatchRow): KerbEvent[] | string {
     try {
       const batch = decodeBatch(row.body);
       const events = this.#eventsOf(row.gateway, batch);
@@ -170,11 +170,11 @@ export class Archive {
    */
   #eventsOf(gateway: string, batch: DecodedBatch): KerbEvent[] {
     const { dictionary: hash } = batch;
-    const own = hash === undefined ? undefined : this.#dictionary(gateway, hash);
+    const own = hash === undefined ? undefined : this.dictionary(gateway, hash);
     if (hash === undefined || own !== undefined) return batch.events(own);
     for (const other of this.#store.dictionaryHashes(gateway, otherDictionariesMax)) {
       try {
-        return batch.events(this.#dictionary(gateway, other));
+        return batch.events(this.dictionary(gateway, other));
       } catch {
         // It does not know all of them.
       }
@@ -182,7 +182,8 @@ export class Archive {
     return batch.events(undefined);
   }
 
-  #dictionary(gateway: string, hash: string): Dictionary | undefined {
+  /** A dictionary that has arrived. */
+  dictionary(gateway: string, hash: string): Dictionary | undefined {
     const key = `${gateway}/${hash}`;
     const known = this.#dictionaries.get(key);
     if (known !== undefined) return known;

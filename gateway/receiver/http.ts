@@ -4,6 +4,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { periodsMax } from "./certificates.ts";
+import { ngsiLdApi } from "./ngsi-ld/api.ts";
 import type { Receiver } from "./receiver.ts";
 import { StoreError } from "./database.ts";
 
@@ -17,7 +18,10 @@ export interface ApiOptions {
   connected?: () => boolean;
 }
 
-/** The receiver's HTTP API; read-only. Every error is `{"error": "<sentence>"}`. */
+/**
+ * The receiver's HTTP API; read-only. Every error is `{"error": "<sentence>"}`, but below /ngsi-ld/v1, which is the
+ * newest values as NGSI-LD entities with the errors of that standard.
+ */
 export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono {
   const api = new Hono();
   api.get("/health", (context) => {
@@ -69,6 +73,10 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
     const recheck = context.req.query("recheck") !== undefined;
     return context.json(await receiver.certificates(gateway, { fromMs, toMs }, limit, recheck));
   });
+  api.route(
+    "/ngsi-ld/v1",
+    ngsiLdApi(() => receiver.view()),
+  );
   api.notFound((context) =>
     context.json({ error: `There is nothing at ${context.req.method} ${context.req.path}.` }, 404),
   );

@@ -1,4 +1,4 @@
-import type { DictionaryDevice, DictionaryPoint } from "../event.ts";
+import type { DeviceSite, DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary, inflate, type DecodedBatch } from "../uplink/encoding.ts";
 import type { Seal, Tomb } from "../uplink/seal.ts";
 import { decodeBatch } from "./decode.ts";
@@ -20,6 +20,8 @@ export interface Birth {
   online: boolean;
   session: number | undefined;
   epoch: number | undefined;
+  /** Hash of the gateway's dictionary. */
+  dictionary: string | undefined;
   ended: Map<number, number>;
 }
 
@@ -68,6 +70,7 @@ export function parseBirth(payload: Uint8Array): Birth {
     online: json["online"],
     session: json["sess"] === undefined ? undefined : whole(json["sess"], 0, "sess"),
     epoch: json["ep"] === undefined ? undefined : whole(json["ep"], 1, "ep"),
+    dictionary: typeof json["dict"] === "string" ? json["dict"] : undefined,
     ended,
   };
 }
@@ -86,10 +89,36 @@ export function parseDictionary(payload: Uint8Array): Dictionary {
       id: text(device["id"], "id"),
       type: text(device["type"] ?? "", "type"),
       profile: text(device["profile"] ?? "", "profile"),
+      ...siteOf(device),
       points: (device["points"] as unknown[]).map(parsePoint),
     };
   });
   return new Dictionary(hash, devices);
+}
+
+function isDegrees(value: unknown, most: number): value is number {
+  return typeof value === "number" && Math.abs(value) <= most;
+}
+
+/** What the dictionary says of a device beside its points; what makes no sense is left out, the values count more. */
+function siteOf({ name, place, levels }: Record<string, unknown>): DeviceSite {
+  const { lat, lon, address } = (place ?? {}) as Record<string, unknown>;
+  const { datum, ...heights } = (levels ?? {}) as Record<string, unknown>;
+  const metres = ["reference", "alert", "danger"].filter((key) => Number.isFinite(heights[key]));
+  return {
+    ...(typeof name === "string" ? { name } : {}),
+    ...(isDegrees(lat, 90) && isDegrees(lon, 180)
+      ? { place: { lat, lon, ...(typeof address === "string" ? { address } : {}) } }
+      : {}),
+    ...(metres.length === 0 && typeof datum !== "string"
+      ? {}
+      : {
+          levels: {
+            ...(typeof datum === "string" ? { datum } : {}),
+            ...Object.fromEntries(metres.map((key) => [key, heights[key]])),
+          },
+        }),
+  };
 }
 
 function parsePoint(point: unknown): DictionaryPoint {

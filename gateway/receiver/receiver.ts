@@ -8,6 +8,7 @@ import { Gateways, summary, type GatewaySummary, type LiveGateway } from "./gate
 import { countOf } from "./ledger.ts";
 import type { Seal } from "../uplink/seal.ts";
 import { parseBirth, parseDictionary, parseSeal, readBatch, type Birth, type ReadBatch } from "./messages.ts";
+import { Latest } from "./ngsi-ld/latest.ts";
 import { Pending } from "./pending.ts";
 import { mayLog, Rejections } from "./rejections.ts";
 import { SealChecks } from "./seal-check.ts";
@@ -64,6 +65,7 @@ export class Receiver {
   readonly #log: (change: Change) => void;
   readonly #store: Store;
   readonly #archive: Archive;
+  readonly #latest: Latest;
   readonly #certificates: Certificates;
   readonly #checks: SealChecks;
   readonly #gateways: Gateways;
@@ -89,6 +91,7 @@ export class Receiver {
     this.#certificates = new Certificates(this.#store, signer);
     this.#checks = new SealChecks(this.#store, this.#archive, (error) => this.#failed(error));
     this.#gateways = new Gateways(this.#store, () => this.flush());
+    this.#latest = new Latest(this.#store, this.#archive, (id) => this.#gateways.known(id)?.state.online);
   }
 
   /** Takes one message of a lane; `topicGateway` is the gateway that the topic (or the login) names. */
@@ -195,6 +198,7 @@ export class Receiver {
     this.#closed = true;
     clearTimeout(this.#commitTimer);
     this.#checks.close();
+    this.#latest.close();
     this.#store.close();
   }
 
@@ -230,6 +234,12 @@ export class Receiver {
   latest(gatewayId: string): { values: LatestValue[]; batches: number } {
     this.#settle();
     return this.#archive.latest(gatewayId);
+  }
+
+  /** The newest values of all devices; throws `StoreError` while the database refuses. */
+  view(): Latest {
+    this.#settle();
+    return this.#latest;
   }
 
   /**
@@ -412,12 +422,13 @@ export class Receiver {
     return true;
   }
 
-  /** What has just been committed is held against the seals. */
+  /** What has just been committed is held against the seals, and seen by the view. */
   #checkSeals(): void {
     const { seals, batches, dictionaries } = this.#pending;
     for (const { seal } of seals) this.#checks.add({ gateway: seal.gw, epoch: seal.ep, no: seal.no });
     for (const { gateway, epoch, first, last } of batches) this.#checks.stored(gateway, epoch, first, last);
     for (const { gateway } of dictionaries) this.#checks.readable(gateway);
+    this.#latest.committed(dictionaries);
   }
 
   #failed(error: unknown): void {
@@ -427,10 +438,8 @@ export class Receiver {
     if (!mayLog(this.#failureLoggedMs)) return;
     this.#failureLoggedMs = performance.now();
     const { message } = storeError(this.#options.database, error);
-    this.#log({
-      kind: "store-failed",
-      text: `${message}; nothing is acknowledged until it takes data again`,
-    });
+    const text = `${message}; nothing is acknowledged until it takes data again`;
+    this.#log({ kind: "store-failed", text });
   }
 
   /** What a reader of the database must see. */

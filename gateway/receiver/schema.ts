@@ -5,7 +5,8 @@ export const schemaVersion = 2;
  * `batch` holds messages as they came. `first`, `last` and `take` (JSON ranges, null = all) say which of its events
  * a row contributes: no event is contributed twice, so (gw, ep, first) is unique. `loss` keeps what was declared
  * lost and is not stored. `seal` keeps what gateways say, and beside it what a check of the stored events found.
- * Times are ms since 1970 UTC.
+ * Times are ms since 1970 UTC. An older receiver leaves the tables of the view alone and they catch up afterwards,
+ * so they need no new version.
  */
 export const schema = `
 CREATE TABLE IF NOT EXISTS batch (
@@ -96,6 +97,23 @@ CREATE TABLE IF NOT EXISTS box_off (
   to_ms INTEGER NOT NULL,
   PRIMARY KEY (gw, from_ms, to_ms)
 ) STRICT, WITHOUT ROWID;
+-- The view: the newest of each device (JSON), the last batch in it, and batches that wait for their dictionary.
+CREATE TABLE IF NOT EXISTS latest (
+  gw TEXT NOT NULL,
+  device TEXT NOT NULL,
+  class TEXT NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (gw, device)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS latest_class ON latest (class, gw, device);
+CREATE TABLE IF NOT EXISTS latest_cursor (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  batch INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS latest_waiting (
+  batch INTEGER PRIMARY KEY,
+  gw TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS rejected (
   gw TEXT NOT NULL,
   slot INTEGER NOT NULL,

@@ -189,6 +189,12 @@ export class Store {
     return this.all(sql, gateway, epoch, first, limit).map(batchRow);
   }
 
+  /** Batches of all gateways in the order in which they were stored. */
+  batchesAfter(id: number, limit: number): { id: number; row: BatchRow }[] {
+    const rows = this.all("SELECT * FROM batch WHERE id > ? ORDER BY id LIMIT ?", id, limit);
+    return rows.map((row) => ({ id: row["id"] as number, row: batchRow(row) }));
+  }
+
   dictionary(gateway: string, hash: string): Uint8Array | undefined {
     return this.all("SELECT body FROM dictionary WHERE gw = ? AND hash = ?", gateway, hash)[0]?.["body"] as
       | Uint8Array

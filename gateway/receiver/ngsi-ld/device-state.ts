@@ -1,0 +1,165 @@
+import { quality, type KerbEvent, type ReadingValue } from "../../event.ts";
+
+/** Where a value comes from: observation time (ms), number of its event, whether the gateway's clock was wrong. */
+interface Stamp {
+  timeMs: number;
+  epoch: number;
+  seq: number;
+  unsynced?: true;
+}
+
+/** The newest reading of a point. `value` is null where it is bad; `doubt` says why it is uncertain. */
+export interface PointState extends Stamp {
+  value: ReadingValue;
+  unit: string;
+  doubt?: string;
+  /** Span that the value was averaged or counted over, where the source tells it. */
+  periodMs?: number;
+}
+
+/** The newest record of one name, as the host shaped it. */
+export interface RecordState extends Stamp {
+  kind: "alarm" | "transaction" | "state";
+  category?: string;
+  severity?: string;
+  state?: string;
+  personal?: true;
+  values: Record<string, unknown>;
+}
+
+/** What a device or its gap events said last about itself. */
+interface StatusState extends Stamp {
+  state: string;
+  code?: string;
+}
+
+/** The latest of one device, foldable and storable as JSON. */
+export interface DeviceState {
+  profile?: string;
+  /** Observation time of the newest event with data, ms. */
+  seenMs?: number;
+  points: Record<string, PointState>;
+  records: Record<string, RecordState>;
+  status?: StatusState;
+  identity?: { firmware?: string; serial?: string };
+}
+
+const pointsMax = 2000;
+const recordsMax = 64;
+const textMax = 4096;
+
+export function emptyState(): DeviceState {
+  return { points: {}, records: {} };
+}
+
+/**
+ * Whether `a` may take the place of `b`: observed later, or at the same time and accepted later. A wrong clock orders
+ * nothing, so there the order of acceptance decides.
+ */
+function isNewer(a: Stamp, b: Stamp | undefined): boolean {
+  if (b === undefined) return true;
+  const byNumber = a.epoch - b.epoch || a.seq - b.seq;
+  if (a.unsynced === true || b.unsynced === true) return byNumber > 0;
+  return (a.timeMs - b.timeMs || byNumber) > 0;
+}
+
+/**
+ * Takes an event into the state of its device, in any order of arrival; `receivedMs` bounds times of the future, which
+ * would never be overwritten. Returns whether anything changed.
+ */
+export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: number): boolean {
+  const { epoch, seq } = event;
+  const stamp = (timeMs: number): Stamp => ({
+    timeMs: Math.min(timeMs, receivedMs),
+    epoch,
+    seq,
+    ...(event.clock === "unsynced" ? { unsynced: true as const } : {}),
+  });
+  const at = stamp(event.timeMs);
+  if (event.kind === "telemetry") return applyReadings(state, event, stamp);
+  const data = event.data ?? {};
+  if (event.kind === "device-status") return applyStatus(state, data, at);
+  if (event.kind === "gap") return applyGap(state, data, at);
+  if (event.kind === "command-result") return false;
+  seen(state, event, at);
+  if (typeof data["record"] !== "string") return true;
+  return applyRecord(state, event.kind, data["record"], data, at);
+}
+
+function seen(state: DeviceState, event: KerbEvent, { timeMs }: Stamp): void {
+  state.seenMs = Math.max(state.seenMs ?? 0, timeMs);
+  if (event.profile !== undefined) state.profile = event.profile;
+}
+
+function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: number) => Stamp): boolean {
+  let changed = false;
+  for (const { point, value, unit, quality: bits, detail, timeMs } of event.readings ?? []) {
+    const at = stamp(timeMs);
+    const known = Object.hasOwn(state.points, point) ? state.points[point] : undefined;
+    if (!isNewer(at, known)) continue;
+    if (known === undefined && Object.keys(state.points).length >= pointsMax) continue;
+    const isBad = (bits & quality.bad) !== 0;
+    const isDoubtful = (bits & (quality.uncertain | quality.substituted)) !== 0;
+    const doubt =
+      detail?.reason ?? detail?.code ?? ((bits & quality.substituted) === 0 ? "uncertain" : "substituted");
+    state.points[point] = {
+      ...at,
+      value: isBad ? null : typeof value === "string" ? value.slice(0, textMax) : value,
+      unit,
+      ...(isDoubtful && !isBad ? { doubt: doubt.slice(0, 200) } : {}),
+    };
+    if (!isBad) seen(state, event, at);
+    changed = true;
+  }
+  return changed;
+}
+
+function applyRecord(
+  state: DeviceState,
+  kind: RecordState["kind"],
+  name: string,
+  data: Record<string, unknown>,
+  at: Stamp,
+): boolean {
+  const known = Object.hasOwn(state.records, name) ? state.records[name] : undefined;
+  if (!isNewer(at, known)) return false;
+  if (known === undefined && Object.keys(state.records).length >= recordsMax) return false;
+  const text = (key: string) => (typeof data[key] === "string" ? { [key]: data[key] } : {});
+  const values = data["values"];
+  state.records[name] = {
+    ...at,
+    kind,
+    ...text("category"),
+    ...text("severity"),
+    ...text("state"),
+    ...(data["privacy"] === "personal" ? { personal: true as const } : {}),
+    values: typeof values === "object" && values !== null ? (values as Record<string, unknown>) : {},
+  };
+  return true;
+}
+
+function applyStatus(state: DeviceState, data: Record<string, unknown>, at: Stamp): boolean {
+  const told = data["state"];
+  if (typeof told !== "string" || !isNewer(at, state.status)) return false;
+  if (["identity-changed", "firmware-unknown"].includes(told)) return false;
+  const { code, identity } = data as { code?: unknown; identity?: { firmware?: unknown; serial?: unknown } };
+  state.status = { ...at, state: told, ...(typeof code === "string" ? { code } : {}) };
+  if (typeof identity === "object" && identity !== null) {
+    const { firmware, serial } = identity;
+    state.identity = {
+      ...(typeof firmware === "string" ? { firmware } : {}),
+      ...(typeof serial === "string" ? { serial } : {}),
+    };
+  }
+  return true;
+}
+
+/** A gap that is open says that the device is away since then; a closed one that it is back. */
+function applyGap(state: DeviceState, data: Record<string, unknown>, at: Stamp): boolean {
+  const { cause, open, code } = data as { cause?: unknown; open?: unknown; code?: unknown };
+  if (cause !== "device_offline" && cause !== "not_listening" && cause !== "disabled") return false;
+  if (!isNewer(at, state.status)) return false;
+  const told = cause === "disabled" ? "disabled" : open === true ? "offline" : "online";
+  state.status = { ...at, state: told, ...(typeof code === "string" ? { code } : {}) };
+  return true;
+}

@@ -1,0 +1,252 @@
+import { performance } from "node:perf_hooks";
+import type { DictionaryDevice } from "../../event.ts";
+import type { Dictionary } from "../../uplink/encoding.ts";
+import type { Archive } from "../archive.ts";
+import { parseBirth } from "../messages.ts";
+import type { BatchRow, Columns, Store } from "../store.ts";
+import { applyEvent, emptyState, type DeviceState } from "./device-state.ts";
+import type { KnownDevice } from "./entity.ts";
+
+/** A device with its newest values. */
+export interface LatestDevice {
+  known: KnownDevice;
+  state: DeviceState;
+}
+
+/** Batches of one step; work of one turn in the background, ms, and the pauses: custody comes first. */
+const stepBatches = 32;
+const turnMs = 20;
+const pauseMs = 80;
+const idleMs = 2000;
+/** Batches that wait for a dictionary; beyond it the view does without the oldest. */
+const waitingMax = 10_000;
+/** Of those as many are read at once, the newest first. */
+const waitingOnceMax = 256;
+const devicesMax = 2000;
+
+/**
+ * The newest values of each device, kept beside the stored batches and made of nothing else: it follows them in
+ * steps, so it survives restarts, never stands in the way of custody, and can be thrown away.
+ */
+export class Latest {
+  readonly #store: Store;
+  readonly #archive: Archive;
+  readonly #online: (gateway: string) => boolean | undefined;
+  /** Gateways whose dictionaries came since the last step. */
+  readonly #came = new Set<string>();
+  /** The dictionaries in force, kept for one transaction or one answer. */
+  readonly #inForce = new Map<string, Dictionary | undefined>();
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(store: Store, archive: Archive, online: (gateway: string) => boolean | undefined) {
+    this.#store = store;
+    this.#archive = archive;
+    this.#online = online;
+    this.#follow(idleMs);
+    for (const { gw } of store.all("SELECT DISTINCT gw FROM latest_waiting")) this.#came.add(gw as string);
+  }
+
+  /** Something was stored, these dictionaries among it: the view follows soon. */
+  committed(dictionaries: readonly { gateway: string }[]): void {
+    for (const { gateway } of dictionaries) this.#came.add(gateway);
+    this.#follow(idleMs);
+  }
+
+  #follow(dueMs: number): void {
+    if (this.#closed || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#turn(), dueMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #turn(): void {
+    this.#timer = undefined;
+    let behind = false;
+    try {
+      behind = !this.catchUp(turnMs);
+    } catch {
+      // The receiver tells of a database that refuses; the view comes again with the next commit.
+    }
+    if (behind) this.#follow(pauseMs);
+  }
+
+  /** Takes stored batches into the view for about so long; true when it has them all. */
+  catchUp(budgetMs: number): boolean {
+    const untilMs = performance.now() + budgetMs;
+    do {
+      const [came] = this.#came;
+      if (came === undefined && !this.#step()) return true;
+      if (came !== undefined && !this.#dictionaryCame(came)) this.#came.delete(came);
+    } while (performance.now() < untilMs);
+    return false;
+  }
+
+  /** Batches that waited for a dictionary are read again, classes may be others now. True: there are more of them. */
+  #dictionaryCame(gateway: string): boolean {
+    let taken = 0;
+    this.#store.transaction(() => {
+      const sql = "SELECT batch FROM latest_waiting WHERE gw = ? ORDER BY batch DESC LIMIT ?";
+      const waiting = this.#store.all(sql, gateway, waitingOnceMax);
+      const changed = new Map<string, DeviceState>();
+      for (const { batch: id } of waiting) {
+        const batch = this.#store.batchesAfter((id as number) - 1, 1)[0];
+        if (batch !== undefined && batch.id === id && !this.#take(batch.row, changed)) continue;
+        taken++;
+        this.#store.run("DELETE FROM latest_waiting WHERE batch = ?", id);
+      }
+      for (const { device, state } of this.#rows("gw = ? AND device > ?", [gateway, ""], devicesMax))
+        if (!changed.has(`${gateway}\n${device}`)) changed.set(`${gateway}\n${device}`, state);
+      this.#put(changed);
+    });
+    return taken === waitingOnceMax;
+  }
+
+  /** One transaction of a few batches; false when there are none left. */
+  #step(): boolean {
+    const cursor = (this.#store.all("SELECT batch FROM latest_cursor")[0]?.["batch"] ?? 0) as number;
+    const batches = this.#store.batchesAfter(cursor, stepBatches);
+    const last = batches.at(-1);
+    if (last === undefined) return false;
+    this.#store.transaction(() => {
+      const changed = new Map<string, DeviceState>();
+      for (const { id, row } of batches) {
+        if (this.#take(row, changed)) continue;
+        this.#store.run("INSERT OR IGNORE INTO latest_waiting VALUES (?, ?)", id, row.gateway);
+      }
+      this.#put(changed);
+      this.#store.run("INSERT OR REPLACE INTO latest_cursor VALUES (1, ?)", last.id);
+      const surplus = "SELECT batch FROM latest_waiting ORDER BY batch DESC LIMIT -1 OFFSET ?";
+      this.#store.run(`DELETE FROM latest_waiting WHERE batch IN (${surplus})`, waitingMax);
+    });
+    return batches.length === stepBatches;
+  }
+
+  /** False: the batch cannot be read yet. */
+  #take(row: BatchRow, changed: Map<string, DeviceState>): boolean {
+    const events = this.#archive.decode(row);
+    if (typeof events === "string") return false;
+    for (const event of events) {
+      if (event.device === "" || event.device === event.gateway) continue;
+      const key = `${event.gateway}\n${event.device}`;
+      const state = changed.get(key) ?? this.#state(event.gateway, event.device);
+      if (applyEvent(state, event, row.receivedMs)) changed.set(key, state);
+    }
+    return true;
+  }
+
+  #state(gateway: string, device: string): DeviceState {
+    return this.#rows("gw = ? AND device = ?", [gateway, device], 1)[0]?.state ?? emptyState();
+  }
+
+  #put(changed: ReadonlyMap<string, DeviceState>): void {
+    this.#inForce.clear();
+    for (const [key, state] of changed) {
+      const [gateway = "", device = ""] = key.split("\n");
+      const type = this.#described(gateway, device, state)?.type ?? "";
+      const sql = "INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?)";
+      this.#store.run(sql, gateway, device, type, JSON.stringify(state));
+    }
+  }
+
+  #rows(where: string, values: readonly unknown[], limit: number): Row[] {
+    const sql = `SELECT * FROM latest WHERE ${where} ORDER BY gw, device LIMIT ?`;
+    return this.#store.all(sql, ...values, limit).map(stateRow);
+  }
+
+  /** One device; undefined when nothing has been heard of it. */
+  device(gateway: string, device: string): LatestDevice | undefined {
+    this.#inForce.clear();
+    const row = this.#rows("gw = ? AND device = ?", [gateway, device], 1)[0];
+    return row === undefined ? undefined : this.#shown(row);
+  }
+
+  /** Devices after `(gateway, device)` in order, at most 2000; of these classes, of this gateway. */
+  devices(
+    after: { gateway: string; device: string },
+    only: { classes?: readonly string[]; gateway?: string },
+    limit: number,
+  ): LatestDevice[] {
+    this.#inForce.clear();
+    const { classes, gateway } = only;
+    const where = ["(gw, device) > (?, ?)"];
+    const values: unknown[] = [after.gateway, after.device];
+    if (gateway !== undefined) {
+      where.push("gw = ?");
+      values.push(gateway);
+    }
+    if (classes !== undefined) {
+      where.push(`class IN (${classes.map(() => "?").join(", ")})`);
+      values.push(...classes);
+    }
+    return this.#rows(where.join(" AND "), values, Math.min(limit, devicesMax)).map((row) =>
+      this.#shown(row),
+    );
+  }
+
+  #shown({ gateway, device, state }: Row): LatestDevice {
+    const described = this.#described(gateway, device, state);
+    const { name, place, levels } = described ?? {};
+    const online = this.#online(gateway);
+    const known: KnownDevice = {
+      gateway,
+      id: device,
+      class: described?.type ?? "",
+      ...(name === undefined ? {} : { name }),
+      ...(place === undefined ? {} : { place }),
+      ...(levels === undefined ? {} : { levels }),
+      ...(online === undefined ? {} : { gatewayOnline: online }),
+    };
+    return { known, state };
+  }
+
+  /** What the gateway says of a device. */
+  #described(gateway: string, device: string, { profile }: DeviceState): DictionaryDevice | undefined {
+    if (!this.#inForce.has(gateway)) this.#inForce.set(gateway, this.#dictionaryOf(gateway));
+    const dictionary = this.#inForce.get(gateway);
+    const same = dictionary === undefined ? [] : (byId(dictionary).get(device) ?? []);
+    return same.findLast((one) => one.profile === profile) ?? same.at(-1);
+  }
+
+  /** The dictionary that is in force: that of the gateway's last birth, or one that came after it. */
+  #dictionaryOf(gateway: string): Dictionary | undefined {
+    const sql = "SELECT hash, received_ms FROM dictionary WHERE gw = ? ORDER BY rowid DESC LIMIT 1";
+    const newest = this.#store.all(sql, gateway)[0];
+    if (newest === undefined) return undefined;
+    const birth = this.#store.all("SELECT received_ms, body FROM birth WHERE gw = ?", gateway)[0];
+    const isAfterBirth =
+      birth === undefined || (newest["received_ms"] as number) > (birth["received_ms"] as number);
+    const hash = isAfterBirth ? undefined : parseBirth(birth["body"] as Uint8Array).dictionary;
+    const told = hash === undefined ? undefined : this.#archive.dictionary(gateway, hash);
+    return told ?? this.#archive.dictionary(gateway, newest["hash"] as string);
+  }
+}
+
+const devicesById = new WeakMap<Dictionary, Map<string, DictionaryDevice[]>>();
+
+function byId(dictionary: Dictionary): Map<string, DictionaryDevice[]> {
+  let devices = devicesById.get(dictionary);
+  if (devices === undefined) {
+    devices = Map.groupBy(dictionary.devices, ({ id }) => id);
+    devicesById.set(dictionary, devices);
+  }
+  return devices;
+}
+
+interface Row {
+  gateway: string;
+  device: string;
+  state: DeviceState;
+}
+
+function stateRow(row: Columns): Row {
+  return {
+    gateway: row["gw"] as string,
+    device: row["device"] as string,
+    state: JSON.parse(row["body"] as string) as DeviceState,
+  };
+}
