@@ -46,15 +46,18 @@ describe.each(listProfiles())("%s", (id) => {
   });
 });
 
-describe("a profile that departs from its model", () => {
-  const departed = (id: string, change: (profile: Profile) => void): string[] => {
-    const profile = structuredClone(loadProfile(id));
-    change(profile);
-    return modelProblems(profile, models);
-  };
-  const point = (profile: Profile, name: string) => profile.points.find((one) => one.name === name)!;
+/** What is wrong, how a profile is made so, and the sentence that says it. */
+type Departure = [what: string, change: (profile: Profile) => unknown, problem: string];
 
-  it.each([
+function departed(id: string, change: (profile: Profile) => unknown): string[] {
+  const profile = structuredClone(loadProfile(id));
+  change(profile);
+  return modelProblems(profile, models);
+}
+const point = (profile: Profile, name: string) => profile.points.find((one) => one.name === name)!;
+
+describe("a profile that departs from its model", () => {
+  it.each<Departure>([
     [
       "another unit",
       (one: Profile) => (point(one, "frequency").unit = "1"),
@@ -120,11 +123,11 @@ describe("a profile that departs from its model", () => {
       (one: Profile) => (one.alarms[1]!.name = "fuseBlown"),
       'fuseBlown: no name of the model light-cabinet (the device\'s own begin with "native.")',
     ],
-  ] as const)("is told: %s", (_, change, problem) => {
+  ])("is told: %s", (_, change, problem) => {
     expect(departed("generic/feeder-pillar-modbus", change)).toContain(problem);
   });
 
-  it.each([
+  it.each<Departure>([
     [
       "a field off the model",
       (one: Profile) => (one.records[1]!.fields[0]!.name = "mass"),
@@ -145,7 +148,7 @@ describe("a profile that departs from its model", () => {
       (one: Profile) => (one.records[1]!.kind = "state"),
       "emptied: its kind is state, and transaction in the model",
     ],
-  ] as const)("is told of records: %s", (_, change, problem) => {
+  ])("is told of records: %s", (_, change, problem) => {
     expect(departed("generic/webhook-bin", change)).toContain(problem);
   });
 
@@ -164,20 +167,21 @@ const schemas = fileURLToPath(new URL("../../shared/schemas/smart-data-models/",
 if (!existsSync(schemas))
   console.log("skipped: no Smart Data Models at ../shared/schemas to check attributes against");
 
-describe.skipIf(!existsSync(schemas))("the attributes", () => {
-  /** All names of properties in a schema and in the common ones, which it takes in. */
-  const propertiesIn = (...files: string[]): Set<string> => {
-    const names = new Set<string>();
-    const visit = (value: unknown): void => {
-      if (typeof value !== "object" || value === null) return;
-      for (const [key, inner] of Object.entries(value)) {
-        if (key === "properties") for (const name of Object.keys(inner as object)) names.add(name);
-        visit(inner);
-      }
-    };
-    for (const file of files) visit(JSON.parse(readFileSync(`${schemas}${file}`, "utf8")));
-    return names;
+/** All names of properties in a schema and in the common ones, which it takes in. */
+const propertiesIn = (...files: string[]): Set<string> => {
+  const names = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (key === "properties") for (const name of Object.keys(inner as object)) names.add(name);
+      visit(inner);
+    }
   };
+  for (const file of files) visit(JSON.parse(readFileSync(`${schemas}${file}`, "utf8")));
+  return names;
+};
+
+describe.skipIf(!existsSync(schemas))("the attributes", () => {
   // Upstream, and not among the copies that are here.
   const elsewhere = ["ThreePhaseAcMeasurement", "WasteContainer"];
   const projected = classes.filter(([, { entity }]) => entity !== undefined && !elsewhere.includes(entity));
