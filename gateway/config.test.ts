@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -778,13 +778,14 @@ describe("kerb check", () => {
     const at = worked.indexOf("devices:");
     const file = write("split/site.yaml", `${worked.slice(0, at)}include: [devices.d/*.yaml]\n`);
     write("split/devices.d/all.yaml", worked.slice(at));
+    cpSync(join(configFolder, "sites/secrets"), join(folder, "split/secrets"), { recursive: true });
     write("split/devices.d/none.yaml", "devices: []\n");
     const { code, out, err } = await run(file);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toBe(
       [
-        "split/site.yaml            ok  9 devices, 1 driver, 1 uplink",
-        "split/devices.d/all.yaml   ok  9 devices",
+        "split/site.yaml            ok  26 devices, 8 drivers, 1 uplink",
+        "split/devices.d/all.yaml   ok  26 devices",
         "split/devices.d/none.yaml  ok  0 devices\n",
       ].join("\n"),
     );

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { jsonSchemas } from "../gateway/config/json-schema.ts";
+import { loadModels, type Models } from "../gateway/models.ts";
 import { listProfiles, loadProfile } from "../gateway/profiles.ts";
 
 /** The files and parts of files that follow from code and data: `npm run generate` writes them, a test compares. */
@@ -12,14 +13,64 @@ function row(...cells: string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [row(...head), row(...head.map(() => "---")), ...rows.map((cells) => row(...cells))].join("\n");
+}
+
+const code = (text: string): string => `\`${text}\``;
+const codes = (names: readonly string[], between: string): string => names.map(code).join(between);
+
 /** One line for each profile: who makes it, for which firmware, how well it is founded. */
 function profileTable(): string {
   const lines = listProfiles().map((id) => {
     const { vendor, model, class: kind, driver, firmware, status } = loadProfile(id);
-    return row(`\`${id}\``, `${vendor} ${model}`, kind, driver, firmware, status);
+    return [code(id), `${vendor} ${model}`, kind, driver, firmware, status];
   });
-  const head = ["profile", "device", "class", "driver", "firmware", "status"];
-  return [row(...head), row(...head.map(() => "---")), ...lines].join("\n");
+  return table(["profile", "device", "class", "driver", "firmware", "status"], lines);
+}
+
+type Class = Models["classes"][string];
+
+/** Values of a model as rows: name, unit or words, both languages, attribute of its Smart Data Model. */
+function valueRows(values: Class["points"], inside = ""): string[][] {
+  return Object.entries(values).map(([name, { unit, kind, states, en, vi, attribute }]) => {
+    const what = states === undefined ? (kind === "number" ? unit : kind) : codes(states, " ");
+    const attributes = attribute === undefined ? [] : [attribute].flat();
+    return [inside + code(name), what, en, vi, codes(attributes, " ")];
+  });
+}
+
+function recordRows(records: Class["records"]): string[][] {
+  return Object.entries(records).flatMap(([name, { kind, category = "", severity = "", en, vi, fields }]) => [
+    [code(name), [kind, category, severity].filter((text) => text !== "").join(", "), en, vi],
+    ...valueRows(fields, "· ").map((cells) => cells.slice(0, 4)),
+  ]);
+}
+
+const valueHead = ["point", "unit or states", "what it is", "Vietnamese", "attribute"];
+const recordHead = ["record", "kind; unit or states of a field", "what it is", "Vietnamese"];
+
+function classSection([name, { en, vi, entity, note, requires, points, records }]: [string, Class]): string {
+  const required = requires.map((names) => codes(names, " or ")).join("; ");
+  const projection =
+    entity === undefined ? "No Smart Data Model: kerb's own." : `Smart Data Model: ${code(entity)}.`;
+  const parts = [`## ${name}`, `${en} · ${vi}. ${projection} Required: ${required}.`, note?.trim()];
+  if (Object.keys(points).length > 0) parts.push(table(valueHead, valueRows(points)));
+  if (Object.keys(records).length > 0) parts.push(table(recordHead, recordRows(records)));
+  return parts.filter((part) => part !== undefined).join("\n\n");
+}
+
+/** The models of all classes as tables. */
+function modelTables(): string {
+  const { common, classes } = loadModels();
+  const fields = valueRows(common.alarmFields).map((cells) => cells.slice(0, 4));
+  return [
+    "## Every class",
+    table(valueHead, valueRows(common.points)),
+    "Fields that any alarm may have:",
+    table(["field", ...valueHead.slice(1, 4)], fields),
+    ...Object.entries(classes).map(classSection),
+  ].join("\n\n");
 }
 
 /** Replaces what stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`. */
@@ -38,7 +89,12 @@ export async function generated(): Promise<Record<string, string>> {
     `${JSON.stringify(schema, undefined, 2)}\n`,
   ]);
   const profiles = "firmware-profiles/README.md";
-  return { ...Object.fromEntries(schemas), [profiles]: withPart(profiles, "profiles", profileTable()) };
+  const models = "firmware-profiles/MODELS.md";
+  return {
+    ...Object.fromEntries(schemas),
+    [profiles]: withPart(profiles, "profiles", profileTable()),
+    [models]: withPart(models, "models", modelTables()),
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

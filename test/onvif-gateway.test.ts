@@ -136,7 +136,7 @@ it("plates leave as tokens, faces and pictures not at all; a picture stays encry
   camera.tell("plate", { plate });
   const item = { part: "Data" as const, name: "Label", value: face };
   camera.happen({ topic: "RuleEngine/Recognition/Face", operation: undefined, items: [item] });
-  camera.tell("tamper", { changed: true });
+  camera.tell("tamper", { active: true });
   const recordOf = (name: string) => told("record", name)[0];
   await until(`plate, tamper and its picture on the wire\n${log.join("")}`, () =>
     ["plate", "tamper", "snapshot"].every((name) => recordOf(name) !== undefined),
@@ -191,7 +191,7 @@ it("plates leave as tokens, faces and pictures not at all; a picture stays encry
 
 it("without a rule no picture is asked for", async () => {
   const { camera, wire } = await run({});
-  camera.tell("tamper", { changed: true });
+  camera.tell("tamper", { active: true });
   await until("the alarm", () => wire.join("").includes('"record":"tamper"'));
   expect(camera.requests.join("")).not.toContain("GetSnapshotUri");
 }, 60_000);
@@ -199,7 +199,7 @@ it("without a rule no picture is asked for", async () => {
 it("an alarm does not wait for its picture, and neither does what comes behind it", async () => {
   const { camera, told } = await run({ snapshots: { records: ["tamper"] } });
   camera.trouble("slowPicture");
-  camera.tell("tamper", { changed: true });
+  camera.tell("tamper", { active: true });
   camera.tell("plate", { plate });
   const begunMs = performance.now();
   await until("both", () => ["tamper", "plate"].every((name) => told("record", name).length > 0));
@@ -239,7 +239,7 @@ it("a camera that refuses is not stormed, and is heard again when it is good", a
   await until("a subscription", () => camera.pullPoints.size > 0, 30_000);
   // What was lost was given back: the camera has room for five.
   expect(camera.pullPoints.size).toBe(1);
-  camera.tell("tamper", { changed: true });
+  camera.tell("tamper", { active: true });
   await until("the alarm", () => wire.join("").includes('"record":"tamper"'));
   // A poll, a pull and one new connection, and then a pause of ten seconds and more.
   expect(await under("loginRefused", () => camera.logins.refused)).toBeLessThanOrEqual(5);

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   cpSync,
   globSync,
@@ -9,13 +10,17 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type DeviceConfig, loadSite } from "../gateway/config.ts";
+import { listDrivers } from "../gateway/config/drivers.ts";
 import type { KerbEvent } from "../gateway/event.ts";
-import { freePort, Gateway, Program } from "./interop/processes.ts";
+import { listProfiles, loadProfile } from "../gateway/profiles.ts";
+import type { Certificate } from "../gateway/receiver/certificates.ts";
+import { Gateway, Program } from "./interop/processes.ts";
 import { problemOf, strictChecks } from "./interop/smart-data-models.ts";
 
 /**
@@ -29,7 +34,7 @@ const folder = mkdtempSync(join(tmpdir(), "kerb-sites-"));
 const names = globSync("*.yaml", { cwd: join(root, "config/sites") }).map((file) => basename(file, ".yaml"));
 
 /** The device that is pulled out, and what the pretend devices have in clear. */
-const pulled = { site: "junction", device: "wim-01" };
+const pulled = { site: "district", device: "wim-01" };
 const personal = [
   "51C-123.45",
   "51R-067.89",
@@ -59,12 +64,31 @@ function start(...argument: string[]): Program {
   return program;
 }
 
+const portsTaken = new Set<number>();
+
+/** A port that nobody has, below those that the system gives to connections that go out: it stays free. */
+async function quietPort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (portsTaken.has(port)) continue;
+    portsTaken.add(port);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await Promise.race([
+      once(server, "listening").then(() => true),
+      once(server, "error").then(() => false),
+    ]);
+    server.close();
+    if (isFree) return port;
+  }
+}
+
 /** A copy of a worked site with free ports in place of its own. */
 async function copied(name: string, brokerPort: number): Promise<string> {
   let text = readFileSync(join(root, "config/sites", `${name}.yaml`), "utf8");
   text = text.replaceAll("mqtt://127.0.0.1:18830", `mqtt://127.0.0.1:${brokerPort}`);
+  text = text.replace("sealEvery: 1m", "sealEvery: 5s");
   for (const port of new Set(text.match(/\b15\d{3}\b/g)))
-    text = text.replaceAll(new RegExp(`\\b${port}\\b`, "g"), String(await freePort()));
+    text = text.replaceAll(new RegExp(`\\b${port}\\b`, "g"), String(await quietPort()));
   const file = join(folder, "config/sites", `${name}.yaml`);
   writeFileSync(file, text);
   return file;
@@ -72,7 +96,7 @@ async function copied(name: string, brokerPort: number): Promise<string> {
 
 async function simulate(file: string, devices: readonly string[]): Promise<Program> {
   const program = start("simulate", "--site", file, "--device", ...devices);
-  await program.linesOf((line) => line.includes("   at 127.0.0.1:"), devices.length, 40_000);
+  await program.linesOf((line) => / {3}at \S/.test(line), devices.length, 90_000);
   return program;
 }
 
@@ -85,7 +109,7 @@ async function run(name: string, brokerPort: number): Promise<Running> {
     [rest, apart].filter((ids) => ids.length > 0).map((ids) => simulate(file, ids)),
   );
   const program = start("run", file);
-  await program.line((line) => line.includes("is running"), 40_000);
+  await program.line((line) => line.includes("is running"), 90_000);
   const gateway = new Gateway(program, join(own.stateFolder, "kerb.sock"));
   return { id: own.id, file, devices, simulators, gateway, readyMs: performance.now() };
 }
@@ -93,7 +117,7 @@ async function run(name: string, brokerPort: number): Promise<Running> {
 beforeAll(async () => {
   mkdirSync(join(folder, "config/sites"), { recursive: true });
   cpSync(join(root, "config/sites/secrets"), join(folder, "config/sites/secrets"), { recursive: true });
-  const port = await freePort();
+  const port = await quietPort();
   const broker = start("simulate", "broker", "--port", String(port));
   await broker.line((line) => line.includes("broker"));
   const at = ["--broker", `mqtt://127.0.0.1:${port}`, "--city", "demo", "--listen", "127.0.0.1:0"];
@@ -103,7 +127,7 @@ beforeAll(async () => {
   api = (JSON.parse(line) as { url: string }).url;
   const running = await Promise.all(names.map((name) => run(name, port)));
   for (const [i, name] of names.entries()) sites.set(name, running[i]!);
-}, 90_000);
+}, 200_000);
 
 afterAll(async () => {
   await Promise.all(programs.map((program) => program.stop()));
@@ -131,7 +155,16 @@ async function allDelivered(): Promise<KerbEvent[]> {
   return (await Promise.all([...sites.values()].map(({ id }) => delivered(id)))).flat();
 }
 
-const kinds = async () => [...new Set((await allDelivered()).map(({ kind }) => kind))].toSorted();
+const kindsOf = async (gateway: string) =>
+  [...new Set((await delivered(gateway)).map(({ kind }) => kind))].toSorted();
+
+/** `kerb VERB … --json` of a running site: its exit code and its data. */
+async function asked(...argument: string[]): Promise<{ code: number | null; data: unknown }> {
+  const program = start(...argument, "--json");
+  const line = await program.line((one) => one.startsWith('{"api"'), 20_000);
+  await expect.poll(() => program.isRunning, { timeout: 10_000 }).toBe(false);
+  return { code: program.child.exitCode, data: (JSON.parse(line) as { data: unknown }).data };
+}
 
 /** The NGSI-LD view of a gateway, simplified. */
 const entities = async (gateway: string) => {
@@ -152,10 +185,10 @@ describe("the worked sites", () => {
 
   test.each(names)(
     "%s: every device is online and what it tells arrives",
-    { timeout: 45_000 },
+    { timeout: 90_000 },
     async (name) => {
       const { id, devices, gateway, readyMs } = sites.get(name)!;
-      await gateway.until((status) => status.devices.every(({ state }) => state === "online"), 40_000);
+      await gateway.until((status) => status.devices.every(({ state }) => state === "online"), 60_000);
       console.log(`${name}: all online within ${((performance.now() - readyMs) / 1000).toFixed(1)} s`);
       const tellers = async () =>
         new Set(
@@ -189,9 +222,10 @@ describe("the worked sites", () => {
     expect((await told()).filter((one) => one === "device-status online").length).toBeGreaterThan(1);
   });
 
-  test("every kind of event arrives", { timeout: 60_000 }, async () => {
+  // `command-result` is missing: nothing answers a command yet.
+  test("every kind of event arrives from the district alone", { timeout: 100_000 }, async () => {
     await expect
-      .poll(kinds, { timeout: 50_000, interval: 1000 })
+      .poll(() => kindsOf(sites.get("district")!.id), { timeout: 90_000, interval: 1000 })
       .toEqual(["alarm", "device-status", "gap", "state", "telemetry", "transaction"]);
   });
 
@@ -235,6 +269,70 @@ describe("the worked sites", () => {
         referenceLevel: 4,
       });
       expect(JSON.stringify(all)).not.toContain("hmac-sha256");
+    },
+  );
+
+  test("the district has every class over every driver, and each tells its model's names", async () => {
+    const { id, devices } = sites.get("district")!;
+    const classes = new Set(listProfiles().map((profile) => loadProfile(profile).class));
+    expect(new Set(devices.map((device) => device.class))).toEqual(classes);
+    expect([...new Set(devices.map(({ driver }) => driver))].toSorted()).toEqual(listDrivers());
+    const points = (await delivered(id)).flatMap(({ device, readings = [] }) =>
+      readings.map(({ point }) => `${device} ${point}`),
+    );
+    expect(points).toEqual(
+      expect.arrayContaining([
+        "meter-01 activePower.total",
+        "quality-01 pH",
+        "light-01 lightOn.group1",
+        "signal-01 signalState.group1",
+        "detector-01 vehicleCount.lane1",
+        "detector-01 presence.lane1",
+        "ups-01 battery.charge",
+        "router-01 signalStrength",
+      ]),
+    );
+  });
+
+  test(
+    "the district's books close, and each period is certified as complete",
+    { timeout: 150_000 },
+    async () => {
+      const { id, file, devices } = sites.get("district")!;
+      interface Books {
+        closes: boolean;
+        lines: { device: string; accepted: number; dropped: Record<string, number> }[];
+        lost: Record<string, number>;
+      }
+      const told = async () => {
+        const { lines } = (await asked("books", "--site", file)).data as Books;
+        return lines.filter(({ accepted }) => accepted > 0).map(({ device }) => device);
+      };
+      await expect
+        .poll(told, { timeout: 60_000, interval: 1000 })
+        .toEqual(expect.arrayContaining(devices.map((device) => device.id)));
+      const { code, data } = await asked("books", "--site", file);
+      const { closes, lost, lines } = data as Books;
+      expect({ code, closes, lost }).toEqual({ code: 0, closes: true, lost: {} });
+      expect(lines.filter(({ dropped }) => Object.keys(dropped).length > 0)).toEqual([]);
+      const certified = async () => {
+        const { data: page } = await asked("certificate", id, "--url", api);
+        return (page as { certificates: Certificate[] }).certificates;
+      };
+      const startedMs = Date.now();
+      // The newest may still wait for its seal.
+      const over = async () => (await certified()).filter(({ to }) => Date.parse(to) < startedMs);
+      await expect
+        .poll(async () => new Set((await over()).map(({ state }) => state)), {
+          timeout: 60_000,
+          interval: 1000,
+        })
+        .toEqual(new Set(["complete"]));
+      const certificates = await over();
+      expect(certificates.length).toBeGreaterThan(3);
+      expect(certificates.some(({ tampered }) => tampered)).toBe(false);
+      const polled = new Set(certificates.flatMap((one) => one.devices.map(({ device }) => device)));
+      expect(polled.size).toBeGreaterThan(10);
     },
   );
 

@@ -323,7 +323,9 @@ describe("identities and rows", () => {
 test("a signal controller cycles through plausible states", async () => {
   const one = await rig("ntcip/1202-signal-controller");
   const { answers } = await one.connection.read(one.points, { signal });
-  const phases = one.points.flatMap(({ name }, index) => (name.startsWith("phase.") ? [answers[index]] : []));
+  const phases = one.points.flatMap(({ name }, index) =>
+    name.startsWith("signalState.group") ? [answers[index]] : [],
+  );
   expect(phases).toHaveLength(16);
   for (const phase of phases) expect(["red", "yellow", "green"]).toContain(phase);
 });

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
@@ -9,6 +8,7 @@ import { FrameSplitter } from "../gateway/outbox/frames.ts";
 import { decodeCloudEvents, encodeCloudEvents } from "../gateway/uplink/cloudevents.ts";
 import { decodeColumnar, encodeColumnar } from "../gateway/uplink/columnar.ts";
 import { Dictionary } from "../gateway/uplink/encoding.ts";
+import { loadModels } from "../gateway/models.ts";
 import { loadProfile, mergeSettings, simulatedPoints, type Profile } from "../gateway/profiles.ts";
 import { hostDevice, registration } from "../gateway/site-devices.ts";
 import type { DeviceConfig } from "../gateway/config.ts";
@@ -20,41 +20,27 @@ import { loadSubject, profileIdentity, type Subject } from "./contract/contract.
 const ids = ["generic/feeder-pillar-modbus", "generic/feeder-pillar-http"] as const;
 const profiles = ids.map((id) => loadProfile(id));
 
-/** What an IOC sees of a point: everything but where it is and how it is coded there. */
-const shownOf = ({ points }: Profile) =>
-  points.map(({ name, label, unit, kind, decimals, limits, deadband, heartbeat, poll, publish, values }) => ({
+/** What an IOC notices of a point beside what its model says: gateway/models.test.ts holds both to that. */
+const noticedOf = ({ points }: Profile) =>
+  points.map(({ name, label, decimals, limits, deadband, heartbeat, poll }) => ({
     name,
     label,
-    unit,
-    kind,
     decimals,
     limits,
     deadband,
     heartbeat,
     poll,
-    publish,
-    values: values === undefined ? undefined : Object.values(values),
   }));
 
-describe("the light model", () => {
-  it("is the same in both profiles: names, units, kinds, decimals, enumerations, alarms and periods", () => {
+describe("the two feeder pillars", () => {
+  it("have every point of their model, alike to the decimals, limits, dead bands, alarms and periods", () => {
     const [modbus, http] = profiles as [Profile, Profile];
-    expect(shownOf(modbus)).toEqual(shownOf(http));
+    expect(noticedOf(modbus)).toEqual(noticedOf(http));
     expect(modbus.alarms).toEqual(http.alarms);
-    expect(modbus.records).toEqual(http.records);
-    expect([modbus.class, modbus.poll, modbus.silence]).toEqual([http.class, http.poll, http.silence]);
-  });
-
-  it("is written down: each name of its table stands in the profiles, and none more", () => {
-    const text = readFileSync(new URL("../firmware-profiles/README.md", import.meta.url), "utf8");
-    const section = text.split("## The light model")[1]?.split("\n## ")[0] ?? "";
-    const rows = [...section.matchAll(/^\| `([^|]+)` \| ([^|]+) \|/gm)].map(([, names = "", unit = ""]) => ({
-      names: names.split("`, `"),
-      unit: unit.trim(),
-    }));
-    const written = rows.flatMap(({ names, unit }) => names.map((name) => `${name} ${unit}`));
-    const model = profiles[0]!.points.map(({ name, unit }) => `${name} ${unit}`);
-    expect(written.toSorted()).toEqual(model.toSorted());
+    expect([modbus.poll, modbus.silence]).toEqual([http.poll, http.silence]);
+    const { points } = loadModels().classes["light-cabinet"]!;
+    const shown = modbus.points.map(({ name }) => name.replace(/(?<=L|group)\d$/, "{n}"));
+    expect(Object.keys(points).toSorted()).toEqual([...new Set(shown)].toSorted());
   });
 });
 

@@ -44,8 +44,9 @@ function line(columns: number, ...parts: Part[]): string {
 }
 
 /** What a person looks for first; then one point of each unit, in the profile's order. */
-const telling = /^(activePower\.total|waterLevel|windSpeed|pm25|pm2_5|temperature)$/i;
-const rarelyTelling = new Set(["1", "V.A", "kV.A", "V.A{reactive}", "kV.A{reactive}", "Hz"]);
+const telling =
+  /^(activePower\.total|waterLevel|windSpeed|particulateMatter|pm25|pH|dimLevel|vehicleCount\.lane1|battery\.charge|fillingLevel|occupied|signalState\.group1|message|temperature)$/;
+const rarelyTelling = new Set(["1", "s", "V.A", "kV.A", "V.A{reactive}", "kV.A{reactive}", "Hz"]);
 
 function rank({ point, unit }: LatestReading): number {
   if (telling.test(point)) return 0;

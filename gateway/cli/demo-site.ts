@@ -83,11 +83,13 @@ export async function openDemoSite(given: string | undefined): Promise<DemoSite>
   return { site, brokerUrl: url.href.replace(/\/$/, ""), brokerPort: Number(url.port), remove };
 }
 
-/** The TCP ports on this machine that a device's settings name. */
+/** The TCP ports on this machine that a device's settings name: `host` and `port`, or `listen`. */
 function portsIn(settings: unknown): number[] {
   if (!isRecord(settings)) return [];
-  const { host, port } = settings;
+  const { host, port, listen } = settings;
   const own = typeof port === "number" && typeof host === "string" ? [port] : [];
+  const hook = typeof listen === "string" ? /:(\d+)$/.exec(listen)?.[1] : undefined;
+  if (hook !== undefined) own.push(Number(hook));
   return [...own, ...Object.values(settings).flatMap(portsIn)];
 }
 

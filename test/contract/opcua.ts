@@ -37,7 +37,7 @@ const secured = { trust: "first-use", user: "kerb", password: "tuyệt mật" };
 export const table: ContractTable = {
   read: {
     profile: "opcua/signal-controller",
-    alike: ["group.1", "group.2", "group.3"],
+    alike: ["signalState.group1", "signalState.group2", "signalState.group3"],
     refused: { node: "i=999999" },
   },
   push: {

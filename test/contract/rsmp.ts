@@ -36,7 +36,7 @@ const both = (...codes: string[]): Outcomes => ({ connected: codes, fresh: codes
 export const table: ContractTable = {
   read: {
     profile: "rsmp/tlc",
-    alike: ["cycleCounter", "baseCycleCounter", "stage"],
+    alike: ["cycle.second", "native.baseCycleCounter", "stage"],
     refused: { status: "S0999", name: "nothing" },
     outcomes: {
       // Connected: each request gets a MessageNotAck. Before: the site refuses kerb's Version message.
@@ -50,7 +50,7 @@ export const table: ContractTable = {
   },
   push: {
     profile: "rsmp/tlc",
-    moves: "timePlan",
+    moves: "plan",
     record: "doorOpen",
     outcomes: {
       silent: ["silent"],

@@ -339,9 +339,11 @@ describe("the gateway and pretend sites", () => {
       status.devices.every(({ state }) => state === "online"),
     );
     expect(devices).toHaveLength(2);
-    const plan = await gateway.read("tlc-2", "timePlan");
+    const plan = await gateway.read("tlc-2", "plan");
     expect(plan).toMatchObject({ value: 1, status: "good" });
-    expect((await gateway.read("tlc-1", "signalState.G1")).value).toMatch(/^(red|red-yellow|green|yellow)$/);
+    expect((await gateway.read("tlc-1", "signalState.group1")).value).toMatch(
+      /^(red|red-yellow|green|yellow)$/,
+    );
   });
 
   const openssl = programPath("openssl");
