@@ -136,6 +136,8 @@ describe("who calls", () => {
       await stranger.gone();
     }
     expect(on.log.filter((line) => line.includes("NOBODY"))).toHaveLength(1);
+    // The host counts each call, and bounds what is told of them.
+    expect(on.strangers).toEqual(["NOBODY", "NOBODY", "NOBODY"]);
     const site = keep(await ScriptedSite.call(on.port));
     await site.shakeHands("SITE-1");
     keep(await connecting);

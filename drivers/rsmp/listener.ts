@@ -16,6 +16,8 @@ const introductionMs = 10_000;
 const reportEveryMs = 600_000;
 const reportedMax = 100;
 const probeMsMax = 5000;
+/** For the aggregated status, which is the first that a site tells after the handshake. */
+const mainWaitMsMax = 3000;
 
 /** A site that has said who it is and waits for kerb's answer. */
 interface Caller {
@@ -134,6 +136,9 @@ export class Listener {
     signal.addEventListener("abort", onAbort);
     try {
       await session.open(caller.version, caller.rest);
+      const { component, timeout } = expected.settings;
+      await session.findMain(component, Math.min(timeout, mainWaitMsMax));
+      if (session.lost !== undefined) throw session.lost;
       return session;
     } finally {
       signal.removeEventListener("abort", onAbort);
@@ -255,10 +260,12 @@ export class Listener {
   /** A caller says who it is with its first packet, or is not listened to. */
   #accept(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    if (this.#strangers.size >= strangersMax) {
+    // A site says who it is at once: whoever has waited longest with it is the least likely to be one.
+    const [slowest] = this.#strangers;
+    if (slowest !== undefined && this.#strangers.size >= strangersMax) {
       this.#report("strangers", "has too many callers that do not say who they are");
-      socket.destroy();
-      return;
+      this.#strangers.delete(slowest);
+      slowest.destroy();
     }
     this.#strangers.add(socket);
     const reader = new PacketReader(introductionBytesMax);
@@ -308,10 +315,14 @@ export class Listener {
       return this.#drop(socket, from, "its first message is no Version");
     const version = readVersion(message);
     if ("rea" in version) return this.#reject(socket, idOf(message) ?? "", version.rea, from);
-    const expected = version.siteIds.map((id) => this.#awaited(id)).find((one) => one !== undefined);
-    if (expected === undefined)
-      return this.#reject(socket, version.id, `Site id [${version.siteIds.join(",")}] is not known`, from);
+    const named = version.siteIds.map((id) => this.#awaited(id)).filter((one) => one !== undefined);
+    const [expected] = named;
+    if (expected === undefined) return this.#refuseStranger(socket, version, from);
     const { session, settings } = expected;
+    for (const other of named.slice(1)) {
+      const text = `calls together with ${settings.siteId}: a connection can be of one device only, which is that one`;
+      this.#report(`shared ${other.settings.siteId}`, `site ${other.settings.siteId} ${text}`);
+    }
     if (session !== undefined) {
       // The one that is here stays, unless it turns out to be dead: the next call then finds the place free.
       session.probe(Math.min(settings.timeout, probeMsMax));
@@ -321,6 +332,16 @@ export class Listener {
     const { rea } = agree(version.versions, version.sxl, settings);
     if (rea !== undefined && expected.take === undefined) return this.#reject(socket, version.id, rea, from);
     this.#park(expected, { socket, version, rest });
+  }
+
+  #refuseStranger(socket: Socket, { id, siteIds }: VersionMessage, from: string): void {
+    const ids = siteIds.join(",");
+    const [first] = this.#expected.values();
+    first?.context.stranger?.(
+      ids,
+      `no device of the site file has this site id; it called ${this.#place} from ${from}`,
+    );
+    this.#reject(socket, id, `Site id [${ids}] is not known`, from);
   }
 
   #awaited(siteId: string): Expected | undefined {

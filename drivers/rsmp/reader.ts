@@ -12,7 +12,7 @@ const searchRequestsMax = 32;
 const refusedMax = 1000;
 
 /** One status value on one component, and the points that show it or parts of it. */
-interface Item {
+export interface Item {
   readonly component: string;
   readonly code: string;
   readonly name: string;
@@ -47,17 +47,31 @@ export function itemsOf(points: Points, mainComponent: string): Map<string, Item
   return components;
 }
 
+/** Says once when a text has another number of entries than points read: the site file then counts its parts wrong. */
+export function checkEntries(session: Session, { key, code, name, points }: Item, value: StatusValue): void {
+  const read = points.flatMap(({ address: { of, item = 1 } }) => (of === undefined ? [] : [item]));
+  const [first] = points;
+  const highest = Math.max(0, ...read);
+  if (first === undefined || typeof value.value !== "string" || value.value === "" || highest === 0) return;
+  const isChars = first.address.of === "chars";
+  const entries = isChars ? value.value.length : value.value.split(",").length;
+  // One entry of a list is the first intersection's; whoever reads only that knows what is left out.
+  if (entries === highest || (highest === 1 && !isChars)) return;
+  session.warnOnce(
+    key,
+    `it tells ${entries} entries in ${code} ${name}, and points are set up for ${highest}: see signalGroups and detectors in the site file`,
+  );
+}
+
 /** Asks a site for statuses: one request for each component. */
 export class Reader {
   readonly #session: Session;
-  readonly #mainComponent: string;
   readonly #plans = new WeakMap<Points, Plan>();
   /** Statuses that the site does not understand, and its reason; not asked again on this connection. */
   readonly #refused = new Map<string, string>();
 
-  constructor(session: Session, mainComponent: string) {
+  constructor(session: Session) {
     this.#session = session;
-    this.#mainComponent = mainComponent;
   }
 
   async read(points: Points, raw: boolean, signal: AbortSignal): Promise<ReadResult> {
@@ -90,8 +104,8 @@ export class Reader {
       "aggregated" in address ? [{ index, address }] : [],
     );
     const plan = {
-      components: itemsOf(points, this.#mainComponent),
-      aggregated: Map.groupBy(aggregated, ({ address }) => address.component ?? this.#mainComponent),
+      components: itemsOf(points, this.#session.main),
+      aggregated: Map.groupBy(aggregated, ({ address }) => address.component ?? this.#session.aggregatedMain),
     };
     this.#plans.set(points, plan);
     return plan;
@@ -121,7 +135,11 @@ export class Reader {
     if (outcome !== undefined && "message" in outcome && outcome.message.kind === "status") {
       const { values, timeMs } = outcome.message;
       const byKey = new Map(values.map((value) => [keyOf(component, value.code, value.name), value]));
-      for (const item of wanted) tell(item, this.#answerer(byKey.get(item.key), timeMs));
+      for (const item of wanted) {
+        const value = byKey.get(item.key);
+        if (value !== undefined) checkEntries(this.#session, item, value);
+        tell(item, this.#answerer(value, timeMs));
+      }
       return;
     }
     const reason = outcome !== undefined && "rea" in outcome ? outcome.rea : "no values";
@@ -157,8 +175,11 @@ export class Reader {
       const outcome = await session.ask(
         "AggregatedStatusRequest",
         { ntsOId: "", xNId: "", cId: component },
-        // Its main component may have another id than the site, which says nothing against the answer.
-        (answer) => answer.kind === "aggregated",
+        // Where the main component is not known its answer may have another id; one that is known does not count.
+        (answer) =>
+          answer.kind === "aggregated" &&
+          (answer.component === component ||
+            (component === session.main && !session.aggregated.has(component))),
         signal,
       );
       if (outcome !== undefined && "rea" in outcome) return () => bad("rsmp-not-ack", outcome.rea);
@@ -170,13 +191,11 @@ export class Reader {
   }
 }
 
-/** RSMP answers name no request: component and statuses tell which one is meant. */
+/** RSMP answers name no request: component and statuses tell which one is meant. An answer may leave some out. */
 function isResponse(message: SiteMessage, component: string, items: readonly Item[]): boolean {
   if (message.kind !== "status" || message.type !== "StatusResponse" || message.component !== component)
     return false;
   const { values } = message satisfies StatusMessage;
-  return (
-    values.length === items.length &&
-    items.every(({ code, name }) => values.some((value) => value.code === code && value.name === name))
-  );
+  const asked = new Set(items.map(({ key }) => key));
+  return values.every(({ code, name }) => asked.has(keyOf(component, code, name)));
 }

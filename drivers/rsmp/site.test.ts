@@ -220,7 +220,26 @@ describe("subscribe", () => {
     site.acknowledge(request);
     stop.abort();
     await done;
-    expect(itemsOf(await site.next("StatusUnsubscribe"))).toHaveLength(2);
+  });
+
+  test("leaves its subscriptions to a site that keeps them, and gives up those of which it knows nothing", async () => {
+    const { site, connection } = await together();
+    const stop = new AbortController();
+    const done = connection.subscribe!({ points, records: [], sink: new Heard(), signal: stop.signal });
+    site.acknowledge(await site.next("StatusUnsubscribe"));
+    site.acknowledge(await site.next("StatusSubscribe"));
+    const strange = [{ sCI: "S0014", n: "status", s: "3", q: "recent" }];
+    for (let i = 0; i < 2; i++) {
+      const id = site.say("StatusUpdate", { cId: "TC1", sTs: now(), sS: strange });
+      expect(await site.verdict(id)).toMatchObject({ type: "MessageAck" });
+    }
+    const given = await site.next("StatusUnsubscribe");
+    expect(given).toMatchObject({ cId: "TC1", sS: [{ sCI: "S0014", n: "status" }] });
+    site.acknowledge(given);
+    stop.abort();
+    await done;
+    await sleep(50);
+    expect(site.received.filter(({ type }) => type === "StatusUnsubscribe")).toEqual([]);
   });
 
   test("hands on updates with their own time, also what was told before it subscribed", async () => {

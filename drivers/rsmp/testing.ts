@@ -121,6 +121,7 @@ export interface Stage {
   port: number;
   settings: Settings;
   log: string[];
+  strangers: string[];
   connect(signal?: AbortSignal): Promise<Connection<Address>>;
 }
 
@@ -137,11 +138,17 @@ export async function stage(more: Record<string, unknown> = {}, port?: number): 
     ...more,
   });
   const log: string[] = [];
-  const context = { deviceId: "tlc-1", log: (_: string, text: string) => void log.push(text) };
+  const strangers: string[] = [];
+  const context = {
+    deviceId: "tlc-1",
+    log: (_: string, text: string) => void log.push(text),
+    stranger: (who: string) => void strangers.push(who),
+  };
   return {
     port: own,
     settings,
     log,
+    strangers,
     connect: (signal = patient()) => driver.connect(settings, context, signal),
   };
 }
