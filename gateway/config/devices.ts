@@ -119,7 +119,7 @@ function definedPoints(
   document: YamlDocument,
   path: Path,
   schemas: DriverSchemas,
-  settings: Record<string, unknown>,
+  settings: Record<string, unknown> | undefined,
 ): Point[] | undefined {
   const at = [...path, "points"];
   if (valueAt(document.value, at) === undefined) {
@@ -131,7 +131,14 @@ function definedPoints(
   }
   const definitions = document.check(definitionsSchema, valueAt(document.value, at), { path: at });
   if (definitions === undefined) return undefined;
-  const points = withParts(named(definitions), settings).map((point) => {
+  for (const [name, { each }] of Object.entries(definitions)) {
+    if (each === undefined || settings === undefined || settings[each.setting] !== undefined) continue;
+    const place = [...at, name, "each", "setting"];
+    const known = Object.keys(settings);
+    const message = `this device does not say "${each.setting}"${didYouMean(each.setting, known)}`;
+    document.mistake(place, "KERB-CFG-VALUE", message);
+  }
+  const points = withParts(named(definitions), settings ?? {}).map((point) => {
     const address = document.check(schemas.address, point.address, { path: [...at, point.name, "address"] });
     return { ...point, address };
   });
@@ -279,7 +286,7 @@ export async function checkDevice(
   const settings = checkSettings(document, path, own, schemas, opened);
   const points =
     opened === undefined
-      ? definedPoints(document, path, schemas, settings ?? {})
+      ? definedPoints(document, path, schemas, settings)
       : profilePoints(document, path, schemas, opened, settings ?? opened.profile.settings);
   const records = checkRecords(document, path, schemas, opened);
   const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);
