@@ -55,8 +55,8 @@ export function checkEntries(session: Session, { key, code, name, points }: Item
   if (first === undefined || typeof value.value !== "string" || value.value === "" || highest === 0) return;
   const isChars = first.address.of === "chars";
   const entries = isChars ? value.value.length : value.value.split(",").length;
-  // One entry of a list is the first intersection's; whoever reads only that knows what is left out.
-  if (entries === highest || (highest === 1 && !isChars)) return;
+  // Some of the entries are a choice, and one of a list is the first intersection's; the first so many are a count.
+  if (entries === highest || new Set(read).size < highest || (highest === 1 && !isChars)) return;
   session.warnOnce(
     key,
     `it tells ${entries} entries in ${code} ${name}, and points are set up for ${highest}: see signalGroups and detectors in the site file`,
