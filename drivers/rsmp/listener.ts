@@ -341,7 +341,9 @@ export class Listener {
       ids,
       `no device of the site file has this site id; it called ${this.#place} from ${from}`,
     );
-    this.#reject(socket, id, `Site id [${ids}] is not known`, from);
+    const cure = `enter one with "siteId: ${ids}", or correct the id at the site`;
+    const told = `no device of the site file has the site id ${ids}; ${cure}`;
+    this.#reject(socket, id, `Site id [${ids}] is not known`, from, told);
   }
 
   #awaited(siteId: string): Expected | undefined {
@@ -381,8 +383,8 @@ export class Listener {
     });
   }
 
-  #reject(socket: Socket, id: string, rea: string, from: string): void {
-    this.#report(`${from} ${rea}`, `refuses ${from}: ${rea}`);
+  #reject(socket: Socket, id: string, rea: string, from: string, told = rea): void {
+    this.#report(`${from} ${rea}`, `refuses ${from}: ${told}`);
     socket.end(packetOf({ mType: "rSMsg", type: "MessageNotAck", oMId: id, rea }));
     setTimeout(() => socket.destroy(), 1000).unref();
   }

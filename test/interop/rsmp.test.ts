@@ -15,7 +15,7 @@ import { aFreePort } from "../../drivers/rsmp/testing.ts";
 import type { Answer, Connection } from "../../gateway/driver.ts";
 import { loadProfile, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
 import { start } from "../../simulators/rsmp/index.ts";
-import { Bench, programPath } from "./processes.ts";
+import { Bench, kerb, programPath } from "./processes.ts";
 import { Authority } from "./tls.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
 
@@ -343,6 +343,53 @@ describe("the gateway and pretend sites", () => {
     expect(plan).toMatchObject({ value: 1, status: "good" });
     expect((await gateway.read("tlc-1", "signalState.G1")).value).toMatch(/^(red|red-yellow|green|yellow)$/);
   });
+
+  test(
+    "a site with components of its own, and one that nobody has entered",
+    { timeout: 60_000 },
+    async () => {
+      const bench = new Bench();
+      open.push(bench);
+      const port = await aFreePort();
+      const place = { driver: "rsmp", host: "127.0.0.1", port, reconnect: "300ms" };
+      const main = "KK+AG9998=001TC000";
+      const ids = (kind: string, count: number) =>
+        Array.from({ length: count }, (_, i) => `KK+AG9998=001${kind}${String(i + 1).padStart(3, "0")}`);
+      const parts = { signalGroups: ids("SG", 12), detectors: ids("DL", 3) };
+      const known = { ...place, id: "tlc-1", profile: "rsmp/tlc", siteId: "RN+SI0001", ...parts };
+      // The pretend site is called otherwise than its controller; kerb is not told, and hears it from the site.
+      const pretend = bench.site("pretend", [
+        { ...known, component: main },
+        { ...place, id: "tlc-9", profile: "rsmp/tlc", siteId: "RN+SI0009" },
+      ]);
+      const file = bench.site("gw-rsmp", [known]);
+      const gateway = await bench.run(file, "gw-rsmp");
+      const tail = bench.start(kerb, "tail", "--site", file, "--kind", "device-status", "--json");
+      await bench.simulate(pretend, 2);
+      const { hosts } = await gateway.until(
+        (status) =>
+          status.devices.every(({ state }) => state === "online") &&
+          status.hosts.some(({ strangers }) => strangers > 1),
+      );
+      expect(hosts[0]?.lastStranger).toBe("RN+SI0009");
+      expect((await gateway.read("tlc-1", "signalState.G12")).status).toBe("good");
+      expect((await gateway.read("tlc-1", "motorcycleCount.D3")).code).not.toBe("rsmp-undefined");
+      expect((await gateway.read("tlc-1", "signalGroupCount")).value).toBe(12);
+      const event = await tail.line((line) => line.includes("unknown-device"));
+      expect(JSON.parse(event)).toMatchObject({
+        data: {
+          device: "gw-rsmp",
+          kind: "device-status",
+          data: { state: "unknown-device", driver: "rsmp", name: "RN+SI0009" },
+        },
+      });
+      expect(tail.lines.filter((line) => line.includes("unknown-device"))).toHaveLength(1);
+      const warnings = gateway.log(40).map(({ msg }) => msg);
+      expect(warnings.filter((text) => !text.startsWith("no uplinks"))).toEqual([
+        expect.stringMatching(/refuses 127\.0\.0\.1: no device .* has the site id RN\+SI0009; enter one/),
+      ]);
+    },
+  );
 
   const openssl = programPath("openssl");
   test.skipIf(openssl === undefined)(
