@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { loadSite } from "./config.ts";
 import { ConfigError } from "./errors.ts";
+import { EventWriter } from "./event.ts";
+import { Normaliser } from "./host/normalise.ts";
 import { withParts } from "./profile-parts.ts";
 import { loadProfile, pointsOf } from "./profiles.ts";
 
@@ -63,6 +65,20 @@ describe("a traffic-light site", () => {
     ]);
     expect(points.find(({ name }) => name === "signalState.G40")?.address).toMatchObject({ item: 40 });
     expect(of("motorcycleCount")).toBe(0);
+  });
+
+  it("is told of the group that has changed, and not of the 39 others each time", () => {
+    const points = pointsOf(profile, { signalGroups: 40, detectors: 0 })
+      .filter(({ name }) => name.startsWith("signalState."))
+      .map((point, index) => ({ ...point, index }));
+    const normaliser = new Normaliser(points);
+    const tell = (text: string): number =>
+      normaliser.write({ answers: [...text] }, new EventWriter(), Date.now(), undefined);
+    const red = "B".repeat(40);
+    expect(tell(red)).toBe(40);
+    expect(tell(red.replace("B", "1"))).toBe(1);
+    // Another kind of red is red.
+    expect(tell(red.replace("B", "1").replace("B", "A"))).toBe(0);
   });
 
   it("has counts by class of detectors whose ids it gives", () => {

@@ -3,7 +3,7 @@ import type { AlarmMessage } from "./messages.ts";
 import type { Address } from "./settings.ts";
 import { typed } from "./values.ts";
 
-const alarmsMax = 2000;
+const alarmsMax = 10_000;
 
 interface Known {
   timeMs: number;

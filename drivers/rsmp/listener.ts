@@ -314,7 +314,9 @@ export class Listener {
     if (!("type" in found) || found.type !== "Version")
       return this.#drop(socket, from, "its first message is no Version");
     const version = readVersion(message);
-    if ("rea" in version) return this.#reject(socket, idOf(message) ?? "", version.rea, from);
+    const id = idOf(message);
+    if (id === undefined) return this.#drop(socket, from, "its Version has no mId, which cannot be answered");
+    if ("rea" in version) return this.#reject(socket, id, version.rea, from);
     const named = version.siteIds.map((id) => this.#awaited(id)).filter((one) => one !== undefined);
     const [expected] = named;
     if (expected === undefined) return this.#refuseStranger(socket, version, from);

@@ -34,8 +34,8 @@ export interface SessionOptions {
  */
 const keptMax = 30_000;
 const keptBytesMax = 33_554_432;
-/** Messages sent and not acknowledged. */
-const unacknowledgedMax = 256;
+/** Messages sent and not acknowledged; a site of many components is subscribed with two for each. */
+const unacknowledgedMax = 4096;
 /** Bytes that a site has not read. */
 const unreadBytesMax = 4_194_304;
 /** A site's clock is taken as it is up to this deviation, and corrected by what its watchdogs show beyond it. */
