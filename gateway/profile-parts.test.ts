@@ -73,7 +73,7 @@ describe("a traffic-light site", () => {
       .map((point, index) => ({ ...point, index }));
     const normaliser = new Normaliser(points);
     const tell = (text: string): number =>
-      normaliser.write({ answers: [...text] }, new EventWriter(), Date.now(), undefined);
+      normaliser.write({ answers: text.split("") }, new EventWriter(), Date.now(), undefined);
     const red = "B".repeat(40);
     expect(tell(red)).toBe(40);
     expect(tell(red.replace("B", "1"))).toBe(1);
@@ -91,31 +91,34 @@ describe("a traffic-light site", () => {
   });
 });
 
+async function site(device: string) {
+  const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
+  mkdirSync(join(file, "..", "devices.d"), { recursive: true });
+  writeFileSync(
+    file,
+    `version: 1\ngateway: { id: gw-parts, name: Parts, city: hue, state: ./state }\ndevices:\n${device}`,
+  );
+  return loadSite(file);
+}
+const ownPoints = (setting: string) =>
+  `    points:\n      state:\n        each: { setting: ${setting}, as: G }\n        address: { status: S0001, name: signalgroupstatus, of: chars, item: "{number}" }\n        kind: text\n`;
+
+const problem = (device: string): Promise<string> =>
+  site(device).then(
+    () => "no mistake",
+    (error: unknown) =>
+      error instanceof ConfigError
+        ? error.diagnostics.map(({ line, message }) => `${line} ${message}`).join("\n")
+        : String(error),
+  );
+
 describe("the site file", () => {
-  async function site(device: string) {
-    const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
-    mkdirSync(join(file, "..", "devices.d"), { recursive: true });
-    writeFileSync(
-      file,
-      `version: 1\ngateway: { id: gw-parts, name: Parts, city: hue, state: ./state }\ndevices:\n${device}`,
-    );
-    return loadSite(file);
-  }
   const tlc = `  - id: tlc-1
     driver: rsmp
     profile: rsmp/tlc
     host: 0.0.0.0
     siteId: RN+SI0001
 `;
-  const problem = (device: string): Promise<string> =>
-    site(device).then(
-      () => "no mistake",
-      (error: unknown) =>
-        error instanceof ConfigError
-          ? error.diagnostics.map(({ line, message }) => `${line} ${message}`).join("\n")
-          : String(error),
-    );
-
   it("says how many parts a device has, and can switch a point of one off", async () => {
     const { devices } = await site(
       `${tlc}    signalGroups: ["A+1=2SG1", { name: north, id: "A+1=2SG2" }]\n    detectors: 1\n    points: { signalState.north: { enabled: false }, vehicleCount.D1: { limits: [0, 9] } }\n`,
@@ -136,10 +139,8 @@ describe("the site file", () => {
 
   it("may say the same of points of its own", async () => {
     const own = tlc.replace("    profile: rsmp/tlc\n", "");
-    const points = (setting: string) =>
-      `    points:\n      state:\n        each: { setting: ${setting}, as: G }\n        address: { status: S0001, name: signalgroupstatus, of: chars, item: "{number}" }\n        kind: text\n`;
-    const { devices } = await site(`${own}    signalGroups: 3\n${points("signalGroups")}`);
+    const { devices } = await site(`${own}    signalGroups: 3\n${ownPoints("signalGroups")}`);
     expect(devices[0]!.points.map(({ name }) => name)).toEqual(["state.G1", "state.G2", "state.G3"]);
-    expect(await problem(`${own}${points("signalGroops")}`)).toMatch(/signalGroops/);
+    expect(await problem(`${own}${ownPoints("signalGroops")}`)).toMatch(/signalGroops/);
   });
 });

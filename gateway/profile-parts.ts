@@ -4,7 +4,7 @@
  */
 
 /** A point that each part has: which setting tells the parts, and how they are called: "G" for G1, G2 … */
-export interface Each {
+interface Each {
   setting: string;
   as: string;
 }

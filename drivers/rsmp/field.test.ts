@@ -232,10 +232,17 @@ describe("a site", () => {
   });
 });
 
-describe("what older versions leave open", () => {
-  const watchdog = (wTs: string, version: string) =>
-    readMessage({ mType: "rSMsg", type: "Watchdog", mId: "x", wTs }, "Watchdog", version);
+const watchdog = (wTs: string, version: string) =>
+  readMessage({ mType: "rSMsg", type: "Watchdog", mId: "x", wTs }, "Watchdog", version);
 
+const status = (se: unknown[]) =>
+  readMessage(
+    { ...aggregated("TC1"), mType: "rSMsg", type: "AggregatedStatus", mId: "x", se },
+    "AggregatedStatus",
+    "3.1.2",
+  );
+
+describe("what older versions leave open", () => {
   test("a time without a zone is UTC, whatever the box's own is", () => {
     const timeMs = Date.UTC(2015, 5, 8, 11, 49, 3, 293);
     const zone = process.env["TZ"];
@@ -256,12 +263,6 @@ describe("what older versions leave open", () => {
   });
 
   test("state bits as texts are true or false and nothing else", () => {
-    const status = (se: unknown[]) =>
-      readMessage(
-        { ...aggregated("TC1"), mType: "rSMsg", type: "AggregatedStatus", mId: "x", se },
-        "AggregatedStatus",
-        "3.1.2",
-      );
     expect(status(Array.from({ length: 8 }, (_, i) => (i === 2 ? "True" : "false")))).toMatchObject({
       bits: bits(true).map((_, i) => i === 2),
     });

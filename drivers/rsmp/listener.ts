@@ -317,7 +317,7 @@ export class Listener {
     const id = idOf(message);
     if (id === undefined) return this.#drop(socket, from, "its Version has no mId, which cannot be answered");
     if ("rea" in version) return this.#reject(socket, id, version.rea, from);
-    const named = version.siteIds.map((id) => this.#awaited(id)).filter((one) => one !== undefined);
+    const named = version.siteIds.map((siteId) => this.#awaited(siteId)).filter((one) => one !== undefined);
     const [expected] = named;
     if (expected === undefined) return this.#refuseStranger(socket, version, from);
     const { session, settings } = expected;

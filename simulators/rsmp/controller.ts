@@ -259,7 +259,7 @@ export class Controller {
     const interval = Math.floor(this.#now() / countsMs) - 1;
     if (name === "start" || name === "starttime") return new Date(interval * countsMs).toISOString();
     const [low, high] = name === "speed" ? [25, 55] : name === "occupancy" ? [3, 40] : [0, 30];
-    const letters = [...name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7);
+    const letters = Buffer.from(name).reduce((sum, letter) => sum * 31 + letter, 7);
     const detectors = code >= "S0205" ? this.#detectors : [component];
     const values = detectors.map((id) => {
       const seed =

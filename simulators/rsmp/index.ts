@@ -31,6 +31,11 @@ interface Buffered {
 }
 type Item = { sCI: string; n: string; uRt?: string; sOc?: boolean };
 
+/** What makes an alarm event: its kind and time, of one alarm of one component. */
+function eventOf({ cId, aCId, aSp, aTs }: Record<string, unknown>): string {
+  return JSON.stringify([cId, aCId, aSp, aTs]);
+}
+
 /** A pretend traffic-light site: its controller, its subscriptions, its buffer. */
 class TrafficLightSite {
   readonly site: Site;
@@ -100,8 +105,6 @@ class TrafficLightSite {
   /** Everything's state after the handshake, then what was buffered, oldest first. */
   #introduce(): void {
     this.site.tell("AggregatedStatus", this.#aggregated());
-    const eventOf = ({ cId, aCId, aSp, aTs }: Record<string, unknown>) =>
-      JSON.stringify([cId, aCId, aSp, aTs]);
     const told = new Set<string>();
     for (const note of this.#controller.board.all()) {
       told.add(eventOf(note));

@@ -69,7 +69,7 @@ const alarms = ["A0010"].map((alarm) => ({
   fields: [{ name: "active", address: { field: "active" }, scale: 1, offset: 0 }],
 }));
 
-async function meeting(): Promise<{ simulator: Simulator; next(): Promise<Supervisor> }> {
+async function meeting(): Promise<{ simulator: Simulator; next: () => Promise<Supervisor> }> {
   const callers: Supervisor[] = [];
   const server = createServer((socket) => void callers.push(new Supervisor(socket))).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -171,23 +171,23 @@ describe("subscriptions of the pretend site", () => {
   });
 });
 
+const order = (controller: Controller, status: string, timeout: string) =>
+  controller.command(
+    "TC1",
+    Object.entries({ status, securityCode: "2222", timeout, intersection: "0" }).map(([n, v]) => ({
+      cCI: "M0001",
+      n,
+      v,
+    })),
+  );
+const textOf = (controller: Controller, code: string, name: string, component = "TC1") =>
+  (controller.status(component, code, name) as { s: string }).s;
+
 describe("the pretend controller", () => {
   const minuteMs = 60_000;
   let nowMs = Date.UTC(2026, 2, 1);
   const made = (settings: SimulatorOptions["settings"] = {}) =>
     new Controller({ profile: "", points: [], settings, identity: {} }, "TC1", "1.2.1", () => nowMs);
-  const order = (controller: Controller, status: string, timeout: string) =>
-    controller.command(
-      "TC1",
-      Object.entries({ status, securityCode: "2222", timeout, intersection: "0" }).map(([n, v]) => ({
-        cCI: "M0001",
-        n,
-        v,
-      })),
-    );
-  const textOf = (controller: Controller, code: string, name: string, component = "TC1") =>
-    (controller.status(component, code, name) as { s: string }).s;
-
   it("goes back to where it was when the time of a mode is over", () => {
     const controller = made();
     expect(order(controller, "YellowFlash", "10")).toHaveLength(4);
@@ -219,9 +219,9 @@ describe("the pretend controller", () => {
     expect(all).toMatch(/^\d+,\d+$/);
     expect(textOf(controller, "S0205", "vehicles")).toBe(all);
     expect(textOf(controller, "S0201", "vehicles", "KK+AG9998=001DL001")).toBe(all.split(",")[0]);
-    const start = Date.parse(textOf(controller, "S0205", "start"));
-    expect(start % (5 * minuteMs)).toBe(0);
-    expect(nowMs - start).toBeGreaterThanOrEqual(5 * minuteMs);
+    const fromMs = Date.parse(textOf(controller, "S0205", "start"));
+    expect(fromMs % (5 * minuteMs)).toBe(0);
+    expect(nowMs - fromMs).toBeGreaterThanOrEqual(5 * minuteMs);
   });
 });
 

@@ -318,6 +318,9 @@ describe.skipIf(!hasSchemas)("the pretend site", () => {
   });
 });
 
+const componentIds = (kind: string, count: number) =>
+  Array.from({ length: count }, (_, i) => `KK+AG9998=001${kind}${String(i + 1).padStart(3, "0")}`);
+
 describe("the gateway and pretend sites", () => {
   test("two sites on one port, from the call to the IOC's view", { timeout: 60_000 }, async () => {
     const bench = new Bench();
@@ -353,9 +356,7 @@ describe("the gateway and pretend sites", () => {
       const port = await aFreePort();
       const place = { driver: "rsmp", host: "127.0.0.1", port, reconnect: "300ms" };
       const main = "KK+AG9998=001TC000";
-      const ids = (kind: string, count: number) =>
-        Array.from({ length: count }, (_, i) => `KK+AG9998=001${kind}${String(i + 1).padStart(3, "0")}`);
-      const parts = { signalGroups: ids("SG", 12), detectors: ids("DL", 3) };
+      const parts = { signalGroups: componentIds("SG", 12), detectors: componentIds("DL", 3) };
       const known = { ...place, id: "tlc-1", profile: "rsmp/tlc", siteId: "RN+SI0001", ...parts };
       // The pretend site is called otherwise than its controller; kerb is not told, and hears it from the site.
       const pretend = bench.site("pretend", [
