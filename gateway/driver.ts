@@ -160,6 +160,8 @@ export interface DriverContext {
    * counts each one and bounds what is told of them, so that a driver may report every call.
    */
   stranger?(who: string, why: string): void;
+  /** True while the box's own clock is known to be wrong: a driver must not set a device's clock by it. */
+  clockIsWrong?(): boolean;
 }
 
 export interface Driver<Settings, Address> {

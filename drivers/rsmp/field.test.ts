@@ -164,6 +164,27 @@ describe("signal groups and detectors", () => {
 });
 
 describe("a site", () => {
+  test.each([
+    [true, 0],
+    [false, 7 * 3_600_000],
+  ])("that sets its clock by kerb's is not led astray: kerb's is wrong %s", async (isWrong, aheadMs) => {
+    const on = await stage({ watchdog: 50 });
+    on.clock.isWrong = isWrong;
+    const connecting = on.connect();
+    const site = keep(await ScriptedSite.call(on.port));
+    await site.verdict(site.version("SITE-1"));
+    site.acknowledge(await site.next("Version"));
+    // The site's clock is seven hours behind.
+    const siteMs = () => Date.now() - 7 * 3_600_000;
+    await site.verdict(site.say("Watchdog", { wTs: new Date(siteMs()).toISOString() }));
+    for (let i = 0; i < 2; i++) {
+      const watchdog = await site.next("Watchdog");
+      expect(Math.abs(Date.parse(String(watchdog["wTs"])) - siteMs() - aheadMs)).toBeLessThan(60_000);
+      site.acknowledge(watchdog);
+    }
+    keep(await connecting);
+  });
+
   test("that leaves a status out of its answer loses that one only", async () => {
     const { site, connection } = await met();
     keep(site);

@@ -192,6 +192,7 @@ export class Listener {
       messageBytesMax,
       place: `site ${siteId} at ${from}`,
       log: (level, text) => context.log(level, text),
+      clockIsWrong: () => context.clockIsWrong?.() ?? false,
     });
     socket.on("data", (chunk: Buffer) => session.feed(chunk));
     expected.session = session;

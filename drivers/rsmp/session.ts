@@ -26,6 +26,8 @@ export interface SessionOptions {
   /** Names the site in messages: "site X at 192.0.2.1:40000". */
   readonly place: string;
   log(level: "debug" | "info" | "warn", text: string): void;
+  /** Our own clock is known to be wrong. */
+  clockIsWrong(): boolean;
 }
 
 /**
@@ -95,7 +97,8 @@ export class Session {
   #watchdogMs = 0;
   #refused = 0;
   readonly #warned = new Set<string>();
-  /** Our clock less the site's, ms, when it matters. */
+  /** Our clock less the site's, ms: as its last watchdog shows it, and when it matters. */
+  #clockOffsetMs = 0;
   #offsetMs = 0;
   readonly #end: (error: DeviceError) => void;
 
@@ -242,7 +245,7 @@ export class Session {
       withinMs,
     );
     timer.unref();
-    this.#send("Watchdog", { wTs: new Date().toISOString() }, () => clearTimeout(timer));
+    this.#send("Watchdog", { wTs: this.#watchdogTime }, () => clearTimeout(timer));
   }
 
   /**
@@ -335,6 +338,7 @@ export class Session {
   #onWatchdog(siteTimeMs: number): void {
     this.#alive?.();
     const offsetMs = Date.now() - siteTimeMs;
+    this.#clockOffsetMs = offsetMs;
     const isWrong = Math.abs(offsetMs) > clockToleranceMs;
     if (isWrong && this.#offsetMs === 0)
       this.#options.log(
@@ -351,9 +355,15 @@ export class Session {
     });
   }
 
+  /** Sites set their clocks by it: while ours is wrong they get their own time back. */
+  get #watchdogTime(): string {
+    const offsetMs = this.#options.clockIsWrong() ? this.#clockOffsetMs : 0;
+    return new Date(Date.now() - offsetMs).toISOString();
+  }
+
   #sendWatchdog(settled?: () => void): void {
     this.#watchdogMs = performance.now();
-    this.#send("Watchdog", { wTs: new Date().toISOString() }, (rea) => {
+    this.#send("Watchdog", { wTs: this.#watchdogTime }, (rea) => {
       if (rea !== undefined)
         this.#options.log("warn", `${this.#options.place}: refuses the watchdog: ${rea}`);
       settled?.();

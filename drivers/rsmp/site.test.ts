@@ -405,6 +405,27 @@ describe("alarms", () => {
     await done;
   });
 
+  test.each([
+    ["3.1.3", false],
+    ["3.1.4", true],
+  ])("that end with the time of their beginning have ended up to 3.1.3 (%s)", async (version, past) => {
+    const { site, connection } = await together({}, [version]);
+    const heard = new Heard();
+    const stop = new AbortController();
+    const done = connection.subscribe!({ points: [], records, sink: heard, signal: stop.signal });
+    for (const more of [
+      { aTs: at(5) },
+      { aTs: at(6), aSp: "Acknowledge", ack: "Acknowledged" },
+      { aTs: at(5), aS: "inActive", ack: "Acknowledged" },
+    ])
+      await site.verdict(site.say("Alarm", alarm(more)));
+    expect(heard.records).toHaveLength(3);
+    expect(heard.records[2]).toMatchObject({ about: { past } });
+    expect(heard.records[2]?.answers[1]).toBe(false);
+    stop.abort();
+    await done;
+  });
+
   test("can be acknowledged, suspended, resumed and asked for", async () => {
     const { site, connection } = await together();
     for (const alarmCommand of ["Acknowledge", "Suspend", "Resume", "Request"]) {

@@ -30,7 +30,7 @@ export class Subscriber {
   readonly #items = new Map<string, Item>();
   readonly #aggregated: readonly { index: number; address: AggregatedAddress }[];
   readonly #records: readonly RecordRequest<Address>[];
-  readonly #alarms = new AlarmHistory();
+  readonly #alarms: AlarmHistory;
   /** Statuses that have had a value. */
   readonly #known = new Set<string>();
   readonly #dropped = new Set<string>();
@@ -39,6 +39,7 @@ export class Subscriber {
 
   constructor(session: Session, points: Points, records: readonly RecordRequest<Address>[], sink: Sink) {
     this.#session = session;
+    this.#alarms = new AlarmHistory(atLeast(session.version, "3.1.4"));
     this.#sink = sink;
     this.#records = records;
     for (const items of itemsOf(points, session.main).values())
