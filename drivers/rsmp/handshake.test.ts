@@ -211,6 +211,26 @@ describe("who calls", () => {
     keep(await connecting);
   });
 
+  test("a site whose device pauses for longer than it calls again is no unknown one", async () => {
+    const a = await stage();
+    const b = await stage({ siteId: "SITE-2", reconnect: 10 }, a.port);
+    const stop = new AbortController();
+    const stay = a.connect(stop.signal).catch(() => undefined);
+    const give = new AbortController();
+    const gone = b.connect(give.signal).catch(() => undefined);
+    await sleep(50);
+    give.abort();
+    await gone;
+    await sleep(200);
+    const site = keep(await ScriptedSite.call(a.port));
+    site.version("SITE-2");
+    await sleep(100);
+    expect(site.received).toEqual([]);
+    expect([...a.strangers, ...b.strangers]).toEqual([]);
+    stop.abort();
+    await stay;
+  });
+
   test("kerb stops listening a while after the last device has gone", async () => {
     const { on, connection, site } = await met({ reconnect: 50 });
     await connection.close();

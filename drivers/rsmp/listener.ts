@@ -43,6 +43,9 @@ interface Expected {
 /** How long a site is awaited after its device was closed. The host pauses for at most 38 s between two tries. */
 const graceMs = ({ reconnect }: Settings): number => 6 * reconnect;
 
+/** For as long a site that calls is still one of ours, however often it calls: its device may pause so long. */
+const knownMsMin = 60_000;
+
 const listeners = new Map<string, Listener>();
 
 function keyOf({ host, port, tls }: Settings): string {
@@ -342,17 +345,18 @@ export class Listener {
     const [first] = this.#expected.values();
     first?.context.stranger?.(
       ids,
-      `no device of the site file has this site id; it called ${this.#place} from ${from}`,
+      `no enabled device of the site file has this site id; it called ${this.#place} from ${from}`,
     );
     const cure = `enter one with "siteId: ${ids}", or correct the id at the site`;
-    const told = `no device of the site file has the site id ${ids}; ${cure}`;
+    const told = `no enabled device of the site file has the site id ${ids}; ${cure}`;
     this.#reject(socket, id, `Site id [${ids}] is not known`, from, told);
   }
 
   #awaited(siteId: string): Expected | undefined {
     const expected = this.#expected.get(siteId);
     if (expected?.leftMs === undefined) return expected;
-    if (performance.now() - expected.leftMs < graceMs(expected.settings)) return expected;
+    if (performance.now() - expected.leftMs < Math.max(knownMsMin, graceMs(expected.settings)))
+      return expected;
     this.#expected.delete(siteId);
     return undefined;
   }

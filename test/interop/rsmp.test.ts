@@ -187,7 +187,13 @@ describe.skipIf(!hasPython)("the driver and a foreign site", () => {
       2,
       patient(),
     );
-    await connection.write!(point("ack", { alarmCommand: "Acknowledge", alarm: "A0010" }), true, patient());
+    for (const alarmCommand of [
+      "Acknowledge",
+      "Suspend",
+      "Resume",
+      ...(version < "3.1.5" ? [] : ["Request"]),
+    ])
+      await connection.write!(point("alarm", { alarmCommand, alarm: "A0010" }), true, patient());
     for (let i = 0; i < 200 && (records.length < 2 || values.length < 5); i++) await sleep(10);
     expect(records).toEqual([
       [true, "Issue", "initial"],
@@ -387,7 +393,9 @@ describe("the gateway and pretend sites", () => {
       expect(tail.lines.filter((line) => line.includes("unknown-device"))).toHaveLength(1);
       const warnings = gateway.log(40).map(({ msg }) => msg);
       expect(warnings.filter((text) => !text.startsWith("no uplinks"))).toEqual([
-        expect.stringMatching(/refuses 127\.0\.0\.1: no device .* has the site id RN\+SI0009; enter one/),
+        expect.stringMatching(
+          /refuses 127\.0\.0\.1: no enabled device .* has the site id RN\+SI0009; enter one/,
+        ),
       ]);
     },
   );
