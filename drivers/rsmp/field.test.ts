@@ -203,6 +203,27 @@ describe("a site", () => {
     expect(answers).toMatchObject([{ value: 3 }, { value: null, code: "rsmp-missing" }]);
   });
 
+  test("of many components is asked for all of them at once, and may answer in any order", async () => {
+    const { site, connection } = await met();
+    keep(site);
+    keep(connection);
+    const ids = Array.from({ length: 60 }, (_, i) => `DL${i}`);
+    const points = ids.map((component) =>
+      point(component, { status: "S0201", name: "vehicles", as: "number", component }),
+    );
+    const reading = connection.read(points, { signal: patient() });
+    const asked: Message[] = [];
+    for (const _ of ids) asked.push(await site.next("StatusRequest"));
+    for (const request of asked.toReversed()) {
+      site.acknowledge(request);
+      const cId = String(request["cId"]);
+      const sS = [{ sCI: "S0201", n: "vehicles", s: cId.slice(2), q: "recent" }];
+      site.say("StatusResponse", { cId, sTs: now(), sS });
+    }
+    const { answers } = await reading;
+    expect(answers.map((answer) => (answer as { value: unknown }).value)).toEqual(ids.map((_, i) => i));
+  });
+
   test("that calls with several ids gets one device, and the log names the other", async () => {
     const a = await stage();
     const b = await stage({ siteId: "SITE-2" }, a.port);

@@ -78,15 +78,16 @@ export class Reader {
     const plan = this.#planOf(points);
     const answers: Answer[] = points.map(() => bad("rsmp-no-status", "not a value that can be read"));
     const atMs: number[] = points.map(() => performance.now());
-    for (const items of plan.components.values()) {
-      const left = { requests: searchRequestsMax };
-      await this.#ask(items, left, signal, ({ points: shown }, answer) => {
+    // All at once: a site of sixty detectors far away would be asked for minutes one by one.
+    const asking = [...plan.components.values()].map((items) =>
+      this.#ask(items, { requests: searchRequestsMax }, signal, ({ points: shown }, answer) => {
         for (const { index, address } of shown) {
           answers[index] = typeof answer === "string" ? bad("rsmp-not-ack", answer) : answer(address, raw);
           atMs[index] = performance.now();
         }
-      });
-    }
+      }),
+    );
+    await Promise.all(asking);
     for (const [component, asked] of plan.aggregated) {
       const answer = await this.#aggregated(component, signal);
       for (const { index, address } of asked) {
