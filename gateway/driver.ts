@@ -169,6 +169,13 @@ export interface DriverContext {
   readonly folder?: string;
   /** At most a few lines per state change; the host limits the rate. */
   log(level: "debug" | "info" | "warn", text: string): void;
+  /**
+   * A caller was refused because no device of the site file may be it: what it calls itself, and why. The host
+   * counts each one and bounds what is told of them, so that a driver may report every call.
+   */
+  stranger?(who: string, why: string): void;
+  /** True while the box's own clock is known to be wrong: a driver must not set a device's clock by it. */
+  clockIsWrong?(): boolean;
 }
 
 export interface Driver<Settings, Address> {

@@ -29,6 +29,16 @@ function down(reason: string): Change {
 }
 
 describe("the health of a gateway", () => {
+  it("names the last of the callers that no device may be, and is well all the same", () => {
+    const checks = checksWith((status) =>
+      Object.assign(host(status), { strangers: 1234, lastStranger: "RN+SI0009" }),
+    );
+    const found = checks.find(({ check }) => check === "host");
+    expect(found?.seen.en).toMatch(/refused 1.234 calls of unknown devices, the last "RN\+SI0009"$/);
+    expect(found?.seen.vi).toMatch(/1.234 .* "RN\+SI0009"$/);
+    expect(worstState(checks)).toBe("ok");
+  });
+
   it("is ok, line by line", () => {
     const checks = checksWith(() => {});
     expect(worstState(checks)).toBe("ok");

@@ -196,6 +196,11 @@ function hostCheck(host: Host, { gateway }: GatewayStatus, nowMs: number): Healt
     en: `runs, memory ${memory}, ${host.restarts} restarts`,
     vi: `đang chạy, bộ nhớ ${memory}, ${host.restarts} lần chạy lại`,
   };
+  if (host.strangers > 0) {
+    const last = host.lastStranger ?? "";
+    seen.en += `, refused ${grouped(host.strangers)} calls of unknown devices, the last "${last}"`;
+    seen.vi += `, từ chối ${grouped(host.strangers)} cuộc gọi của thiết bị lạ, cuối cùng là "${last}"`;
+  }
   return host.rssBytes > memoryWarn * host.rssBytesMax
     ? { ...found, state: "warn", seen, code: "KERB-HOST-MEMORY" }
     : { ...found, state: "ok", seen };

@@ -25,6 +25,9 @@ export interface HostStatus {
   cpuMs: number;
   /** Events that got no number, by device: what the ring had to drop, over all starts of the host. */
   dropped: Record<string, number>;
+  /** Calls of those whom no device of the site file may be, over all starts, and what the last called itself. */
+  strangers: number;
+  lastStranger?: string;
   /** Since the last heartbeat. */
   silentMs: number;
   /** Above it the host is killed. */
@@ -112,6 +115,7 @@ export class Host {
   #downFromMs: number | undefined;
   /** What earlier starts of the host dropped. */
   #droppedBefore: Record<string, number> = {};
+  #strangersBefore = 0;
 
   constructor(options: HostOptions) {
     const { devices, ...rest } = options;
@@ -126,6 +130,7 @@ export class Host {
       rssBytes: 0,
       cpuMs: 0,
       dropped: {},
+      strangers: 0,
       silentMs: 0,
       rssBytesMax: options.rssBytesMax ?? defaultRssBytesMax,
     };
@@ -147,6 +152,7 @@ export class Host {
     this.#stream = ++streams;
     this.#killedFor = undefined;
     this.#droppedBefore = this.#status.dropped;
+    this.#strangersBefore = this.#status.strangers;
     this.#startedMs = this.#lastBeatMs = performance.now();
     this.#watch ??= setInterval(() => this.#check(), checkMs);
     let child: ChildProcess;
@@ -261,6 +267,8 @@ export class Host {
       this.#lastBeatMs = performance.now();
       this.#status.rssBytes = message.rssBytes;
       this.#status.cpuMs = message.cpuMs;
+      this.#status.strangers = this.#strangersBefore + message.strangers;
+      if (message.lastStranger !== undefined) this.#status.lastStranger = message.lastStranger;
       this.#status.dropped = { ...this.#droppedBefore };
       for (const [device, events] of Object.entries(message.dropped))
         this.#status.dropped[device] = (this.#droppedBefore[device] ?? 0) + events;

@@ -100,7 +100,7 @@ describe("a profile that departs from its model", () => {
     ],
     [
       "a required point that is missing",
-      (one: Profile) => (one.points = one.points.filter(({ name }) => name !== "door.open")),
+      (one: Profile) => (one.templates = one.templates.filter(({ name }) => name !== "door.open")),
       "light-cabinet: door.open is missing",
     ],
     [
@@ -157,7 +157,7 @@ describe("a profile that departs from its model", () => {
       Object.assign(point(one, "frequency"), { name: "native.frequencyOfRippleControl", unit: "1" });
       Object.assign(point(one, "photocell.dark"), { name: "helper", publish: false });
       one.alarms[1]!.name = "native.fuseBlown";
-      one.points = one.points.filter(({ name }) => name !== "dimLevel.group3");
+      one.templates = one.templates.filter(({ name }) => name !== "dimLevel.group3");
     });
     expect(free).toEqual([]);
   });

@@ -156,14 +156,18 @@ function toldProblems(told: Profile["records"][number], model: RecordModel, mode
  * what is required and missing. Points that never leave and names that begin with `native.` are free.
  */
 export function modelProblems(
-  profile: Pick<Profile, "class" | "points" | "records" | "alarms">,
+  profile: Pick<Profile, "class" | "templates" | "records" | "alarms">,
   models: Models,
 ): string[] {
   const model = models.classes[profile.class];
   if (model === undefined) return [`there is no model of the class ${profile.class}`];
   const known = { ...models.common.points, ...model.points };
   const problems: string[] = [];
-  const shown = profile.points.filter(({ publish }) => publish);
+  const shown = profile.templates
+    .filter(({ publish }) => publish)
+    .map((point) =>
+      point.each === undefined ? point : { ...point, name: `${point.name}.${point.each.as}1` },
+    );
   for (const point of shown) {
     if (isNative(point.name)) continue;
     const found = modelled(point.name, known);

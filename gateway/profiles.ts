@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { isRecord } from "./config/path.ts";
 import { isFirmwareRange } from "./firmware.ts";
+import { withParts } from "./profile-parts.ts";
 import { duration } from "./quantities.ts";
 import { unitProblem } from "./units.ts";
 import { loadYaml } from "./yaml.ts";
@@ -78,6 +79,18 @@ const pointSchema = z.strictObject({
     .optional()
     .describe("raw value that a simulator always shows: a constant, a scale factor, a setting"),
   when: range.optional().describe("only for these firmware versions"),
+  each: z
+    .strictObject({
+      setting: z.string().describe("the device's setting that counts its parts, or lists them"),
+      as: z
+        .string()
+        .regex(/^[a-zA-Z]+$/)
+        .describe('how a part is called: "G" makes G1, G2 …'),
+    })
+    .optional()
+    .describe(
+      "one such point for each part; {number}, {name} and {id} of the part stand in address and label",
+    ),
   ...evidence,
 });
 
@@ -92,6 +105,7 @@ const fieldSchema = pointSchema
     heartbeat: true,
     scaleFactor: true,
     when: true,
+    each: true,
   })
   .extend({
     privacy: z
@@ -201,7 +215,12 @@ export const profileSchema = z.strictObject({
   quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
 });
 
-const checkedProfile = profileSchema.superRefine(({ points, alarms }, context) => {
+const checkedProfile = profileSchema.superRefine(({ points, alarms, settings }, context) => {
+  for (const [point, { each }] of Object.entries(points)) {
+    if (each === undefined || Object.hasOwn(settings, each.setting)) continue;
+    const message = `"${each.setting}" must stand under settings, with as many parts as the model usually has`;
+    context.addIssue({ code: "custom", path: ["points", point, "each", "setting"], message });
+  }
   for (const [alarm, { point }] of Object.entries(alarms)) {
     if (points[point]?.kind === "boolean") continue;
     const message = `there is no boolean point "${point}"`;
@@ -220,21 +239,31 @@ export type Profile = Omit<z.infer<typeof profileSchema>, "points" | "records" |
   /** `<vendor>/<model>`: the file's place under the profile folder. */
   id: string;
   file: string;
+  /** With as many parts as the profile's own settings say. */
   points: Point[];
+  /** The points as the file has them: `pointsOf` makes those of a device. */
+  templates: Point[];
   records: RecordDefinition[];
   alarms: AlarmDefinition[];
 };
+
+/** The profile's points for a device of these settings: one for each of its parts where the profile says `each`. */
+export function pointsOf({ templates }: Profile, settings: Record<string, unknown>): Point[] {
+  return withParts(templates, settings);
+}
 
 /** Reads and checks one profile file. Throws `ConfigError` with every mistake and its place. */
 export function loadProfile(id: string, folder = profileFolder): Profile {
   const file = join(folder, `${id}.yaml`);
   // A profile comes from anywhere: it must not read files or the environment of the box.
   const { value } = loadYaml(file, checkedProfile, { references: false });
+  const templates = named(value.points);
   return {
     ...value,
     id,
     file,
-    points: named(value.points),
+    templates,
+    points: withParts(templates, value.settings),
     alarms: named(value.alarms),
     records: named(value.records).map((record) => ({ ...record, fields: named(record.fields) })),
   };

@@ -3,11 +3,16 @@ import type { AlarmMessage } from "./messages.ts";
 import type { Address } from "./settings.ts";
 import { typed } from "./values.ts";
 
-const alarmsMax = 2000;
+const alarmsMax = 10_000;
 
-interface Known {
+interface Told {
   timeMs: number;
-  told: string;
+  text: string;
+}
+interface Known {
+  /** The last message of each kind of event. */
+  last: Map<AlarmMessage["event"], Told>;
+  newestMs: number;
 }
 
 /**
@@ -16,17 +21,26 @@ interface Known {
  */
 export class AlarmHistory {
   readonly #known = new Map<string, Known>();
+  readonly #tellsEnds: boolean;
+
+  /** `tellsEnds`: the time of an alarm that ends is that of its end; up to 3.1.3 it is still that of its beginning. */
+  constructor(tellsEnds: boolean) {
+    this.#tellsEnds = tellsEnds;
+  }
 
   /** How a message stands to what was told before; undefined: it was told already. */
   place(alarm: AlarmMessage, timeMs: number): { phase: RecordPhase; past: boolean } | undefined {
     const key = JSON.stringify([alarm.component, alarm.code]);
     const { event, active, acknowledged, suspended } = alarm;
-    const told = JSON.stringify([event, active, acknowledged, suspended, [...alarm.arguments]]);
+    const text = JSON.stringify([active, acknowledged, suspended, [...alarm.arguments]]);
     const before = this.#known.get(key);
-    if (before?.timeMs === timeMs && before.told === told) return undefined;
-    if (before !== undefined && timeMs < before.timeMs) return { phase: "occurred", past: true };
+    const alike = before?.last.get(event);
+    if (alike?.timeMs === timeMs && alike.text === text) return undefined;
+    const newestMs = this.#tellsEnds ? before?.newestMs : alike?.timeMs;
+    if (newestMs !== undefined && timeMs < newestMs) return { phase: "occurred", past: true };
     this.#known.delete(key);
-    this.#known.set(key, { timeMs, told });
+    const last = (before?.last ?? new Map<AlarmMessage["event"], Told>()).set(event, { timeMs, text });
+    this.#known.set(key, { last, newestMs: Math.max(timeMs, before?.newestMs ?? timeMs) });
     const [oldest] = this.#known.keys();
     if (this.#known.size > alarmsMax && oldest !== undefined) this.#known.delete(oldest);
     return { phase: before === undefined && event === "Issue" ? "initial" : "occurred", past: false };

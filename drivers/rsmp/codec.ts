@@ -7,6 +7,9 @@ const formFeed = 0x0c;
 /** The deepest message of the published schemas has four levels; a value may be a list of objects. */
 const depthMax = 16;
 
+/** Line ends that a site writes behind its form feeds are no packet. */
+const isBlank = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+
 export type Json = Record<string, unknown>;
 
 /** A packet that is none: why, for people. */
@@ -30,7 +33,7 @@ export class PacketReader {
       if (end < 0) break;
       const packet = this.#join(chunk.subarray(from, end));
       from = end + 1;
-      if (packet.length > 0) take(packet);
+      if (packet.some((byte) => !isBlank(byte))) take(packet);
     }
     const rest = chunk.subarray(from);
     this.#grow(rest.length);

@@ -31,15 +31,11 @@ export class RsmpConnection implements Connection<Address> {
     this.#listener = listener;
     this.#session = session;
     this.#settings = settings;
-    this.#reader = new Reader(session, this.#mainComponent);
-  }
-
-  get #mainComponent(): string {
-    return this.#settings.component ?? this.#settings.siteId;
+    this.#reader = new Reader(session);
   }
 
   identify(signal: AbortSignal): Promise<Identity> {
-    return this.#run(signal, (session, stop) => identify(session, this.#mainComponent, stop));
+    return this.#run(signal, (session, stop) => identify(session, stop));
   }
 
   read(points: Points, options: ReadOptions): Promise<ReadResult> {
@@ -47,9 +43,7 @@ export class RsmpConnection implements Connection<Address> {
   }
 
   write(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {
-    return this.#run(signal, (session, stop) =>
-      write(session, this.#settings, this.#mainComponent, point.address, value, stop),
-    );
+    return this.#run(signal, (session, stop) => write(session, this.#settings, point.address, value, stop));
   }
 
   subscribe({ points, records, sink, signal }: Subscription<Address>): Promise<void> {
@@ -59,7 +53,7 @@ export class RsmpConnection implements Connection<Address> {
       this.#isLossTold = true;
       return Promise.reject(session.lost);
     }
-    return new Subscriber(session, this.#mainComponent, points, records, sink).run(signal);
+    return new Subscriber(session, points, records, sink).run(signal);
   }
 
   close(): Promise<void> {
@@ -101,7 +95,7 @@ export class RsmpConnection implements Connection<Address> {
     if (!this.#isLossTold) throw lost;
     const { siteId, timeout } = this.#settings;
     this.#session = await this.#listener.attach(siteId, timeout, signal);
-    this.#reader = new Reader(this.#session, this.#mainComponent);
+    this.#reader = new Reader(this.#session);
     this.#isLossTold = false;
   }
 }

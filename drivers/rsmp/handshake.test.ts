@@ -136,6 +136,8 @@ describe("who calls", () => {
       await stranger.gone();
     }
     expect(on.log.filter((line) => line.includes("NOBODY"))).toHaveLength(1);
+    // The host counts each call, and bounds what is told of them.
+    expect(on.strangers).toEqual(["NOBODY", "NOBODY", "NOBODY"]);
     const site = keep(await ScriptedSite.call(on.port));
     await site.shakeHands("SITE-1");
     keep(await connecting);
@@ -207,6 +209,26 @@ describe("who calls", () => {
     again.say("Watchdog", { wTs: new Date().toISOString() });
     again.acknowledge(await again.next("Watchdog"));
     keep(await connecting);
+  });
+
+  test("a site whose device pauses for longer than it calls again is no unknown one", async () => {
+    const a = await stage();
+    const b = await stage({ siteId: "SITE-2", reconnect: 10 }, a.port);
+    const stop = new AbortController();
+    const stay = a.connect(stop.signal).catch(() => undefined);
+    const give = new AbortController();
+    const gone = b.connect(give.signal).catch(() => undefined);
+    await sleep(50);
+    give.abort();
+    await gone;
+    await sleep(200);
+    const site = keep(await ScriptedSite.call(a.port));
+    site.version("SITE-2");
+    await sleep(100);
+    expect(site.received).toEqual([]);
+    expect([...a.strangers, ...b.strangers]).toEqual([]);
+    stop.abort();
+    await stay;
   });
 
   test("kerb stops listening a while after the last device has gone", async () => {

@@ -6,7 +6,8 @@ import type { Session } from "./session.ts";
  * `firmware` is the SXL's version, because that is what the meaning of points depends on; the controller's own is
  * `more.controller`.
  */
-export async function identify(session: Session, component: string, signal: AbortSignal): Promise<Identity> {
+export async function identify(session: Session, signal: AbortSignal): Promise<Identity> {
+  const component = session.main;
   const outcome = await session.ask(
     "StatusRequest",
     { ntsOId: "", xNId: "", cId: component, sS: [{ sCI: "S0095", n: "status" }] },

@@ -16,6 +16,8 @@ const introductionMs = 10_000;
 const reportEveryMs = 600_000;
 const reportedMax = 100;
 const probeMsMax = 5000;
+/** For the aggregated status, which is the first that a site tells after the handshake. */
+const mainWaitMsMax = 3000;
 
 /** A site that has said who it is and waits for kerb's answer. */
 interface Caller {
@@ -40,6 +42,9 @@ interface Expected {
 
 /** How long a site is awaited after its device was closed. The host pauses for at most 38 s between two tries. */
 const graceMs = ({ reconnect }: Settings): number => 6 * reconnect;
+
+/** For as long a site that calls is still one of ours, however often it calls: its device may pause so long. */
+const knownMsMin = 60_000;
 
 const listeners = new Map<string, Listener>();
 
@@ -134,6 +139,9 @@ export class Listener {
     signal.addEventListener("abort", onAbort);
     try {
       await session.open(caller.version, caller.rest);
+      const { component, timeout } = expected.settings;
+      await session.findMain(component, Math.min(timeout, mainWaitMsMax));
+      if (session.lost !== undefined) throw session.lost;
       return session;
     } finally {
       signal.removeEventListener("abort", onAbort);
@@ -187,6 +195,7 @@ export class Listener {
       messageBytesMax,
       place: `site ${siteId} at ${from}`,
       log: (level, text) => context.log(level, text),
+      clockIsWrong: () => context.clockIsWrong?.() ?? false,
     });
     socket.on("data", (chunk: Buffer) => session.feed(chunk));
     expected.session = session;
@@ -255,10 +264,12 @@ export class Listener {
   /** A caller says who it is with its first packet, or is not listened to. */
   #accept(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    if (this.#strangers.size >= strangersMax) {
+    // A site says who it is at once: whoever has waited longest with it is the least likely to be one.
+    const [slowest] = this.#strangers;
+    if (slowest !== undefined && this.#strangers.size >= strangersMax) {
       this.#report("strangers", "has too many callers that do not say who they are");
-      socket.destroy();
-      return;
+      this.#strangers.delete(slowest);
+      slowest.destroy();
     }
     this.#strangers.add(socket);
     const reader = new PacketReader(introductionBytesMax);
@@ -307,11 +318,17 @@ export class Listener {
     if (!("type" in found) || found.type !== "Version")
       return this.#drop(socket, from, "its first message is no Version");
     const version = readVersion(message);
-    if ("rea" in version) return this.#reject(socket, idOf(message) ?? "", version.rea, from);
-    const expected = version.siteIds.map((id) => this.#awaited(id)).find((one) => one !== undefined);
-    if (expected === undefined)
-      return this.#reject(socket, version.id, `Site id [${version.siteIds.join(",")}] is not known`, from);
+    const id = idOf(message);
+    if (id === undefined) return this.#drop(socket, from, "its Version has no mId, which cannot be answered");
+    if ("rea" in version) return this.#reject(socket, id, version.rea, from);
+    const named = version.siteIds.map((siteId) => this.#awaited(siteId)).filter((one) => one !== undefined);
+    const [expected] = named;
+    if (expected === undefined) return this.#refuseStranger(socket, version, from);
     const { session, settings } = expected;
+    for (const other of named.slice(1)) {
+      const text = `calls together with ${settings.siteId}: a connection can be of one device only, which is that one`;
+      this.#report(`shared ${other.settings.siteId}`, `site ${other.settings.siteId} ${text}`);
+    }
     if (session !== undefined) {
       // The one that is here stays, unless it turns out to be dead: the next call then finds the place free.
       session.probe(Math.min(settings.timeout, probeMsMax));
@@ -323,10 +340,23 @@ export class Listener {
     this.#park(expected, { socket, version, rest });
   }
 
+  #refuseStranger(socket: Socket, { id, siteIds }: VersionMessage, from: string): void {
+    const ids = siteIds.join(",");
+    const [first] = this.#expected.values();
+    first?.context.stranger?.(
+      ids,
+      `no enabled device of the site file has this site id; it called ${this.#place} from ${from}`,
+    );
+    const cure = `enter one with "siteId: ${ids}", or correct the id at the site`;
+    const told = `no enabled device of the site file has the site id ${ids}; ${cure}`;
+    this.#reject(socket, id, `Site id [${ids}] is not known`, from, told);
+  }
+
   #awaited(siteId: string): Expected | undefined {
     const expected = this.#expected.get(siteId);
     if (expected?.leftMs === undefined) return expected;
-    if (performance.now() - expected.leftMs < graceMs(expected.settings)) return expected;
+    if (performance.now() - expected.leftMs < Math.max(knownMsMin, graceMs(expected.settings)))
+      return expected;
     this.#expected.delete(siteId);
     return undefined;
   }
@@ -360,8 +390,8 @@ export class Listener {
     });
   }
 
-  #reject(socket: Socket, id: string, rea: string, from: string): void {
-    this.#report(`${from} ${rea}`, `refuses ${from}: ${rea}`);
+  #reject(socket: Socket, id: string, rea: string, from: string, told = rea): void {
+    this.#report(`${from} ${rea}`, `refuses ${from}: ${told}`);
     socket.end(packetOf({ mType: "rSMsg", type: "MessageNotAck", oMId: id, rea }));
     setTimeout(() => socket.destroy(), 1000).unref();
   }

@@ -76,6 +76,8 @@ const itemsMax = 10_000;
 const textMax = 200;
 const guid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 const timestamp = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+/** What older sites make of it: fewer digits, an offset, or none, which means UTC as all times of RSMP. */
+const looseTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})?$/;
 
 function text(message: Json, name: string, lengthMax = textMax): string {
   const value = message[name];
@@ -111,10 +113,11 @@ function oneOf<Word extends string>(
 
 function time(message: Json, name: string, version: string): number {
   const given = text(message, name);
-  const isExact = timestamp.test(given);
-  const timeMs = Date.parse(given);
-  if (Number.isNaN(timeMs) || (!isExact && atLeast(version, "3.2.0")))
-    throw new Refusal(`${name} must be a time as 2015-06-08T11:49:03.293Z`);
+  const form = atLeast(version, "3.2.0") ? timestamp : looseTime;
+  const parts = form.exec(given);
+  const timeMs =
+    parts === null ? NaN : Date.parse(form === looseTime && parts[2] === undefined ? `${given}Z` : given);
+  if (Number.isNaN(timeMs)) throw new Refusal(`${name} must be a time as 2015-06-08T11:49:03.293Z`);
   return timeMs;
 }
 
@@ -164,7 +167,8 @@ function readStatus(message: Json, type: StatusMessage["type"], version: string)
 
 function stateBit(value: unknown, version: string): boolean {
   // Up to 3.1.2 the bits are texts.
-  if (!atLeast(version, "3.1.3") && typeof value === "string") return value.toLowerCase() === "true";
+  if (!atLeast(version, "3.1.3") && typeof value === "string")
+    return oneOf(value, "se", ["true", "false"], version) === "true";
   if (typeof value !== "boolean") throw new Refusal("se must hold booleans");
   return value;
 }

@@ -12,7 +12,7 @@ const searchRequestsMax = 32;
 const refusedMax = 1000;
 
 /** One status value on one component, and the points that show it or parts of it. */
-interface Item {
+export interface Item {
   readonly component: string;
   readonly code: string;
   readonly name: string;
@@ -47,32 +47,47 @@ export function itemsOf(points: Points, mainComponent: string): Map<string, Item
   return components;
 }
 
+/** Says once when a text has another number of entries than points read: the site file then counts its parts wrong. */
+export function checkEntries(session: Session, { key, code, name, points }: Item, value: StatusValue): void {
+  const read = points.flatMap(({ address: { of, item = 1 } }) => (of === undefined ? [] : [item]));
+  const [first] = points;
+  const highest = Math.max(0, ...read);
+  if (first === undefined || typeof value.value !== "string" || value.value === "" || highest === 0) return;
+  const isChars = first.address.of === "chars";
+  const entries = isChars ? value.value.length : value.value.split(",").length;
+  // Some of the entries are a choice, and one of a list is the first intersection's; the first so many are a count.
+  if (entries === highest || new Set(read).size < highest || (highest === 1 && !isChars)) return;
+  session.warnOnce(
+    key,
+    `it tells ${entries} entries in ${code} ${name}, and points are set up for ${highest}: see signalGroups and detectors in the site file`,
+  );
+}
+
 /** Asks a site for statuses: one request for each component. */
 export class Reader {
   readonly #session: Session;
-  readonly #mainComponent: string;
   readonly #plans = new WeakMap<Points, Plan>();
   /** Statuses that the site does not understand, and its reason; not asked again on this connection. */
   readonly #refused = new Map<string, string>();
 
-  constructor(session: Session, mainComponent: string) {
+  constructor(session: Session) {
     this.#session = session;
-    this.#mainComponent = mainComponent;
   }
 
   async read(points: Points, raw: boolean, signal: AbortSignal): Promise<ReadResult> {
     const plan = this.#planOf(points);
     const answers: Answer[] = points.map(() => bad("rsmp-no-status", "not a value that can be read"));
     const atMs: number[] = points.map(() => performance.now());
-    for (const items of plan.components.values()) {
-      const left = { requests: searchRequestsMax };
-      await this.#ask(items, left, signal, ({ points: shown }, answer) => {
+    // All at once: a site of sixty detectors far away would be asked for minutes one by one.
+    const asking = [...plan.components.values()].map((items) =>
+      this.#ask(items, { requests: searchRequestsMax }, signal, ({ points: shown }, answer) => {
         for (const { index, address } of shown) {
           answers[index] = typeof answer === "string" ? bad("rsmp-not-ack", answer) : answer(address, raw);
           atMs[index] = performance.now();
         }
-      });
-    }
+      }),
+    );
+    await Promise.all(asking);
     for (const [component, asked] of plan.aggregated) {
       const answer = await this.#aggregated(component, signal);
       for (const { index, address } of asked) {
@@ -90,8 +105,8 @@ export class Reader {
       "aggregated" in address ? [{ index, address }] : [],
     );
     const plan = {
-      components: itemsOf(points, this.#mainComponent),
-      aggregated: Map.groupBy(aggregated, ({ address }) => address.component ?? this.#mainComponent),
+      components: itemsOf(points, this.#session.main),
+      aggregated: Map.groupBy(aggregated, ({ address }) => address.component ?? this.#session.aggregatedMain),
     };
     this.#plans.set(points, plan);
     return plan;
@@ -121,7 +136,11 @@ export class Reader {
     if (outcome !== undefined && "message" in outcome && outcome.message.kind === "status") {
       const { values, timeMs } = outcome.message;
       const byKey = new Map(values.map((value) => [keyOf(component, value.code, value.name), value]));
-      for (const item of wanted) tell(item, this.#answerer(byKey.get(item.key), timeMs));
+      for (const item of wanted) {
+        const value = byKey.get(item.key);
+        if (value !== undefined) checkEntries(this.#session, item, value);
+        tell(item, this.#answerer(value, timeMs));
+      }
       return;
     }
     const reason = outcome !== undefined && "rea" in outcome ? outcome.rea : "no values";
@@ -157,8 +176,11 @@ export class Reader {
       const outcome = await session.ask(
         "AggregatedStatusRequest",
         { ntsOId: "", xNId: "", cId: component },
-        // Its main component may have another id than the site, which says nothing against the answer.
-        (answer) => answer.kind === "aggregated",
+        // Where the main component is not known its answer may have another id; one that is known does not count.
+        (answer) =>
+          answer.kind === "aggregated" &&
+          (answer.component === component ||
+            (component === session.main && !session.aggregated.has(component))),
         signal,
       );
       if (outcome !== undefined && "rea" in outcome) return () => bad("rsmp-not-ack", outcome.rea);
@@ -170,13 +192,11 @@ export class Reader {
   }
 }
 
-/** RSMP answers name no request: component and statuses tell which one is meant. */
+/** RSMP answers name no request: component and statuses tell which one is meant. An answer may leave some out. */
 function isResponse(message: SiteMessage, component: string, items: readonly Item[]): boolean {
   if (message.kind !== "status" || message.type !== "StatusResponse" || message.component !== component)
     return false;
   const { values } = message satisfies StatusMessage;
-  return (
-    values.length === items.length &&
-    items.every(({ code, name }) => values.some((value) => value.code === code && value.name === name))
-  );
+  const asked = new Set(items.map(({ key }) => key));
+  return values.every(({ code, name }) => asked.has(keyOf(component, code, name)));
 }

@@ -26,18 +26,25 @@ export interface SessionOptions {
   /** Names the site in messages: "site X at 192.0.2.1:40000". */
   readonly place: string;
   log(level: "debug" | "info" | "warn", text: string): void;
+  /** Our own clock is known to be wrong. */
+  clockIsWrong(): boolean;
 }
 
-/** Messages of a site that nobody has subscribed to yet: alarms that it tells at once after the handshake. */
-const keptMax = 4000;
-/** Messages sent and not acknowledged. */
-const unacknowledgedMax = 256;
+/**
+ * Messages of a site that nobody has subscribed to yet: its alarms, and what it kept during an outage, which are
+ * 10,000 messages at the least (RSMP 3.2.2, 4.3.6). They are acknowledged, so that it does not tell them again.
+ */
+const keptMax = 30_000;
+const keptBytesMax = 33_554_432;
+/** Messages sent and not acknowledged; a site of many components is subscribed with two for each. */
+const unacknowledgedMax = 4096;
 /** Bytes that a site has not read. */
 const unreadBytesMax = 4_194_304;
 /** A site's clock is taken as it is up to this deviation, and corrected by what its watchdogs show beyond it. */
 const clockToleranceMs = 10_000;
 const notAcknowledgedMax = 100;
 const componentsMax = 100;
+const warnedMax = 50;
 
 interface Sent {
   readonly type: string;
@@ -63,6 +70,8 @@ export class Session {
   readonly siteId: string;
   version = "";
   sxl = "";
+  /** Id of the component that is meant where an address names none. */
+  main: string;
   /** Ends with the reason why the connection was lost. */
   lost: DeviceError | undefined;
   /** Resolves with the same reason when that happens. */
@@ -74,7 +83,11 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #sent = new Map<string, Sent>();
   #questions: Question[] = [];
-  #kept: Pushed[] = [];
+  #kept: { message: Pushed; bytes: number }[] = [];
+  #keptBytes = 0;
+  /** Length of the packet that is being taken. */
+  #packetBytes = 0;
+  readonly #named = Promise.withResolvers<string>();
   #listener: ((message: Pushed) => void) | undefined;
   #alive: (() => void) | undefined;
   #state: "version" | "watchdog" | "ready" = "version";
@@ -83,13 +96,16 @@ export class Session {
   #progressMs = performance.now();
   #watchdogMs = 0;
   #refused = 0;
-  /** Our clock less the site's, ms, when it matters. */
+  readonly #warned = new Set<string>();
+  /** Our clock less the site's, ms: as its last watchdog shows it, and when it matters. */
+  #clockOffsetMs = 0;
   #offsetMs = 0;
   readonly #end: (error: DeviceError) => void;
 
   constructor(socket: Socket, siteId: string, options: SessionOptions) {
     this.#socket = socket;
     this.siteId = siteId;
+    this.main = siteId;
     this.#options = options;
     this.#reader = new PacketReader(options.messageBytesMax);
     const { promise, resolve } = Promise.withResolvers<DeviceError>();
@@ -135,6 +151,7 @@ export class Session {
     if (this.lost !== undefined) return;
     try {
       this.#reader.push(chunk, (packet) => {
+        this.#packetBytes = packet.length;
         if (this.lost === undefined) this.#take(parsePacket(packet));
       });
     } catch (error) {
@@ -149,7 +166,8 @@ export class Session {
     this.#kept = [];
     this.#alive = alive;
     this.#listener = listener;
-    for (const message of kept) listener(message);
+    this.#keptBytes = 0;
+    for (const { message } of kept) listener(message);
   }
 
   unlisten(): void {
@@ -227,12 +245,37 @@ export class Session {
       withinMs,
     );
     timer.unref();
-    this.#send("Watchdog", { wTs: new Date().toISOString() }, () => clearTimeout(timer));
+    this.#send("Watchdog", { wTs: this.#watchdogTime }, () => clearTimeout(timer));
+  }
+
+  /**
+   * Finds the main component: the one that is configured, else that of the aggregated status, which a site tells
+   * after each handshake, else, when it tells none within `waitMs`, the one that is called like the site.
+   */
+  async findMain(configured: string | undefined, waitMs: number): Promise<void> {
+    const over = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => over.resolve(undefined), waitMs);
+    const lost = this.gone.then(() => undefined);
+    this.main = configured ?? (await Promise.race([this.#named.promise, over.promise, lost])) ?? this.siteId;
+    clearTimeout(timer);
+  }
+
+  /** The component whose aggregated status is the site's: the main one, or the first that has any. */
+  get aggregatedMain(): string {
+    const [first = this.main] = this.aggregated.keys();
+    return this.aggregated.has(this.main) ? this.main : first;
   }
 
   /** The site's time as kerb's: corrected only where the site's clock is known to be wrong. */
   timeMs(siteTimeMs: number): number {
     return siteTimeMs + this.#offsetMs;
+  }
+
+  /** Says something of this connection's site once. */
+  warnOnce(about: string, text: string): void {
+    if (this.#warned.has(about) || this.#warned.size >= warnedMax) return;
+    this.#warned.add(about);
+    this.#options.log("warn", `${this.#options.place}: ${text}`);
   }
 
   error(code: DeviceErrorCode, text: string): DeviceError {
@@ -282,6 +325,7 @@ export class Session {
         else this.#push(message);
         return;
       case "aggregated":
+        if (message.component !== "") this.#named.resolve(message.component);
         if (this.aggregated.size < componentsMax || this.aggregated.has(message.component))
           this.aggregated.set(message.component, message);
         this.#answer(message);
@@ -294,6 +338,7 @@ export class Session {
   #onWatchdog(siteTimeMs: number): void {
     this.#alive?.();
     const offsetMs = Date.now() - siteTimeMs;
+    this.#clockOffsetMs = offsetMs;
     const isWrong = Math.abs(offsetMs) > clockToleranceMs;
     if (isWrong && this.#offsetMs === 0)
       this.#options.log(
@@ -310,9 +355,15 @@ export class Session {
     });
   }
 
+  /** Sites set their clocks by it: while ours is wrong they get their own time back. */
+  get #watchdogTime(): string {
+    const offsetMs = this.#options.clockIsWrong() ? this.#clockOffsetMs : 0;
+    return new Date(Date.now() - offsetMs).toISOString();
+  }
+
   #sendWatchdog(settled?: () => void): void {
     this.#watchdogMs = performance.now();
-    this.#send("Watchdog", { wTs: new Date().toISOString() }, (rea) => {
+    this.#send("Watchdog", { wTs: this.#watchdogTime }, (rea) => {
       if (rea !== undefined)
         this.#options.log("warn", `${this.#options.place}: refuses the watchdog: ${rea}`);
       settled?.();
@@ -327,10 +378,12 @@ export class Session {
 
   #push(message: Pushed): void {
     if (this.#listener !== undefined) return this.#listener(message);
-    if (this.#kept.length === keptMax)
-      this.#options.log("warn", `${this.#options.place}: tells more than is kept for a subscription`);
-    if (this.#kept.length >= keptMax) this.#kept.shift();
-    this.#kept.push(message);
+    this.#kept.push({ message, bytes: this.#packetBytes });
+    this.#keptBytes += this.#packetBytes;
+    if (this.#kept.length <= keptMax && this.#keptBytes <= keptBytesMax) return;
+    while (this.#kept.length > keptMax || this.#keptBytes > keptBytesMax)
+      this.#keptBytes -= this.#kept.shift()?.bytes ?? 0;
+    this.warnOnce("kept", "tells more before a subscription than is kept: the oldest is lost");
   }
 
   #refuse(id: string, rea: string): void {

@@ -33,6 +33,44 @@ const tls = z
   })
   .describe("without it the connection is plain TCP");
 
+const id = z.string().min(1).max(200);
+const partsMax = 255;
+
+/** Signal groups or detector logics: how many, or their component ids in the order of the site's strings. */
+const parts = z.union([
+  z.int().min(0).max(partsMax),
+  z
+    .array(
+      z.union([
+        id,
+        z.strictObject({
+          name: z
+            .string()
+            .max(40)
+            .regex(/^(?![A-Z]\d+$)[a-zA-Z][a-zA-Z0-9]*$/, {
+              error:
+                'letters and digits, such as "north1", but not as G1, which is what the first one is called by itself',
+            })
+            .optional()
+            .describe("stands in the names of its points instead of G1, D1"),
+          id: id.optional().describe("its component id at the site"),
+        }),
+      ]),
+    )
+    .max(partsMax)
+    .superRefine((list, context) => {
+      for (const key of ["name", "id"] as const) {
+        const seen = new Set<string>();
+        list.forEach((item, i) => {
+          const value = typeof item === "string" ? (key === "id" ? item : undefined) : item[key];
+          if (value !== undefined && seen.has(value))
+            context.addIssue({ code: "custom", path: [i], message: `"${value}" is there twice` });
+          if (value !== undefined) seen.add(value);
+        });
+      }
+    }),
+]);
+
 export const settings = z.strictObject({
   host: z.string().min(1).describe("address of this box on which sites are awaited; 0.0.0.0 for all of them"),
   port: z.int().min(1).max(65535).default(12111),
@@ -42,7 +80,11 @@ export const settings = z.strictObject({
     .min(1)
     .max(200)
     .optional()
-    .describe("id of the main component, for points that name none; default: the site id"),
+    .describe("id of the main component, for points that name none; default: the one that the site names"),
+  signalGroups: parts.optional().describe("how many the site has, or a list of their component ids"),
+  detectors: parts
+    .optional()
+    .describe("detector logics: how many the site has, or a list of their component ids"),
   versions: z
     .array(z.enum(versions))
     .min(1)

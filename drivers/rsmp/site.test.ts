@@ -220,7 +220,26 @@ describe("subscribe", () => {
     site.acknowledge(request);
     stop.abort();
     await done;
-    expect(itemsOf(await site.next("StatusUnsubscribe"))).toHaveLength(2);
+  });
+
+  test("leaves its subscriptions to a site that keeps them, and gives up those of which it knows nothing", async () => {
+    const { site, connection } = await together();
+    const stop = new AbortController();
+    const done = connection.subscribe!({ points, records: [], sink: new Heard(), signal: stop.signal });
+    site.acknowledge(await site.next("StatusUnsubscribe"));
+    site.acknowledge(await site.next("StatusSubscribe"));
+    const strange = [{ sCI: "S0014", n: "status", s: "3", q: "recent" }];
+    for (let i = 0; i < 2; i++) {
+      const id = site.say("StatusUpdate", { cId: "TC1", sTs: now(), sS: strange });
+      expect(await site.verdict(id)).toMatchObject({ type: "MessageAck" });
+    }
+    const given = await site.next("StatusUnsubscribe");
+    expect(given).toMatchObject({ cId: "TC1", sS: [{ sCI: "S0014", n: "status" }] });
+    site.acknowledge(given);
+    stop.abort();
+    await done;
+    await sleep(50);
+    expect(site.received.filter(({ type }) => type === "StatusUnsubscribe")).toEqual([]);
   });
 
   test("hands on updates with their own time, also what was told before it subscribed", async () => {
@@ -382,6 +401,27 @@ describe("alarms", () => {
       [false, true, false, "Issue"],
     ]);
     expect(heard.records[0]!.answers).toEqual(["SG1", true, false, false, "Issue", 2, "red"]);
+    stop.abort();
+    await done;
+  });
+
+  test.each([
+    ["3.1.3", false],
+    ["3.1.4", true],
+  ])("that end with the time of their beginning have ended up to 3.1.3 (%s)", async (version, past) => {
+    const { site, connection } = await together({}, [version]);
+    const heard = new Heard();
+    const stop = new AbortController();
+    const done = connection.subscribe!({ points: [], records, sink: heard, signal: stop.signal });
+    for (const more of [
+      { aTs: at(5) },
+      { aTs: at(6), aSp: "Acknowledge", ack: "Acknowledged" },
+      { aTs: at(5), aS: "inActive", ack: "Acknowledged" },
+    ])
+      await site.verdict(site.say("Alarm", alarm(more)));
+    expect(heard.records).toHaveLength(3);
+    expect(heard.records[2]).toMatchObject({ about: { past } });
+    expect(heard.records[2]?.answers[1]).toBe(false);
     stop.abort();
     await done;
   });

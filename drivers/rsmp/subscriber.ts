@@ -1,25 +1,21 @@
 import type { Answer, RecordRequest, Sink } from "../../gateway/driver.ts";
 import { AlarmHistory, alarmAnswers } from "./alarms.ts";
-import type { AggregatedMessage, AlarmMessage, StatusMessage } from "./messages.ts";
-import { itemsOf, keyOf, type Points } from "./reader.ts";
+import type { AggregatedMessage, AlarmMessage, StatusMessage, StatusValue } from "./messages.ts";
+import { checkEntries, itemsOf, keyOf, type Item, type Points } from "./reader.ts";
 import type { Pushed, Session } from "./session.ts";
-import type { Address, AggregatedAddress, StatusAddress } from "./settings.ts";
+import type { Address, AggregatedAddress } from "./settings.ts";
 import { aggregatedAnswer, answerOf } from "./values.ts";
 import { atLeast } from "./versions.ts";
 
-interface Subscribed {
-  readonly component: string;
-  readonly code: string;
-  readonly name: string;
-  readonly points: { index: number; address: StatusAddress }[];
-}
+const droppedMax = 200;
+
 interface Reported {
   index: number;
   answer: Answer;
 }
 
 /** How a status is subscribed: several points of one status share it, so the quickest of them decides. */
-function wish(points: Subscribed["points"], version: string): { uRt: string; sOc?: boolean } {
+function wish(points: Item["points"], version: string): { uRt: string; sOc?: boolean } {
   const rates = points.map(({ address }) => address.rate).filter((rate) => rate > 0);
   const rate = rates.length === 0 ? 0 : Math.min(...rates);
   // Up to 3.1.4 there is no sOc: a rate of 0 means "on change".
@@ -31,26 +27,22 @@ function wish(points: Subscribed["points"], version: string): { uRt: string; sOc
 export class Subscriber {
   readonly #session: Session;
   readonly #sink: Sink;
-  readonly #items = new Map<string, Subscribed>();
+  readonly #items = new Map<string, Item>();
   readonly #aggregated: readonly { index: number; address: AggregatedAddress }[];
   readonly #records: readonly RecordRequest<Address>[];
-  readonly #alarms = new AlarmHistory();
+  readonly #alarms: AlarmHistory;
   /** Statuses that have had a value. */
   readonly #known = new Set<string>();
+  readonly #dropped = new Set<string>();
   /** Time of the newest aggregated status of each component. */
   readonly #newest = new Map<string, number>();
 
-  constructor(
-    session: Session,
-    mainComponent: string,
-    points: Points,
-    records: readonly RecordRequest<Address>[],
-    sink: Sink,
-  ) {
+  constructor(session: Session, points: Points, records: readonly RecordRequest<Address>[], sink: Sink) {
     this.#session = session;
+    this.#alarms = new AlarmHistory(atLeast(session.version, "3.1.4"));
     this.#sink = sink;
     this.#records = records;
-    for (const items of itemsOf(points, mainComponent).values())
+    for (const items of itemsOf(points, session.main).values())
       for (const item of items) this.#items.set(item.key, item);
     this.#aggregated = points.flatMap(({ address }, index) =>
       "aggregated" in address ? [{ index, address }] : [],
@@ -77,14 +69,14 @@ export class Subscriber {
       }
       const lost = await Promise.race([over.promise, session.gone]);
       if (lost !== undefined) throw lost;
-      for (const [component, items] of components) this.#unsubscribe(component, items);
+      // What is subscribed stays so: a site that can keeps for kerb what happens until it is back.
     } finally {
       session.unlisten();
       signal.removeEventListener("abort", onAbort);
     }
   }
 
-  #subscribe(component: string, items: readonly Subscribed[]): void {
+  #subscribe(component: string, items: readonly Item[]): void {
     const sS = items.map(({ code, name, points }) => ({
       sCI: code,
       n: name,
@@ -99,13 +91,21 @@ export class Subscriber {
     });
   }
 
-  #unsubscribe(component: string, items: readonly Subscribed[]): void {
+  #unsubscribe(component: string, items: readonly Pick<Item, "code" | "name">[]): void {
     const sS = items.map(({ code, name }) => ({ sCI: code, n: name }));
     this.#session.tell("StatusUnsubscribe", { ntsOId: "", xNId: "", cId: component, sS });
   }
 
+  /** A site that has kept a subscription of an earlier configuration is told that nobody wants it any more. */
+  #drop(component: string, { code, name, quality }: StatusValue): void {
+    const key = keyOf(component, code, name);
+    if (quality !== "recent" || this.#dropped.has(key) || this.#dropped.size >= droppedMax) return;
+    this.#dropped.add(key);
+    this.#unsubscribe(component, [{ code, name }]);
+  }
+
   /** The site will not push it. */
-  #leave(item: Subscribed | undefined): void {
+  #leave(item: Item | undefined): void {
     for (const { index } of item?.points ?? []) this.#sink.poll(index);
   }
 
@@ -122,6 +122,8 @@ export class Subscriber {
     for (const value of values) {
       const key = keyOf(component, value.code, value.name);
       const item = this.#items.get(key);
+      if (item === undefined) this.#drop(component, value);
+      else checkEntries(this.#session, item, value);
       // What the site does not know when it is asked it does not subscribe either (RSMP 3.2.2, 4.4.4).
       if (value.value !== null && item !== undefined) this.#known.add(key);
       else if (value.value === null && !this.#known.has(key)) this.#leave(item);
@@ -137,7 +139,9 @@ export class Subscriber {
     const past = timeMs < newest;
     if (!past) this.#newest.set(message.component, timeMs);
     const reported = this.#aggregated
-      .filter(({ address: { component } }) => component === undefined || component === message.component)
+      .filter(
+        ({ address: { component } }) => (component ?? this.#session.aggregatedMain) === message.component,
+      )
       .map(({ index, address }) => ({ index, answer: aggregatedAnswer(address, message, timeMs, { past }) }));
     if (reported.length > 0) this.#sink.readings(reported);
   }

@@ -121,6 +121,9 @@ export interface Stage {
   port: number;
   settings: Settings;
   log: string[];
+  strangers: string[];
+  /** What the host says of the box's clock. */
+  clock: { isWrong: boolean };
   connect(signal?: AbortSignal): Promise<Connection<Address>>;
 }
 
@@ -137,11 +140,20 @@ export async function stage(more: Record<string, unknown> = {}, port?: number): 
     ...more,
   });
   const log: string[] = [];
-  const context = { deviceId: "tlc-1", log: (_: string, text: string) => void log.push(text) };
+  const strangers: string[] = [];
+  const clock = { isWrong: false };
+  const context = {
+    deviceId: "tlc-1",
+    log: (_: string, text: string) => void log.push(text),
+    stranger: (who: string) => void strangers.push(who),
+    clockIsWrong: () => clock.isWrong,
+  };
   return {
     port: own,
     settings,
     log,
+    strangers,
+    clock,
     connect: (signal = patient()) => driver.connect(settings, context, signal),
   };
 }

@@ -13,16 +13,15 @@ const alarmCommandsSince = { Acknowledge: "3.1.2", Suspend: "3.1.2", Resume: "3.
 export async function write(
   session: Session,
   settings: Settings,
-  mainComponent: string,
   address: Address,
   value: Value,
   signal: AbortSignal,
 ): Promise<void> {
-  if ("alarmCommand" in address) return tellAlarm(session, mainComponent, address, signal);
+  if ("alarmCommand" in address) return tellAlarm(session, address, signal);
   if (!("command" in address)) throw session.error("unsupported", "this is not a command");
   if (!settings.commands.includes(address.command))
     throw session.error("unsupported", `${address.command} is not among the commands that may be sent`);
-  const component = address.component ?? mainComponent;
+  const component = address.component ?? session.main;
   const given = rsmpText(value);
   const values = new Map([[address.name, given], ...otherArguments(session, settings, address)]);
   const arg = [...values].map(([n, v]) => ({ cCI: address.command, n, cO: address.do, v }));
@@ -80,8 +79,7 @@ function check(
 
 async function tellAlarm(
   session: Session,
-  mainComponent: string,
-  { alarmCommand, alarm, component = mainComponent }: AlarmCommandAddress,
+  { alarmCommand, alarm, component = session.main }: AlarmCommandAddress,
   signal: AbortSignal,
 ): Promise<void> {
   if (!atLeast(session.version, alarmCommandsSince[alarmCommand]))

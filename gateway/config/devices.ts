@@ -1,5 +1,13 @@
 import type { z } from "zod";
-import { mergeSettings, named, type Point, type Profile, type RecordDefinition } from "../profiles.ts";
+import { withParts } from "../profile-parts.ts";
+import {
+  mergeSettings,
+  named,
+  pointsOf,
+  type Point,
+  type Profile,
+  type RecordDefinition,
+} from "../profiles.ts";
 import {
   commonKeys,
   definitionsSchema,
@@ -114,7 +122,12 @@ function checkSettings(
 }
 
 /** The points of a device without a profile. */
-function definedPoints(document: YamlDocument, path: Path, schemas: DriverSchemas): Point[] | undefined {
+function definedPoints(
+  document: YamlDocument,
+  path: Path,
+  schemas: DriverSchemas,
+  settings: Record<string, unknown> | undefined,
+): Point[] | undefined {
   const at = [...path, "points"];
   if (valueAt(document.value, at) === undefined) {
     // A device may tell nothing but records.
@@ -125,10 +138,17 @@ function definedPoints(document: YamlDocument, path: Path, schemas: DriverSchema
   }
   const definitions = document.check(definitionsSchema, valueAt(document.value, at), { path: at });
   if (definitions === undefined) return undefined;
-  const points = Object.entries(definitions).map(([name, point]) => {
-    const address = document.check(schemas.address, point.address, { path: [...at, name, "address"] });
-    checkPersonal(document, [...at, name], schemas, { address });
-    return { ...point, name, address };
+  for (const [name, { each }] of Object.entries(definitions)) {
+    if (each === undefined || settings === undefined || settings[each.setting] !== undefined) continue;
+    const place = [...at, name, "each", "setting"];
+    const known = Object.keys(settings);
+    const message = `this device does not say "${each.setting}"${didYouMean(each.setting, known)}`;
+    document.mistake(place, "KERB-CFG-VALUE", message);
+  }
+  const points = withParts(named(definitions), settings ?? {}).map((point) => {
+    const address = document.check(schemas.address, point.address, { path: [...at, point.name, "address"] });
+    checkPersonal(document, [...at, point.name], schemas, { address });
+    return { ...point, address };
   });
   checkScaleFactors(points, document, at);
   return points;
@@ -153,19 +173,21 @@ function profilePoints(
   path: Path,
   schemas: DriverSchemas,
   { profile, document: profileDocument }: OpenProfile,
+  settings: Record<string, unknown>,
 ): Point[] | undefined {
   const at = [...path, "points"];
+  const all = pointsOf(profile, settings);
   const overrides = document.check(overridesSchema, valueAt(document.value, at) ?? {}, { path: at });
   if (overrides === undefined) return undefined;
-  const names = profile.points.map(({ name }) => name);
+  const names = all.map(({ name }) => name);
   for (const name of Object.keys(overrides).filter((one) => !names.includes(one))) {
     const message = `the profile ${document.shown([...path, "profile"])} has no point "${name}"${didYouMean(name, names)}`;
     document.mistake([...at, name], "KERB-CFG-KEY", message, { at: "key" });
   }
-  checkScaleFactors(profile.points, profileDocument, ["points"]);
-  const enabled = profile.points.filter(({ name }) => overrides[name]?.enabled !== false);
+  checkScaleFactors(all, profileDocument, ["points"]);
+  const enabled = all.filter(({ name }) => overrides[name]?.enabled !== false);
   const sources = new Set(enabled.flatMap(({ scaleFactor }) => scaleFactor ?? []));
-  return profile.points
+  return all
     .filter((point) => enabled.includes(point) || sources.has(point.name))
     .map((point) => {
       const { enabled: _, ...override } = overrides[point.name] ?? {};
@@ -299,8 +321,8 @@ export async function checkDevice(
   const settings = checkSettings(document, path, own, schemas, opened);
   const points =
     opened === undefined
-      ? definedPoints(document, path, schemas)
-      : profilePoints(document, path, schemas, opened);
+      ? definedPoints(document, path, schemas, settings)
+      : profilePoints(document, path, schemas, opened, settings ?? opened.profile.settings);
   warnOfPlace(document, [...path, "location"], common?.location);
   const records = checkRecords(document, path, schemas, opened);
   const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);

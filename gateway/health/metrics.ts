@@ -240,6 +240,11 @@ function addHosts(families: Families, { hosts }: GatewayStatus): void {
     "Events that the process could not hand over; each is declared in a gap.",
     each(({ dropped }) => Object.values(dropped).reduce((sum, events) => sum + events, 0)),
   );
+  families.counter(
+    "kerb_host_strangers_total",
+    "Calls that were refused because no device of the site file may be the caller.",
+    each(({ strangers }) => strangers),
+  );
 }
 
 function addDevices(families: Families, status: GatewayStatus): void {

@@ -89,6 +89,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
         pid: 2,
         state: "running",
         restarts: 0,
+        strangers: 0,
         rssBytes: 6e7,
         rssBytesMax: 4e8,
         cpuMs: 700,

@@ -11,6 +11,7 @@ import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
 import { PollClock } from "./poll-report.ts";
+import { Strangers } from "./strangers.ts";
 import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
 import { unpackDevices } from "./pack.ts";
 import { type Scope, Witness } from "./witness.ts";
@@ -41,6 +42,7 @@ const released = new Set<number>();
 const scopes = new Map<string, Scope>();
 let handover: Handover | undefined;
 const ended: Promise<void>[] = [];
+let strangers: Strangers | undefined;
 let pollClock: PollClock | undefined;
 
 function send(message: FromHost): void {
@@ -67,6 +69,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     ringBytesMax: message.ringBytesMax,
     gapEvent: (loss) => gapEvent(gatewayIndex, loss),
   });
+  strangers = new Strangers(message.driver, (data) => tellOfGateway(gatewayIndex, data));
   const lines = new Map<string, { line: Line; scope: Scope }>();
   const devices = unpackDevices(message.devices);
   for (const device of devices) names.set(device.index, device.id);
@@ -113,6 +116,8 @@ function startDevice(
     context: {
       deviceId: device.id,
       ...(folder === undefined ? {} : { folder }),
+      clockIsWrong: () => clockState() === "unsynced",
+      stranger: (who, why) => strangers?.report(who, why),
       log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
     },
     changed: (report) => send({ type: "state", report }),
@@ -121,6 +126,13 @@ function startDevice(
   loops.set(device.id, loop);
   scopes.set(device.id, scope);
   ended.push(witness.run(scope, () => loop.run()));
+}
+
+function tellOfGateway(gatewayIndex: number, data: Record<string, unknown>): void {
+  const writer = new EventWriter();
+  writer.begin("device-status", gatewayIndex, Date.now(), monotonicMs(), clockState());
+  writer.object(data);
+  handover?.push(0, writer.bytes());
 }
 
 /** Counts by device index as counts by device id. */
@@ -144,6 +156,8 @@ function beat(): void {
     cpuMs: (cpu.user + cpu.system) / 1000,
     ringBytes: handover?.ringBytes ?? 0,
     dropped: namedCounts(handover?.droppedOf ?? new Map()),
+    strangers: strangers?.calls ?? 0,
+    ...(strangers?.last === undefined ? {} : { lastStranger: strangers.last }),
   });
 }
 

@@ -129,7 +129,16 @@ export type HostRequest =
 /** Host → supervisor. */
 export type FromHost =
   | { type: "ready" }
-  | { type: "beat"; rssBytes: number; cpuMs: number; ringBytes: number; dropped: Record<string, number> }
+  | {
+      type: "beat";
+      rssBytes: number;
+      cpuMs: number;
+      ringBytes: number;
+      dropped: Record<string, number>;
+      /** Calls of those whom no device of the site file may be, and what the last called itself. */
+      strangers: number;
+      lastStranger?: string;
+    }
   | { type: "answer"; id: number; result?: unknown; error?: string }
   | { type: "state"; report: DeviceReport }
   | { type: "log"; level: "debug" | "info" | "warn"; device: string; text: string }

@@ -54,6 +54,11 @@ export class AlarmBoard {
     return alarms[code] !== undefined && has(this.#sxl, code);
   }
 
+  /** True when this component can have this alarm: others are not made up because somebody asks for them. */
+  has(component: string, code: string): boolean {
+    return this.#states.has(`${component} ${code}`);
+  }
+
   isActive(priority: string): boolean {
     return [...this.#states.values()].some(
       (state) => state.isActive && alarms[state.code]?.priority === priority,
@@ -76,8 +81,9 @@ export class AlarmBoard {
     code: string,
     given: { active: boolean; acknowledged?: boolean; suspended?: boolean; externalCode?: string },
     values: ReadonlyMap<string, string> = new Map(),
-  ): AlarmNote {
+  ): AlarmNote | undefined {
     const state = this.#state(component, code);
+    const isMuted = state.isSuspended && given.suspended === undefined;
     if (given.active && !state.isActive) state.isAcknowledged = false;
     state.isActive = given.active;
     state.isAcknowledged = given.acknowledged ?? state.isAcknowledged;
@@ -85,7 +91,7 @@ export class AlarmBoard {
     state.externalCode = given.externalCode ?? state.externalCode;
     state.sinceMs = this.#now();
     state.rvs = (alarms[code]?.names ?? []).map((n) => ({ n, v: values.get(n) ?? alarmArguments[n] ?? "" }));
-    return this.#note(state, "Issue", state.sinceMs);
+    return isMuted ? undefined : this.#note(state, "Issue", state.sinceMs);
   }
 
   acknowledge(component: string, code: string): AlarmNote {

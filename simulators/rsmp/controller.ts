@@ -1,6 +1,14 @@
 import { seededRandom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
 import { AlarmBoard } from "./alarm-board.ts";
-import { alarms, commands, has, optionalArguments, statuses, type ObjectType } from "./sxl.ts";
+import {
+  alarms,
+  argumentProblem,
+  commands,
+  has,
+  optionalArguments,
+  statuses,
+  type ObjectType,
+} from "./sxl.ts";
 
 /** A traffic-light controller without its wire: signal groups that cycle, detectors, plans, alarms, commands. */
 
@@ -29,7 +37,19 @@ interface StatusAddress {
 
 const cycleS = 60;
 const stageS = 15;
-const countsS = 900;
+/** Traffic data is of the last whole interval of this length. */
+const countsMs = 300_000;
+
+/** Component ids of like parts: as the settings list them, else made up of the controller's. */
+function componentIds(given: unknown, counted: number, prefix: string): string[] {
+  const list: unknown[] = Array.isArray(given) ? given : [];
+  const total = typeof given === "number" ? given : Array.isArray(given) ? given.length : counted;
+  return Array.from({ length: total }, (_, i) => {
+    const item = list[i];
+    const id = typeof item === "string" ? item : (item as { id?: unknown } | undefined)?.id;
+    return typeof id === "string" ? id : `${prefix}${i + 1}`;
+  });
+}
 
 /** One character of S0001 at a second of the group's stage. */
 function signalCharacter(second: number, isOurs: boolean): string {
@@ -51,9 +71,8 @@ export class Controller {
   /** Points of one status value, by "component status name". */
   readonly #points = new Map<string, { point: SimulatedPoint; address: StatusAddress }[]>();
   readonly #bits: { point: SimulatedPoint; bit: number }[] = [];
-  readonly #random: () => number;
   readonly #codes: { level1?: string; level2?: string };
-  #position = "NormalControl";
+  #ordered = { position: "NormalControl", before: "NormalControl", untilMs: Infinity };
   #plan = 1;
   #isPlanForced = false;
   #situation = 1;
@@ -66,12 +85,12 @@ export class Controller {
     this.#sxl = sxl;
     this.#now = now;
     this.#codes = { ...(options.settings["securityCodes"] as object | undefined) };
-    this.#random = seededRandom(options.seed ?? 1);
     for (const point of options.points) this.#add(point);
     const groupCount = this.#itemsMax("S0001", "signalgroupstatus", 4);
     const detectorCount = this.#itemsMax("S0002", "detectorlogicstatus", 4);
-    this.#groups = Array.from({ length: groupCount }, (_, i) => `${main}SG${i + 1}`);
-    this.#detectors = Array.from({ length: detectorCount }, (_, i) => `${main}DL${i + 1}`);
+    const { signalGroups, detectors } = options.settings;
+    this.#groups = componentIds(signalGroups, groupCount, `${main}SG`);
+    this.#detectors = componentIds(detectors, detectorCount, `${main}DL`);
     this.board = new AlarmBoard(sxl, now, {
       controller: [main],
       group: this.#groups,
@@ -136,7 +155,7 @@ export class Controller {
 
   #value(component: string, code: string, name: string): StatusText | undefined {
     const points = this.#points.get(this.keyOf(component, code, name)) ?? [];
-    const modelled = this.#modelled(code, name);
+    const modelled = this.#modelled(component, code, name);
     const [only] = points;
     if (only === undefined) return modelled;
     if (only.address.of === undefined) return this.#shown(only.point) ?? modelled ?? "0";
@@ -164,13 +183,10 @@ export class Controller {
     return Math.floor(this.#now() / 1000) % cycleS;
   }
 
-  #between(low: number, high: number): number {
-    return Math.round(low + this.#random() * (high - low));
-  }
-
-  /** One value for each detector, between two bounds. */
-  #counts(low: number, high: number): string {
-    return this.#detectors.map(() => this.#between(low, high)).join(",");
+  /** The functional position: an ordered one ends by itself when its time is over. */
+  get #position(): string {
+    const { position, before, untilMs } = this.#ordered;
+    return this.#now() < untilMs ? position : before;
   }
 
   #signals(): string {
@@ -184,10 +200,10 @@ export class Controller {
     return isSo ? "True" : "False";
   }
 
-  #modelled(code: string, name: string): StatusText | undefined {
+  #modelled(component: string, code: string, name: string): StatusText | undefined {
     if (name === "intersection") return "0";
     if (name === "source") return code === "S0014" && this.#isPlanForced ? "forced" : "calendar_clock";
-    if (code >= "S0201" && code <= "S0208") return this.#traffic(code, name);
+    if (code >= "S0201" && code <= "S0208") return this.#traffic(component, code, name);
     const time = new Date(this.#now());
     switch (code) {
       case "S0001": {
@@ -238,13 +254,19 @@ export class Controller {
     return String({ year, month, day, hour, minute, second }[name]);
   }
 
-  #traffic(code: string, name: string): string {
-    if (name === "start" || name === "starttime") {
-      const stepMs = countsS * 1000;
-      return new Date(Math.floor(this.#now() / stepMs) * stepMs).toISOString();
-    }
+  /** Of the last whole interval: whoever asks twice gets the same. S0205 to S0208 are S0201 to S0204 of all. */
+  #traffic(component: string, code: string, name: string): string {
+    const interval = Math.floor(this.#now() / countsMs) - 1;
+    if (name === "start" || name === "starttime") return new Date(interval * countsMs).toISOString();
     const [low, high] = name === "speed" ? [25, 55] : name === "occupancy" ? [3, 40] : [0, 30];
-    return code >= "S0205" ? this.#counts(low, high) : String(this.#between(low, high));
+    const letters = Buffer.from(name).reduce((sum, letter) => sum * 31 + letter, 7);
+    const detectors = code >= "S0205" ? this.#detectors : [component];
+    const values = detectors.map((id) => {
+      const seed =
+        (this.#options.seed ?? 1) + interval * 7919 + letters + this.#detectors.indexOf(id) * 104_729;
+      return Math.round(low + seededRandom(seed)() * (high - low));
+    });
+    return values.join(",");
   }
 
   /** State bits of the aggregated status: what is pinned, and what alarms and mode say. */
@@ -280,6 +302,10 @@ export class Controller {
       if (strange !== undefined) return `unknown argument of ${code}: ${strange}`;
       const missing = known.names.find((n) => !names.includes(n));
       if (missing !== undefined) return `argument of ${code} is missing: ${missing}`;
+      for (const { n, v } of list) {
+        const problem = argumentProblem(code, n, v);
+        if (problem !== undefined) return problem;
+      }
       const code2 = list.find(({ n }) => n === "securityCode")?.v;
       const secret = this.#codes[known.level === 1 ? "level1" : "level2"];
       if (known.level > 0 && secret !== undefined && code2 !== secret) return "security code is wrong";
@@ -296,11 +322,22 @@ export class Controller {
     });
   }
 
+  /** `minutes` 0: for good. */
+  #order(position: string, minutes: number): void {
+    const before = this.#position;
+    const untilMs = minutes === 0 ? Infinity : this.#now() + minutes * 60_000;
+    this.#ordered = {
+      position,
+      before: this.#ordered.untilMs === Infinity ? before : this.#ordered.before,
+      untilMs,
+    };
+  }
+
   #act(code: string, values: ReadonlyMap<string, string>): boolean {
     const status = values.get("status") ?? "";
     switch (code) {
       case "M0001":
-        this.#position = status;
+        this.#order(status, Number(values.get("timeout")));
         return true;
       case "M0002":
         this.#isPlanForced = status === "True";

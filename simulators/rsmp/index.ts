@@ -31,6 +31,11 @@ interface Buffered {
 }
 type Item = { sCI: string; n: string; uRt?: string; sOc?: boolean };
 
+/** What makes an alarm event: its kind and time, of one alarm of one component. */
+function eventOf({ cId, aCId, aSp, aTs }: Record<string, unknown>): string {
+  return JSON.stringify([cId, aCId, aSp, aTs]);
+}
+
 /** A pretend traffic-light site: its controller, its subscriptions, its buffer. */
 class TrafficLightSite {
   readonly site: Site;
@@ -100,8 +105,14 @@ class TrafficLightSite {
   /** Everything's state after the handshake, then what was buffered, oldest first. */
   #introduce(): void {
     this.site.tell("AggregatedStatus", this.#aggregated());
-    for (const note of this.#controller.board.all()) this.site.tell("Alarm", note);
-    for (const { type, body } of this.#buffer.splice(0)) this.site.tell(type, body);
+    const told = new Set<string>();
+    for (const note of this.#controller.board.all()) {
+      told.add(eventOf(note));
+      this.site.tell("Alarm", note);
+    }
+    // An alarm event that has just been told is not told again.
+    for (const { type, body } of this.#buffer.splice(0))
+      if (type !== "Alarm" || !told.has(eventOf(body))) this.site.tell(type, body);
   }
 
   #say(type: string, body: Record<string, unknown>): void {
@@ -160,6 +171,8 @@ class TrafficLightSite {
       case "StatusUnsubscribe":
         return this.#serveStatus(message, component);
       case "AggregatedStatusRequest":
+        if (component !== this.#controller.main)
+          return this.site.acknowledge(message, `${component} has no aggregated status`);
         this.site.acknowledge(message);
         this.site.tell("AggregatedStatus", this.#aggregated());
         return;
@@ -196,6 +209,9 @@ class TrafficLightSite {
     const hasSoc = this.site.version >= "3.1.5";
     if (hasSoc && items.some(({ uRt, sOc }) => Number(uRt) === 0 && sOc !== true))
       return this.site.acknowledge(message, "uRt 0 and sOc false: nothing would be told");
+    const strange = items.find(({ uRt }) => typeof uRt !== "string" || !/^\d+(\.\d+)?$/.test(uRt));
+    if (strange !== undefined)
+      return this.site.acknowledge(message, `uRt of ${strange.sCI} ${strange.n} is no number of seconds`);
     this.site.acknowledge(message);
     const fresh: Subscription[] = [];
     const sS: object[] = [];
@@ -240,6 +256,8 @@ class TrafficLightSite {
     const { board } = this.#controller;
     const code = String(message["aCId"]);
     if (!board.isKnown(code)) return this.site.acknowledge(message, `unknown alarm code: ${code}`);
+    if (!board.has(component, code))
+      return this.site.acknowledge(message, `${component} cannot have the alarm ${code}`);
     const answers: Record<string, () => AlarmNote> = {
       acknowledge: () => board.acknowledge(component, code),
       suspend: () => board.suspend(component, code, true),
@@ -282,7 +300,7 @@ class TrafficLightSite {
       },
       given,
     );
-    this.#say("Alarm", note);
+    if (note !== undefined) this.#say("Alarm", note);
   }
 
   fault(fault: Parameters<Simulator["fault"]>[0], delayMs = defaultDelayMs): void {

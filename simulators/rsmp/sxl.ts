@@ -186,6 +186,33 @@ export const commands: Readonly<Record<string, Command>> = {
   M0104: command("setDate", 1, ...clockNames),
 };
 
+const booleans = ["True", "False"];
+const ranges: Readonly<Record<string, readonly [number, number]>> = {
+  "M0001 timeout": [0, 1440],
+  "M0001 intersection": [0, 255],
+  "M0002 timeplan": [1, 255],
+  "M0003 traficsituation": [1, 255],
+  "M0005 emergencyroute": [1, 255],
+};
+const words: Readonly<Record<string, readonly string[]>> = {
+  "M0001 status": ["NormalControl", "YellowFlash", "Dark"],
+  "M0002 status": booleans,
+  "M0003 status": booleans,
+  "M0004 status": booleans,
+  "M0005 status": booleans,
+  "M0007 status": booleans,
+  "M0103 status": ["Level1", "Level2"],
+};
+
+/** Why a command's argument has a value that the SXL does not know. */
+export function argumentProblem(code: string, name: string, value: string): string | undefined {
+  const range = ranges[`${code} ${name}`];
+  const isInRange =
+    range === undefined || (/^\d+$/.test(value) && Number(value) >= range[0] && Number(value) <= range[1]);
+  const isWord = words[`${code} ${name}`]?.includes(value) ?? true;
+  return isInRange && isWord ? undefined : `${code} ${name} cannot be "${value.slice(0, 40)}"`;
+}
+
 /** Arguments that may be left out. */
 export const optionalArguments: Readonly<Record<string, readonly string[]>> = {
   M0022: [

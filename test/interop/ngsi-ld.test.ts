@@ -298,8 +298,8 @@ describe("what the projection does not do", () => {
     const flow = projectEvent(
       known("signal-controller"),
       event([
-        { point: "vehicleCount.D1", value: 12 },
-        { point: "occupancy.D1", value: 18, unit: "%" },
+        { point: "vehicleCount.detector1", value: 12 },
+        { point: "occupancy.detector1", value: 18, unit: "%" },
       ]),
     );
     expect(ofType(flow, "TrafficFlowObserved")).toMatchObject({ occupancy: 0.18 });
@@ -399,7 +399,7 @@ const namesOf = (className: string) => [
     ...(gathered ?? []).flatMap(({ prefixes }) => prefixes.map((prefix) => `${prefix}.1`)),
   ]),
   "intensity.lane1",
-  "vehicleCount.D1",
+  "vehicleCount.detector1",
   "lampFailure",
   "dimLevel",
   "lightOn.g1",

@@ -12,7 +12,7 @@ import type { GatewayStatus } from "../../gateway/supervisor.ts";
 
 /** What the interop tests share: foreign programs, kerb's own processes, and the site files they run on. */
 
-const kerb = fileURLToPath(new URL("../../gateway/kerb", import.meta.url));
+export const kerb = fileURLToPath(new URL("../../gateway/kerb", import.meta.url));
 
 /** Where Debian puts a program, also one for root; undefined with a word on the console if it is not there. */
 export function programPath(name: string): string | undefined {

@@ -15,7 +15,7 @@ import { aFreePort } from "../../drivers/rsmp/testing.ts";
 import type { Answer, Connection } from "../../gateway/driver.ts";
 import { loadProfile, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
 import { start } from "../../simulators/rsmp/index.ts";
-import { Bench, programPath } from "./processes.ts";
+import { Bench, kerb, programPath } from "./processes.ts";
 import { Authority } from "./tls.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
 
@@ -187,7 +187,13 @@ describe.skipIf(!hasPython)("the driver and a foreign site", () => {
       2,
       patient(),
     );
-    await connection.write!(point("ack", { alarmCommand: "Acknowledge", alarm: "A0010" }), true, patient());
+    for (const alarmCommand of [
+      "Acknowledge",
+      "Suspend",
+      "Resume",
+      ...(version < "3.1.5" ? [] : ["Request"]),
+    ])
+      await connection.write!(point("alarm", { alarmCommand, alarm: "A0010" }), true, patient());
     for (let i = 0; i < 200 && (records.length < 2 || values.length < 5); i++) await sleep(10);
     expect(records).toEqual([
       [true, "Issue", "initial"],
@@ -318,6 +324,9 @@ describe.skipIf(!hasSchemas)("the pretend site", () => {
   });
 });
 
+const componentIds = (kind: string, count: number) =>
+  Array.from({ length: count }, (_, i) => `KK+AG9998=001${kind}${String(i + 1).padStart(3, "0")}`);
+
 describe("the gateway and pretend sites", () => {
   test("two sites on one port, from the call to the IOC's view", { timeout: 60_000 }, async () => {
     const bench = new Bench();
@@ -345,6 +354,53 @@ describe("the gateway and pretend sites", () => {
       /^(red|red-yellow|green|yellow)$/,
     );
   });
+
+  test(
+    "a site with components of its own, and one that nobody has entered",
+    { timeout: 60_000 },
+    async () => {
+      const bench = new Bench();
+      open.push(bench);
+      const port = await aFreePort();
+      const place = { driver: "rsmp", host: "127.0.0.1", port, reconnect: "300ms" };
+      const main = "KK+AG9998=001TC000";
+      const parts = { signalGroups: componentIds("SG", 12), detectors: componentIds("DL", 3) };
+      const known = { ...place, id: "tlc-1", profile: "rsmp/tlc", siteId: "RN+SI0001", ...parts };
+      // The pretend site is called otherwise than its controller; kerb is not told, and hears it from the site.
+      const pretend = bench.site("pretend", [
+        { ...known, component: main },
+        { ...place, id: "tlc-9", profile: "rsmp/tlc", siteId: "RN+SI0009" },
+      ]);
+      const file = bench.site("gw-rsmp", [known]);
+      const gateway = await bench.run(file, "gw-rsmp");
+      const tail = bench.start(kerb, "tail", "--site", file, "--kind", "device-status", "--json");
+      await bench.simulate(pretend, 2);
+      const { hosts } = await gateway.until(
+        (status) =>
+          status.devices.every(({ state }) => state === "online") &&
+          status.hosts.some(({ strangers }) => strangers > 1),
+      );
+      expect(hosts[0]?.lastStranger).toBe("RN+SI0009");
+      expect((await gateway.read("tlc-1", "signalState.group12")).status).toBe("good");
+      expect((await gateway.read("tlc-1", "motorcycleCount.detector3")).code).not.toBe("rsmp-undefined");
+      expect((await gateway.read("tlc-1", "native.signalGroupCount")).value).toBe(12);
+      const event = await tail.line((line) => line.includes("unknown-device"));
+      expect(JSON.parse(event)).toMatchObject({
+        data: {
+          device: "gw-rsmp",
+          kind: "device-status",
+          data: { state: "unknown-device", driver: "rsmp", name: "RN+SI0009" },
+        },
+      });
+      expect(tail.lines.filter((line) => line.includes("unknown-device"))).toHaveLength(1);
+      const warnings = gateway.log(40).map(({ msg }) => msg);
+      expect(warnings.filter((text) => !text.startsWith("no uplinks"))).toEqual([
+        expect.stringMatching(
+          /refuses 127\.0\.0\.1: no enabled device .* has the site id RN\+SI0009; enter one/,
+        ),
+      ]);
+    },
+  );
 
   const openssl = programPath("openssl");
   test.skipIf(openssl === undefined)(

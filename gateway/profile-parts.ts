@@ -1,0 +1,69 @@
+/**
+ * Devices of one model with more or fewer like parts: signal groups, detectors, lanes. A profile says once what a
+ * part has, and the device's settings say how many parts there are, or list them.
+ */
+
+/** A point that each part has: which setting tells the parts, and how they are called: "group" for group1, group2 … */
+interface Each {
+  setting: string;
+  as: string;
+}
+
+interface Part {
+  number: number;
+  name: string;
+  /** The device's own name of the part; undefined where the settings only count. */
+  id: string | undefined;
+}
+
+/** What a template has of a point. */
+interface Template {
+  name: string;
+  address?: unknown;
+  label?: { en: string; vi: string } | undefined;
+  each?: Each | undefined;
+}
+
+/** The parts that a setting counts (`8`) or lists (`["AB+1=001SG001", { name: north, id: … }]`); else none. */
+function partsOf(given: unknown, as: string): Part[] {
+  if (typeof given === "number")
+    return Array.from({ length: given }, (_, i) => ({ number: i + 1, name: `${as}${i + 1}`, id: undefined }));
+  if (!Array.isArray(given)) return [];
+  return given.map((item: unknown, i) => {
+    const { name, id } = (typeof item === "string" ? { id: item } : (item ?? {})) as Partial<Part>;
+    return { number: i + 1, name: name ?? `${as}${i + 1}`, id };
+  });
+}
+
+/** `{number}`, `{name}` and `{id}` in every text of a value; a text that is nothing but `{number}` becomes one. */
+function filled(value: unknown, part: Part): unknown {
+  if (value === "{number}") return part.number;
+  if (typeof value === "string")
+    return value.replace(/\{(number|name|id)\}/g, (_, key: keyof Part) => String(part[key] ?? ""));
+  if (Array.isArray(value)) return value.map((item) => filled(item, part));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, filled(item, part)]));
+}
+
+/**
+ * The points of a device: a template becomes one point for each part, in the parts' order, and the rest stays. A
+ * template that needs the id of a part is left out where the settings give none.
+ */
+export function withParts<Point extends Template>(
+  templates: readonly Point[],
+  settings: Record<string, unknown>,
+): Point[] {
+  return templates.flatMap((template) => {
+    const { each, ...point } = template;
+    if (each === undefined) return [template];
+    const needsId = JSON.stringify(point.address).includes("{id}");
+    return partsOf(settings[each.setting], each.as)
+      .filter(({ id }) => id !== undefined || !needsId)
+      .map((part) => ({
+        ...(point as Point),
+        name: `${point.name}.${part.name}`,
+        address: filled(point.address, part),
+        ...(point.label === undefined ? {} : { label: filled(point.label, part) as Point["label"] }),
+      }));
+  });
+}
