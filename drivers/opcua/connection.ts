@@ -1,15 +1,19 @@
 import {
   DeviceError,
   type Answer,
+  type Browsed,
+  type BrowseRequest,
   type Connection,
   type DriverContext,
   type Identity,
+  type LeftOut,
   type PointRequest,
   type ReadOptions,
   type ReadResult,
   type Subscription,
   type Value,
 } from "../../gateway/driver.ts";
+import { browse } from "./browse.ts";
 import { aborted, type Channel } from "./channel.ts";
 import type { OpenEndpoint } from "./endpoint.ts";
 import { codeOfStatus, statusName } from "./failures.ts";
@@ -176,6 +180,11 @@ export class OpcuaConnection implements Connection<Address> {
       if (this.#why !== undefined) throw this.#why;
       throw error;
     });
+  }
+
+  browse(request: BrowseRequest): AsyncIterable<Browsed | LeftOut> {
+    const send: Send = (message, signal) => this.#call(signal, () => this.#send(message, signal));
+    return browse({ place: this.#place, nodes: this.#known(), send, request });
   }
 
   async write(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {
