@@ -130,8 +130,12 @@ class Walk {
       });
       const shown = readables.slice(0, entriesMax - entries);
       if (shown.length < readables.length) this.#leave("limit", { entries: readables.length - shown.length });
-      entries += shown.length;
-      yield* await this.#describe(shown);
+      const told = await this.#describe(shown);
+      // A structure is told with its members.
+      const fitting = told.slice(0, entriesMax - entries);
+      if (fitting.length < told.length) this.#leave("limit", { entries: told.length - fitting.length });
+      entries += fitting.length;
+      yield* fitting;
     }
     const rest = this.#queue.filter(({ nodeClass }) => nodeClass !== NodeClass.Object).length;
     if (this.#queue.length > 0)
@@ -220,11 +224,7 @@ class Walk {
     return meaning;
   }
 
-  #placeOf(
-    { nodeClass, browseName, displayName }: ReferenceDescription,
-    node: NodeId,
-    above: Place,
-  ): Place {
+  #placeOf({ nodeClass, browseName, displayName }: ReferenceDescription, node: NodeId, above: Place): Place {
     const word = this.#nodes.wordOf(browseName);
     const words =
       word === undefined || above.words === undefined
@@ -251,7 +251,9 @@ class Walk {
     const { namespaceUri, namespace, identifierType, value } = nodeId;
     if (namespaceUri === null || namespaceUri === undefined || namespaceUri === "")
       return new NodeId(identifierType, value, namespace);
-    const found = this.#nodes.byId(`nsu=${namespaceUri};${nodeId.toString().replace(/^.*?;(?=[isgb]=)/, "")}`);
+    const found = this.#nodes.byId(
+      `nsu=${namespaceUri};${nodeId.toString().replace(/^.*?;(?=[isgb]=)/, "")}`,
+    );
     return "node" in found ? found.node : undefined;
   }
 
@@ -296,7 +298,10 @@ class Walk {
           resultMask: 63,
         }),
     );
-    const request = new BrowseNodesRequest({ requestedMaxReferencesPerNode: referencesPerNode, nodesToBrowse });
+    const request = new BrowseNodesRequest({
+      requestedMaxReferencesPerNode: referencesPerNode,
+      nodesToBrowse,
+    });
     const { results } = await this.#send<BrowseResponse>(request, signal);
     let open = this.#taken(group, results, found, step, again);
     let emptyPages = 0;
@@ -363,8 +368,7 @@ class Walk {
   async #describe(shown: readonly Readable[]): Promise<Browsed[]> {
     if (shown.length === 0) return [];
     // The library takes a range as text, though its types do not say so.
-    const read: Asked["read"] = (wanted) =>
-      this.#read(wanted.map((one) => new ReadValueId(one as ConstructorParameters<typeof ReadValueId>[0])));
+    const read: Asked["read"] = (wanted) => this.#read(wanted.map((one) => new ReadValueId(one as object)));
     return describe(shown, { nodes: this.#nodes, types: this.#types, read });
   }
 

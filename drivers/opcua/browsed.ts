@@ -1,7 +1,15 @@
 import type { Answer, Browsed } from "../../gateway/driver.ts";
 import { cut, type Place } from "./browse.ts";
-import { AttributeIds, DataType, NodeClass, VariantArrayType, type DataValue, type NodeId } from "./library.ts";
+import {
+  AttributeIds,
+  DataType,
+  NodeClass,
+  VariantArrayType,
+  type DataValue,
+  type NodeId,
+} from "./library.ts";
 import type { Nodes } from "./nodes.ts";
+import type { Scalar } from "./settings.ts";
 import { ucumOf } from "./units.ts";
 import { answerOf, bad } from "./values.ts";
 
@@ -22,6 +30,8 @@ interface Wanted {
 interface Type {
   readonly name: string;
   readonly values?: Record<string, string>;
+  /** Of a structure whose members an address can name. */
+  readonly layout?: Record<string, Scalar>;
 }
 
 export interface Asked {
@@ -60,12 +70,30 @@ export async function describe(shown: readonly Readable[], asked: Asked): Promis
     })),
   );
   const byIndex = new Map(variables.map(({ i }, k) => [i, values[k]]));
-  return shown.map((one, i) => {
+  return shown.flatMap((one, i) => {
     const own = facts[i] ?? {};
-    return one.place.nodeClass === NodeClass.Method
-      ? commandOf(one, own, asked)
-      : valueOf(one, own, byIndex.get(i), asked);
+    if (one.place.nodeClass === NodeClass.Method) return [commandOf(one, own, asked)];
+    const data = byIndex.get(i);
+    const entry = valueOf(one, own, data, asked);
+    return [entry, ...membersOf(entry, data, asked.types.get(typeIdOf(own)?.toString() ?? ""))];
   });
+}
+
+/** One entry for each member of a structure. */
+function membersOf(entry: Browsed, data: DataValue | undefined, type: Type | undefined): Browsed[] {
+  const { address, path, access } = entry;
+  const layout = type?.layout;
+  if (layout === undefined || address === undefined || data === undefined) return [];
+  const { index } = address as { index?: number };
+  return Object.entries(layout).map(([member, scalar]) => ({
+    what: "value",
+    address: { ...address, layout, member },
+    path: [...path, member],
+    type: scalar,
+    // One member alone cannot be written.
+    ...(access === undefined ? {} : { access: access.startsWith("read") ? "read" : "none" }),
+    answer: answerOf(data, { layout, member, ...(index === undefined ? {} : { index }) }),
+  }));
 }
 
 /** Values of attributes and of properties by their names; what the server refuses is missing. */
@@ -130,10 +158,43 @@ async function learnTypes(facts: readonly Facts[], { types, read }: Asked): Prom
   );
   ids.forEach(([text], i) => {
     const name = answers[2 * i]?.value?.value as { name?: string | null } | null | undefined;
-    const definition = answers[2 * i + 1]?.value?.value as { fields?: unknown } | null | undefined;
-    const values = enumerated(definition?.fields);
-    types.set(text, { name: cut(name?.name ?? text), ...(values === undefined ? {} : { values }) });
+    const definition = (answers[2 * i + 1]?.value?.value ?? {}) as Definition;
+    const values = enumerated(definition.fields);
+    const layout = layoutOf(definition);
+    types.set(text, {
+      name: cut(name?.name ?? text),
+      ...(values === undefined ? {} : { values }),
+      ...(layout === undefined ? {} : { layout }),
+    });
   });
+}
+
+/** EnumDefinition and StructureDefinition (OPC 10000-3, 8.50 and 8.49), as far as they matter. */
+interface Definition {
+  structureType?: number;
+  fields?: { name?: string | null; dataType?: NodeId; valueRank?: number; isOptional?: boolean }[] | null;
+}
+
+const membersMax = 100;
+/** Types of members whose bytes an address can count (`values.ts`). */
+const members = new Set(
+  "Boolean SByte Byte Int16 UInt16 Int32 UInt32 Int64 UInt64 Float Double DateTime String ByteString".split(
+    " ",
+  ),
+);
+
+/** Members and types of a plain structure; undefined where it has optional, nested or repeated ones. */
+function layoutOf({ structureType, fields }: Definition): Record<string, Scalar> | undefined {
+  if (structureType !== 0 || !Array.isArray(fields) || fields.length > membersMax) return undefined;
+  const layout: Record<string, Scalar> = {};
+  for (const { name, dataType, valueRank = -1, isOptional = false } of fields) {
+    const type = dataType !== undefined && isBuiltIn(dataType) ? DataType[Number(dataType.value)] : undefined;
+    // A name that looks like a number would not keep its place.
+    const isPlain = typeof name === "string" && !/^\d*$/.test(name) && !Object.hasOwn(layout, name);
+    if (!isPlain || isOptional || valueRank !== -1 || !members.has(type ?? "")) return undefined;
+    layout[name] = type as Scalar;
+  }
+  return fields.length === 0 ? undefined : layout;
 }
 
 /** The first element is enough of an array, however long it is. */
@@ -214,7 +275,9 @@ function commandOf({ place }: Readable, facts: Facts, { nodes }: Asked): Browsed
   const more: Record<string, string> = {};
   if (inputs.length > 0)
     more["arguments"] = cut(inputs.map((one) => `${one.name ?? "?"}: ${argumentType(one)}`).join(", "));
+  const own = nodes.textOf(place.node);
   if (why !== undefined) more["why"] = why;
+  if (why !== undefined && own !== undefined) more["node"] = own;
   const needed = method === undefined || Object.keys(method.namespaces).length === 0 ? undefined : method;
   return {
     what: "command",
@@ -243,12 +306,7 @@ function argumentType({ dataType, valueRank = -1 }: Argument): string {
 }
 
 /** "Double", "Int32[4]"; of a type that is none of the built-in ones, what its values are sent as. */
-function typeOf(
-  facts: Facts,
-  sent: DataType | undefined,
-  isArray: boolean,
-  type: Type | undefined,
-): string {
+function typeOf(facts: Facts, sent: DataType | undefined, isArray: boolean, type: Type | undefined): string {
   const id = typeIdOf(facts);
   const declared = id !== undefined && isBuiltIn(id) ? DataType[Number(id.value)] : undefined;
   const isSent = sent !== undefined && sent !== DataType.Null;
