@@ -182,9 +182,15 @@ export class OpcuaConnection implements Connection<Address> {
     });
   }
 
-  browse(request: BrowseRequest): AsyncIterable<Browsed | LeftOut> {
+  async *browse(request: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {
     const send: Send = (message, signal) => this.#call(signal, () => this.#send(message, signal));
-    return browse({ place: this.#place, nodes: this.#known(), send, request });
+    try {
+      yield* browse({ place: this.#place, nodes: this.#known(), send, request });
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw this.#garbage(error);
+      if (error.code === "garbage") this.#lose(error);
+      throw error;
+    }
   }
 
   async write(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {
