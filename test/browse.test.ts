@@ -32,7 +32,7 @@ beforeAll(async () => {
     { id: "meter", driver: "modbus", profile: "eastron/sdm630", transport, unit: 1 },
   ]);
   const simulator = bench.start(launcher, "simulate", "--site", file, "--device", "scale", "tsc", "meter");
-  await simulator.linesOf((line) => line.includes(" at 127.0.0.1:"), 3);
+  await simulator.linesOf((line) => line.includes(" at 127.0.0.1:"), 3, 50_000);
 }, 60_000);
 afterAll(() => bench.close());
 
