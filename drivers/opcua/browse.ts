@@ -42,10 +42,11 @@ const refusedShown = 20;
 const standard = {
   hierarchical: "i=33",
   hasProperty: 46,
-  server: "i=2253",
   nodesPerRead: "i=11705",
   nodesPerBrowse: "i=11710",
 } as const;
+/** Server and Aliases, which every server has: the one about itself, the other for looking up names. */
+const standardNodes = ["i=2253", "i=23470"].map((text) => ({ text, node: coerceNodeId(text) }));
 /** Object, Variable, Method. */
 const wantedClasses = NodeClass.Object | NodeClass.Variable | NodeClass.Method;
 /** Properties that say what their variable or method means; they are told with it. */
@@ -99,7 +100,8 @@ class Walk {
   readonly #request: BrowseRequest;
   readonly #seen = new Set<string>();
   readonly #left = new Map<LeftOut["left"], LeftOut>();
-  readonly #refused: LeftOut[] = [];
+  /** What was left out and is named one by one. */
+  readonly #named: LeftOut[] = [];
   readonly #types: Asked["types"] = new Map();
   #queue: Place[] = [];
   #browsing = new Pieces(nodesPerStep);
@@ -141,7 +143,7 @@ class Walk {
     if (this.#queue.length > 0)
       this.#leave(this.#isOver ?? "limit", { entries: rest, branches: this.#queue.length - rest });
     yield* this.#left.values();
-    yield* this.#refused;
+    yield* this.#named;
   }
 
   async #learnLimits(): Promise<void> {
@@ -209,8 +211,10 @@ class Walk {
       }
       const id = node.toString();
       if (this.#seen.has(id)) continue;
-      if (id === `ns=0;${standard.server}` || id === standard.server) {
-        this.#leave("standard", { branches: 1, place: standard.server });
+      const own = standardNodes.find((one) => one.node.toString() === id);
+      if (own !== undefined) {
+        this.#seen.add(id);
+        this.#named.push({ left: "standard", branches: 1, place: own.text });
         continue;
       }
       if (place.depth >= this.#request.depthMax) tooDeep++;
@@ -392,22 +396,22 @@ class Walk {
     );
   }
 
-  #leave(left: LeftOut["left"], { entries = 0, branches = 0, place }: Omit<LeftOut, "left">): void {
+  #leave(left: LeftOut["left"], { entries = 0, branches = 0 }: Pick<LeftOut, "entries" | "branches">): void {
     const before = this.#left.get(left);
     this.#left.set(left, {
       left,
       entries: entries + (before?.entries ?? 0),
       branches: branches + (before?.branches ?? 0),
-      ...(place === undefined ? {} : { place }),
     });
   }
 
   #refuse(at: Place | undefined, reason: string): void {
     if (at === undefined) return;
     // A server may refuse everything that it has.
-    if (this.#refused.length >= refusedShown) return this.#leave("refused", { branches: 1 });
+    const refused = this.#named.filter(({ left }) => left === "refused");
+    if (refused.length >= refusedShown) return this.#leave("refused", { branches: 1 });
     const place = this.#nodes.textOf(at.node);
-    this.#refused.push({ left: "refused", branches: 1, reason, ...(place === undefined ? {} : { place }) });
+    this.#named.push({ left: "refused", branches: 1, reason, ...(place === undefined ? {} : { place }) });
   }
 }
 
