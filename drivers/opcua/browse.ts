@@ -9,7 +9,6 @@ import {
   BrowseRequest as BrowseNodesRequest,
   coerceNodeId,
   DataValue,
-  NodeClass,
   NodeId,
   ReadRequest,
   ReadValueId,
@@ -24,6 +23,7 @@ import {
 } from "./library.ts";
 import type { Nodes, Send } from "./nodes.ts";
 import { Pieces } from "./pieces.ts";
+import { cut, nodeClasses, textLengthMax, type Place } from "./place.ts";
 
 /** Lists what a server has (OPC 10000-4, 5.9.2 and 5.9.3), level by level. */
 
@@ -48,7 +48,7 @@ const standard = {
 /** Server and Aliases, which every server has: the one about itself, the other for looking up names. */
 const standardNodes = ["i=2253", "i=23470"].map((text) => ({ text, node: coerceNodeId(text) }));
 /** Object, Variable, Method. */
-const wantedClasses = NodeClass.Object | NodeClass.Variable | NodeClass.Method;
+const wantedClasses = nodeClasses.object | nodeClasses.variable | nodeClasses.method;
 /** Properties that say what their variable or method means; they are told with it. */
 const meanings = new Set([
   "EURange",
@@ -63,22 +63,6 @@ const meanings = new Set([
   "InputArguments",
   "OutputArguments",
 ]);
-
-/** A node that was met on the way. */
-export interface Place {
-  readonly node: NodeId;
-  readonly nodeClass: NodeClass;
-  /** The object that a method is called on. */
-  readonly parent: NodeId | undefined;
-  /** Names for people. */
-  readonly path: readonly string[];
-  /** Names in the words of a profile's path, with the prefixes that they need; undefined where it has no words. */
-  readonly words: { readonly path: string; readonly namespaces: Record<string, string> } | undefined;
-  /** Of a method: its own name in such words. */
-  readonly method?: { readonly text: string; readonly namespaces: Record<string, string> } | undefined;
-  readonly label: string;
-  readonly depth: number;
-}
 
 /** What a listing needs of its connection. */
 export interface BrowseOptions {
@@ -128,7 +112,7 @@ class Walk {
       const readables: Readable[] = [];
       step.forEach((place, i) => {
         const meaning = this.#enqueue(place, below[i] ?? []);
-        if (place.nodeClass !== NodeClass.Object) readables.push({ place, meaning });
+        if (place.nodeClass !== nodeClasses.object) readables.push({ place, meaning });
       });
       const shown = readables.slice(0, entriesMax - entries);
       if (shown.length < readables.length) this.#leave("limit", { entries: readables.length - shown.length });
@@ -139,7 +123,7 @@ class Walk {
       entries += fitting.length;
       yield* fitting;
     }
-    const rest = this.#queue.filter(({ nodeClass }) => nodeClass !== NodeClass.Object).length;
+    const rest = this.#queue.filter(({ nodeClass }) => nodeClass !== nodeClasses.object).length;
     if (this.#queue.length > 0)
       this.#leave(this.#isOver ?? "limit", { entries: rest, branches: this.#queue.length - rest });
     yield* this.#left.values();
@@ -167,19 +151,19 @@ class Walk {
     const [kind, name] = await this.#read(
       attributes.map((attributeId) => new ReadValueId({ nodeId: node, attributeId })),
     );
-    const nodeClass = Number(kind?.value?.value ?? NodeClass.Unspecified);
-    if (kind === undefined || kind.statusCode.value >>> 31 === 1 || nodeClass === NodeClass.Unspecified) {
+    const nodeClass = Number(kind?.value?.value ?? 0);
+    if (kind === undefined || kind.statusCode.value >>> 31 === 1 || nodeClass === 0) {
       const code = kind === undefined ? "no answer" : statusName(kind.statusCode);
       throw new DeviceError("rejected", `${this.#place}: ${under ?? node.toString()}: ${code}`);
     }
     this.#seen.add(node.toString());
     // What only has other nodes below it is no entry itself.
-    const isEntry = nodeClass === NodeClass.Variable || nodeClass === NodeClass.Method;
+    const isEntry = nodeClass === nodeClasses.variable || nodeClass === nodeClasses.method;
     const own = cut((name?.value?.value as QualifiedName | undefined)?.name ?? "");
     const isPath = under === undefined || !/^(ns=\d+;|nsu=[^;]+;)?[isgb]=/.test(under);
     return {
       node,
-      nodeClass: isEntry ? nodeClass : NodeClass.Object,
+      nodeClass: isEntry ? nodeClass : nodeClasses.object,
       parent: undefined,
       path: isEntry ? [own] : [],
       words: isPath ? { path: under ?? "", namespaces: {} } : undefined,
@@ -200,7 +184,7 @@ class Walk {
       }
       const { name } = reference.browseName;
       const isMeaning =
-        place.nodeClass !== NodeClass.Object &&
+        place.nodeClass !== nodeClasses.object &&
         reference.referenceTypeId.namespace === 0 &&
         reference.referenceTypeId.value === standard.hasProperty &&
         reference.browseName.namespaceIndex === 0 &&
@@ -243,7 +227,7 @@ class Walk {
       parent: above.node,
       path: [...above.path, cut(browseName.name ?? "")],
       words: words !== undefined && words.path.length > textLengthMax ? undefined : words,
-      method: nodeClass === NodeClass.Method ? word : undefined,
+      method: nodeClass === nodeClasses.method ? word : undefined,
       label: cut(displayName?.text ?? ""),
       depth: above.depth + 1,
     };
@@ -413,11 +397,4 @@ class Walk {
     const place = this.#nodes.textOf(at.node);
     this.#named.push({ left: "refused", branches: 1, reason, ...(place === undefined ? {} : { place }) });
   }
-}
-
-const textLengthMax = 1000;
-
-/** A server's text, bounded. */
-export function cut(text: string): string {
-  return text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax - 1)}…`;
 }

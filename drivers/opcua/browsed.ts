@@ -1,14 +1,7 @@
 import type { Answer, Browsed } from "../../gateway/driver.ts";
-import { cut, type Place } from "./browse.ts";
-import {
-  AttributeIds,
-  DataType,
-  NodeClass,
-  VariantArrayType,
-  type DataValue,
-  type NodeId,
-} from "./library.ts";
+import { AttributeIds, DataType, VariantArrayType, type DataValue, type NodeId } from "./library.ts";
 import type { Nodes } from "./nodes.ts";
+import { cut, nodeClasses, type Place } from "./place.ts";
 import type { Scalar } from "./settings.ts";
 import { ucumOf } from "./units.ts";
 import { answerOf, bad } from "./values.ts";
@@ -39,7 +32,7 @@ export interface Asked {
   /** Data types that are no built-in ones, by their node ids. */
   readonly types: Map<string, Type>;
   /** One answer for each, in their order. */
-  read(wanted: readonly Wanted[]): Promise<DataValue[]>;
+  readonly read: (wanted: readonly Wanted[]) => Promise<DataValue[]>;
 }
 
 /** The built-in types have the lowest numbers of the standard's namespace. */
@@ -60,7 +53,7 @@ export async function describe(shown: readonly Readable[], asked: Asked): Promis
   const facts = await factsOf(shown, asked);
   await learnTypes(facts, asked);
   const variables = shown.flatMap(({ place }, i) =>
-    place.nodeClass === NodeClass.Variable ? [{ i, node: place.node, range: firstOf(facts[i]) }] : [],
+    place.nodeClass === nodeClasses.variable ? [{ i, node: place.node, range: firstOf(facts[i]) }] : [],
   );
   const values = await asked.read(
     variables.map(({ node, range }) => ({
@@ -72,7 +65,7 @@ export async function describe(shown: readonly Readable[], asked: Asked): Promis
   const byIndex = new Map(variables.map(({ i }, k) => [i, values[k]]));
   return shown.flatMap((one, i) => {
     const own = facts[i] ?? {};
-    if (one.place.nodeClass === NodeClass.Method) return [commandOf(one, own, asked)];
+    if (one.place.nodeClass === nodeClasses.method) return [commandOf(one, own, asked)];
     const data = byIndex.get(i);
     const entry = valueOf(one, own, data, asked);
     return [entry, ...membersOf(entry, data, asked.types.get(typeIdOf(own)?.toString() ?? ""))];
@@ -111,7 +104,7 @@ const methodAttributes = ["UserExecutable", "Description"] as const;
 
 async function factsOf(shown: readonly Readable[], { read }: Asked): Promise<Facts[]> {
   const wanted = shown.flatMap(({ place, meaning }, i) => {
-    const isMethod = place.nodeClass === NodeClass.Method;
+    const isMethod = place.nodeClass === nodeClasses.method;
     const attributes = isMethod ? methodAttributes : variableAttributes;
     return [
       ...attributes.map((name) => ({ i, name, nodeId: place.node, attributeId: AttributeIds[name] })),

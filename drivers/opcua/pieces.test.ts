@@ -17,6 +17,9 @@ function server(count: number, size: number) {
   return { asked, ask };
 }
 
+const failing = () => Promise.reject(refusal("BadUserAccessDenied"));
+const lost = () => Promise.reject(new DeviceError("hung-up", "x: Read: the server closed the connection"));
+
 describe("pieces", () => {
   test("give every answer in its place, and remember what a server takes", async () => {
     const pieces = new Pieces(100);
@@ -39,10 +42,7 @@ describe("pieces", () => {
   });
 
   test("any other failure ends it", async () => {
-    const failing = () => Promise.reject(refusal("BadUserAccessDenied"));
     await expect(new Pieces(4).ask([1, 2], failing, String)).rejects.toThrow("BadUserAccessDenied");
-    const lost = () =>
-      Promise.reject(new DeviceError("hung-up", "x: Read: the server closed the connection"));
     await expect(new Pieces(4).ask([1, 2], lost, String)).rejects.toMatchObject({ code: "hung-up" });
   });
 });

@@ -11,10 +11,11 @@ const inside = createRequire(createRequire(import.meta.url).resolve("node-opcua"
 const { standardUnits } = inside("node-opcua-data-access") as { standardUnits: Record<string, Unit> };
 const unece = "http://www.opcfoundation.org/UA/units/un/cefact";
 
+const plain = (text: string) =>
+  text.replaceAll("²", "2").replaceAll("³", "3").replaceAll("µ", "u").replace("°C", "Cel");
+
 describe("units", () => {
   test("of the library's own table mean what their display names say", () => {
-    const plain = (text: string) =>
-      text.replaceAll("²", "2").replaceAll("³", "3").replaceAll("µ", "u").replace("°C", "Cel");
     const known = Object.values(standardUnits).flatMap(({ namespaceUri, unitId, displayName: { text } }) => {
       const ucum = ucumOf(namespaceUri, unitId);
       return ucum === undefined ? [] : [{ text, ucum }];

@@ -61,6 +61,14 @@ function shownAccess({ what, access }: Browsed, command: string): string {
   return access === "none" ? `(${command})` : command;
 }
 
+/** The name of what an entry belongs to. */
+function above({ path }: Browsed): string {
+  return path
+    .slice(0, -1)
+    .map((name) => printable(name))
+    .join(" / ");
+}
+
 /** The titles, then the entries below the names of what they belong to. */
 export function browseLines(entries: readonly Browsed[], language: Language): string[] {
   const words = { ...dictionary[language], ...browseWords[language] };
@@ -72,7 +80,6 @@ export function browseLines(entries: readonly Browsed[], language: Language): st
     { title: words.rangeColumn },
     { title: words.addressColumn },
   ];
-  const above = ({ path }: Browsed) => path.slice(0, -1).map(printable).join(" / ");
   const rows = entries.map((entry) => [
     `${entry.path.length > 1 ? "  " : ""}${printable(entry.path.at(-1) ?? "")}`,
     shownType(entry),

@@ -38,24 +38,19 @@ export const browseWords: Record<Language, BrowseWords> = {
     left: (one, { limit, depth, waitMs }) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `${entries} more seen, ${branches} branches not looked into`;
-      switch (one.left) {
-        case "limit":
-          return `left out by the limit of ${limit}: ${seen} (--limit, --under)`;
-        case "depth":
-          return `left out below ${depth} levels: ${branches} branches (--depth, --under)`;
-        case "time":
-          return `left out after ${waitMs / 1000} s: ${seen} (--wait, --under)`;
-        case "bound":
-          return `left out because it is more than the driver keeps in mind: ${seen} (--under)`;
-        case "refused":
-          return one.place === undefined
+      const texts: Record<LeftOut["left"], string> = {
+        limit: `left out by the limit of ${limit}: ${seen} (--limit, --under)`,
+        depth: `left out below ${depth} levels: ${branches} branches (--depth, --under)`,
+        time: `left out after ${waitMs / 1000} s: ${seen} (--wait, --under)`,
+        bound: `left out because it is more than the driver keeps in mind: ${seen} (--under)`,
+        refused:
+          one.place === undefined
             ? `refused by the device as well: ${branches} branches`
-            : `refused by the device: ${refusedAt(one)}`;
-        case "standard":
-          return `not listed, because every such device has it: --under ${one.place ?? "?"}`;
-        case "elsewhere":
-          return `not listed, because it is on other devices: ${branches} branches`;
-      }
+            : `refused by the device: ${refusedAt(one)}`,
+        standard: `not listed, because every such device has it: --under ${one.place ?? "?"}`,
+        elsewhere: `not listed, because it is on other devices: ${branches} branches`,
+      };
+      return texts[one.left];
     },
   },
   vi: {
@@ -73,24 +68,19 @@ export const browseWords: Record<Language, BrowseWords> = {
     left: (one, { limit, depth, waitMs }) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `đã thấy thêm ${entries} mục, ${branches} nhánh chưa xem`;
-      switch (one.left) {
-        case "limit":
-          return `bỏ bớt vì giới hạn ${limit} mục: ${seen} (--limit, --under)`;
-        case "depth":
-          return `bỏ bớt dưới ${depth} cấp: ${branches} nhánh (--depth, --under)`;
-        case "time":
-          return `bỏ bớt sau ${waitMs / 1000} giây: ${seen} (--wait, --under)`;
-        case "bound":
-          return `bỏ bớt vì nhiều hơn driver nhớ được: ${seen} (--under)`;
-        case "refused":
-          return one.place === undefined
+      const texts: Record<LeftOut["left"], string> = {
+        limit: `bỏ bớt vì giới hạn ${limit} mục: ${seen} (--limit, --under)`,
+        depth: `bỏ bớt dưới ${depth} cấp: ${branches} nhánh (--depth, --under)`,
+        time: `bỏ bớt sau ${waitMs / 1000} giây: ${seen} (--wait, --under)`,
+        bound: `bỏ bớt vì nhiều hơn driver nhớ được: ${seen} (--under)`,
+        refused:
+          one.place === undefined
             ? `thiết bị còn từ chối: ${branches} nhánh`
-            : `thiết bị từ chối: ${refusedAt(one)}`;
-        case "standard":
-          return `không liệt kê, vì thiết bị loại này nào cũng có: --under ${one.place ?? "?"}`;
-        case "elsewhere":
-          return `không liệt kê, vì nằm ở thiết bị khác: ${branches} nhánh`;
-      }
+            : `thiết bị từ chối: ${refusedAt(one)}`,
+        standard: `không liệt kê, vì thiết bị loại này nào cũng có: --under ${one.place ?? "?"}`,
+        elsewhere: `không liệt kê, vì nằm ở thiết bị khác: ${branches} nhánh`,
+      };
+      return texts[one.left];
     },
   },
 };

@@ -20,6 +20,8 @@ async function listed(connection: Connection<unknown>, more: Partial<BrowseReque
   return { entries, left };
 }
 
+const typeOf = (answer: Browsed["answer"]) => typeof (typeof answer === "object" ? answer.value : answer);
+
 export function checkBrowse({ driver, schemas }: Subject, check: Check, open: Open): void {
   check("lists what a device has, with addresses that read what was shown", async () => {
     const rig = await open();
@@ -34,7 +36,6 @@ export function checkBrowse({ driver, schemas }: Subject, check: Check, open: Op
     for (const { address } of points) expect(driver.describe(address)).toMatch(/\S/);
     const { signal } = new AbortController();
     const { answers } = await connection.read(points, { signal });
-    const typeOf = (answer: Browsed["answer"]) => typeof (typeof answer === "object" ? answer.value : answer);
     expect(answers.map(typeOf)).toEqual(good.map(({ answer }) => typeOf(answer)));
     // And it is a device to be read as before.
     rig.expectGood(await connection.read(rig.points, { signal }), rig.points);

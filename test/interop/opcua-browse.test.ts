@@ -292,7 +292,7 @@ describe("a variable", () => {
     // The library would want the type's code, as no server of another maker does.
     Object.defineProperty(type, "readAttribute", {
       value: (_context: unknown, attributeId: number) =>
-        attributeId === library.AttributeIds.DataTypeDefinition
+        attributeId === Number(library.AttributeIds.DataTypeDefinition)
           ? new library.DataValue({ value: { dataType: DataType.ExtensionObject, value: definition } })
           : new library.DataValue({ value: { dataType: DataType.QualifiedName, value: type.browseName } }),
     });
@@ -627,6 +627,22 @@ describe("what goes wrong on the way", () => {
     expect(byPath.entries[0]?.also).toEqual([{ address: { path: "t:Plant/t:Near" } }]);
   });
 
+  test("an attribute that is not of its type is garbage, and nothing else", async () => {
+    const { server, own, folder } = await served();
+    const plant = folder("Plant");
+    const odd = own.addVariable({
+      browseName: "Odd",
+      nodeId: "s=Odd",
+      componentOf: plant,
+      dataType: "Double",
+    });
+    const told = new library.DataValue({ value: { dataType: DataType.String, value: "?!" } });
+    Object.defineProperty(odd, "readAttribute", { value: () => told });
+    const connection = await connected(server);
+    expect(await codeOf(listed(connection, { under: at("Plant") }))).toBe("garbage");
+    expect(await codeOf(connection.identify(patient()))).toBe("garbage");
+  });
+
   test("given up, it ends at once, and the session is closed", async () => {
     const { server } = await labyrinth();
     const connection = await connected(server);
@@ -751,10 +767,11 @@ interface Aliases {
   Alias: { "@_Alias": string; "#text": string }[];
 }
 
-const properties = new Set([
-  ...["EURange", "InstrumentRange", "EngineeringUnits", "EnumStrings", "EnumValues", "TrueState"],
-  ...["FalseState", "ValuePrecision", "Definition", "InputArguments", "OutputArguments"],
-]);
+const properties = new Set(
+  "EURange InstrumentRange EngineeringUnits EnumStrings EnumValues TrueState FalseState ValuePrecision Definition InputArguments OutputArguments".split(
+    " ",
+  ),
+);
 
 /** Variables and methods below each node of a node set, by the forward and inverse references of the file. */
 function childrenIn(file: string): Map<string, Map<string, XmlNode & { isMethod: boolean }>> {
@@ -855,12 +872,14 @@ test(
       const listedVariables = found.entries.filter(
         ({ what, address }) => what === "value" && address?.["member"] === undefined,
       );
-      expect(listedVariables.map(({ address }) => address?.["node"]).toSorted(), under).toEqual(
+      expect(listedVariables.map(({ address }) => String(address?.["node"])).toSorted(), under).toEqual(
         variables.toSorted(),
       );
       const methods = wanted.filter(([, { isMethod }]) => isMethod).map(([, node]) => node["@_BrowseName"]);
       const listedMethods = found.entries.filter(({ what }) => what === "command");
-      expect(listedMethods.map(({ path }) => path.at(-1)).toSorted(), under).toEqual(methods.toSorted());
+      expect(listedMethods.map(({ path }) => String(path.at(-1))).toSorted(), under).toEqual(
+        methods.toSorted(),
+      );
     }
     console.log(`${types} types, ${entries} entries as the file has them`);
     expect(types).toBeGreaterThan(50);

@@ -422,13 +422,13 @@ describe("a record", () => {
 const bare = (answer: unknown): unknown =>
   typeof answer === "object" && answer !== null ? (answer as { value: unknown }).value : answer;
 
-describe("discovery", () => {
-  const found = async (scope: string) => {
-    const all = [];
-    for await (const one of driver.discover!(scope, contextOf(), patient())) all.push(one);
-    return all;
-  };
+const found = async (scope: string) => {
+  const all = [];
+  for await (const one of driver.discover!(scope, contextOf(), patient())) all.push(one);
+  return all;
+};
 
+describe("discovery", () => {
   test("a server is found by its port, with what it offers and how it is recognised", async () => {
     const server = kept(await startServer({}));
     const [one, ...others] = await found(server.address);
