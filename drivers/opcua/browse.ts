@@ -227,7 +227,7 @@ class Walk {
       parent: above.node,
       path: [...above.path, cut(browseName.name ?? "")],
       words: words !== undefined && words.path.length > textLengthMax ? undefined : words,
-      method: nodeClass === nodeClasses.method ? word : undefined,
+      method: Number(nodeClass) === nodeClasses.method ? word : undefined,
       label: cut(displayName?.text ?? ""),
       depth: above.depth + 1,
     };

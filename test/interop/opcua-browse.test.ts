@@ -46,6 +46,8 @@ type DataAccess = Record<
   (options: object) => UAVariable
 >;
 
+/** The attribute (OPC 10000-6, A.1). */
+const dataTypeDefinition = 23;
 /** Parts of the library that it does not show. */
 const inside = createRequire(createRequire(import.meta.url).resolve("node-opcua"));
 const { StructureDefinition, StructureType } = inside("node-opcua-types") as {
@@ -292,7 +294,7 @@ describe("a variable", () => {
     // The library would want the type's code, as no server of another maker does.
     Object.defineProperty(type, "readAttribute", {
       value: (_context: unknown, attributeId: number) =>
-        attributeId === Number(library.AttributeIds.DataTypeDefinition)
+        attributeId === dataTypeDefinition
           ? new library.DataValue({ value: { dataType: DataType.ExtensionObject, value: definition } })
           : new library.DataValue({ value: { dataType: DataType.QualifiedName, value: type.browseName } }),
     });

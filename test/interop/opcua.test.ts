@@ -471,7 +471,7 @@ describe("discovery", () => {
       });
       const all = [
         told("urn:second", "http://elsewhere/x", `opc.tcp://somewhere-else.invalid:${port}/`),
-        told("urn:again", `opc.tcp://127.0.0.1:${port}`),
+        told("urn:again", `opc.tcp://one-more.invalid:${port}`),
         told("urn:gone", "opc.tcp://127.0.0.1:1/gone"),
         told("urn:odd", "opc.tcp://127.0.0.1:99999", ":"),
       ];
