@@ -213,6 +213,7 @@ class Walk {
   }
 
   #placeOf({ nodeClass, browseName, displayName }: ReferenceDescription, node: NodeId, above: Place): Place {
+    const kind: number = nodeClass;
     const word = this.#nodes.wordOf(browseName);
     const words =
       word === undefined || above.words === undefined
@@ -223,11 +224,11 @@ class Walk {
           };
     return {
       node,
-      nodeClass,
+      nodeClass: kind,
       parent: above.node,
       path: [...above.path, cut(browseName.name ?? "")],
       words: words !== undefined && words.path.length > textLengthMax ? undefined : words,
-      method: Number(nodeClass) === nodeClasses.method ? word : undefined,
+      method: kind === nodeClasses.method ? word : undefined,
       label: cut(displayName?.text ?? ""),
       depth: above.depth + 1,
     };

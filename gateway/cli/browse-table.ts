@@ -13,7 +13,7 @@ const headColumnsMax = 120;
 const plainKey = /^[a-zA-Z_]\w*$/;
 
 /** A value as YAML has it in one line: `{ node: "i=85", index: 0 }`. */
-export function flowText(value: unknown): string {
+function flowText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(flowText).join(", ")}]`;
   if (typeof value !== "object" || value === null) return printable(JSON.stringify(value) ?? "null");
   const fields = Object.entries(value).map(
