@@ -145,6 +145,59 @@ export interface Snapshot {
   bytes: Uint8Array;
 }
 
+/** Where to begin listing what a device has, and when to stop. */
+export interface BrowseRequest {
+  /** In the words of the protocol's addresses ("i=85", "1.3.6.1.2.1"); undefined: where it is worth beginning. */
+  readonly under?: string;
+  /** Most entries, and most levels below the beginning. */
+  readonly entriesMax: number;
+  readonly depthMax: number;
+  /** `performance.now()` at which nothing further is asked for. */
+  readonly untilMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** One thing that a device has and that a profile could name. Texts are the device's own, at most 1000 characters. */
+export interface Browsed {
+  what: "value" | "command";
+  /** The very words of a profile's `address`, not parsed; absent where these cannot name it (`more.why` says why). */
+  address?: Record<string, unknown>;
+  /** Settings that the address needs and this device has not. */
+  settings?: Record<string, unknown>;
+  /** Other words for the same thing, such as those that hold for each device of the model. */
+  also?: readonly Pick<Browsed, "address" | "settings">[];
+  /** Its names, from below the beginning down to it. */
+  path: readonly string[];
+  label?: string;
+  description?: string;
+  /** The protocol's own word: "Double", "Int32[4]", "OctetString". */
+  type?: string;
+  /** Of a command: "write" where it may be given. Absent: the device does not say. */
+  access?: "none" | "read" | "write" | "read-write";
+  /** As the device writes it, and its UCUM code where the protocol has codes for units. */
+  unit?: { text: string; ucum?: string };
+  range?: readonly [low: number, high: number];
+  /** What numbers stand for. */
+  values?: Record<string, string>;
+  /** The value now, as `read` would answer it. */
+  answer?: Answer;
+  more?: Record<string, string>;
+}
+
+/**
+ * What a listing has left out. "limit" "depth" "time": as asked for; "bound": the driver's own; "refused": by the
+ * device; "standard": what all devices have; "elsewhere": on another device. `entries` are those that were seen,
+ * `branches` those that were not looked into.
+ */
+export interface LeftOut {
+  left: "limit" | "depth" | "time" | "bound" | "refused" | "standard" | "elsewhere";
+  entries?: number;
+  branches?: number;
+  /** Where, in words that `under` takes. */
+  place?: string;
+  reason?: string;
+}
+
 /** One open device. See the rules at the head of this file. */
 export interface Connection<Address> {
   /** Asks the device who it is; rejects with `DeviceError("unsupported")` if it has no way to say. */
@@ -159,6 +212,12 @@ export interface Connection<Address> {
   subscribe?(subscription: Subscription<Address>): Promise<void>;
   /** Devices that see: one picture as it is now. Runs beside the other calls, like `subscribe`; nothing is kept. */
   snapshot?(signal: AbortSignal): Promise<Snapshot>;
+  /**
+   * Devices that can be asked what they have: lists it, and in the end what was left out. Reads only, asks no more
+   * at once than the device takes, follows no circle, and lets go of what the device keeps for it however it ends.
+   * Rejects with "rejected" where `under` is nothing that the device has.
+   */
+  browse?(request: BrowseRequest): AsyncIterable<Browsed | LeftOut>;
   /** Devices that act: resolves when the device has accepted the value. */
   write?(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void>;
 }

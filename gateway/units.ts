@@ -43,6 +43,12 @@ const aliases: Record<string, string> = {
   Pct: "%",
 };
 
+/** UCUM of a unit as a device writes it: "°C" is "Cel"; undefined where kerb knows no such unit. */
+export function ucumOf(text: string): string | undefined {
+  if (units.has(text)) return text;
+  return Object.hasOwn(aliases, text) ? aliases[text] : undefined;
+}
+
 /** Says what is wrong with a unit and what to write instead; undefined when it is good. */
 export function unitProblem(unit: string): string | undefined {
   if (units.has(unit)) return undefined;

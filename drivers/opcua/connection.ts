@@ -1,15 +1,19 @@
 import {
   DeviceError,
   type Answer,
+  type Browsed,
+  type BrowseRequest,
   type Connection,
   type DriverContext,
   type Identity,
+  type LeftOut,
   type PointRequest,
   type ReadOptions,
   type ReadResult,
   type Subscription,
   type Value,
 } from "../../gateway/driver.ts";
+import { browse } from "./browse.ts";
 import { aborted, type Channel } from "./channel.ts";
 import type { OpenEndpoint } from "./endpoint.ts";
 import { codeOfStatus, statusName } from "./failures.ts";
@@ -176,6 +180,17 @@ export class OpcuaConnection implements Connection<Address> {
       if (this.#why !== undefined) throw this.#why;
       throw error;
     });
+  }
+
+  async *browse(request: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {
+    const send: Send = (message, signal) => this.#call(signal, () => this.#send(message, signal));
+    try {
+      yield* browse({ place: this.#place, nodes: this.#known(), send, request });
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw this.#garbage(error);
+      if (error.code === "garbage") this.#lose(error);
+      throw error;
+    }
   }
 
   async write(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {

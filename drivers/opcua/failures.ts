@@ -58,6 +58,11 @@ export function deviceError(error: unknown, place: string, during: string): Devi
   return wrap("hung-up", "the server closed the connection");
 }
 
+/** The service result that a refused request's error names. */
+export function statusIn({ message }: DeviceError): string | undefined {
+  return /: (Bad[A-Z]\w+)$/.exec(message)?.[1];
+}
+
 /** As it fits into a message. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);

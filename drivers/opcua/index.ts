@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DeviceError, type Driver, type DriverContext } from "../../gateway/driver.ts";
-import { Channel, unprotected } from "./channel.ts";
 import { OpcuaConnection, type Remains } from "./connection.ts";
-import { endpointsOf, openEndpoint, urlOf, type OpenEndpoint } from "./endpoint.ts";
+import { discover } from "./discover.ts";
+import { openEndpoint, urlOf, type OpenEndpoint } from "./endpoint.ts";
 import { activate, closeSession, openSession, type Session } from "./session.ts";
 import type { Address, Settings } from "./settings.ts";
 
@@ -11,21 +11,6 @@ const left = new Map<string, Remains & { url: string }>();
 
 /** How long a session that is made too late is waited for. */
 const goodbyeMs = 1000;
-
-/** What a device that was found is reached with; this file must not load zod for the schema's own. */
-const defaults = {
-  path: "",
-  security: "sign-and-encrypt",
-  policy: "Basic256Sha256",
-  trust: "pinned",
-  timeout: 5000,
-  publishing: 1000,
-  keepAlive: 10_000,
-  session: 60_000,
-  root: "i=85",
-  namespaces: {},
-  names: {},
-} as const;
 
 /** OPC UA over TCP (OPC 10000-6): reads, writes, calls methods, subscribes to values and events. */
 export const driver: Driver<Settings, Address> = {
@@ -74,10 +59,7 @@ export const driver: Driver<Settings, Address> = {
     return `${where}${part}${what}`;
   },
 
-  async *discover(scope, context, signal) {
-    const found = await endpointsAt(scope, context, signal);
-    for (const one of found) yield one;
-  },
+  discover,
 };
 
 /** Goes on with a session that was left behind (OPC 10000-4, 5.6.3); undefined when the server has it no more. */
@@ -104,34 +86,5 @@ async function takeOver(
     if (isCutOff) throw error;
     if (lost !== undefined) throw lost;
     return undefined;
-  }
-}
-
-/** The endpoints of one "host:port", each as settings that reach it. */
-async function endpointsAt(scope: string, _context: DriverContext, signal: AbortSignal) {
-  const [, host = "", port = "4840"] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(scope) ?? [];
-  if (host === "" || host.includes("/"))
-    throw new DeviceError("unsupported", `"${scope}" is no host or host:port`);
-  const base = { ...defaults, host, port: Number(port) };
-  const { url, place } = urlOf(base);
-  const options = { url, place, timeoutMs: base.timeout, protection: unprotected };
-  const channel = await Channel.open(options, signal);
-  try {
-    const endpoints = await endpointsOf(channel, url, signal);
-    const [server] = endpoints.map((one) => one.server);
-    const shown = endpoints.map(
-      ({ securityMode, securityPolicyUri }) => `${securityMode} ${securityPolicyUri ?? ""}`,
-    );
-    return [
-      {
-        settings: base,
-        identity: {
-          ...(server?.applicationName.text ? { model: server.applicationName.text } : {}),
-          more: { ApplicationUri: server?.applicationUri ?? "", endpoints: shown.join(", ") },
-        },
-      },
-    ];
-  } finally {
-    await channel.close();
   }
 }

@@ -25,6 +25,12 @@ export type Found = { node: NodeId } | { code: string; reason: string };
 const hierarchical = "ns=0;i=33";
 const pathsPerRequest = 100;
 
+const textLengthMax = 1000;
+/** What the setting `node` of an address takes. */
+const nodeWords = /^(nsu=[^;]+;)?(i=\d+|s=.+|g=[0-9a-fA-F-]{36}|b=[A-Za-z0-9+/=]+)$/;
+/** Letters of the kinds of node ids, by the library's numbers for these. */
+const kinds: Record<number, string> = { 1: "i", 2: "s", 3: "g", 4: "b" };
+
 /** How much the server takes in one request. */
 export interface Limits {
   readonly paths: number;
@@ -72,6 +78,64 @@ export class Nodes {
     } catch {
       return { code: "BadNodeIdInvalid", reason: `${text} is no node id` };
     }
+  }
+
+  /** A node's id in the words of an address; undefined where these cannot say it. */
+  textOf({ namespace, identifierType, value }: NodeId): string | undefined {
+    const uri = this.#namespaces[namespace];
+    if (uri === undefined) return undefined;
+    const id = Buffer.isBuffer(value) ? value.toString("base64") : String(value);
+    const text = `${namespace === 0 ? "" : `nsu=${uri};`}${kinds[identifierType] ?? "?"}=${id}`;
+    if (text.length > textLengthMax || !nodeWords.test(text)) return undefined;
+    const found = this.byId(text);
+    // A URI with ";", two namespaces of one name, a text that looks like something else.
+    const isSame =
+      "node" in found &&
+      found.node.namespace === namespace &&
+      found.node.identifierType === identifierType &&
+      String(found.node.value) === String(value);
+    return isSame ? text : undefined;
+  }
+
+  /**
+   * A browse name in the words of a path, and the prefix that these need where the settings have none for its
+   * namespace; undefined where a path cannot say it.
+   */
+  wordOf({
+    namespaceIndex,
+    name,
+  }: QualifiedName): { text: string; namespaces: Record<string, string> } | undefined {
+    if (name === null || name === "" || /[/{}]/.test(name)) return undefined;
+    if (namespaceIndex === 0) return /^[a-zA-Z]\w*:./.test(name) ? undefined : { text: name, namespaces: {} };
+    const uri = this.#namespaces[namespaceIndex];
+    if (uri === undefined || this.#indexes.get(uri) !== namespaceIndex) return undefined;
+    const own = Object.entries(this.#settings.namespaces).find(([, one]) => one === uri)?.[0];
+    const prefix = own ?? this.#inventedPrefix(uri);
+    return { text: `${prefix}:${name}`, namespaces: own === undefined ? { [prefix]: uri } : {} };
+  }
+
+  /** "http://opcfoundation.org/UA/DI/" is "DI"; the same for the same namespace. */
+  #inventedPrefix(uri: string): string {
+    const last = uri.split(/[/:]/).findLast((part) => /^[a-zA-Z]\w*$/.test(part)) ?? "ns";
+    const taken = Object.keys(this.#settings.namespaces);
+    const others = this.#namespaces.filter((one) => one !== uri && one.includes(last));
+    return others.length > 0 || taken.includes(last) ? `${last}${this.#indexes.get(uri) ?? ""}` : last;
+  }
+
+  /** Where a listing begins: a node's id, a path, or the root. */
+  async start(text: string | undefined, send: Send, signal: AbortSignal): Promise<Found> {
+    if (text === undefined) return this.#root;
+    if (/^ns=\d+;/.test(text)) {
+      // As it was copied from another tool: good for now, though not for a profile.
+      try {
+        return { node: coerceNodeId(text) };
+      } catch {
+        return { code: "BadNodeIdInvalid", reason: `${text} is no node id` };
+      }
+    }
+    if (/^(nsu=[^;]+;)?[isgb]=/.test(text)) return this.byId(text);
+    const [found] = await this.find([{ path: text, queue: 1 }], send, signal);
+    return found ?? { code: "BadNoMatch", reason: `there is no ${text}` };
   }
 
   /** "di:Manufacturer" with the namespace's index; without a prefix it is one of the standard's own names. */

@@ -31,6 +31,38 @@ function hostPoints(device: DeviceConfig): HostPoint[] {
 
 const isPushed = ({ poll }: HostPoint): boolean => poll === "push";
 
+/** An open device, and who it is. */
+export interface OpenDevice {
+  driver: Driver<unknown, unknown>;
+  connection: Connection<unknown>;
+  found: Recognised;
+}
+
+/** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
+export async function openDevice(
+  device: DeviceConfig,
+  stateFolder: string,
+  signal: AbortSignal,
+): Promise<OpenDevice> {
+  const { driver } = (await import(
+    new URL(`../../drivers/${device.driver}/index.ts`, import.meta.url).href
+  )) as {
+    driver: Driver<unknown, unknown>;
+  };
+  return within(connectTimeoutMs, signal, async (inner) => {
+    const folder = join(stateFolder, "drivers", device.driver);
+    const context = { deviceId: device.id, folder, log: () => {} };
+    const connection = await driver.connect(device.settings, context, inner);
+    try {
+      const found = await identifyDevice(driver, connection, device.identify, inner);
+      return { driver, connection, found };
+    } catch (error) {
+      await connection.close().catch(() => {});
+      throw error;
+    }
+  });
+}
+
 /** A device that has been opened and asked who it is. */
 export class FieldDevice {
   readonly identity: Identity;
@@ -59,23 +91,8 @@ export class FieldDevice {
 
   /** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
   static async open(device: DeviceConfig, stateFolder: string, signal: AbortSignal): Promise<FieldDevice> {
-    const { driver } = (await import(
-      new URL(`../../drivers/${device.driver}/index.ts`, import.meta.url).href
-    )) as {
-      driver: Driver<unknown, unknown>;
-    };
-    return within(connectTimeoutMs, signal, async (inner) => {
-      const folder = join(stateFolder, "drivers", device.driver);
-      const context = { deviceId: device.id, folder, log: () => {} };
-      const connection = await driver.connect(device.settings, context, inner);
-      try {
-        const found = await identifyDevice(driver, connection, device.identify, inner);
-        return new FieldDevice(driver, connection, device, found);
-      } catch (error) {
-        await connection.close().catch(() => {});
-        throw error;
-      }
-    });
+    const { driver, connection, found } = await openDevice(device, stateFolder, signal);
+    return new FieldDevice(driver, connection, device, found);
   }
 
   /** The records that the device has told since it was first read. */

@@ -128,6 +128,20 @@ class Verbs {
           (await import("./read.ts")).read(device, points, options),
         );
       });
+    this.#verb("browse")
+      .argument("<device>", "its id in the site file")
+      .addOption(siteOption())
+      .option("--under <node>", "begin there: an address as a profile has it, such as i=2253")
+      .option("--limit <count>", "entries at most (1000)", number(1, 100_000))
+      .option("--depth <levels>", "levels at most (16)", number(1, 100))
+      .option("--wait <time>", "how long the device is asked (60s)", timeSpan)
+      .addOption(languageOption())
+      .action((device: string, { wait, ...flags }: Common & BrowseFlags) => {
+        const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
+        return this.#run("browse", options, async () =>
+          (await import("./browse.ts")).browse(device, options),
+        );
+      });
     this.#verb("status")
       .addOption(siteOption())
       .option("--retry-refused", "first send again what brokers refused for good, under new numbers")
@@ -246,6 +260,13 @@ class Verbs {
 interface ReadFlags {
   watch?: boolean;
   raw?: boolean;
+  wait?: number;
+}
+
+interface BrowseFlags {
+  under?: string;
+  limit?: number;
+  depth?: number;
   wait?: number;
 }
 

@@ -37,7 +37,8 @@ export interface Source extends Talker {
   close(): Promise<void>;
 }
 
-function unknownDevice(id: string, ids: readonly string[], site: string): CommandError {
+/** No such device in the site file; exit code 3. */
+export function unknownDevice(id: string, ids: readonly string[], site: string): CommandError {
   return notFoundError(
     `there is no device "${id}" in ${shownFile(site)}${didYouMean(id, ids)}`,
     ids.length === 0 ? "the site has no devices yet" : `its devices: ${ids.slice(0, 20).join(", ")}`,

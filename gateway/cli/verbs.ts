@@ -21,6 +21,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "DEVICE [POINT..]",
         summary: "read a device now: values, quality, age, address",
       },
+      {
+        name: "browse",
+        usage: "DEVICE",
+        summary: "what a device has: names, types, units, values, addresses",
+      },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
       { name: "tail", usage: "", summary: "events as they are accepted" },

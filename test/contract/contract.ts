@@ -104,6 +104,8 @@ export interface ContractTable {
   identify?: Tree;
   /** What the protocol's own fields leave of `profileIdentity`; absent: all of it. */
   identity?: Partial<typeof profileIdentity>;
+  /** It can list what a device has. */
+  browse?: boolean;
   transports: readonly Transport[];
 }
 

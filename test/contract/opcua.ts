@@ -56,6 +56,7 @@ export const table: ContractTable = {
     },
   },
   identify: {},
+  browse: true,
   transports: [
     { name: "none", hasListener: true, isShared: false, open: at({ security: "none" }) },
     { name: "sign-and-encrypt", hasListener: true, isShared: false, open: at(secured) },

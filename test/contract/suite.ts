@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { listProfiles, loadProfile } from "../../gateway/profiles.ts";
 import { faults, type Fault } from "../../simulators/simulator.ts";
+import { checkBrowse } from "./browse.ts";
 import {
   codeOf,
   leastOf,
@@ -114,6 +115,7 @@ function checkAll(subject: Subject): void {
       checkNeighbours(transport, read, check, open);
     }
     if (push !== undefined) checkPush(subject, push, check, open);
+    if (subject.table.browse === true) checkBrowse(subject, check, open);
   });
 
   test("the proof on file says what this run has found", (context) => {

@@ -99,6 +99,8 @@ describe.skipIf(tshark === undefined || text2pcap === undefined)("tshark", () =>
     await connection.identify(patient());
     await connection.read(points, { signal: patient() });
     await connection.write?.(pointsOf({ node: at("plan"), type: "UInt16" })[0]!, 4711, patient());
+    const listing = { entriesMax: 100, depthMax: 2, untilMs: Infinity, signal: patient() };
+    for await (const one of connection.browse!({ ...listing, under: "i=2253" })) void one;
     const heard = new Heard();
     const stop = new AbortController();
     const alarm = {
@@ -119,6 +121,7 @@ describe.skipIf(tshark === undefined || text2pcap === undefined)("tshark", () =>
       "ActivateSession",
       "Read",
       "TranslateBrowsePathsToNodeIds",
+      "Browse",
       "Write",
       "CreateSubscription",
       "CreateMonitoredItems",

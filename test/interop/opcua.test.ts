@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { driver } from "../../drivers/opcua/index.ts";
 import type { OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import {
+  altered,
   at,
   codeOf,
   connectTo,
@@ -11,6 +12,7 @@ import {
   listen,
   patient,
   pointsOf,
+  refusing,
   settingsOf,
   startServer,
   until,
@@ -420,16 +422,75 @@ describe("a record", () => {
 const bare = (answer: unknown): unknown =>
   typeof answer === "object" && answer !== null ? (answer as { value: unknown }).value : answer;
 
-test("a server is found by its port, with what it offers", async () => {
-  const server = kept(await startServer({}));
-  const found = [];
-  for await (const one of driver.discover!(server.address, contextOf(), patient())) found.push(one);
-  expect(found).toHaveLength(1);
-  expect(found[0]).toMatchObject({
-    settings: { host: "127.0.0.1", security: "sign-and-encrypt" },
-    identity: { model: "K-1" },
+const found = async (scope: string) => {
+  const all = [];
+  for await (const one of driver.discover!(scope, contextOf(), patient())) all.push(one);
+  return all;
+};
+
+describe("discovery", () => {
+  test("a server is found by its port, with what it offers and how it is recognised", async () => {
+    const server = kept(await startServer({}));
+    const [one, ...others] = await found(server.address);
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({
+      settings: {
+        host: "127.0.0.1",
+        security: "sign-and-encrypt",
+        policy: "Basic256Sha256",
+        trust: "pinned",
+      },
+      identity: {
+        model: "K-1",
+        more: {
+          ApplicationUri: server.server.serverInfo.applicationUri,
+          ApplicationType: "Server",
+          endpoints: "None, Sign Basic256Sha256, SignAndEncrypt Basic256Sha256",
+          certificate: server.fingerprint,
+        },
+      },
+    });
+    expect(one!.identity.more?.["logins"]).toMatch(/Anonymous/);
+    expect(one!.identity.more?.["logins"]).toMatch(/UserName/);
+    expect(Date.parse(one!.identity.more?.["certificateUntil"] ?? "")).toBeGreaterThan(Date.now());
+    // What was found can be connected to as it is, with the fingerprint as the pin.
+    const pin = one!.identity.more?.["certificate"];
+    const connection = kept(await connectTo({ ...one!.settings, ...(pin === undefined ? {} : { pin }) }));
+    expect((await connection.identify(patient())).model).toBe("K-1");
   });
-  expect(found[0]!.identity.more?.["endpoints"]).toContain("Basic256Sha256");
+
+  test("servers of which another one tells are asked on the same host, wherever they are said to be", async () => {
+    const [first, second] = [kept(await startServer({})), kept(await startServer({}))];
+    const port = Number(second.address.split(":")[1]);
+    altered(first, "FindServersResponse", ({ servers }: { servers: Record<string, unknown>[] }) => {
+      const [own] = servers;
+      const told = (applicationUri: string, ...discoveryUrls: string[]) => ({
+        ...own,
+        applicationUri,
+        discoveryUrls,
+      });
+      const all = [
+        told("urn:second", "http://elsewhere/x", `opc.tcp://somewhere-else.invalid:${port}/`),
+        told("urn:again", `opc.tcp://one-more.invalid:${port}`),
+        told("urn:gone", "opc.tcp://127.0.0.1:1/gone"),
+        told("urn:odd", "opc.tcp://127.0.0.1:99999", ":"),
+      ];
+      for (const one of all)
+        servers.push(Object.assign(Object.create(Object.getPrototypeOf(own)) as object, one));
+    });
+    const all = await found(first.address);
+    expect(all.map(({ settings }) => `${settings.host}:${settings.port}`)).toEqual([
+      first.address,
+      second.address,
+    ]);
+  });
+
+  test("a server without FindServers is found all the same", async () => {
+    const server = kept(await startServer({}));
+    await refusing(server, "FindServers", "BadServiceUnsupported");
+    expect(await found(server.address)).toHaveLength(1);
+    expect(await codeOf(found("http://x/y"))).toBe("unsupported");
+  });
 });
 
 test("a closed port is refused, and a connect that is given up ends at once", async () => {

@@ -1,0 +1,86 @@
+import type { Language } from "../config/error-texts.ts";
+import type { LeftOut } from "../driver.ts";
+
+/** The words of `kerb browse`. */
+interface BrowseWords {
+  nameColumn: string;
+  typeColumn: string;
+  accessColumn: string;
+  rangeColumn: string;
+  command: string;
+  ownSession: string;
+  underCure: string;
+  settingsNeeded: string;
+  cannot(driver: string): string;
+  cannotCure: string;
+  entries(count: number, commands: number): string;
+  /** What was left out and, where there is one, how to see it. */
+  left(one: LeftOut, limits: { limit: number; depth: number; waitMs: number }): string;
+}
+
+const refusedAt = ({ place = "?", reason = "" }: LeftOut): string => `${place}  ${reason}`;
+
+/** Every language's words. */
+export const browseWords: Record<Language, BrowseWords> = {
+  en: {
+    nameColumn: "NAME",
+    typeColumn: "TYPE",
+    accessColumn: "ACCESS",
+    rangeColumn: "RANGE",
+    command: "command",
+    ownSession: "listed with a session of its own",
+    underCure: "give a node as an address has it (i=85, nsu=http://…;s=…), or a path from the device's root",
+    settingsNeeded: "the addresses of these commands need in the device's settings",
+    cannot: (driver) => `the driver ${driver} has no way to ask a device what it has`,
+    cannotCure: "see the device's manual, or kerb profiles for the models that are known",
+    entries: (count, commands) =>
+      `${count} ${count === 1 ? "entry" : "entries"}${commands === 0 ? "" : `, ${commands} of them commands`}`,
+    left: (one, { limit, depth, waitMs }) => {
+      const { entries = 0, branches = 0 } = one;
+      const seen = `${entries} more seen, ${branches} branches not looked into`;
+      const texts: Record<LeftOut["left"], string> = {
+        limit: `left out by the limit of ${limit}: ${seen} (--limit, --under)`,
+        depth: `left out below ${depth} levels: ${branches} branches (--depth, --under)`,
+        time: `left out after ${waitMs / 1000} s: ${seen} (--wait, --under)`,
+        bound: `left out because it is more than the driver keeps in mind: ${seen} (--under)`,
+        refused:
+          one.place === undefined
+            ? `refused by the device as well: ${branches} branches`
+            : `refused by the device: ${refusedAt(one)}`,
+        standard: `not listed, because every such device has it: --under ${one.place ?? "?"}`,
+        elsewhere: `not listed, because it is on other devices: ${branches} branches`,
+      };
+      return texts[one.left];
+    },
+  },
+  vi: {
+    nameColumn: "TÊN",
+    typeColumn: "KIỂU",
+    accessColumn: "QUYỀN",
+    rangeColumn: "KHOẢNG",
+    command: "lệnh",
+    ownSession: "liệt kê bằng một phiên riêng",
+    underCure: "ghi nút như trong địa chỉ (i=85, nsu=http://…;s=…), hoặc đường dẫn từ gốc của thiết bị",
+    settingsNeeded: "địa chỉ của các lệnh này cần có trong cài đặt của thiết bị",
+    cannot: (driver) => `driver ${driver} không có cách hỏi thiết bị có những gì`,
+    cannotCure: "xem tài liệu của thiết bị, hoặc kerb profiles để biết các model đã có hồ sơ",
+    entries: (count, commands) => `${count} mục${commands === 0 ? "" : `, trong đó ${commands} lệnh`}`,
+    left: (one, { limit, depth, waitMs }) => {
+      const { entries = 0, branches = 0 } = one;
+      const seen = `đã thấy thêm ${entries} mục, ${branches} nhánh chưa xem`;
+      const texts: Record<LeftOut["left"], string> = {
+        limit: `bỏ bớt vì giới hạn ${limit} mục: ${seen} (--limit, --under)`,
+        depth: `bỏ bớt dưới ${depth} cấp: ${branches} nhánh (--depth, --under)`,
+        time: `bỏ bớt sau ${waitMs / 1000} giây: ${seen} (--wait, --under)`,
+        bound: `bỏ bớt vì nhiều hơn driver nhớ được: ${seen} (--under)`,
+        refused:
+          one.place === undefined
+            ? `thiết bị còn từ chối: ${branches} nhánh`
+            : `thiết bị từ chối: ${refusedAt(one)}`,
+        standard: `không liệt kê, vì thiết bị loại này nào cũng có: --under ${one.place ?? "?"}`,
+        elsewhere: `không liệt kê, vì nằm ở thiết bị khác: ${branches} nhánh`,
+      };
+      return texts[one.left];
+    },
+  },
+};
