@@ -122,12 +122,15 @@ function serialMedium(transport: Transport, receive: Receive, log: (text: string
   const { baud: baudRate = 9600, parity = "none", dataBits = 8, stopBits = 1 } = transport;
   const path = String(transport.port);
   let port: SerialPort | undefined;
-  const isOpen = (): boolean => port?.isOpen === true;
-  const write = (bytes: Uint8Array): void => {
-    if (port?.isOpen === true && port.writableLength <= unreadBytesMax) port.write(Buffer.from(bytes));
+  const wire: Wire = {
+    isOpen: () => port?.isOpen === true,
+    write(bytes) {
+      if (port?.isOpen === true && port.writableLength <= unreadBytesMax) port.write(Buffer.from(bytes));
+    },
+    hangUp: () => {},
   };
-  const hangUp = (): void => {};
   return {
+    ...wire,
     place: path,
     async open() {
       const { SerialPort } = await import("serialport");
@@ -137,7 +140,7 @@ function serialMedium(transport: Transport, receive: Receive, log: (text: string
         next.open((error) => (error === null ? resolve() : reject(error)));
       });
       wakeOnPoll(next);
-      const receiver = receive({ isOpen, write, hangUp });
+      const receiver = receive(wire);
       next.on("data", (chunk: Buffer) => receiver.push(chunk));
       next.on("close", () => receiver.close());
       port = next;
@@ -154,8 +157,6 @@ function serialMedium(transport: Transport, receive: Receive, log: (text: string
         });
       });
     },
-    write,
-    hangUp,
   };
 }
 
