@@ -6,6 +6,7 @@ import {
   at,
   box,
   certificates,
+  beginHour,
   hourMs,
   receive,
   receiver,
@@ -48,9 +49,7 @@ describe.each(["columnar", "cloudevents"] as const)("certificates over %s", (enc
     at(0.5);
     box.accept(2, 0);
     box.settle();
-    at(1);
-    box.accept(1);
-    box.settle();
+    beginHour(1);
     const [first] = await certificates(1);
     expect(first).toMatchObject({
       gateway,
@@ -72,9 +71,7 @@ describe.each(["columnar", "cloudevents"] as const)("certificates over %s", (enc
     box.accept(10);
     box.evict(4, 6);
     box.settle();
-    at(1);
-    box.accept(1);
-    box.settle();
+    beginHour(1);
     const [first] = await certificates(1);
     expect(first).toMatchObject({
       state: "complete-with-declared-loss",

@@ -8,6 +8,7 @@ import {
   at,
   box,
   certificates,
+  beginHour,
   file,
   hourMs,
   iso,
@@ -24,6 +25,17 @@ import {
 } from "./test-certificates.ts";
 
 /** What a certificate says of an hour whose messages went all kinds of ways. */
+
+const report = (from: number, to: number, polls: number) =>
+  box.tell("device-status", {
+    report: "polls",
+    from: iso(from),
+    to: iso(to),
+    polls,
+    answered: polls - 2,
+    failed: 1,
+    missed: 1,
+  });
 
 describe("certificates", () => {
   it("span the restart of the gateway: the epoch ends with a seal, and the next one names it", async () => {
@@ -111,9 +123,7 @@ describe("certificates", () => {
     box.accept(1);
     box.settle();
     expect(await certificates(1)).toMatchObject([{ state: "complete", events: 5 }]);
-    at(2);
-    box.accept(1);
-    box.settle();
+    beginHour(2);
     expect(await certificates(1, 1)).toMatchObject([{ state: "complete", events: 3 }]);
   });
 
@@ -156,9 +166,7 @@ describe("certificates", () => {
     ]);
     // A link that was down: the hours are sealed when the rows are released.
     box.accept(1);
-    at(6);
-    box.accept(1);
-    box.settle();
+    beginHour(6);
     expect((await certificates(3, 3)).map(({ state, events }) => [state, events])).toEqual([
       ["complete", 1],
       ["complete", 0],
@@ -177,9 +185,7 @@ describe("certificates", () => {
       true,
     );
     box.settle();
-    at(10);
-    box.accept(1);
-    box.settle();
+    beginHour(10);
     expect((await certificates(4, 6)).map(({ state, findings }) => [state, findings[0]?.code])).toEqual([
       ["complete", undefined],
       ["unsealed", "box-off"],
@@ -198,9 +204,7 @@ describe("certificates", () => {
     box.evict(8, 42);
     for (const uplink of box.uplinks) uplink.lanes.connect(20, 32_768);
     box.settle();
-    at(5);
-    box.accept(1);
-    box.settle();
+    beginHour(5);
     const list = await certificates(5);
     expect(list.map(({ state }) => state)).toEqual(
       Array.from({ length: 5 }, () => "complete-with-declared-loss"),
@@ -210,16 +214,6 @@ describe("certificates", () => {
 
   it("count polls per device, and say where the count is not known", async () => {
     start();
-    const report = (from: number, to: number, polls: number) =>
-      box.tell("device-status", {
-        report: "polls",
-        from: iso(from),
-        to: iso(to),
-        polls,
-        answered: polls - 2,
-        failed: 1,
-        missed: 1,
-      });
     box.accept(5);
     at(0.5);
     report(0, 0.5, 100);
@@ -232,9 +226,7 @@ describe("certificates", () => {
     // The host was killed: what it had counted since 1.25 is gone.
     report(1, 1.25, 30);
     box.settle();
-    at(3);
-    box.accept(1);
-    box.settle();
+    beginHour(3);
     const [first, second, third] = await certificates(3);
     expect(first?.devices).toEqual([
       { device: "dev-1", events: 6, polls: 150, answered: 146, failed: 2, missed: 2, unknown: [] },

@@ -102,3 +102,10 @@ export function run(hours: number, count = 6): void {
     box.settle();
   }
 }
+
+/** This hour begins: an event of it is delivered, and with it the seal of what came before. */
+export function beginHour(hour: number): void {
+  at(hour);
+  box.accept(1);
+  box.settle();
+}
