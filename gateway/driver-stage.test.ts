@@ -38,6 +38,15 @@ describe("the stage of a driver", () => {
     expect(shown()).toBe("unproven: changed");
   });
 
+  it("is unproven when what simulators share has changed", () => {
+    write("simulators/media.ts", "export const m = 1;\n");
+    prove();
+    write("simulators/media.ts", "/** Where they listen. */\nexport const m = 1;\n");
+    expect(shown()).toBe("simulated");
+    write("simulators/media.ts", "export const m = 2;\n");
+    expect(shown()).toBe("unproven: changed");
+  });
+
   it("is not changed by a comment or a test", () => {
     prove();
     write("drivers/acme/index.ts", "/**\n * What a is.\n */\n\n// why\nexport const a = 1;\n");

@@ -63,12 +63,15 @@ function profilesOf(name: string, folder: string): string[] {
     .filter((text) => new RegExp(`^driver: *["']?${name}["']? *(#.*)?$`, "m").test(text));
 }
 
-/** SHA-256 over the code of a driver and its simulator and over its profiles; tests, comments, blank lines do not count. */
+/**
+ * SHA-256 over the code of a driver and its simulator, what simulators share, and its profiles; tests, comments,
+ * blank lines do not count.
+ */
 export function codeHash(name: string, folder = root): string {
   const hash = createHash("sha256");
-  for (const zone of ["drivers", "simulators"]) {
-    for (const file of filesOf(join(folder, zone, name)).filter(isCode)) {
-      const lines = readFileSync(join(folder, zone, name, file), "utf8").split("\n");
+  for (const zone of [`drivers/${name}`, `simulators/${name}`, "simulators"]) {
+    for (const file of filesOf(join(folder, zone)).filter(isCode)) {
+      const lines = readFileSync(join(folder, zone, file), "utf8").split("\n");
       hash.update(`${zone}/${file}\0${lines.filter((line) => !isSilent(line)).join("\n")}\0`);
     }
   }

@@ -282,3 +282,27 @@ export class DeviceError extends Error {
     this.code = code;
   }
 }
+
+const socketCodes: Readonly<Record<string, DeviceErrorCode>> = {
+  ECONNREFUSED: "refused",
+  ECONNRESET: "hung-up",
+  EPIPE: "hung-up",
+  ETIMEDOUT: "silent",
+  EHOSTUNREACH: "unreachable",
+  EHOSTDOWN: "unreachable",
+  ENETUNREACH: "unreachable",
+  ENETDOWN: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
+  ENOTFOUND: "unreachable",
+  EAI_AGAIN: "unreachable",
+};
+
+/**
+ * What an error of a Node socket (connect, DNS, read, write) says of the device, by its `code`; where several
+ * addresses were tried, by the first. undefined: nothing of the network, so the driver must say what it means.
+ */
+export function socketErrorCode(error: Error & { code?: unknown }): DeviceErrorCode | undefined {
+  const [first] = error instanceof AggregateError ? (error.errors as { code?: unknown }[]) : [];
+  const code = error.code ?? first?.code;
+  return typeof code === "string" && Object.hasOwn(socketCodes, code) ? socketCodes[code] : undefined;
+}

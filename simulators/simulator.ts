@@ -1,5 +1,5 @@
 /**
- * The simulator contract: all that a simulator may import besides its own folder and npm.
+ * The simulator contract: with `media.ts`, all that a simulator may import besides its own folder and npm.
  *
  * A simulator is a pretend device that speaks the real protocol on a real socket or serial port. It is built from
  * the same profile as the driver's points, but it encodes with its own code or a foreign library: a codec that

@@ -112,6 +112,8 @@ const byName: Record<string, string> = {
 };
 
 const simulatorContract = "simulators/simulator.ts";
+/** What simulators share: the contract, and where they listen. Neither knows a protocol. */
+const sharedBySimulators = [simulatorContract, "simulators/media.ts"];
 
 /** Why an import breaks the rules; undefined = it does not. */
 function breach(path: string, { target, kind }: Import): string | undefined {
@@ -129,8 +131,8 @@ function breach(path: string, { target, kind }: Import): string | undefined {
     return "a driver imports its own folder, npm and gateway/driver.ts";
   }
   if (zone === "simulators") {
-    if (target === simulatorContract || target.startsWith(`simulators/${name}/`)) return undefined;
-    return "a simulator imports its own folder, npm and simulators/simulator.ts";
+    if (sharedBySimulators.includes(target) || target.startsWith(`simulators/${name}/`)) return undefined;
+    return "a simulator imports its own folder, npm, simulators/simulator.ts and simulators/media.ts";
   }
   if (zone !== "gateway" || !/^(drivers|simulators)\//.test(target)) return undefined;
   // Exempt: a test of the gateway may use the seeded random numbers of the contract.
@@ -220,6 +222,16 @@ const plants: { name: string; path: string; text: string; only?: "checker" }[] =
     text: 'import { x } from "../beta/index.ts"; void x;',
   },
   {
+    name: "simulator → another shared file",
+    path: "simulators/alpha/codec.ts",
+    text: 'import { x } from "../codec.ts"; void x;',
+  },
+  {
+    name: "what simulators share → simulator",
+    path: "simulators/media.ts",
+    text: 'import { x } from "./beta/words.ts"; void x;',
+  },
+  {
     name: "simulator → gateway",
     path: "simulators/alpha/clock.ts",
     text: 'import { x } from "../../gateway/clock.ts"; void x;',
@@ -277,6 +289,7 @@ const lawful: Record<string, string> = {
     'import { connect } from "node:net"; import { z } from "zod"; export const x = [connect, z];',
   "simulators/beta/index.ts":
     'import { seededRandom } from "../simulator.ts"; import { y } from "./words.ts"; void seededRandom; void y;',
+  "simulators/beta/endpoint.ts": 'import { z } from "../media.ts"; void z;',
   "gateway/host/main.ts": "export const x = (n: string) => import(`../../drivers/${n}/index.ts`);",
   "gateway/cli/simulate.ts":
     'import type { Simulator } from "../../simulators/simulator.ts"; export type S = Simulator;',

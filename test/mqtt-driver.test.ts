@@ -5,20 +5,10 @@ import { connect as tcpConnect, createServer, type AddressInfo, type Server, typ
 import { setTimeout as sleep } from "node:timers/promises";
 import * as fc from "fast-check";
 import { generate, parser } from "mqtt-packet";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { settings as settingsSchema, address as addressSchema } from "../drivers/mqtt/settings.ts";
 import { DeviceError } from "../gateway/driver.ts";
 import { MqttRig, settle, shown, until, Listening } from "./mqtt-rig.ts";
-
-const rigs: MqttRig[] = [];
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close();
-});
-async function open(options?: Parameters<typeof MqttRig.open>[0]): Promise<MqttRig> {
-  const rig = await MqttRig.open(options);
-  rigs.push(rig);
-  return rig;
-}
 
 const codeOf = (call: Promise<unknown>): Promise<string> =>
   call.then(
@@ -36,7 +26,7 @@ const uplink = (id: string, object: unknown) => ({
 
 describe("one connection for many devices", () => {
   test("40 devices share one client, each hears its own, and the last one closes it", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const names = Array.from({ length: 40 }, (_, i) => String(i));
     const all = await Promise.all(names.map((name) => rig.listen(plain(name), [value])));
     expect(rig.broker.clients).toHaveLength(1);
@@ -50,14 +40,14 @@ describe("one connection for many devices", () => {
   });
 
   test("other credentials are another client", async () => {
-    const rig = await open({ users: { a: "1", b: "2" } });
+    const rig = await MqttRig.open({ users: { a: "1", b: "2" } });
     await rig.listen({ ...plain("x"), username: "a", password: "1" }, [value]);
     await rig.listen({ ...plain("y"), username: "b", password: "2" }, [value]);
     expect(rig.broker.clients).toHaveLength(2);
   });
 
   test("garbage of one device ends that one and leaves its neighbour on the same client alone", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const [a, b] = [await rig.listen(plain("a"), [value]), await rig.listen(plain("b"), [value])];
     for (let i = 0; i < 5; i++) rig.publish("d/a", Buffer.from([0xff, 0xfe, i]));
     rig.publish("d/b", { v: 7 });
@@ -68,7 +58,7 @@ describe("one connection for many devices", () => {
   });
 
   test("a message that is far too large costs nobody but its own device a value", async () => {
-    const rig = await open({ maximumPacketSize: 16 * 1_048_576 });
+    const rig = await MqttRig.open({ maximumPacketSize: 16 * 1_048_576 });
     const [a, b] = [await rig.listen(plain("a"), [value]), await rig.listen(plain("b"), [value])];
     rig.publish("d/b", { v: 1 });
     rig.publish("d/a", Buffer.alloc(9 * 1_048_576, 0x20));
@@ -82,7 +72,7 @@ describe("one connection for many devices", () => {
   });
 
   test("what a device's message starts runs on behalf of that device, whoever opened the socket", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const device = new AsyncLocalStorage<string>();
     const ran: unknown[] = [];
     for (const name of ["a", "b"]) {
@@ -97,7 +87,7 @@ describe("one connection for many devices", () => {
   });
 
   test("the loss of the broker is told to all, and the next connect finds it again", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const all = await Promise.all(["a", "b", "c"].map((name) => rig.listen(plain(name), [value])));
     rig.broker.fault({ kind: "drop-connections" });
     await until("all ends", () => all.every(({ ended }) => ended !== undefined));
@@ -110,7 +100,7 @@ describe("one connection for many devices", () => {
 
 describe("what the broker says", () => {
   test("a wrong password is denied, and is not tried again for each of many devices", async () => {
-    const rig = await open({ users: { a: "right" } });
+    const rig = await MqttRig.open({ users: { a: "right" } });
     const login = { ...plain("x"), username: "a", password: "wrong" };
     expect(await codeOf(rig.connect(login))).toBe("denied");
     const { bytesIn } = rig.broker.counts;
@@ -121,7 +111,7 @@ describe("what the broker says", () => {
   });
 
   test("nobody listens: refused; a broker that hangs: silent; no such host: unreachable", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const { port } = rig.broker;
     rig.broker.fault({ kind: "stall" });
     expect(await codeOf(rig.connect({ ...plain("x"), timeout: 200 }))).toBe("silent");
@@ -132,7 +122,7 @@ describe("what the broker says", () => {
   });
 
   test("another client with our id: busy", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const options = { ...plain("x"), protocol: 5, clientId: "twin" };
     const listening = await rig.listen(options, [value]);
     const other = tcpConnect(rig.broker.port, "127.0.0.1");
@@ -144,7 +134,7 @@ describe("what the broker says", () => {
   });
 
   test("a connect that is given up leaves nothing open", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const before = readdirSync("/proc/self/fd").length;
     rig.broker.fault({ kind: "stall" });
     const aborting = new AbortController();
@@ -159,7 +149,7 @@ describe("what the broker says", () => {
   });
 
   test("close is safe twice, and calls after it are refused", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const connection = await rig.connect(plain("x"));
     await Promise.all([connection.close(), connection.close()]);
     await connection.close();
@@ -198,7 +188,7 @@ const suback = (messageId: number, code: number) =>
 
 describe("a broker of another kind", () => {
   test("refuses the subscription: denied", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const server = await scripted((socket, id) => void socket.write(suback(id, 0x80)));
     const { port } = server.address() as AddressInfo;
     const listening = await rig.listen({ ...plain("x"), port }, [value]);
@@ -207,7 +197,7 @@ describe("a broker of another kind", () => {
   });
 
   test("sends 200 MB in one message: none of it is kept, and the next one is heard", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const chunk = Buffer.alloc(1_048_576, 0x20);
     const chunks = 200;
     const topic = Buffer.concat([Buffer.from([0, 3]), Buffer.from("d/x")]);
@@ -240,7 +230,7 @@ describe("a broker of another kind", () => {
 
 describe("what the broker has retained", () => {
   test("is uncertain without a time, has its own time with one, and is no sign of life", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish("d/a", { v: 1 }, true);
     rig.publish("d/b", { v: 2, at: "2026-03-01T08:00:00+07:00" }, true);
     const a = await rig.listen(plain("a"), [value]);
@@ -260,7 +250,7 @@ describe("what the broker has retained", () => {
   });
 
   test("comes again when a neighbour subscribes, and is not told again", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish("d/a", { v: 1 }, true);
     const first = await rig.listen(plain("a"), [value]);
     rig.publish("d/a", { v: 2 }, true);
@@ -272,7 +262,7 @@ describe("what the broker has retained", () => {
   });
 
   test("with the time that it had before a reconnect is not told a second time", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const device = { ...plain("b"), time: "$.at" };
     rig.publish("d/b", { v: 2, at: 1_772_000_000 }, true);
     const first = await rig.listen(device, [value], [], "same");
@@ -283,7 +273,7 @@ describe("what the broker has retained", () => {
   });
 
   test("an ONVIF state is initial, then changed, and deleted by an empty message", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const event = "VideoSource/MotionAlarm";
     const record = {
       event,
@@ -307,7 +297,7 @@ describe("what the broker has retained", () => {
 
 describe("messages that come twice", () => {
   test("ChirpStack's deduplicationId makes one record of two, also over a reconnect", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const topic = "application/a/device/1/event/up";
     const first = await rig.listen(bin("1"), [{ path: "$.x" }], [], "bin-1");
     rig.publish(topic, uplink("u-1", { x: 1 }));
@@ -324,7 +314,7 @@ describe("messages that come twice", () => {
   });
 
   test("The Things Stack: session and frame count, which is left out when it is 0", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const device = {
       format: "lorawan",
       server: "ttn-v3",
@@ -355,7 +345,7 @@ describe("last wills", () => {
   const state = "zigbee2mqtt/p/availability";
 
   test("offline ends the subscription and names the topic; online is a sign of life", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish(state, { state: "online" }, true);
     const listening = await rig.listen(plug, [{ path: "$.power" }]);
     await settle();
@@ -371,7 +361,7 @@ describe("last wills", () => {
   });
 
   test("who was lost by an offline is back when all that speak for it say online", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const bridge = "zigbee2mqtt/bridge/state";
     const power = [{ path: "$.power" }];
     rig.publish(state, { state: "online" }, true);
@@ -390,7 +380,7 @@ describe("last wills", () => {
   });
 
   test("the gateway's being online is no sign of the device, its being offline is the end", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen(plug, [{ path: "$.power" }]);
     rig.publish("zigbee2mqtt/bridge/state", { state: "online" }, true);
     await settle();
@@ -400,7 +390,7 @@ describe("last wills", () => {
   });
 
   test("the bridge's list is fetched once for devices that are opened together, and asked again where it is missing", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const names = ["a", "b", "c"];
     const identities = async () => {
       const all = await Promise.all(names.map((name) => rig.connect({ ...plug, variables: { name } })));
@@ -408,7 +398,7 @@ describe("last wills", () => {
     };
     expect(await identities()).toEqual(names.map(() => expect.stringContaining("is not retained") as string));
     await rig.close();
-    const other = await open();
+    const other = await MqttRig.open();
     const before = other.broker.counts.delivered;
     other.publish("zigbee2mqtt/bridge/devices", names.slice(1).map(entry), true);
     const [a, b, c] = await Promise.all(
@@ -431,7 +421,7 @@ describe("last wills", () => {
   });
 
   test("a rule of the profile's own, with a text of its own", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const available = [{ topic: "lwt/{name}", online: "1", offline: "0" }];
     const listening = await rig.listen({ ...plain("a"), available, variables: { name: "a" } }, [value]);
     rig.publish("lwt/a", "1");
@@ -452,7 +442,7 @@ describe("payloads", () => {
     ["null", '{"v":null}', "bad null"],
     ["infinity", '{"v":1e999}', "bad not-a-number"],
   ])("%s", async (_, payload, expected) => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen({ ...plain("a"), payloadBytesMax: 1000 }, [value]);
     rig.publish("d/a", payload);
     rig.publish("d/a", { v: 1 });
@@ -461,7 +451,7 @@ describe("payloads", () => {
   });
 
   test("random bytes and random JSON never throw, and the next good value is heard", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen(bin("1"), [
       { path: "$.x" },
       { path: "$.a[0].b" },
@@ -484,7 +474,7 @@ describe("payloads", () => {
   });
 
   test("topics beyond the limit are ignored, and that is said once", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen({ topicsMax: 3 }, [{ topic: "t/+", path: "$" }]);
     for (let i = 0; i < 10; i++) rig.publish(`t/${i}`, String(i));
     rig.publish("t/1", "11");
@@ -494,7 +484,7 @@ describe("payloads", () => {
   });
 
   test("numbers and truths that are written as text, and the device's own words", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen(plain("a"), [
       { path: "$.n", type: "number" },
       { path: "$.b", type: "boolean" },
@@ -540,7 +530,7 @@ describe("writing", () => {
   const { signal } = new AbortController();
 
   test("publishes and resolves at the PUBACK", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     await (await rig.connect(plug)).write?.(point, true, signal);
     expect(rig.heard.map(({ topic, payload }) => [topic, payload.toString()])).toEqual([
       ["zigbee2mqtt/p/set", '{"state":"ON"}'],
@@ -548,7 +538,7 @@ describe("writing", () => {
   });
 
   test("a broker that says no: rejected; one that says nothing: silent; a point that is not written: unsupported", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const connection = await rig.connect({ ...plug, protocol: 5, timeout: 300 });
     const write = (one = point) => codeOf(connection.write!(one, false, signal));
     rig.broker.fault({ kind: "deny" });
@@ -576,7 +566,7 @@ describe("settings", () => {
   });
 
   test("a point without a topic says what is missing", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen({}, [value]);
     expect([listening.ended, listening.message]).toEqual(["unsupported", expect.stringContaining("topic")]);
     const other = await rig.listen({}, [{ topic: "a/{b}" }]);
@@ -584,7 +574,7 @@ describe("settings", () => {
   });
 
   test("a signal that has aborted before is the end, not an error", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = new Listening(await rig.connect(plain("a")), [value], []);
     listening.stop();
     await until("the end", () => listening.ended !== undefined);

@@ -1,16 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Answer } from "../gateway/driver.ts";
 import { MqttRig, shown, until } from "./mqtt-rig.ts";
 
 /** Each file of `drivers/mqtt/frames` says what stands on the wire and what the driver must make of it. */
 
 type Tree = Record<string, unknown>;
-
-const rigs: MqttRig[] = [];
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close();
-});
 
 const value = (answer: Answer | undefined) => {
   const one = shown(answer);
@@ -32,7 +27,6 @@ describe("golden frames", () => {
       field(name) === "" ? otherwise : JSON.parse(field(name));
     expect(field("origin")).toMatch(/\S/);
     const rig = await MqttRig.open();
-    rigs.push(rig);
     const settings = parsed("settings", {}) as Tree;
     const listening = await rig.listen(
       settings,

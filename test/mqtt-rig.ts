@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach } from "vitest";
 import { driver } from "../drivers/mqtt/index.ts";
 import * as schemas from "../drivers/mqtt/settings.ts";
 import { DeviceError, type Answer, type Connection, type RecordPhase, type Sink } from "../gateway/driver.ts";
@@ -85,6 +86,11 @@ export function shown(answer: Answer | undefined): unknown {
   return answer.status === "good" ? answer.value : `${answer.status} ${answer.code}`;
 }
 
+const rigs: MqttRig[] = [];
+afterEach(async () => {
+  for (const rig of rigs.splice(0)) await rig.close();
+});
+
 export class MqttRig {
   readonly broker: Broker;
   readonly heard: { topic: string; payload: Buffer }[];
@@ -96,13 +102,16 @@ export class MqttRig {
     this.heard = heard;
   }
 
+  /** Closed by itself after the test. */
   static async open(options: BrokerOptions = {}): Promise<MqttRig> {
     const heard: MqttRig["heard"] = [];
     const broker = await startBroker({
       ...options,
       heard: (topic, payload) => heard.push({ topic, payload: Buffer.from(payload) }),
     });
-    return new MqttRig(broker, heard);
+    const rig = new MqttRig(broker, heard);
+    rigs.push(rig);
+    return rig;
   }
 
   settings(more: Tree = {}): ReturnType<typeof schemas.settings.parse> {

@@ -1,16 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadCodec } from "../drivers/mqtt/sparkplug.ts";
 import { payloadBytes, sparkplugSpeech, type Metric } from "../simulators/mqtt/sparkplug-speech.ts";
 import type { Said } from "../simulators/mqtt/speech.ts";
 import { MqttRig, settle, until, type Listening } from "./mqtt-rig.ts";
 
 /** Sparkplug B: what a node's births, sequence and deaths do to the values of its devices. */
-
-const rigs: MqttRig[] = [];
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close();
-});
 
 const type = {
   int8: 1,
@@ -58,7 +53,6 @@ class Node {
 
 async function open(): Promise<{ rig: MqttRig; node: Node }> {
   const rig = await MqttRig.open();
-  rigs.push(rig);
   return { rig, node: new Node(rig) };
 }
 

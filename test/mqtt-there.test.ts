@@ -6,17 +6,10 @@ import { MqttRig, until } from "./mqtt-rig.ts";
 
 /** Whether a device behind a broker is there, as the host tells it. */
 
-const rigs: MqttRig[] = [];
 const running: Running[] = [];
 afterEach(async () => {
   for (const one of running.splice(0)) await one.loop.stop();
-  for (const rig of rigs.splice(0)) await rig.close();
 });
-async function open(): Promise<MqttRig> {
-  const rig = await MqttRig.open();
-  rigs.push(rig);
-  return rig;
-}
 function run(rig: MqttRig, settings: Record<string, unknown>, address: object, silenceMs = 0): Running {
   const one = runDevice({ port: rig.broker.port, ...settings }, [point("x", { ...address })], silenceMs);
   running.push(one);
@@ -31,7 +24,7 @@ const plug = (name: string) => ({ format: "zigbee2mqtt", variables: { name } });
 
 describe("the host of a device behind a broker", () => {
   test("a Sparkplug death, which comes once, is told, and the node is not there until it is born again", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const device = { format: "sparkplug-b", variables: { group: "g", node: "n", device: "a" } };
     const one = run(rig, device, { metric: "x" });
     await listening(one);
@@ -55,7 +48,7 @@ describe("the host of a device behind a broker", () => {
   });
 
   test("a bridge that is offline is not asked all the time because its device was online once", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish("zigbee2mqtt/p/availability", { state: "online" }, true);
     rig.publish("zigbee2mqtt/bridge/state", { state: "offline" }, true);
     const one = run(rig, plug("p"), { path: "$.power" });
@@ -67,7 +60,7 @@ describe("the host of a device behind a broker", () => {
   });
 
   test("a plug that is offline makes one event, however often it is asked", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish("zigbee2mqtt/q/availability", { state: "offline" }, true);
     const one = run(rig, plug("q"), { path: "$.power" });
     await until("three openings", () => one.opens() === 3, 10_000);
@@ -77,7 +70,7 @@ describe("the host of a device behind a broker", () => {
   }, 25_000);
 
   test("a retained online does not make good what a device has not said for too long", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish("lwt/x", "online", true);
     const one = run(rig, { topic: "d/y", available: [{ topic: "lwt/x" }] }, { path: "$.v" }, 1500);
     await until("two losses", () => one.opens() === 3, 15_000);
@@ -85,7 +78,7 @@ describe("the host of a device behind a broker", () => {
   }, 20_000);
 
   test("a device that only sends garbage is not there, and is opened again ever more seldom", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const one = run(rig, { topic: "d/g" }, { path: "$.v" });
     await listening(one);
     const timer = setInterval(() => rig.publish("d/g", "garbage!"), 30);
@@ -105,7 +98,7 @@ describe("the host of a device behind a broker", () => {
   }, 25_000);
 
   test("what a bridge tells again at its start, with the time that it had, is no sign of life", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const one = run(rig, plug("r"), { path: "$.power" });
     await listening(one);
     const old = Date.now() - 5 * 3_600_000;

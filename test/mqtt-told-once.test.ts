@@ -2,22 +2,13 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { generate, parser } from "mqtt-packet";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { address as addressSchema } from "../drivers/mqtt/settings.ts";
 import { DeviceError } from "../gateway/driver.ts";
 import { MqttRig, settle, until, type Listening } from "./mqtt-rig.ts";
 
 /** Each message once: over filters that overlap, repetitions, retained messages and reconnects. */
 
-const rigs: MqttRig[] = [];
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close();
-});
-async function open(options?: Parameters<typeof MqttRig.open>[0]): Promise<MqttRig> {
-  const rig = await MqttRig.open(options);
-  rigs.push(rig);
-  return rig;
-}
 const value = { path: "$.v" };
 /** The part of a client id that a hash has made. */
 const made = (id: string) => id.split("-")[1];
@@ -34,7 +25,7 @@ async function cutOff(rig: MqttRig, one: Listening): Promise<void> {
 
 describe.each(["3.1.1", 5] as const)("filters that overlap, MQTT %s", (protocol) => {
   test("of two devices: what is said four times is heard four times by each", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const one = await rig.listen({ protocol, topic: "g/1" }, [value]);
     const all = await rig.listen({ protocol, topic: "g/+" }, [value]);
     for (let i = 0; i < 4; i++) rig.publish("g/1", { v: 7 });
@@ -53,7 +44,7 @@ describe.each(["3.1.1", 5] as const)("filters that overlap, MQTT %s", (protocol)
   });
 
   test("of one device: each of its points and records has its own, live and retained", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish("d/x", { id: "0", v: 1, w: 2 }, true);
     const points = [
       { topic: "d/x", path: "$.v" },
@@ -73,7 +64,7 @@ describe.each(["3.1.1", 5] as const)("filters that overlap, MQTT %s", (protocol)
   });
 
   test("the loss of the broker is the end for all of them", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const all = [
       await rig.listen({ protocol, topic: "g/1" }, [value]),
       await rig.listen({ protocol, topic: "g/+" }, [value]),
@@ -94,7 +85,7 @@ describe("states of a record", () => {
   const topicOf = (source: string) => `cam/onvif-ej/${event}/&${source}`;
 
   test("deleted after a reconnect is told, with what it said last before", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     rig.publish(topicOf("1"), says("1"), true);
     const first = await rig.listen(camera, [], [loss], "camera A");
     await until("it", () => first.records.length === 1);
@@ -107,7 +98,7 @@ describe("states of a record", () => {
   });
 
   test("deleted while nobody listened is told, where the broker still has others", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     for (const source of ["1", "2"]) rig.publish(topicOf(source), says(source), true);
     const first = await rig.listen(camera, [], [loss], "camera B");
     await until("both", () => first.records.length === 2);
@@ -125,7 +116,7 @@ describe("states of a record", () => {
   });
 
   test("of one topic end each with its own fields", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const records = [
       { state: true, fields: [{ path: "$.channel" }, { path: "$.active" }] },
       { state: true, fields: [{ path: "$.plate" }, { path: "$.in" }] },
@@ -157,7 +148,7 @@ describe("states of a record", () => {
 
 describe("messages that come twice", () => {
   test("40 retained topics with a time are not told again after a reconnect", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     for (let i = 0; i < 40; i++) rig.publish(`r/${i}`, { v: i, at: "2026-03-01T08:00:00Z" }, true);
     const device = { topic: "r/+", time: "$.at" };
     const first = await rig.listen(device, [value], [], "forty");
@@ -169,7 +160,7 @@ describe("messages that come twice", () => {
   });
 
   test("a device that counts its frames from 0 again in the same session is heard", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const device = {
       format: "lorawan",
       server: "ttn-v3",
@@ -201,7 +192,7 @@ describe("messages that come twice", () => {
 
 describe("messages that are none", () => {
   test("retained ones under a wildcard are nobody's garbage", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     for (let i = 0; i < 6; i++) rig.publish(`w/${i}/state`, "ON", true);
     rig.publish("w/ok", { v: 1 }, true);
     const listening = await rig.listen({ topic: "w/#" }, [value]);
@@ -213,7 +204,7 @@ describe("messages that are none", () => {
   });
 
   test("a plain text is the value of a point that wants the whole as text or boolean", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen({}, [
       { topic: "p/state", type: "boolean", isTrue: "ON", isFalse: "OFF" },
       { topic: "p/name", type: "text" },
@@ -237,7 +228,7 @@ describe("messages that are none", () => {
     ["an availability", "zigbee2mqtt/p/availability", '{"state":{"toString":1,"valueOf":1}}'],
     ["a value", "zigbee2mqtt/p", '{"power":{"toString":1,"valueOf":1},"last_seen":{"valueOf":1}}'],
   ])("an object with a toString of its own throws nowhere: %s", async (_, topic, payload) => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const plug = { format: "zigbee2mqtt", variables: { name: "p" } };
     const listening = await rig.listen(plug, [
       { path: "$.power", type: "boolean" },
@@ -250,7 +241,7 @@ describe("messages that are none", () => {
   });
 
   test("nor does one in the radio part of an uplink", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const bin = { format: "lorawan", variables: { applicationId: "a", devEui: "1" } };
     const listening = await rig.listen(bin, [{ from: "uplink", path: "$.rssi" }]);
     const rxInfo = [{ rssi: { toString: 1, valueOf: 1 } }, { rssi: -100 }];
@@ -260,7 +251,7 @@ describe("messages that are none", () => {
   });
 
   test("what the host cannot take costs the device, and neither its neighbour nor the process", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const a = await rig.listen({ topic: "t/a" }, [value]);
     const b = await rig.listen({ topic: "t/b" }, [value]);
     a.readings = () => {
@@ -273,7 +264,7 @@ describe("messages that are none", () => {
   });
 
   test("a topic of 60 KB is cut where it is told", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const listening = await rig.listen({ topic: "l/#", topicsMax: 1 }, [value]);
     const long = `l/${"x".repeat(60_000)}`;
     for (let i = 0; i < 5; i++) rig.publish(long, "{");
@@ -292,7 +283,7 @@ describe("messages that are none", () => {
 
 describe("what a broker sees of us", () => {
   test("an id that says nothing of the password, and another for each login", async () => {
-    const rig = await open({ users: { a: "secret", b: "secret" } });
+    const rig = await MqttRig.open({ users: { a: "secret", b: "secret" } });
     const ids = async (login: object) => {
       await rig.listen({ topic: "x", ...login }, [value]);
       return [...rig.broker.clients];
@@ -308,13 +299,13 @@ describe("what a broker sees of us", () => {
   });
 
   test("filters that overlap with an id of ours are a second client beside it", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     for (const topic of ["o/1", "o/+"]) await rig.listen({ topic, clientId: "box" }, [value]);
     expect([...rig.broker.clients].toSorted()).toEqual(["box", "box-2"]);
   });
 
   test("a write that goes to nobody is rejected, where the broker says so", async () => {
-    const rig = await open();
+    const rig = await MqttRig.open();
     const codes = [0x10, 0];
     const server = createServer((socket: Socket) => {
       const reading = parser({ protocolVersion: 5 });
@@ -342,7 +333,7 @@ describe("what a broker sees of us", () => {
   });
 
   test("a password without TLS is warned of, once for a login, and not on the box itself", async () => {
-    const rig = await open({ users: { w: "secret" } });
+    const rig = await MqttRig.open({ users: { w: "secret" } });
     const login = { topic: "x", username: "w", password: "secret" };
     await rig.connect(login);
     expect(rig.log).toEqual([]);

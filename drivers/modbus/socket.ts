@@ -1,13 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
+import { DeviceError, socketErrorCode } from "../../gateway/driver.ts";
 import { aborted } from "./link.ts";
-
-const codes: Record<string, DeviceErrorCode> = {
-  ECONNREFUSED: "refused",
-  ECONNRESET: "hung-up",
-  EPIPE: "hung-up",
-  ETIMEDOUT: "silent",
-};
 
 export interface SocketOptions {
   readonly host: string;
@@ -74,12 +67,8 @@ export function openSocket(options: SocketOptions, signal: AbortSignal): Promise
       resolve(socket);
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
-      const fallback = state === "opening" ? "unreachable" : "hung-up";
-      lose(
-        new DeviceError(codes[error.code ?? ""] ?? fallback, `${place}: ${error.code ?? error.message}`, {
-          cause: error,
-        }),
-      );
+      const code = socketErrorCode(error) ?? (state === "opening" ? "unreachable" : "hung-up");
+      lose(new DeviceError(code, `${place}: ${error.code ?? error.message}`, { cause: error }));
     });
     const onGone = () => lose(new DeviceError("hung-up", `${place}: the device closed the connection`));
     socket.on("end", onGone);

@@ -1,4 +1,4 @@
-import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
+import { DeviceError, socketErrorCode, type DeviceErrorCode } from "../../gateway/driver.ts";
 
 type Coded = Error & { code?: unknown; errors?: Coded[] };
 
@@ -21,13 +21,6 @@ const connackCodes: Readonly<Record<number, DeviceErrorCode>> = {
   0x9f: "busy",
 };
 
-const socketCodes: Readonly<Record<string, DeviceErrorCode>> = {
-  ECONNREFUSED: "refused",
-  ECONNRESET: "hung-up",
-  EPIPE: "hung-up",
-  ETIMEDOUT: "silent",
-};
-
 function codeOf(error: Coded): string | undefined {
   const code = error.code ?? error.errors?.[0]?.code;
   return typeof code === "string" ? code : undefined;
@@ -43,7 +36,7 @@ function sentence(error: Coded): string {
 
 /** Why no connection came about: `refused`, `silent` or `unreachable`. */
 export function unreachable(place: string, error: Error): DeviceError {
-  const code = socketCodes[codeOf(error) ?? ""] ?? "unreachable";
+  const code = socketErrorCode(error) ?? "unreachable";
   return new DeviceError(code, `${place}: ${sentence(error)}`, { cause: error });
 }
 
@@ -54,9 +47,9 @@ export function meaningOf(place: string, error: Coded, wasOpen: boolean): Device
   if (typeof error.code === "number") return made(connackCodes[error.code] ?? "refused");
   if (/keepalive timeout/i.test(error.message))
     return new DeviceError("silent", `${place}: the broker does not answer pings`, { cause: error });
-  const code = codeOf(error);
-  const known = socketCodes[code ?? ""];
+  const known = socketErrorCode(error);
   if (known !== undefined) return made(known);
+  const code = codeOf(error);
   // Certificates and alerts of TLS come with codes of OpenSSL or of Node's own check.
   if (
     !wasOpen &&

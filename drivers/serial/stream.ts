@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
-import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
+import { DeviceError, socketErrorCode, type DeviceErrorCode } from "../../gateway/driver.ts";
 import type { Settings } from "./settings.ts";
 
 /** Bytes in both directions, over a serial port or a socket. */
@@ -122,13 +122,6 @@ function wakeLoop(binding: unknown): void {
   for (const event of ["readable", "writable", "disconnect"]) poller?.on(event, () => setImmediate(() => {}));
 }
 
-const socketCodes: Record<string, DeviceErrorCode> = {
-  ECONNREFUSED: "refused",
-  ECONNRESET: "hung-up",
-  EPIPE: "hung-up",
-  ETIMEDOUT: "silent",
-};
-
 function openSocket(
   transport: Extract<Transport, { type: "tcp" }>,
   user: StreamUser,
@@ -177,7 +170,7 @@ function openSocket(
       if (state === "open") user.onBytes(chunk);
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
-      const code = socketCodes[error.code ?? ""] ?? (state === "opening" ? "unreachable" : "hung-up");
+      const code = socketErrorCode(error) ?? (state === "opening" ? "unreachable" : "hung-up");
       lose(new DeviceError(code, `${place}: ${error.code ?? error.message}`, { cause: error }));
     });
     const onGone = () => lose(new DeviceError("hung-up", `${place}: the other end closed the connection`));

@@ -1,38 +1,14 @@
 import Database from "better-sqlite3";
 import fc from "fast-check";
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { deviceOf, EventWriter } from "../event.ts";
 import { openDatabase } from "./schema.ts";
 import { OutboxStore, type RowLane } from "./store.ts";
-
-let folder = "";
-let path = "";
-const open: OutboxStore[] = [];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "kerb-outbox-"));
-  path = join(folder, "outbox.db");
-});
-afterEach(() => {
-  for (const store of open.splice(0)) store.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-function start(bytesMax = 64 * 1024 * 1024): OutboxStore {
-  const store = new OutboxStore({ path, bytesMax });
-  open.push(store);
-  return store;
-}
-
-function stop(store: OutboxStore): void {
-  open.splice(open.indexOf(store), 1);
-  store.close();
-}
+import { folder, path, start, stop } from "./testing.ts";
 
 const writer = new EventWriter();
 function telemetry(value: number): Buffer {
@@ -229,7 +205,7 @@ describe("what the outbox delivers", () => {
   });
 
   it("evicts the oldest telemetry when its budget is used, and declares it in a gap event", () => {
-    const store = start(1024 * 1024);
+    const store = start({ bytesMax: 1024 * 1024 });
     store.commit([{ lane: 0, body: body(0) }]);
     for (let round = 0; round < 60; round++) {
       while (store.fill() > 0.9 && store.evict() > 0);
@@ -262,7 +238,7 @@ describe("what the outbox delivers", () => {
 
 describe("drop reports", () => {
   it("declare every dropped number, also one that is evicted while a report is on its way, or is a report itself", () => {
-    const store = start(1024 * 1024);
+    const store = start({ bytesMax: 1024 * 1024 });
     const declared = new Set<number>();
     const report = (alter: () => void) => {
       const drops = store.dropReport(1);

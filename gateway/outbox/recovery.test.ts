@@ -3,7 +3,6 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,44 +10,20 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { EventWriter } from "../event.ts";
 import { OutboxCore } from "./core.ts";
-import type { QueueOptions } from "./open.ts";
 import type { FromWorker } from "./outbox.ts";
 import { PatientOutbox } from "./patient.ts";
 import { PendingEvents } from "./pending.ts";
 import type { SalvageResult } from "./salvage.ts";
 import { OutboxStore, type RowLane, type StoredRow } from "./store.ts";
+import { bytesMax, folder, path, start, stop } from "./testing.ts";
 import { FileWatch } from "./watch.ts";
-
-let folder = "";
-let path = "";
-const open: OutboxStore[] = [];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "kerb-recovery-"));
-  path = join(folder, "outbox.db");
-});
-afterEach(() => {
-  for (const store of open.splice(0)) store.close();
-  rmSync(folder, { recursive: true, force: true });
-});
 
 /** Of the files that kerb makes. */
 const pageBytes = 2048;
-const bytesMax = 64 * 1024 * 1024;
-function start(more: Partial<QueueOptions> = {}): OutboxStore {
-  const store = new OutboxStore({ path, bytesMax, ...more });
-  open.push(store);
-  return store;
-}
-function stop(store: OutboxStore): void {
-  open.splice(open.indexOf(store), 1);
-  store.close();
-}
 
 const writer = new EventWriter();
 function event(value: number, lane: RowLane = 1, size = 0): { lane: RowLane; body: Buffer } {

@@ -1,3 +1,5 @@
+import type { Receiver } from "../media.ts";
+
 /** One request as it came off the wire, without its framing. */
 export interface Request {
   unit: number;
@@ -35,12 +37,6 @@ export function mbapFrame({ transaction, unit }: Omit<Request, "pdu">, pdu: Uint
   header.writeUInt16BE(pdu.length + 1, 4);
   header[6] = unit;
   return Buffer.concat([header, pdu]);
-}
-
-/** Cuts a byte stream into requests; `push` returns false when the stream cannot be understood any more. */
-export interface Receiver {
-  push(chunk: Buffer): boolean;
-  close(): void;
 }
 
 /** Modbus TCP: a header that is not one desynchronises the stream, so the connection must end. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import modbusSerial from "modbus-serial";
 import { describe, expect, it } from "vitest";
-import { localHost } from "./media.ts";
+import { localHost } from "../media.ts";
 import {
   answer,
   cleanups,

@@ -1,11 +1,10 @@
 import { seededRandom, type Fault } from "../simulator.ts";
+import type { Wire } from "../media.ts";
 import { exception, exceptions, type Device } from "./device.ts";
 
 /** How one request is answered: the framing of its wire, and the wire itself. */
-export interface Reply {
+interface Reply extends Pick<Wire, "write" | "hangUp"> {
   frame(pdu: Uint8Array): Buffer;
-  write(bytes: Uint8Array): void;
-  hangUp(): void;
 }
 
 /** Answers that may wait for their time at once; a client that asks for more gets no answer. */
@@ -17,6 +16,7 @@ export class Unit {
   readonly device: Device;
   readonly counts = { requests: 0, errors: 0 };
   fault: Fault | undefined;
+  readonly title: string;
   readonly #random: () => number;
   readonly #delayed = new Set<NodeJS.Timeout>();
   #delayMs = 0;
@@ -25,12 +25,13 @@ export class Unit {
 
   constructor(id: number, device: Device, seed: number) {
     this.id = id;
+    this.title = `unit ${id}`;
     this.device = device;
     this.#random = seededRandom(seed);
   }
 
   /** True while nothing listens for this unit. */
-  get away(): boolean {
+  get isAway(): boolean {
     return this.fault === "refuse" || this.fault === "restart";
   }
 

@@ -1,8 +1,8 @@
 import type { Simulator, StartSimulator } from "../simulator.ts";
+import { Endpoints } from "../media.ts";
 import { bamCsv, bamEscape, bayernHessenFramed, bayernHessenLine } from "./analysers.ts";
 import type { MakeDialect } from "./dialect.ts";
-import { Endpoint } from "./endpoint.ts";
-import { localHost, serialMedium, tcpMedium, type SerialSettings } from "./media.ts";
+import { Endpoint, type SerialTransport } from "./endpoint.ts";
 import { sdi12 } from "./sdi12.ts";
 import { nmeaWeather, weighIndicator, wimJson } from "./streams.ts";
 import { Unit } from "./unit.ts";
@@ -10,12 +10,7 @@ import { Values } from "./values.ts";
 
 /** A device's settings as `drivers/serial/settings.ts` parses them, as far as a pretend device needs them. */
 interface Settings {
-  transport?: {
-    type?: "tcp" | "serial";
-    host?: string;
-    port?: number | string;
-    baud?: number;
-  } & Partial<Omit<SerialSettings, "path" | "baudRate">>;
+  transport?: SerialTransport;
   station?: string;
   zone?: string;
   grammar?: { dialect?: string };
@@ -36,36 +31,7 @@ const dialects: Record<string, MakeDialect> = {
 const defaultDelayMs = 2000;
 const wrongClockMs = 7 * 3_600_000;
 
-/** The listeners and lines of this process; several simulators share one when their settings name the same. */
-const endpoints = new Map<string, Endpoint>();
-let turn: Promise<unknown> = Promise.resolve();
-
-/** Opening and closing take turns, so that two simulators that start at once find the same listener. */
-function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-  const result = turn.then(work);
-  turn = result.catch(() => {});
-  return result;
-}
-
-function makeEndpoint(transport: NonNullable<Settings["transport"]>, log: (text: string) => void): Endpoint {
-  if (transport.type === "serial") {
-    const { port, baud = 9600, parity = "none", dataBits = 8, stopBits = 1 } = transport;
-    const line = { path: String(port), baudRate: baud, parity, dataBits, stopBits };
-    return new Endpoint(false, (endpoint) => serialMedium(line, endpoint, log), log);
-  }
-  const host = localHost(transport.host ?? "127.0.0.1");
-  return new Endpoint(true, (endpoint) => tcpMedium(host, Number(transport.port ?? 0), endpoint), log);
-}
-
-/** The shared endpoint of this transport with the unit on it, opened if this is its first unit. */
-async function join(made: Endpoint, unit: Unit): Promise<Endpoint> {
-  const running = endpoints.get(made.medium.place);
-  const endpoint = running ?? made;
-  if (running === undefined) await endpoint.open();
-  endpoint.add(unit);
-  endpoints.set(endpoint.medium.place, endpoint);
-  return endpoint;
-}
+const endpoints = new Endpoints<Unit, Endpoint>();
 
 /** "+07:00" as minutes east of UTC. */
 function minutesOf(zone: string): number {
@@ -92,9 +58,9 @@ export const start: StartSimulator = async (options) => {
     now: () => Date.now() + (clock.isWrong ? wrongClockMs : 0),
     zoneMinutes: minutesOf(zone),
   });
-  const made = makeEndpoint(transport, log);
+  const made = new Endpoint(transport, log);
   const unit = new Unit(station, dialect, made.hasListener, seed, () => values.walk());
-  const endpoint = await inTurn(() => join(made, unit));
+  const endpoint = await endpoints.join(made, unit);
   unit.begin(endpoint);
   const telling =
     recordEveryMs > 0 && records.length > 0
@@ -103,7 +69,7 @@ export const start: StartSimulator = async (options) => {
   telling?.unref();
   let closing: Promise<void> | undefined;
   const simulator: Simulator = {
-    address: `${endpoint.medium.place}${station === "" ? "" : ` station ${station}`}`,
+    address: `${endpoint.place}${station === "" ? "" : ` station ${station}`}`,
     counts: unit.counts,
     set: (point, value) => values.set(point, value),
     tell: (record, told = {}) => unit.tell(record, told, endpoint),
@@ -114,11 +80,7 @@ export const start: StartSimulator = async (options) => {
     },
     close() {
       clearInterval(telling);
-      closing ??= inTurn(async () => {
-        if (!endpoint.remove(unit)) return;
-        endpoints.delete(endpoint.medium.place);
-        await endpoint.close();
-      });
+      closing ??= endpoints.leave(endpoint, unit);
       return closing;
     },
   };

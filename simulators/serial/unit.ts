@@ -1,13 +1,6 @@
 import { seededRandom, type Fault } from "../simulator.ts";
+import type { Wire } from "../media.ts";
 import type { Dialect, Reply, Told } from "./dialect.ts";
-
-/** The wire as a unit sees it. */
-export interface Wire {
-  /** To everybody who listens on the endpoint. */
-  write(bytes: Buffer): void;
-  /** Cuts all connections, where there are any. */
-  hangUp(): void;
-}
 
 const delayedMax = 64;
 const noiseBytesMax = 512;
@@ -16,7 +9,7 @@ const tellPauseMs = 10;
 
 /** One instrument on a listener or a line: its dialect, its fault and its counts. */
 export class Unit {
-  readonly station: string;
+  readonly title: string;
   readonly counts = { requests: 0, errors: 0 };
   fault: Fault | undefined;
   readonly #dialect: Dialect;
@@ -32,7 +25,7 @@ export class Unit {
 
   constructor(station: string, dialect: Dialect, hasListener: boolean, seed: number, walk: () => void) {
     this.#walk = walk;
-    this.station = station;
+    this.title = `station "${station}"`;
     this.#dialect = dialect;
     this.#hasListener = hasListener;
     this.#random = seededRandom(seed);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach } from "vitest";
 import { driver } from "../../drivers/opcua/index.ts";
 import { address, settings, type Address, type Settings } from "../../drivers/opcua/settings.ts";
 import type {
@@ -14,6 +15,17 @@ import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import { loadLibrary } from "../../simulators/opcua/library.ts";
 
 /** What the tests of the OPC UA driver before a real server share. */
+
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close();
+});
+
+/** Closes it after the test, the newest first. */
+export function kept<Thing extends { close(): unknown }>(thing: Thing): Thing {
+  open.push(thing);
+  return thing;
+}
 
 /** A node of the simulator's own namespace: `at("speed")`. */
 const namespace = "urn:kerb:test";
@@ -158,4 +170,28 @@ export function listen(
   const stop = new AbortController();
   const done = codeOf(connection.subscribe!({ points, records, sink: heard, signal: stop.signal }));
   return { heard, stop, done };
+}
+
+/** A value without its quality. */
+export const bare = (answer: unknown): unknown =>
+  typeof answer === "object" && answer !== null ? (answer as { value: unknown }).value : answer;
+
+const field = (name: string, type: string) => ({
+  name,
+  address: { node: at(name), type },
+  scale: 1,
+  offset: 0,
+});
+/** A record as the simulator tells it; its trigger is the ticket. */
+export const weighing = {
+  name: "weighing",
+  address: { node: at("ticket"), type: "String", queue: 10, sampling: 50 },
+  kind: "transaction" as const,
+  fields: [field("ticket", "String"), field("gross", "Double"), field("tare", "Double")],
+};
+/** The same as a subscription asks for it. */
+export function weighings(): RecordRequest<Address>[] {
+  const [record] = pointsOf(weighing.address);
+  const fields = pointsOf(...weighing.fields.map((one) => one.address));
+  return [{ ...record!, name: "weighing", fields }];
 }

@@ -4,14 +4,15 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   altered,
+  at,
   codeOf,
   connectTo,
   contextOf,
   errorOf,
-  at,
+  kept,
   patient,
   pointsOf,
   settingsOf,
@@ -22,14 +23,6 @@ import { programPath, runProgram } from "./processes.ts";
 /** Whom the OPC UA driver trusts, and how it shows who it is. */
 
 const openssl = programPath("openssl");
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-const kept = <Thing extends { close(): unknown }>(thing: Thing): Thing => {
-  open.push(thing);
-  return thing;
-};
 function folderOf(): string {
   const folder = mkdtempSync(join(tmpdir(), "kerb-opcua-test-"));
   kept({ close: () => rmSync(folder, { recursive: true, force: true }) });

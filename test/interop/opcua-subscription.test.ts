@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import {
   altered,
   at,
+  bare,
   connectTo,
   contextOf,
+  kept,
   listen,
   patient,
   pointsOf,
@@ -13,42 +15,15 @@ import {
   settingsOf,
   startServer,
   until,
+  weighing,
+  weighings,
 } from "./opcua-rig.ts";
 
 /** Subscriptions of the OPC UA driver before servers that are small, old or in trouble. */
 
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-const kept = <Thing extends { close(): Promise<void> }>(thing: Thing): Thing => {
-  open.push(thing);
-  return thing;
-};
 async function connected(server: OpcuaSimulator, more: Record<string, unknown> = {}, lines: string[] = []) {
   return kept(await connectTo(settingsOf(server, more), contextOf({}, lines)));
 }
-
-const field = (name: string, type: string) => ({
-  name,
-  address: { node: at(name), type },
-  scale: 1,
-  offset: 0,
-});
-const weighing = {
-  name: "weighing",
-  address: { node: at("ticket"), type: "String", queue: 10, sampling: 50 },
-  kind: "transaction" as const,
-  fields: [field("ticket", "String"), field("gross", "Double"), field("tare", "Double")],
-};
-const weighings = () => {
-  const [record] = pointsOf(weighing.address);
-  return [
-    { ...record!, name: "weighing", fields: pointsOf(...weighing.fields.map(({ address }) => address)) },
-  ];
-};
-const bare = (answer: unknown): unknown =>
-  typeof answer === "object" && answer !== null ? (answer as { value: unknown }).value : answer;
 
 describe("a weighing", () => {
   test("whose number is bad for a while is not told twice", async () => {

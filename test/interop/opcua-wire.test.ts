@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { messagesIn } from "../../drivers/opcua/testing.ts";
 import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
 import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
@@ -13,6 +13,7 @@ import {
   at,
   connectTo,
   Heard,
+  kept,
   listen,
   patient,
   pointsOf,
@@ -26,15 +27,6 @@ import { programPath, runProgram } from "./processes.ts";
 
 const tshark = programPath("tshark");
 const text2pcap = programPath("text2pcap");
-
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-const kept = <Thing extends { close(): unknown }>(thing: Thing): Thing => {
-  open.push(thing);
-  return thing;
-};
 
 interface Message {
   from: "client" | "server";

@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { driver } from "../../drivers/opcua/index.ts";
 import type { OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import {
   altered,
   at,
+  bare,
   codeOf,
   connectTo,
   contextOf,
   errorOf,
+  kept,
   listen,
   patient,
   pointsOf,
@@ -16,18 +18,11 @@ import {
   settingsOf,
   startServer,
   until,
+  weighing,
+  weighings,
 } from "./opcua-rig.ts";
 
 /** The OPC UA driver before node-opcua's server: what the contract suite does not ask. */
-
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-const kept = <Thing extends { close(): Promise<void> }>(thing: Thing): Thing => {
-  open.push(thing);
-  return thing;
-};
 
 async function connected(server: OpcuaSimulator, more: Record<string, unknown> = {}, deviceId = "device") {
   return kept(await connectTo(settingsOf(server, more), contextOf({ deviceId })));
@@ -359,30 +354,11 @@ describe("a session", () => {
   });
 });
 
-const field = (name: string, type: string) => ({
-  name,
-  address: { node: at(name), type },
-  scale: 1,
-  offset: 0,
-});
-
 describe("a record", () => {
-  const weighing = {
-    name: "weighing",
-    address: { node: at("ticket"), type: "String", queue: 10, sampling: 50 },
-    kind: "transaction" as const,
-    fields: [field("ticket", "String"), field("gross", "Double"), field("tare", "Double")],
-  };
-  const request = () => {
-    const [record] = pointsOf(weighing.address);
-    const fields = pointsOf(...weighing.fields.map(({ address }) => address));
-    return [{ ...record!, name: "weighing", fields }];
-  };
-
   test("is told once for each change of its trigger, with fields that belong together", async () => {
     const server = kept(await startServer({}, {}, [weighing]));
     const connection = await connected(server);
-    const { heard } = listen(connection, [], request());
+    const { heard } = listen(connection, [], weighings());
     await until("a sign of life", () => heard.signs > 1);
     expect(heard.records).toEqual([]);
     for (const round of [1, 2, 3]) {
@@ -400,7 +376,7 @@ describe("a record", () => {
   test("of which two come within one publishing interval is told once, and as the newer one", async () => {
     const server = kept(await startServer({}, {}, [weighing]));
     const connection = await connected(server, { publishing: 400 });
-    const { heard } = listen(connection, [], request());
+    const { heard } = listen(connection, [], weighings());
     await until("a sign of life", () => heard.signs > 1);
     server.tell("weighing", { ticket: "T1", gross: 1000, tare: 100 });
     await sleep(100);
@@ -413,14 +389,11 @@ describe("a record", () => {
   test("that was there before is marked as such", async () => {
     const server = kept(await startServer({}, {}, [weighing]));
     server.tell("weighing", { ticket: "T0", gross: 1, tare: 2 });
-    const { heard } = listen(await connected(server), [], request());
+    const { heard } = listen(await connected(server), [], weighings());
     await until("the weighing", () => heard.records.length === 1);
     expect(heard.records[0]).toMatchObject({ phase: "initial" });
   });
 });
-
-const bare = (answer: unknown): unknown =>
-  typeof answer === "object" && answer !== null ? (answer as { value: unknown }).value : answer;
 
 const found = async (scope: string) => {
   const all = [];
