@@ -291,12 +291,12 @@ describe("identities and rows", () => {
 
   test("an outstation's detectors are four samples each", async () => {
     const one = await rig("utmc/ug405", { maxOidsPerPdu: 8 }, {}, []);
-    const detectors = one.points.filter(({ name }) => name.startsWith("detector."));
+    const detectors = one.points.filter(({ name }) => name.startsWith("presence."));
     const octets = "1.3.6.1.4.1.13267.3.2.5.1.1.32.1.5.49.49.48.49.49";
-    for (const { name } of detectors) one.simulator.set(name, name === "detector.2" ? 1 : 0);
+    for (const { name } of detectors) one.simulator.set(name, name === "presence.detector2" ? 1 : 0);
     expect(await one.value(octets, "hex")).toBe("10000000");
     const { answers } = await one.connection.read(detectors, { signal });
-    expect(answers).toEqual(detectors.map(({ name }) => name === "detector.2"));
+    expect(answers).toEqual(detectors.map(({ name }) => name === "presence.detector2"));
   });
 
   test("discovery finds a device in its scope, and nothing elsewhere", async () => {

@@ -299,7 +299,7 @@ describe.skipIf(!mosquitto || !publisher || !subscriber || !passwords || !openss
       ({ devices }) => devices.filter(({ state }) => state === "online").length === 2,
     );
     expect(status.devices.find(({ id }) => id === "bin-7")?.state).toBe("online");
-    expect(await gateway.read("bin-7", "distance")).toMatchObject({ value: 812, status: "good" });
+    expect(await gateway.read("bin-7", "distance")).toMatchObject({ value: 0.812, status: "good" });
     publish("zigbee2mqtt/p9/availability", "-m", '{"state":"offline"}', "-r");
     const lost = await gateway.until(({ devices }) =>
       devices.some(({ id, state }) => id === "plug" && state === "lost"),
