@@ -74,11 +74,18 @@ class Verbs {
     this.#centre();
     this.#certificates();
     this.#developer();
+    this.#profile();
   }
 
   #verb(name: Verb["name"]): Command {
     const { summary = "" } = verbs.find((verb) => verb.name === name) ?? {};
     return this.program.command(name).description(summary).addOption(jsonOption());
+  }
+
+  /** A verb that has verbs of its own. */
+  #group(name: Verb["name"]): Command {
+    const { summary = "" } = verbs.find((verb) => verb.name === name) ?? {};
+    return this.program.command(name).description(summary).helpCommand(false).showSuggestionAfterError();
   }
 
   /** Runs a verb's work; a failure becomes its sentence and its exit code. */
@@ -254,6 +261,22 @@ class Verbs {
     this.#verb("version").action((options: Common) =>
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
     );
+  }
+
+  /** `kerb profile`: what a person does with a profile of his own; each verb of the group in its own file. */
+  #profile(): void {
+    const group = this.#group("profile");
+    group
+      .command("lint")
+      .description("gaps, overlaps, missing evidence, values that cannot be")
+      .argument("[profiles...]", "files, or vendor/model; all that ship with kerb if none is named")
+      .addOption(jsonOption())
+      .addOption(languageOption())
+      .action((given: string[], options: Common) =>
+        this.#run("profile-lint", options, async () =>
+          (await import("./profile-lint.ts")).lintProfile(given, options),
+        ),
+      );
   }
 }
 
