@@ -134,6 +134,19 @@ function quantityDepartures({ name, unit, kind, values }: Shown, model: Quantity
   return found;
 }
 
+/** The states that a class's model gives a point, or a field of a record: several raw values may mean one of them. */
+export function modelStates(
+  { classes, common }: Models,
+  kind: string,
+  name: string,
+  record?: string,
+): readonly string[] | undefined {
+  const model = classes[kind];
+  if (record === undefined) return modelled(name, { ...common.points, ...model?.points })?.states;
+  const told = modelled(record, model?.records ?? {});
+  return modelled(name, { ...common.alarmFields, ...told?.fields })?.states;
+}
+
 function offModel(name: string, kind: string, known: readonly string[], path: Path): Departure {
   const number = /[1-9]\d*/.exec(name)?.[0] ?? "1";
   const meant = didYouMean(

@@ -20,7 +20,8 @@ function fileOf(given: string): string {
   const ids = listProfiles();
   if (ids.includes(given)) return join(profileFolder, `${given}.yaml`);
   if (given.endsWith(".yaml") && existsSync(given)) return given;
-  const cure = "kerb profiles lists those that ship; a profile of your own is named by its file, ending in .yaml";
+  const cure =
+    "kerb profiles lists those that ship; a profile of your own is named by its file, ending in .yaml";
   throw notFoundError(`there is no profile "${given}"${didYouMean(given, ids)}`, cure);
 }
 
@@ -61,7 +62,9 @@ export async function lintProfile(given: readonly string[], options: Options): P
   else {
     const language = languageOf(options.lang);
     const colour = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
-    const told = findings.map((one) => renderDiagnostic({ ...one, message: one.sentence[language] }, { colour }));
+    const told = findings.map((one) =>
+      renderDiagnostic({ ...one, message: one.sentence[language] }, { colour }),
+    );
     printLines([...told, closing(count, language)]);
   }
   if (linted.some(({ lint }) => lint === undefined)) return exitCodes.configInvalid;

@@ -319,17 +319,26 @@ interface ReceiveFlags {
 }
 
 /** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
-function usageOf(error: CommanderError, verb: string | undefined, language: Language): CommandError {
+function usageOf(error: CommanderError, args: readonly string[], language: Language): CommandError {
+  const [verb] = args;
   const [sentence = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   const known = verbs.some(({ name }) => name === verb);
   const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
   const help = `kerb ${known ? `${verb} ` : ""}--help`;
-  if (error.code === "commander.unknownCommand") {
-    const vi = language === "vi";
-    const list = vi ? `${help} liệt kê các lệnh` : `${help} lists the verbs`;
-    const guess = vi ? `có phải ý bạn là: kerb ${meant}?` : `did you mean: kerb ${meant}?`;
+  const vi = language === "vi";
+  if (error.code === "commander.help")
     return usageError(
-      vi ? `không có lệnh "${verb}"` : `there is no verb "${verb}"`,
+      vi ? `lệnh "${verb}" cần thêm một lệnh con` : `"kerb ${verb}" is followed by a verb of its own`,
+      vi ? `${help} liệt kê các lệnh con` : `${help} lists them`,
+      language,
+    );
+  if (error.code === "commander.unknownCommand") {
+    const list = vi ? `${help} liệt kê các lệnh` : `${help} lists the verbs`;
+    const full = `kerb ${known ? `${verb} ` : ""}${meant}`;
+    const guess = vi ? `có phải ý bạn là: ${full}?` : `did you mean: ${full}?`;
+    const given = known ? `${verb} ${args[1] ?? ""}` : (verb ?? "");
+    return usageError(
+      vi ? `không có lệnh "${given}"` : `there is no verb "${given}"`,
       meant === undefined ? list : guess,
       language,
     );
@@ -361,7 +370,7 @@ export async function runVerb(args: string[]): Promise<number> {
     if (error.exitCode === 0) return 0;
     return reportFailure(
       args[0] ?? "kerb",
-      usageOf(error, args[0], languageOf(givenLanguage(args))),
+      usageOf(error, args, languageOf(givenLanguage(args))),
       args.includes("--json"),
     );
   }

@@ -60,7 +60,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         summary: "pretend to be a device, all devices of a site, or a broker",
       },
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
-      { name: "profile", usage: "lint [PROFILE..]", summary: "what is wrong with profiles, by file and line" },
+      {
+        name: "profile",
+        usage: "lint [PROFILE..]",
+        summary: "what is wrong with profiles, by file and line",
+      },
       { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
     ],

@@ -278,7 +278,10 @@ function checkRecords(
     .map((record) => parsedRecord(profileDocument, ["records", record.name], schemas, record));
 }
 
-export function checkIdentify(schemas: DriverSchemas, { profile, document }: OpenProfile): Profile["identify"] {
+export function checkIdentify(
+  schemas: DriverSchemas,
+  { profile, document }: OpenProfile,
+): Profile["identify"] {
   const { identify } = profile;
   const parsed = { ...identify };
   for (const key of ["vendor", "model", "firmware", "serial"] as const) {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { isRecord, type Path } from "../config/path.ts";
+import type { Path } from "../config/path.ts";
 import { didYouMean } from "../config/words.ts";
 import type { Profile } from "../profiles.ts";
 import type { Lint } from "./findings.ts";
@@ -9,16 +9,23 @@ import type { Lint } from "./findings.ts";
 
 type Evidence = { path: Path; source: string | undefined; certainty: "seen" | "to-verify"; owes: boolean };
 
-/** Every line that has evidence. `owes`: it must have some of its own; a field has its record's. */
+/** Every line that has evidence. `owes`: it must have some; a record has its fields', where each of them has some. */
 function* linesOf({ templates, records, identify }: Profile): Generator<Evidence> {
-  const one = (path: Path, { source, certainty }: Pick<Evidence, "certainty"> & { source?: string | undefined }, owes: boolean) =>
-    ({ path, source, certainty, owes });
+  const one = (
+    path: Path,
+    { source, certainty }: Pick<Evidence, "certainty"> & { source?: string | undefined },
+    owes: boolean,
+  ) => ({ path, source, certainty, owes });
   for (const { name, sentinels, ...point } of templates) {
     yield one(["points", name], point, true);
-    for (const [i, sentinel] of sentinels.entries()) yield one(["points", name, "sentinels", i], sentinel, false);
+    for (const [i, sentinel] of sentinels.entries())
+      yield one(["points", name, "sentinels", i], sentinel, false);
   }
   for (const { name, fields, ...record } of records) {
-    yield one(["records", name], record, true);
+    const areFounded =
+      fields.length > 0 &&
+      fields.every(({ source, certainty }) => source !== undefined || certainty === "to-verify");
+    yield one(["records", name], record, !areFounded);
     for (const { name: field, sentinels, ...rest } of fields) {
       const path = ["records", name, "fields", field];
       yield one(path, rest, false);
@@ -34,7 +41,8 @@ export function unverifiedLines(profile: Profile): number {
 }
 
 const admitsDoubt = (text: string): boolean => /\bto[- ]verify\b/i.test(text);
-const wordsOf = (text: string): Set<string> => new Set(text.match(/[A-Za-z0-9_.-]+/g)?.map((word) => word.replace(/\.+$/, "")));
+const wordsOf = (text: string): Set<string> =>
+  new Set(text.match(/[A-Za-z0-9_.-]+/g)?.map((word) => word.replace(/\.+$/, "")));
 
 /** The ids that a source text names, and those before a ":" that are nowhere listed. */
 function cited(text: string, ids: readonly string[]): { known: string[]; unknown: string[] } {
@@ -127,25 +135,27 @@ function hasCapturedFrames({ driver, model }: Profile): boolean {
   if (!existsSync(folder)) return false;
   return readdirSync(folder).some((file) => {
     const lines = file.endsWith(".txt") ? readFileSync(`${folder}/${file}`, "utf8").split("\n") : [];
-    return lines.some((line) => /^captured: +\S/.test(line) && line.toLowerCase().includes(model.toLowerCase()));
+    return lines.some(
+      (line) => /^captured: +\S/.test(line) && line.toLowerCase().includes(model.toLowerCase()),
+    );
   });
 }
 
 /** Sources of points, records, markers and quirks; those that are listed and not used; what the status claims. */
 export function checkEvidence(lint: Lint): void {
-  const { profile, document } = lint;
+  const { profile } = lint;
   const used = new Set([...linesOf(profile)].flatMap((line) => checkLine(lint, line)));
   for (const [index, { source }] of profile.quirks.entries())
-    for (const id of checkSource(lint, ["quirks", index, "source"], source, admitsDoubt(source))) used.add(id);
+    for (const id of checkSource(lint, ["quirks", index, "source"], source, admitsDoubt(source)))
+      used.add(id);
   for (const id of Object.keys(profile.sources)) {
-    const spot = isRecord(document.value) ? ["sources", id] : [];
     if (!used.has(id))
       lint.say(
         "source",
-        spot,
+        ["sources", id],
         `no line names the source "${id}": cite it where it was read, or leave it out`,
         `không dòng nào nêu nguồn "${id}": hãy dẫn nó ở nơi đã đọc, hoặc bỏ đi`,
-        { at: "key" },
+        { at: "key", severity: "warning" },
       );
   }
   checkStatus(lint);

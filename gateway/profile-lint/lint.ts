@@ -6,7 +6,7 @@ import type { Path } from "../config/path.ts";
 import { didYouMean } from "../config/words.ts";
 import { ConfigError } from "../errors.ts";
 import { rangesOverlap, gapBetween } from "../firmware-spans.ts";
-import { loadModels, modelDepartures, type Models } from "../models.ts";
+import { loadModels, modelDepartures, modelStates, type Models } from "../models.ts";
 import { withParts } from "../profile-parts.ts";
 import { listProfiles, loadProfile, profileFolder } from "../profiles.ts";
 import { readYaml } from "../yaml.ts";
@@ -75,13 +75,14 @@ function placedIdentity(lint: Lint): Placed[] {
   ];
 }
 
-function checkPoints(lint: Lint, placed: readonly Placed[]): void {
+function checkPoints(lint: Lint, placed: readonly Placed[], models: Models): void {
   for (const template of lint.profile.templates) {
-    const { name, label, typical, fixed, values, publish } = template;
+    const { name, label, typical, fixed, values, publish, each } = template;
+    const part = each === undefined ? name : `${name}.${each.as}1`;
     const path = ["points", name];
     const first = placed.find(({ path: [, one] }) => one === name);
     checkLabel(lint, path, label);
-    checkValue(lint, path, template, first?.facts ?? {});
+    checkValue(lint, path, template, first?.facts ?? {}, modelStates(models, lint.profile.class, part));
     if (publish && (typical ?? fixed ?? values) === undefined)
       lint.say(
         "pretend",
@@ -93,7 +94,7 @@ function checkPoints(lint: Lint, placed: readonly Placed[]): void {
   }
 }
 
-function checkRecords(lint: Lint): void {
+function checkRecords(lint: Lint, models: Models): void {
   const { document, schemas, profile } = lint;
   for (const record of profile.records) {
     const path = ["records", record.name];
@@ -102,7 +103,8 @@ function checkRecords(lint: Lint): void {
     for (const field of fields) {
       const at = [...path, "fields", field.name];
       if (field.label !== undefined) checkLabel(lint, at, field.label);
-      checkValue(lint, at, field, lint.facts(field.address));
+      const states = modelStates(models, profile.class, field.name, record.name);
+      checkValue(lint, at, field, lint.facts(field.address), states);
     }
   }
 }
@@ -147,9 +149,9 @@ function checkProfile(lint: Lint, models: Models): void {
   const placed = placedPoints(lint);
   const names = placed.flatMap(({ point }) => point ?? []);
   lint.during("factor", () => checkScaleFactors(names, lint.document, ["points"]));
-  checkPoints(lint, placed);
+  checkPoints(lint, placed, models);
   checkPlaces(lint, [...placed, ...placedIdentity(lint)]);
-  checkRecords(lint);
+  checkRecords(lint, models);
   checkTold(lint);
   checkEvidence(lint);
   for (const { path, at, en, vi } of modelDepartures(lint.profile, models))

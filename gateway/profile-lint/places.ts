@@ -104,7 +104,12 @@ function checkReach(lint: Lint, placed: readonly Placed[]): void {
   for (const { path, name, facts, when, point } of placed) {
     if (facts.unreachable !== undefined) {
       const { en, vi } = facts.unreachable;
-      lint.say("reach", [...path, "address"], `"${name}" is never read: ${en}`, `"${name}" không bao giờ được đọc: ${vi}`);
+      lint.say(
+        "reach",
+        [...path, "address"],
+        `"${name}" is never read: ${en}`,
+        `"${name}" không bao giờ được đọc: ${vi}`,
+      );
     }
     if (point?.when === undefined) continue;
     const at = [...path, "when"];
@@ -125,7 +130,9 @@ function checkFamilies(lint: Lint, templates: readonly Point[]): void {
   const families = Map.groupBy(templates, ({ name, label }) => label?.en ?? name);
   for (const [family, points] of families) {
     for (const [index, one] of points.entries()) {
-      const other = points.slice(0, index).find((earlier) => rangesOverlap(earlier.when ?? "*", one.when ?? "*"));
+      const other = points
+        .slice(0, index)
+        .find((earlier) => rangesOverlap(earlier.when ?? "*", one.when ?? "*"));
       if (other !== undefined && (one.when ?? other.when) !== undefined)
         lint.say(
           "firmware",

@@ -122,6 +122,23 @@ function checkDecimals(lint: Lint, path: Path, value: Shown, { isWhole }: Addres
   }
 }
 
+/** Two raw values of one name: right where the model of the class has fewer states than the device, else a slip. */
+function checkMeanings(lint: Lint, path: Path, values: Readonly<Record<string, string>>): void {
+  const byWord = new Map<string, string>();
+  for (const [key, word] of Object.entries(values)) {
+    const first = byWord.get(word);
+    if (first !== undefined)
+      lint.say(
+        "values",
+        [...path, "values", key],
+        `the raw values ${first} and ${key} both mean "${word}"`,
+        `giá trị thô ${first} và ${key} cùng nghĩa "${word}"`,
+        { at: "key", severity: "warning" },
+      );
+    byWord.set(word, key);
+  }
+}
+
 function checkNames(lint: Lint, path: Path, { values = {}, fixed }: Shown, { raw }: AddressFacts): void {
   const byNumber = new Map<number, string>();
   for (const [key, word] of Object.entries(values)) {
@@ -183,8 +200,18 @@ export function checkLabel(lint: Lint, path: Path, label: Shown["label"]): void 
     );
 }
 
-/** Everything that a value says of its numbers, held against what its address can give. */
-export function checkValue(lint: Lint, path: Path, value: Shown, facts: AddressFacts): void {
+/**
+ * Everything that a value says of its numbers, held against what its address can give. `states`: those that the model
+ * of the class has for it.
+ */
+export function checkValue(
+  lint: Lint,
+  path: Path,
+  value: Shown,
+  facts: AddressFacts,
+  states: readonly string[] | undefined,
+): void {
+  if (states === undefined) checkMeanings(lint, path, value.values ?? {});
   if (value.scale === 0)
     lint.say(
       "limits",
