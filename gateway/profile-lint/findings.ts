@@ -12,26 +12,28 @@ import type { Profile } from "../profiles.ts";
  * not used · model: off the model of its class · told: records and alarms · factor: scale factors · pretend: nothing
  * for a simulator to show.
  */
-export type Rule =
-  | "file"
-  | "settings"
-  | "address"
-  | "reach"
-  | "same"
-  | "firmware"
-  | "limits"
-  | "typical"
-  | "sentinel"
-  | "decimals"
-  | "values"
-  | "label"
-  | "evidence"
-  | "status"
-  | "source"
-  | "model"
-  | "told"
-  | "factor"
-  | "pretend";
+export const rules = [
+  "file",
+  "settings",
+  "address",
+  "reach",
+  "same",
+  "firmware",
+  "limits",
+  "typical",
+  "sentinel",
+  "decimals",
+  "values",
+  "label",
+  "evidence",
+  "status",
+  "source",
+  "model",
+  "told",
+  "factor",
+  "pretend",
+] as const;
+export type Rule = (typeof rules)[number];
 
 export type Sentence = Record<Language, string>;
 

@@ -200,8 +200,10 @@ function inFileOrder(findings: readonly Finding[]): Finding[] {
  * Everything that is wrong with profile files (`<folder>/<vendor>/<model>.yaml`), each finding with its place, and
  * how they stand to each other. Throws nothing for what a file says.
  */
-export async function lintProfiles(files: readonly string[]): Promise<Linted[]> {
-  const models = loadModels();
+export async function lintProfiles(
+  files: readonly string[],
+  models: Models = loadModels(),
+): Promise<Linted[]> {
   const linted = await Promise.all(files.map(opened));
   for (const { lint } of linted) if (lint !== undefined) checkProfile(lint, models);
   checkSiblings(linted.flatMap(({ lint }) => lint ?? []));

@@ -190,6 +190,7 @@ export function checkLabel(lint: Lint, path: Path, label: Shown["label"]): void 
       [...at, "vi"],
       "the Vietnamese label has none of the marks of Vietnamese",
       "nhãn tiếng Việt không có dấu",
+      { severity: "warning" },
     );
   else if (label.vi !== label.vi.normalize("NFC"))
     lint.say(
