@@ -117,14 +117,17 @@ function quantityDepartures({ name, unit, kind, values }: Shown, model: Quantity
         `it is one of ${states} in the model: give it values`,
         `trong mô hình nó là một trong ${states}: hãy ghi values`,
       );
-    const foreign = Object.entries(values ?? {}).filter(([, one]) => model.states?.includes(one) === false);
-    for (const [raw, one] of new Map(foreign.map(([raw, one]) => [one, [raw, one] as const])).values())
+    const told = new Set(model.states);
+    for (const [raw, one] of Object.entries(values ?? {})) {
+      if (told.has(one)) continue;
+      told.add(one);
       found.push({
         path: [...path, "values", raw],
         at: "value",
         en: `${name}: "${one}" is none of ${states}`,
         vi: `${name}: "${one}" không thuộc ${states}`,
       });
+    }
   } else if (kind !== model.kind || (words !== undefined && model.kind !== "text"))
     say(
       words === undefined ? "kind" : "values",
@@ -139,11 +142,11 @@ export function modelStates(
   { classes, common }: Models,
   kind: string,
   name: string,
-  record?: string,
+  recordName?: string,
 ): readonly string[] | undefined {
   const model = classes[kind];
-  if (record === undefined) return modelled(name, { ...common.points, ...model?.points })?.states;
-  const told = modelled(record, model?.records ?? {});
+  if (recordName === undefined) return modelled(name, { ...common.points, ...model?.points })?.states;
+  const told = modelled(recordName, model?.records ?? {});
   return modelled(name, { ...common.alarmFields, ...told?.fields })?.states;
 }
 

@@ -9,6 +9,7 @@ import { listProfiles, profileFolder } from "../profiles.ts";
 import { notFoundError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { printLines } from "./output.ts";
+import { counted } from "./text.ts";
 
 interface Options {
   json?: boolean;
@@ -31,16 +32,20 @@ function closing(count: { profiles: number; errors: number; warnings: number }, 
     return errors + warnings === 0
       ? `${profiles} hồ sơ, không có vấn đề nào`
       : `${profiles} hồ sơ: ${errors} lỗi, ${warnings} cảnh báo`;
-  const counted = (number: number, one: string) => `${number} ${one}${number === 1 ? "" : "s"}`;
   const what = counted(profiles, "profile");
   if (errors + warnings === 0) return `${what}, no findings`;
   return `${what}: ${counted(errors, "error")}, ${counted(warnings, "warning")}`;
 }
 
 function printJson(findings: readonly Finding[], count: object): void {
-  const list = findings.map(({ code: _, message: __, sourceLine: ___, file, ...finding }) => ({
+  const list = findings.map(({ rule, severity, file, line, column, path, sentence }) => ({
+    rule,
+    severity,
     file: shownFile(file),
-    ...finding,
+    line,
+    column,
+    path,
+    sentence,
   }));
   const ok = findings.length === 0;
   process.stdout.write(

@@ -82,12 +82,6 @@ class Verbs {
     return this.program.command(name).description(summary).addOption(jsonOption());
   }
 
-  /** A verb that has verbs of its own. */
-  #group(name: Verb["name"]): Command {
-    const { summary = "" } = verbs.find((verb) => verb.name === name) ?? {};
-    return this.program.command(name).description(summary).helpCommand(false).showSuggestionAfterError();
-  }
-
   /** Runs a verb's work; a failure becomes its sentence and its exit code. */
   async #run(kind: string, options: { json?: boolean }, work: () => Promise<number>): Promise<void> {
     try {
@@ -265,7 +259,7 @@ class Verbs {
 
   /** `kerb profile`: what a person does with a profile of his own; each verb of the group in its own file. */
   #profile(): void {
-    const group = this.#group("profile");
+    const group = this.#verb("profile").helpCommand(false);
     group
       .command("lint")
       .description("gaps, overlaps, missing evidence, values that cannot be")

@@ -100,25 +100,26 @@ function checkLine(lint: Lint, { path, source, certainty, owes }: Evidence): str
 
 function checkStatus(lint: Lint): void {
   const { profile } = lint;
-  if (profile.status === "official") {
+  const { status } = profile;
+  if (status !== "community") {
     for (const { path, certainty } of linesOf(profile))
       if (certainty === "to-verify")
         lint.say(
           "status",
           [...path, "certainty"],
-          'a profile with a line to verify is not "official": it is at most "community"',
-          'hồ sơ còn dòng cần kiểm chứng thì không thể là "official": nhiều nhất là "community"',
+          `a profile with a line to verify is not "${status}": it is at most "community"`,
+          `hồ sơ còn dòng cần kiểm chứng thì không thể là "${status}": nhiều nhất là "community"`,
         );
     for (const [index, { source }] of profile.quirks.entries())
       if (admitsDoubt(source))
         lint.say(
           "status",
           ["quirks", index, "source"],
-          'a profile with a quirk to verify is not "official": it is at most "community"',
-          'hồ sơ còn lưu ý cần kiểm chứng thì không thể là "official": nhiều nhất là "community"',
+          `a profile with a quirk to verify is not "${status}": it is at most "community"`,
+          `hồ sơ còn lưu ý cần kiểm chứng thì không thể là "${status}": nhiều nhất là "community"`,
         );
   }
-  if (profile.status === "field-verified" && !hasCapturedFrames(profile))
+  if (status === "field-verified" && !hasCapturedFrames(profile))
     lint.say(
       "status",
       ["status"],

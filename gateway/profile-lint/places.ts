@@ -36,7 +36,7 @@ const meaningOf = ({ kind, unit, scale, offset, scaleFactor, values }: Point): s
 /** Points that read the very same address: with two meanings one is wrong, with one meaning one is too many. */
 function checkSame(lint: Lint, placed: readonly Placed[]): void {
   const byAddress = Map.groupBy(
-    placed.filter(({ point }) => point !== undefined),
+    placed.filter(({ point, address }) => point !== undefined && address !== undefined),
     ({ address }) => canonical(address),
   );
   for (const group of byAddress.values())
