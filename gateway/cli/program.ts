@@ -257,9 +257,9 @@ class Verbs {
     );
   }
 
-  /** `kerb profile`: what a person does with a profile of his own; each verb of the group in its own file. */
+  /** `kerb profile`: what a person does with a profile of his own. Its verbs take the options behind their names. */
   #profile(): void {
-    const group = this.#verb("profile").helpCommand(false);
+    const group = this.#verb("profile").helpCommand(false).enablePositionalOptions();
     group
       .command("lint")
       .description("gaps, overlaps, missing evidence, values that cannot be")

@@ -40,6 +40,9 @@ export function unverifiedLines(profile: Profile): number {
   return [...linesOf(profile)].filter(({ certainty }) => certainty === "to-verify").length;
 }
 
+/** Ids among which a mistyped one is looked for. */
+const idsMax = 200;
+
 const admitsDoubt = (text: string): boolean => /\bto[- ]verify\b/i.test(text);
 const wordsOf = (text: string): Set<string> =>
   new Set(text.match(/[A-Za-z0-9_.-]+/g)?.map((word) => word.replace(/\.+$/, "")));
@@ -61,7 +64,7 @@ function checkSource(lint: Lint, at: Path, text: string, isDoubtful: boolean): s
     lint.say(
       "evidence",
       at,
-      `there is no source "${id}" under sources${didYouMean(id, ids)}`,
+      `there is no source "${id}" under sources${didYouMean(id, ids.slice(0, idsMax))}`,
       `không có nguồn "${id}" trong sources`,
     );
   if (known.length === 0 && unknown.length === 0 && !isDoubtful)

@@ -76,13 +76,14 @@ function placedIdentity(lint: Lint): Placed[] {
 }
 
 function checkPoints(lint: Lint, placed: readonly Placed[], models: Models): void {
+  // Of the parts of one template any will do.
+  const facts = new Map(placed.map(({ path: [, name], facts: one }) => [name, one]));
   for (const template of lint.profile.templates) {
     const { name, label, typical, fixed, values, publish, each } = template;
     const part = each === undefined ? name : `${name}.${each.as}1`;
     const path = ["points", name];
-    const first = placed.find(({ path: [, one] }) => one === name);
     checkLabel(lint, path, label);
-    checkValue(lint, path, template, first?.facts ?? {}, modelStates(models, lint.profile.class, part));
+    checkValue(lint, path, template, facts.get(name) ?? {}, modelStates(models, lint.profile.class, part));
     if (publish && (typical ?? fixed ?? values) === undefined)
       lint.say(
         "pretend",
@@ -158,6 +159,11 @@ function checkProfile(lint: Lint, models: Models): void {
     lint.say("model", path, en, vi, at === "key" ? { at } : {});
 }
 
+/** Where the firmware range is written; where it is not, the model. */
+const rangePlace = ({ document }: Lint): Path => [
+  document.depthOf(["firmware"]) === 1 ? "firmware" : "model",
+];
+
 /** Profiles of one vendor, model and driver: their firmware ranges follow each other. */
 function checkSiblings(lints: readonly Lint[]): void {
   const models = Map.groupBy(lints, ({ profile: { vendor, model, driver } }) =>
@@ -172,7 +178,7 @@ function checkSiblings(lints: readonly Lint[]): void {
       if (other !== undefined)
         one.say(
           "firmware",
-          ["firmware"],
+          rangePlace(one),
           `the profile ${other.id} is for the same model, and its firmware ${other.firmware} overlaps with ${firmware}`,
           `hồ sơ ${other.id} dành cho cùng một model, và firmware ${other.firmware} của nó chồng lên ${firmware}`,
         );

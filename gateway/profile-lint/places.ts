@@ -28,6 +28,11 @@ export function canonical(value: unknown): string {
   );
 }
 
+/** How far back others are looked for: files come from anywhere, and thousands at one place must not take minutes. */
+const othersMax = 20;
+const earlier = <Item>(items: readonly Item[], index: number): readonly Item[] =>
+  items.slice(Math.max(0, index - othersMax), index);
+
 const meets = (a: Placed, b: Placed): boolean => rangesOverlap(a.when, b.when);
 
 const meaningOf = ({ kind, unit, scale, offset, scaleFactor, values }: Point): string =>
@@ -41,7 +46,7 @@ function checkSame(lint: Lint, placed: readonly Placed[]): void {
   );
   for (const group of byAddress.values())
     for (const [index, one] of group.entries()) {
-      const other = group.slice(0, index).find((earlier) => meets(earlier, one));
+      const other = earlier(group, index).find((before) => meets(before, one));
       if (other?.point === undefined || one.point === undefined) continue;
       // Of one device's value a state in words and an alarm's true or false may both be told.
       if (other.point.kind !== one.point.kind && other.point.kind !== "number" && one.point.kind !== "number")
@@ -63,16 +68,18 @@ function checkSame(lint: Lint, placed: readonly Placed[]): void {
 
 /** Values that share some of their cells without being the same: registers of two types. */
 function checkOverlaps(lint: Lint, placed: readonly Placed[]): void {
-  const taken = new Map<string, Placed[]>();
+  // By place, then by address and firmware: many parts of one address are told once.
+  const taken = new Map<string, Map<string, Placed>>();
   for (const one of placed) {
     const { cells } = one.facts;
     if (cells === undefined) continue;
     let other: Placed | undefined;
     for (let cell = cells.first; cell < cells.first + cells.count; cell++) {
       const key = `${cells.table}:${cell}`;
-      const there = taken.get(key) ?? [];
-      other ??= there.find((earlier) => meets(earlier, one) && clash(earlier, one));
-      taken.set(key, [...there, one]);
+      const there = taken.get(key) ?? new Map<string, Placed>();
+      other ??= [...there.values()].find((before) => meets(before, one) && clash(before, one));
+      if (there.size < othersMax) there.set(canonical([one.address, one.when, one.marker]), one);
+      taken.set(key, there);
     }
     if (other !== undefined)
       lint.say(
@@ -130,9 +137,9 @@ function checkFamilies(lint: Lint, templates: readonly Point[]): void {
   const families = Map.groupBy(templates, ({ name, label }) => label?.en ?? name);
   for (const [family, points] of families) {
     for (const [index, one] of points.entries()) {
-      const other = points
-        .slice(0, index)
-        .find((earlier) => rangesOverlap(earlier.when ?? "*", one.when ?? "*"));
+      const other = earlier(points, index).find((before) =>
+        rangesOverlap(before.when ?? "*", one.when ?? "*"),
+      );
       if (other !== undefined && (one.when ?? other.when) !== undefined)
         lint.say(
           "firmware",
