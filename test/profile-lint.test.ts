@@ -60,7 +60,7 @@ describe("kerb profile lint", () => {
     expect(answer.data.findings[0]).toMatchObject({
       rule: "file",
       file: "mine/broken.yaml",
-      line: 32,
+      line: 29,
       column: 11,
     });
   });

@@ -67,6 +67,8 @@ class Verbs {
       .exitOverride()
       .configureOutput({ writeErr: () => {} })
       .helpCommand(false)
+      // Else a group would take the options that stand behind its verbs.
+      .enablePositionalOptions()
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
