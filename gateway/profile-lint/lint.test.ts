@@ -436,6 +436,10 @@ const plants: Plant[] = [
   ],
 ];
 
+/** The clean profile, and one for other firmware of the same model. */
+const withNext = (firmware: string): Promise<Finding[]> =>
+  linted(clean, clean.replace(">=1.0 <3.0", firmware).replaceAll("2.0", "3.5"));
+
 describe("the lint of profiles", () => {
   it("finds nothing in a clean profile, nor in those that ship", async () => {
     expect(heads(await linted(clean))).toEqual([]);
@@ -482,10 +486,8 @@ describe("the lint of profiles", () => {
   });
 
   it("wants the profiles of one model to follow each other in their firmware", async () => {
-    const second = (firmware: string) =>
-      linted(clean, clean.replace(">=1.0 <3.0", firmware).replaceAll("2.0", "3.5"));
     const places = async (firmware: string) =>
-      (await second(firmware)).filter(({ rule }) => rule === "firmware").map((one) => heads([one])[0]);
+      (await withNext(firmware)).filter(({ rule }) => rule === "firmware").map((one) => heads([one])[0]);
     expect(await places(">=3.0")).toEqual([]);
     expect(await places(">=2.9")).toEqual([
       "7:11 the profile acme/level is for the same model, and its firmware >=1.0 <3.0 overlaps with >=2.9",
