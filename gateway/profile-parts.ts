@@ -9,6 +9,9 @@ interface Each {
   as: string;
 }
 
+/** The most parts that a setting may tell: more than any device has. */
+export const partsMax = 1000;
+
 interface Part {
   number: number;
   name: string;
@@ -27,9 +30,13 @@ interface Template {
 /** The parts that a setting counts (`8`) or lists (`["AB+1=001SG001", { name: north, id: … }]`); else none. */
 function partsOf(given: unknown, as: string): Part[] {
   if (typeof given === "number")
-    return Array.from({ length: given }, (_, i) => ({ number: i + 1, name: `${as}${i + 1}`, id: undefined }));
+    return Array.from({ length: Math.min(given, partsMax) }, (_, i) => ({
+      number: i + 1,
+      name: `${as}${i + 1}`,
+      id: undefined,
+    }));
   if (!Array.isArray(given)) return [];
-  return given.map((item: unknown, i) => {
+  return given.slice(0, partsMax).map((item: unknown, i) => {
     const { name, id } = (typeof item === "string" ? { id: item } : (item ?? {})) as Partial<Part>;
     return { number: i + 1, name: name ?? `${as}${i + 1}`, id };
   });

@@ -61,49 +61,6 @@ describe("shipped profiles", () => {
     );
     for (const id of ids) expect(loadProfile(id).points.length, id).toBeGreaterThan(0);
   });
-
-  it.each(ids)("%s names a source that it lists for every point and quirk", (id) => {
-    const profile = loadProfile(id);
-    const known = [...Object.keys(profile.sources), "to verify"];
-    const cites = (text: string | undefined) => known.some((source) => text?.includes(source));
-    for (const point of profile.points)
-      expect(cites(point.source), `${point.name}: ${point.source}`).toBe(true);
-    for (const quirk of profile.quirks)
-      expect(cites(quirk.source), `${quirk.id}: ${quirk.source}`).toBe(true);
-    const guessed = profile.points.some((point) => point.certainty === "to-verify");
-    const unsure = profile.quirks.some((quirk) => quirk.source.includes("to verify"));
-    if (guessed || unsure)
-      expect(profile.status, "what is not verified is at most community").toBe("community");
-  });
-
-  it.each(ids)("%s has labels in both languages, the Vietnamese ones with their marks", (id) => {
-    for (const { name, label } of loadProfile(id).points) {
-      expect(label?.en, name).toMatch(/\S/);
-      expect(label?.vi, name).toMatch(/[^ -~]/);
-      expect(label?.vi, name).toBe(label?.vi.normalize("NFC"));
-    }
-  });
-
-  it.each(ids)("%s keeps typical values inside the limits, and scale factors that exist", (id) => {
-    const profile = loadProfile(id);
-    for (const { name, limits, typical, scaleFactor, fixed, values, publish } of profile.points) {
-      if (typical !== undefined) expect(typical[0], name).toBeLessThanOrEqual(typical[1]);
-      if (limits !== undefined) expect(limits[0], name).toBeLessThan(limits[1]);
-      if (limits !== undefined && typical !== undefined) {
-        expect(typical[0], name).toBeGreaterThanOrEqual(limits[0]);
-        expect(typical[1], name).toBeLessThanOrEqual(limits[1]);
-      }
-      const shown = typical ?? fixed ?? values;
-      if (publish) expect(shown, `${name}: nothing for a simulator to show`).toBeDefined();
-      if (scaleFactor === undefined) continue;
-      const factor = profile.points.find((point) => point.name === scaleFactor);
-      expect(factor, `${name}: no point "${scaleFactor}"`).toMatchObject({
-        publish: false,
-        scale: 1,
-        offset: 0,
-      });
-    }
-  });
 });
 
 describe("an alarm of a profile", () => {
@@ -123,15 +80,6 @@ describe("an alarm of a profile", () => {
 });
 
 describe.each(modbusProfiles)("modbus profile $id", (profile) => {
-  it("has addresses that the driver takes", () => {
-    const { vendor, model, firmware, serial, expect: markers } = profile.identify;
-    const identify = [vendor, model, firmware, serial].filter((address) => address !== undefined);
-    for (const address of [...profile.points, ...markers].map((entry) => entry.address).concat(identify)) {
-      const result = addressSchema.safeParse(address);
-      expect(result.success, `${JSON.stringify(address)}: ${result.error?.message}`).toBe(true);
-    }
-  });
-
   it("has default settings that the driver takes, on a serial line as over TCP", () => {
     const rtu = { transport: { type: "rtu", port: "/dev/ttyUSB0" }, unit: 7 };
     const tcp = { transport: { type: "tcp", host: "192.0.2.1", port: 502 } };
@@ -139,61 +87,6 @@ describe.each(modbusProfiles)("modbus profile $id", (profile) => {
       const result = settingsSchema.safeParse(mergeSettings(profile.settings, device));
       expect(result.success, result.error?.message).toBe(true);
       expect(result.data).toMatchObject(device);
-    }
-  });
-
-  it("lets no two points overlap, and markers only where they agree with the point", () => {
-    const taken = new Map<string, { name: string; fixed: unknown }>();
-    for (const { name, address, fixed } of simulatedPoints(profile, {
-      vendor: "a",
-      model: "b",
-      firmware: "c",
-      serial: "d",
-    })) {
-      const parsed = addressSchema.parse(address);
-      for (let word = 0; word < span(parsed); word++) {
-        const place = `${parsed.table} ${parsed.register + word} ${parsed.bit ?? ""}`;
-        const other = taken.get(place);
-        if (name.startsWith("identify.expect.") && other?.fixed === fixed) continue;
-        expect(other, `${name} and ${other?.name} share ${place}`).toBeUndefined();
-        taken.set(place, { name, fixed });
-      }
-    }
-  });
-
-  it("says as many decimals as its scale resolves", () => {
-    for (const { name, address, scale, decimals, scaleFactor } of profile.points) {
-      if (scaleFactor !== undefined) expect(decimals, `${name}: its scale factor decides`).toBeUndefined();
-      if (decimals === undefined || addressSchema.parse(address).type.startsWith("float")) continue;
-      expect(10 ** -decimals, name).toBeCloseTo(scale, 8);
-    }
-  });
-
-  it("asks for nothing that its own limits forbid", () => {
-    const settings = settingsSchema.parse(
-      mergeSettings(profile.settings, { transport: { type: "tcp", host: "127.0.0.1" } }),
-    );
-    const read: Record<string, number> = { coil: 1, discrete: 2, holding: 3, input: 4 };
-    for (const { name, address } of profile.points) {
-      const parsed = addressSchema.parse(address);
-      expect(settings["functions"], name).toContain(read[parsed.table]);
-      expect(span(parsed), name).toBeLessThanOrEqual(Number(settings["maxRegistersPerRead"]));
-      if (settings["evenCount"] === true) expect((parsed.register % 2) + (span(parsed) % 2), name).toBe(0);
-    }
-  });
-
-  it("leaves what a point shares with its scale factor within one read", () => {
-    const reach = Number(
-      settingsSchema.parse(mergeSettings(profile.settings, { transport: { type: "tcp", host: "h" } }))[
-        "maxRegistersPerRead"
-      ],
-    );
-    for (const { name, address, scaleFactor } of profile.points) {
-      if (scaleFactor === undefined) continue;
-      const [from, to] = [addressSchema.parse(address), addressOf(profile, scaleFactor)];
-      expect(to.table, name).toBe(from.table);
-      const end = Math.max(from.register + span(from), to.register + span(to));
-      expect(end - Math.min(from.register, to.register), name).toBeLessThanOrEqual(reach);
     }
   });
 });

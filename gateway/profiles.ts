@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { isRecord } from "./config/path.ts";
 import { isFirmwareRange } from "./firmware.ts";
-import { withParts } from "./profile-parts.ts";
+import { partsMax, withParts } from "./profile-parts.ts";
 import { duration } from "./quantities.ts";
 import { unitProblem } from "./units.ts";
 import { loadYaml } from "./yaml.ts";
@@ -217,6 +217,11 @@ export const profileSchema = z.strictObject({
 
 const checkedProfile = profileSchema.superRefine(({ points, alarms, settings }, context) => {
   for (const [point, { each }] of Object.entries(points)) {
+    const parts = each === undefined ? 0 : settings[each.setting];
+    if (typeof parts === "number" && parts > partsMax) {
+      const message = `at most ${partsMax} parts`;
+      context.addIssue({ code: "custom", path: ["settings", each?.setting ?? ""], message });
+    }
     if (each === undefined || Object.hasOwn(settings, each.setting)) continue;
     const message = `"${each.setting}" must stand under settings, with as many parts as the model usually has`;
     context.addIssue({ code: "custom", path: ["points", point, "each", "setting"], message });

@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { jsonSchemas } from "../gateway/config/json-schema.ts";
 import { loadModels, type Models } from "../gateway/models.ts";
-import { listProfiles, loadProfile } from "../gateway/profiles.ts";
+import { driverStage, readProof } from "../gateway/driver-stage.ts";
+import { unverifiedLines } from "../gateway/profile-lint/evidence.ts";
+import { listProfiles, loadProfile, type Profile } from "../gateway/profiles.ts";
 
 /** The files and parts of files that follow from code and data: `npm run generate` writes them, a test compares. */
 
@@ -20,13 +22,41 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 const code = (text: string): string => `\`${text}\``;
 const codes = (names: readonly string[], between: string): string => names.map(code).join(between);
 
+/**
+ * As the contract suite has left it. Whether the code is still the same is the proof's test to say: else this table
+ * would be stale after every change of a driver.
+ */
+function stageOf(driver: string): string {
+  const { passed = 0, planned = 0 } = readProof(driver) ?? {};
+  if (planned === 0 || passed < planned) return "unproven";
+  return driverStage(driver).captured > 0 ? "field-proven" : "simulated";
+}
+
+/** How well a profile is founded: "community, 3 to verify". */
+function evidenceOf(profile: Profile): string {
+  const unverified = unverifiedLines(profile);
+  return unverified === 0 ? profile.status : `${profile.status}, ${unverified} to verify`;
+}
+
 /** One line for each profile: who makes it, for which firmware, how well it is founded. */
 function profileTable(): string {
   const lines = listProfiles().map((id) => {
-    const { vendor, model, class: kind, driver, firmware, status } = loadProfile(id);
-    return [code(id), `${vendor} ${model}`, kind, driver, firmware, status];
+    const profile = loadProfile(id);
+    const { vendor, model, class: kind, driver, firmware } = profile;
+    const stage = `${driver}: ${stageOf(driver)}`;
+    return [code(id), `${vendor} ${model}`, kind, firmware, evidenceOf(profile), stage];
   });
-  return table(["profile", "device", "class", "driver", "firmware", "status"], lines);
+  return table(["profile", "device", "class", "firmware", "evidence", "driver and its stage"], lines);
+}
+
+/** The same for the front page: a line for each model. */
+function shortProfileTable(): string {
+  const lines = listProfiles().map((id) => {
+    const profile = loadProfile(id);
+    const device = `[${profile.vendor} ${profile.model}](firmware-profiles/${id}.yaml)`;
+    return [device, profile.firmware, evidenceOf(profile), stageOf(profile.driver)];
+  });
+  return table(["model", "firmware", "evidence", "stage"], lines);
 }
 
 type Class = Models["classes"][string];
@@ -90,10 +120,12 @@ export async function generated(): Promise<Record<string, string>> {
   ]);
   const profiles = "firmware-profiles/README.md";
   const models = "firmware-profiles/MODELS.md";
+  const front = "README.md";
   return {
     ...Object.fromEntries(schemas),
     [profiles]: withPart(profiles, "profiles", profileTable()),
     [models]: withPart(models, "models", modelTables()),
+    [front]: withPart(front, "profiles", shortProfileTable()),
   };
 }
 

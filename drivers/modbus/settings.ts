@@ -116,5 +116,69 @@ export const address = z
     if (value.type !== "text" && value.length !== undefined) complain("length", "only for type text");
   });
 
+/** Registers and raw numbers of a type; "text" has its own length, and floats show more decimals than they hold. */
+const types: Record<string, { registers: number; raw?: readonly [number, number]; isWhole?: boolean }> = {
+  bool: { registers: 1, raw: [0, 1], isWhole: true },
+  uint16: { registers: 1, raw: [0, 0xffff], isWhole: true },
+  int16: { registers: 1, raw: [-0x8000, 0x7fff], isWhole: true },
+  uint32: { registers: 2, raw: [0, 2 ** 32 - 1], isWhole: true },
+  int32: { registers: 2, raw: [-(2 ** 31), 2 ** 31 - 1], isWhole: true },
+  uint64: { registers: 4, raw: [0, 2 ** 64], isWhole: true },
+  int64: { registers: 4, raw: [-(2 ** 63), 2 ** 63], isWhole: true },
+  float32: { registers: 2 },
+  float64: { registers: 4 },
+  bcd16: { registers: 1, raw: [0, 9999], isWhole: true },
+  bcd32: { registers: 2, raw: [0, 99_999_999], isWhole: true },
+};
+const readFunction = { coil: 1, discrete: 2, holding: 3, input: 4 } as const;
+const { functions, maxRegistersPerRead, maxBitsPerRead, evenCount } = settings.shape;
+const asking = z.object({ functions, maxRegistersPerRead, maxBitsPerRead, evenCount });
+
+/** What an address takes and holds, and why a device with these settings is never asked for it: for the lint. */
+export function facts({ table, register, type, bit, length }: Address, given: unknown) {
+  const { registers, ...holds } = types[type] ?? { registers: length ?? 1 };
+  const isBits = table === "coil" || table === "discrete";
+  const { data } = asking.safeParse(given);
+  const most = (isBits ? data?.maxBitsPerRead : data?.maxRegistersPerRead) ?? 125;
+  const cells = {
+    table: bit === undefined ? table : `${table} bit ${bit}`,
+    first: register,
+    count: registers,
+    most,
+  };
+  const why = unasked(cells, readFunction[table], data);
+  return {
+    cells,
+    ...holds,
+    ...(isBits ? { raw: [0, 1] as const } : {}),
+    ...(why === undefined ? {} : { unreachable: why }),
+  };
+}
+
+function unasked(
+  { first, count, most }: { first: number; count: number; most: number },
+  code: 1 | 2 | 3 | 4,
+  asks: z.infer<typeof asking> | undefined,
+): { en: string; vi: string } | undefined {
+  if (asks?.functions.includes(code) === false)
+    return {
+      en: `it needs function ${code}, which is not among the functions of the settings`,
+      vi: `cần hàm ${code}, không có trong functions của settings`,
+    };
+  if (count > most)
+    return {
+      en: `it takes ${count} registers, and the settings allow ${most} in one read`,
+      vi: `chiếm ${count} thanh ghi, còn settings chỉ cho đọc ${most} mỗi lần`,
+    };
+  if (asks?.evenCount === true && (first % 2 !== 0 || count % 2 !== 0))
+    return {
+      en: "the settings say evenCount, and it begins or ends at an odd register",
+      vi: "settings ghi evenCount, nhưng nó bắt đầu hoặc kết thúc ở thanh ghi lẻ",
+    };
+  return first + count > 65_536
+    ? { en: "it ends beyond register 65535", vi: "nó kết thúc sau thanh ghi 65535" }
+    : undefined;
+}
+
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;

@@ -67,6 +67,8 @@ class Verbs {
       .exitOverride()
       .configureOutput({ writeErr: () => {} })
       .helpCommand(false)
+      // Else a group would take the options that stand behind its verbs.
+      .enablePositionalOptions()
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
@@ -74,6 +76,7 @@ class Verbs {
     this.#centre();
     this.#certificates();
     this.#developer();
+    this.#profile();
   }
 
   #verb(name: Verb["name"]): Command {
@@ -255,6 +258,22 @@ class Verbs {
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
     );
   }
+
+  /** `kerb profile`: what a person does with a profile of his own. Its verbs take the options behind their names. */
+  #profile(): void {
+    const group = this.#verb("profile").helpCommand(false).enablePositionalOptions();
+    group
+      .command("lint")
+      .description("gaps, overlaps, missing evidence, values that cannot be")
+      .argument("[profiles...]", "files, or vendor/model; all that ship with kerb if none is named")
+      .addOption(jsonOption())
+      .addOption(languageOption())
+      .action((given: string[], options: Common) =>
+        this.#run("profile-lint", options, async () =>
+          (await import("./profile-lint.ts")).lintProfile(given, options),
+        ),
+      );
+  }
 }
 
 interface ReadFlags {
@@ -296,17 +315,26 @@ interface ReceiveFlags {
 }
 
 /** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
-function usageOf(error: CommanderError, verb: string | undefined, language: Language): CommandError {
+function usageOf(error: CommanderError, args: readonly string[], language: Language): CommandError {
+  const [verb] = args;
   const [sentence = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   const known = verbs.some(({ name }) => name === verb);
   const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
   const help = `kerb ${known ? `${verb} ` : ""}--help`;
-  if (error.code === "commander.unknownCommand") {
-    const vi = language === "vi";
-    const list = vi ? `${help} liệt kê các lệnh` : `${help} lists the verbs`;
-    const guess = vi ? `có phải ý bạn là: kerb ${meant}?` : `did you mean: kerb ${meant}?`;
+  const vi = language === "vi";
+  if (error.code === "commander.help")
     return usageError(
-      vi ? `không có lệnh "${verb}"` : `there is no verb "${verb}"`,
+      vi ? `lệnh "${verb}" cần thêm một lệnh con` : `"kerb ${verb}" is followed by a verb of its own`,
+      vi ? `${help} liệt kê các lệnh con` : `${help} lists them`,
+      language,
+    );
+  if (error.code === "commander.unknownCommand") {
+    const list = vi ? `${help} liệt kê các lệnh` : `${help} lists the verbs`;
+    const full = `kerb ${known ? `${verb} ` : ""}${meant}`;
+    const guess = vi ? `có phải ý bạn là: ${full}?` : `did you mean: ${full}?`;
+    const given = known ? `${verb} ${args[1] ?? ""}` : (verb ?? "");
+    return usageError(
+      vi ? `không có lệnh "${given}"` : `there is no verb "${given}"`,
       meant === undefined ? list : guess,
       language,
     );
@@ -338,7 +366,7 @@ export async function runVerb(args: string[]): Promise<number> {
     if (error.exitCode === 0) return 0;
     return reportFailure(
       args[0] ?? "kerb",
-      usageOf(error, args[0], languageOf(givenLanguage(args))),
+      usageOf(error, args, languageOf(givenLanguage(args))),
       args.includes("--json"),
     );
   }

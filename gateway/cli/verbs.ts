@@ -60,6 +60,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         summary: "pretend to be a device, all devices of a site, or a broker",
       },
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
+      {
+        name: "profile",
+        usage: "lint [PROFILE..]",
+        summary: "what is wrong with profiles, by file and line",
+      },
       { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
     ],
@@ -92,7 +97,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books, certificate), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+    "            6 findings (health, books, certificate, profile lint), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");
 }

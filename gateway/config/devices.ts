@@ -154,7 +154,7 @@ function definedPoints(
   return points;
 }
 
-function checkScaleFactors(points: readonly Point[], document: YamlDocument, at: Path): void {
+export function checkScaleFactors(points: readonly Point[], document: YamlDocument, at: Path): void {
   const names = points.map(({ name }) => name);
   for (const { name, scaleFactor } of points) {
     if (scaleFactor === undefined || names.includes(scaleFactor)) continue;
@@ -205,7 +205,7 @@ function profilePoints(
 }
 
 /** Addresses of a record and of its fields, parsed where they stand. */
-function parsedRecord(
+export function parsedRecord(
   document: YamlDocument,
   path: Path,
   schemas: DriverSchemas,
@@ -226,7 +226,7 @@ function parsedRecord(
 }
 
 /** What names a person or a vehicle leaves as the site's `privacy` says, which asks for a decision to be in the clear. */
-function checkPersonal(
+export function checkPersonal(
   document: YamlDocument,
   path: Path,
   { personal }: DriverSchemas,
@@ -278,7 +278,10 @@ function checkRecords(
     .map((record) => parsedRecord(profileDocument, ["records", record.name], schemas, record));
 }
 
-function checkIdentify(schemas: DriverSchemas, { profile, document }: OpenProfile): Profile["identify"] {
+export function checkIdentify(
+  schemas: DriverSchemas,
+  { profile, document }: OpenProfile,
+): Profile["identify"] {
   const { identify } = profile;
   const parsed = { ...identify };
   for (const key of ["vendor", "model", "firmware", "serial"] as const) {

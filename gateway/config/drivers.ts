@@ -2,6 +2,19 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
+import type { Language } from "./error-texts.ts";
+
+/** What a driver can say of an address beside its schema: for the lint of profiles. */
+export interface AddressFacts {
+  /** The cells of a table that it takes (registers, bits), and the most that one request may ask for. */
+  cells?: { table: string; first: number; count: number; most: number };
+  /** The least and the greatest raw number that it can hold. */
+  raw?: readonly [least: number, greatest: number];
+  /** Raw numbers are whole: the scale decides how many decimals there are. */
+  isWhole?: boolean;
+  /** Why a device with the profile's settings is never asked for it. */
+  unreachable?: Record<Language, string>;
+}
 
 /** What a driver's `settings.ts` exports. */
 export interface DriverSchemas {
@@ -13,6 +26,8 @@ export interface DriverSchemas {
   siteOnly?: readonly string[];
   /** Does an address (a field's with that of its record) name a person or a vehicle? */
   personal?: (address: never, record?: never) => boolean;
+  /** What an address holds and takes, and whether these settings (a profile's, not parsed) let it be read. */
+  facts?: (address: never, settings: never) => AddressFacts;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));

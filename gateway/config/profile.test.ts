@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { listProfiles, loadProfile } from "../profiles.ts";
+import { loadProfile } from "../profiles.ts";
 import { meter, profileFolder, write } from "./testing.ts";
 
 describe("a profile", () => {
@@ -22,14 +22,5 @@ describe("a profile", () => {
     write("profiles/acme/doubtful.yaml", meter.replace("unit: W", `unit: W, sentinels: ${sentinels}`));
     const power = loadProfile("acme/doubtful", profileFolder).points.find(({ name }) => name === "power");
     expect(power?.sentinels.map(({ certainty }) => certainty)).toEqual(["seen", "to-verify"]);
-  });
-
-  it.each(listProfiles())("%s is at most community with a sentinel that is not verified", (id) => {
-    const { points, sources, status } = loadProfile(id);
-    const doubtful = points
-      .flatMap(({ sentinels }) => sentinels)
-      .filter((one) => one.certainty === "to-verify");
-    for (const { source } of doubtful) expect(Object.keys(sources)).toContain(source);
-    if (doubtful.length > 0) expect(status).toBe("community");
   });
 });
