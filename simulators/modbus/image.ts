@@ -1,5 +1,5 @@
-import { seededRandom, type SimulatedPoint } from "../simulator.ts";
-import { encode, parseAddress, tables, type Address, type Order, type Table } from "./words.ts";
+import { checkRoom, seededRandom, type SimulatedPoint } from "../simulator.ts";
+import { encode, parseAddress, roomOf, tables, type Address, type Order, type Table } from "./words.ts";
 
 /** Unused registers up to this far from a used one read 0; beyond it the device refuses them. */
 const gapRegisters = 16;
@@ -90,10 +90,19 @@ export class Image {
   set(name: string, value: number | string | undefined): void {
     const cell = this.#cells.get(name);
     if (cell === undefined) throw new Error(`the simulated device has no point "${name}"`);
+    this.#check(cell, value);
     cell.pinned = value;
     for (let word = 0; word < cell.address.length; word++) {
       this.#written.delete(placeOf(cell.address.table, cell.address.register + word));
     }
+  }
+
+  #check({ point, address }: Cell, value: number | string | undefined): void {
+    const power = point.scaleFactor === undefined ? 0 : this.#power(point.scaleFactor, performance.now());
+    checkRoom(point, value, roomOf(address), power);
+    const most = address.length * 2;
+    if (address.type === "text" && Buffer.byteLength(String(value ?? "")) > most)
+      throw new Error(`${point.name} cannot show "${value}": its registers hold ${most} bytes`);
   }
 
   #raw(cell: Cell, now: number): number | string {

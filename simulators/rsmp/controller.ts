@@ -1,4 +1,10 @@
-import { seededRandom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
+import {
+  anyNumber,
+  checkRoom,
+  seededRandom,
+  type SimulatedPoint,
+  type SimulatorOptions,
+} from "../simulator.ts";
 import { AlarmBoard } from "./alarm-board.ts";
 import {
   alarms,
@@ -119,6 +125,8 @@ export class Controller {
 
   /** Pins a point. Gives back what it changes: "se" or the key of a status; undefined for a stranger. */
   set(name: string, value: number | string | undefined): string | undefined {
+    const point = this.#options.points.find((one) => one.name === name);
+    if (point !== undefined) checkRoom(point, value, anyNumber);
     if (value === undefined) this.#pinned.delete(name);
     else this.#pinned.set(name, value);
     if (this.#bits.some(({ point }) => point.name === name)) return "se";
