@@ -1,10 +1,4 @@
-import {
-  anyNumber,
-  checkRoom,
-  seededRandom,
-  type SimulatedPoint,
-  type SimulatorOptions,
-} from "../simulator.ts";
+import { checkRoom, seededRandom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
 import { AlarmBoard } from "./alarm-board.ts";
 import {
   alarms,
@@ -66,6 +60,9 @@ function signalCharacter(second: number, isOurs: boolean): string {
   return second < 14 ? "N" : "B";
 }
 
+/** Numbers are texts of nine digits at most. */
+const nineDigits = { low: -999_999_999, high: 999_999_999 };
+
 export class Controller {
   readonly main: string;
   readonly board: AlarmBoard;
@@ -126,7 +123,7 @@ export class Controller {
   /** Pins a point. Gives back what it changes: "se" or the key of a status; undefined for a stranger. */
   set(name: string, value: number | string | undefined): string | undefined {
     const point = this.#options.points.find((one) => one.name === name);
-    if (point !== undefined) checkRoom(point, value, anyNumber);
+    if (point !== undefined) checkRoom(point, value, nineDigits);
     if (value === undefined) this.#pinned.delete(name);
     else this.#pinned.set(name, value);
     if (this.#bits.some(({ point }) => point.name === name)) return "se";

@@ -39,13 +39,22 @@ export function expectedOf(point: PointFacts, wire: Wire, value: number, power: 
   if (!(raw >= wire.low && raw <= wire.high)) return "refused";
   const sentinel = point.sentinels.find((one) => one.raw === raw);
   if (sentinel !== undefined) return bad(sentinel.code);
-  const shown = raw * step + point.offset;
+  const digits = 10 ** decimalsOf(point);
+  const exact = quantised(raw, wire) * step + point.offset;
+  const shown = Math.abs(exact) < 1e9 ? Math.round(exact * digits) / digits : exact;
   const within = resolutionOf(point, wire, value, power);
   const [low, high] = point.limits ?? [-Infinity, Infinity];
-  const isOutside = shown < low - within * 1.01 || shown > high + within * 1.01;
+  const isOutside = shown < low || shown > high;
   return isOutside
     ? { status: "uncertain", code: "limit", value, within }
     : { status: "good", value, within };
+}
+
+/** A raw value as the wire has it. */
+function quantised(raw: number, { isSingle, digits, fraction }: Wire): number {
+  let value = isSingle === true ? Math.fround(raw) : raw;
+  if (fraction !== undefined) value = Number(value.toFixed(fraction));
+  return digits === undefined ? value : Number(value.toPrecision(digits));
 }
 
 /** By how much a value may differ from what was set: half a step of the wire and half a digit of the profile. */

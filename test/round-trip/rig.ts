@@ -34,6 +34,7 @@ async function ownPlaces(driver: string): Promise<Record<string, unknown>> {
   if (driver === "http")
     return { webhook: { listen: `127.0.0.1:${await freePort()}`, perMinuteMax: 60_000 } };
   if (driver === "snmp") return { notifications: { address: "127.0.0.1", port: await freePort() } };
+  if (driver === "opcua") return { security: "none", publishing: 100, keepAlive: 1000 };
   if (driver === "onvif") return { pull: 1000 };
   return {};
 }
@@ -51,12 +52,19 @@ function bare(id: string): Profile {
   };
 }
 
+/** Where some points are only of newer firmware, the device has that; else one that suits the profile. */
+function newest({ points, settings }: Profile): string | undefined {
+  const versions = settings["sxl"];
+  const isMixed = points.some(({ when }) => when !== undefined);
+  return isMixed && Array.isArray(versions) ? String(versions.at(-1)) : undefined;
+}
+
 /** Starts the device by its name at free ports and opens it. */
 export async function openRig(id: string, seed: number): Promise<RoundTripRig> {
   const profile = bare(id);
   const own = await modelOf(profile, { port: await freePort() });
   const model = { ...own, settings: mergeSettings(own.settings, await ownPlaces(profile.driver)) };
-  const simulator = await startSimulator(model, seed, undefined, 0);
+  const simulator = await startSimulator(model, seed, newest(profile), 0);
   const device: DeviceConfig = {
     ...model,
     id: "pretend",

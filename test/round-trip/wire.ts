@@ -54,7 +54,7 @@ function snmp({ type, syntax, states, walk, sign }: Tree): Wire {
   if (walk !== undefined || type === "text") return double;
   if (type === "hex") return { ...double, texts: "none" };
   if (type === "bits") return bit;
-  if (type === "stage") return whole(0, 32);
+  if (type === "stage") return whole(0, 64);
   if (type === "bcd") return whole(0, 99_999_999);
   if (syntax === "counter64") return unsigned(64);
   if (syntax === "counter" || syntax === "gauge" || syntax === "ticks") return unsigned(32);
@@ -119,7 +119,7 @@ const rules: Record<string, (address: Tree, settings: Tree, point: Spec) => Wire
     const isWhole = typical?.every((one) => Number.isInteger(one) && one > 1000) === true;
     return isWhole ? signed(64) : { ...double, hasNan: true };
   },
-  rsmp: () => ({ ...double, digits: 9 }),
+  rsmp: () => ({ low: -999_999_999, high: 999_999_999, digits: 9, texts: "any" }),
 };
 
 /** What the wire of a point carries, of a device with these settings. */
