@@ -34,6 +34,8 @@ async function ownPlaces(driver: string): Promise<Record<string, unknown>> {
   if (driver === "http")
     return { webhook: { listen: `127.0.0.1:${await freePort()}`, perMinuteMax: 60_000 } };
   if (driver === "snmp") return { notifications: { address: "127.0.0.1", port: await freePort() } };
+  // It calls a gateway that does not listen yet, and would wait ten seconds before it calls again.
+  if (driver === "rsmp") return { reconnect: 50 };
   if (driver === "opcua") return { security: "none", publishing: 100, keepAlive: 1000 };
   if (driver === "onvif") return { pull: 1000 };
   return {};
