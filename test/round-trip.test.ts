@@ -38,3 +38,22 @@ describe.concurrent("from the simulator through the driver", () => {
     );
   }
 });
+
+describe("a pretend device says no, in a sentence with the point's name, to what its wire cannot carry", () => {
+  it.each([
+    ["dfrobot/sen0676", "distance", 65.536, "its raw value would be 65536, and the wire carries 0 to 65535"],
+    ["sunspec/meter-203", "voltage.L1", 3276.8, "its raw value would be 32768"],
+    ["ups/rfc1628", "input.lineBads", -1, "its raw value would be -1, and the wire carries 0 to 4294967295"],
+    ["generic/json-meter", "voltage.L1", NaN, "cannot show NaN"],
+    ["rsmp/tlc", "signalState.group1", "GG", "one character"],
+    ["rsmp/tlc", "vehicleCount.detector1", "1,2", "one entry of a list"],
+  ] as const)("%s %s at %s", async (id, point, value, why) => {
+    const rig = await openRig(id, seed);
+    try {
+      expect(() => rig.simulator.set(point, value)).toThrow(`${point} cannot show`);
+      expect(() => rig.simulator.set(point, value)).toThrow(why);
+    } finally {
+      await rig.close();
+    }
+  });
+});

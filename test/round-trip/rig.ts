@@ -65,7 +65,9 @@ function newest({ points, settings }: Profile): string | undefined {
 export async function openRig(id: string, seed: number): Promise<RoundTripRig> {
   const profile = bare(id);
   const own = await modelOf(profile, { port: await freePort() });
-  const model = { ...own, settings: mergeSettings(own.settings, await ownPlaces(profile.driver)) };
+  const patient = "timeout" in own.settings ? { timeout: 12_000 } : {};
+  const more = { ...patient, ...(await ownPlaces(profile.driver)) };
+  const model = { ...own, settings: mergeSettings(own.settings, more) };
   const simulator = await startSimulator(model, seed, newest(profile), 0);
   const device: DeviceConfig = {
     ...model,
