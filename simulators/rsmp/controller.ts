@@ -133,8 +133,8 @@ export class Controller {
 
   /** Pins a point. Gives back what it changes: "se" or the key of a status; undefined for a stranger. */
   set(name: string, value: number | string | undefined): string | undefined {
-    const point = this.#options.points.find((one) => one.name === name);
-    if (point !== undefined) checkPlace(point, value);
+    const known = this.#options.points.find((one) => one.name === name);
+    if (known !== undefined) checkPlace(known, value);
     if (value === undefined) this.#pinned.delete(name);
     else this.#pinned.set(name, value);
     if (this.#bits.some(({ point }) => point.name === name)) return "se";

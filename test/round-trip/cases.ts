@@ -31,7 +31,7 @@ const bad = (code?: string): Expected => ({
 });
 
 /** How an engineering value must come back; `power` is that of the scale factor. */
-export function expectedOf(point: PointFacts, wire: Wire, value: number, power: number): Case["expected"] {
+function expectedOf(point: PointFacts, wire: Wire, value: number, power: number): Case["expected"] {
   if (!Number.isFinite(value)) return wire.hasNan === true ? bad() : "refused";
   const step = point.scale * 10 ** power;
   const ideal = (value - point.offset) / step;
@@ -111,9 +111,10 @@ function numbersOf(point: PointFacts, wire: Wire, random: () => number, power: n
 const vietnamese = "Đường Nguyễn Huệ, ngã tư số 7";
 const bytesOf = (text: string): number => Buffer.byteLength(text);
 
+const good = (text: string): Case => ({ set: text, expected: { status: "good", value: text } });
+
 function textsOf({ texts, textBytes }: Wire): Case[] {
   if (texts === "none") return [];
-  const good = (text: string): Case => ({ set: text, expected: { status: "good", value: text } });
   if (texts === "ascii") return ["DI CHAM", "[jp3]NGAP NUOC[nl]DI CHAM"].map(good);
   if (textBytes === undefined) return [vietnamese, "a<b & 'c' \"d\"", "x".repeat(60), "Ổ"].map(good);
   let full = "";
