@@ -101,7 +101,7 @@ function roomOf(address: Address): Room {
   const { type, states, walk } = address;
   if (states !== undefined || type === "bits") return { low: 0, high: 1, whole: true };
   if (walk !== undefined) return anyNumber;
-  if (type === "stage") return { low: 0, high: 64, whole: true };
+  if (type === "stage") return { low: 0, high: 2000, whole: true };
   if (type === "bcd") return { low: 0, high: 99_999_999, whole: true };
   return rooms[syntaxOf(address)] ?? anyNumber;
 }

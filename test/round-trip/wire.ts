@@ -54,7 +54,7 @@ function snmp({ type, syntax, states, walk, sign }: Tree): Wire {
   if (walk !== undefined || type === "text") return double;
   if (type === "hex") return { ...double, texts: "none" };
   if (type === "bits") return bit;
-  if (type === "stage") return whole(0, 64);
+  if (type === "stage") return whole(0, 2000);
   if (type === "bcd") return whole(0, 99_999_999);
   if (syntax === "counter64") return unsigned(64);
   if (syntax === "counter" || syntax === "gauge" || syntax === "ticks") return unsigned(32);
