@@ -88,6 +88,37 @@ export interface Simulator {
 /** `simulators/<driver>/index.ts` exports this as `start`. */
 export type StartSimulator = (options: SimulatorOptions) => Promise<Simulator>;
 
+/** Raw values that a place on the wire can carry; `whole`: it rounds them to integers. */
+export interface Room {
+  readonly low: number;
+  readonly high: number;
+  readonly whole?: boolean;
+  /** It has a way to say NaN and the infinities. */
+  readonly hasNan?: boolean;
+}
+
+/** Any number that can be written down. */
+export const anyNumber: Room = { low: -Number.MAX_VALUE, high: Number.MAX_VALUE };
+
+/**
+ * Throws an `Error` where the wire has no such value: a pretend device shows what was set or says no, it never wraps.
+ * `power`: of ten, of the point's scale factor.
+ */
+export function checkRoom(
+  { name, scale, offset }: Pick<SimulatedPoint, "name" | "scale" | "offset">,
+  value: number | string | boolean | undefined,
+  { low, high, whole = false, hasNan = false }: Room,
+  power = 0,
+): void {
+  if (typeof value !== "number" || (hasNan && !Number.isFinite(value))) return;
+  const raw = (value - offset) / (scale * 10 ** power);
+  const shown = whole ? Math.round(raw) : raw;
+  if (shown >= low && shown <= high) return;
+  throw new Error(
+    `${name} cannot show ${value}: its raw value would be ${shown}, and the wire carries ${low} to ${high}`,
+  );
+}
+
 /** Deterministic pseudo-random numbers in [0, 1): mulberry32, for walks that repeat with their seed. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

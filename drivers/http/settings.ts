@@ -229,6 +229,9 @@ export const address = z
       context.addIssue({ code: "custom", path: ["format"], message: "only with a path" });
   });
 
+/** Where a pretend device posts what it tells. */
+export const example = { webhook: { listen: "127.0.0.1:18080", token: "pretend-device-token" } };
+
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 

@@ -177,6 +177,9 @@ export const address = z
     if (value.walk === undefined && value.take !== undefined) complain("take", "only for a walk");
   });
 
+/** Where a pretend device sends its notifications: port 162 would need root to listen at. */
+export const example = { notifications: { address: "127.0.0.1", port: 1620 } };
+
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 export type SignSettings = Settings["sign"];

@@ -79,7 +79,12 @@ async function simulatorOf(driver: string): Promise<StartSimulator> {
 }
 
 /** Starts a pretend device at the very address where its driver looks for it. */
-async function startSimulator(model: Model, seed: number, firmware: string | undefined): Promise<Simulator> {
+export async function startSimulator(
+  model: Model,
+  seed: number,
+  firmware: string | undefined,
+  everyMs = recordEveryMs,
+): Promise<Simulator> {
   const start = await simulatorOf(model.driver);
   const version = firmware ?? plausibleFirmware(model.firmwareRange);
   const identity = { ...model.identity, firmware: version, serial: `SIM${seed}` };
@@ -90,7 +95,7 @@ async function startSimulator(model: Model, seed: number, firmware: string | und
       profile: model.profile ?? "",
       points: simulatedPoints({ points, identify }, identity),
       records: simulatedRecords(model),
-      recordEveryMs,
+      recordEveryMs: everyMs,
       settings: model.settings,
       identity,
       seed,
@@ -116,7 +121,7 @@ function ownSettings(
 }
 
 /** A device of a profile on this machine, checked by the driver's own schemas. */
-async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
+export async function modelOf(profile: Profile, options: SimulateOptions): Promise<Model> {
   const schemas = await driverSchemas(profile.driver);
   const { shape } = schemas.settings as unknown as { shape?: Record<string, unknown> };
   const hasTransport = shape !== undefined && "transport" in shape;

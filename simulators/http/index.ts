@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
+  anyNumber,
+  checkRoom,
   seededRandom,
   type Fault,
   type SimulatedPoint,
@@ -75,9 +77,10 @@ class HttpDevice implements Simulator, Site {
   }
 
   set(point: string, value: number | string | undefined): void {
+    const definition = this.#options.points.find(({ name }) => name === point);
+    if (definition !== undefined) checkRoom(definition, value, anyNumber);
     if (value === undefined) this.#pinned.delete(point);
     else this.#pinned.set(point, value);
-    const definition = this.#options.points.find(({ name }) => name === point);
     if (definition === undefined || (definition.address as Address).path !== undefined) return;
     if (this.#changed.size === 0) setImmediate(() => this.#postChanged());
     this.#changed.add(point);
@@ -191,9 +194,9 @@ class HttpDevice implements Simulator, Site {
   #rawValue(point: SimulatedPoint): number | string {
     const { name, fixed, typical, scale, offset } = point;
     const pinned = this.#pinned.get(name);
-    if (fixed !== undefined) return fixed;
     if (typeof pinned === "string") return pinned;
     if (pinned !== undefined) return (pinned - offset) / scale;
+    if (fixed !== undefined) return fixed;
     if (typical === undefined) return 0;
     const [low, high] = typical;
     const before = this.#walks.get(name) ?? low + (high - low) * this.#random();

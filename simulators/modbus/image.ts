@@ -1,5 +1,5 @@
-import { seededRandom, type SimulatedPoint } from "../simulator.ts";
-import { encode, parseAddress, tables, type Address, type Order, type Table } from "./words.ts";
+import { checkRoom, seededRandom, type SimulatedPoint } from "../simulator.ts";
+import { encode, parseAddress, roomOf, tables, type Address, type Order, type Table } from "./words.ts";
 
 /** Unused registers up to this far from a used one read 0; beyond it the device refuses them. */
 const gapRegisters = 16;
@@ -15,11 +15,23 @@ interface Cell {
   pinned: number | string | undefined;
 }
 
+/** A cell that lies at a register, and which of its words that is. */
+interface Place {
+  readonly cell: Cell;
+  readonly word: number;
+}
+
+/** Bits of one register stand side by side; of whole values at one place the one that somebody set is shown. */
+function shownOf(here: readonly Place[]): readonly Place[] {
+  const set = here.filter(({ cell }) => cell.pinned !== undefined && cell.address.type !== "bool");
+  return set.length === 0 ? here : set;
+}
+
 /** The registers and coils of one pretend device: what its points say now, and what was written over them. */
 export class Image {
   readonly #cells = new Map<string, Cell>();
   /** By place (table and register): the cells that lie there and which of their words it is. */
-  readonly #places = new Map<number, { cell: Cell; word: number }[]>();
+  readonly #places = new Map<number, Place[]>();
   readonly #gaps = new Set<number>();
   readonly #written = new Map<number, number>();
 
@@ -68,7 +80,7 @@ export class Image {
       const here = this.#places.get(place);
       if (register > 0xffff || (here === undefined && !this.#gaps.has(place))) return undefined;
       let word = 0;
-      for (const { cell, word: index } of here ?? []) {
+      for (const { cell, word: index } of shownOf(here ?? [])) {
         let all = encoded.get(cell);
         if (all === undefined) encoded.set(cell, (all = encode(cell.address, this.#raw(cell, now))));
         word |= all[index] ?? 0;
@@ -90,10 +102,19 @@ export class Image {
   set(name: string, value: number | string | undefined): void {
     const cell = this.#cells.get(name);
     if (cell === undefined) throw new Error(`the simulated device has no point "${name}"`);
+    this.#check(cell, value);
     cell.pinned = value;
     for (let word = 0; word < cell.address.length; word++) {
       this.#written.delete(placeOf(cell.address.table, cell.address.register + word));
     }
+  }
+
+  #check({ point, address }: Cell, value: number | string | undefined): void {
+    const power = point.scaleFactor === undefined ? 0 : this.#power(point.scaleFactor, performance.now());
+    checkRoom(point, value, roomOf(address), power);
+    const most = address.length * 2;
+    if (address.type === "text" && Buffer.byteLength(String(value ?? "")) > most)
+      throw new Error(`${point.name} cannot show "${value}": its registers hold ${most} bytes`);
   }
 
   #raw(cell: Cell, now: number): number | string {

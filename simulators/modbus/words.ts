@@ -1,3 +1,5 @@
+import { anyNumber, type Room } from "../simulator.ts";
+
 /** What the address of a point says, as the profile has it (the driver's own schema has already checked it). */
 export interface Address {
   table: Table;
@@ -36,6 +38,22 @@ export function parseAddress(address: unknown, defaultOrder: Order): Address {
     bit: typeof bit === "number" ? bit : undefined,
     length: registers,
   };
+}
+
+const most64 = { uint64: 2 ** 64 - 2048, int64: 2 ** 63 - 1024 };
+const single = 3.4028234663852886e38;
+
+/** The numbers that the registers of an address can hold (those of 64 bits as far as a double tells them apart). */
+export function roomOf({ table, type, length }: Address): Room {
+  if (table === "coil" || table === "discrete" || type === "bool") return { low: 0, high: 1, whole: true };
+  if (type === "text") return anyNumber;
+  if (type === "float32") return { low: -single, high: single, hasNan: true };
+  if (type === "float64") return { ...anyNumber, hasNan: true };
+  if (type.startsWith("bcd")) return { low: 0, high: 10 ** (length * 4) - 1, whole: true };
+  const bits = length * 16;
+  if (type.startsWith("int"))
+    return { low: -(2 ** (bits - 1)), high: bits === 64 ? most64.int64 : 2 ** (bits - 1) - 1, whole: true };
+  return { low: 0, high: bits === 64 ? most64.uint64 : 2 ** bits - 1, whole: true };
 }
 
 function clamp(value: number, low: number, high: number): number {

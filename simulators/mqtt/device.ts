@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
+  anyNumber,
+  checkRoom,
   seededRandom,
   type Fault,
   type SimulatedPoint,
@@ -87,6 +89,8 @@ class PretendDevice implements Resident {
   }
 
   set(name: string, value: number | string | undefined): void {
+    const point = this.#options.points.find((one) => one.name === name);
+    if (point !== undefined) checkRoom(point, value, this.#speech.room?.(point) ?? anyNumber);
     if (value === undefined) this.#pinned.delete(name);
     else this.#pinned.set(name, value);
     // What is set together is told together.

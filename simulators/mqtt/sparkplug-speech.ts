@@ -1,4 +1,4 @@
-import type { SimulatedPoint } from "../simulator.ts";
+import { anyNumber, type SimulatedPoint } from "../simulator.ts";
 import { addressOf, plain, type Said, type Settings, type Speech, type Valued } from "./speech.ts";
 
 /** Sparkplug B 3.0 payloads, byte by byte (protobuf wire format). */
@@ -144,6 +144,10 @@ export function sparkplugSpeech({ variables = {} }: Settings): Speech {
       const death = { name: "bdSeq", type: types.uint64, value: { field: 11, of: bdSeq } } as const;
       return [said(topic("NDEATH"), payloadBytes(Date.now(), undefined, [death]))];
     },
+    room: (point) =>
+      typeOf(point) === types.int64
+        ? { low: -(2 ** 63), high: 2 ** 63 - 1024, whole: true }
+        : { ...anyNumber, hasNan: true },
     isAsked: (where, payload) => where === topic("NCMD") && payload.includes("Node Control/Rebirth"),
   };
 }

@@ -1,4 +1,4 @@
-import type { SimulatedPoint, SimulatorOptions } from "../simulator.ts";
+import type { Room, SimulatedPoint, SimulatorOptions } from "../simulator.ts";
 
 /** One message of a pretend device. */
 export interface Said {
@@ -25,6 +25,8 @@ export interface Speech {
   record(record: Told, fields: readonly Valued[], others: readonly Valued[], timeMs: number): Said[];
   /** The last will. */
   goodbye(): Said[];
+  /** The numbers that it can say of a point; absent: any. */
+  room?(point: SimulatedPoint): Room;
   /** Whether a message asks for `hello` again. */
   isAsked?(topic: string, payload: Buffer): boolean;
 }

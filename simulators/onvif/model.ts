@@ -1,4 +1,4 @@
-import type { SimulatedPoint, SimulatorOptions } from "../simulator.ts";
+import { anyNumber, checkRoom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
 
 /** What the camera shows and tells, without its wire. */
 
@@ -77,6 +77,7 @@ export class Model {
   set(name: string, value: number | string | undefined): Happening | undefined {
     const point = this.#points.find((one) => one.name === name);
     if (point === undefined) throw new Error(`no point "${name}"`);
+    checkRoom(point, value, anyNumber);
     if (value === undefined) this.#pinned.delete(name);
     else this.#pinned.set(name, value);
     if (addressOf(point).topic === undefined) return undefined;

@@ -1,5 +1,12 @@
 import type { IAddressSpace, INamespace, UAObject, UAVariable } from "node-opcua";
-import { seededRandom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
+import {
+  anyNumber,
+  checkRoom,
+  seededRandom,
+  type Room,
+  type SimulatedPoint,
+  type SimulatorOptions,
+} from "../simulator.ts";
 import type { Library } from "./library.ts";
 
 /** A device's address as `drivers/opcua/settings.ts` parses it, as far as a pretend device needs it. */
@@ -269,6 +276,7 @@ export class Space {
   set(name: string, value: number | string | undefined): void {
     const slot = this.#slots.get(name);
     if (slot === undefined) throw new Error(`no point "${name}"`);
+    checkRoom(slot.point, value, roomOf(slot.address));
     slot.pinned = value;
     if (value !== undefined) this.#put(slot, value);
   }
@@ -394,6 +402,18 @@ export class Space {
   close(): void {
     clearInterval(this.#walk);
   }
+}
+
+/** The numbers of a built-in type (OPC 10000-6, 5.2.2), those of 64 bits as far as a double tells them apart. */
+function roomOf({ type, layout, member }: Address): Room {
+  const name = String(layout === undefined ? type : layout[member ?? ""]);
+  if (name === "Boolean") return { low: 0, high: 1, whole: true };
+  if (name === "Float") return { low: -3.4028234663852886e38, high: 3.4028234663852886e38, hasNan: true };
+  const bits = { SByte: 8, Byte: 8 }[name] ?? Number(/^U?Int(\d+)$/.exec(name)?.[1] ?? 0);
+  if (bits === 0) return { ...anyNumber, hasNan: true };
+  const isSigned = name === "SByte" || name.startsWith("I");
+  const most = 2 ** (isSigned ? bits - 1 : bits);
+  return { low: isSigned ? -most : 0, high: most - (bits === 64 ? most / 2 ** 53 : 1), whole: true };
 }
 
 /** A structure of a type that no client knows: its encoding is written as it is. */

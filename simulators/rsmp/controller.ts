@@ -1,4 +1,4 @@
-import { seededRandom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
+import { checkRoom, seededRandom, type SimulatedPoint, type SimulatorOptions } from "../simulator.ts";
 import { AlarmBoard } from "./alarm-board.ts";
 import {
   alarms,
@@ -60,6 +60,20 @@ function signalCharacter(second: number, isOurs: boolean): string {
   return second < 14 ? "N" : "B";
 }
 
+/** Numbers are texts of nine digits at most. */
+const nineDigits = { low: -999_999_999, high: 999_999_999 };
+
+/** Throws where a value would not stand alone: it would push its neighbours in the text or the list aside. */
+function checkPlace(point: SimulatedPoint, value: number | string | undefined): void {
+  checkRoom(point, value, nineDigits);
+  const { of } = point.address as Partial<StatusAddress>;
+  const text = String(value ?? "0");
+  const isAlone = of === "chars" ? text.length === 1 : of !== "list" || !text.includes(",");
+  if (isAlone) return;
+  const room = of === "chars" ? "one character" : "one entry of a list";
+  throw new Error(`${point.name} cannot show "${text}": it is ${room}`);
+}
+
 export class Controller {
   readonly main: string;
   readonly board: AlarmBoard;
@@ -119,6 +133,8 @@ export class Controller {
 
   /** Pins a point. Gives back what it changes: "se" or the key of a status; undefined for a stranger. */
   set(name: string, value: number | string | undefined): string | undefined {
+    const known = this.#options.points.find((one) => one.name === name);
+    if (known !== undefined) checkPlace(known, value);
     if (value === undefined) this.#pinned.delete(name);
     else this.#pinned.set(name, value);
     if (this.#bits.some(({ point }) => point.name === name)) return "se";

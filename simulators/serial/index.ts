@@ -1,4 +1,4 @@
-import type { Simulator, StartSimulator } from "../simulator.ts";
+import type { Room, Simulator, StartSimulator } from "../simulator.ts";
 import { Endpoints } from "../media.ts";
 import { bamCsv, bamEscape, bayernHessenFramed, bayernHessenLine } from "./analysers.ts";
 import type { MakeDialect } from "./dialect.ts";
@@ -28,6 +28,18 @@ const dialects: Record<string, MakeDialect> = {
   sdi12,
 };
 
+/** What has columns has no room for more: a sign and seven digits (SDI-12 1.4, 4.4.8.1; TI-02-P), or four and an exponent. */
+const sevenDigits = { low: -9_999_999, high: 9_999_999 };
+const rooms: Record<string, Room> = {
+  "bayern-hessen-line": { low: -9999e99, high: 9999e99 },
+  "bayern-hessen-framed": { low: -9999e99, high: 9999e99 },
+  "bam-escape": sevenDigits,
+  "bam-csv": sevenDigits,
+  "weigh-indicator": sevenDigits,
+  "nmea-weather": sevenDigits,
+  sdi12: sevenDigits,
+};
+
 const defaultDelayMs = 2000;
 const wrongClockMs = 7 * 3_600_000;
 
@@ -49,7 +61,7 @@ export const start: StartSimulator = async (options) => {
   const { seed = 1, log = () => {}, recordEveryMs = 0, records = [] } = options;
   const make = dialects[grammar?.dialect ?? ""];
   if (make === undefined) throw new Error(`there is no simulator of the dialect "${grammar?.dialect}"`);
-  const values = new Values(options.points, seed);
+  const values = new Values(options.points, seed, rooms[grammar?.dialect ?? ""]);
   const clock = { isWrong: false };
   const dialect = make({
     values,

@@ -1,4 +1,4 @@
-import { seededRandom, type SimulatedPoint } from "../simulator.ts";
+import { anyNumber, checkRoom, seededRandom, type Room, type SimulatedPoint } from "../simulator.ts";
 
 /** Where a point or field stands in the dialect, as the profile's address has it. */
 interface Address {
@@ -19,8 +19,10 @@ interface Cell {
 /** What the points of one pretend instrument say now, as raw numbers and texts. */
 export class Values {
   readonly #cells = new Map<string, Cell>();
+  readonly #room: Room;
 
-  constructor(points: readonly SimulatedPoint[], seed: number) {
+  constructor(points: readonly SimulatedPoint[], seed: number, room: Room = anyNumber) {
+    this.#room = room;
     points.forEach((point, index) => {
       const random = seededRandom(seed + index * 7919);
       const [low, high] = point.typical ?? [0, 0];
@@ -39,6 +41,7 @@ export class Values {
   set(name: string, value: number | string | undefined): void {
     const cell = this.#cells.get(name);
     if (cell === undefined) throw new Error(`the device has no point "${name}"`);
+    checkRoom(cell.point, value, this.#room);
     cell.pinned = value;
   }
 

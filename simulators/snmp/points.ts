@@ -1,4 +1,4 @@
-import { seededRandom, type SimulatedPoint } from "../simulator.ts";
+import { anyNumber, checkRoom, seededRandom, type Room, type SimulatedPoint } from "../simulator.ts";
 import { encode, integer, octets, oid, tags } from "./ber.ts";
 
 /** The addresses of the profile as far as a pretend device needs them: `drivers/snmp/settings.ts` has them all. */
@@ -45,6 +45,7 @@ export class PointValue {
   }
 
   set(value: number | string | undefined): void {
+    checkRoom(this.point, value, roomOf(this.address));
     this.#pinned = value;
   }
 
@@ -83,6 +84,26 @@ export class PointValue {
 function syntaxOf({ type = "auto", syntax }: Address): string {
   if (syntax !== undefined) return syntax;
   return ["text", "hex", "bcd", "stage"].includes(type) ? "octets" : "integer";
+}
+
+const rooms: Record<string, Room> = {
+  integer: { low: -(2 ** 31), high: 2 ** 31 - 1, whole: true },
+  gauge: { low: 0, high: 2 ** 32 - 1, whole: true },
+  counter: { low: 0, high: 2 ** 32 - 1, whole: true },
+  ticks: { low: 0, high: 2 ** 32 - 1, whole: true },
+  // As far as a double tells them apart.
+  counter64: { low: 0, high: 2 ** 64 - 2048, whole: true },
+  float: { low: -3.4028234663852886e38, high: 3.4028234663852886e38, hasNan: true },
+};
+
+/** The numbers that an object can hold (RFC 2578, 7.1). */
+function roomOf(address: Address): Room {
+  const { type, states, walk } = address;
+  if (states !== undefined || type === "bits") return { low: 0, high: 1, whole: true };
+  if (walk !== undefined) return anyNumber;
+  if (type === "stage") return { low: 0, high: 2000, whole: true };
+  if (type === "bcd") return { low: 0, high: 99_999_999, whole: true };
+  return rooms[syntaxOf(address)] ?? anyNumber;
 }
 
 /** A raw value as the object that the address describes. */
