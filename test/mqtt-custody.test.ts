@@ -214,20 +214,6 @@ test("what came while another process was away is of unknown age, and what comes
   expect(one.of()).toEqual(["uncertain queued", 20]);
 });
 
-test("a filter that only the kept session has is given up", async () => {
-  await listen();
-  await open.splice(0)[0]!.close();
-  broker.hasSession = true;
-  const settings = schemas.settings.parse({ host: "127.0.0.1", port, timeout: 2000, topic: "d/2" });
-  const context = { deviceId: "d", folder, resident: true, log: () => {} };
-  const connection = await driver.connect(settings, context, new AbortController().signal);
-  open.push(connection);
-  const one = new Keeping(connection, [{ path: "$.v" }], []);
-  await until("the end of it", () => broker.all("unsubscribe").length > 0);
-  expect(broker.all("unsubscribe").map(({ unsubscriptions }) => unsubscriptions)).toEqual([["d/1"]]);
-  expect(one.ended).toBeUndefined();
-});
-
 test("a tool has a clean session, and acknowledges at once", async () => {
   await listen(false);
   expect(broker.all("connect")[0]).toMatchObject({ clean: true });

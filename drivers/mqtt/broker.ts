@@ -173,7 +173,9 @@ export class Broker {
     // What the device's code does here counts as the device's, whoever opened the socket.
     const bound = { id: known.id, tell: AsyncResource.bind(listener), held: options.held };
     this.#tree.add(filter, bound);
-    this.#kept?.add(filter);
+    // What is asked for with QoS 0 is not kept either.
+    const kept = options.qos === 0 ? undefined : this.#kept;
+    kept?.add(filter);
     this.#resuming?.listening();
     let isStopped = false;
     const stop = (): void => {
@@ -182,7 +184,7 @@ export class Broker {
       this.#tree.delete(filter, bound);
       if (--known.users > 0) return;
       // A kept session has to keep its filters where kerb itself is about to end.
-      if (this.#kept === undefined) this.#unsubscribe(filter);
+      if (kept === undefined) this.#unsubscribe(filter);
       else setTimeout(() => this.#unsubscribe(filter), lingerMs).unref();
     };
     return { granted: this.#subscribe(filter, known.id, options), stop };
@@ -375,6 +377,7 @@ export class Broker {
     if (!sessionPresent) kept.forget();
     else
       this.#resuming = new Resuming(kept.endedMs, {
+        isComplete: () => [...kept.filters].every((filter) => (this.#filters.get(filter)?.users ?? 0) > 0),
         isIdle: () => this.#custody?.isIdle === true,
         release: (early) => this.#release(early),
       });

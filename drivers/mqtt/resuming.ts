@@ -1,14 +1,21 @@
 import type { IPublishPacket } from "mqtt";
 
-/** A kept session brings its messages before our devices listen: they come within a second of each other. */
-const firstWithinMs = 10_000;
-const nextWithinMs = 1000;
+/** A kept session brings its messages before our devices listen, which first ask who they are. */
+const listenersWithinMs = 15_000;
 const earlyBytesMax = 16 * 1024 * 1024;
 /** What a broker had kept comes without a pause; live messages that come as densely are in doubt only so long. */
 const pauseMs = 200;
 const catchingUpMsMax = 120_000;
 /** What came while we were away for less is as good as live. */
 const shortAwayMs = 5000;
+
+interface ResumingOptions {
+  /** Somebody listens to each filter that the session has. */
+  isComplete(): boolean;
+  /** No message waits for its acknowledgement. */
+  isIdle(): boolean;
+  release(early: readonly IPublishPacket[]): void;
+}
 
 /**
  * The beginning of a connection whose session the broker had kept: holds back what comes before the devices listen,
@@ -17,26 +24,25 @@ const shortAwayMs = 5000;
 export class Resuming {
   /** A message may have come while kerb was away. */
   isCatchingUp: boolean;
-  readonly #on: { isIdle(): boolean; release(early: readonly IPublishPacket[]): void };
+  readonly #on: ResumingOptions;
   readonly #begunMs = performance.now();
   #early: IPublishPacket[] | undefined = [];
   #bytes = 0;
   #timer: NodeJS.Timeout;
   #newestMs = performance.now();
 
-  /** `endedMs`: when the connection before this one ended, by `performance.now()`; `isIdle`: nothing waits. */
-  constructor(endedMs: number, on: { isIdle(): boolean; release(early: readonly IPublishPacket[]): void }) {
+  /** `endedMs`: when the connection before this one ended, by `performance.now()`. */
+  constructor(endedMs: number, on: ResumingOptions) {
     this.#on = on;
     this.isCatchingUp = performance.now() - endedMs > shortAwayMs;
-    this.#timer = setTimeout(() => this.#release(), firstWithinMs);
+    this.#timer = setTimeout(() => this.#release(), listenersWithinMs);
   }
 
-  /** A device listens: the others soon will, if there are any. */
+  /** Somebody has begun to listen. */
   listening(): void {
-    if (this.#early === undefined) return;
+    if (this.#early === undefined || !this.#on.isComplete()) return;
     clearTimeout(this.#timer);
-    const restMs = this.#begunMs + firstWithinMs - performance.now();
-    this.#timer = setTimeout(() => this.#release(), Math.min(nextWithinMs, Math.max(0, restMs)));
+    this.#timer = setTimeout(() => this.#release(), 0);
   }
 
   /** Whether the message is held back, to be released later. */
