@@ -69,6 +69,8 @@ class Ear implements Member {
   /** The message that net-snmp is opening, and, of an inform, whether it is on disk. */
   #current: Header | undefined;
   #held: Promise<boolean> | undefined;
+  /** Answers that wait. */
+  #replies = 0;
 
   constructor(subscription: Subscription<Address>, settings: Settings, from: string, context: DriverContext) {
     this.from = canonicalAddress(from);
@@ -120,9 +122,14 @@ class Ear implements Member {
 
   /** In time or not at all: an answer that comes late would be taken for that of a later try. */
   async #reply(answers: Buffer[], origin: Origin, held: Promise<boolean> | undefined): Promise<void> {
-    const begunMs = performance.now();
-    if (held !== undefined && !(await held)) return;
-    if (performance.now() - begunMs > heldMsMax) return;
+    if (held !== undefined) {
+      if (this.#replies >= informsMax) return;
+      const begunMs = performance.now();
+      this.#replies++;
+      const isHeld = await held;
+      this.#replies--;
+      if (!isHeld || performance.now() - begunMs > heldMsMax) return;
+    }
     for (const answer of answers) origin.reply(answer);
   }
 
