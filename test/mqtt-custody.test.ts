@@ -160,7 +160,7 @@ test("one that comes again while it waits is told once, over a new connection to
   await until("the second", () => next.of().length > 0);
   expect([one.of(), next.of()]).toEqual([[10], [20]]);
   await asked(2);
-  for (const { settle } of Keeping.disk) settle(true);
+  for (const asking of Keeping.disk) asking.settle(true);
   await until("both", () => broker.acknowledged.length === 2);
   // The same name and the same session as before.
   const [first, second] = broker.all("connect");
@@ -194,7 +194,7 @@ test("what a kept session brings before a device listens waits for it", async ()
   const one = new Keeping(connection, [{ path: "$.v" }], []);
   await until("both", () => one.of().length === 2);
   await asked(1);
-  for (const { settle } of Keeping.disk) settle(true);
+  for (const asking of Keeping.disk) asking.settle(true);
   await until("the acknowledgement", () => broker.acknowledged.length === 2);
   // An earlier connection of this process ended a moment ago: they are as good as live.
   expect(one.of()).toEqual([10, 20]);

@@ -47,12 +47,16 @@ export class Custody {
     this.#queue.push(waiting);
     const held = before?.print === print ? before.held : this.#all(hand());
     this.#unacknowledged.set(messageId, { print, held });
-    void held.then((isHeld) => {
+    const settle = (isHeld: boolean): void => {
       waiting.isHeld = isHeld;
-      if (isHeld) return this.#acknowledge();
+      if (isHeld) {
+        this.#acknowledge();
+        return;
+      }
       if (this.#unacknowledged.get(messageId)?.held === held) this.#unacknowledged.delete(messageId);
       if (!this.#isOver) this.#on.dropped();
-    });
+    };
+    void held.then(settle, () => settle(false));
   }
 
   /** The connection is over: nothing is acknowledged any more, and the broker sends it again. */

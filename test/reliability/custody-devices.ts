@@ -20,7 +20,7 @@ export interface Device {
   readonly tellers: number;
   readonly pauseMs: number;
   /** The device as it is for one run of the gateway; gives back how it tells a number: true = it was acknowledged. */
-  begin(): Promise<{ tell(number: number): Promise<boolean>; end(): void }>;
+  begin(): Promise<{ tell: (number: number) => Promise<boolean>; end: () => void }>;
   numbersOf(reader: EventReader): number[];
   stop(): Promise<void>;
 }
@@ -93,10 +93,10 @@ export async function mqttPlug(folder: string, protocol: "3.1.1" | 5): Promise<D
     tellers: 4,
     pauseMs: 20,
     begin: async () => {
-      const subscriptions = () =>
-        readFileSync(broker.log, "utf8").split("\tzigbee2mqtt/plug (QoS 1)").length - 1;
       runs++;
-      await until("the subscription", 60_000, () => (subscriptions() >= runs ? true : undefined));
+      await until("the subscription", 60_000, () =>
+        readFileSync(broker.log, "utf8").split("\tzigbee2mqtt/plug (QoS 1)").length > runs ? true : undefined,
+      );
       const client = await connectAsync(`mqtt://127.0.0.1:${port}`);
       const tell = async (number: number): Promise<boolean> => {
         await client.publishAsync("zigbee2mqtt/plug", `{"energy":${number}}`, { qos: 1 });

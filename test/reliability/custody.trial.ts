@@ -109,12 +109,13 @@ async function killedWhileTold(
       if (!isBrokered) count(own);
       say(`${i + 1} kills, ${told.taken.length} acknowledged${isBrokered ? "" : `, ${lost} lost`}`);
     }
-    for (let i = 0; isBrokered && i < fetchesMax && (i === 0 || lost > 0); i++) {
+    for (let i = 0; i < (isBrokered ? fetchesMax : 0); i++) {
       const gateway = start();
       await sleep(8000);
       await gateway.stop();
       count(own);
       say(`fetched ${i + 1} times, ${lost} missing`);
+      if (lost === 0) break;
     }
   } finally {
     await device?.stop();
@@ -132,7 +133,7 @@ interface Row {
   name: string;
   needs?: Need[];
   isBrokered?: true;
-  open(folder: string): Promise<Device>;
+  open: (folder: string) => Promise<Device>;
 }
 
 const rows: Row[] = [
