@@ -123,9 +123,10 @@ export interface Sink {
   poll(index: number): void;
   /**
    * For a device that forgets what it was told is taken: called right after what a message brought was handed on,
-   * true when that is on disk, false when some of it was dropped instead. Absent where nothing is kept.
+   * true when that is on disk, false when some of it was dropped instead. Absent where nothing is kept. It may take
+   * a second, and does not settle while the disk takes nothing; `isPressing`: more can only come after it.
    */
-  held?(): Promise<boolean>;
+  held?(isPressing?: boolean): Promise<boolean>;
 }
 
 /** What to push, and where to. */
@@ -226,6 +227,8 @@ export interface DriverContext {
   readonly deviceId: string;
   /** A folder of the driver's own, to keep keys in; it may not exist yet. undefined: nothing can be kept. */
   readonly folder?: string;
+  /** This is the gateway itself, of which there is one, and no passing tool: it may go by a name that is kept. */
+  readonly resident?: boolean;
   /** At most a few lines per state change; the host limits the rate. */
   log(level: "debug" | "info" | "warn", text: string): void;
   /**

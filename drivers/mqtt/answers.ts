@@ -18,6 +18,8 @@ export interface Told {
   readonly uplink: unknown;
   readonly sourceTimeMs: number | undefined;
   readonly retained: boolean;
+  /** The broker may have kept it while kerb was away. */
+  readonly queued: boolean;
   /** Somebody had kept it: it is no sign of life. */
   readonly isOld: boolean;
 }
@@ -53,7 +55,15 @@ export function answerOf(one: Wanted, told: Told): Answer | undefined {
   const reading = readingOf(found, one.address);
   const time = told.sourceTimeMs === undefined ? undefined : { sourceTimeMs: told.sourceTimeMs };
   if (time !== undefined) return { ...reading, ...time };
-  if (!told.retained || reading.status === "bad") return reading;
+  if (reading.status === "bad") return reading;
+  if (told.queued)
+    return {
+      ...reading,
+      status: "uncertain",
+      code: "queued",
+      reason: "kept while kerb was away, of unknown age",
+    };
+  if (!told.retained) return reading;
   return { ...reading, status: "uncertain", code: "retained", reason: "kept by the broker, of unknown age" };
 }
 

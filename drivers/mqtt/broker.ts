@@ -1,16 +1,17 @@
 import { AsyncResource } from "node:async_hooks";
-import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect, isIP, type Socket } from "node:net";
-import { hostname } from "node:os";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
-import { MqttClient, type IClientOptions, type IPublishPacket } from "mqtt";
+import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { DeviceError } from "../../gateway/driver.ts";
-import { meaningOf, unreachable } from "./errors.ts";
+import { Custody, type Held } from "./custody.ts";
+import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable } from "./errors.ts";
+import { clientIdOf, identifierOf, keyOf, placeOf, portOf, sessionKeyOf } from "./names.ts";
 import { shortTopic } from "./payload.ts";
-import { dropOldest } from "./remember.ts";
+import { Resuming } from "./resuming.ts";
+import { KeptSession } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
 import { overlap, TopicTree } from "./topics.ts";
 import { trimmed, Trimmer } from "./trim.ts";
@@ -22,18 +23,22 @@ import { trimmed, Trimmer } from "./trim.ts";
 const packetBytesMax = 4 * 1024 * 1024;
 /** How long a broker may take our DISCONNECT. */
 const farewellMs = 200;
-/** A broker that did not let us in is not asked again within this time, however many devices it has. */
-const holdMs = 1000;
-const deniedHoldMs = 10_000;
-const remembered = 100;
 /** PUBACK of MQTT 5: the message went to nobody. */
 const noSubscribers = 0x10;
+/** MQTT 5: messages that the broker may send before the first is acknowledged. */
+const receiveMax = 500;
+/** Of MQTT 3.1.1 each broker has its own number, and that of mosquitto is 20. */
+const pressingFrom = { "3.1.1": 8, 5: receiveMax / 2 };
+/** A device that is looked after anew listens again within this time. */
+const lingerMs = 5000;
 
 export interface Message {
   readonly topic: string;
   readonly payload: Buffer;
   /** The broker had kept it: nobody knows how old it is. */
   readonly retained: boolean;
+  /** It may have come while we were away. */
+  readonly queued?: boolean;
 }
 export type Listener = (message: Message) => void;
 
@@ -41,16 +46,21 @@ interface Listening {
   /** Of its filter. */
   readonly id: number;
   readonly tell: Listener;
+  readonly held: Held | undefined;
+}
+
+interface ListenOptions {
+  readonly qos: 0 | 1;
+  readonly signal: AbortSignal;
+  /** Knows when what was told is kept: QoS 1 messages are not acknowledged before. */
+  readonly held?: Held | undefined;
 }
 
 const brokers = new Map<string, Broker>();
-const refusals = new Map<string, { atMs: number; error: DeviceError }>();
-/** By key. A take-over of one process by another with the same id would cut off both for ever. */
-const ownParts = new Map<string, string>();
 
 /**
  * One connection to a broker, shared by all devices of this process that enter it with the same credentials. Its
- * session is clean: what was told while we were away is told by the broker's retained messages or not at all.
+ * session outlives it where there is a folder to remember it by; without one it is clean.
  */
 export class Broker {
   readonly place: string;
@@ -62,7 +72,11 @@ export class Broker {
   readonly #tree = new TopicTree<Listening>();
   readonly #lost = new Set<(error: DeviceError) => void>();
   readonly #filters = new Map<string, { id: number; users: number }>();
-  #lastId = 0;
+  /** The broker keeps it while we are away; what it has sent is acknowledged when it is on disk. */
+  readonly #kept: KeptSession | undefined;
+  readonly #folder: string | undefined;
+  #custody: Custody | undefined;
+  #resuming: Resuming | undefined;
   #users = 0;
   /** MQTT 5: each message names the filters for which it comes. */
   #namesFilters = false;
@@ -73,8 +87,11 @@ export class Broker {
   #client: MqttClient | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(key: string, settings: Settings, nth: number) {
+  private constructor(key: string, settings: Settings, nth: number, folder: string | undefined) {
     this.#key = key;
+    this.#folder = folder;
+    if (folder !== undefined && settings.sessionExpiry > 0)
+      this.#kept = KeptSession.of(folder, sessionKeyOf(settings, nth));
     this.place = placeOf(settings);
     this.#settings = settings;
     this.#nth = nth;
@@ -83,18 +100,24 @@ export class Broker {
 
   /**
    * The broker that the settings name, connected. Each join needs one `leave`. Rejects with `refused`,
-   * `unreachable`, `silent`, `hung-up`, `denied`, `busy`, `garbage`, `unsupported` or `aborted`.
+   * `unreachable`, `silent`, `hung-up`, `denied`, `busy`, `garbage`, `unsupported` or `aborted`. `folder`: where to
+   * remember a session that the broker keeps.
    */
-  static join(settings: Settings, signal: AbortSignal): Promise<Broker> {
-    return Broker.#join(settings, signal, 1);
+  static join(settings: Settings, signal: AbortSignal, folder?: string): Promise<Broker> {
+    return Broker.#join(settings, signal, 1, folder);
   }
 
-  static async #join(settings: Settings, signal: AbortSignal, nth: number): Promise<Broker> {
+  static async #join(
+    settings: Settings,
+    signal: AbortSignal,
+    nth: number,
+    folder: string | undefined,
+  ): Promise<Broker> {
     if (signal.aborted) throw new DeviceError("aborted", `${placeOf(settings)}: given up by the caller`);
     const key = keyOf(settings, nth);
     const known = brokers.get(key);
     if (known === undefined) throwIfRefused(key);
-    const broker = known ?? new Broker(key, settings, nth);
+    const broker = known ?? new Broker(key, settings, nth, folder);
     broker.#users++;
     if (known === undefined) {
       brokers.set(key, broker);
@@ -139,27 +162,40 @@ export class Broker {
   listen(
     filter: string,
     listener: Listener,
-    options: { qos: 0 | 1; signal: AbortSignal },
+    options: ListenOptions,
   ): { granted: Promise<void>; stop: () => void } {
-    const others = this.#namesFilters ? [] : [...this.#filters.keys()];
+    const others = this.#namesFilters ? [] : [...this.#filters.keys(), ...(this.#kept?.filters ?? [])];
     if (others.some((other) => other !== filter && overlap(other, filter)))
       return this.#listenBeside(filter, listener, options);
-    const known = this.#filters.get(filter) ?? { id: ++this.#lastId, users: 0 };
+    const known = this.#filters.get(filter) ?? { id: identifierOf(filter), users: 0 };
     known.users++;
     this.#filters.set(filter, known);
     // What the device's code does here counts as the device's, whoever opened the socket.
-    const bound = { id: known.id, tell: AsyncResource.bind(listener) };
+    const bound = { id: known.id, tell: AsyncResource.bind(listener), held: options.held };
     this.#tree.add(filter, bound);
+    // What is asked for with QoS 0 is not kept either.
+    const kept = options.qos === 0 ? undefined : this.#kept;
+    kept?.add(filter);
+    this.#resuming?.listening();
     let isStopped = false;
     const stop = (): void => {
       if (isStopped) return;
       isStopped = true;
       this.#tree.delete(filter, bound);
       if (--known.users > 0) return;
-      this.#filters.delete(filter);
-      if (this.#isOpen) this.#client?.unsubscribe(filter, () => {});
+      // A kept session has to keep its filters where kerb itself is about to end.
+      if (kept === undefined) this.#unsubscribe(filter);
+      else setTimeout(() => this.#unsubscribe(filter), lingerMs).unref();
     };
     return { granted: this.#subscribe(filter, known.id, options), stop };
+  }
+
+  #unsubscribe(filter: string): void {
+    const users = this.#filters.get(filter)?.users ?? 0;
+    if (users > 0 || this.#end !== undefined) return;
+    this.#filters.delete(filter);
+    this.#kept?.drop(filter);
+    if (this.#isOpen) this.#client?.unsubscribe(filter, () => {});
   }
 
   /**
@@ -169,12 +205,12 @@ export class Broker {
   #listenBeside(
     filter: string,
     listener: Listener,
-    options: { qos: 0 | 1; signal: AbortSignal },
+    options: ListenOptions,
   ): { granted: Promise<void>; stop: () => void } {
     const bound = AsyncResource.bind(listener);
     const leaving = new AbortController();
     const listen = async (): Promise<void> => {
-      const broker = await Broker.#join(this.#settings, leaving.signal, this.#nth + 1);
+      const broker = await Broker.#join(this.#settings, leaving.signal, this.#nth + 1, this.#folder);
       const forget = broker.onLost((error) => this.#over(error));
       const listening = leaving.signal.aborted ? undefined : broker.listen(filter, bound, options);
       const leave = (): void => {
@@ -313,50 +349,103 @@ export class Broker {
       const when = this.#isOpen ? "" : " before it let us in; is it the right port, and does it want tls?";
       this.#over(new DeviceError("hung-up", `${this.place}: the broker closed the connection${when}`));
     });
-    client.on("connect", ({ properties }) => {
+    client.on("connect", () => {
       clearTimeout(this.#timer);
-      this.#namesFilters =
-        this.#settings.protocol === 5 && properties?.subscriptionIdentifiersAvailable !== false;
       this.#isOpen = true;
-      refusals.delete(this.#key);
+      forgetRefusal(this.#key);
       this.#opened.resolve();
     });
     // The library's own callback does not say that nobody listens.
     client.on("packetreceive", (packet) => {
       if (packet.cmd === "puback") this.#acknowledged = packet.reasonCode;
+      // Messages may come before the library has told that it is connected.
+      if (packet.cmd === "connack" && (packet.reasonCode ?? packet.returnCode ?? 0) === 0)
+        this.#entered(stream, packet);
     });
-    client.on("message", (topic, payload, packet) => this.#hand(topic, payload, packet));
+    // An error here is no error to the library: it only leaves the PUBACK to us.
+    client.handleMessage = (packet, done) =>
+      done(this.#custody !== undefined && packet.qos === 1 ? new Error("not yet") : undefined);
+    client.on("message", (_topic, _payload, packet) => this.#receive(packet));
     client.connect();
   }
 
-  #hand(topic: string, payload: Buffer, { retain, properties }: IPublishPacket): void {
+  #entered(stream: Duplex, { sessionPresent, properties }: IConnackPacket): void {
+    const { protocol } = this.#settings;
+    this.#namesFilters = protocol === 5 && properties?.subscriptionIdentifiersAvailable !== false;
+    const kept = this.#kept;
+    if (kept === undefined) return;
+    if (!sessionPresent) kept.forget();
+    else
+      this.#resuming = new Resuming(kept.endedMs, {
+        isComplete: () => [...kept.filters].every((filter) => (this.#filters.get(filter)?.users ?? 0) > 0),
+        isIdle: () => this.#custody?.isIdle === true,
+        release: (early) => this.#release(early),
+      });
+    this.#custody = new Custody(kept.unacknowledged, pressingFrom[protocol], {
+      acknowledge: (messageId) => {
+        const puback = { cmd: "puback", messageId, reasonCode: 0 } as const;
+        mqttPacket.writeToStream(puback, stream, { protocolVersion: protocol === 5 ? 5 : 4 });
+      },
+      dropped: () => {
+        const text = `${this.place}: what came could not be kept; the broker is asked to send it again`;
+        this.#over(new DeviceError("hung-up", text));
+      },
+    });
+  }
+
+  /** Whoever wants them listens by now; what nobody wants any more is not asked for any longer. */
+  #release(early: readonly IPublishPacket[]): void {
+    for (const packet of early) this.#receive(packet);
+    for (const filter of this.#kept?.filters ?? []) if (!this.#filters.has(filter)) this.#unsubscribe(filter);
+  }
+
+  #receive(packet: IPublishPacket): void {
     if (this.#end !== undefined) return;
-    const message = { topic, payload, retained: retain };
-    const given = properties?.subscriptionIdentifier;
-    const ids = this.#namesFilters && given !== undefined ? [given].flat() : undefined;
+    const custody = packet.qos === 1 ? this.#custody : undefined;
+    if (custody === undefined) this.#hand(packet);
+    else if (this.#resuming?.takes(packet) !== true) custody.take(packet, () => this.#hand(packet));
+  }
+
+  /** Gives back who knows when it is kept. */
+  #hand({ topic, payload: given, retain, qos, properties }: IPublishPacket): Held[] {
+    const payload = Buffer.isBuffer(given) ? given : Buffer.from(given);
+    const queued = qos === 1 && this.#resuming?.isCatchingUp === true;
+    const message = { topic, payload, retained: retain, ...(queued ? { queued } : {}) };
+    const holders = new Set<Held>();
+    const named = properties?.subscriptionIdentifier;
+    const ids = this.#namesFilters && named !== undefined ? [named].flat() : undefined;
     try {
-      for (const { id, tell } of this.#tree.matching(topic))
-        if (ids === undefined || ids.includes(id)) tell(message);
+      for (const { id, tell, held } of this.#tree.matching(topic)) {
+        if (ids !== undefined && !ids.includes(id)) continue;
+        tell(message);
+        if (held !== undefined) holders.add(held);
+      }
     } catch (error) {
       const text = `${this.place}: ${shortTopic(topic)} cannot be taken: ${String(error)}`;
       this.#over(new DeviceError("garbage", text, { cause: error }));
     }
+    return [...holders];
   }
 
   #options(): IClientOptions {
-    const { protocol, username, password, keepalive } = this.#settings;
+    const { protocol, username, password, keepalive, sessionExpiry } = this.#settings;
+    const kept = this.#kept;
+    const session =
+      kept === undefined
+        ? {}
+        : { sessionExpiryInterval: Math.ceil(sessionExpiry / 1000), receiveMaximum: receiveMax };
     return {
       protocolId: "MQTT",
       protocolVersion: protocol === 5 ? 5 : 4,
-      clientId: clientIdOf(this.#key, this.#settings, this.#nth),
-      clean: true,
+      clientId: clientIdOf(this.#key, this.#settings, this.#nth, kept?.own),
+      clean: kept === undefined,
       reconnectPeriod: 0,
       connectTimeout: 2 * this.#settings.timeout,
       keepalive: Math.round(keepalive / 1000),
       queueQoSZero: false,
       resubscribe: false,
       manualConnect: true,
-      ...(protocol === 5 ? { properties: { maximumPacketSize: packetBytesMax } } : {}),
+      ...(protocol === 5 ? { properties: { maximumPacketSize: packetBytesMax, ...session } } : {}),
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
     };
@@ -389,6 +478,9 @@ export class Broker {
     this.#end = error;
     this.#isOpen = false;
     clearTimeout(this.#timer);
+    this.#resuming?.stop();
+    this.#custody?.stop();
+    if (this.#kept !== undefined) this.#kept.endedMs = performance.now();
     if (brokers.get(this.#key) === this) brokers.delete(this.#key);
     this.#opened.reject(error);
   }
@@ -397,47 +489,4 @@ export class Broker {
     this.#client?.end(true);
     this.#socket?.destroy();
   }
-}
-
-function portOf({ port, tls }: Settings): number {
-  return port ?? (tls === undefined ? 1883 : 8883);
-}
-
-/** Where the broker is, at the head of each error message. */
-function placeOf(settings: Settings): string {
-  const { host } = settings;
-  return `${host.includes(":") ? `[${host}]` : host}:${portOf(settings)}`;
-}
-
-/** The same for devices that may share a connection. */
-function keyOf(settings: Settings, nth: number): string {
-  const { host, tls, username, password, clientId, protocol } = settings;
-  return JSON.stringify([host, portOf(settings), tls, username, password, clientId, protocol, nth]);
-}
-
-/** It travels and is logged in clear: nothing of the password may be in it. */
-function clientIdOf(key: string, settings: Settings, nth: number): string {
-  const { clientId, host, username = "" } = settings;
-  if (clientId !== undefined) return nth === 1 ? clientId : `${clientId}-${nth}`;
-  const whose = JSON.stringify([hostname(), host, portOf(settings), username]);
-  const box = createHash("sha256").update(whose).digest("hex").slice(0, 8);
-  const own = ownParts.get(key) ?? randomBytes(4).toString("hex");
-  ownParts.set(key, own);
-  dropOldest(ownParts, remembered);
-  // MQTT 3.1.1 lets brokers refuse ids of more than 23 characters.
-  return `kerb-${box}-${own}`;
-}
-
-function remember(key: string, error: DeviceError): void {
-  refusals.delete(key);
-  refusals.set(key, { atMs: performance.now(), error });
-  dropOldest(refusals, remembered);
-}
-
-function throwIfRefused(key: string): void {
-  const last = refusals.get(key);
-  if (last === undefined) return;
-  const forMs = last.error.code === "denied" ? deniedHoldMs : holdMs;
-  if (performance.now() - last.atMs >= forMs) refusals.delete(key);
-  else throw new DeviceError(last.error.code, last.error.message, { cause: last.error });
 }

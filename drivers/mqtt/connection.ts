@@ -10,11 +10,13 @@ import {
 } from "../../gateway/driver.ts";
 import type { Broker, Message } from "./broker.ts";
 import { Availability } from "./availability.ts";
+import type { Held } from "./custody.ts";
 import { topicOf } from "./formats.ts";
 import { identify } from "./identify.ts";
 import { Ingest } from "./ingest.ts";
 import { objectWith, parsePath } from "./json-path.ts";
 import { shortTopic } from "./payload.ts";
+import { forgetTold } from "./repeats.ts";
 import type { Address, Settings } from "./settings.ts";
 import { listenToSparkplug } from "./sparkplug-ingest.ts";
 
@@ -68,13 +70,14 @@ export class MqttConnection implements Connection<Address> {
     signal.addEventListener("abort", giveUp);
     const granted: Promise<unknown>[] = [];
     const { qos } = this.#settings;
+    const held = this.#heldBy(subscription);
     const lost = (error: DeviceError): void => {
       stopAll();
       over.reject(error);
     };
     const listen = (filter: string, listener: (message: Message) => void): void => {
       const guarded = guard(listener, this.#broker.place, lost);
-      const listening = this.#broker.listen(filter, guarded, { qos, signal });
+      const listening = this.#broker.listen(filter, guarded, { qos, signal, held });
       stops.push(listening.stop);
       granted.push(listening.granted);
     };
@@ -102,6 +105,15 @@ export class MqttConnection implements Connection<Address> {
       stopAll();
       for (const promise of granted) promise.catch(() => {});
     }
+  }
+
+  #heldBy({ sink }: Subscription<Address>): Held | undefined {
+    if (sink.held === undefined) return undefined;
+    return async (isPressing) => {
+      const isHeld = await sink.held!(isPressing);
+      if (!isHeld) forgetTold(this.#context.deviceId);
+      return isHeld;
+    };
   }
 
   async write({ name, address }: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {

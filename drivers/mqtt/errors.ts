@@ -1,4 +1,10 @@
 import { DeviceError, socketErrorCode, type DeviceErrorCode } from "../../gateway/driver.ts";
+import { dropOldest } from "./remember.ts";
+
+/** A broker that did not let us in is not asked again within this time, however many devices it has. */
+const holdMs = 1000;
+const deniedHoldMs = 10_000;
+const remembered = 100;
 
 type Coded = Error & { code?: unknown; errors?: Coded[] };
 
@@ -59,4 +65,25 @@ export function meaningOf(place: string, error: Coded, wasOpen: boolean): Device
     return made("denied");
   const heard = error.message.includes("MQTT") ? "" : "not MQTT: ";
   return new DeviceError("garbage", `${place}: ${heard}${sentence(error)}`, { cause: error });
+}
+
+const refusals = new Map<string, { atMs: number; error: DeviceError }>();
+
+export function forgetRefusal(key: string): void {
+  refusals.delete(key);
+}
+
+export function remember(key: string, error: DeviceError): void {
+  refusals.delete(key);
+  refusals.set(key, { atMs: performance.now(), error });
+  dropOldest(refusals, remembered);
+}
+
+/** A broker that has just refused is not asked again at once. */
+export function throwIfRefused(key: string): void {
+  const last = refusals.get(key);
+  if (last === undefined) return;
+  const forMs = last.error.code === "denied" ? deniedHoldMs : holdMs;
+  if (performance.now() - last.atMs >= forMs) refusals.delete(key);
+  else throw new DeviceError(last.error.code, last.error.message, { cause: last.error });
 }

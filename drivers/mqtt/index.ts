@@ -16,7 +16,9 @@ export const driver: Driver<Settings, Address> = {
   name: "mqtt",
 
   async connect(settings, context, signal) {
-    const broker = await Broker.join(settings, signal).catch((error: unknown) => {
+    // Another program with our name would cut us off.
+    const folder = context.resident === true ? context.folder : undefined;
+    const broker = await Broker.join(settings, signal, folder).catch((error: unknown) => {
       if (error instanceof DeviceError) throw error;
       throw new DeviceError("refused", `${settings.host}: ${String(error)}`, { cause: error });
     });

@@ -119,6 +119,7 @@ export class Ingest {
       uplink: this.#format.uplink?.(value),
       sourceTimeMs,
       retained,
+      queued: message.queued === true,
       isOld: retained || this.#isLate(sourceTimeMs),
     };
     const states = this.#kept(route, told, topic);

@@ -31,6 +31,13 @@ export function isRepeated(device: string, place: string, id: string, placesMax:
   return false;
 }
 
+/** What a device told was lost: when it comes again it is news. */
+export function forgetTold(device: string): void {
+  const { recent, last } = memory.of(device);
+  recent.clear();
+  last.clear();
+}
+
 function short(text: string): string {
   return createHash("sha256").update(text).digest("base64").slice(0, 16);
 }

@@ -117,6 +117,9 @@ export const settings = z
       .optional()
       .describe("without it what the format brings; [] for nothing"),
     qos: z.union([z.literal(0), z.literal(1)]).default(1),
+    sessionExpiry: span(0, 604_800_000)
+      .prefault("60m")
+      .describe("how long the broker keeps what comes while kerb is away; 0: not at all"),
     payloadBytesMax: z.int().min(64).max(1_048_576).default(65_536),
     topicsMax: z
       .int()

@@ -12,6 +12,7 @@ import {
   type SiteMessage,
   type VersionMessage,
 } from "./messages.ts";
+import { Owed, type Held } from "./owed.ts";
 import { agree } from "./versions.ts";
 
 /** What a site sent after the handshake and of its own accord. */
@@ -59,6 +60,11 @@ interface Question {
   fail(error: DeviceError): void;
 }
 
+const isPushed = (message: SiteMessage): message is Pushed =>
+  message.kind === "alarm" ||
+  message.kind === "aggregated" ||
+  (message.kind === "status" && message.type !== "StatusResponse");
+
 /** How a request ended: the site's answer, or why it did not understand. */
 export type Outcome = { message: SiteMessage } | { rea: string };
 
@@ -90,6 +96,8 @@ export class Session {
   readonly #named = Promise.withResolvers<string>();
   #listener: ((message: Pushed) => void) | undefined;
   #alive: (() => void) | undefined;
+  #held: Held | undefined;
+  readonly #owed: Owed;
   #state: "version" | "watchdog" | "ready" = "version";
   #opening: { resolve(): void; reject(error: DeviceError): void } | undefined;
   #tick: NodeJS.Timeout | undefined;
@@ -108,6 +116,10 @@ export class Session {
     this.main = siteId;
     this.#options = options;
     this.#reader = new PacketReader(options.messageBytesMax);
+    this.#owed = new Owed(options.timeoutMs, {
+      acknowledge: (id) => this.#acknowledge(id),
+      lost: (why) => this.#lose("hung-up", why),
+    });
     const { promise, resolve } = Promise.withResolvers<DeviceError>();
     this.gone = promise;
     this.#end = resolve;
@@ -160,14 +172,19 @@ export class Session {
     }
   }
 
-  /** Takes what the site tells by itself from now on, and what it has told since the handshake. */
-  listen(listener: (message: Pushed) => void, alive: () => void): void {
+  /**
+   * Takes what the site tells by itself from now on, and what it has told since the handshake. It is acknowledged
+   * when `held` says that what was taken is kept.
+   */
+  listen(listener: (message: Pushed) => void, alive: () => void, held: Held): void {
     const kept = this.#kept;
     this.#kept = [];
     this.#alive = alive;
     this.#listener = listener;
     this.#keptBytes = 0;
+    this.#held = held;
     for (const { message } of kept) listener(message);
+    this.#owed.handedOn(held);
   }
 
   unlisten(): void {
@@ -308,8 +325,18 @@ export class Session {
     if (type === "Version") return this.#refuse(id, "extraneous Version message");
     const read = readMessage(message, type, this.version);
     if ("rea" in read) return this.#refuse(id, read.rea);
-    this.#write({ mType: "rSMsg", type: "MessageAck", oMId: id });
+    if (isPushed(read)) {
+      this.#owed.came(id);
+      this.#handle(read);
+      this.#owed.handedOn(this.#listener === undefined ? undefined : this.#held);
+      return;
+    }
+    this.#acknowledge(id);
     this.#handle(read);
+  }
+
+  #acknowledge(id: string): void {
+    this.#write({ mType: "rSMsg", type: "MessageAck", oMId: id });
   }
 
   #handle(message: SiteMessage): void {
@@ -432,13 +459,15 @@ export class Session {
         this.#lose("silent", "the site does not go on with the handshake");
       return;
     }
-    if (nowMs - this.#watchdogMs >= watchdogMs) this.#sendWatchdog();
+    this.#owed.look(nowMs);
+    if (this.lost === undefined && nowMs - this.#watchdogMs >= watchdogMs) this.#sendWatchdog();
   }
 
   #lose(code: DeviceErrorCode, text: string, error = this.error(code, text)): void {
     if (this.lost !== undefined) return;
     this.lost = error;
     clearInterval(this.#tick);
+    this.#owed.stop();
     // What has been written still goes out: a MessageNotAck tells the site why.
     if (code === "silent" || code === "hung-up") this.#socket.destroy();
     else {

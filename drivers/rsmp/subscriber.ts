@@ -60,6 +60,7 @@ export class Subscriber {
       session.listen(
         (message) => this.#take(message),
         () => this.#sink.alive(),
+        () => this.#sink.held?.() ?? Promise.resolve(true),
       );
       const components = Map.groupBy(this.#items.values(), ({ component }) => component);
       for (const [component, items] of components) {

@@ -27,7 +27,11 @@ function inform(id: number, ticks: number, left: number): Buffer {
   return tlv(0x30, int(1), text("public"), pdu);
 }
 
-async function rig(taken: (values: readonly unknown[]) => void, more: Record<string, unknown> = {}) {
+async function rig(
+  taken: (values: readonly unknown[]) => void,
+  more: Record<string, unknown> = {},
+  held?: () => Promise<boolean>,
+) {
   const port = await freePort();
   const where = more["address"] === "::" ? "::1" : "127.0.0.1";
   const own = settingsOf(9, { notifications: { address: where, port, ...more } });
@@ -42,7 +46,13 @@ async function rig(taken: (values: readonly unknown[]) => void, more: Record<str
         fields: pointsOf({ oid: "1.3.6.1.2.1.33.1.2.3", type: "number" }),
       },
     ],
-    sink: { alive() {}, readings() {}, poll() {}, record: (_, values) => taken(values) },
+    sink: {
+      alive() {},
+      readings() {},
+      poll() {},
+      record: (_, values) => taken(values),
+      ...(held && { held }),
+    },
     signal: stopping.signal,
   });
   const sender = createSocket(where === "::1" ? "udp6" : "udp4");
@@ -91,6 +101,27 @@ test("what was not taken is not acknowledged, and is handed on when it comes aga
   isFull = false;
   expect(await send(inform(1, 50, 40))).toBe(1);
   expect(heard).toEqual([40]);
+});
+
+test("one is acknowledged when it is on disk; sent again meanwhile it is handed on once", async () => {
+  const heard: unknown[] = [];
+  const disk: ((isHeld: boolean) => void)[] = [];
+  const held = () => new Promise<boolean>((resolve) => void disk.push(resolve));
+  const { send, acknowledged } = await rig((values) => heard.push(values[0]), {}, held);
+  expect(await send(inform(1, 50, 40))).toBe(0);
+  expect(await send(inform(1, 50, 40))).toBe(0);
+  expect([heard, disk.length]).toEqual([[40], 1]);
+  disk[0]!(true);
+  await expect.poll(() => acknowledged.length).toBe(2);
+  expect(await send(inform(1, 50, 40))).toBe(1);
+  expect(heard).toEqual([40]);
+  // What was dropped is not acknowledged, and is handed on again.
+  expect(await send(inform(2, 60, 30))).toBe(0);
+  disk[1]!(false);
+  await sleep(50);
+  expect(acknowledged).toHaveLength(3);
+  expect(await send(inform(2, 60, 30))).toBe(0);
+  expect(heard).toEqual([40, 30, 30]);
 });
 
 test.each(["::1", "0:0:0:0:0:0:0:1", "0000::0001"])(

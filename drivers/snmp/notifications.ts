@@ -14,6 +14,8 @@ import { decode, types } from "./values.ts";
 const windowSeconds = 150;
 /** An inform is sent again until its answer has arrived: so many are remembered, to hand each on once. */
 const informsMax = 1000;
+/** A sender has given up an answer by then (net-snmp after 1 s), and may send again. */
+const heldMsMax = 8000;
 const enginesMax = 8;
 /** The key of a user at an engine is a hash over a million octets: so many new engines are let count in a minute. */
 const newEnginesMax = 8;
@@ -57,14 +59,18 @@ class Ear implements Member {
   readonly #community: string;
   readonly #socket = new EarSocket();
   readonly #receiver: ReturnType<typeof snmp.createReceiver>;
-  readonly #informs = new Set<string>();
+  /** A value says: it is on disk. */
+  readonly #informs = new Map<string, Promise<boolean>>();
   readonly #newest = new Map<string, { boots: number; time: number }>();
   readonly #tried = new Set<string>();
   #triedSinceMs = -Infinity;
   #isWarned = false;
   readonly #context: DriverContext;
-  /** The message that net-snmp is opening. */
+  /** The message that net-snmp is opening, and, of an inform, whether it is on disk. */
   #current: Header | undefined;
+  #held: Promise<boolean> | undefined;
+  /** Answers that wait. */
+  #replies = 0;
 
   constructor(subscription: Subscription<Address>, settings: Settings, from: string, context: DriverContext) {
     this.from = canonicalAddress(from);
@@ -102,15 +108,29 @@ class Ear implements Member {
     if (header.version === 3 && !this.#isAffordable(header.engineId)) return;
     boundKeys();
     this.#current = header;
+    this.#held = undefined;
     try {
       this.#socket.emit("message", bytes, { address: origin.address, port: origin.port });
-      // net-snmp acknowledges an inform before it hands it on; here it leaves when it has been taken.
-      for (const answer of this.#socket.answers) origin.reply(answer);
+      // net-snmp acknowledges an inform before it hands it on; here it leaves when what it told is on disk.
+      void this.#reply(this.#socket.answers.splice(0), origin, this.#held);
     } catch {
       // net-snmp reports most of what it cannot open; what it throws at is no notification either.
     }
     this.#socket.answers.length = 0;
     this.#current = undefined;
+  }
+
+  /** In time or not at all: an answer that comes late would be taken for that of a later try. */
+  async #reply(answers: Buffer[], origin: Origin, held: Promise<boolean> | undefined): Promise<void> {
+    if (held !== undefined) {
+      if (this.#replies >= informsMax) return;
+      const begunMs = performance.now();
+      this.#replies++;
+      const isHeld = await held;
+      this.#replies--;
+      if (!isHeld || performance.now() - begunMs > heldMsMax) return;
+    }
+    for (const answer of answers) origin.reply(answer);
   }
 
   close(): void {
@@ -127,7 +147,8 @@ class Ear implements Member {
     if (signal.aborted) throw closed(this.from);
     // A device that has restarted counts its requests anew, but tells another uptime.
     const told = `${pdu.id ?? 0} ${hash("sha256", JSON.stringify(pdu.varbinds))}`;
-    if (isInform && this.#informs.has(told)) return;
+    this.#held = isInform ? this.#informs.get(told) : undefined;
+    if (this.#held !== undefined) return;
     sink.alive();
     const { name, varbinds } = contentOf(pdu);
     this.#subscription.records.forEach((record, index) => {
@@ -138,7 +159,7 @@ class Ear implements Member {
       });
       sink.record(index, answers);
     });
-    if (isInform) this.#remember(told);
+    if (isInform) this.#held = this.#remember(told, sink.held?.(true) ?? Promise.resolve(true));
   }
 
   #isAffordable(engineId: string): boolean {
@@ -168,10 +189,14 @@ class Ear implements Member {
     return false;
   }
 
-  #remember(inform: string): void {
-    this.#informs.add(inform);
-    const [oldest] = this.#informs;
+  #remember(inform: string, kept: Promise<boolean>): Promise<boolean> {
+    const held = kept.catch(() => false);
+    this.#informs.set(inform, held);
+    // What was dropped has to be told when it comes again.
+    void held.then((isHeld) => isHeld || this.#informs.delete(inform));
+    const [oldest] = this.#informs.keys();
     if (this.#informs.size > informsMax && oldest !== undefined) this.#informs.delete(oldest);
+    return held;
   }
 }
 

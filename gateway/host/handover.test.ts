@@ -264,6 +264,26 @@ describe("custody", () => {
     expect(await handover.held(handover.mark())).toBe(true);
   });
 
+  it("says where a device waits with what it still has to tell", () => {
+    const stream = new PassThrough();
+    const handover = new Handover(stream, {
+      creditBytes: 1 << 20,
+      ringBytesMax: 1 << 20,
+      gapEvent: () => body(0),
+    });
+    handover.push(1, body(1));
+    handover.push(1, body(2));
+    void handover.held(0, true);
+    handover.push(1, body(3));
+    void handover.held(1);
+    const frames = new FrameSplitter().push(stream.read() as Buffer);
+    expect(frames.map(({ lane, isPressing = false }) => [lane, isPressing])).toEqual([
+      [1, false],
+      [1, true],
+      [1, false],
+    ]);
+  });
+
   it("is not had of what was dropped, nor after the end", async () => {
     const { handover, taken } = setUp(100, 1000);
     handover.push(0, body(1));

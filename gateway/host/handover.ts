@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { deviceOf } from "../event.ts";
-import { frameHeadBytes, FrameSplitter, writeFrame } from "../outbox/frames.ts";
+import { frameHeadBytes, FrameSplitter, markPressing, writeFrame } from "../outbox/frames.ts";
 
 /**
  * The host's end of the way into the outbox. Events are gathered for a moment and written in blocks; bytes that
@@ -52,6 +52,8 @@ export class Handover {
   #block = Buffer.allocUnsafe(blockBytes);
   #at = 0;
   #events = 0;
+  /** Where the last event of the open block begins. */
+  #lastAt = 0;
   #fromMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #ring: Block[] = [];
@@ -89,6 +91,7 @@ export class Handover {
     const size = body.length + frameHeadBytes;
     if (this.#at + size > this.#block.length) this.#close(size);
     if (this.#events === 0) this.#fromMs = Date.now();
+    this.#lastAt = this.#at;
     this.#at = writeFrame(this.#block, this.#at, lane, body);
     this.#events++;
     if (lane === 0) this.flush();
@@ -112,8 +115,12 @@ export class Handover {
     return this.#number;
   }
 
-  /** Resolves with true when all that was pushed since `mark` is in the outbox, with false when some was dropped. */
-  held(from: number): Promise<boolean> {
+  /**
+   * Resolves with true when all that was pushed since `mark` is in the outbox, with false when some was dropped.
+   * `isPressing`: the outbox is not to wait for company.
+   */
+  held(from: number, isPressing = false): Promise<boolean> {
+    if (isPressing && this.#events > 0) markPressing(this.#block, this.#lastAt);
     this.flush();
     const to = this.#number - 1;
     if (this.#stream.writableEnded || this.#droppedNumber >= from) return Promise.resolve(false);

@@ -116,6 +116,7 @@ function startDevice(
     context: {
       deviceId: device.id,
       ...(folder === undefined ? {} : { folder }),
+      resident: true,
       clockIsWrong: () => clockState() === "unsynced",
       stranger: (who, why) => strangers?.report(who, why),
       log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),

@@ -25,7 +25,7 @@ export interface PushOutput {
   /** The point at this position of `points` is to be polled. */
   poll(position: number): void;
   /** Knows when the events are on disk; absent where none is kept. */
-  readonly custody?: { mark(): number; held(from: number): Promise<boolean> };
+  readonly custody?: { mark(): number; held(from: number, isPressing?: boolean): Promise<boolean> };
 }
 
 interface Latest {
@@ -98,11 +98,11 @@ export class Push implements Sink {
     this.#output.poll(index);
   }
 
-  held(): Promise<boolean> {
+  held(isPressing = false): Promise<boolean> {
     const { custody } = this.#output;
     const from = this.#from ?? custody?.mark() ?? 0;
     this.#from = undefined;
-    return custody?.held(from) ?? Promise.resolve(true);
+    return custody?.held(from, isPressing) ?? Promise.resolve(true);
   }
 
   readings(values: readonly { index: number; answer: Answer }[], { isOld = false } = {}): void {

@@ -175,7 +175,8 @@ export class OutboxCore {
     if (dropped.length > 0) this.#confirm(dropped);
     if (this.#failure !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
-    else this.#schedule(frame.lane === 0 ? urgentCommitMs : this.#options.commitAfterMs);
+    else if (frame.lane === 0 || frame.isPressing === true) this.#schedule(urgentCommitMs);
+    else this.#schedule(this.#options.commitAfterMs);
   }
 
   #commit(): void {

@@ -3,10 +3,13 @@ export interface Frame {
   lane: 0 | 1;
   body: Uint8Array;
   size: number;
+  /** A device waits for it. */
+  isPressing?: boolean;
 }
 
-/** u32 length of what follows, u8 row class, then the event. */
+/** u32 length of what follows, u8 row class (2: of class 1, and a device waits for it), then the event. */
 export const frameHeadBytes = 5;
+const pressingLane = 2;
 const frameBytesMax = 1024 * 1024;
 
 /** Writes the head of a frame in front of its body. */
@@ -15,6 +18,11 @@ export function writeFrame(target: Buffer, at: number, lane: 0 | 1, body: Uint8A
   target[at + 4] = lane;
   target.set(body, at + frameHeadBytes);
   return at + frameHeadBytes + body.length;
+}
+
+/** Says of the frame whose head is at `at` that a device waits for it. */
+export function markPressing(target: Buffer, at: number): void {
+  if (target[at + 4] !== 0) target[at + 4] = pressingLane;
 }
 
 /** Cuts the byte stream of one host into frames; a stream that is not frames is an error of our own. */
@@ -36,6 +44,7 @@ export class FrameSplitter {
         lane: data[at + 4] === 0 ? 0 : 1,
         body: data.subarray(at + frameHeadBytes, at + 4 + length),
         size: length + 4,
+        ...(data[at + 4] === pressingLane ? { isPressing: true } : {}),
       });
       at += 4 + length;
     }

@@ -1,0 +1,53 @@
+import type { IPublishPacket } from "mqtt";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Resuming } from "./resuming.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const packet = { cmd: "publish", topic: "t", payload: Buffer.alloc(10), qos: 1 } as IPublishPacket;
+
+function rig() {
+  const state = { isComplete: false, isIdle: false, released: [] as number[] };
+  const resuming = new Resuming(-Infinity, {
+    isComplete: () => state.isComplete,
+    isIdle: () => state.isIdle,
+    release: (early) => void state.released.push(early.length),
+  });
+  return { state, resuming };
+}
+
+test("what comes early waits until each filter has a listener, but not for ever", () => {
+  const { state, resuming } = rig();
+  expect(resuming.takes(packet)).toBe(true);
+  resuming.listening();
+  vi.advanceTimersByTime(5000);
+  expect(state.released).toEqual([]);
+  state.isComplete = true;
+  resuming.listening();
+  vi.advanceTimersByTime(1);
+  expect(state.released).toEqual([1]);
+  expect(resuming.takes(packet)).toBe(false);
+  const other = rig();
+  other.resuming.takes(packet);
+  vi.advanceTimersByTime(15_000);
+  expect(other.state.released).toEqual([1]);
+  resuming.stop();
+  other.resuming.stop();
+});
+
+test("messages are in doubt until none comes and none waits, for two minutes at the most", () => {
+  const { state, resuming } = rig();
+  state.isComplete = true;
+  resuming.listening();
+  vi.advanceTimersByTime(1000);
+  expect(resuming.isCatchingUp).toBe(true);
+  state.isIdle = true;
+  vi.advanceTimersByTime(250);
+  expect(resuming.isCatchingUp).toBe(false);
+  const busy = rig();
+  busy.state.isComplete = true;
+  busy.resuming.listening();
+  vi.advanceTimersByTime(121_000);
+  expect(busy.resuming.isCatchingUp).toBe(false);
+});

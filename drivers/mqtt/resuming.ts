@@ -1,0 +1,77 @@
+import type { IPublishPacket } from "mqtt";
+
+/** A kept session brings its messages before our devices listen, which first ask who they are. */
+const listenersWithinMs = 15_000;
+const earlyBytesMax = 16 * 1024 * 1024;
+/** What a broker had kept comes without a pause; live messages that come as densely are in doubt only so long. */
+const pauseMs = 200;
+const catchingUpMsMax = 120_000;
+/** What came while we were away for less is as good as live. */
+const shortAwayMs = 5000;
+
+interface ResumingOptions {
+  /** Somebody listens to each filter that the session has. */
+  isComplete(): boolean;
+  /** No message waits for its acknowledgement. */
+  isIdle(): boolean;
+  release(early: readonly IPublishPacket[]): void;
+}
+
+/**
+ * The beginning of a connection whose session the broker had kept: holds back what comes before the devices listen,
+ * and knows for how long messages may be older than they look.
+ */
+export class Resuming {
+  /** A message may have come while kerb was away. */
+  isCatchingUp: boolean;
+  readonly #on: ResumingOptions;
+  readonly #begunMs = performance.now();
+  #early: IPublishPacket[] | undefined = [];
+  #bytes = 0;
+  #timer: NodeJS.Timeout;
+  #newestMs = performance.now();
+
+  /** `endedMs`: when the connection before this one ended, by `performance.now()`. */
+  constructor(endedMs: number, on: ResumingOptions) {
+    this.#on = on;
+    this.isCatchingUp = performance.now() - endedMs > shortAwayMs;
+    this.#timer = setTimeout(() => this.#release(), listenersWithinMs);
+  }
+
+  /** Somebody has begun to listen. */
+  listening(): void {
+    if (this.#early === undefined || !this.#on.isComplete()) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#release(), 0);
+  }
+
+  /** Whether the message is held back, to be released later. */
+  takes(packet: IPublishPacket): boolean {
+    this.#newestMs = performance.now();
+    if (this.#early === undefined) return false;
+    this.#early.push(packet);
+    this.#bytes += packet.payload.length;
+    if (this.#bytes > earlyBytesMax) this.#release();
+    return true;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#early = [];
+  }
+
+  #release(): void {
+    clearTimeout(this.#timer);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.#on.release(early);
+    if (this.isCatchingUp) this.#timer = setTimeout(() => this.#look(), pauseMs);
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    const isOver = this.#on.isIdle() && nowMs - this.#newestMs >= pauseMs;
+    if (isOver || nowMs - this.#begunMs > catchingUpMsMax) this.isCatchingUp = false;
+    else this.#timer = setTimeout(() => this.#look(), pauseMs);
+  }
+}
