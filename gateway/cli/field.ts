@@ -13,7 +13,7 @@ import {
 import type { HostDevice, HostPoint, LatestReading } from "../host/messages.ts";
 import { ownTimes } from "../host/groups.ts";
 import { Normaliser, shownReadings } from "../host/normalise.ts";
-import { hostDevice } from "../site-devices.ts";
+import { bare, hostDevice } from "../site-devices.ts";
 import { Listening } from "./field-push.ts";
 import type { HeardRecord } from "./records.ts";
 
@@ -23,10 +23,7 @@ const connectTimeoutMs = 10_000;
 const readTimeoutMs = 15_000;
 
 function hostPoints(device: DeviceConfig): HostPoint[] {
-  return device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
-    ...point,
-    index: point.publish ? 0 : -1,
-  }));
+  return device.points.map((point) => ({ ...bare(point), index: point.publish ? 0 : -1 }));
 }
 
 const isPushed = ({ poll }: HostPoint): boolean => poll === "push";

@@ -14,6 +14,7 @@ const overrideSchema = z.strictObject({
   enabled: z.boolean().optional().describe("false: not read, unless other points need it"),
   limits: z.tuple([z.number(), z.number()]).optional().describe("outside these the value is uncertain"),
   deadband: z.number().positive().optional(),
+  swingingDoor: z.number().positive().optional().describe("deviation in the point's unit; instead of deadband"),
   heartbeat: durationBetween("1s", "24h").optional(),
   poll: z.enum(["fast", "normal", "slow", "push"]).optional(),
 });

@@ -1,8 +1,12 @@
 import type { z } from "zod";
+import { withNeeded } from "../derived.ts";
+import { checkPoints } from "../point-schema.ts";
 import { withParts } from "../profile-parts.ts";
 import {
+  fieldsNamed,
   mergeSettings,
   named,
+  pointsNamed,
   pointsOf,
   type Point,
   type Profile,
@@ -145,7 +149,11 @@ function definedPoints(
     const message = `this device does not say "${each.setting}"${didYouMean(each.setting, known)}`;
     document.mistake(place, "KERB-CFG-VALUE", message);
   }
-  const points = withParts(named(definitions), settings ?? {}).map((point) => {
+  checkPoints(definitions, (inner, message) =>
+    document.mistake([...at, ...inner], "KERB-CFG-VALUE", message),
+  );
+  const points = withParts(pointsNamed(definitions), settings ?? {}).map((point) => {
+    if (point.derive !== undefined) return point;
     const address = document.check(schemas.address, point.address, { path: [...at, point.name, "address"] });
     checkPersonal(document, [...at, point.name], schemas, { address });
     return { ...point, address };
@@ -167,6 +175,14 @@ function checkScaleFactors(points: readonly Point[], document: YamlDocument, at:
   }
 }
 
+/** A site's report rule takes the place of the profile's: deadband or swinging door, never both. */
+function reporting<Override extends { deadband?: number | undefined; swingingDoor?: number | undefined }>(
+  override: Override,
+) {
+  if (override.deadband !== undefined) return { swingingDoor: undefined, ...override };
+  return override.swingingDoor === undefined ? override : { deadband: undefined, ...override };
+}
+
 /** The points of the profile with the device's overrides. */
 function profilePoints(
   document: YamlDocument,
@@ -186,18 +202,15 @@ function profilePoints(
   }
   checkScaleFactors(all, profileDocument, ["points"]);
   const enabled = all.filter(({ name }) => overrides[name]?.enabled !== false);
-  const sources = new Set(enabled.flatMap(({ scaleFactor }) => scaleFactor ?? []));
-  return all
-    .filter((point) => enabled.includes(point) || sources.has(point.name))
-    .map((point) => {
+  return withNeeded(all, enabled).map((point) => {
       const { enabled: _, ...override } = overrides[point.name] ?? {};
-      const address = profileDocument.check(schemas.address, point.address, {
+      const address = point.derive !== undefined ? undefined : profileDocument.check(schemas.address, point.address, {
         path: ["points", point.name, "address"],
       });
       checkPersonal(profileDocument, ["points", point.name], schemas, { address });
       return {
         ...point,
-        ...override,
+        ...reporting(override),
         address,
         publish: point.publish && enabled.includes(point),
       } as Point;
@@ -262,7 +275,7 @@ function checkRecords(
     const definitions = document.check(recordDefinitionsSchema, given, { path: at });
     if (definitions === undefined) return undefined;
     return named(definitions).map((record) =>
-      parsedRecord(document, [...at, record.name], schemas, { ...record, fields: named(record.fields) }),
+      parsedRecord(document, [...at, record.name], schemas, { ...record, fields: fieldsNamed(record.fields) }),
     );
   }
   const overrides = document.check(recordOverridesSchema, given, { path: at });
