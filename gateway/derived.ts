@@ -20,7 +20,9 @@ interface Needing {
 export function inputsOf({ derive }: Pick<Needing, "derive">): readonly string[] {
   if (derive === undefined) return [];
   if ("bitmask" in derive) return [derive.bitmask.of];
-  return "sum" in derive ? derive.sum : "ratio" in derive ? derive.ratio : derive.difference;
+  const { sum, ratio, difference } = derive as Partial<Record<string, readonly string[]>>;
+  // None in a file that is wrong: its other mistakes are told too.
+  return sum ?? ratio ?? difference ?? [];
 }
 
 /** The points and all that they cannot be told without (inputs, their inputs, scale factors), in the list's order. */
@@ -62,7 +64,7 @@ export function askedOf<Point extends Needing>(points: readonly Point[]): readon
 export function settled<Point extends Needing>(points: readonly Point[]): readonly Point[] {
   if (points.every(({ derive }) => derive === undefined)) return points;
   let kept: readonly Point[] = [...askedOf(points), ...points.filter(({ derive }) => derive !== undefined)];
-  for (let before = Infinity; kept.length < before; ) {
+  for (let before = Infinity; kept.length < before;) {
     before = kept.length;
     const names = new Set(kept.map(({ name }) => name));
     kept = kept.filter((point) => inputsOf(point).every((input) => names.has(input)));

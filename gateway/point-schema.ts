@@ -35,12 +35,19 @@ export const bitsSchema = z
 
 const pair = z.tuple([pointName, pointName]);
 export const derivationSchema = z
-  .union([
-    z.strictObject({ difference: pair }),
-    z.strictObject({ ratio: pair }),
-    z.strictObject({ sum: z.array(pointName).min(2).max(64) }),
-    z.strictObject({ bitmask: z.strictObject({ of: pointName, mask: z.int().min(1) }) }),
-  ])
+  .strictObject({
+    difference: pair.optional().describe("the first less the second, of the same unit"),
+    ratio: pair.optional().describe("the first by the second, in 1 or %"),
+    sum: z.array(pointName).min(2).max(64).optional().describe("of the same unit"),
+    bitmask: z
+      .strictObject({ of: pointName, mask: z.int().min(1) })
+      .optional()
+      .describe("bits of a whole number as it was read, shifted down: a boolean, or a number"),
+  })
+  .refine((given) => Object.values(given).filter((one) => one !== undefined).length === 1, {
+    error: "expected one of difference, ratio, sum and bitmask",
+  })
+  .transform((given) => given as Derivation)
   .describe("instead of an address: made from other points of the same poll");
 
 export const writeSchema = z
@@ -103,13 +110,19 @@ const isKnown = (name: string, points: Points, bits: ReadonlyMap<string, string>
 
 const told = (poll: string): string => (poll === "push" ? "pushed" : "polled");
 
-function checkDerivation(name: string, point: Checked & { derive: Derivation }, points: Points, say: Say): void {
+function checkDerivation(
+  name: string,
+  point: Checked & { derive: Derivation },
+  points: Points,
+  say: Say,
+): void {
   const { derive, unit, kind } = point;
   const [how = "", given] = Object.entries(derive)[0] ?? [];
   const wrong = (message: string, ...more: (string | number)[]) => say(["derive", how, ...more], message);
   const inputs = inputsOf({ derive });
   for (const key of ["scaleFactor", "fixed", "typical", "once", "bits", "write"] as const)
-    if (point[key] !== undefined) say([key], "a derived point is not read from the device and has no such thing");
+    if (point[key] !== undefined)
+      say([key], "a derived point is not read from the device and has no such thing");
   const isBits = how === "bitmask";
   if (!isBits && (point.scale !== 1 || point.offset !== 0 || point.sentinels.length > 0))
     wrong("a derived value has no scale, offset or sentinels: its inputs have theirs");
@@ -121,8 +134,7 @@ function checkDerivation(name: string, point: Checked & { derive: Derivation }, 
     const at = isBits ? ["of"] : [i];
     const of = pointOf(input, points);
     if (of === undefined) return wrong(`there is no point "${input}"`, ...at);
-    if (of.kind !== "number" || (!isBits && of.values !== undefined))
-      wrong(`"${input}" is no number`, ...at);
+    if (of.kind !== "number" || (!isBits && of.values !== undefined)) wrong(`"${input}" is no number`, ...at);
     if (of.each !== undefined && point.each !== undefined && of.each.setting !== point.each.setting)
       wrong(`"${input}" has other parts than ${name}`, ...at);
     if (isBits && of.derive !== undefined) wrong(`"${input}" is derived itself and has no bits`, ...at);
@@ -147,11 +159,14 @@ function checkRatio([a = "", b = ""]: string[], points: Points, wrong: (message:
   if (!isPower) wrong(`"${a}" is in ${over} and "${b}" in ${under}: both the same`);
 }
 
+/** Derived points of derived points and so on; more is nothing that anybody wants to read. */
+const levelsMax = 8;
+
 /** The names in a circle of derived points that begins at this one; undefined where there is none. */
 function circleFrom(start: string, points: Points): string[] | undefined {
   const done = new Set<string>();
   const visit = (name: string, above: readonly string[]): string[] | undefined => {
-    if (name === start && above.length > 0) return [...above, name];
+    if ((name === start && above.length > 0) || above.length > levelsMax) return [...above, name];
     if (done.has(name)) return undefined;
     done.add(name);
     for (const input of inputsOf(pointOf(name, points) ?? {})) {
@@ -163,7 +178,20 @@ function circleFrom(start: string, points: Points): string[] | undefined {
   return visit(start, []);
 }
 
-function checkWrite(name: string, { write, ...point }: Checked, points: Points, bits: Map<string, string>, say: Say) {
+/** What a point's values are in JavaScript; undefined where there is none of this name. */
+function kindOf(name: string, points: Points): "number" | "string" | "boolean" | undefined {
+  const point = pointOf(name, points);
+  if (point === undefined) return undefined;
+  return point.values !== undefined || point.kind === "text" ? "string" : point.kind;
+}
+
+function checkWrite(
+  name: string,
+  { write, ...point }: Checked,
+  points: Points,
+  bits: Map<string, string>,
+  say: Say,
+) {
   if (write === undefined) return;
   const { limits, step, values, interlock } = write;
   const isNumber = point.kind === "number" && point.values === undefined;
@@ -173,24 +201,32 @@ function checkWrite(name: string, { write, ...point }: Checked, points: Points, 
   const words =
     point.values === undefined
       ? undefined
-      : Object.values(point.values).map((one) => (typeof one === "string" ? one : (one as { is: string }).is));
+      : Object.values(point.values).map((one) =>
+          typeof one === "string" ? one : (one as { is: string }).is,
+        );
   values?.forEach((value, i) => {
-    const wanted = words !== undefined || point.kind === "text" ? "string" : point.kind;
-    const known = typeof value === wanted && (words === undefined || words.includes(value as string));
-    if (!known) say(["write", "values", i], words === undefined ? `expected a ${point.kind}` : "not one of its values");
+    const known =
+      typeof value === kindOf(name, points) && (words === undefined || words.includes(value as string));
+    if (!known)
+      say(["write", "values", i], words === undefined ? `expected a ${point.kind}` : "not one of its values");
   });
-  interlock.forEach(({ point: other }, i) => {
+  interlock.forEach(({ point: other, equals }, i) => {
     const at = ["write", "interlock", i, "point"];
+    const kind = kindOf(other, points);
+    if (kind !== undefined && typeof equals !== kind)
+      say(["write", "interlock", i, "equals"], `expected a ${kind === "string" ? "text" : kind}`);
     if (other === name) say(at, "a point cannot be its own interlock");
     else if (!isKnown(other, points, bits)) say(at, `there is no point "${other}"`);
   });
 }
 
-function checkReport({ swingingDoor, deadband, kind, values, once }: Checked, say: Say): void {
+function checkReport({ swingingDoor, deadband, kind, values, once, poll }: Checked, say: Say): void {
   if (swingingDoor === undefined) return;
   if (deadband !== undefined) say(["swingingDoor"], "either deadband or swingingDoor");
   if (kind !== "number" || values !== undefined || once === true)
     say(["swingingDoor"], "only a number that is not told once can be told by its slope");
+  if (poll === "push")
+    say(["swingingDoor"], "only of what is polled: the newest value would wait for the next");
 }
 
 function checkBits({ bits, kind, values }: Checked, points: Points, all: Set<string>, say: Say): void {
@@ -214,7 +250,13 @@ export function checkPoints(points: Points, say: Say): void {
       here(["derive"], "either an address or derive: what is derived is not read");
     if (derive !== undefined) checkDerivation(name, { ...point, derive }, points, here);
     const circle = derive === undefined ? undefined : circleFrom(name, points);
-    if (circle !== undefined) here(["derive"], `a circle: ${circle.join(" → ")}`);
+    if (circle !== undefined)
+      here(
+        ["derive"],
+        circle.at(-1) === name
+          ? `a circle: ${circle.join(" → ")}`
+          : `made over more than ${levelsMax} points`,
+      );
     checkBits(point, points, seen, here);
     checkWrite(name, point, points, bits, here);
     checkReport(point, here);

@@ -68,12 +68,14 @@ export function pointsOfClass(name: unknown): Quantities {
 export function withClassDefaults(profile: unknown): unknown {
   if (!isRecord(profile)) return profile;
   const { class: name, points, records } = profile;
-  const model = typeof name === "string" && Object.hasOwn(models().classes, name) ? models().classes[name] : undefined;
+  const model =
+    typeof name === "string" && Object.hasOwn(models().classes, name) ? models().classes[name] : undefined;
   if (model === undefined) return profile;
   const known = pointsOfClass(name);
   const more: Tree = {};
   if (points !== undefined) more["points"] = all(points, (point, one) => filled(point, one, known));
-  if (records !== undefined) more["records"] = all(records, (record, one) => filledRecord(record, one, model));
+  if (records !== undefined)
+    more["records"] = all(records, (record, one) => filledRecord(record, one, model));
   return { ...profile, ...more };
 }
 

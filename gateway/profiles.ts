@@ -40,7 +40,7 @@ const evidence = {
 
 /** One addressable value. `address` is checked by the driver's own schema when the profile is loaded. */
 const pointSchema = z.strictObject({
-  address: z.unknown().describe("the driver's address"),
+  address: z.unknown().optional().describe("the driver's address"),
   derive: derivationSchema.optional(),
   label: text.optional().describe("not given: that of the name in the model of the class, as unit and kind"),
   unit: z
@@ -128,6 +128,7 @@ const fieldSchema = pointSchema
     each: true,
   })
   .extend({
+    address: z.unknown().describe("the driver's address"),
     privacy: z
       .enum(["none", "token", "drop"])
       .default("none")
@@ -251,7 +252,11 @@ const checkedProfile = z.preprocess(withClassDefaults, profileSchema).superRefin
   );
   for (const [point, { address, derive }] of Object.entries(points))
     if (address === undefined && derive === undefined)
-      context.addIssue({ code: "custom", path: ["points", point], message: "expected an address, or derive" });
+      context.addIssue({
+        code: "custom",
+        path: ["points", point],
+        message: "expected an address, or derive",
+      });
   const bits = bitNames(points);
   for (const [point, { each }] of Object.entries(points)) {
     if (each === undefined || Object.hasOwn(settings, each.setting)) continue;
@@ -266,8 +271,10 @@ const checkedProfile = z.preprocess(withClassDefaults, profileSchema).superRefin
 });
 
 /** With plain words for `values`, and what people read for them where that is known. */
-type Worded<Item> = Omit<Item, "values"> & {
+type Worded<Item> = Omit<Item, "values" | "address"> & {
   name: string;
+  /** None where it is derived. */
+  address: unknown;
   values?: Record<string, string> | undefined;
   texts?: Record<string, Text> | undefined;
 };
@@ -318,12 +325,9 @@ export function named<Item extends object>(items: Record<string, Item>): (Item &
 }
 
 /** Points as a file has them as a list: with words for their values, and a point of its own for each bit. */
-export function pointsNamed(
-  items: z.infer<typeof profileSchema>["points"],
-  className?: string,
-): Point[] {
+export function pointsNamed(items: z.infer<typeof profileSchema>["points"], className?: string): Point[] {
   const known = className === undefined ? {} : pointsOfClass(className);
-  return named(items).flatMap((item) => withBits(item, known));
+  return named(items).flatMap((item) => withBits({ ...item, address: item.address }, known));
 }
 
 /** Fields of a record as a file has them as a list, with words for their values. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
+import { askedOf } from "../derived.ts";
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
 import { quality } from "../event.ts";
 import {
@@ -128,13 +129,13 @@ export class FieldDevice {
     this.#listening ??= new Listening(this.#connection, this.#device, points, raw);
   }
 
-  async #poll(points: HostPoint[], raw: boolean, signal: AbortSignal): Promise<LatestReading[]> {
+  async #poll(points: readonly HostPoint[], raw: boolean, signal: AbortSignal): Promise<LatestReading[]> {
     if (points.length === 0) return [];
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
     try {
       const result = await within(readTimeoutMs, signal, (inner) =>
-        this.#connection.read(points, { signal: inner, raw }),
+        this.#connection.read(askedOf(points), { signal: inner, raw }),
       );
       return shownReadings(this.#driver, points, normaliser, result, ownTimes(Date.now()));
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { withNeeded } from "../derived.ts";
+import { inputsOf, withNeeded } from "../derived.ts";
 import { checkPoints } from "../point-schema.ts";
 import { withParts } from "../profile-parts.ts";
 import {
@@ -202,19 +202,48 @@ function profilePoints(
   }
   checkScaleFactors(all, profileDocument, ["points"]);
   const enabled = all.filter(({ name }) => overrides[name]?.enabled !== false);
-  return withNeeded(all, enabled).map((point) => {
-      const { enabled: _, ...override } = overrides[point.name] ?? {};
-      const address = point.derive !== undefined ? undefined : profileDocument.check(schemas.address, point.address, {
-        path: ["points", point.name, "address"],
-      });
-      checkPersonal(profileDocument, ["points", point.name], schemas, { address });
-      return {
-        ...point,
-        ...reporting(override),
-        address,
-        publish: point.publish && enabled.includes(point),
-      } as Point;
-    });
+  const points = withNeeded(all, enabled).map((point) => {
+    const { enabled: _, ...override } = overrides[point.name] ?? {};
+    const address =
+      point.derive !== undefined
+        ? undefined
+        : profileDocument.check(schemas.address, point.address, {
+            path: ["points", point.name, "address"],
+          });
+    checkPersonal(profileDocument, ["points", point.name], schemas, { address });
+    return {
+      ...point,
+      ...reporting(override),
+      address,
+      publish: point.publish && enabled.includes(point),
+    } as Point;
+  });
+  checkTogether(points, document, at);
+  return points;
+}
+
+/** What holds for the points of a profile holds for them with the device's overrides as well. */
+function checkTogether(points: readonly Point[], document: YamlDocument, at: Path): void {
+  const pushed = new Map(points.map(({ name, poll }) => [name, poll === "push"]));
+  for (const point of points) {
+    const { name, swingingDoor, kind, values, once, poll } = point;
+    const isSloped = kind === "number" && values === undefined && once !== true && poll !== "push";
+    if (swingingDoor !== undefined && !isSloped)
+      document.mistake(
+        [...at, name],
+        "KERB-CFG-VALUE",
+        `"${name}" cannot have swingingDoor: only a number that is polled, and not told once`,
+      );
+    const apart = inputsOf(point).find((input) => pushed.get(input) !== pushed.get(point.name));
+    if (apart === undefined) continue;
+    const message = `"${point.name}" is made from "${apart}": either both are pushed or none`;
+    const place = [point.name, apart].map((name) => [...at, name, "poll"]);
+    document.mistake(
+      place.find((one) => valueAt(document.value, one) !== undefined) ?? at,
+      "KERB-CFG-VALUE",
+      message,
+    );
+  }
 }
 
 /** Addresses of a record and of its fields, parsed where they stand. */
@@ -275,7 +304,10 @@ function checkRecords(
     const definitions = document.check(recordDefinitionsSchema, given, { path: at });
     if (definitions === undefined) return undefined;
     return named(definitions).map((record) =>
-      parsedRecord(document, [...at, record.name], schemas, { ...record, fields: fieldsNamed(record.fields) }),
+      parsedRecord(document, [...at, record.name], schemas, {
+        ...record,
+        fields: fieldsNamed(record.fields),
+      }),
     );
   }
   const overrides = document.check(recordOverridesSchema, given, { path: at });
