@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { loadSite } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { loadProfile, pointsOf, simulatedPoints, type Profile } from "./profiles.ts";
 
@@ -191,7 +192,7 @@ describe("a derived point", () => {
   it.each([
     ["an unknown input", derived("{ sum: [native.a, native.x] }"), /^11 there is no point "native.x"/],
     ["nothing", derived("{}"), /^11 expected one of difference/],
-    ["no function", derived("{ product: [native.a, native.b] }"), /^11 unknown key "product"/],
+    ["no function", derived("{ product: [native.a, native.b] }"), /^11 expected one of difference/],
     [
       "two functions",
       derived("{ sum: [native.a, native.b], ratio: [native.a, native.b] }"),
@@ -322,5 +323,74 @@ describe("a swinging door", () => {
     ["of what is pushed", "poll: push", /^9 only of what is polled/],
   ])("is wrong: %s", (_, more, problem) => {
     expect(mistakes(`  native.a: { ${at(0)}, swingingDoor: 0.5, ${more} }\n`)[0]).toMatch(problem);
+  });
+});
+
+describe("the site file", () => {
+  const device = (text: string) =>
+    `version: 1\ngateway: { id: gw-format, name: Format, city: hue, state: ./state }\ndevices:\n  - id: m-1\n    driver: modbus\n    transport: { type: tcp, host: 192.0.2.1 }\n${text}`;
+  async function site(text: string) {
+    const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
+    writeFileSync(file, device(text));
+    return loadSite(file);
+  }
+  const problem = (text: string): Promise<string> =>
+    site(text).then(
+      () => "no mistake",
+      (error: unknown) =>
+        error instanceof ConfigError
+          ? error.diagnostics.map(({ line, message }) => `${line} ${message}`).join("\n")
+          : String(error),
+    );
+  const two = `    points:\n      a: { ${at(0)} }\n      b: { ${at(1)} }\n`;
+
+  it("may say the same of points of its own", async () => {
+    const { devices } = await site(
+      `${two}      c: { derive: { sum: [a, b] } }\n      s: { ${at(2)}, bits: { 4: open } }\n`,
+    );
+    expect(devices[0]?.points.map(({ name, derive }) => [name, derive])).toEqual([
+      ["a", undefined],
+      ["b", undefined],
+      ["c", { sum: ["a", "b"] }],
+      ["s", undefined],
+      ["open", { bitmask: { of: "s", mask: 16 } }],
+    ]);
+    expect(await problem(`${two}      c: { derive: { sum: [a, x] } }\n`)).toMatch(
+      /^10 there is no point "x"/,
+    );
+    expect(await problem(`${two}      c: { unit: V }\n`)).toMatch(/^10 missing key "address"/);
+  });
+
+  it("sets another report rule for a point of the profile, in place of its own", async () => {
+    const profile = "    profile: eastron/sdm630\n";
+    const { devices } = await site(
+      `${profile}    points: { voltage.L1: { swingingDoor: 0.5 }, voltage.L2: { deadband: 2 } }\n`,
+    );
+    const of = (name: string) => devices[0]?.points.find((point) => point.name === name);
+    expect(of("voltage.L1")).toMatchObject({ swingingDoor: 0.5, deadband: undefined });
+    expect(of("voltage.L2")?.deadband).toBe(2);
+    expect(
+      await problem(`${profile}    points: { voltage.L1: { swingingDoor: 0.5, deadband: 2 } }\n`),
+    ).toMatch(/^8 either deadband or swingingDoor/);
+    expect(
+      await problem(`${profile}    points: { voltage.L1: { swingingDoor: 0.5, poll: push } }\n`),
+    ).toMatch(/^8 "voltage.L1" cannot have swingingDoor/);
+  });
+
+  it("reads what a derived point is made from also where that is switched off", async () => {
+    load(
+      `  native.a: { ${at(0)} }\n  native.b: { ${at(1)} }\n  native.c: { derive: { sum: [native.a, native.b] } }\n`,
+    );
+    const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
+    const of = (points: string) => device(`    profile: x/y\n    points: { ${points} }\n`);
+    writeFileSync(file, of("native.a: { enabled: false }, native.b: { poll: fast }"));
+    const { devices } = await loadSite(file, { profileFolder: folder });
+    expect(devices[0]?.points.map(({ name, publish }) => [name, publish])).toEqual([
+      ["native.a", false],
+      ["native.b", true],
+      ["native.c", true],
+    ]);
+    writeFileSync(file, of("native.b: { poll: push }"));
+    await expect(loadSite(file, { profileFolder: folder })).rejects.toThrow(/either both are pushed or none/);
   });
 });
