@@ -135,6 +135,8 @@ function checkDerivation(
     const of = pointOf(input, points);
     if (of === undefined) return wrong(`there is no point "${input}"`, ...at);
     if (of.kind !== "number" || (!isBits && of.values !== undefined)) wrong(`"${input}" is no number`, ...at);
+    if (of.each !== undefined && point.each === undefined && Object.hasOwn(points, input))
+      wrong(`"${input}" is one for each part: name one of them, such as "${input}.${of.each.as}1"`, ...at);
     if (of.each !== undefined && point.each !== undefined && of.each.setting !== point.each.setting)
       wrong(`"${input}" has other parts than ${name}`, ...at);
     if (isBits && of.derive !== undefined) wrong(`"${input}" is derived itself and has no bits`, ...at);
@@ -148,14 +150,13 @@ function checkDerivation(
 }
 
 /** Powers of one kind: active by apparent is the power factor. */
-const power = /^[kM]?(W|V\.A)(\.h)?(\{reactive\})?$/;
+const power = /^([kM]?)(W|V\.A)(\.h)?(\{reactive\})?$/;
 
 function checkRatio([a = "", b = ""]: string[], points: Points, wrong: (message: string) => void): void {
   const [over, under] = [pointOf(a, points)?.unit, pointOf(b, points)?.unit];
   if (over === undefined || under === undefined || over === under) return;
   const [left, right] = [power.exec(over), power.exec(under)];
-  const prefix = (unit: string) => /^[kM]/.exec(unit)?.[0];
-  const isPower = left !== null && right !== null && left[2] === right[2] && prefix(over) === prefix(under);
+  const isPower = left !== null && right !== null && left[3] === right[3] && left[1] === right[1];
   if (!isPower) wrong(`"${a}" is in ${over} and "${b}" in ${under}: both the same`);
 }
 

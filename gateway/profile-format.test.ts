@@ -112,12 +112,12 @@ describe("values", () => {
   });
 });
 
-describe("bits", () => {
-  const status = (bits: string, more = "") => `  native.status: { ${at(7)}, ${more} bits: ${bits} }\n`;
+const statusWith = (bits: string, more = "") => `  native.status: { ${at(7)}, ${more} bits: ${bits} }\n`;
 
+describe("bits", () => {
   it("are boolean points of their names, read with their number, and nothing that a simulator serves", () => {
     const profile = load(
-      status(
+      statusWith(
         "{ 0: door.open, 3: { is: native.fan, en: Fan, vi: Quạt } }",
         "poll: slow, publish: false, source: p1,",
       ),
@@ -154,15 +154,20 @@ describe("bits", () => {
   });
 
   it.each([
-    ["64", status("{ 64: door.open }"), "9 a bit is counted from 0, up to 63"],
-    ["no name", status('{ 1: "a b" }'), /^9 a point is named in camelCase/],
-    ["twice the same", status("{ 1: native.a, 2: native.a }"), /^9 there are two points "native.a"/],
-    ["a point that there is", status("{ 1: native.status }"), /^9 there are two points "native.status"/],
-    ["of a text", status("{ 1: native.a }", "kind: text,"), /^9 only a number without values has bits/],
+    ["64", statusWith("{ 64: door.open }"), "9 a bit is counted from 0, up to 63"],
+    ["no name", statusWith('{ 1: "a b" }'), /^9 a point is named in camelCase/],
+    ["twice the same", statusWith("{ 1: native.a, 2: native.a }"), /^9 there are two points "native.a"/],
+    ["a point that there is", statusWith("{ 1: native.status }"), /^9 there are two points "native.status"/],
+    ["of a text", statusWith("{ 1: native.a }", "kind: text,"), /^9 only a number without values has bits/],
   ])("are wrong: %s", (_, points, problem) => {
     expect(mistakes(points)[0]).toMatch(problem);
   });
 });
+
+const mistakeOfRatio = (over: string, under: string) =>
+  mistakes(
+    `  native.a: { ${at(0)}, unit: "${over}" }\n  native.b: { ${at(1)}, unit: "${under}" }\n  native.c: { derive: { ratio: [native.a, native.b] } }\n`,
+  )[0];
 
 describe("a derived point", () => {
   const two = `  native.a: { ${at(0)}, unit: kW.h }\n  native.b: { ${at(1)}, unit: kW.h }\n`;
@@ -233,22 +238,25 @@ describe("a derived point", () => {
       /^12 "native.c" is derived itself/,
     ],
     [
+      "of all parts at once",
+      `${two}  native.g: { ${at(3)}, unit: kW.h, each: { setting: n, as: g } }\n  native.c: { derive: { sum: [native.a, native.g] }, unit: kW.h }\n`,
+      /^12 "native.g" is one for each part: name one of them, such as "native.g.g1"/m,
+    ],
+    [
       "a mask of nothing",
       derived("{ bitmask: { of: native.a, mask: 0 } }", "unit: '1'"),
       /^11 expected a whole number/,
     ],
     ["neither address nor derive", "  native.c: { unit: V }\n", /^9 expected an address, or derive/],
   ])("is wrong: %s", (_, points, problem) => {
-    expect(mistakes(points)[0]).toMatch(problem);
+    expect(
+      mistakes(points, undefined, "settings: {n: 1}\n")[0]?.replace(/^\d+/, (line) => String(+line - 1)),
+    ).toMatch(problem);
   });
 
   it("of another unit is allowed as a power factor only", () => {
-    const of = (over: string, under: string) =>
-      mistakes(
-        `  native.a: { ${at(0)}, unit: "${over}" }\n  native.b: { ${at(1)}, unit: "${under}" }\n  native.c: { derive: { ratio: [native.a, native.b] } }\n`,
-      )[0];
-    expect([of("W", "V.A"), of("kW.h", "kW.h")]).toEqual([undefined, undefined]);
-    expect([of("W", "kV.A"), of("km", "h"), of("W", "V.A.h")]).toEqual(
+    expect([mistakeOfRatio("W", "V.A"), mistakeOfRatio("kW.h", "kW.h")]).toEqual([undefined, undefined]);
+    expect([mistakeOfRatio("W", "kV.A"), mistakeOfRatio("km", "h"), mistakeOfRatio("W", "V.A.h")]).toEqual(
       Array.from(
         { length: 3 },
         () => expect.stringMatching(/^11 "native.a" is in .* both the same/) as string,
@@ -266,13 +274,13 @@ describe("a derived point", () => {
   });
 });
 
-describe("what may be written", () => {
-  const point = (write: string, more = "") =>
-    `  native.a: { ${at(0)} }\n  native.b: { ${at(1)}, ${more} write: ${write} }\n`;
+const writable = (write: string, more = "") =>
+  `  native.a: { ${at(0)} }\n  native.b: { ${at(1)}, ${more} write: ${write} }\n`;
 
+describe("what may be written", () => {
   it("says within which limits, while what, and for how long", () => {
     const profile = load(
-      point(
+      writable(
         "{ limits: [0, 100], step: 5, interlock: [{ point: native.a, equals: 1 }], safety: true, leaseMax: 30s }",
       ),
     );
@@ -311,7 +319,7 @@ describe("what may be written", () => {
     ["a text for a number", "{ values: [b] }", "", /^10 expected a number/],
     ["an unknown key", "{ limit: [0, 1] }", "", /^10 unknown key "limit" - did you mean "limits"/],
   ])("is wrong: %s", (_, write, more, problem) => {
-    expect(mistakes(point(write, more))[0]).toMatch(problem);
+    expect(mistakes(writable(write, more))[0]).toMatch(problem);
   });
 });
 
@@ -326,14 +334,18 @@ describe("a swinging door", () => {
   });
 });
 
+const siteWith = (text: string) =>
+  `version: 1\ngateway: { id: gw-format, name: Format, city: hue, state: ./state }\ndevices:\n  - id: m-1\n    driver: modbus\n    transport: { type: tcp, host: 192.0.2.1 }\n${text}`;
+
+const siteOf = (points: string) => siteWith(`    profile: x/y\n    points: { ${points} }\n`);
+
+async function site(text: string) {
+  const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
+  writeFileSync(file, siteWith(text));
+  return loadSite(file);
+}
+
 describe("the site file", () => {
-  const device = (text: string) =>
-    `version: 1\ngateway: { id: gw-format, name: Format, city: hue, state: ./state }\ndevices:\n  - id: m-1\n    driver: modbus\n    transport: { type: tcp, host: 192.0.2.1 }\n${text}`;
-  async function site(text: string) {
-    const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
-    writeFileSync(file, device(text));
-    return loadSite(file);
-  }
   const problem = (text: string): Promise<string> =>
     site(text).then(
       () => "no mistake",
@@ -382,15 +394,14 @@ describe("the site file", () => {
       `  native.a: { ${at(0)} }\n  native.b: { ${at(1)} }\n  native.c: { derive: { sum: [native.a, native.b] } }\n`,
     );
     const file = join(mkdtempSync(join(folder, "site-")), "gateway.yaml");
-    const of = (points: string) => device(`    profile: x/y\n    points: { ${points} }\n`);
-    writeFileSync(file, of("native.a: { enabled: false }, native.b: { poll: fast }"));
+    writeFileSync(file, siteOf("native.a: { enabled: false }, native.b: { poll: fast }"));
     const { devices } = await loadSite(file, { profileFolder: folder });
     expect(devices[0]?.points.map(({ name, publish }) => [name, publish])).toEqual([
       ["native.a", false],
       ["native.b", true],
       ["native.c", true],
     ]);
-    writeFileSync(file, of("native.b: { poll: push }"));
+    writeFileSync(file, siteOf("native.b: { poll: push }"));
     await expect(loadSite(file, { profileFolder: folder })).rejects.toThrow(/either both are pushed or none/);
   });
 });

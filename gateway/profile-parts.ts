@@ -72,7 +72,7 @@ export function withParts<Point extends Template>(
   return templates.flatMap((template) => {
     const { each, ...point } = template;
     if (each === undefined) return [template];
-    const needsId = JSON.stringify(point.address)?.includes("{id}") === true;
+    const needsId = JSON.stringify(point.address ?? null).includes("{id}");
     return partsOf(settings[each.setting], each.as)
       .filter(({ id }) => id !== undefined || !needsId)
       .map((part) => ({

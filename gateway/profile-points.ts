@@ -45,7 +45,14 @@ function bitOf(of: Given, position: number, said: Said, known: ReturnType<typeof
   const kept = Object.entries(of).filter(([key]) => (inherited as readonly string[]).includes(key));
   return {
     ...Object.fromEntries(kept),
-    ...{ name, derive, unit: "1", kind: "boolean", scale: 1, offset: 0, sentinels: [], publish: true },
+    name,
+    derive,
+    unit: "1",
+    kind: "boolean",
+    scale: 1,
+    offset: 0,
+    sentinels: [],
+    publish: true,
     ...(label === undefined ? {} : { label }),
   };
 }
@@ -57,7 +64,7 @@ export function withBits<Point extends Given>(
 ): Worded<Point>[] {
   const { bits = {}, values, ...point } = given;
   return [
-    { ...point, ...wordsOf(values) } as Worded<Point>,
+    { ...point, ...wordsOf(values) },
     ...Object.entries(bits).map(
       ([position, said]) => bitOf(given, Number(position), said, known) as unknown as Worded<Point>,
     ),

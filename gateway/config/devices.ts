@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { inputsOf, withNeeded } from "../derived.ts";
+import { inputsOf, settled, withNeeded } from "../derived.ts";
 import { checkPoints } from "../point-schema.ts";
 import { withParts } from "../profile-parts.ts";
 import {
@@ -192,7 +192,10 @@ function profilePoints(
   settings: Record<string, unknown>,
 ): Point[] | undefined {
   const at = [...path, "points"];
-  const all = pointsOf(profile, settings);
+  const parts = pointsOf(profile, settings);
+  // What is made from a part that this device has not is not there either.
+  const whole = new Set(settled(parts));
+  const all = parts.filter((point) => whole.has(point));
   const overrides = document.check(overridesSchema, valueAt(document.value, at) ?? {}, { path: at });
   if (overrides === undefined) return undefined;
   const names = all.map(({ name }) => name);
@@ -226,13 +229,13 @@ function profilePoints(
 function checkTogether(points: readonly Point[], document: YamlDocument, at: Path): void {
   const pushed = new Map(points.map(({ name, poll }) => [name, poll === "push"]));
   for (const point of points) {
-    const { name, swingingDoor, kind, values, once, poll } = point;
+    const { swingingDoor, kind, values, once, poll } = point;
     const isSloped = kind === "number" && values === undefined && once !== true && poll !== "push";
     if (swingingDoor !== undefined && !isSloped)
       document.mistake(
-        [...at, name],
+        [...at, point.name],
         "KERB-CFG-VALUE",
-        `"${name}" cannot have swingingDoor: only a number that is polled, and not told once`,
+        `"${point.name}" cannot have swingingDoor: only a number that is polled, and not told once`,
       );
     const apart = inputsOf(point).find((input) => pushed.get(input) !== pushed.get(point.name));
     if (apart === undefined) continue;

@@ -65,6 +65,11 @@ const b = point("b", { scale: 0.01, unit: "kW.h" });
 const difference = derived("d", { difference: ["a", "b"] }, { unit: "kW.h" });
 const bad: Answer = { value: null, status: "bad", code: "modbus-2" };
 
+const worstOf = (answers: Answer[]) =>
+  Math.max(
+    ...answers.map((one) => (typeof one !== "object" ? 0 : { good: 0, uncertain: 1, bad: 2 }[one.status])),
+  );
+
 describe("a derived value", () => {
   it("is made of the values as they leave: scaled, and without the noise of floats", () => {
     const sum = derived("s", { sum: ["a", "b", "a"] });
@@ -112,21 +117,15 @@ describe("a derived value", () => {
       { value: 2, status: "uncertain", code: "x" },
       { value: null, status: "bad" },
     );
-    const worst = (answers: Answer[]) =>
-      Math.max(
-        ...answers.map((one) =>
-          typeof one !== "object" ? 0 : { good: 0, uncertain: 1, bad: 2 }[one.status],
-        ),
-      );
     const chain = derived("s", { sum: ["d", "c"] }, { unit: "kW.h" });
     const points = [a, b, point("c"), difference, chain];
     fc.assert(
       fc.property(fc.tuple(reading, reading, reading), (answers) => {
         const told = tell(points, answers);
         const rank = [0, quality.uncertain, quality.bad];
-        expect(told["s"]?.quality).toBe(rank[worst(answers)]);
-        expect(told["d"]?.quality).toBe(rank[worst(answers.slice(0, 2))]);
-        expect(told["s"]?.value === null).toBe(worst(answers) === 2);
+        expect(told["s"]?.quality).toBe(rank[worstOf(answers)]);
+        expect(told["d"]?.quality).toBe(rank[worstOf(answers.slice(0, 2))]);
+        expect(told["s"]?.value === null).toBe(worstOf(answers) === 2);
       }),
     );
   });
@@ -158,24 +157,21 @@ describe("a derived value", () => {
   });
 });
 
-describe("bits", () => {
-  const status = point("status", { index: -1, publish: false });
-  const bit = (position: number, more: Partial<HostPoint> = {}) =>
-    derived(
-      `bit${position}`,
-      { bitmask: { of: "status", mask: 2 ** position } },
-      { kind: "boolean", ...more },
-    );
+const statusPoint = point("status", { index: -1, publish: false });
 
+const bitOf = (position: number, more: Partial<HostPoint> = {}) =>
+  derived(`bit${position}`, { bitmask: { of: "status", mask: 2 ** position } }, { kind: "boolean", ...more });
+
+describe("bits", () => {
   it("are read out of any whole number, negative and of 64 bits too, and of nothing else", () => {
     const positions = [0, 3, 15, 31, 63];
     const of = (raw: Answer) =>
-      positions.map((position) => tell([status, bit(position)], [raw])[`bit${position}`]?.value);
+      positions.map((position) => tell([statusPoint, bitOf(position)], [raw])[`bit${position}`]?.value);
     expect(of(9)).toEqual([true, true, false, false, false]);
     expect(of(-32_768)).toEqual([false, false, true, true, true]);
     expect(of(2n ** 63n + 1n)).toEqual([true, false, false, false, true]);
     for (const raw of [1.5, "9", true, { value: null, status: "bad" } as const])
-      expect(tell([status, bit(0)], [raw])["bit0"]).toMatchObject({
+      expect(tell([statusPoint, bitOf(0)], [raw])["bit0"]).toMatchObject({
         value: null,
         quality: quality.bad,
         detail: { code: "derived" },
@@ -188,16 +184,16 @@ describe("bits", () => {
       { bitmask: { of: "status", mask: 0b111_0000 } },
       { values: { 2: "manual" } },
     );
-    expect(tell([status, field], [0b010_1111])["mode"]).toMatchObject({ value: "manual", quality: 0 });
-    expect(tell([status, field], [0b110_0000])["mode"]).toMatchObject({
+    expect(tell([statusPoint, field], [0b010_1111])["mode"]).toMatchObject({ value: "manual", quality: 0 });
+    expect(tell([statusPoint, field], [0b110_0000])["mode"]).toMatchObject({
       value: "6",
       quality: quality.uncertain,
     });
-    expect(tell([status, { ...field, values: undefined }], [0b110_0000])["mode"]?.value).toBe(6);
+    expect(tell([statusPoint, { ...field, values: undefined }], [0b110_0000])["mode"]?.value).toBe(6);
   });
 
   it("make alarms and states as any point does", () => {
-    const points = [status, bit(1, { status: true })];
+    const points = [statusPoint, bitOf(1, { status: true })];
     const told: unknown[] = [];
     const alarms = new PointAlarms({ alarms: [{ name: "open", point: "bit1" }] }, (data) =>
       told.push(data["state"]),
@@ -266,6 +262,8 @@ describe("what is read for it", () => {
   });
 });
 
+const sampleOf = (value: number, sourceTimeMs: number): Answer => ({ value, status: "good", sourceTimeMs });
+
 describe("what is pushed", () => {
   const pushed = { poll: "push" as const };
   const points = [
@@ -303,11 +301,10 @@ describe("what is pushed", () => {
       poll: () => {},
     });
     const driver = { describe: () => "" } as unknown as Driver<unknown, unknown>;
-    const sample = (value: number, sourceTimeMs: number): Answer => ({ value, status: "good", sourceTimeMs });
     const [older, newer] = [Date.now() - 9000, Date.now() - 1000];
-    push.readings([{ index: 0, answer: sample(1, older) }]);
+    push.readings([{ index: 0, answer: sampleOf(1, older) }]);
     expect(push.shown(driver, true).find((one) => one.point === "sum")).toMatchObject({ unheard: true });
-    push.readings([{ index: 1, answer: sample(2, newer) }]);
+    push.readings([{ index: 1, answer: sampleOf(2, newer) }]);
     expect(push.shown(driver).find((one) => one.point === "sum")).toMatchObject({ value: 3, timeMs: older });
   });
 });

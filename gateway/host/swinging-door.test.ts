@@ -68,6 +68,14 @@ const walk = fc.array(
   { minLength: 2, maxLength: 120 },
 );
 
+const writeOne = (normaliser: Normaliser, raw: number, atMs: number) => {
+  const writer = new EventWriter();
+  writer.begin("telemetry", 1, epochMs, 0, "synced");
+  return normaliser.write({ answers: [raw] }, writer, atMs, undefined);
+};
+
+const sampleAt = (offset: number) => ({ atMs: 100_000_000, answers: [offset / 1000], offsets: [offset] });
+
 describe("the swinging door", () => {
   it("lets a line through what is told miss no sample by more than the deviation, over random series", () => {
     fc.assert(
@@ -77,7 +85,7 @@ describe("the swinging door", () => {
         const polls = steps.map(({ stepMs, move, fails }) => {
           atMs += stepMs;
           raw += move;
-          return { atMs, answers: [fails ? ({ value: null, status: "bad" } as Answer) : raw] };
+          return { atMs, answers: [fails ? ({ value: null, status: "bad" } as const) : raw] };
         });
         const out = told([point({ swingingDoor })], polls).flat();
         for (let i = 1; i < out.length; i++) expect(out[i]!.timeMs).toBeGreaterThan(out[i - 1]!.timeMs);
@@ -184,18 +192,12 @@ describe("the swinging door", () => {
         .map(({ timeMs }) => timeMs),
     ).toEqual([-250, 2750]);
     const before = new Normaliser(points);
-    const write = (normaliser: Normaliser, raw: number, atMs: number) => {
-      const writer = new EventWriter();
-      writer.begin("telemetry", 1, epochMs, 0, "synced");
-      return normaliser.write({ answers: [raw] }, writer, atMs, undefined);
-    };
-    expect([write(before, 0, 0), write(before, 0, 1000)]).toEqual([1, 0]);
-    expect(write(new Normaliser(points, 0, before), 5000, 2000)).toBe(1);
+    expect([writeOne(before, 0, 0), writeOne(before, 0, 1000)]).toEqual([1, 0]);
+    expect(writeOne(new Normaliser(points, 0, before), 5000, 2000)).toBe(1);
   });
 
   it("tells a late sample as it comes, and begins anew where a clock was set back", () => {
-    const at = (offset: number) => ({ atMs: 100_000_000, answers: [offset / 1000], offsets: [offset] });
-    const out = told([point()], [at(0), at(-5000), at(-40_000_000), at(-39_999_000)]);
+    const out = told([point()], [sampleAt(0), sampleAt(-5000), sampleAt(-40_000_000), sampleAt(-39_999_000)]);
     expect(out.map((readings) => readings.length)).toEqual([1, 1, 1, 0]);
   });
 });
