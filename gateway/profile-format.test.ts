@@ -345,15 +345,16 @@ async function site(text: string) {
   return loadSite(file);
 }
 
+const problem = (text: string): Promise<string> =>
+  site(text).then(
+    () => "no mistake",
+    (error: unknown) =>
+      error instanceof ConfigError
+        ? error.diagnostics.map(({ line, message }) => `${line} ${message}`).join("\n")
+        : String(error),
+  );
+
 describe("the site file", () => {
-  const problem = (text: string): Promise<string> =>
-    site(text).then(
-      () => "no mistake",
-      (error: unknown) =>
-        error instanceof ConfigError
-          ? error.diagnostics.map(({ line, message }) => `${line} ${message}`).join("\n")
-          : String(error),
-    );
   const two = `    points:\n      a: { ${at(0)} }\n      b: { ${at(1)} }\n`;
 
   it("may say the same of points of its own", async () => {
