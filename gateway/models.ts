@@ -1,91 +1,14 @@
-import { join } from "node:path";
-import { z } from "zod";
+import { modelled, type Models, type Quantity, type RecordModel } from "./class-models.ts";
 import type { Path } from "./config/path.ts";
 import { didYouMean } from "./config/words.ts";
-import { type Profile, profileFolder } from "./profiles.ts";
-import { unitProblem } from "./units.ts";
-import { loadYaml } from "./yaml.ts";
+import type { Profile } from "./profiles.ts";
 
-/** What each class of device looks like to an IOC: `firmware-profiles/models.yaml`, and how a profile keeps to it. */
+export { loadModels, type Models } from "./class-models.ts";
 
-/** Parts with dots; `{n}` stands for a number, `{id}` for one part. */
-const pattern = z.string().regex(/^[a-zA-Z]([a-zA-Z0-9]|\{n\})*(\.([a-zA-Z0-9]|\{n\}|\{id\})+)*$/, {
-  error: 'a name is camelCase parts with dots, {n} and {id} in it, such as "lightOn.group{n}"',
-});
-const word = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, {
-  error: 'a state is a word in small letters with "-", such as "red-yellow"',
-});
-const attribute = z.string().min(1);
-const requires = z.array(z.array(z.string()).min(1)).default([]);
-
-const quantity = z.strictObject({
-  unit: z
-    .string()
-    .default("1")
-    .superRefine((unit, context) => {
-      const problem = unitProblem(unit);
-      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-    }),
-  kind: z.enum(["number", "boolean", "text"]).default("number"),
-  states: z.array(word).min(2).optional(),
-  en: z.string().min(1),
-  vi: z.string().min(1),
-  attribute: z.union([attribute, z.array(attribute)]).optional(),
-});
-const quantities = z.record(pattern, quantity).default({});
-
-const record = z.strictObject({
-  kind: z.enum(["transaction", "alarm", "state"]),
-  category: word.optional(),
-  severity: z.enum(["low", "medium", "high", "critical"]).optional(),
-  en: z.string().min(1),
-  vi: z.string().min(1),
-  fields: quantities,
-  requires,
-});
-
-const modelsSchema = z.strictObject({
-  version: z.literal(1),
-  common: z.strictObject({ points: quantities, alarmFields: quantities }),
-  classes: z.record(
-    word,
-    z.strictObject({
-      en: z.string().min(1),
-      vi: z.string().min(1),
-      entity: z.string().optional(),
-      note: z.string().optional(),
-      requires,
-      points: quantities,
-      records: z.record(pattern, record).default({}),
-    }),
-  ),
-});
-
-export type Models = z.infer<typeof modelsSchema>;
-type Quantity = z.infer<typeof quantity>;
-type RecordModel = z.infer<typeof record>;
-
-/** Reads and checks the models that ship with kerb. Throws `ConfigError` with every mistake and its place. */
-export function loadModels(file = join(profileFolder, "models.yaml")): Models {
-  return loadYaml(file, modelsSchema, { references: false }).value;
-}
+/** How a profile keeps to the model of its class. */
 
 /** What a device has beside its model: an IOC takes it as the maker's own. */
 const isNative = (name: string): boolean => name.startsWith("native.");
-
-function isOf(name: string, model: string): boolean {
-  const source = model
-    .replaceAll(".", "\\.")
-    .replaceAll("{n}", "[1-9][0-9]*")
-    .replaceAll("{id}", "[a-zA-Z0-9]+");
-  return new RegExp(`^${source}$`).test(name);
-}
-
-/** The entry that a name falls under: by its very name, else by pattern. */
-function modelled<Entry>(name: string, models: Readonly<Record<string, Entry>>): Entry | undefined {
-  if (Object.hasOwn(models, name)) return models[name];
-  return Object.entries(models).find(([model]) => isOf(name, model))?.[1];
-}
 
 type Shown = Pick<Profile["points"][number], "name" | "unit" | "kind" | "values">;
 

@@ -1,3 +1,5 @@
+import { type Derivation, renamed } from "./derived.ts";
+
 /**
  * Devices of one model with more or fewer like parts: signal groups, detectors, lanes. A profile says once what a
  * part has, and the device's settings say how many parts there are, or list them.
@@ -25,6 +27,9 @@ interface Template {
   address?: unknown;
   label?: { en: string; vi: string } | undefined;
   each?: Each | undefined;
+  derive?: Derivation | undefined;
+  scaleFactor?: string | undefined;
+  write?: { interlock: { point: string; equals: unknown }[] } | undefined;
 }
 
 /** The parts that a setting counts (`8`) or lists (`["AB+1=001SG001", { name: north, id: … }]`); else none. */
@@ -52,6 +57,16 @@ function filled(value: unknown, part: Part): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, filled(item, part)]));
 }
 
+/** What names other points names those of the same part where there are such. */
+function ofPart({ derive, scaleFactor, write }: Omit<Template, "each">, rename: (name: string) => string) {
+  const interlock = write?.interlock.map((one) => ({ ...one, point: rename(one.point) }));
+  return {
+    ...(derive === undefined ? {} : { derive: renamed(derive, rename) }),
+    ...(scaleFactor === undefined ? {} : { scaleFactor: rename(scaleFactor) }),
+    ...(write === undefined ? {} : { write: { ...write, interlock } }),
+  };
+}
+
 /**
  * The points of a device: a template becomes one point for each part, in the parts' order, and the rest stays. A
  * template that needs the id of a part is left out where the settings give none.
@@ -60,16 +75,18 @@ export function withParts<Point extends Template>(
   templates: readonly Point[],
   settings: Record<string, unknown>,
 ): Point[] {
+  const isEach = new Set(templates.flatMap(({ each, name }) => (each === undefined ? [] : name)));
   return templates.flatMap((template) => {
     const { each, ...point } = template;
     if (each === undefined) return [template];
-    const needsId = JSON.stringify(point.address).includes("{id}");
+    const needsId = JSON.stringify(point.address ?? null).includes("{id}");
     return partsOf(settings[each.setting], each.as)
       .filter(({ id }) => id !== undefined || !needsId)
       .map((part) => ({
         ...(point as Point),
         name: `${point.name}.${part.name}`,
-        address: filled(point.address, part),
+        ...(point.derive === undefined ? { address: filled(point.address, part) } : {}),
+        ...ofPart(point, (name) => (isEach.has(name) ? `${name}.${part.name}` : name)),
         ...(point.label === undefined ? {} : { label: filled(point.label, part) as Point["label"] }),
       }));
   });

@@ -4,7 +4,19 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { isRecord } from "./config/path.ts";
 import { isFirmwareRange } from "./firmware.ts";
+import {
+  bitNames,
+  bitsSchema,
+  checkPoints,
+  derivationSchema,
+  pointName as name,
+  text,
+  valuesSchema,
+  writeSchema,
+} from "./point-schema.ts";
+import { pointsOfClass, withClassDefaults } from "./profile-defaults.ts";
 import { partsMax, withParts } from "./profile-parts.ts";
+import { wordsOf, withBits, type Text } from "./profile-points.ts";
 import { duration } from "./quantities.ts";
 import { unitProblem } from "./units.ts";
 import { loadYaml } from "./yaml.ts";
@@ -12,12 +24,8 @@ import { loadYaml } from "./yaml.ts";
 /** The profiles that ship with kerb: `firmware-profiles/<vendor>/<model>.yaml`. */
 export const profileFolder = fileURLToPath(new URL("../firmware-profiles", import.meta.url));
 
-const name = z.string().regex(/^[a-zA-Z][a-zA-Z0-9]*(\.[a-zA-Z0-9]+)*$/, {
-  error: 'a point is named in camelCase with dots between its parts, such as "voltage.L1"',
-});
 const scalar = z.union([z.number(), z.string(), z.boolean()]);
 const pollClass = z.enum(["fast", "normal", "slow", "push"]);
-const text = z.strictObject({ en: z.string(), vi: z.string() });
 const range = z.string().refine(isFirmwareRange, {
   error: 'a firmware range is a list of comparators, such as ">=2.0 <2.4", or "*"',
 });
@@ -32,8 +40,9 @@ const evidence = {
 
 /** One addressable value. `address` is checked by the driver's own schema when the profile is loaded. */
 const pointSchema = z.strictObject({
-  address: z.unknown().describe("the driver's address"),
-  label: text.optional(),
+  address: z.unknown().optional().describe("the driver's address"),
+  derive: derivationSchema.optional(),
+  label: text.optional().describe("not given: that of the name in the model of the class, as unit and kind"),
   unit: z
     .string()
     .default("1")
@@ -56,12 +65,18 @@ const pointSchema = z.strictObject({
     .array(z.strictObject({ raw: z.number(), code: z.string(), reason: z.string(), ...evidence }))
     .default([])
     .describe("raw values that mean 'no value'"),
-  values: z.record(z.string(), z.string()).optional().describe("enumeration: raw value to its name"),
+  values: valuesSchema.optional(),
+  bits: bitsSchema.optional(),
   deadband: z
     .number()
     .positive()
     .optional()
     .describe("smaller changes are not reported, but once per heartbeat"),
+  swingingDoor: z
+    .number()
+    .positive()
+    .optional()
+    .describe("only what a line through the values that were told would miss by more, in the point's unit"),
   heartbeat: duration.prefault("5m"),
   poll: pollClass
     .default("normal")
@@ -78,6 +93,7 @@ const pointSchema = z.strictObject({
   fixed: scalar
     .optional()
     .describe("raw value that a simulator always shows: a constant, a scale factor, a setting"),
+  write: writeSchema.optional(),
   when: range.optional().describe("only for these firmware versions"),
   each: z
     .strictObject({
@@ -97,6 +113,10 @@ const pointSchema = z.strictObject({
 /** One field of a record: a point without a schedule. */
 const fieldSchema = pointSchema
   .omit({
+    derive: true,
+    bits: true,
+    write: true,
+    swingingDoor: true,
     poll: true,
     publish: true,
     once: true,
@@ -108,6 +128,7 @@ const fieldSchema = pointSchema
     each: true,
   })
   .extend({
+    address: z.unknown().describe("the driver's address"),
     privacy: z
       .enum(["none", "token", "drop"])
       .default("none")
@@ -212,10 +233,31 @@ export const profileSchema = z.strictObject({
       "events made of boolean points when these change; shaped like the records of devices that tell",
     ),
   silence: duration.optional().describe("a device that pushes and says nothing for this long is lost"),
-  quirks: z.array(z.strictObject({ id: z.string(), text: z.string(), source: z.string() })).default([]),
+  quirks: z
+    .array(
+      z.strictObject({
+        id: z.string(),
+        text: z.string(),
+        source: z.string(),
+        when: range.optional().describe("only of these firmware versions"),
+      }),
+    )
+    .default([]),
 });
 
-const checkedProfile = profileSchema.superRefine(({ points, alarms, settings }, context) => {
+const checkedProfile = z.preprocess(withClassDefaults, profileSchema).superRefine((profile, context) => {
+  const { points, alarms, settings } = profile;
+  checkPoints(points, (path, message) =>
+    context.addIssue({ code: "custom", path: ["points", ...path], message }),
+  );
+  for (const [point, { address, derive }] of Object.entries(points))
+    if (address === undefined && derive === undefined)
+      context.addIssue({
+        code: "custom",
+        path: ["points", point],
+        message: "expected an address, or derive",
+      });
+  const bits = bitNames(points);
   for (const [point, { each }] of Object.entries(points)) {
     const parts = each === undefined ? 0 : settings[each.setting];
     if (typeof parts === "number" && parts > partsMax) {
@@ -227,14 +269,22 @@ const checkedProfile = profileSchema.superRefine(({ points, alarms, settings }, 
     context.addIssue({ code: "custom", path: ["points", point, "each", "setting"], message });
   }
   for (const [alarm, { point }] of Object.entries(alarms)) {
-    if (points[point]?.kind === "boolean") continue;
+    if (bits.has(point) || (Object.hasOwn(points, point) && points[point]?.kind === "boolean")) continue;
     const message = `there is no boolean point "${point}"`;
     context.addIssue({ code: "custom", path: ["alarms", alarm, "point"], message });
   }
 });
 
-export type Point = z.infer<typeof pointSchema> & { name: string };
-type Field = z.infer<typeof fieldSchema> & { name: string };
+/** With plain words for `values`, and what people read for them where that is known. */
+type Worded<Item> = Omit<Item, "values" | "address"> & {
+  name: string;
+  /** None where it is derived. */
+  address: unknown;
+  values?: Record<string, string> | undefined;
+  texts?: Record<string, Text> | undefined;
+};
+export type Point = Worded<Omit<z.infer<typeof pointSchema>, "bits">>;
+type Field = Worded<z.infer<typeof fieldSchema>>;
 export type RecordDefinition = Omit<z.infer<typeof recordSchema>, "fields"> & {
   name: string;
   fields: Field[];
@@ -262,7 +312,7 @@ export function loadProfile(id: string, folder = profileFolder): Profile {
   const file = join(folder, `${id}.yaml`);
   // A profile comes from anywhere: it must not read files or the environment of the box.
   const { value } = loadYaml(file, checkedProfile, { references: false });
-  const templates = named(value.points);
+  const templates = pointsNamed(value.points, value.class);
   return {
     ...value,
     id,
@@ -270,13 +320,24 @@ export function loadProfile(id: string, folder = profileFolder): Profile {
     templates,
     points: withParts(templates, value.settings),
     alarms: named(value.alarms),
-    records: named(value.records).map((record) => ({ ...record, fields: named(record.fields) })),
+    records: named(value.records).map((record) => ({ ...record, fields: fieldsNamed(record.fields) })),
   };
 }
 
 /** A map of things by name as a list of things with names, in its order. */
 export function named<Item extends object>(items: Record<string, Item>): (Item & { name: string })[] {
   return Object.entries(items).map(([itemName, item]) => ({ ...item, name: itemName }));
+}
+
+/** Points as a file has them as a list: with words for their values, and a point of its own for each bit. */
+export function pointsNamed(items: z.infer<typeof profileSchema>["points"], className?: string): Point[] {
+  const known = className === undefined ? {} : pointsOfClass(className);
+  return named(items).flatMap((item) => withBits({ ...item, address: item.address }, known));
+}
+
+/** Fields of a record as a file has them as a list, with words for their values. */
+export function fieldsNamed(items: z.infer<typeof recordSchema>["fields"]): Field[] {
+  return named(items).map(({ values, ...item }) => ({ ...item, ...wordsOf(values) }));
 }
 
 /** The ids of all profiles in a folder, sorted. */
@@ -364,7 +425,7 @@ export function simulatedPoints(
 ): SimulatedPoint[] {
   const { identify } = profile;
   return [
-    ...profile.points.map(simulatedPoint),
+    ...profile.points.filter(({ derive }) => derive === undefined).map(simulatedPoint),
     ...identify.expect.map(({ address, equals }, index) =>
       constantPoint(`identify.expect.${index}`, address, rawOf(equals)),
     ),

@@ -6,6 +6,7 @@ import type { DeviceConfig, Site } from "./config.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { HostDevice } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
+import type { Point } from "./profiles.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import type { SnapshotRule } from "./snapshots.ts";
 
@@ -85,6 +86,11 @@ export function roster(
   }));
 }
 
+/** A point without what only people read, and what only commands are held to. */
+export function bare({ label: _1, texts: _2, source: _3, certainty: _4, write: _5, ...point }: Point) {
+  return point;
+}
+
 export function hostDevice(
   device: DeviceConfig,
   registered: { index: number; points: { name: string; index: number }[] } | undefined,
@@ -107,10 +113,7 @@ export function hostDevice(
     ...(snapshots === undefined ? {} : { snapshots }),
     records: device.records.map(({ label: _label, ...record }) => record),
     alarms: device.alarms,
-    points: device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
-      ...point,
-      index: indexOf(point.name),
-    })),
+    points: device.points.map((point) => ({ ...bare(point), index: indexOf(point.name) })),
     firstIndex,
   };
 }

@@ -24,7 +24,7 @@ export class Listening {
     points: readonly HostPoint[],
     raw: boolean,
   ) {
-    this.#push = new Push(device, [...points], {
+    this.#push = new Push(device, points, {
       heard: () => {},
       telemetry: () => {},
       event: (kind, data, timeMs) => {
@@ -38,7 +38,13 @@ export class Listening {
     });
     const { signal } = this.#stop;
     connection
-      .subscribe?.({ points, records: device.records, sink: this.#push, signal, ...(raw ? { raw } : {}) })
+      .subscribe?.({
+        points: this.#push.asked,
+        records: device.records,
+        sink: this.#push,
+        signal,
+        ...(raw ? { raw } : {}),
+      })
       .catch((error: Error) => {
         if (!signal.aborted) this.failure = error;
       });

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
+import { askedOf } from "../derived.ts";
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
 import { quality } from "../event.ts";
 import {
@@ -13,7 +14,7 @@ import {
 import type { HostDevice, HostPoint, LatestReading } from "../host/messages.ts";
 import { ownTimes } from "../host/groups.ts";
 import { Normaliser, shownReadings } from "../host/normalise.ts";
-import { hostDevice } from "../site-devices.ts";
+import { bare, hostDevice } from "../site-devices.ts";
 import { Listening } from "./field-push.ts";
 import type { HeardRecord } from "./records.ts";
 
@@ -23,10 +24,7 @@ const connectTimeoutMs = 10_000;
 const readTimeoutMs = 15_000;
 
 function hostPoints(device: DeviceConfig): HostPoint[] {
-  return device.points.map(({ label: _label, source: _source, certainty: _certainty, ...point }) => ({
-    ...point,
-    index: point.publish ? 0 : -1,
-  }));
+  return device.points.map((point) => ({ ...bare(point), index: point.publish ? 0 : -1 }));
 }
 
 const isPushed = ({ poll }: HostPoint): boolean => poll === "push";
@@ -131,13 +129,13 @@ export class FieldDevice {
     this.#listening ??= new Listening(this.#connection, this.#device, points, raw);
   }
 
-  async #poll(points: HostPoint[], raw: boolean, signal: AbortSignal): Promise<LatestReading[]> {
+  async #poll(points: readonly HostPoint[], raw: boolean, signal: AbortSignal): Promise<LatestReading[]> {
     if (points.length === 0) return [];
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
     try {
       const result = await within(readTimeoutMs, signal, (inner) =>
-        this.#connection.read(points, { signal: inner, raw }),
+        this.#connection.read(askedOf(points), { signal: inner, raw }),
       );
       return shownReadings(this.#driver, points, normaliser, result, ownTimes(Date.now()));
     } catch (error) {

@@ -1,9 +1,10 @@
 import { type ConfigError, exitCodes } from "../errors.ts";
 import { listProfiles, loadProfile, type Point, type Profile } from "../profiles.ts";
+import { shownDerivation } from "../host/computed.ts";
 import { didYouMean } from "../config/words.ts";
 import { notFoundError } from "./errors.ts";
 import { hint, printData, printLines } from "./output.ts";
-import { shownUnit, table } from "./text.ts";
+import { shownUnit, span, table } from "./text.ts";
 
 /** A profile by its id. Throws the sentence with the nearest id when there is none. */
 export function profileNamed(id: string): Profile {
@@ -25,14 +26,31 @@ function summary({ id, vendor, model, class: kind, driver, firmware, status, poi
   return { id, vendor, model, class: kind, driver, firmware, status, points: published };
 }
 
-function pointRow({ name, address, unit, scale, poll, limits, label, source, publish }: Point): string[] {
+/** What may be written: "0 … 100, step 5, while door.open = false, armed first, for 30 s at most". */
+function shownWrite({ write }: Point): string {
+  if (write === undefined) return "";
+  const { limits, step, values, interlock, safety, leaseMax } = write;
+  const parts = [
+    limits === undefined ? undefined : `${limits[0]} … ${limits[1]}`,
+    step === undefined ? undefined : `step ${step}`,
+    values === undefined ? undefined : `one of ${values.join(" ")}`,
+    ...interlock.map(({ point, equals }) => `while ${point} = ${equals}`),
+    safety ? "armed first" : undefined,
+    leaseMax === undefined ? undefined : `for ${span(leaseMax)} at most`,
+  ].filter((part) => part !== undefined);
+  return parts.length === 0 ? "yes" : parts.join(", ");
+}
+
+function pointRow(point: Point, hasWrites: boolean): string[] {
+  const { name, address, derive, unit, scale, poll, limits, label, source, publish } = point;
   return [
     name,
-    plainAddress(address),
+    derive === undefined ? plainAddress(address) : shownDerivation(derive),
     shownUnit(unit) || "-",
     scale === 1 ? "" : `x${scale}`,
     limits === undefined ? "" : `${limits[0]} … ${limits[1]}`,
     poll,
+    ...(hasWrites ? [shownWrite(point)] : []),
     publish ? (label?.en ?? "") : "(not sent: other points need it)",
     source ?? "",
   ];
@@ -40,17 +58,25 @@ function pointRow({ name, address, unit, scale, poll, limits, label, source, pub
 
 function printProfile(profile: Profile): void {
   const { id, vendor, model, driver, firmware, status, sources, quirks } = profile;
-  const titles = ["POINT", "ADDRESS", "UNIT", "SCALE", "LIMITS", "POLL", "MEANING", "SOURCE"];
+  const hasWrites = profile.points.some(({ write }) => write !== undefined);
+  const writes = hasWrites ? ["WRITE"] : [];
+  const titles = ["POINT", "ADDRESS", "UNIT", "SCALE", "LIMITS", "POLL", ...writes, "MEANING", "SOURCE"];
   printLines([
     `${id}   ${vendor} ${model}   driver ${driver}   firmware ${firmware}   ${status}`,
     "",
     ...table(
       titles.map((title) => ({ title, widthMax: 48 })),
-      profile.points.map(pointRow),
+      profile.points.map((point) => pointRow(point, hasWrites)),
     ),
     ...(quirks.length === 0
       ? []
-      : ["", ...quirks.map((quirk) => `quirk ${quirk.id}: ${quirk.text} (${quirk.source})`)]),
+      : [
+          "",
+          ...quirks.map(
+            (quirk) =>
+              `quirk ${quirk.id}${quirk.when === undefined ? "" : `, firmware ${quirk.when}`}: ${quirk.text} (${quirk.source})`,
+          ),
+        ]),
     "",
     ...Object.entries(sources).map(([name, { title, revision, url }]) =>
       [`source ${name}: ${title}`, revision, url].filter((part) => part !== undefined).join(", "),

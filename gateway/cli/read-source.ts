@@ -6,6 +6,7 @@ import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
 import { type ErrorCode, errorTable, shownFile } from "../errors.ts";
 import type { KerbEvent } from "../event.ts";
 import type { LatestReading } from "../host/messages.ts";
+import type { Point } from "../profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { type CommandError, deviceFailure, notFoundError, tableError } from "./errors.ts";
 import { FieldDevice } from "./field.ts";
@@ -32,6 +33,8 @@ export interface Source extends Talker {
   /** Known after the first read. */
   identity: Identity | undefined;
   doubt: string | undefined;
+  /** As the site file has them, as far as that can be read: for what people read of a value. */
+  readonly points: readonly Point[];
   /** Throws `CommandError`. */
   read(signal: AbortSignal, names?: readonly string[]): Promise<LatestReading[]>;
   close(): Promise<void>;
@@ -73,6 +76,7 @@ class GatewaySource implements Source {
   readonly records: HeardRecord[] = [];
   readonly tellsRecords: boolean;
   readonly silenceMs: number;
+  readonly points: readonly Point[];
   readonly #socket: string;
   readonly #device: string;
   readonly #request: Request;
@@ -91,6 +95,7 @@ class GatewaySource implements Source {
     this.#request = request;
     this.tellsRecords = (definition?.records.length ?? 0) > 0;
     this.silenceMs = definition?.silenceMs ?? 0;
+    this.points = definition?.points ?? [];
     // Without records to tell there is nothing that the readings do not say.
     if (this.tellsRecords) void this.#hearRecords().catch(() => {});
   }
@@ -175,6 +180,7 @@ class DirectSource implements Source {
   doubt: string | undefined;
   readonly tellsRecords: boolean;
   readonly silenceMs: number;
+  readonly points: readonly Point[];
   readonly #device: DeviceConfig;
   readonly #stateFolder: string;
   readonly #request: Request;
@@ -187,6 +193,7 @@ class DirectSource implements Source {
     this.#request = request;
     this.tellsRecords = device.records.length > 0;
     this.silenceMs = device.silenceMs;
+    this.points = device.points;
   }
 
   get records(): readonly HeardRecord[] {

@@ -23,8 +23,14 @@ function colour(line: string, { status }: LatestReading): string {
 /**
  * The table POINT VALUE QUALITY AGE RAW ADDRESS; what is not good says why at the end of its line. Readings that
  * came with their bytes have every decoding of them below their line; where none did, there is no column RAW.
+ * `textOf`: what a state is called.
  */
-export function readingLines(readings: readonly LatestReading[], nowMs: number, words: Words): string[] {
+export function readingLines(
+  readings: readonly LatestReading[],
+  nowMs: number,
+  words: Words,
+  textOf: (reading: LatestReading) => string | undefined = () => undefined,
+): string[] {
   const hasRaw = readings.some(({ rawHex }) => rawHex !== undefined);
   const columns = [
     { title: words.pointColumn },
@@ -36,7 +42,9 @@ export function readingLines(readings: readonly LatestReading[], nowMs: number, 
   ];
   const rows = readings.map((reading) => [
     reading.point,
-    shownValue(reading.value, reading.unit, reading.decimals),
+    [shownValue(reading.value, reading.unit, reading.decimals), textOf(reading)]
+      .filter((part) => part !== undefined)
+      .join(" · "),
     reading.unheard === true ? words.unheard : words[reading.status],
     reading.unheard === true ? "-" : span(nowMs - reading.timeMs),
     ...(hasRaw ? [reading.rawHex === undefined ? "-" : shownHex(reading.rawHex)] : []),

@@ -33,10 +33,26 @@ function shownIdentity(id: string, { identity, doubt, via, profile }: Source, wo
   return doubt === undefined ? text : `${text}\n${words.uncertain}: ${printable(doubt)}`;
 }
 
+/** What a state is called in both languages, where the profile or the models say so. */
+function textOf({ points }: Pick<Source, "points">, { point, value }: LatestReading) {
+  const texts = points.find(({ name }) => name === point)?.texts;
+  return texts !== undefined && Object.hasOwn(texts, String(value)) ? texts[String(value)] : undefined;
+}
+
+function tableOf(source: Source, readings: readonly LatestReading[], language: Language): string[] {
+  const shown = (reading: LatestReading) => textOf(source, reading)?.[language];
+  return readingLines(readings, Date.now(), dictionary[language], shown);
+}
+
 function printReadings(id: string, source: Source, readings: LatestReading[]): void {
-  const shown = readings.map((reading) =>
-    reading.rawHex !== undefined ? { ...reading, decodings: decodings(reading.rawHex) } : reading,
-  );
+  const shown = readings.map((reading) => {
+    const text = textOf(source, reading);
+    return {
+      ...reading,
+      ...(text === undefined ? {} : { text }),
+      ...(reading.rawHex === undefined ? {} : { decodings: decodings(reading.rawHex) }),
+    };
+  });
   const { identity, doubt, via, records, silenceMs } = source;
   const about = { device: id, via, identity: identity ?? {}, doubt: doubt ?? null };
   printData("read", { ...about, readings: shown, records, silenceMs });
@@ -47,10 +63,10 @@ function printForPeople(
   source: Source,
   readings: readonly LatestReading[],
   notes: readonly (string | undefined)[],
-  words: Words,
+  language: Language,
 ): void {
-  hint(shownIdentity(id, source, words));
-  if (readings.length > 0) printLines(readingLines(readings, Date.now(), words));
+  hint(shownIdentity(id, source, dictionary[language]));
+  if (readings.length > 0) printLines(tableOf(source, readings, language));
   printLines(source.records.map(recordLine));
   for (const note of notes) if (note !== undefined) hint(note);
 }
@@ -114,7 +130,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
   const signal = stopSignal();
   const statistics = new Statistics();
   const sheet = new Sheet();
-  const words = dictionary[languageOf(options.lang)];
+  const language = languageOf(options.lang);
   let readings: LatestReading[] = [];
   while (!signal.aborted) {
     const startedMs = performance.now();
@@ -139,7 +155,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       const records = source.records.slice(-recordsWatched).map(recordLine);
       const lost = failure === undefined ? [] : [`${code}  ${title}`];
       const notes = [...records, ...lost, String(statistics)];
-      const table = readings.length === 0 ? [] : readingLines(readings, Date.now(), words);
+      const table = readings.length === 0 ? [] : tableOf(source, readings, language);
       // Elsewhere than on a terminal the counts come once, in the end.
       sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
     }
@@ -174,7 +190,7 @@ export async function read(id: string, points: string[], options: ReadOptions): 
     else {
       const bare = request.raw ? rawNote(readings, request.language) : undefined;
       const notes = [unheardNote(source, readings, hearing), bare];
-      printForPeople(id, source, readings, notes, dictionary[request.language]);
+      printForPeople(id, source, readings, notes, request.language);
     }
     return isMute(source, readings) ? exitCodes.noAnswer : exitCodes.ok;
   } catch (error) {

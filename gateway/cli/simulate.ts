@@ -1,6 +1,7 @@
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { didYouMean } from "../config/words.ts";
+import { askedOf } from "../derived.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
@@ -163,7 +164,7 @@ export async function modelOf(profile: Profile, options: SimulateOptions): Promi
       expect: identify.expect.map((one) => ({ ...one, address: address(one.address) })),
     },
     identity: { vendor: profile.vendor, model: profile.model },
-    points: profile.points.map((point) => ({ ...point, address: address(point.address) })),
+    points: askedOf(profile.points).map((point) => ({ ...point, address: address(point.address) })),
     records: profile.records.map((record) => ({
       ...record,
       address: address(record.address),
@@ -224,7 +225,7 @@ function printHints(
   for (const [i, { id, driver, settings, points }] of models.entries()) {
     const simulator = running[i];
     const place = placed(settings, simulator?.address ?? "");
-    const command = simulator?.readWith ?? foreignCommand(driver, place, points);
+    const command = simulator?.readWith ?? foreignCommand(driver, place, askedOf(points));
     const [program = ""] = command?.split(" ") ?? [];
     // One use of each program shows how it is done.
     if (command === undefined || programs.has(program)) continue;

@@ -32,8 +32,8 @@ describe("kerb check", () => {
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toBe(
       [
-        "split/site.yaml            ok  26 devices, 8 drivers, 1 uplink",
-        "split/devices.d/all.yaml   ok  26 devices",
+        "split/site.yaml            ok  28 devices, 8 drivers, 1 uplink",
+        "split/devices.d/all.yaml   ok  28 devices",
         "split/devices.d/none.yaml  ok  0 devices\n",
       ].join("\n"),
     );

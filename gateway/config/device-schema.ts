@@ -10,13 +10,23 @@ const pollSchema = z.union([
   z.strictObject({ fast: pollPeriod.optional(), normal: pollPeriod.optional(), slow: pollPeriod.optional() }),
 ]);
 
-const overrideSchema = z.strictObject({
-  enabled: z.boolean().optional().describe("false: not read, unless other points need it"),
-  limits: z.tuple([z.number(), z.number()]).optional().describe("outside these the value is uncertain"),
-  deadband: z.number().positive().optional(),
-  heartbeat: durationBetween("1s", "24h").optional(),
-  poll: z.enum(["fast", "normal", "slow", "push"]).optional(),
-});
+const overrideSchema = z
+  .strictObject({
+    enabled: z.boolean().optional().describe("false: not read, unless other points need it"),
+    limits: z.tuple([z.number(), z.number()]).optional().describe("outside these the value is uncertain"),
+    deadband: z.number().positive().optional(),
+    swingingDoor: z
+      .number()
+      .positive()
+      .optional()
+      .describe("deviation in the point's unit; instead of deadband"),
+    heartbeat: durationBetween("1s", "24h").optional(),
+    poll: z.enum(["fast", "normal", "slow", "push"]).optional(),
+  })
+  .refine(({ deadband, swingingDoor }) => deadband === undefined || swingingDoor === undefined, {
+    path: ["swingingDoor"],
+    error: "either deadband or swingingDoor",
+  });
 /** `points` of a device with a profile. */
 export const overridesSchema = z.record(z.string(), overrideSchema);
 /** `points` of a device without a profile. */

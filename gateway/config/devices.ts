@@ -1,8 +1,12 @@
 import type { z } from "zod";
+import { inputsOf, settled, withNeeded } from "../derived.ts";
+import { checkPoints } from "../point-schema.ts";
 import { withParts } from "../profile-parts.ts";
 import {
+  fieldsNamed,
   mergeSettings,
   named,
+  pointsNamed,
   pointsOf,
   type Point,
   type Profile,
@@ -145,7 +149,11 @@ function definedPoints(
     const message = `this device does not say "${each.setting}"${didYouMean(each.setting, known)}`;
     document.mistake(place, "KERB-CFG-VALUE", message);
   }
-  const points = withParts(named(definitions), settings ?? {}).map((point) => {
+  checkPoints(definitions, (inner, message) =>
+    document.mistake([...at, ...inner], "KERB-CFG-VALUE", message),
+  );
+  const points = withParts(pointsNamed(definitions), settings ?? {}).map((point) => {
+    if (point.derive !== undefined) return point;
     const address = document.check(schemas.address, point.address, { path: [...at, point.name, "address"] });
     checkPersonal(document, [...at, point.name], schemas, { address });
     return { ...point, address };
@@ -167,6 +175,14 @@ export function checkScaleFactors(points: readonly Point[], document: YamlDocume
   }
 }
 
+/** A site's report rule takes the place of the profile's: deadband or swinging door, never both. */
+function reporting<Override extends { deadband?: number | undefined; swingingDoor?: number | undefined }>(
+  override: Override,
+) {
+  if (override.deadband !== undefined) return { swingingDoor: undefined, ...override };
+  return override.swingingDoor === undefined ? override : { deadband: undefined, ...override };
+}
+
 /** The points of the profile with the device's overrides. */
 function profilePoints(
   document: YamlDocument,
@@ -176,7 +192,10 @@ function profilePoints(
   settings: Record<string, unknown>,
 ): Point[] | undefined {
   const at = [...path, "points"];
-  const all = pointsOf(profile, settings);
+  const parts = pointsOf(profile, settings);
+  // What is made from a part that this device has not is not there either.
+  const whole = new Set(settled(parts));
+  const all = parts.filter((point) => whole.has(point));
   const overrides = document.check(overridesSchema, valueAt(document.value, at) ?? {}, { path: at });
   if (overrides === undefined) return undefined;
   const names = all.map(({ name }) => name);
@@ -186,22 +205,48 @@ function profilePoints(
   }
   checkScaleFactors(all, profileDocument, ["points"]);
   const enabled = all.filter(({ name }) => overrides[name]?.enabled !== false);
-  const sources = new Set(enabled.flatMap(({ scaleFactor }) => scaleFactor ?? []));
-  return all
-    .filter((point) => enabled.includes(point) || sources.has(point.name))
-    .map((point) => {
-      const { enabled: _, ...override } = overrides[point.name] ?? {};
-      const address = profileDocument.check(schemas.address, point.address, {
-        path: ["points", point.name, "address"],
-      });
-      checkPersonal(profileDocument, ["points", point.name], schemas, { address });
-      return {
-        ...point,
-        ...override,
-        address,
-        publish: point.publish && enabled.includes(point),
-      } as Point;
-    });
+  const points = withNeeded(all, enabled).map((point) => {
+    const { enabled: _, ...override } = overrides[point.name] ?? {};
+    const address =
+      point.derive !== undefined
+        ? undefined
+        : profileDocument.check(schemas.address, point.address, {
+            path: ["points", point.name, "address"],
+          });
+    checkPersonal(profileDocument, ["points", point.name], schemas, { address });
+    return {
+      ...point,
+      ...reporting(override),
+      address,
+      publish: point.publish && enabled.includes(point),
+    } as Point;
+  });
+  checkTogether(points, document, at);
+  return points;
+}
+
+/** What holds for the points of a profile holds for them with the device's overrides as well. */
+function checkTogether(points: readonly Point[], document: YamlDocument, at: Path): void {
+  const pushed = new Map(points.map(({ name, poll }) => [name, poll === "push"]));
+  for (const point of points) {
+    const { swingingDoor, kind, values, once, poll } = point;
+    const isSloped = kind === "number" && values === undefined && once !== true && poll !== "push";
+    if (swingingDoor !== undefined && !isSloped)
+      document.mistake(
+        [...at, point.name],
+        "KERB-CFG-VALUE",
+        `"${point.name}" cannot have swingingDoor: only a number that is polled, and not told once`,
+      );
+    const apart = inputsOf(point).find((input) => pushed.get(input) !== pushed.get(point.name));
+    if (apart === undefined) continue;
+    const message = `"${point.name}" is made from "${apart}": either both are pushed or none`;
+    const place = [point.name, apart].map((name) => [...at, name, "poll"]);
+    document.mistake(
+      place.find((one) => valueAt(document.value, one) !== undefined) ?? at,
+      "KERB-CFG-VALUE",
+      message,
+    );
+  }
 }
 
 /** Addresses of a record and of its fields, parsed where they stand. */
@@ -262,7 +307,10 @@ function checkRecords(
     const definitions = document.check(recordDefinitionsSchema, given, { path: at });
     if (definitions === undefined) return undefined;
     return named(definitions).map((record) =>
-      parsedRecord(document, [...at, record.name], schemas, { ...record, fields: named(record.fields) }),
+      parsedRecord(document, [...at, record.name], schemas, {
+        ...record,
+        fields: fieldsNamed(record.fields),
+      }),
     );
   }
   const overrides = document.check(recordOverridesSchema, given, { path: at });

@@ -1,4 +1,5 @@
 import { clockState, monotonicMs } from "../clock.ts";
+import { askedOf } from "../derived.ts";
 import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, quality, type EventKind } from "../event.ts";
@@ -158,7 +159,7 @@ export class DeviceLoop {
     // Who was lost stays so until something is heard: that a broker is back says nothing of a device behind it.
     if (["starting", "wrong-device"].includes(this.#report.state)) this.#set("listening");
     const { records } = this.#device;
-    const subscribe = () => connection.subscribe!({ points: push.points, records, sink: push, signal });
+    const subscribe = () => connection.subscribe!({ points: push.asked, records, sink: push, signal });
     return this.#standing.listen(subscribe, this.#device.silenceMs, signal);
   }
 
@@ -254,7 +255,7 @@ export class DeviceLoop {
     const push = this.#push;
     const isPolled = (point: HostPoint) => {
       const position = push?.points.indexOf(point) ?? -1;
-      return position < 0 || this.#pulled.has(position);
+      return point.derive !== undefined || position < 0 || this.#pulled.has(position);
     };
     this.#groups = planGroups(this.#groups, this.#options.phase, this.#device, (name) => {
       const points = pointsFor(this.#byClass[name], firmware);
@@ -337,7 +338,7 @@ export class DeviceLoop {
     positions?: readonly number[],
   ): void {
     writer.begin("telemetry", this.#device.index, timeMs, monotonicMs() - ageMs, clockState());
-    if (normaliser.write(result, writer, performance.now(), offsets, positions) > 0)
+    if (normaliser.write(result, writer, performance.now() - ageMs, offsets, positions) > 0)
       this.#options.handover.push(1, writer.bytes());
     this.#alarms.look(normaliser, result, timeMs);
     for (const data of this.#status.news(normaliser, result.answers, positions))
@@ -350,7 +351,7 @@ export class DeviceLoop {
     return this.#alone(() => {
       const connection = this.#connected();
       return within(readTimeoutMs, this.#stopping.signal, (signal) =>
-        connection.read(points, { signal, raw }),
+        connection.read(askedOf(points), { signal, raw }),
       );
     });
   }

@@ -1,3 +1,4 @@
+import { settled, withNeeded } from "../derived.ts";
 import type { Answer, Driver, ReadResult } from "../driver.ts";
 import type { HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";
@@ -36,13 +37,12 @@ export function byClass(points: readonly HostPoint[]): ByGroup {
   return groups;
 }
 
-/** A scale factor is read with each point that it scales, and published in its own group only. */
+/** What a point needs is read with it (a scale factor, inputs), and published in its own group only. */
 function grouped(points: readonly HostPoint[]): ByGroup {
-  const of = (name: GroupName): HostPoint[] => {
+  const of = (name: GroupName): readonly HostPoint[] => {
     const mine = points.filter((point) => groupOf(point) === name);
-    const needed = new Set(mine.map((point) => point.scaleFactor));
-    const factors = points.filter((point) => needed.has(point.name) && groupOf(point) !== name);
-    return [...mine, ...factors.map((factor) => ({ ...factor, index: -1 }))];
+    const needed = withNeeded(points, mine).filter((point) => groupOf(point) !== name);
+    return settled([...mine, ...needed.map((point) => ({ ...point, index: -1 }))]);
   };
   return { fast: of("fast"), normal: of("normal"), slow: of("slow") };
 }
@@ -92,7 +92,7 @@ export function planGroups(
 ): Group[] {
   const now = performance.now();
   return names.flatMap((name) => {
-    const points = pointsOf(name);
+    const points = settled(pointsOf(name));
     if (!points.some((point) => groupOf(point) === name)) return [];
     const periodMs = pollMs[name];
     const old = before.find((group) => group.name === name);

@@ -1,4 +1,5 @@
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
+import { settled, withNeeded } from "../derived.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import type { HostPoint, IdentifyRules } from "./messages.ts";
 
@@ -58,18 +59,17 @@ export function firmwareDoubt({ firmware }: Identity, range: string): string | u
   return `firmware ${firmware} is outside the profile's range ${range}`;
 }
 
-/** The points that hold for a firmware; an unknown one gets what the newest has. */
+/** The points that hold for a firmware, the derived ones last; an unknown one gets what the newest has. */
 export function pointsFor(points: readonly HostPoint[], firmware: string | undefined): readonly HostPoint[] {
-  if (points.every(({ when }) => when === undefined)) return points;
+  if (points.every(({ when }) => when === undefined)) return settled(points);
   const version = firmware ?? "999999";
-  return points.filter(({ when }) => when === undefined || inFirmwareRange(version, when));
+  return settled(points.filter(({ when }) => when === undefined || inFirmwareRange(version, when)));
 }
 
-/** The named points, or all, with the scale factors that they cannot be told without. */
-export function withFactors(points: readonly HostPoint[], names: readonly string[]): HostPoint[] {
+/** The named points, or all, with the scale factors and inputs that they cannot be told without. */
+export function withFactors(points: readonly HostPoint[], names: readonly string[]): readonly HostPoint[] {
   const wanted = names.length === 0 ? points : points.filter((point) => names.includes(point.name));
-  const factors = new Set(wanted.map(({ scaleFactor }) => scaleFactor));
-  return points.filter((point) => wanted.includes(point) || factors.has(point.name));
+  return settled(withNeeded(points, wanted));
 }
 
 /** What a driver gets for giving up after its signal; the contract says 50 ms. */

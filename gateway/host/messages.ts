@@ -9,7 +9,10 @@ import type { SnapshotRule } from "../snapshots.ts";
  * A point as the host needs it: the profile's, with its dictionary index, counted from its device's `firstIndex`.
  * Points that are read only to make others have index -1.
  */
-export interface HostPoint extends Omit<Point, "address" | "label" | "source" | "certainty"> {
+export interface HostPoint extends Omit<
+  Point,
+  "address" | "label" | "texts" | "source" | "certainty" | "write"
+> {
   address: unknown;
   index: number;
 }

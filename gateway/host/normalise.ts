@@ -1,26 +1,25 @@
 import type { Answer, Driver, QualityStatus, ReadResult, Reading, Value } from "../driver.ts";
 import { quality, type EventWriter, type QualityDetail, type ReadingValue } from "../event.ts";
+import { inputsOf } from "../derived.ts";
+import { derived, type Normalised, shownDerivation } from "./computed.ts";
 import type { HostPoint, LatestReading } from "./messages.ts";
+import { type Sample, SwingingDoor } from "./swinging-door.ts";
 
 /**
  * Turns the raw answers of one poll into readings: sentinels, scale, limits, enumerations, dead band. The usual
  * register (an integer and a power of ten) goes through without a float ever being made.
  */
 
-export interface Normalised {
-  value: ReadingValue;
-  quality: number;
-  detail: QualityDetail | undefined;
-}
-
 /** Digits kept of a value whose own resolution is not known before it is read. */
 const decimalsUnknown = 6;
 
 /** Digits after the point with which a point's values leave. */
 export function decimalsOf(
-  point: Pick<HostPoint, "decimals" | "scale" | "offset"> & { scaleFactor?: string | undefined },
+  point: Pick<HostPoint, "decimals" | "scale" | "offset"> &
+    Partial<Pick<HostPoint, "scaleFactor" | "derive">>,
 ): number {
   if (point.decimals !== undefined) return point.decimals;
+  if (point.derive !== undefined && !("bitmask" in point.derive)) return decimalsUnknown;
   const digits = -Math.log10(Math.abs(point.scale));
   const exact = Math.round(digits);
   const known = point.offset === 0 && point.scaleFactor === undefined;
@@ -46,6 +45,10 @@ interface Compiled {
   high: number;
   sentinels: Map<number, QualityDetail> | undefined;
   scaleFactor: number;
+  /** Where what a derived point is made from stands; -1: nowhere. */
+  inputs: readonly number[];
+  /** Where the answers stand that its value is made from: its own, or its inputs'. */
+  sources: readonly number[];
 }
 
 /** What was last reported of a point with a dead band. */
@@ -54,6 +57,12 @@ interface Last {
   quality: number;
   code: string | undefined;
   atMs: number;
+}
+
+/** A sample that was kept back and leaves now. */
+interface Held {
+  entry: Compiled;
+  sample: Sample;
 }
 
 const untold: Last = { value: undefined, quality: 0, code: undefined, atMs: -Infinity };
@@ -72,16 +81,26 @@ function compiledOf(points: readonly HostPoint[]): Compiled[] {
 
 const statusBits: Record<QualityStatus, number> = { good: 0, uncertain: quality.uncertain, bad: quality.bad };
 
+/** Positions of the answers that the value at this one is made from. Profiles are free of circles. */
+function sourcesOf(points: readonly HostPoint[], places: ReadonlyMap<string, number>, at: number): number[] {
+  const point = points[at];
+  if (point?.derive === undefined) return [at];
+  return inputsOf(point).flatMap((input) => sourcesOf(points, places, places.get(input) ?? -1));
+}
+
 function compile(points: readonly HostPoint[]): Compiled[] {
+  const places = new Map(points.map(({ name }, position) => [name, position]));
   return points.map((point, position) => {
     const decimals = decimalsOf(point);
     const power = 10 ** decimals;
     const exact =
       point.kind === "number" &&
+      point.derive === undefined &&
       point.offset === 0 &&
       point.values === undefined &&
       point.scaleFactor === undefined &&
       point.deadband === undefined &&
+      point.swingingDoor === undefined &&
       Math.abs(point.scale * power - 1) < 1e-12;
     return {
       point,
@@ -95,6 +114,8 @@ function compile(points: readonly HostPoint[]): Compiled[] {
           ? undefined
           : new Map(point.sentinels.map(({ raw, code, reason }) => [raw, { code, reason }])),
       scaleFactor: points.findIndex((other) => other.name === point.scaleFactor),
+      inputs: inputsOf(point).map((input) => places.get(input) ?? -1),
+      sources: sourcesOf(points, places, position),
     };
   });
 }
@@ -107,6 +128,8 @@ export class Normaliser {
   readonly #last: Last[];
   /** The device's own time of the sample that was told last, of points that are told once. */
   readonly #toldMs: Map<number, number>;
+  /** Of points that are told by their slope, by position; they know what they keep back also after a reconnect. */
+  readonly #doors: Map<number, SwingingDoor>;
   /** Bits that every reading carries while the device's firmware is one that no profile covers. */
   extraQuality = 0;
 
@@ -114,6 +137,7 @@ export class Normaliser {
   constructor(points: readonly HostPoint[], firstIndex = 0, before?: Normaliser) {
     this.points = points;
     this.#toldMs = before === undefined ? new Map() : before.#toldMs;
+    this.#doors = before === undefined ? new Map() : before.#doors;
     this.#compiled = compiledOf(points);
     this.#firstIndex = firstIndex;
     this.#last = points.some(({ deadband }) => deadband !== undefined)
@@ -123,7 +147,8 @@ export class Normaliser {
 
   /**
    * Writes the readings of one poll, or of the `positions` that were pushed; returns how many. `offsets[i]` is
-   * answer i's time relative to the event.
+   * answer i's time relative to the event, `nowMs` the event's on the clock of `performance.now()`. What was held
+   * back leaves with its own time.
    */
   write(
     { answers }: Pick<ReadResult, "answers">,
@@ -134,12 +159,18 @@ export class Normaliser {
   ): number {
     const compiled = this.#compiled;
     const first = this.#firstIndex;
-    const reported = this.#reported(answers, nowMs, positions);
-    writer.count(reported.length);
+    const held: Held[] = [];
+    const reported = this.#reported(answers, { nowMs, offsets, held }, positions);
+    writer.count(reported.length + held.length);
+    for (const { entry, sample } of held) {
+      const { value, quality: bits, detail, timeMs } = sample;
+      const all = bits | this.extraQuality;
+      writer.reading(first + entry.point.index, value, digitsOf(entry, value), all, detail, timeMs - nowMs);
+    }
     for (const i of reported) {
       const entry = compiled[i] as Compiled;
       const raw = answers[i];
-      const offset = offsets === undefined ? 0 : (offsets[i] ?? 0);
+      const offset = offsetOf(entry, offsets);
       if (
         entry.exact &&
         typeof raw === "number" &&
@@ -159,22 +190,53 @@ export class Normaliser {
       const decimals = decimalsFor(entry, rawOf(raw));
       writer.reading(first + entry.point.index, value, decimals, bits | this.extraQuality, detail, offset);
     }
-    return reported.length;
+    return reported.length + held.length;
+  }
+
+  /** The positions of what is told by answers at these, with those of derived points whose inputs are all there. */
+  told(positions: readonly number[]): readonly number[] {
+    const all = new Set(positions);
+    for (const { point, position, sources } of this.#compiled)
+      if (point.derive !== undefined && sources.every((source) => all.has(source))) all.add(position);
+    return all.size === positions.length ? positions : [...all];
+  }
+
+  /** Where the answers stand that the value at this position is made from: it is as old as the oldest. */
+  sourcesOf(position: number): readonly number[] {
+    return this.#compiled[position]?.sources ?? [position];
   }
 
   /** Positions that go into the event: published ones that have moved out of their dead band, or are due. */
-  #reported(answers: readonly Answer[], nowMs: number, pushed: readonly number[] | undefined): number[] {
+  #reported(
+    answers: readonly Answer[],
+    { nowMs, offsets, held }: { nowMs: number; offsets: readonly number[] | undefined; held: Held[] },
+    given: readonly number[] | undefined,
+  ): number[] {
     const positions: number[] = [];
+    const pushed = given === undefined ? undefined : this.told(given);
     const count = pushed?.length ?? this.#compiled.length;
     for (let n = 0; n < count; n++) {
       const i = pushed?.[n] ?? n;
       const entry = this.#compiled[i];
       if (entry === undefined || entry.point.index < 0) continue;
       if (entry.point.deadband !== undefined && !this.#due(entry, answers, nowMs)) continue;
+      if (entry.point.swingingDoor !== undefined) {
+        const timeMs = nowMs + offsetOf(entry, offsets);
+        for (const sample of this.#doorOf(entry).offer({ ...this.#one(entry, answers), timeMs }))
+          if (sample.timeMs === timeMs) positions.push(i);
+          else held.push({ entry, sample });
+        continue;
+      }
       if (entry.point.once === true && this.#isRepeat(i, answers[i])) continue;
       positions.push(i);
     }
     return positions;
+  }
+
+  #doorOf({ point, position }: Compiled): SwingingDoor {
+    const door = this.#doors.get(position) ?? new SwingingDoor(point.swingingDoor ?? 0, point.heartbeat);
+    this.#doors.set(position, door);
+    return door;
   }
 
   #isRepeat(position: number, answer: Answer | undefined): boolean {
@@ -204,7 +266,24 @@ export class Normaliser {
     return this.#one(this.#compiled[i] as Compiled, answers);
   }
 
+  #derived({ point, inputs, decimals }: Compiled, answers: readonly Answer[]): Normalised {
+    const ofs = inputs.map((at) => {
+      const entry = this.#compiled[at];
+      const one = entry === undefined ? undefined : this.#one(entry, answers);
+      return { name: entry?.point.name ?? "", raw: rawOf(answers[at]), ...(one ?? nothing) };
+    });
+    const made = derived(point, ofs);
+    if (made.value === null || typeof made.value !== "number") return made;
+    const { value, quality: bits, detail } = made;
+    const sentinel = point.sentinels.find(({ raw }) => raw === value);
+    if (sentinel !== undefined)
+      return { value: null, quality: quality.bad, detail: { code: sentinel.code, reason: sentinel.reason } };
+    if (point.values !== undefined) return this.#named(point, value, bits, detail);
+    return measured(point, value * point.scale + point.offset, decimals, bits, detail);
+  }
+
   #one(entry: Compiled, answers: readonly Answer[]): Normalised {
+    if (entry.point.derive !== undefined) return this.#derived(entry, answers);
     const answer = answers[entry.position] ?? null;
     const reading: Reading =
       typeof answer === "object"
@@ -259,23 +338,48 @@ export class Normaliser {
       }
       value = exponent < 0 ? value / 10 ** -exponent : value * 10 ** exponent;
     }
-    value = value * point.scale + point.offset;
-    const power = 10 ** decimalsFor(entry, raw);
-    const rounded = Math.round(value * power) / power;
-    // Rounding is for the noise of floats; a value too large for it is kept as it is.
-    if (Number.isFinite(rounded)) value = rounded;
-    if (!Number.isFinite(value))
-      return { value: null, quality: quality.bad, detail: { code: "not-a-number" } };
-    if (point.limits !== undefined && (value < point.limits[0] || value > point.limits[1])) {
-      const reason = `outside ${point.limits[0]} to ${point.limits[1]} ${point.unit}`;
-      return { value, quality: bits | quality.uncertain, detail: { code: "limit", reason, ...detail } };
-    }
-    return { value, quality: bits, detail };
+    return measured(point, value * point.scale + point.offset, decimalsFor(entry, raw), bits, detail);
   }
+}
+
+const nothing: Normalised = { value: null, quality: quality.bad, detail: undefined };
+
+/** A number of the point's unit, rounded and held to its limits. */
+function measured(
+  point: HostPoint,
+  exact: number,
+  decimals: number,
+  bits: number,
+  detail: QualityDetail | undefined,
+): Normalised {
+  const power = 10 ** decimals;
+  const rounded = Math.round(exact * power) / power;
+  // Rounding is for the noise of floats; a value too large for it is kept as it is.
+  const value = Number.isFinite(rounded) ? rounded : exact;
+  if (!Number.isFinite(value)) return { value: null, quality: quality.bad, detail: { code: "not-a-number" } };
+  if (point.limits !== undefined && (value < point.limits[0] || value > point.limits[1])) {
+    const reason = `outside ${point.limits[0]} to ${point.limits[1]} ${point.unit}`;
+    return { value, quality: bits | quality.uncertain, detail: { code: "limit", reason, ...detail } };
+  }
+  return { value, quality: bits, detail };
+}
+
+/** How far a value's time lies from the event's: that of the oldest of what it is made from. */
+function offsetOf({ sources }: Compiled, offsets: readonly number[] | undefined): number {
+  if (offsets === undefined) return 0;
+  let least = Infinity;
+  for (const source of sources) least = Math.min(least, offsets[source] ?? 0);
+  return Number.isFinite(least) ? least : 0;
 }
 
 function rawOf(answer: Answer | undefined): Value | null | undefined {
   return typeof answer === "object" ? answer?.value : answer;
+}
+
+/** Digits of a value that has been made, whatever it was made from. */
+function digitsOf({ point, decimals }: Compiled, value: ReadingValue): number {
+  const isWhole = typeof value !== "number" || Number.isInteger(value);
+  return isWhole || point.decimals !== undefined ? decimals : Math.max(decimals, decimalsUnknown);
 }
 
 /** The scale tells the resolution of an integer; a float has its own, which only the configuration can narrow. */
@@ -310,8 +414,11 @@ export function shownReadings(
         decimals: shownDecimals(point, value),
         status: bad ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good",
         ...detail,
-        timeMs: typeof timeMs === "number" ? timeMs : timeMs(answer),
-        address: driver.describe(point.address),
+        timeMs:
+          typeof timeMs === "number"
+            ? timeMs
+            : Math.min(...normaliser.sourcesOf(i).map((source) => timeMs(result.answers[source]))),
+        address: point.derive === undefined ? driver.describe(point.address) : shownDerivation(point.derive),
         ...(raw === undefined ? {} : { rawHex: Buffer.from(raw).toString("hex") }),
       } satisfies LatestReading,
     ];

@@ -27,7 +27,8 @@ export class PointAlarms {
     if (this.#alarms.size === 0) return;
     normaliser.points.forEach((point, i) => {
       const alarms = this.#alarms.get(point.name);
-      if (alarms === undefined || answers[i] === undefined) return;
+      const isTold = normaliser.sourcesOf(i).every((source) => answers[source] !== undefined);
+      if (alarms === undefined || !isTold) return;
       const { value, quality: bits } = normaliser.single(i, answers);
       if ((bits & quality.bad) !== 0 || typeof value !== "boolean") return;
       for (const alarm of alarms) this.#see(alarm, value, timeMs);

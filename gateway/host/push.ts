@@ -1,8 +1,10 @@
 import { createHmac } from "node:crypto";
+import { askedOf } from "../derived.ts";
 import type { Answer, Driver, Reading, RecordPhase, Sink } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
 import type { HostDevice, HostPoint, HostRecord, LatestReading } from "./messages.ts";
-import { Normaliser, shownReadings, type Normalised } from "./normalise.ts";
+import type { Normalised } from "./computed.ts";
+import { Normaliser, shownReadings } from "./normalise.ts";
 
 /** A device's clock is not believed when it is ahead by more than this, or shows a time before kerb. */
 const aheadMsMax = 5000;
@@ -68,7 +70,9 @@ const isBad = (answer: Answer): boolean => typeof answer === "object" && answer.
 
 /** Turns what one device pushes into events: readings into telemetry, records into events of their own. */
 export class Push implements Sink {
-  readonly points: HostPoint[];
+  readonly points: readonly HostPoint[];
+  /** Those of them that the device knows: indexes are positions in both. */
+  readonly asked: readonly HostPoint[];
   readonly normaliser: Normaliser;
   readonly #device: HostDevice;
   readonly #output: PushOutput;
@@ -79,8 +83,9 @@ export class Push implements Sink {
   /** Last state of each instance of a record: what is said again is no news. */
   readonly #states = new Map<string, { state: string | undefined; told: string }>();
 
-  constructor(device: HostDevice, points: HostPoint[], output: PushOutput) {
+  constructor(device: HostDevice, points: readonly HostPoint[], output: PushOutput) {
     this.points = points;
+    this.asked = askedOf(points);
     this.normaliser = new Normaliser(points, device.firstIndex);
     this.#device = device;
     this.#output = output;
@@ -239,10 +244,13 @@ export class Push implements Sink {
     const answers = this.points.map(
       (_, i) => this.#latest[i]?.answer ?? { value: null, status: "bad" as const },
     );
-    const times = new Map(this.points.map(({ name }, i) => [name, this.#latest[i]?.timeMs]));
+    const heardMs = (i: number) => this.#latest[i]?.timeMs ?? -Infinity;
+    const times = new Map(
+      this.points.map(({ name }, i) => [name, Math.min(...this.normaliser.sourcesOf(i).map(heardMs))]),
+    );
     return shownReadings(driver, this.points, this.normaliser, { answers }, 0).flatMap((reading) => {
       const timeMs = times.get(reading.point);
-      if (timeMs !== undefined) return [{ ...reading, timeMs }];
+      if (timeMs !== undefined && timeMs > -Infinity) return [{ ...reading, timeMs }];
       const { code: _code, reason: _reason, ...unheard } = reading;
       return withUnheard ? [{ ...unheard, unheard: true as const }] : [];
     });

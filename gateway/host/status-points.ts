@@ -26,9 +26,10 @@ export class StatusPoints {
     pushed?: readonly number[],
   ): Record<string, unknown>[] {
     const { points } = normaliser;
+    const told = pushed === undefined ? undefined : normaliser.told(pushed);
     return positionsOf(points).flatMap((i) => {
       const name = points[i]?.name ?? "";
-      if (pushed?.includes(i) === false) return [];
+      if (told?.includes(i) === false) return [];
       const { value, quality: bits, detail } = normaliser.single(i, answers);
       const before = this.#told.get(name);
       // Why there is no value belongs to the state; the words of a refusal may differ from one to the next.

@@ -292,9 +292,9 @@ const plants: Plant[] = [
     '"70000": paused',
     "30:31 the raw value 70000 never comes: the type holds 0 … 65535",
   ],
-  ["values", '"8": paused', '"8": ""', "30:31 the raw value 8 has no name"],
+  ["values", '"8": paused', '"8": " "', "30:31 the raw value 8 has no name"],
   ["label", "    label: { en: Mode, vi: Chế độ }\n", "", "26:3 there is no English label"],
-  ["label", "vi: Chế độ", 'vi: ""', "28:28 there is no Vietnamese label"],
+  ["label", "vi: Chế độ", 'vi: " "', "28:28 there is no Vietnamese label"],
   ["label", "vi: Chế độ", "vi: Che do", "28:28 the Vietnamese label has none of the marks of Vietnamese"],
   [
     "label",

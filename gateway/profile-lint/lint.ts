@@ -47,6 +47,7 @@ function placedPoints(lint: Lint): Placed[] {
   const { document, schemas, profile } = lint;
   return profile.templates.flatMap((template) => {
     const path: Path = ["points", template.name];
+    if (template.address === undefined) return [];
     return withParts([template], profile.settings).map((point) => {
       const address = lint.during("address", () => {
         const parsed = document.check(schemas.address, point.address, { path: [...path, "address"] });
