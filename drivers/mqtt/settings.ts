@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 import { parsePath } from "./json-path.ts";
 import { filterProblem, ownTopics, placeholder, variablesOf } from "./topics.ts";
 
@@ -201,3 +202,13 @@ export type Address = z.infer<typeof address>;
 
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "username", "password"] as const;
+
+/** The bytes between kerb and the broker; what others publish there comes only as far as it is subscribed to. */
+export function wire(given: Settings): Wire<Settings> {
+  const { host, port = 1883, tls } = given;
+  if (tls !== undefined) {
+    const en = "it speaks TLS, whose bytes say nothing to others";
+    return { over: "none", cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" } };
+  }
+  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
+}

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
+import type { Wire } from "../driver.ts";
 
 /** What a driver's `settings.ts` exports. */
 export interface DriverSchemas {
@@ -13,6 +14,8 @@ export interface DriverSchemas {
   siteOnly?: readonly string[];
   /** Does an address (a field's with that of its record) name a person or a vehicle? */
   personal?: (address: never, record?: never) => boolean;
+  /** By what bytes a device is reached; absent: it cannot be recorded. */
+  wire?: (settings: never) => Wire<Record<string, unknown>>;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));
