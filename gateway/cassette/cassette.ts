@@ -21,7 +21,8 @@ const reading = z.strictObject({
 
 const record = z.strictObject({ kind: z.string(), data: z.record(z.string(), z.unknown()) });
 
-const dump = /^(?:(?:[0-9a-f]{2}|\*\*)(?: (?:[0-9a-f]{2}|\*\*))* *(?:\|.*\|)?\n?)+$/;
+/** Nothing at all: the device hung up. */
+const dump = /^$|^(?:(?:[0-9a-f]{2}|\*\*)(?: (?:[0-9a-f]{2}|\*\*))* *(?:\|.*\|)?\n?)+$/;
 
 const cassetteSchema = z.strictObject({
   cassette: z.literal(1),
@@ -49,7 +50,7 @@ const cassetteSchema = z.strictObject({
   records: z.array(record),
 });
 
-/** Bytes of one direction that came together. `hidden[i]`: byte i was scrubbed and may be any. */
+/** Bytes of one direction that came together; none: it hung up. `hidden[i]`: byte i was scrubbed and may be any. */
 export interface Frame {
   /** Since the recording began. */
   ms: number;
@@ -121,8 +122,10 @@ export function cassetteText(cassette: Cassette): string {
   for (const frames of connections) {
     if (frames.length === 0) lines.push("  - []");
     frames.forEach((frame, i) => {
-      const head = `{ms: ${frame.ms}, from: ${frame.from}}`.slice(1, -1).split(", ");
-      lines.push(`  ${i === 0 ? "-" : " "} - ${head[0]}`, `      ${head[1]}`, "      bytes: |");
+      const head = [`ms: ${frame.ms}`, `from: ${frame.from}`];
+      const isEnd = frame.bytes.length === 0;
+      lines.push(`  ${i === 0 ? "-" : " "} - ${head[0]}`, `      ${head[1]}`);
+      lines.push(isEnd ? '      bytes: "" # hung up' : "      bytes: |");
       lines.push(...dumpLines(frame).map((line) => `        ${line}`));
     });
   }

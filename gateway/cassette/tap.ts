@@ -1,6 +1,5 @@
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { isIPv6 } from "node:net";
+import { type AddressInfo, connect, createServer, isIPv6, type Socket } from "node:net";
 import type { Wire, WirePlace } from "../driver.ts";
 import { cassetteLimits, type Frame } from "./cassette.ts";
 
@@ -50,8 +49,9 @@ interface End {
   close(): void;
 }
 
-function tcpEnd(host: string, port: number, near: Socket, heard: (chunk: Buffer) => void): End {
+function tcpEnd({ host, port }: WirePlace, near: Socket, heard: (chunk: Buffer) => void): End {
   const far = connect({ host, port, noDelay: true });
+  far.on("end", () => heard(Buffer.alloc(0)));
   // A device that cannot be reached must look to the driver as it does without a tap: refused or cut off.
   far.on("error", () => near.resetAndDestroy());
   far.on("close", () => near.destroy());
@@ -82,12 +82,12 @@ async function streamTap(far: Exclude<Far, { over: "udp" }>): Promise<Tap> {
     const frames = tape.connection();
     const heard = (chunk: Buffer) => {
       tape.keep(frames, "device", chunk);
-      if (!near.destroyed) near.write(chunk);
+      if (!near.destroyed && chunk.length > 0) near.write(chunk);
     };
     const end =
       far.over === "serial"
         ? serialEnd(far, heard)
-        : Promise.resolve(tcpEnd(far.host, far.port, near, heard));
+        : Promise.resolve(tcpEnd(far, near, heard));
     near.setNoDelay(true);
     near.on("data", (chunk) => {
       tape.keep(frames, "kerb", chunk);

@@ -1,0 +1,122 @@
+import { type Answer, type Bytes, joined, type Turn } from "./turns.ts";
+
+/**
+ * Finds the recorded turn that a request is, and makes its answer fit. What differs from one conversation to the
+ * next (transaction numbers) is known by its being echoed, never by a protocol.
+ */
+
+/** The longest number that counts requests. */
+const counterBytesMax = 4;
+
+/** Is byte `at` of the request told back at the same place of the answer? */
+function isEchoed({ request, answers }: Turn, at: number): boolean {
+  const { bytes, hidden } = joined(answers);
+  return bytes[at] === request.bytes[at] && hidden[at] !== 1 && request.hidden[at] !== 1;
+}
+
+function differences(one: Bytes, other: Bytes): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < one.bytes.length; i++) {
+    if (one.hidden[i] !== 1 && one.bytes[i] !== other.bytes[i]) found.push(i);
+    if (found.length > counterBytesMax) break;
+  }
+  return found;
+}
+
+/**
+ * Offsets of a number that counts requests: where two requests differ that are otherwise the same, and every answer
+ * tells them back. Also the byte before, which counts on when the tape is over.
+ */
+export function counterOffsets(turns: readonly Turn[]): ReadonlySet<number> {
+  const answered = turns.filter(({ request, answers }) => request.bytes.length > 0 && answers.length > 0);
+  const offsets = new Set<number>();
+  const echoed = new Map<number, boolean>();
+  const always = (at: number): boolean => {
+    const known = echoed.get(at) ?? answered.every((turn) => isEchoed(turn, at));
+    echoed.set(at, known);
+    return known;
+  };
+  const byLength = Map.groupBy(answered, ({ request }) => request.bytes.length);
+  for (const alike of byLength.values()) {
+    for (const [i, one] of alike.entries()) {
+      for (const other of alike.slice(i + 1, i + 50)) {
+        const found = differences(one.request, other.request);
+        const [first, last] = [found[0], found.at(-1)];
+        if (first === undefined || last === undefined || last - first >= counterBytesMax) continue;
+        if (found.every(always)) for (const at of found) offsets.add(at);
+      }
+    }
+  }
+  for (const at of [...offsets]) if (at > 0 && always(at - 1)) offsets.add(at - 1);
+  return offsets;
+}
+
+/** How a request stands to a recorded one. */
+type Verdict = "same" | "begins" | "other";
+
+function verdict({ bytes, hidden }: Bytes, live: Buffer, counters: ReadonlySet<number>): Verdict {
+  const length = Math.min(bytes.length, live.length);
+  for (let i = 0; i < length; i++) {
+    if (bytes[i] !== live[i] && hidden[i] !== 1 && !counters.has(i)) return "other";
+  }
+  return live.length < bytes.length ? "begins" : "same";
+}
+
+/** Runs of scrubbed bytes. */
+function runs({ hidden }: Bytes): { at: number; length: number }[] {
+  const found: { at: number; length: number }[] = [];
+  for (let at = 0; at < hidden.length; at++) {
+    let length = 0;
+    while (hidden[at + length] === 1) length++;
+    if (length > 0) found.push({ at, length });
+    at += length;
+  }
+  return found;
+}
+
+/** The recorded answers with the counters, and what was scrubbed, as the request has them. */
+function fitted({ request, answers }: Turn, live: Buffer, counters: ReadonlySet<number>): Buffer[] {
+  const whole = joined(answers);
+  for (const at of counters) {
+    if (at < Math.min(whole.bytes.length, request.bytes.length)) whole.bytes[at] = live[at] ?? 0;
+  }
+  const asked = runs(request);
+  for (const { at, length } of runs(whole)) {
+    const same = asked.find((one) => one.length === length);
+    if (same !== undefined) live.copy(whole.bytes, at, same.at, same.at + length);
+  }
+  let at = 0;
+  return answers.map(({ bytes }) => {
+    at += bytes.length;
+    return whole.bytes.subarray(at - bytes.length, at);
+  });
+}
+
+export type Fit = (turn: Turn, live: Buffer) => { answers: Buffer[]; used: number } | "begins" | undefined;
+
+/** How requests on a stream, or of a protocol that is no tree, are held against a tape. */
+export function bytewise(turns: readonly Turn[]): Fit {
+  const counters = counterOffsets(turns);
+  return (turn, live) => {
+    const found = verdict(turn.request, live, counters);
+    if (found === "other") return undefined;
+    if (found === "begins") return "begins";
+    return { answers: fitted(turn, live, counters), used: turn.request.bytes.length };
+  };
+}
+
+/** The turn that a request is: the next such one from `cursor` on, else the last such one before it. */
+export function findTurn(turns: readonly Turn[], cursor: number, live: Buffer, fit: Fit) {
+  const order = [...turns.keys()];
+  let isBeginning = false;
+  for (const index of [...order.slice(cursor), ...order.slice(0, cursor).reverse()]) {
+    const turn = turns[index] as Turn;
+    const found = turn.request.bytes.length === 0 ? undefined : fit(turn, live);
+    if (found === "begins") isBeginning = true;
+    else if (found !== undefined) {
+      const gaps = turn.answers.map(({ gapMs }: Answer) => gapMs);
+      return { index, used: found.used, answers: found.answers.map((bytes, i) => ({ bytes, gapMs: gaps[i] ?? 0 })) };
+    }
+  }
+  return isBeginning ? "begins" : undefined;
+}
