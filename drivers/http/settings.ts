@@ -241,7 +241,10 @@ export function wire(given: Settings): Wire<Settings> {
   const { host, port = 80, tls } = given;
   if (tls !== undefined) {
     const en = "it speaks TLS, whose bytes say nothing to others";
-    return { over: "none", cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" } };
+    return {
+      over: "none",
+      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
+    };
   }
   if (host === undefined) {
     const en = "it posts by itself, and only what is asked for can be recorded";

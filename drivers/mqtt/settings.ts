@@ -208,7 +208,10 @@ export function wire(given: Settings): Wire<Settings> {
   const { host, port = 1883, tls } = given;
   if (tls !== undefined) {
     const en = "it speaks TLS, whose bytes say nothing to others";
-    return { over: "none", cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" } };
+    return {
+      over: "none",
+      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
+    };
   }
   return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
 }

@@ -31,7 +31,9 @@ const cassetteSchema = z.strictObject({
   recorded: z.string().describe("ISO 8601, UTC"),
   kerb: z.string(),
   over: z.enum(["tcp", "udp"]),
-  way: z.enum(["asks", "listens"]).describe("asks: all reads are compared; listens: what was known in the end"),
+  way: z
+    .enum(["asks", "listens"])
+    .describe("asks: all reads are compared; listens: what was known in the end"),
   identity: z.record(z.string(), z.string()),
   settings: z.record(z.string(), z.unknown()).describe("the device's own, as the site file has them"),
   scrubbed: z.array(z.string()).describe("what is not in it any more"),
@@ -111,9 +113,17 @@ export function cassetteText(cassette: Cassette): string {
   const lines = [
     "# What a device and kerb said to each other, and the readings that came of it. `**` was scrubbed.",
     "# Played by: kerb profile test FILE, kerb simulate --cassette FILE",
-    ...Object.entries({ cassette: version, profile, driver, recorded, kerb, over, way, identity, settings }).map(
-      ([name, value]) => `${name}: ${JSON.stringify(value)}`,
-    ),
+    ...Object.entries({
+      cassette: version,
+      profile,
+      driver,
+      recorded,
+      kerb,
+      over,
+      way,
+      identity,
+      settings,
+    }).map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
     ...listLines("scrubbed", scrubbed),
     ...listLines("limits", limits),
     ...listLines("unstable", unstable),

@@ -115,7 +115,11 @@ export function findTurn(turns: readonly Turn[], cursor: number, live: Buffer, f
     if (found === "begins") isBeginning = true;
     else if (found !== undefined) {
       const gaps = turn.answers.map(({ gapMs }: Answer) => gapMs);
-      return { index, used: found.used, answers: found.answers.map((bytes, i) => ({ bytes, gapMs: gaps[i] ?? 0 })) };
+      return {
+        index,
+        used: found.used,
+        answers: found.answers.map((bytes, i) => ({ bytes, gapMs: gaps[i] ?? 0 })),
+      };
     }
   }
   return isBeginning ? "begins" : undefined;

@@ -84,7 +84,10 @@ class Reel {
     }
     if (isBeginning) return "begins";
     this.counts.unknown++;
-    const text = live.subarray(0, 48).toString("latin1").replaceAll(/[^ -~]/g, ".");
+    const text = live
+      .subarray(0, 48)
+      .toString("latin1")
+      .replaceAll(/[^ -~]/g, ".");
     this.#log(`not on the tape, no answer: ${live.subarray(0, 48).toString("hex")}  ${text}`);
     return undefined;
   }
@@ -186,7 +189,10 @@ async function streamPlayer(reel: Reel, { host, port, gapMsMax }: Required<Playe
   };
 }
 
-async function datagramPlayer(reel: Reel, { host, port, gapMsMax }: Required<PlayerOptions>): Promise<Player> {
+async function datagramPlayer(
+  reel: Reel,
+  { host, port, gapMsMax }: Required<PlayerOptions>,
+): Promise<Player> {
   const socket = createSocket("udp4");
   const mouths = new Map<number, Mouth>();
   await new Promise<void>((resolve, reject) => {

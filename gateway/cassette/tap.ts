@@ -74,7 +74,7 @@ async function serialEnd(
   return { write: (chunk) => void port.write(Buffer.from(chunk)), close: () => port.close(() => {}) };
 }
 
-async function streamTap(far: Exclude<Far, { over: "udp" }>): Promise<Tap> {
+async function streamTap(far: Far): Promise<Tap> {
   const tape = new Tape();
   const open = new Set<Socket>();
   const server = createServer((near) => {
@@ -84,10 +84,7 @@ async function streamTap(far: Exclude<Far, { over: "udp" }>): Promise<Tap> {
       tape.keep(frames, "device", chunk);
       if (!near.destroyed && chunk.length > 0) near.write(chunk);
     };
-    const end =
-      far.over === "serial"
-        ? serialEnd(far, heard)
-        : Promise.resolve(tcpEnd(far, near, heard));
+    const end = far.over === "serial" ? serialEnd(far, heard) : Promise.resolve(tcpEnd(far, near, heard));
     near.setNoDelay(true);
     near.on("data", (chunk) => {
       tape.keep(frames, "kerb", chunk);
@@ -123,7 +120,7 @@ async function bound(socket: DatagramSocket): Promise<void> {
   socket.on("error", () => {});
 }
 
-async function datagramTap({ host, port }: Extract<Far, { over: "udp" }>): Promise<Tap> {
+async function datagramTap({ host, port }: WirePlace): Promise<Tap> {
   const tape = new Tape();
   const near = createSocket("udp4");
   await bound(near);
@@ -156,5 +153,5 @@ async function datagramTap({ host, port }: Extract<Far, { over: "udp" }>): Promi
 
 /** Opens a tap on loopback in front of a device. Rejects with the socket's error when no port can be had. */
 export function openTap(far: Far): Promise<Tap> {
-  return far.over === "udp" ? datagramTap(far) : streamTap(far);
+  return far.over === "serial" || far.over === "tcp" ? streamTap(far) : datagramTap(far);
 }

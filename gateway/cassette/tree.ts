@@ -56,7 +56,8 @@ function encoded(bytes: Buffer, node: Node, put: ReadonlyMap<Node, Buffer>): Buf
   const inner = children?.map((child) => encoded(bytes, child, put));
   const value = put.get(node) ?? (inner === undefined ? valueOf(bytes, node) : Buffer.concat(inner));
   const { length } = value;
-  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  const head =
+    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
   return Buffer.concat([Buffer.from([tag, ...head]), value]);
 }
 
@@ -78,7 +79,8 @@ function isSame(held: Held, recorded: Node, live: Node, answer: Node | undefined
   const [was, is] = [valueOf(held.recorded.bytes, recorded), valueOf(held.live, live)];
   const back = answer === undefined || answer.children !== undefined ? undefined : answer;
   if (isHidden(held.recorded, recorded)) {
-    if (back !== undefined && held.answer !== undefined && isHidden(held.answer, back)) held.put.set(back, is);
+    if (back !== undefined && held.answer !== undefined && isHidden(held.answer, back))
+      held.put.set(back, is);
     return true;
   }
   if (was.equals(is)) return true;

@@ -59,6 +59,12 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "[PROFILE]",
         summary: "pretend to be a device, all devices of a site, or a broker",
       },
+      { name: "record", usage: "DEVICE", summary: "what a device says on the wire, into a cassette" },
+      {
+        name: "profile",
+        usage: "test [FILE..]",
+        summary: "play cassettes: does a profile still read what it read?",
+      },
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
       { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
