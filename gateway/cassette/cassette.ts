@@ -95,7 +95,7 @@ function dumpLines({ bytes, hidden }: Frame): string[] {
     const text = part
       .map((byte, i) => (isHidden(i) ? "*" : byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."))
       .join("");
-    lines.push(`${hex.padEnd(lineBytes * 3 - 1)}  |${text}|`);
+    lines.push(`${hex.padEnd(Math.min(lineBytes, bytes.length) * 3 - 1)}  |${text}|`);
   }
   return lines;
 }

@@ -1,4 +1,4 @@
-import { type Answer, type Bytes, joined, type Turn } from "./turns.ts";
+import { type Bytes, joined, type Turn } from "./turns.ts";
 
 /**
  * Finds the recorded turn that a request is, and makes its answer fit. What differs from one conversation to the
@@ -23,32 +23,32 @@ function differences(one: Bytes, other: Bytes): number[] {
   return found;
 }
 
+/** Texts count nothing in single bytes; what looks like it there is the name of what is asked for. */
+const isText = ({ request }: Turn): boolean =>
+  request.bytes.every((byte) => byte < 0x7f && (byte >= 0x20 || (byte > 0 && byte < 0x0e)));
+
 /**
- * Offsets of a number that counts requests: where two requests differ that are otherwise the same, and every answer
- * tells them back. Also the byte before, which counts on when the tape is over.
+ * Offsets of a number that counts requests: where two requests differ that are otherwise the same, where no two
+ * are the same, and which every answer tells back. Also the byte before, into which it counts on.
  */
 export function counterOffsets(turns: readonly Turn[]): ReadonlySet<number> {
   const answered = turns.filter(({ request, answers }) => request.bytes.length > 0 && answers.length > 0);
   const offsets = new Set<number>();
-  const echoed = new Map<number, boolean>();
-  const always = (at: number): boolean => {
-    const known = echoed.get(at) ?? answered.every((turn) => isEchoed(turn, at));
-    echoed.set(at, known);
-    return known;
-  };
-  const byLength = Map.groupBy(answered, ({ request }) => request.bytes.length);
-  for (const alike of byLength.values()) {
+  if (answered.every(isText)) return offsets;
+  const always = (at: number): boolean => answered.every((turn) => isEchoed(turn, at));
+  for (const alike of Map.groupBy(answered, ({ request }) => request.bytes.length).values()) {
     for (const [i, one] of alike.entries()) {
-      for (const other of alike.slice(i + 1, i + 50)) {
-        const found = differences(one.request, other.request);
-        const [first, last] = [found[0], found.at(-1)];
-        if (first === undefined || last === undefined || last - first >= counterBytesMax) continue;
-        if (found.every(always)) for (const at of found) offsets.add(at);
-      }
+      const other = alike[i + 1];
+      const found = other === undefined ? [] : differences(one.request, other.request);
+      const [first = 0, last = Infinity] = [found[0], found.at(-1)];
+      const isNarrow = found.length > 0 && last - first < counterBytesMax;
+      if (isNarrow && found.every((at) => offsets.has(at) || always(at)))
+        for (const at of found) offsets.add(at);
     }
   }
   for (const at of [...offsets]) if (at > 0 && always(at - 1)) offsets.add(at - 1);
-  return offsets;
+  const counted = answered.map(({ request }) => [...offsets].map((at) => request.bytes[at]).join(" "));
+  return new Set(counted).size === counted.length ? offsets : new Set();
 }
 
 /** How a request stands to a recorded one. */
@@ -94,9 +94,8 @@ function fitted({ request, answers }: Turn, live: Buffer, counters: ReadonlySet<
 
 export type Fit = (turn: Turn, live: Buffer) => { answers: Buffer[]; used: number } | "begins" | undefined;
 
-/** How requests on a stream, or of a protocol that is no tree, are held against a tape. */
-export function bytewise(turns: readonly Turn[]): Fit {
-  const counters = counterOffsets(turns);
+/** Requests that are the recorded ones byte by byte, but for what was scrubbed and for the `counters`. */
+export function bytewise(counters: ReadonlySet<number>): Fit {
   return (turn, live) => {
     const found = verdict(turn.request, live, counters);
     if (found === "other") return undefined;
@@ -105,21 +104,20 @@ export function bytewise(turns: readonly Turn[]): Fit {
   };
 }
 
-/** The turn that a request is: the next such one from `cursor` on, else the last such one before it. */
-export function findTurn(turns: readonly Turn[], cursor: number, live: Buffer, fit: Fit) {
+/** A request's turn: the next such one from `cursor` on, else the last such one before it; the first fit that has one. */
+export function findTurn(turns: readonly Turn[], cursor: number, live: Buffer, fits: readonly Fit[]) {
   const order = [...turns.keys()];
+  const inOrder = [...order.slice(cursor), ...order.slice(0, cursor).reverse()];
   let isBeginning = false;
-  for (const index of [...order.slice(cursor), ...order.slice(0, cursor).reverse()]) {
-    const turn = turns[index] as Turn;
-    const found = turn.request.bytes.length === 0 ? undefined : fit(turn, live);
-    if (found === "begins") isBeginning = true;
-    else if (found !== undefined) {
-      const gaps = turn.answers.map(({ gapMs }: Answer) => gapMs);
-      return {
-        index,
-        used: found.used,
-        answers: found.answers.map((bytes, i) => ({ bytes, gapMs: gaps[i] ?? 0 })),
-      };
+  for (const fit of fits) {
+    for (const index of inOrder) {
+      const turn = turns[index] as Turn;
+      const found = turn.request.bytes.length === 0 ? undefined : fit(turn, live);
+      if (found === "begins") isBeginning = true;
+      else if (found !== undefined) {
+        const answers = found.answers.map((bytes, i) => ({ bytes, gapMs: turn.answers[i]?.gapMs ?? 0 }));
+        return { index, used: found.used, answers };
+      }
     }
   }
   return isBeginning ? "begins" : undefined;

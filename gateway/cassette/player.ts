@@ -2,8 +2,8 @@ import { createSocket } from "node:dgram";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
-import { bytewise, type Fit, findTurn } from "./matching.ts";
-import { treewise } from "./tree.ts";
+import { bytewise, counterOffsets, type Fit, findTurn } from "./matching.ts";
+import { isTree, treewise } from "./tree.ts";
 import { type Side, sidesOf, type Turn } from "./turns.ts";
 
 /** Plays a cassette: a listener that answers as the device did. */
@@ -50,7 +50,8 @@ class Reel {
   constructor(cassette: Cassette, log: (text: string) => void) {
     this.#sides = sidesOf(cassette);
     this.#turns = this.#sides.flatMap(({ turns }) => turns);
-    this.#fits = [bytewise(this.#turns), ...(cassette.over === "udp" ? [treewise] : [])];
+    const isOfTrees = cassette.over === "udp" && this.#turns.every(({ request }) => isTree(request.bytes));
+    this.#fits = [bytewise(new Set()), isOfTrees ? treewise : bytewise(counterOffsets(this.#turns))];
     this.#log = log;
   }
 
@@ -72,17 +73,13 @@ class Reel {
   /** What is answered to the request at the beginning of `live`; "begins": the rest of it has not come yet. */
   ask(live: Buffer): { answers: Said[]; used: number } | "begins" | undefined {
     this.#lastMs = performance.now();
-    let isBeginning = false;
-    for (const fit of this.#fits) {
-      const found = findTurn(this.#turns, this.#cursor, live, fit);
-      if (found === "begins") isBeginning = true;
-      else if (found !== undefined) {
-        this.#cursor = found.index + 1;
-        this.counts.answered++;
-        return found;
-      }
+    const found = findTurn(this.#turns, this.#cursor, live, this.#fits);
+    if (found === "begins") return found;
+    if (found !== undefined) {
+      this.#cursor = found.index + 1;
+      this.counts.answered++;
+      return found;
     }
-    if (isBeginning) return "begins";
     this.counts.unknown++;
     const text = live
       .subarray(0, 48)

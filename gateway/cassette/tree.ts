@@ -45,6 +45,9 @@ function rootOf(bytes: Buffer): Node | undefined {
   return nodes?.length === 1 && nodes[0]?.children !== undefined ? nodes[0] : undefined;
 }
 
+/** Are these bytes one such tree? */
+export const isTree = (bytes: Buffer): boolean => rootOf(bytes) !== undefined;
+
 const valueOf = (bytes: Buffer, { start, end }: Node): Buffer => bytes.subarray(start, end);
 
 function isHidden({ hidden }: Bytes, { start, end }: Node): boolean {
