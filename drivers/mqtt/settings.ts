@@ -213,5 +213,7 @@ export function wire(given: Settings): Wire<Settings> {
       cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
     };
   }
-  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
+  // A name of the box's own would be another one at each place.
+  const { clientId = "kerb-cassette" } = given;
+  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place, clientId }) };
 }
