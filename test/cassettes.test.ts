@@ -48,10 +48,11 @@ async function simulated(...args: string[]): Promise<string> {
   throw new Error("the simulator has ended");
 }
 
+const place = async () => ({ host: "127.0.0.1", port: await freePort() });
+const tcp = async (type: string) => ({ transport: { type, ...(await place()) } });
+const auth = (type: string) => ({ auth: { type, user: "viewer", password: "${secret:web}" } });
+
 beforeAll(async () => {
-  const tcp = async (type: string) => ({ transport: { type, host: "127.0.0.1", port: await freePort() } });
-  const place = async () => ({ host: "127.0.0.1", port: await freePort() });
-  const auth = (type: string) => ({ auth: { type, user: "viewer", password: "${secret:web}" } });
   const devices = [
     { id: "meter", driver: "modbus", profile: "eastron/sdm630", unit: 1, ...(await tcp("tcp")) },
     { id: "level", driver: "modbus", profile: "qdy/qdy30a", unit: 1, ...(await tcp("rtu-over-tcp")) },

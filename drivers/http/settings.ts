@@ -238,8 +238,8 @@ export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;
 
 /** The bytes between kerb and a device that is asked; those that it posts by itself come to another port. */
 export function wire(given: Settings): Wire<Settings> {
-  const { host, port = 80, tls } = given;
-  if (tls !== undefined) {
+  const { host, port = 80 } = given;
+  if (given.tls !== undefined) {
     const en = "it speaks TLS, whose bytes say nothing to others";
     return {
       over: "none",

@@ -163,8 +163,8 @@ export const siteOnly = ["user", "password", "auth"] as const;
 
 /** The bytes between kerb and a camera; those of its RTSP server are others. */
 export function wire(given: Settings): Wire<Settings> {
-  const { host, port, tls } = given;
-  if (tls !== undefined) {
+  const { host, port } = given;
+  if (given.tls !== undefined) {
     const en = "it speaks TLS, whose bytes say nothing to others";
     return {
       over: "none",

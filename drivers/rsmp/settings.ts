@@ -203,7 +203,7 @@ export type RsmpVersion = (typeof versions)[number];
 export const siteOnly = ["tls", "securityCodes"] as const;
 
 /** The site is the one that calls, and each message has an id and a time of its own. */
-export function wire(_: Settings): Wire<Settings> {
+export function wire(): Wire<Settings> {
   const en =
     "an RSMP site calls by itself and gives each message an id of its own, so a recorded one cannot be played";
   const vi = "trạm RSMP tự gọi đến và mỗi thông điệp có mã riêng nên không phát lại được";

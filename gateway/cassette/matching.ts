@@ -14,10 +14,10 @@ function isEchoed({ request, answers }: Turn, at: number): boolean {
   return bytes[at] === request.bytes[at] && hidden[at] !== 1 && request.hidden[at] !== 1;
 }
 
-function differences(one: Bytes, other: Bytes): number[] {
+function differences(one: Bytes, other: Buffer): number[] {
   const found: number[] = [];
   for (let i = 0; i < one.bytes.length; i++) {
-    if (one.hidden[i] !== 1 && one.bytes[i] !== other.bytes[i]) found.push(i);
+    if (one.hidden[i] !== 1 && one.bytes[i] !== other[i]) found.push(i);
     if (found.length > counterBytesMax) break;
   }
   return found;
@@ -39,14 +39,14 @@ export function counterOffsets(turns: readonly Turn[]): ReadonlySet<number> {
   for (const alike of Map.groupBy(answered, ({ request }) => request.bytes.length).values()) {
     for (const [i, one] of alike.entries()) {
       const other = alike[i + 1];
-      const found = other === undefined ? [] : differences(one.request, other.request);
+      const found = other === undefined ? [] : differences(one.request, other.request.bytes);
       const [first = 0, last = Infinity] = [found[0], found.at(-1)];
       const isNarrow = found.length > 0 && last - first < counterBytesMax;
       if (isNarrow && found.every((at) => offsets.has(at) || always(at)))
         for (const at of found) offsets.add(at);
     }
   }
-  for (const at of [...offsets]) if (at > 0 && always(at - 1)) offsets.add(at - 1);
+  for (const at of Array.from(offsets)) if (at > 0 && always(at - 1)) offsets.add(at - 1);
   const counted = answered.map(({ request }) => [...offsets].map((at) => request.bytes[at]).join(" "));
   return new Set(counted).size === counted.length ? offsets : new Set();
 }
@@ -103,6 +103,20 @@ export function bytewise(counters: ReadonlySet<number>): Fit {
     return { answers: fitted(turn, live, counters), used: turn.request.bytes.length };
   };
 }
+
+/** Where the number of a message may stand that occurs only once, and how long it is. */
+const onceBytesMax = 4;
+const onceLengthMax = 2;
+
+/** A request with a number among its first bytes that only its own answer tells back, as MQTT has them. */
+export const onceTold: Fit = (turn, live) => {
+  const { request } = turn;
+  const found = live.length < request.bytes.length || isText(turn) ? [] : differences(request, live);
+  const [first = 0, last = Infinity] = [found[0], found.at(-1)];
+  if (last >= onceBytesMax || last - first >= onceLengthMax) return undefined;
+  if (!found.every((at) => isEchoed(turn, at))) return undefined;
+  return { answers: fitted(turn, live, new Set(found)), used: request.bytes.length };
+};
 
 /** A request's turn: the next such one from `cursor` on, else the last such one before it; the first fit that has one. */
 export function findTurn(turns: readonly Turn[], cursor: number, live: Buffer, fits: readonly Fit[]) {

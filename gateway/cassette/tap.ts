@@ -6,7 +6,7 @@ import { cassetteLimits, type Frame } from "./cassette.ts";
 /** Stands between a driver and its device, hands every byte on and keeps it. */
 
 /** What a tap keeps, up to its limits; beyond them bytes are still handed on. */
-export class Tape {
+class Tape {
   readonly connections: Frame[][] = [];
   /** Which limit ended it; undefined: none. */
   full: "bytes" | "frames" | "connections" | undefined;

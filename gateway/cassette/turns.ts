@@ -7,7 +7,7 @@ export interface Bytes {
   hidden: Uint8Array;
 }
 
-export interface Answer extends Bytes {
+interface Answer extends Bytes {
   /** After the frame before it. */
   gapMs: number;
 }

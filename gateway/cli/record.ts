@@ -10,6 +10,7 @@ import type { Language } from "../config/error-texts.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { DeviceError, type Identity, type Wire } from "../driver.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
+import type { ReadingValue } from "../event.ts";
 import { comparedIdentity, personalFields, playCassette } from "./cassettes.ts";
 import { CommandError, deviceFailure, usageError } from "./errors.ts";
 import { FieldDevice } from "./field.ts";
@@ -50,9 +51,9 @@ interface Take extends Outcome {
 function unveiled(device: DeviceConfig): DeviceConfig {
   return {
     ...device,
-    records: device.records.map((record) => ({
-      ...record,
-      fields: record.fields.map((field) =>
+    records: device.records.map((one) => ({
+      ...one,
+      fields: one.fields.map((field) =>
         field.privacy === "none" ? field : { ...field, privacy: "token" as const },
       ),
     })),
@@ -61,7 +62,7 @@ function unveiled(device: DeviceConfig): DeviceConfig {
 
 function personalTexts(field: FieldDevice, personal: ReadonlySet<string>): Secret[] {
   const texts = field.records.flatMap(({ data }) =>
-    Object.entries((data["values"] ?? {}) as Record<string, { value?: unknown }>)
+    Object.entries((data["values"] ?? {}) as Record<string, { value?: ReadingValue }>)
       .filter(([name]) => personal.has(`${String(data["record"])}.${name}`))
       .map(([, { value }]) => (value === null || value === undefined ? "" : String(value))),
   );
@@ -110,7 +111,7 @@ async function take(
       reads,
       who: field.identity,
       identity: comparedIdentity(field.identity),
-      records: field.records.map((record) => expectedRecord(record, personal)),
+      records: field.records.map((one) => expectedRecord(one, personal)),
       personal: personalTexts(field, personal),
       limits: [tape.full, field.records.length >= recordsMax ? "records" : undefined].filter(
         (limit) => limit !== undefined,
