@@ -203,17 +203,10 @@ export type Address = z.infer<typeof address>;
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "username", "password"] as const;
 
-/** The bytes between kerb and the broker; what others publish there comes only as far as it is subscribed to. */
-export function wire(given: Settings): Wire<Settings> {
-  const { host, port = 1883, tls } = given;
-  if (tls !== undefined) {
-    const en = "it speaks TLS, whose bytes say nothing to others";
-    return {
-      over: "none",
-      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
-    };
-  }
-  // A name of the box's own would be another one at each place.
-  const { clientId = "kerb-cassette" } = given;
-  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place, clientId }) };
+/** Message numbers begin anywhere, and several messages leave in one write: no two conversations are alike. */
+export function wire(): Wire<Settings> {
+  const en =
+    "MQTT numbers its messages from a random beginning, so a recorded conversation cannot be played yet";
+  const vi = "MQTT đánh số thông điệp từ một số ngẫu nhiên nên chưa phát lại được";
+  return { over: "none", cannot: { en, vi } };
 }

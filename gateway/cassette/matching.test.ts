@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Frame } from "./cassette.ts";
-import { bytewise, counterOffsets, type Fit, findTurn, onceTold } from "./matching.ts";
+import { bytewise, counterOffsets, type Fit, findTurn } from "./matching.ts";
 import { treewise } from "./tree.ts";
 import { sidesOf, type Turn } from "./turns.ts";
 
@@ -66,23 +66,6 @@ describe("requests with a number that counts", () => {
     const fits = [bytewise(new Set()), bytewise(counterOffsets(channels))];
     expect(answer(channels, 0, "52 32 0d", fits)).toBe("52323d360d");
     expect(answer(channels, 0, "52 33 0d", fits)).toBeUndefined();
-  });
-});
-
-describe("a number that occurs once", () => {
-  const subscribe = turnsOf("tcp", [
-    ["82 06 4a 01 00 01 61 00", "90 03 4a 01 00"],
-    ["c0 00", "d0 00"],
-  ]);
-  const fits = [bytewise(new Set()), onceTold];
-
-  it("is told back where it stands among the first bytes", () => {
-    expect(answer(subscribe, 0, "82 06 77 02 00 01 61 00", fits)).toBe("9003770200");
-  });
-
-  it("is nothing that lies elsewhere, and no longer than two bytes", () => {
-    expect(answer(subscribe, 0, "82 06 77 02 00 01 62 00", fits)).toBeUndefined();
-    expect(answer(subscribe, 0, "83 06 77 02 00 01 61 00", fits)).toBeUndefined();
   });
 });
 

@@ -104,20 +104,6 @@ export function bytewise(counters: ReadonlySet<number>): Fit {
   };
 }
 
-/** Where the number of a message may stand that occurs only once, and how long it is. */
-const onceBytesMax = 4;
-const onceLengthMax = 2;
-
-/** A request with a number among its first bytes that only its own answer tells back, as MQTT has them. */
-export const onceTold: Fit = (turn, live) => {
-  const { request } = turn;
-  const found = live.length < request.bytes.length || isText(turn) ? [] : differences(request, live);
-  const [first = 0, last = Infinity] = [found[0], found.at(-1)];
-  if (last >= onceBytesMax || last - first >= onceLengthMax) return undefined;
-  if (!found.every((at) => isEchoed(turn, at))) return undefined;
-  return { answers: fitted(turn, live, new Set(found)), used: request.bytes.length };
-};
-
 /** A request's turn: the next such one from `cursor` on, else the last such one before it; the first fit that has one. */
 export function findTurn(turns: readonly Turn[], cursor: number, live: Buffer, fits: readonly Fit[]) {
   const order = [...turns.keys()];

@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
-import { bytewise, counterOffsets, type Fit, findTurn, onceTold } from "./matching.ts";
+import { bytewise, counterOffsets, type Fit, findTurn } from "./matching.ts";
 import { isTree, treewise } from "./tree.ts";
 import { type Side, sidesOf, type Turn } from "./turns.ts";
 
@@ -51,10 +51,7 @@ class Reel {
     this.#sides = sidesOf(cassette);
     this.#turns = this.#sides.flatMap(({ turns }) => turns);
     const isOfTrees = cassette.over === "udp" && this.#turns.every(({ request }) => isTree(request.bytes));
-    this.#fits = [
-      bytewise(new Set()),
-      ...(isOfTrees ? [treewise] : [bytewise(counterOffsets(this.#turns)), onceTold]),
-    ];
+    this.#fits = [bytewise(new Set()), isOfTrees ? treewise : bytewise(counterOffsets(this.#turns))];
     this.#log = log;
   }
 
