@@ -58,6 +58,16 @@ describe("requests with a number that counts", () => {
     expect(answer(modbus, 0, "00 63 00 00 00 06 01", counting)).toBe("begins");
   });
 
+  it("are none where the answers do not tell them back: that is what is asked for", () => {
+    const asked = turnsOf("tcp", [
+      ["01 f0 05", "01 f0 aa"],
+      ["01 f0 06", "01 f0 bb"],
+    ]);
+    const fits = [bytewise(new Set()), bytewise(counterOffsets(asked))];
+    expect(answer(asked, 0, "01 f0 06", fits)).toBe("01f0bb");
+    expect(answer(asked, 0, "01 f0 07", fits)).toBeUndefined();
+  });
+
   it("are none where the protocol is text: the name of a channel is told back as well", () => {
     const channels = turnsOf("tcp", [
       ["52 31 0d", "52 31 3d 35 0d"],
