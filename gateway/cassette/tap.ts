@@ -54,7 +54,7 @@ function tcpEnd({ host, port }: WirePlace, near: Socket, heard: (chunk: Buffer) 
   far.on("end", () => heard(Buffer.alloc(0)));
   // A device that cannot be reached must look to the driver as it does without a tap: refused or cut off.
   far.on("error", () => near.resetAndDestroy());
-  far.on("close", () => near.destroy());
+  far.on("close", () => near.destroySoon());
   far.on("data", heard);
   return { write: (chunk) => void far.write(chunk), close: () => void far.destroy() };
 }
