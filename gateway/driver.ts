@@ -260,6 +260,30 @@ export interface Driver<Settings, Address> {
   ): AsyncIterable<{ settings: Settings; identity: Identity }>;
 }
 
+/** A place on this machine that stands in for a device's own. */
+export interface WirePlace {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * By what bytes a device of these settings is reached, for who stands between driver and device (`kerb record`):
+ * `settings.ts` may export `wire(settings): Wire`. `moved` gives the settings that lead to another place, over TCP
+ * where it was a serial port; `cannot`: these bytes cannot be shown to anybody, or kept, and why.
+ */
+export type Wire<Settings> =
+  | { over: "tcp" | "udp"; host: string; port: number; moved(place: WirePlace): Settings }
+  | {
+      over: "serial";
+      path: string;
+      baud: number;
+      parity: "none" | "even" | "odd";
+      dataBits: 7 | 8;
+      stopBits: 1 | 2;
+      moved(place: WirePlace): Settings;
+    }
+  | { over: "none"; cannot: { en: string; vi: string } };
+
 /**
  * Why a device is lost or a call failed. The codes are kerb's own (`gateway/errors.ts` has the texts in English
  * and Vietnamese); the protocol's detail goes into `message`.

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 import { parsePick } from "./pick.ts";
 
 /** Settings and addresses of HTTP devices. Secrets and certificates come as text: `${secret:x}`, `${file:ca.pem}`. */
@@ -237,3 +238,20 @@ export type Address = z.infer<typeof address>;
 
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;
+
+/** The bytes between kerb and a device that is asked; those that it posts by itself come to another port. */
+export function wire(given: Settings): Wire<Settings> {
+  const { host, port = 80 } = given;
+  if (given.tls !== undefined) {
+    const en = "it speaks TLS, whose bytes say nothing to others";
+    return {
+      over: "none",
+      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
+    };
+  }
+  if (host === undefined) {
+    const en = "it posts by itself, and only what is asked for can be recorded";
+    return { over: "none", cannot: { en, vi: "thiết bị tự gửi, chỉ ghi được những gì kerb hỏi" } };
+  }
+  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
+}

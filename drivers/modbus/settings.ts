@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire, WirePlace } from "../../gateway/driver.ts";
 
 /**
  * Settings and addresses of Modbus devices. Register and coil numbers are the 0-based wire addresses of the
@@ -182,3 +183,18 @@ function unasked(
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
+
+/** The bytes between kerb and a device. A serial line is reached over TCP by the same frames. */
+export function wire(given: Settings): Wire<Settings> {
+  const { transport: own } = given;
+  if (own.type !== "rtu") {
+    const { host, port } = own;
+    return { over: "tcp", host, port, moved: (place) => ({ ...given, transport: { ...own, ...place } }) };
+  }
+  const { type: _, port: path, ...line } = own;
+  const moved = (place: WirePlace): Settings => ({
+    ...given,
+    transport: { type: "rtu-over-tcp", ...place },
+  });
+  return { over: "serial", path, ...line, moved };
+}

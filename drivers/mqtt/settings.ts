@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 import { parsePath } from "./json-path.ts";
 import { filterProblem, ownTopics, placeholder, variablesOf } from "./topics.ts";
 
@@ -204,3 +205,11 @@ export type Address = z.infer<typeof address>;
 
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "username", "password"] as const;
+
+/** Message numbers begin anywhere, and several messages leave in one write: no two conversations are alike. */
+export function wire(): Wire<Settings> {
+  const en =
+    "MQTT numbers its messages from a random beginning, so a recorded conversation cannot be played yet";
+  const vi = "MQTT đánh số thông điệp từ một số ngẫu nhiên nên chưa phát lại được";
+  return { over: "none", cannot: { en, vi } };
+}

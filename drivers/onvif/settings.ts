@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 
 /** Settings and addresses of ONVIF cameras (ONVIF Core 26.06; profiles T, M and G). */
 
@@ -159,3 +160,16 @@ export function personal({ item = "", part, topic }: Address, record?: Address):
 
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["user", "password", "auth"] as const;
+
+/** The bytes between kerb and a camera; those of its RTSP server are others. */
+export function wire(given: Settings): Wire<Settings> {
+  const { host, port } = given;
+  if (given.tls !== undefined) {
+    const en = "it speaks TLS, whose bytes say nothing to others";
+    return {
+      over: "none",
+      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
+    };
+  }
+  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
+}

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 
 /** Settings and addresses of OPC UA servers (OPC 10000-4, -6). */
 
@@ -157,3 +158,15 @@ export const siteOnly = [
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 export type Scalar = z.infer<typeof scalar>;
+
+/** No two sessions have the same bytes: channel numbers, nonces and times are in every message. */
+export function wire(given: Settings): Wire<Settings> {
+  const isClear = given.security === "none";
+  const en = isClear
+    ? "each session of OPC UA has channel numbers, nonces and times of its own, so a recorded one cannot be played"
+    : "OPC UA signs or encrypts each message here";
+  const vi = isClear
+    ? "mỗi phiên OPC UA có số kênh, nonce và thời gian riêng nên không phát lại được"
+    : "OPC UA ở đây ký hoặc mã hóa từng thông điệp";
+  return { over: "none", cannot: { en, vi } };
+}

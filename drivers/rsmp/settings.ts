@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 
 /**
  * Settings and addresses of sites that speak RSMP 3.1.2 to 3.2.2. The site is the one that calls: `host` and
@@ -200,3 +201,11 @@ export type RsmpVersion = (typeof versions)[number];
 
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "securityCodes"] as const;
+
+/** The site is the one that calls, and each message has an id and a time of its own. */
+export function wire(): Wire<Settings> {
+  const en =
+    "an RSMP site calls by itself and gives each message an id of its own, so a recorded one cannot be played";
+  const vi = "trạm RSMP tự gọi đến và mỗi thông điệp có mã riêng nên không phát lại được";
+  return { over: "none", cannot: { en, vi } };
+}

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire, WirePlace } from "../../gateway/driver.ts";
 import { grammar } from "./grammar.ts";
 
 /** Settings and addresses of instruments that speak ASCII over a serial port or TCP. */
@@ -61,3 +62,12 @@ export const address = z
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
+
+/** The bytes between kerb and an instrument. A serial line is reached over TCP by the same frames. */
+export function wire(given: Settings): Wire<Settings> {
+  const moved = (place: WirePlace): Settings => ({ ...given, transport: { type: "tcp", ...place } });
+  const { transport: own } = given;
+  if (own.type === "tcp") return { over: "tcp", host: own.host, port: own.port, moved };
+  const { type: _, port: path, ...line } = own;
+  return { over: "serial", path, ...line, moved };
+}

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wire } from "../../gateway/driver.ts";
 
 /** Settings and addresses of SNMP devices. OIDs are written whole and without a leading dot: 1.3.6.1.2.1.1.1.0. */
 
@@ -183,3 +184,14 @@ export const example = { notifications: { address: "127.0.0.1", port: 1620 } };
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 export type SignSettings = Settings["sign"];
+
+/** The bytes between kerb and an agent; its notifications come to another port. */
+export function wire(given: Settings): Wire<Settings> {
+  const { host, port, version } = given;
+  if (version === "3") {
+    const en = "SNMPv3 signs or encrypts each message with keys made of its passwords";
+    const vi = "SNMPv3 ký hoặc mã hóa từng thông điệp bằng khóa tạo từ mật khẩu";
+    return { over: "none", cannot: { en, vi } };
+  }
+  return { over: "udp", host, port, moved: (place) => ({ ...given, ...place }) };
+}

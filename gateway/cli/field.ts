@@ -77,20 +77,28 @@ export class FieldDevice {
     connection: Connection<unknown>,
     device: DeviceConfig,
     found: Recognised,
+    personal: HostDevice["personalData"],
   ) {
     this.#driver = driver;
     this.#connection = connection;
-    // The key that makes tokens is the gateway's; what is personal is not shown here.
-    this.#device = hostDevice(device, undefined, { how: "drop" });
+    this.#device = hostDevice(device, undefined, personal);
     this.identity = found.identity;
     this.doubt = found.mismatch ?? firmwareDoubt(found.identity, device.firmwareRange);
     this.#points = pointsFor(hostPoints(device), found.identity.firmware);
   }
 
-  /** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
-  static async open(device: DeviceConfig, stateFolder: string, signal: AbortSignal): Promise<FieldDevice> {
+  /**
+   * Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. What is personal is not
+   * shown unless `personal` says so: the key that makes tokens is the gateway's.
+   */
+  static async open(
+    device: DeviceConfig,
+    stateFolder: string,
+    signal: AbortSignal,
+    personal: HostDevice["personalData"] = { how: "drop" },
+  ): Promise<FieldDevice> {
     const { driver, connection, found } = await openDevice(device, stateFolder, signal);
-    return new FieldDevice(driver, connection, device, found);
+    return new FieldDevice(driver, connection, device, found, personal);
   }
 
   /** The records that the device has told since it was first read. */

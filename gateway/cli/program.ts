@@ -76,7 +76,6 @@ class Verbs {
     this.#centre();
     this.#certificates();
     this.#developer();
-    this.#profile();
   }
 
   #verb(name: Verb["name"]): Command {
@@ -223,6 +222,7 @@ class Verbs {
       );
   }
 
+
   #developer(): void {
     this.#verb("simulate")
       .argument("[profile]", 'vendor/model, or "broker" for an MQTT broker')
@@ -238,12 +238,28 @@ class Verbs {
       .option("--firmware <version>", "the firmware that it reports")
       .option("--seed <number>", "same seed, same walk of values", number(0, 0xffff_ffff))
       .addOption(new Option("--fault <name>", "what is wrong with it").choices(Object.keys(faults)))
+      .option("--cassette <file>", "answer as a recorded device did, instead of a profile")
       .option("--list", "list the profiles")
       .action((profile: string | undefined, options: Common) =>
         this.#run("simulate", options, async () =>
           (await import("./simulate.ts")).simulate(profile, options),
         ),
       );
+    this.#verb("record")
+      .argument("<device>", "its id in the site file")
+      .addOption(siteOption())
+      .option("--for <time>", "how long at most (60s)", timeSpan)
+      .option("--out <file>", "where the cassette goes (default: DEVICE.cassette.yaml)")
+      .option("--hide <texts...>", "further texts that must not be in it")
+      .option("--hide-serial", "nor the device's serial number")
+      .addOption(languageOption())
+      .action((device: string, { for: forMs, ...flags }: Common & RecordFlags) => {
+        const options = { ...flags, ...(forMs === undefined ? {} : { forMs }) };
+        return this.#run("record", options, async () =>
+          (await import("./record.ts")).record(device, options),
+        );
+      });
+    this.#profile();
     this.#verb("profiles")
       .argument("[id]", "vendor/model: show its points")
       .action((id: string | undefined, options: Common) =>
@@ -273,7 +289,26 @@ class Verbs {
           (await import("./profile-lint.ts")).lintProfile(given, options),
         ),
       );
+    group
+      .command("test")
+      .description("play cassettes, or all of the library, and compare the readings")
+      .argument("[cassettes...]", "files that kerb record made")
+      .option("--profiles <folder>", "another folder of profiles than kerb's own")
+      .addOption(jsonOption())
+      .addOption(languageOption())
+      .action((files: string[], options: Common & { profiles?: string }) =>
+        this.#run("profile-test", options, async () =>
+          (await import("./profile-test.ts")).profileTest(files, options),
+        ),
+      );
   }
+}
+
+interface RecordFlags {
+  for?: number;
+  out?: string;
+  hide?: string[];
+  hideSerial?: boolean;
 }
 
 interface ReadFlags {

@@ -22,6 +22,7 @@ export interface SimulateOptions {
   seed?: number;
   fault?: Fault;
   list?: boolean;
+  cassette?: string;
   json?: boolean;
 }
 
@@ -271,6 +272,14 @@ async function simulateBroker(options: SimulateOptions): Promise<number> {
 /** `kerb simulate`: a pretend device of a profile, one for each device of a site, or a broker; until Ctrl-C. */
 export async function simulate(profile: string | undefined, options: SimulateOptions): Promise<number> {
   if (options.list === true) return profiles(undefined, options);
+  if (options.cassette !== undefined) {
+    const { simulateCassette } = await import("./simulate-cassette.ts");
+    return simulateCassette(options.cassette, options.port ?? defaultPort, options.json === true).catch(
+      (error: unknown) => {
+        throw explained(error, options.cassette ?? "");
+      },
+    );
+  }
   if (profile === "broker") return simulateBroker(options);
   if (profile === undefined && options.site === undefined) {
     throw usageError(

@@ -59,11 +59,12 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "[PROFILE]",
         summary: "pretend to be a device, all devices of a site, or a broker",
       },
+      { name: "record", usage: "DEVICE", summary: "what a device says on the wire, into a cassette" },
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
       {
         name: "profile",
-        usage: "lint [PROFILE..]",
-        summary: "what is wrong with profiles, by file and line",
+        usage: "lint|test",
+        summary: "lint: what is wrong with profiles; test: do recordings still read the same?",
       },
       { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
@@ -97,7 +98,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books, certificate, profile lint), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+    "            6 findings (health, books, certificate, profile lint, profile test), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
+import type { Wire } from "../driver.ts";
 import type { Language } from "./error-texts.ts";
 
 /** What a driver can say of an address beside its schema: for the lint of profiles. */
@@ -28,6 +29,8 @@ export interface DriverSchemas {
   personal?: (address: never, record?: never) => boolean;
   /** What an address holds and takes, and whether these settings (a profile's, not parsed) let it be read. */
   facts?: (address: never, settings: never) => AddressFacts;
+  /** By what bytes a device is reached; absent: it cannot be recorded. */
+  wire?: (settings: never) => Wire<Record<string, unknown>>;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));

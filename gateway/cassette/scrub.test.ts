@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { type Cassette, cassetteText, filler, type Frame, parseCassette } from "./cassette.ts";
+import { formsOf, scrub } from "./scrub.ts";
+
+const secret = "Geheim-9-Wört";
+
+function frames(from: Frame["from"], ...chunks: (string | Buffer)[]): Frame[] {
+  return chunks.map((chunk, ms) => {
+    const bytes = Buffer.from(chunk as string);
+    return { ms, from, bytes, hidden: new Uint8Array(bytes.length) };
+  });
+}
+
+function scrubbed(list: Frame[], secrets: string[] = [secret], hasPlates = false) {
+  const given = secrets.map((text) => ({ what: "password", text }));
+  const result = scrub([list], given, hasPlates, filler);
+  return { ...result, text: Buffer.concat(list.map(({ bytes }) => bytes)).toString("latin1") };
+}
+
+describe("what is scrubbed", () => {
+  it.each(formsOf(secret).map((form) => [form.toString("latin1"), form]))(
+    "%j, also over two frames",
+    (_, form) => {
+      const whole = Buffer.concat([Buffer.from("<a>"), form, Buffer.from("</a>")]);
+      const { text, found } = scrubbed(frames("device", whole.subarray(0, 6), whole.subarray(6)));
+      expect(text).toBe(`<a>${"x".repeat(form.length)}</a>`);
+      expect(found).toEqual(["password"]);
+    },
+  );
+
+  it("a password inside of base64, wherever it begins", () => {
+    for (const user of ["a", "ab", "abc"]) {
+      const coded = Buffer.from(`${user}:${secret}:more`).toString("base64");
+      const { text } = scrubbed(frames("kerb", `{"login":"${coded}"}`));
+      expect(text.match(/x{8,}/)?.[0].length).toBeGreaterThan(12);
+      for (const form of formsOf(secret)) expect(text).not.toContain(form.toString("latin1"));
+    }
+  });
+
+  it("what looks like a login, a time of kerb's, a plate", () => {
+    const request =
+      'GET / HTTP/1.1\r\nAuthorization: Digest response="0f"\r\nX-Api-Key: 1234\r\n\r\n<b>2026-11-22T08:30:00Z</b>';
+    expect(scrubbed(frames("kerb", request)).text).toBe(
+      "GET / HTTP/1.1\r\nAuthorization: xxxxxxxxxxxxxxxxxxxx\r\nX-Api-Key: xxxx\r\n\r\n<b>xxxxxxxxxxxxxxxxxxxx</b>",
+    );
+    expect(scrubbed(frames("device", '{"p":"51F-123.45","at":"2026-11-22T08:30:00Z"}'), [], true).text).toBe(
+      '{"p":"xxxxxxxxxx","at":"2026-11-22T08:30:00Z"}',
+    );
+  });
+
+  it("is told where it was nowhere", () => {
+    expect(scrubbed(frames("device", "nothing of it")).nowhere).toHaveLength(1);
+  });
+});
+
+it("a cassette is the same after it was written and read", () => {
+  const cassette: Cassette = {
+    cassette: 1,
+    profile: "acme/x",
+    driver: "modbus",
+    recorded: "2026-11-22T08:30:00.000Z",
+    kerb: "0.1.0",
+    over: "tcp",
+    way: "asks",
+    identity: { model: 'X: "1"' },
+    settings: { unit: 1 },
+    scrubbed: ["community"],
+    limits: [],
+    unstable: [],
+    connections: [
+      [
+        { ms: 1, from: "kerb", bytes: Buffer.from([1, 0x7c, 3]), hidden: new Uint8Array(3) },
+        {
+          ms: 2,
+          from: "device",
+          bytes: Buffer.alloc(40, filler),
+          hidden: new Uint8Array(40).fill(1, 10, 20),
+        },
+        { ms: 3, from: "device", bytes: Buffer.alloc(0), hidden: new Uint8Array(0) },
+      ],
+      [],
+    ],
+    reads: [{ "a.b": { value: 1.5, unit: "V", decimals: 1, status: "good" } }, {}],
+    records: [{ kind: "alarm", data: { record: "door", values: { open: { value: true } } } }],
+  };
+  expect(parseCassette(cassetteText(cassette), "x.yaml")).toEqual(cassette);
+});

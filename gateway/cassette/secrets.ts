@@ -1,0 +1,106 @@
+import { readFileSync } from "node:fs";
+import type { DeviceConfig } from "../config.ts";
+import { commonKeys } from "../config/device-schema.ts";
+import { isRecord } from "../config/path.ts";
+import { References } from "../config/references.ts";
+import { readYaml } from "../yaml.ts";
+import { type Secret, secretCharsMin } from "./scrub.ts";
+
+/** What of a site file must not get into a cassette, and its device without that. */
+
+const secretKey =
+  /pass(?:word|phrase|wd)?$|secret|token|communit|api-?key|^key$|Key$|^user(?:name)?$|^level\d$/i;
+
+/** What stands in a place of these settings, with the way to it. */
+function leaves(value: unknown, path: readonly string[] = []): { path: readonly string[]; value: unknown }[] {
+  if (Array.isArray(value)) return value.flatMap((item, i) => leaves(item, [...path, String(i)]));
+  if (isRecord(value)) return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
+  return [{ path, value }];
+}
+
+/** A login may call its secret `value`. */
+function isSecret(path: readonly string[]): boolean {
+  const key = path.at(-1) ?? "";
+  return secretKey.test(key) || (path.at(-2) === "auth" && key === "value");
+}
+
+/** Everything secret in the device's settings, and all that the site's files name by reference. */
+export function secretsOf(device: DeviceConfig, files: readonly string[], mainFile: string): Secret[] {
+  const secrets: Secret[] = [];
+  for (const { path, value } of leaves(device.settings)) {
+    if (typeof value === "string" && value !== "" && isSecret(path))
+      secrets.push({ what: path.join("."), text: value });
+  }
+  for (const file of files) {
+    const references = new References(file, referencesFolder(mainFile));
+    for (const [written] of readFileSync(file, "utf8").matchAll(/\$\{(?:env|file|secret):[^{}]*\}/g)) {
+      const { text, problems } = references.resolve(written);
+      const isShort = text.length < (written.startsWith("${env:") ? 6 : secretCharsMin);
+      if (problems.length === 0 && !isShort) secrets.push({ what: written.slice(2, -1), text });
+    }
+  }
+  return secrets.filter(({ text }, i) => secrets.findIndex((one) => one.text === text) === i);
+}
+
+function referencesFolder(mainFile: string): string {
+  return `${mainFile.replace(/[^/]*$/, "")}secrets`;
+}
+
+/** Secrets that are too short to be found for sure. */
+export function shortSecrets(secrets: readonly Secret[]): Secret[] {
+  return secrets.filter(({ text }) => text.length < secretCharsMin);
+}
+
+/** Where a device is and how it is called is the site's alone. */
+const siteKeys = ["id", "name", "driver", "profile", "enabled", "location", "levels", "poll", "silence"];
+
+interface Blanks {
+  references: References;
+  secrets: readonly Secret[];
+  /** Texts that are another in a cassette: the device's host, its serial port. */
+  places: Readonly<Record<string, string>>;
+}
+
+function blanked(value: unknown, blanks: Blanks, path: readonly string[] = []): unknown {
+  if (Array.isArray(value)) return value.map((item, i) => blanked(item, blanks, [...path, String(i)]));
+  if (isRecord(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, blanked(item, blanks, [...path, key])]),
+    );
+  if (typeof value !== "string") return value;
+  const { text } = blanks.references.resolve(value);
+  const isReference = text !== value;
+  if (isReference && !isSecret(path) && /^[-+]?\d+(\.\d+)?$/.test(text)) return Number(text);
+  const place = blanks.places[text];
+  if (place !== undefined) return place;
+  // A user who is called like his password would be refused by some.
+  const filler = /user/i.test(path.at(-1) ?? "") ? "u" : "x";
+  if (isReference || isSecret(path)) return filler.repeat(text.length);
+  return blanks.secrets.reduce(
+    (left, secret) =>
+      secret.text.length < secretCharsMin
+        ? left
+        : left.replaceAll(secret.text, () => filler.repeat(secret.text.length)),
+    text,
+  );
+}
+
+/** The device's own settings as the site file has them, without what is secret or only this site's. */
+export function blankSettings(
+  device: DeviceConfig,
+  mainFile: string,
+  secrets: readonly Secret[],
+  places: Readonly<Record<string, string>>,
+): Record<string, unknown> {
+  const { file } = device.place;
+  const { value } = readYaml(file, { references: false });
+  const list = isRecord(value) && Array.isArray(value["devices"]) ? (value["devices"] as unknown[]) : [];
+  const entry = list.find((one) => isRecord(one) && one["id"] === device.id);
+  const own = isRecord(entry) ? Object.entries(entry) : [];
+  const kept = own.filter(([key]) => !siteKeys.includes(key));
+  const blanks = { references: new References(file, referencesFolder(mainFile)), secrets, places };
+  // What is no setting of the driver (which points, which limits) has no secrets, and no places.
+  return Object.fromEntries(
+    kept.map(([key, item]) => [key, commonKeys.includes(key) ? item : blanked(item, blanks, [key])]),
+  );
+}

@@ -1,0 +1,90 @@
+import type { Language } from "../config/error-texts.ts";
+
+/** What `kerb record` and `kerb profile test` say. */
+interface RecordWords {
+  refused(device: string, why: string): string;
+  noWay(driver: string): string;
+  noWayCure: string;
+  short(what: string, least: number): string;
+  shortCure: string;
+  privateCure: string;
+  veiled: string;
+  unplayable(why: string): string;
+  unplayableCure: string;
+  nothing: string;
+  exists(file: string): string;
+  existsCure: string;
+  recording(device: string, seconds: number): string;
+  done(file: string, frames: number, reads: number, records: number): string;
+  scrubbed(what: string): string;
+  limited(what: string): string;
+  unstable(what: string): string;
+  next(file: string): string;
+  noFile(file: string): string;
+  noFileCure: string;
+  same(readings: number): string;
+  differs(count: number): string;
+  lost(why: string): string;
+  difference(point: string, read: number, expected: string, found: string): string;
+  unknown(count: number): string;
+}
+
+export const recordWords: Record<Language, RecordWords> = {
+  en: {
+    refused: (device, why) => `${device} cannot be recorded: ${why}`,
+    noWay: (driver) => `the driver ${driver} does not say where its bytes go`,
+    noWayCure: "record a device that speaks in clear; drivers/<driver>/README.md says what can be recorded",
+    short: (what, least) =>
+      `${what} has fewer than ${least} characters, so it cannot be found and scrubbed for sure`,
+    shortCure: "give the device a longer one first",
+    privateCure: "record while nobody passes, or a device that tells nothing personal",
+    veiled: "something personal that it told is not to be found in its bytes, so it cannot be scrubbed",
+    unplayable: (why) => `the scrubbed recording does not play (${why})`,
+    unplayableCure: "record for longer (--for 2m), or only what is polled",
+    nothing: "no reading came out of it",
+    exists: (file) => `${file} is there already`,
+    existsCure: "name another file with --out FILE, or remove it",
+    recording: (device, seconds) => `recording ${device} for up to ${seconds} s (Ctrl-C ends it earlier)`,
+    done: (file, frames, reads, records) => `${file}   ${frames} frames, ${reads} reads, ${records} records`,
+    scrubbed: (what) => `scrubbed: ${what}`,
+    limited: (what) => `ended early, the cassette is full: ${what}`,
+    unstable: (what) => `left out, because they came out otherwise when it was played: ${what}`,
+    next: (file) => `look through it before you give it away. Next: kerb profile test ${file}`,
+    noFile: (file) => `there is no cassette ${file}`,
+    noFileCure: "kerb record DEVICE makes one",
+    same: (readings) => `${readings} readings as recorded`,
+    differs: (count) => `${count} differ`,
+    lost: (why) => `the device was lost: ${why}`,
+    difference: (point, read, expected, found) =>
+      `${point}${read === 0 ? "" : ` (read ${read})`}: expected ${expected}, found ${found}`,
+    unknown: (count) => `${count} requests are not on the tape`,
+  },
+  vi: {
+    refused: (device, why) => `không ghi được ${device}: ${why}`,
+    noWay: (driver) => `trình điều khiển ${driver} không cho biết các byte của nó đi đâu`,
+    noWayCure: "hãy ghi thiết bị truyền không mã hóa; drivers/<driver>/README.md cho biết ghi được gì",
+    short: (what, least) => `${what} ngắn hơn ${least} ký tự nên không chắc tìm và xóa được hết`,
+    shortCure: "trước hết hãy đặt giá trị dài hơn cho thiết bị",
+    privateCure: "hãy ghi lúc không có ai đi qua, hoặc ghi thiết bị không gửi dữ liệu cá nhân",
+    veiled: "có dữ liệu cá nhân không tìm thấy được trong các byte nên không xóa được",
+    unplayable: (why) => `bản ghi sau khi xóa không phát lại được (${why})`,
+    unplayableCure: "hãy ghi lâu hơn (--for 2m), hoặc chỉ ghi những gì được hỏi",
+    nothing: "không có giá trị nào",
+    exists: (file) => `${file} đã có sẵn`,
+    existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc xóa tệp đó",
+    recording: (device, seconds) => `đang ghi ${device} trong tối đa ${seconds} giây (Ctrl-C để dừng sớm)`,
+    done: (file, frames, reads, records) => `${file}   ${frames} khung, ${reads} lần đọc, ${records} bản ghi`,
+    scrubbed: (what) => `đã xóa: ${what}`,
+    limited: (what) => `dừng sớm vì đã đầy: ${what}`,
+    unstable: (what) => `đã bỏ ra vì khi phát lại cho kết quả khác: ${what}`,
+    next: (file) => `hãy xem kỹ trước khi đưa cho người khác. Tiếp theo: kerb profile test ${file}`,
+    noFile: (file) => `không có tệp ghi ${file}`,
+    noFileCure: "kerb record DEVICE sẽ tạo ra",
+    same: (readings) => `${readings} giá trị đúng như đã ghi`,
+    differs: (count) => `${count} giá trị khác`,
+    lost: (why) => `mất thiết bị: ${why}`,
+    difference: (point, read, expected, found) =>
+      `${point}${read === 0 ? "" : ` (lần đọc ${read})`}: phải là ${expected}, nhưng là ${found}`,
+    unknown: (count) => `${count} yêu cầu không có trong bản ghi`,
+  },
+};

@@ -1,0 +1,189 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formsOf } from "../gateway/cassette/scrub.ts";
+import { libraryCassettes, loadCassette, playCassette } from "../gateway/cli/cassettes.ts";
+import { CommandError } from "../gateway/cli/errors.ts";
+import { profileTest } from "../gateway/cli/profile-test.ts";
+import { record } from "../gateway/cli/record.ts";
+
+/** Cassettes from end to end: recorded from pretend devices, scrubbed, played, held against profiles. */
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const launcher = join(root, "gateway", "kerb");
+const folder = mkdtempSync(join(tmpdir(), "kerb-cassettes-"));
+const site = join(folder, "site.yaml");
+const password = "Geheim-9-Wort";
+const community = "night-owl-77";
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const running: ChildProcess[] = [];
+
+/** Starts `kerb simulate …` and gives the address on its first line. */
+async function simulated(...args: string[]): Promise<string> {
+  const child = spawn(launcher, ["simulate", "--json", ...args], {
+    cwd: root,
+    env: { PATH: process.env["PATH"], HOME: folder },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  running.push(child);
+  let address = "";
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { kind, data } = JSON.parse(line) as { kind: string; data: { address?: string } };
+    address ||= data.address ?? "";
+    if (kind === "simulate") return address;
+  }
+  throw new Error("the simulator has ended");
+}
+
+const place = async () => ({ host: "127.0.0.1", port: await freePort() });
+const tcp = async (type: string) => ({ transport: { type, ...(await place()) } });
+const auth = (type: string) => ({ auth: { type, user: "viewer", password: "${secret:web}" } });
+
+beforeAll(async () => {
+  const devices = [
+    { id: "meter", driver: "modbus", profile: "eastron/sdm630", unit: 1, ...(await tcp("tcp")) },
+    { id: "level", driver: "modbus", profile: "qdy/qdy30a", unit: 1, ...(await tcp("rtu-over-tcp")) },
+    { id: "dust", driver: "serial", profile: "met-one/bam-1020", ...(await tcp("tcp")) },
+    {
+      id: "basic",
+      driver: "http",
+      profile: "generic/json-meter",
+      insecure: "acknowledged",
+      ...(await place()),
+      ...auth("basic"),
+    },
+    { id: "digest", driver: "http", profile: "generic/xml-weather", ...(await place()), ...auth("digest") },
+    { id: "ups", driver: "snmp", profile: "ups/rfc1628", community, ...(await place()) },
+    {
+      id: "server",
+      driver: "opcua",
+      profile: "opcua/signal-controller",
+      security: "none",
+      host: "127.0.0.1",
+    },
+    { id: "lights", driver: "http", profile: "generic/json-meter", host: "127.0.0.1", tls: {} },
+    { id: "short", driver: "snmp", profile: "ups/rfc1628", host: "127.0.0.1", community: "abc" },
+  ];
+  mkdirSync(join(folder, "secrets"));
+  writeFileSync(join(folder, "secrets", "web"), password);
+  writeFileSync(
+    site,
+    JSON.stringify({ version: 1, gateway: { id: "tapes", name: "Tapes", city: "test" }, devices }),
+  );
+  await simulated("--site", site, "--device", "meter", "level", "dust", "basic", "digest", "ups");
+});
+
+afterAll(() => {
+  for (const child of running) child.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function recorded(id: string): Promise<string> {
+  const out = join(folder, `${id}.cassette.yaml`);
+  expect(await record(id, { site, out, forMs: 1500, json: true })).toBe(0);
+  return out;
+}
+
+async function refusal(id: string): Promise<string> {
+  const error = await record(id, { site, out: join(folder, "no.yaml"), lang: "en" }).catch(
+    (one: unknown) => one,
+  );
+  if (!(error instanceof CommandError)) throw error;
+  expect(error.complaint.exitCode).toBe(2);
+  return error.message;
+}
+
+describe("a recorded device", () => {
+  it.each(["meter", "level", "dust", "basic", "digest", "ups"])(
+    "%s is read from its cassette as it was",
+    async (id) => {
+      const out = await recorded(id);
+      const cassette = loadCassette(out);
+      expect(cassette.unstable).toEqual([]);
+      expect(Object.keys(cassette.reads.at(-1) ?? {}).length).toBeGreaterThan(0);
+      expect(await playCassette(cassette, out)).toEqual({ differences: [], unknown: 0, failure: undefined });
+      // Nothing that is secret is in it, neither as it stands there nor in its bytes.
+      const text = readFileSync(out, "utf8");
+      const bytes = Buffer.concat(cassette.connections.flat().map((frame) => frame.bytes));
+      for (const secret of [password, community, "viewer", `viewer:${password}`]) {
+        expect(text).not.toContain(secret);
+        for (const form of formsOf(secret)) expect(bytes.includes(form), form.toString()).toBe(false);
+      }
+    },
+  );
+
+  it("whose profile has another scale, another register or no such point now is told point by point", async () => {
+    const profiles = join(folder, "profiles");
+    cpSync(join(root, "firmware-profiles"), profiles, { recursive: true });
+    const file = join(profiles, "qdy/qdy30a.yaml");
+    const text = readFileSync(file, "utf8");
+    const cassettes = [join(profiles, "qdy/qdy30a.cassettes/simulator.yaml")];
+    const cassette = loadCassette(cassettes[0] as string);
+    expect(await profileTest(cassettes, { profiles, json: true })).toBe(0);
+    writeFileSync(file, text.replace("scale: 0.001", "scale: 0.01"));
+    const { differences } = await playCassette(cassette, file, profiles);
+    expect(differences.map(({ point, read }) => `${point} ${read}`)).toEqual(
+      cassette.reads.map((_, i) => `waterLevel ${i + 1}`),
+    );
+    expect(await profileTest(cassettes, { profiles, json: true })).toBe(1);
+    writeFileSync(file, text.replace(/^( {2})waterLevel:/m, "$1level:"));
+    expect((await playCassette(cassette, file, profiles)).differences[0]).toMatchObject({ found: "nothing" });
+  });
+
+  it("answers other programs too, by kerb simulate --cassette", async () => {
+    const address = await simulated(
+      "--cassette",
+      join(root, "firmware-profiles/qdy/qdy30a.cassettes/simulator.yaml"),
+      "--port",
+      "0",
+    );
+    const port = Number(address.split(":")[1]);
+    const replayed = join(folder, "replayed.yaml");
+    const transport = { type: "rtu-over-tcp", host: "127.0.0.1", port };
+    const devices = [{ id: "level", driver: "modbus", profile: "qdy/qdy30a", unit: 1, transport }];
+    writeFileSync(
+      replayed,
+      JSON.stringify({ version: 1, gateway: { id: "tapes", name: "Tapes", city: "test" }, devices }),
+    );
+    const out = join(folder, "again.yaml");
+    expect(await record("level", { site: replayed, out, forMs: 400, json: true })).toBe(0);
+    const [first] = loadCassette(join(root, "firmware-profiles/qdy/qdy30a.cassettes/simulator.yaml")).reads;
+    expect(loadCassette(out).reads[0]).toEqual(first);
+  });
+});
+
+describe("what cannot be recorded", () => {
+  it("is refused in one sentence", async () => {
+    expect(await refusal("server")).toMatch(/^server cannot be recorded: each session of OPC UA/);
+    expect(await refusal("lights")).toMatch(/^lights cannot be recorded: it speaks TLS/);
+    expect(await refusal("short")).toMatch(
+      /^short cannot be recorded: community has fewer than 4 characters/,
+    );
+  });
+});
+
+describe("the library", () => {
+  it.each(libraryCassettes().map((file) => [file.slice(root.length), file]))("%s", async (_, file) => {
+    const cassette = loadCassette(file);
+    const bytes = cassette.connections.flat().map((frame) => frame.bytes.toString("latin1"));
+    for (const text of [readFileSync(file, "utf8"), bytes.join("")])
+      expect(text).not.toMatch(/\d\d-?[A-Z]{1,2}\d?[- ]\d{3}/);
+    expect(await playCassette(cassette, file)).toMatchObject({
+      differences: [],
+      failure: undefined,
+    });
+  });
+});
