@@ -39,6 +39,15 @@ export function deviceSchema(drivers: readonly string[]) {
       .describe("vendor/model; not needed where `points` say everything"),
     enabled: z.boolean().default(true),
     poll: pollSchema.optional().describe("one period, or one for each class of points"),
+    serial: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe("serial number of the unit; another one at this address is read, and never written to"),
+    identifyEvery: durationBetween("10s", "24h")
+      .default(600_000)
+      .describe("how often it is asked again who it is (10m)"),
     silence: durationBetween("1s", "31d")
       .optional()
       .describe("a device that pushes and says nothing for this long is lost"),
