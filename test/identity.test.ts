@@ -33,6 +33,9 @@ async function open(name: Name, who: Partial<typeof unit> = {}): Promise<Identit
   return rig;
 }
 
+const unitEvents = (news: Record<string, unknown>[]) =>
+  news.filter(({ state, change }) => state === "identity-changed" && change === "unit");
+
 const uncertain = { quality: quality.uncertain, code: "firmware-unknown" };
 const good = { quality: 0, code: undefined };
 
@@ -97,8 +100,6 @@ describe.each(["modbus43", "sunspec", "onvif", "http"] as const)("another unit, 
   // Function 43 has no serial number: there it is the model that tells two units apart.
   const name = which === "modbus43" ? "modbus" : which;
   const other = which === "modbus43" ? { model: "K-9" } : { serial: "B0007" };
-  const unitEvents = (news: Record<string, unknown>[]) =>
-    news.filter(({ state, change }) => state === "identity-changed" && change === "unit");
 
   it("is told once and not written to, over restarts, until a person accepts it", async () => {
     const rig = await open(name);

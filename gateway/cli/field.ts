@@ -72,6 +72,7 @@ export class FieldDevice {
   readonly #connection: Connection<unknown>;
   readonly #device: HostDevice;
   readonly #points: readonly HostPoint[];
+  readonly #isOther: boolean;
   #listening: Listening | undefined;
 
   private constructor(
@@ -85,8 +86,9 @@ export class FieldDevice {
     // The key that makes tokens is the gateway's; what is personal is not shown here.
     this.#device = hostDevice(device, undefined, { how: "drop" });
     this.identity = found.identity;
+    this.#isOther = found.mismatch !== undefined;
     this.doubt = found.mismatch ?? firmwareDoubt(found.identity, device.firmwareRange);
-    this.#points = pointsFor(hostPoints(device), found.identity.firmware);
+    this.#points = pointsFor(hostPoints(device), found.identity.firmware, device.firmwareRange);
   }
 
   /** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
@@ -135,6 +137,7 @@ export class FieldDevice {
     if (points.length === 0) return [];
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
+    if (this.#isOther) normaliser.extraCode = "wrong-device";
     try {
       const result = await within(readTimeoutMs, signal, (inner) =>
         this.#connection.read(points, { signal: inner, raw }),

@@ -10,6 +10,8 @@ const identifyMsDefault = 600_000;
 
 type Data = Record<string, unknown>;
 
+const named = ({ vendor = "", model = "" }: Marks): string => `${vendor} ${model}`.trim();
+
 /**
  * Who one device has been found to be: its firmware, which decides on its points, and which unit it is. The first
  * unit that is seen is trusted and pinned in a file; another one is read on and not written to until a person says
@@ -33,8 +35,16 @@ export class Recognition {
   #strange: string | undefined;
   #tellsNothing = false;
 
-  constructor(device: HostDevice, { folder, log }: Pick<DriverContext, "folder" | "log">) {
+  readonly #keeps: boolean;
+
+  /** `keeps` false: a look that pins nobody, unless he is accepted. */
+  constructor(
+    device: HostDevice,
+    { folder, log }: Pick<DriverContext, "folder" | "log">,
+    { keeps = true } = {},
+  ) {
     this.#device = device;
+    this.#keeps = keeps;
     this.#pin = folder === undefined ? undefined : new Pin(folder, device.id);
     this.#warn = (text) => log("warn", text);
   }
@@ -142,7 +152,6 @@ export class Recognition {
       return `the certificate is not the one that was seen first (${pinned.certificate}), but ${now.certificate}`;
     const hasNumber = pinned.serial !== undefined || pinned.certificate !== undefined;
     if (hasNumber || !(changed.includes("vendor") || changed.includes("model"))) return undefined;
-    const named = ({ vendor = "", model = "" }: Marks) => `${vendor} ${model}`.trim();
     return `${named(pinned)} was here first, ${named(now)} answers`;
   }
 
@@ -183,7 +192,7 @@ export class Recognition {
     const before = this.#pinned ?? {};
     const pinned = { ...before, ...now };
     this.#pinned = pinned;
-    if (JSON.stringify(pinned) === JSON.stringify(before)) return;
+    if (!this.#keeps || JSON.stringify(pinned) === JSON.stringify(before)) return;
     this.#pin?.write(pinned).catch((error: Error) => {
       this.#warn(
         `who this device is could not be kept, so that another unit would be trusted: ${error.message}`,

@@ -191,7 +191,7 @@ class HttpDevice implements Simulator, Site {
   #rawValue(point: SimulatedPoint): number | string {
     const { name, fixed, typical, scale, offset } = point;
     const pinned = this.#pinned.get(name);
-    if (fixed !== undefined) return fixed;
+    if (fixed !== undefined && pinned === undefined) return fixed;
     if (typeof pinned === "string") return pinned;
     if (pinned !== undefined) return (pinned - offset) / scale;
     if (typical === undefined) return 0;
