@@ -39,6 +39,13 @@ export function deviceSchema(drivers: readonly string[]) {
       .describe("vendor/model; not needed where `points` say everything"),
     enabled: z.boolean().default(true),
     poll: pollSchema.optional().describe("one period, or one for each class of points"),
+    silence: durationBetween("1s", "31d")
+      .optional()
+      .describe("a device that pushes and says nothing for this long is lost"),
+    points: z.record(z.string(), z.unknown()).optional(),
+    records: z.record(z.string(), z.unknown()).optional(),
+    location: locationSchema.optional().describe("where it stands; where the cabinet does if not given"),
+    levels: levelsSchema.optional(),
     serial: z
       .string()
       .min(1)
@@ -48,13 +55,6 @@ export function deviceSchema(drivers: readonly string[]) {
     identifyEvery: durationBetween("10s", "24h")
       .default(600_000)
       .describe("how often it is asked again who it is (10m)"),
-    silence: durationBetween("1s", "31d")
-      .optional()
-      .describe("a device that pushes and says nothing for this long is lost"),
-    points: z.record(z.string(), z.unknown()).optional(),
-    records: z.record(z.string(), z.unknown()).optional(),
-    location: locationSchema.optional().describe("where it stands; where the cabinet does if not given"),
-    levels: levelsSchema.optional(),
   });
 }
 
