@@ -102,17 +102,19 @@ const ranges = fc
     return [`<${sorted[0]}`, ...inner, `>=${sorted.at(-1)}`];
   });
 
+const kinds = fc.constantFrom<Is>(named, series, "any");
+
 describe("profiles of one model for one range of firmware each", () => {
   it("have exactly one that holds for any version, and it comes first in whatever order they are", () => {
     fc.assert(
-      fc.property(ranges, version, fc.infiniteStream(fc.nat(1000)), (all, firmware, dice) => {
+      fc.property(ranges, version, kinds, fc.infiniteStream(fc.nat(1000)), (all, firmware, is, dice) => {
         // The ends themselves are versions too: those are where an error would show.
         const ends = all.flatMap((range) => range.match(/[\d.]+/g) ?? []);
         for (const told1 of [firmware, ...ends]) {
           const holding = all.filter((range) => inFirmwareRange(told1, range));
           expect(holding).toHaveLength(1);
           const profiles = all
-            .map((range, i) => ({ at: dice.next().value, profile: candidate(`a/p${i}`, range, named) }))
+            .map((range, i) => ({ at: dice.next().value, profile: candidate(`a/p${i}`, range, is) }))
             .toSorted((a, b) => a.at - b.at)
             .map(({ profile }) => profile);
           const ranked = rankProfiles({ ...told, firmware: told1 }, "modbus", profiles);
@@ -157,7 +159,7 @@ describe("the newest firmware of a range", () => {
     );
     fc.assert(
       fc.property(range, fc.array(version, { maxLength: 3 }), version, (own, splits, any) => {
-        const whens = splits.flatMap((split) => [`<${split}`, `>=${split}`]);
+        const whens = splits.flatMap((split) => [`<${split}`, `>=${split}`, `<=${split}`, `>${split}`]);
         const newest = newestFirmware(own, whens);
         expect(inFirmwareRange(newest, own)).toBe(true);
         for (const other of [any, ...splits]) {

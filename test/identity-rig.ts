@@ -151,8 +151,15 @@ export class IdentityRig {
           });
       }
     });
+    const { driver } = this.#subject;
+    let opens = 0;
+    const counting: typeof driver = Object.create(driver, {
+      connect: {
+        value: (...given: Parameters<typeof driver.connect>) => (opens++, driver.connect(...given)),
+      },
+    });
     const loop = new DeviceLoop({
-      driver: this.#subject.driver,
+      driver: counting,
       line: undefined,
       phase: 1,
       handover: new Handover(stream, {
@@ -183,7 +190,7 @@ export class IdentityRig {
       await loop.stop();
       await ended;
     };
-    return { loop, told, news, stop };
+    return { loop, told, news, stop, opens: () => opens };
   }
 
   async close(): Promise<void> {
