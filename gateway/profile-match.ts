@@ -13,7 +13,7 @@ export const ranks = ["exact", "range", "family", "generic", "none"] as const;
 type Rank = (typeof ranks)[number];
 
 /** A sentence for people. */
-export interface Sentence {
+interface Sentence {
   en: string;
   vi: string;
 }

@@ -20,7 +20,7 @@ interface Who {
   serial?: string;
 }
 
-export interface Told {
+interface Told {
   /** Of the point's name. */
   point: string;
   quality: number;
