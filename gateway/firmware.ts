@@ -54,3 +54,26 @@ export function inFirmwareRange(version: string, range: string): boolean {
       return order === 0;
     });
 }
+
+/** True when somebody has said where `range` ends: with "<", "<=" or "=". */
+export function isClosedRange(range: string): boolean {
+  return /(^|\s)(<|=)/.test(range);
+}
+
+/** The versions that a range names: "2.0" and "2.4" of ">=2.0 <2.4". */
+const boundsOf = (range: string): string[] => range.match(/\d[\w.-]*/g) ?? [];
+
+/**
+ * A version as new as `range` allows, told apart by the ranges `whens`: what the newest firmware has lies inside
+ * those that it lies in.
+ */
+export function newestFirmware(range: string, whens: readonly string[] = []): string {
+  const bounds = [range, ...whens].flatMap(boundsOf).map(parts);
+  const depth = Math.max(1, ...bounds.map(({ length }) => length));
+  // Between two bounds that follow each other lies what is a little newer than the first: one digit run more.
+  const newer = bounds.map((own) => [...own, ...Array<string>(depth - own.length).fill("0"), "1"]);
+  return [["0"], ...bounds, ...newer]
+    .map((digits) => digits.join("."))
+    .filter((version) => inFirmwareRange(version, range))
+    .reduce((newest, version) => (compareFirmware(version, newest) > 0 ? version : newest), "0");
+}

@@ -159,6 +159,20 @@ const alarmSchema = z.strictObject({
   severity: z.enum(["low", "medium", "high", "critical"]).optional(),
 });
 
+const likeness = z
+  .array(z.string().regex(/[^*\s]/, { error: "a bare * names nothing: leave the key out" }))
+  .min(1);
+
+/** What a device of this model says of itself. */
+const recognitionSchema = z.union([
+  z.literal("any"),
+  z.strictObject({
+    vendor: likeness.optional().describe("what it says for its maker; absent: it does not say"),
+    model: likeness.describe("what it says for its model"),
+    ...evidence,
+  }),
+]);
+
 export const profileSchema = z.strictObject({
   version: z.literal(1),
   vendor: z.string(),
@@ -201,6 +215,11 @@ export const profileSchema = z.strictObject({
   identify: z
     .strictObject({
       standard: z.boolean().default(true).describe("ask by the protocol's own means first"),
+      is: recognitionSchema
+        .optional()
+        .describe(
+          "any: whatever speaks so, as a standard has it; else the texts that the device gives, where capitals do not count and * stands for any characters; absent: it cannot be recognised",
+        ),
       vendor: z.unknown().optional(),
       model: z.unknown().optional(),
       firmware: z.unknown().optional(),

@@ -107,6 +107,8 @@ export function hostDevice(
     settings: device.settings,
     identify: device.identify,
     firmwareRange: device.firmwareRange,
+    ...(device.serial === undefined ? {} : { serial: device.serial }),
+    ...(device.identifyMs === undefined ? {} : { identifyMs: device.identifyMs }),
     pollMs: device.pollMs,
     silenceMs: device.silenceMs,
     personalData: personal,

@@ -9,7 +9,7 @@ import type { Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
 import type { ClockState, KerbEvent } from "./event.ts";
 import { gap } from "./gaps.ts";
-import type { DeviceReport, HostDevice, LatestReading } from "./host/messages.ts";
+import type { DeviceReport, HostRequest, HostDevice, LatestReading } from "./host/messages.ts";
 import { Latest, within } from "./health/latest.ts";
 import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
@@ -382,14 +382,17 @@ export class Supervisor implements Vitals {
     return (await this.#accounts.get(statusWaitMs)).answer ?? [];
   }
 
-  async #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
+  #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
+    const request = read === undefined ? { name: "latest" as const } : { name: "read" as const, ...read };
+    return this.#ask(id, { ...request, device: id }) as Promise<LatestReading[]>;
+  }
+
+  async #ask(id: string, request: HostRequest): Promise<unknown> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
     const host = this.#hosts.get(device.driver);
     if (host === undefined || !device.enabled) throw new Error(`device "${id}" is disabled`);
-    return (await host.request(
-      read === undefined ? { name: "latest", device: id } : { name: "read", device: id, ...read },
-    )) as LatestReading[];
+    return host.request(request);
   }
 
   /** The newest values of every device; none for one that has not been read or whose host is down. */
@@ -410,7 +413,9 @@ export class Supervisor implements Vitals {
     else if (verb === "read") {
       const points = Array.isArray(args["points"]) ? args["points"].map(String) : [];
       yield await this.#readings(device, { points, raw: args["raw"] === true });
-    } else if (verb === "tail") yield* this.#tail(signal);
+    } else if (verb === "identify")
+      yield await this.#ask(device, { name: "identify", device, accept: args["accept"] === true });
+    else if (verb === "tail") yield* this.#tail(signal);
     else if (verb === "retry-refused") yield (await this.#outbox?.request("retry")) ?? 0;
     else throw new Error(`unknown verb "${verb}"`);
   }

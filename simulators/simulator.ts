@@ -61,7 +61,7 @@ export interface SimulatorOptions {
   readonly recordEveryMs?: number;
   /** The parsed settings of the device: where the driver would connect to is where the simulator listens. */
   readonly settings: Record<string, unknown>;
-  /** What the device answers when it is asked who it is. */
+  /** What the device answers when it is asked who it is; read at each question, so that it may become another one. */
   readonly identity: { vendor?: string; model?: string; firmware?: string; serial?: string };
   /** Same seed, same walk of values. */
   readonly seed?: number;

@@ -52,7 +52,7 @@ export class Listening {
 
   /** The newest values, and a line for each point that has not been heard. */
   readings(driver: Driver<unknown, unknown>, extraQuality: number): LatestReading[] {
-    this.#push.normaliser.extraQuality = extraQuality;
+    this.#push.doubt(extraQuality);
     return this.#push.shown(driver, true);
   }
 

@@ -70,6 +70,7 @@ export class FieldDevice {
   readonly #connection: Connection<unknown>;
   readonly #device: HostDevice;
   readonly #points: readonly HostPoint[];
+  readonly #isOther: boolean;
   #listening: Listening | undefined;
 
   private constructor(
@@ -83,8 +84,9 @@ export class FieldDevice {
     this.#connection = connection;
     this.#device = hostDevice(device, undefined, personal);
     this.identity = found.identity;
+    this.#isOther = found.mismatch !== undefined;
     this.doubt = found.mismatch ?? firmwareDoubt(found.identity, device.firmwareRange);
-    this.#points = pointsFor(hostPoints(device), found.identity.firmware);
+    this.#points = pointsFor(hostPoints(device), found.identity.firmware, device.firmwareRange);
   }
 
   /**
@@ -141,6 +143,7 @@ export class FieldDevice {
     if (points.length === 0) return [];
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
+    if (this.#isOther) normaliser.extraCode = "wrong-device";
     try {
       const result = await within(readTimeoutMs, signal, (inner) =>
         this.#connection.read(askedOf(points), { signal: inner, raw }),

@@ -130,6 +130,14 @@ class Verbs {
           (await import("./read.ts")).read(device, points, options),
         );
       });
+    this.#verb("identify")
+      .argument("<device>", "its id in the site file")
+      .addOption(siteOption())
+      .option("--accept", "whoever answers is the right unit from here on: it may be written to")
+      .addOption(languageOption())
+      .action((device: string, options: Common & { accept?: boolean }) =>
+        this.#run("identify", options, async () => (await import("./identify.ts")).identify(device, options)),
+      );
     this.#verb("browse")
       .argument("<device>", "its id in the site file")
       .addOption(siteOption())
@@ -221,7 +229,6 @@ class Verbs {
         ),
       );
   }
-
 
   #developer(): void {
     this.#verb("simulate")

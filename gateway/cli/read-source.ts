@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { didYouMean } from "../config/words.ts";
@@ -5,11 +6,14 @@ import { ask, NotRunningError } from "../control.ts";
 import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
 import { type ErrorCode, errorTable, shownFile } from "../errors.ts";
 import type { KerbEvent } from "../event.ts";
-import type { LatestReading } from "../host/messages.ts";
+import type { Identified, LatestReading } from "../host/messages.ts";
+import { Recognition } from "../host/recognition.ts";
+import { hostDevice } from "../site-devices.ts";
 import type { Point } from "../profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { type CommandError, deviceFailure, notFoundError, tableError } from "./errors.ts";
-import { FieldDevice } from "./field.ts";
+import { closed } from "../host/identify.ts";
+import { type CommandError, deviceFailure, notFoundError, tableError, usageError } from "./errors.ts";
+import { FieldDevice, openDevice } from "./field.ts";
 import type { Talker } from "./listen.ts";
 import type { HeardRecord } from "./records.ts";
 import { askOnce, controlSocket, SilentError } from "./site.ts";
@@ -23,6 +27,8 @@ const recordsMax = 100;
 export interface Request {
   points: string[];
   raw: boolean;
+  /** Only who it is shall be asked. */
+  asksWho?: boolean;
   language: Language;
 }
 
@@ -37,6 +43,8 @@ export interface Source extends Talker {
   readonly points: readonly Point[];
   /** Throws `CommandError`. */
   read(signal: AbortSignal, names?: readonly string[]): Promise<LatestReading[]>;
+  /** Asks who it is; `accept`: this is the right unit from here on. Throws `CommandError`. */
+  identify(accept: boolean, signal: AbortSignal): Promise<Identified & { mismatch?: string }>;
   close(): Promise<void>;
 }
 
@@ -54,6 +62,13 @@ function unknownPoint(device: string, name: string, names: readonly string[]): C
     `its points: ${names.slice(0, 60).join(", ")}`,
   );
 }
+
+/** The site file speaks against accepting the unit. */
+const isOfSiteFile = (error: unknown): error is Error =>
+  error instanceof Error && error.message.startsWith("the site file says");
+
+const siteFileError = ({ message }: Error): CommandError =>
+  usageError(message, "edit the site file, then start the gateway again");
 
 const hostSilentMs = 4000;
 
@@ -132,6 +147,17 @@ class GatewaySource implements Source {
       missing,
       all.map(({ point }) => point),
     );
+  }
+
+  async identify(accept: boolean): Promise<Identified> {
+    try {
+      return await askOnce<Identified>(this.#socket, {
+        verb: "identify",
+        args: { device: this.#device, accept },
+      });
+    } catch (error) {
+      throw accept && isOfSiteFile(error) ? siteFileError(error) : await this.#explained(error as Error);
+    }
   }
 
   async #known() {
@@ -216,6 +242,28 @@ class DirectSource implements Source {
     }
   }
 
+  async identify(accept: boolean, signal: AbortSignal): Promise<Identified & { mismatch?: string }> {
+    const device = this.#device;
+    const folder = join(this.#stateFolder, "drivers", device.driver);
+    const looking = new Recognition(
+      hostDevice(device, undefined, { how: "drop" }),
+      { folder, log: () => {} },
+      { keeps: false },
+    );
+    try {
+      const { connection, found } = await openDevice(device, this.#stateFolder, signal);
+      await closed(connection);
+      const { identity, mismatch } = found;
+      if (accept) await looking.accept(identity);
+      looking.take(identity);
+      return { identity, ...looking.verdict, ...(mismatch === undefined ? {} : { mismatch }) };
+    } catch (error) {
+      if (accept && isOfSiteFile(error)) throw siteFileError(error);
+      if (!(error instanceof DeviceError)) throw error;
+      throw deviceFailure(device.id, error.code, error.message, this.#request.language);
+    }
+  }
+
   async close(): Promise<void> {
     await this.#field?.close();
     this.#field = undefined;
@@ -249,7 +297,8 @@ export async function openSource(site: string, id: string, request: Request): Pr
         devices.map((candidate) => candidate.id),
         site,
       );
-    if (device.enabled) {
+    // Who is there instead of the right model is asked directly: the gateway keeps no connection to it.
+    if (device.enabled && !(request.asksWho === true && device.state === "wrong-device")) {
       const known = await loadSite(site).catch(() => undefined);
       const definition = known?.devices.find((candidate) => candidate.id === id);
       return new GatewaySource(socket, device, definition, request);

@@ -22,6 +22,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         summary: "read a device now: values, quality, age, address",
       },
       {
+        name: "identify",
+        usage: "DEVICE",
+        summary: "who a device is: maker, model, firmware, unit; which profiles fit it, and why",
+      },
+      {
         name: "browse",
         usage: "DEVICE",
         summary: "what a device has: names, types, units, values, addresses",

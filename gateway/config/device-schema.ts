@@ -56,6 +56,15 @@ export function deviceSchema(drivers: readonly string[]) {
     records: z.record(z.string(), z.unknown()).optional(),
     location: locationSchema.optional().describe("where it stands; where the cabinet does if not given"),
     levels: levelsSchema.optional(),
+    serial: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe("serial number of the unit; another one at this address is read, and never written to"),
+    identifyEvery: durationBetween("10s", "24h")
+      .default(600_000)
+      .describe("how often it is asked again who it is (10m)"),
   });
 }
 

@@ -40,6 +40,10 @@ export interface DeviceConfig {
   location?: Place | undefined;
   levels?: Levels | undefined;
   firmwareRange: string;
+  /** The serial number of the unit, where the site file says it. */
+  serial?: string | undefined;
+  /** How often it is asked again who it is. */
+  identifyMs?: number;
   /** Parsed by the driver's schema, with the profile's settings underneath. */
   settings: Record<string, unknown>;
   /** The profile's, with addresses parsed. */
@@ -77,7 +81,7 @@ function straightened(
 }
 
 function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
-  const { id, name, driver, enabled, poll, silence, location, levels } = common;
+  const { id, name, driver, enabled, poll, silence, serial, identifyEvery, location, levels } = common;
   return {
     id,
     name: name ?? id,
@@ -88,6 +92,8 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
     location: location === undefined ? undefined : placeOf(location),
     levels: levels === undefined ? undefined : levelsOf(levels),
     firmwareRange: profile?.firmware ?? "*",
+    serial,
+    identifyMs: identifyEvery,
     identity: profile === undefined ? undefined : { vendor: profile.vendor, model: profile.model },
     pollMs: {
       fast: poll?.fast ?? profile?.poll.fast ?? 1000,

@@ -34,7 +34,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown key with no near one",
     device("    colour: red\n"),
-    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels',
+    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels, serial, identifyEvery',
   ],
   [
     "unknown key inside a setting",
@@ -273,7 +273,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "a device that is none",
     head + "devices: [air-01]\n",
-    'bad.yaml:3:11  expected keys and values (id, name, driver, profile, enabled, poll, silence, points, records, location, levels), found "air-01"',
+    'bad.yaml:3:11  expected keys and values (id, name, driver, profile, enabled, poll, silence, points, records, location, levels, serial, …), found "air-01"',
   ],
   [
     "devices that are no list",

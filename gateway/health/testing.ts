@@ -20,6 +20,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
     failed: 1,
     missed: 0,
     lastReadMs: 80,
+    writable: true,
     reads: reads.counts,
   });
   return {

@@ -1,9 +1,10 @@
 import { clockState, monotonicMs } from "../clock.ts";
 import { askedOf } from "../derived.ts";
-import { DeviceError, type Connection, type Driver, type DriverContext, type ReadResult } from "../driver.ts";
+import { DeviceError, type Connection, type Identity, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
-import { EventWriter, quality, type EventKind } from "../event.ts";
+import { EventWriter, type EventKind } from "../event.ts";
 import { backOffMs } from "./back-off.ts";
+import type { DeviceOptions } from "./device-options.ts";
 import {
   byClass,
   nextOf,
@@ -15,26 +16,16 @@ import {
   timesOf,
   type Group,
 } from "./groups.ts";
-import type { Handover } from "./handover.ts";
-import {
-  closed,
-  firmwareDoubt,
-  identifyDevice,
-  pointsFor,
-  within,
-  withFactors,
-  WrongDeviceError,
-  type Recognised,
-} from "./identify.ts";
-import type { Line } from "./line.ts";
+import { closed, recogniseDevice, within, withFactors, WrongDeviceError } from "./identify.ts";
 import { Push, sourceOffsets, type PushTimes } from "./push.ts";
-import type { DeviceReport, DeviceState, HostDevice, HostPoint, LatestReading } from "./messages.ts";
+import type { DeviceState, HostDevice, HostPoint, Identified, LatestReading } from "./messages.ts";
 import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { newReport, PollCounter } from "./poll-report.ts";
+import { Recognition } from "./recognition.ts";
 import { reopenMs, Standing } from "./standing.ts";
 import { StatusPoints } from "./status-points.ts";
 
@@ -43,19 +34,6 @@ const connectTimeoutMs = 10_000;
 const readTimeoutMs = 15_000;
 /** A poll that finds the hand-over full waits this long for room before it goes on and lets the oldest drop. */
 const roomWaitMs = 50;
-
-export interface DeviceOptions {
-  driver: Driver<unknown, unknown>;
-  device: HostDevice;
-  line: Line | undefined;
-  handover: Handover;
-  context: DriverContext;
-  /** Place of this device among its host's, 0 to 1: spreads the polls over the period. */
-  phase: number;
-  changed(report: DeviceReport): void;
-  /** The device has its line from here on. */
-  turn?(): void;
-}
 
 /** One for all devices: an event is written and handed over without a pause in between. */
 const writer = new EventWriter();
@@ -81,8 +59,8 @@ export class DeviceLoop {
   /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
   #isSuspect = true;
   #aliveMs = 0;
-  #extraQuality = 0;
-  #report: DeviceReport;
+  readonly #recognition: Recognition;
+  #report: ReturnType<typeof newReport>;
   readonly #reads = new Durations();
   readonly #outage = new Outage();
   readonly #alarms: PointAlarms;
@@ -96,6 +74,7 @@ export class DeviceLoop {
     this.#options = options;
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
+    this.#recognition = new Recognition(options.device, options.context);
     this.#pictures = new Pictures(
       this.#device,
       () => this.#connection,
@@ -103,11 +82,11 @@ export class DeviceLoop {
     );
     this.#alarms = new PointAlarms(options.device, (data, timeMs) => this.#event("alarm", data, timeMs));
     this.#report = newReport(this.#device.id, Date.now());
-    this.#regroup(undefined);
+    this.#regroup();
   }
 
-  get report(): DeviceReport {
-    return { ...this.#report, reads: this.#reads.counts };
+  get report(): ReturnType<typeof newReport> {
+    return { ...this.#report, ...this.#recognition.verdict, reads: this.#reads.counts };
   }
 
   /** Ends when `stop` is called. */
@@ -133,19 +112,42 @@ export class DeviceLoop {
     // `stop` may have come while the device was being opened.
     if (this.#stopping.signal.aborted) session.abort();
     const polling = this.#pollOn(session.signal);
+    const asking = this.#askOn(session.signal);
     try {
-      await Promise.race([this.#listen(session.signal) ?? polling, polling]);
+      await Promise.race([this.#listen(session.signal) ?? polling, polling, asking]);
     } finally {
       session.abort();
       this.#pause.wake();
       await this.#close();
-      // Its next poll must not meet the next connection.
-      await polling.catch(() => {});
+      // Its next poll or question must not meet the next connection.
+      await Promise.allSettled([polling, asking]);
     }
   }
 
   async #pollOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) await this.#pollNext(signal);
+  }
+
+  /** Asks again who is there, between polls. */
+  async #askOn(signal: AbortSignal): Promise<void> {
+    let { phase } = this.#options;
+    for (; await this.#recognition.due(signal, phase); phase = 1) await this.identifyNow(false);
+  }
+
+  /** Asks the device who it is; `accept`: whoever answers is the right unit from here on. */
+  async identifyNow(accept: boolean): Promise<Identified> {
+    this.#connected();
+    const found = await this.#alone(() =>
+      within(connectTimeoutMs, this.#stopping.signal, (signal) =>
+        recogniseDevice(this.#options.driver, this.#connected(), this.#device.identify, signal),
+      ),
+    );
+    if (accept) await this.#recognition.accept(found);
+    const before = this.#recognition.firmware;
+    this.#recognise(found);
+    if (this.#recognition.firmware !== before) this.#plan();
+    this.#options.changed(this.report);
+    return { identity: found, ...this.#recognition.verdict };
   }
 
   /** Listens to a device that pushes, until it is lost; undefined where there is nothing to listen to. */
@@ -187,7 +189,7 @@ export class DeviceLoop {
 
   async #open(): Promise<void> {
     const { driver, context } = this.#options;
-    const recognised = await this.#alone(() =>
+    const identity = await this.#alone(() =>
       within(connectTimeoutMs, this.#stopping.signal, async (signal) => {
         const connection = await driver.connect(this.#device.settings, context, signal);
         if (signal.aborted) {
@@ -196,12 +198,11 @@ export class DeviceLoop {
           throw new DeviceError("aborted", `${this.#device.id} was connected too late`);
         }
         this.#connection = connection;
-        const found = await identifyDevice(driver, connection, this.#device.identify, signal);
-        if (found.mismatch !== undefined) throw new WrongDeviceError(found.mismatch);
-        return found;
+        return recogniseDevice(driver, connection, this.#device.identify, signal);
       }),
     );
-    this.#recognise(recognised);
+    this.#recognise(identity);
+    this.#plan();
   }
 
   #alive(): void {
@@ -209,29 +210,24 @@ export class DeviceLoop {
     this.#aliveMs = performance.now();
   }
 
-  #recognise({ identity }: Recognised): void {
-    const hasAnswered = Object.keys(identity).length > 0;
-    if (hasAnswered) this.#alive();
-    const before = this.#report.identity;
-    if (hasAnswered) this.#report.identity = identity;
-    const doubt = firmwareDoubt(identity, this.#device.firmwareRange);
-    this.#extraQuality = doubt === undefined ? 0 : quality.uncertain;
-    this.#plan(identity.firmware);
-    if (this.#push !== undefined) this.#push.normaliser.extraQuality = this.#extraQuality;
-    const changed = before !== undefined && JSON.stringify(before) !== JSON.stringify(this.#report.identity);
-    if (changed)
-      this.#event("device-status", { state: "identity-changed", before, now: this.#report.identity });
-    if (doubt !== undefined) this.#event("device-status", { state: "firmware-unknown", reason: doubt });
+  #recognise(identity: Identity): void {
+    if (Object.keys(identity).length > 0) {
+      this.#alive();
+      this.#report.identity = identity;
+    }
+    for (const data of this.#recognition.take(identity)) this.#event("device-status", data);
   }
 
   /** What the device is to push; the rest, and all of it where the driver cannot listen, is polled. */
-  #plan(firmware: string | undefined): void {
-    const points = pointsFor(this.#device.points, firmware).filter(({ poll }) => poll === "push");
+  #plan(): void {
+    const points = this.#recognition.points(this.#device.points).filter(({ poll }) => poll === "push");
     const canPush = this.#connection?.subscribe !== undefined;
     const same =
       this.#push?.points.every((point, i) => point === points[i]) &&
       this.#push.points.length === points.length;
     if (canPush && (points.length > 0 || this.#device.records.length > 0) && !same) {
+      // What was subscribed to holds no more: the next connection subscribes anew.
+      this.#session?.abort();
       this.#push = new Push(this.#device, points, {
         heard: (isGood) => this.#heard(isGood),
         telemetry: (normaliser, answers, positions, times) => {
@@ -241,28 +237,29 @@ export class DeviceLoop {
         custody: this.#options.handover,
         poll: (position) => {
           this.#pulled.add(position);
-          this.#regroup(this.#report.identity?.firmware);
-          this.#pause.wake();
+          this.#regroup();
         },
       });
       this.#pulled.clear();
     }
-    this.#regroup(firmware);
+    this.#regroup();
   }
 
-  /** Splits the points that hold for a firmware into poll groups; an unknown one gets what the newest has. */
-  #regroup(firmware: string | undefined): void {
+  /** Splits the points that hold for the firmware into poll groups. */
+  #regroup(): void {
     const push = this.#push;
     const isPolled = (point: HostPoint) => {
       const position = push?.points.indexOf(point) ?? -1;
       return point.derive !== undefined || position < 0 || this.#pulled.has(position);
     };
     this.#groups = planGroups(this.#groups, this.#options.phase, this.#device, (name) => {
-      const points = pointsFor(this.#byClass[name], firmware);
+      const points = this.#recognition.points(this.#byClass[name]);
       // The very list that equal devices share, where there is nothing to leave out.
       return push === undefined ? points : points.filter(isPolled);
     });
-    for (const group of this.#groups) group.normaliser.extraQuality = this.#extraQuality;
+    for (const group of this.#groups) group.normaliser.extraQuality = this.#recognition.extraQuality;
+    push?.doubt(this.#recognition.extraQuality);
+    this.#pause.wake();
   }
 
   async #pollNext(signal: AbortSignal): Promise<void> {
@@ -272,7 +269,7 @@ export class DeviceLoop {
       return;
     }
     await this.#pause.sleep(next.dueMs - performance.now(), signal);
-    if (signal.aborted) return;
+    if (signal.aborted || !this.#groups.includes(next)) return;
     const waiting = this.#options.handover.room(roomWaitMs);
     if (waiting !== undefined) await waiting;
     this.#skip(next);
@@ -301,6 +298,8 @@ export class DeviceLoop {
   async #poll(group: Group): Promise<void> {
     const startedMs = performance.now();
     const result = await this.#read(group.points, false);
+    // Meanwhile it was found to have another firmware: its points are other ones, or uncertain.
+    if (!this.#groups.includes(group)) return;
     if (!group.hasFailed) this.#count("answered");
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
@@ -486,7 +485,7 @@ export class DeviceLoop {
     // What is pushed cannot be asked for: it is shown with the age that it has.
     if (points.length === 0) return this.#connected() && inOrder(this.#device.points, pushed);
     const normaliser = new Normaliser(points, this.#device.firstIndex);
-    normaliser.extraQuality = this.#extraQuality;
+    normaliser.extraQuality = this.#recognition.extraQuality;
     const result = await this.#read(points, raw);
     const shown = shownReadings(driver, points, normaliser, result, ownTimes(Date.now()));
     return inOrder(this.#device.points, [...pushed, ...shown.filter(isWanted)]);

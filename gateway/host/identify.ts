@@ -1,6 +1,6 @@
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
 import { settled, withNeeded } from "../derived.ts";
-import { inFirmwareRange } from "../firmware.ts";
+import { inFirmwareRange, newestFirmware } from "../firmware.ts";
 import type { HostPoint, IdentifyRules } from "./messages.ts";
 
 const fieldNames = ["vendor", "model", "firmware", "serial"] as const;
@@ -53,16 +53,29 @@ export async function identifyDevice(
   return { identity, mismatch: `${place} holds ${found}, the profile expects ${expected.equals}` };
 }
 
+/** Asks a device who it is. Throws `WrongDeviceError` where it is not the profile's model, else `DeviceError`. */
+export async function recogniseDevice(...asked: Parameters<typeof identifyDevice>): Promise<Identity> {
+  const { identity, mismatch } = await identifyDevice(...asked);
+  if (mismatch !== undefined) throw new WrongDeviceError(mismatch);
+  return identity;
+}
+
 /** Why a firmware is none that the profile speaks of; undefined when it is, or when the device told none. */
 export function firmwareDoubt({ firmware }: Identity, range: string): string | undefined {
   if (firmware === undefined || inFirmwareRange(firmware, range)) return undefined;
   return `firmware ${firmware} is outside the profile's range ${range}`;
 }
 
-/** The points that hold for a firmware, the derived ones last; an unknown one gets what the newest has. */
-export function pointsFor(points: readonly HostPoint[], firmware: string | undefined): readonly HostPoint[] {
-  if (points.every(({ when }) => when === undefined)) return settled(points);
-  const version = firmware ?? "999999";
+/** The points that hold for a firmware, the derived ones last; one that the device does not tell or `range` leaves out gets what the newest has. */
+export function pointsFor(
+  points: readonly HostPoint[],
+  firmware: string | undefined,
+  range = "*",
+): readonly HostPoint[] {
+  const whens = points.flatMap(({ when }) => when ?? []);
+  if (whens.length === 0) return settled(points);
+  const isKnown = firmware !== undefined && inFirmwareRange(firmware, range);
+  const version = isKnown ? firmware : newestFirmware(range, whens);
   return settled(points.filter(({ when }) => when === undefined || inFirmwareRange(version, when)));
 }
 

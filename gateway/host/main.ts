@@ -168,7 +168,9 @@ async function answer(request: HostRequest): Promise<unknown> {
   if (loop === undefined) throw new Error(`this host runs no device "${request.device}"`);
   if (request.name === "latest") return loop.latest();
   return witness.run(scopes.get(request.device) ?? { device: -1 }, () =>
-    loop.readNow(request.points, request.raw),
+    request.name === "identify"
+      ? loop.identifyNow(request.accept)
+      : loop.readNow(request.points, request.raw),
   );
 }
 

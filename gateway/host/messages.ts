@@ -36,6 +36,10 @@ export interface HostDevice {
   settings: Record<string, unknown>;
   identify: IdentifyRules | undefined;
   firmwareRange: string;
+  /** The serial number of the only unit that may be written to; absent: of the one that was there first. */
+  serial?: string;
+  /** How often the device is asked again who it is, ms. */
+  identifyMs?: number;
   pollMs: Record<"fast" | "normal" | "slow", number>;
   points: HostPoint[];
   records: HostRecord[];
@@ -58,6 +62,24 @@ export interface HostDevice {
  */
 export type DeviceState = "starting" | "listening" | "online" | "lost" | "wrong-device" | "quarantined";
 
+/**
+ * Why a device must not be written to: firmware-unknown: outside the profile's range · firmware-untold: the range
+ * ends somewhere and the device does not say its firmware · other-unit: not the unit that was there first, or that
+ * the site file names · unit-untold: it was known and does not say it any more · unit-unreadable: what was known is
+ * lost.
+ */
+export interface Unwritable {
+  code: "firmware-unknown" | "firmware-untold" | "other-unit" | "unit-untold" | "unit-unreadable";
+  reason: string;
+}
+
+/** What `kerb identify` asks of a host. */
+export interface Identified {
+  identity: Identity;
+  writable: boolean;
+  unwritable?: Unwritable;
+}
+
 export interface DeviceReport {
   id: string;
   state: DeviceState;
@@ -66,6 +88,10 @@ export interface DeviceReport {
   sinceMs: number;
   lastGoodMs?: number;
   identity?: Identity;
+  /** Nothing of what the device says of itself speaks against a write; whoever writes asks this first. */
+  writable: boolean;
+  /** Why not; absent also while the device has not been asked yet. */
+  unwritable?: Unwritable;
   /** Polls that were due and have had their outcome: answered + failed + missed. */
   polls: number;
   /** Polls that brought readings. */
@@ -127,6 +153,7 @@ export type ToHost =
 export type HostRequest =
   | { name: "devices" }
   | { name: "latest"; device: string }
+  | { name: "identify"; device: string; accept: boolean }
   | { name: "read"; device: string; points: string[]; raw: boolean };
 
 /** Host → supervisor. */

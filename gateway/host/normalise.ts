@@ -132,6 +132,8 @@ export class Normaliser {
   readonly #doors: Map<number, SwingingDoor>;
   /** Bits that every reading carries while the device's firmware is one that no profile covers. */
   extraQuality = 0;
+  /** The code of those bits, where a reading has none of its own. */
+  extraCode = "firmware-unknown";
 
   /** `before`: the normaliser of the same points until the last reconnect. */
   constructor(points: readonly HostPoint[], firstIndex = 0, before?: Normaliser) {
@@ -186,9 +188,9 @@ export class Normaliser {
         writer.decimal(first + entry.point.index, raw, entry.decimals);
         continue;
       }
-      const { value, quality: bits, detail } = this.#one(entry, answers);
+      const { value, quality: bits, detail } = this.single(i, answers);
       const decimals = decimalsFor(entry, rawOf(raw));
-      writer.reading(first + entry.point.index, value, decimals, bits | this.extraQuality, detail, offset);
+      writer.reading(first + entry.point.index, value, decimals, bits, detail, offset);
     }
     return reported.length + held.length;
   }
@@ -261,9 +263,13 @@ export class Normaliser {
     return true;
   }
 
-  /** One reading, for people who look at a single point. */
+  /** One reading, with what is doubted of the whole device. */
   single(i: number, answers: readonly Answer[]): Normalised {
-    return this.#one(this.#compiled[i] as Compiled, answers);
+    const one = this.#one(this.#compiled[i] as Compiled, answers);
+    if (this.extraQuality === 0) return one;
+    const hasCode = one.detail?.code !== undefined || one.value === null;
+    const detail = hasCode ? one.detail : { code: this.extraCode, ...one.detail };
+    return { ...one, quality: one.quality | this.extraQuality, detail };
   }
 
   #derived({ point, inputs, decimals }: Compiled, answers: readonly Answer[]): Normalised {
@@ -404,15 +410,14 @@ export function shownReadings(
     const { value, quality: bits, detail } = normaliser.single(i, result.answers);
     const answer = result.answers[i];
     const raw = typeof answer === "object" ? answer.raw : undefined;
-    const all = bits | normaliser.extraQuality;
-    const bad = (all & quality.bad) !== 0;
+    const bad = (bits & quality.bad) !== 0;
     return [
       {
         point: point.name,
         value,
         unit: point.unit,
         decimals: shownDecimals(point, value),
-        status: bad ? "bad" : (all & quality.uncertain) !== 0 ? "uncertain" : "good",
+        status: bad ? "bad" : (bits & quality.uncertain) !== 0 ? "uncertain" : "good",
         ...detail,
         timeMs:
           typeof timeMs === "number"

@@ -96,6 +96,7 @@ export function newReport(id: string, sinceMs: number): DeviceReport {
     failed: 0,
     missed: 0,
     lastReadMs: 0,
+    writable: false,
     reads,
   };
 }

@@ -95,6 +95,11 @@ export class Push implements Sink {
     }));
   }
 
+  /** Bits that everything carries that it tells from now on; 0: none. */
+  doubt(bits: number): void {
+    for (const { normaliser } of [this, ...this.#records]) normaliser.extraQuality = bits;
+  }
+
   alive(): void {
     this.#output.heard(false);
   }

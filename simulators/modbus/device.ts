@@ -45,11 +45,16 @@ const objectBytesMax = 240;
 export class Device {
   readonly #image: Image;
   readonly #quirks: Quirks;
-  readonly #objects: Map<number, Buffer>;
+  readonly #identity: Identity;
 
   constructor(image: Image, quirks: Quirks, identity: Identity) {
     this.#image = image;
     this.#quirks = quirks;
+    this.#identity = identity;
+  }
+
+  get #objects(): Map<number, Buffer> {
+    const identity = this.#identity;
     const named: [number, string | undefined][] = [
       [0, identity.vendor],
       [1, identity.model],
@@ -57,7 +62,7 @@ export class Device {
       [5, identity.model],
       [0x80, identity.serial],
     ];
-    this.#objects = new Map(
+    return new Map(
       named
         .filter((entry): entry is [number, string] => entry[1] !== undefined)
         .map(([id, text]) => [id, Buffer.from(text).subarray(0, objectBytesMax)]),
@@ -181,12 +186,13 @@ export class Device {
   #identify(pdu: Buffer): Buffer {
     const code = pdu.readUInt8(2);
     const asked = pdu.readUInt8(3);
-    if (pdu[1] !== 14 || this.#objects.size === 0) throw new Refusal(exceptions.illegalFunction);
+    const objects = this.#objects;
+    if (pdu[1] !== 14 || objects.size === 0) throw new Refusal(exceptions.illegalFunction);
     if (code < 1 || code > 4) throw new Refusal(exceptions.illegalValue);
-    if (code === 4 && !this.#objects.has(asked)) throw new Refusal(exceptions.illegalAddress);
+    if (code === 4 && !objects.has(asked)) throw new Refusal(exceptions.illegalAddress);
     const last = [0, 2, 0x7f, 0xff, asked][code]!;
-    const first = this.#objects.has(asked) ? asked : 0;
-    const wanted = [...this.#objects].filter(([id]) => id >= first && id <= last);
+    const first = objects.has(asked) ? asked : 0;
+    const wanted = [...objects].filter(([id]) => id >= first && id <= last);
     const parts: Buffer[] = [];
     let left = objectBytesMax + 2;
     for (const [id, text] of wanted) {
@@ -195,7 +201,7 @@ export class Device {
       parts.push(Buffer.from([id, text.length]), text);
     }
     const next = wanted[parts.length / 2]?.[0];
-    const conformity = this.#objects.has(0x80) ? 0x83 : 0x82;
+    const conformity = objects.has(0x80) ? 0x83 : 0x82;
     const more = next === undefined ? [0, 0] : [0xff, next];
     return Buffer.concat([Buffer.from([43, 14, code, conformity, ...more, parts.length / 2]), ...parts]);
   }

@@ -72,8 +72,9 @@ export function addIdentity(mib: Mib, identity: Identity, oids: readonly string[
   add(`${system}.5.0`, octets("kerb-simulator"));
   const kind = kinds.find(({ root }) => oids.some((one) => one.startsWith(root)));
   for (const [key, at] of Object.entries(kind?.at ?? {})) {
-    const text = identity[key as keyof Identity];
-    if (text !== undefined) add(at, octets(text));
+    const name = key as keyof Identity;
+    const text = identity[name];
+    if (text !== undefined && !mib.has(at)) mib.add(at, { get: () => octets(identity[name] ?? text) });
   }
   if (kind?.root.includes("1206")) {
     add("1.3.6.1.4.1.1206.4.2.6.1.2.0", integer(1));

@@ -1,0 +1,61 @@
+import type { Language } from "../config/error-texts.ts";
+import type { Match } from "../profile-match.ts";
+
+/** The words of `kerb identify`. */
+interface IdentifyWords {
+  siteSays: string;
+  noProfile: string;
+  pinned(serial: string): string;
+  writable: string;
+  notWritable(reason: string): string;
+  accepted: string;
+  doubt: string;
+  ranks: Record<Match["rank"], string>;
+  titles: [profile: string, rank: string, why: string];
+  others(count: number, driver: string): string;
+  noneFits(driver: string): string;
+  better(found: string, site: string): string;
+  sayNothing: string;
+}
+
+/** Every language's words. */
+export const identifyWords: Record<Language, IdentifyWords> = {
+  en: {
+    siteSays: "the site file says",
+    noProfile: "no profile, points of its own",
+    pinned: (serial) => `serial number ${serial}`,
+    writable: "its identity allows writing",
+    notWritable: (reason) => `not writable: ${reason}`,
+    accepted: "accepted: this is the unit from here on",
+    doubt: "doubt",
+    ranks: { exact: "exact", range: "range", family: "family", generic: "generic", none: "no" },
+    titles: ["PROFILE", "FITS", "WHY"],
+    others: (count, driver) =>
+      `${count} more profiles of ${driver} do not fit or cannot be told (--json lists them)`,
+    noneFits: (driver) => `no profile of ${driver} fits what the device says of itself`,
+    better: (found, site) => `${found} fits better than ${site}, which the site file says`,
+    sayNothing: "the device says nothing of itself: compare its name plate with the site file",
+  },
+  vi: {
+    siteSays: "tệp cấu hình ghi",
+    noProfile: "không có hồ sơ, các điểm đo ghi riêng",
+    pinned: (serial) => `số sê-ri ${serial}`,
+    writable: "danh tính cho phép ghi",
+    notWritable: (reason) => `không được ghi: ${reason}`,
+    accepted: "đã chấp nhận: từ nay đây là thiết bị đúng",
+    doubt: "nghi ngờ",
+    ranks: {
+      exact: "chính xác",
+      range: "trong khoảng",
+      family: "cùng dòng",
+      generic: "chung",
+      none: "không",
+    },
+    titles: ["HỒ SƠ", "MỨC HỢP", "LÝ DO"],
+    others: (count, driver) =>
+      `${count} hồ sơ khác của ${driver} không hợp hoặc không nhận biết được (--json liệt kê)`,
+    noneFits: (driver) => `không hồ sơ nào của ${driver} hợp với điều thiết bị tự khai`,
+    better: (found, site) => `${found} hợp hơn ${site} đang ghi trong tệp cấu hình`,
+    sayNothing: "thiết bị không tự khai báo: đối chiếu nhãn trên thiết bị với tệp cấu hình",
+  },
+};

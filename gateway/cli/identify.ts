@@ -1,0 +1,156 @@
+import { type DeviceConfig, loadSite } from "../config.ts";
+import type { Language } from "../config/error-texts.ts";
+import { exitCodes, printable } from "../errors.ts";
+import { firmwareDoubt } from "../host/identify.ts";
+import type { Identified } from "../host/messages.ts";
+import { type Match, rankProfiles, ranks } from "../profile-match.ts";
+import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
+import { identifyWords } from "./identify-words.ts";
+import { dictionary, languageOf } from "./language.ts";
+import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { openSource, type Source, unknownDevice } from "./read-source.ts";
+import { findSite, notRunning } from "./site.ts";
+import { table } from "./text.ts";
+
+export interface IdentifyOptions {
+  site?: string;
+  accept?: boolean;
+  json?: boolean;
+  lang?: Language;
+}
+
+type Found = Identified & { mismatch?: string };
+
+/** The profiles of the library that can be read; `kerb profiles` says what is wrong with the others. */
+function library(driver: string): Profile[] {
+  return listProfiles().flatMap((id) => {
+    try {
+      const profile = loadProfile(id);
+      return profile.driver === driver ? [profile] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** What makes one wonder whether the site file is right about the device. */
+function doubtsOf(
+  device: DeviceConfig,
+  found: Found,
+  matches: readonly Match[],
+  language: Language,
+): string[] {
+  const words = identifyWords[language];
+  const { identity, mismatch } = found;
+  const own = matches.find(({ profile }) => profile === device.profile);
+  const [best] = matches;
+  const says = [identity.vendor, identity.model, identity.firmware, identity.serial];
+  const isBetter =
+    own !== undefined &&
+    best !== undefined &&
+    best.rank !== "none" &&
+    (ranks.indexOf(best.rank) < ranks.indexOf(own.rank) ||
+      (best.firmware === "inside" && own.firmware === "outside"));
+  return [
+    mismatch,
+    firmwareDoubt(identity, device.firmwareRange),
+    isBetter ? words.better(best.profile, own.profile) : undefined,
+    says.every((one) => one === undefined) ? words.sayNothing : undefined,
+  ].filter((one) => one !== undefined);
+}
+
+function headLine(id: string, { identity }: Found, via: Source["via"], language: Language): string {
+  const words = dictionary[language];
+  const { vendor, model, firmware, serial, more = {} } = identity;
+  const { certificate } = more;
+  const parts = [
+    vendor,
+    model,
+    firmware && `firmware ${firmware}`,
+    serial && `${words.serial} ${serial}`,
+    certificate && `certificate ${certificate}`,
+  ].filter((part) => part !== undefined && part !== "");
+  const who = parts.length === 0 ? words.saysNothing : parts.join(" ");
+  return `${id}   ${printable(who)}   ${via === "gateway" ? words.readThrough : words.readDirectly}`;
+}
+
+function siteLine(device: DeviceConfig, language: Language): string {
+  const words = identifyWords[language];
+  const { profile, identity, firmwareRange, serial } = device;
+  const what =
+    profile === undefined
+      ? words.noProfile
+      : `${profile} (${identity?.vendor} ${identity?.model}, firmware ${firmwareRange})`;
+  return `${words.siteSays}: ${[what, serial && words.pinned(serial)].filter((part) => part).join(", ")}`;
+}
+
+function show(
+  device: DeviceConfig,
+  found: Found,
+  matches: readonly Match[],
+  doubts: readonly string[],
+  language: Language,
+): void {
+  const words = identifyWords[language];
+  printLines([siteLine(device, language)]);
+  const { more = {} } = found.identity;
+  printLines(Object.entries(more).map(([name, text]) => `  ${printable(`${name}: ${text}`)}`));
+  const shown = matches.filter(({ rank, profile }) => rank !== "none" || profile === device.profile);
+  if (shown.every(({ rank }) => rank === "none")) printLines([words.noneFits(device.driver)]);
+  if (shown.length > 0) {
+    const rows = shown.map(({ profile, rank, reasons }) => [
+      profile,
+      words.ranks[rank],
+      printable(reasons.map((reason) => reason[language]).join("; ")),
+    ]);
+    printLines([
+      "",
+      ...table(
+        words.titles.map((title) => ({ title })),
+        rows,
+      ),
+      "",
+    ]);
+  }
+  const hidden = matches.length - shown.length;
+  if (hidden > 0) hint(words.others(hidden, device.driver));
+  printLines(doubts.map((doubt) => `${words.doubt}: ${printable(doubt)}`));
+  const { writable, unwritable } = found;
+  if (unwritable !== undefined) printLines([printable(words.notWritable(unwritable.reason))]);
+  else if (writable) printLines([words.writable]);
+}
+
+/**
+ * `kerb identify`: who a device is, what the site file takes it for, and which profiles fit. Reads only; `accept`
+ * notes the unit on this box. Exit codes: 2 the site file speaks against it, 3 unknown device, 5 no answer.
+ */
+export async function identify(id: string, options: IdentifyOptions): Promise<number> {
+  const language = languageOf(options.lang);
+  const site = findSite(options.site);
+  const { devices } = await loadSite(site);
+  const device = devices.find((candidate) => candidate.id === id);
+  const ids = devices.map((candidate) => candidate.id);
+  if (device === undefined) throw unknownDevice(id, ids, site);
+  let source: Source | undefined;
+  try {
+    source = await openSource(site, id, { points: [], raw: false, asksWho: true, language });
+    const isAccepted = options.accept === true;
+    const found: Found = await source.identify(isAccepted, stopSignal());
+    const matches = rankProfiles(found.identity, device.driver, library(device.driver));
+    const doubts = doubtsOf(device, found, matches, language);
+    if (options.json === true) {
+      const { profile = null, firmwareRange, serial = null, driver } = device;
+      const says = { profile, firmware: firmwareRange, serial, driver };
+      printData("identify", { device: id, via: source.via, ...found, site: says, matches, doubts });
+      return exitCodes.ok;
+    }
+    hint(headLine(id, found, source.via, language));
+    show(device, found, matches, doubts, language);
+    if (isAccepted) hint(identifyWords[language].accepted);
+    return exitCodes.ok;
+  } catch (error) {
+    return notRunning(error, site, language);
+  } finally {
+    await source?.close();
+  }
+}
