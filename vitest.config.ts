@@ -23,7 +23,7 @@ export default defineConfig({
             "test/**/*.test.ts",
           ],
           exclude: [contract],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
