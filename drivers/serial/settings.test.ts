@@ -9,7 +9,9 @@ const folder = new URL("../../firmware-profiles/", import.meta.url);
 const ids = readdirSync(folder, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .flatMap(({ name }) =>
-    readdirSync(new URL(`${name}/`, folder)).map((file) => `${name}/${file.replace(".yaml", "")}`),
+    readdirSync(new URL(`${name}/`, folder))
+      .filter((file) => file.endsWith(".yaml"))
+      .map((file) => `${name}/${file.slice(0, -".yaml".length)}`),
   )
   .filter((id) => profileFile(id).driver === "serial");
 
