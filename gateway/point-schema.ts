@@ -163,6 +163,24 @@ function checkRatio([a = "", b = ""]: string[], points: Points, wrong: (message:
 /** Derived points of derived points and so on; more is nothing that anybody wants to read. */
 const levelsMax = 8;
 
+/** Values that one derived point is made of at most, those of its inputs counted as often as they are used. */
+const weightMax = 256;
+
+function weightOf(name: string, points: Points, known: Map<string, number>, level = 0): number {
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  if (level > levelsMax) return weightMax + 1;
+  // A circle is told of elsewhere.
+  known.set(name, 1);
+  const inputs = inputsOf(pointOf(name, points) ?? {});
+  const weight = inputs.reduce(
+    (sum, input) => sum + weightOf(input, points, known, level + 1),
+    inputs.length === 0 ? 1 : 0,
+  );
+  known.set(name, weight);
+  return weight;
+}
+
 /** The names in a circle of derived points that begins at this one; undefined where there is none. */
 function circleFrom(start: string, points: Points): string[] | undefined {
   const done = new Set<string>();
@@ -244,6 +262,7 @@ function checkBits({ bits, kind, values }: Checked, points: Points, all: Set<str
 export function checkPoints(points: Points, say: Say): void {
   const bits = bitNames(points);
   const seen = new Set<string>();
+  const weights = new Map<string, number>();
   for (const [name, point] of Object.entries(points)) {
     const here: Say = (path, message) => say([name, ...path], message);
     const { derive, address } = point;
@@ -251,6 +270,8 @@ export function checkPoints(points: Points, say: Say): void {
       here(["derive"], "either an address or derive: what is derived is not read");
     if (derive !== undefined) checkDerivation(name, { ...point, derive }, points, here);
     const circle = derive === undefined ? undefined : circleFrom(name, points);
+    if (derive !== undefined && circle === undefined && weightOf(name, points, weights) > weightMax)
+      here(["derive"], `made of more than ${weightMax} values`);
     if (circle !== undefined)
       here(
         ["derive"],

@@ -272,6 +272,15 @@ describe("a derived point", () => {
     const last = `  native.c5000: { ${at(5)}, unit: kW.h }\n`;
     expect(mistakes(two + chain.join("") + last)[0]).toMatch(/^11 made over more than 8 points/);
   });
+
+  it("is not made of any number of values, so that no file can exhaust the memory", () => {
+    const name = (i: number): string => `native.s${i}`;
+    const doubling = Array.from({ length: 30 }, (_, i) => {
+      const inputs = ["native.a", "native.b", ...Array.from({ length: i }, (_one, k) => name(k))];
+      return `  ${name(i)}: { derive: { sum: [${inputs.join(", ")}] }, unit: kW.h }\n`;
+    });
+    expect(mistakes(two + doubling.join("")).join("\n")).toMatch(/made of more than 256 values/);
+  });
 });
 
 const writable = (write: string, more = "") =>

@@ -82,6 +82,8 @@ export class Broker {
   #namesFilters = false;
   #acknowledged: number | undefined;
   #isOpen = false;
+  /** By `performance.now()`: a link may be dead for long before anybody notices. */
+  #heardMs = 0;
   #end: DeviceError | undefined;
   #socket: Socket | undefined;
   #client: MqttClient | undefined;
@@ -357,6 +359,7 @@ export class Broker {
     });
     // The library's own callback does not say that nobody listens.
     client.on("packetreceive", (packet) => {
+      this.#heardMs = performance.now();
       if (packet.cmd === "puback") this.#acknowledged = packet.reasonCode;
       // Messages may come before the library has told that it is connected.
       if (packet.cmd === "connack" && (packet.reasonCode ?? packet.returnCode ?? 0) === 0)
@@ -476,11 +479,13 @@ export class Broker {
 
   #forget(error: DeviceError): void {
     this.#end = error;
+    // An attempt that came to nothing has heard nothing, and one that was still catching up not all.
+    if (this.#kept !== undefined && this.#isOpen && this.#resuming?.isCatchingUp !== true)
+      this.#kept.endedMs = error.code === "closed" ? performance.now() : this.#heardMs;
     this.#isOpen = false;
     clearTimeout(this.#timer);
     this.#resuming?.stop();
     this.#custody?.stop();
-    if (this.#kept !== undefined) this.#kept.endedMs = performance.now();
     if (brokers.get(this.#key) === this) brokers.delete(this.#key);
     this.#opened.reject(error);
   }

@@ -197,9 +197,11 @@ export class Ingest {
       const answer = answerOf(point, told);
       return answer === undefined ? [] : [{ index: point.index, answer }];
     });
-    if (values.length > 0) sink.readings(values, { isOld: told.isOld });
+    // What the broker had kept for us says nothing of now.
+    const isOld = told.isOld || told.queued;
+    if (values.length > 0) sink.readings(values, { isOld });
     // A device whose values are bad, or that says something else of itself, lives all the same.
-    if (!told.isOld && values.every(({ answer }) => isBad(answer))) sink.alive();
+    if (!isOld && values.every(({ answer }) => isBad(answer))) sink.alive();
   }
 
   /** The states that a message tells, remembered for their end: also those that are no news after a reconnect. */

@@ -29,7 +29,7 @@ export function sessionKeyOf(
   { host, port, tls, username, clientId, protocol }: Settings,
   nth: number,
 ): string {
-  return JSON.stringify([host, portOf({ port, tls }), username, clientId, protocol, nth]);
+  return JSON.stringify([host, portOf({ port, tls }), tls, username, clientId, protocol, nth]);
 }
 
 /** MQTT 5, 3.8.2.1.2: of a filter the same in each run, for what was kept carries those of the last. */

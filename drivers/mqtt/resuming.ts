@@ -1,10 +1,10 @@
 import type { IPublishPacket } from "mqtt";
 
-/** A kept session brings its messages before our devices listen, which first ask who they are. */
-const listenersWithinMs = 15_000;
+/** A kept session brings its messages before our devices listen: each comes back after a pause of its own. */
+const listenersWithinMs = 45_000;
 const earlyBytesMax = 16 * 1024 * 1024;
-/** What a broker had kept comes without a pause; live messages that come as densely are in doubt only so long. */
-const pauseMs = 200;
+/** What a broker had kept comes without a longer pause than a far link makes between two windows. */
+const pauseMs = 2000;
 const catchingUpMsMax = 120_000;
 /** What came while we were away for less is as good as live. */
 const shortAwayMs = 5000;
@@ -70,6 +70,8 @@ export class Resuming {
 
   #look(): void {
     const nowMs = performance.now();
+    // The broker sends the next ones when these have been acknowledged.
+    if (!this.#on.isIdle()) this.#newestMs = nowMs;
     const isOver = this.#on.isIdle() && nowMs - this.#newestMs >= pauseMs;
     if (isOver || nowMs - this.#begunMs > catchingUpMsMax) this.isCatchingUp = false;
     else this.#timer = setTimeout(() => this.#look(), pauseMs);

@@ -22,7 +22,7 @@ const reading = z.strictObject({
 const record = z.strictObject({ kind: z.string(), data: z.record(z.string(), z.unknown()) });
 
 /** Nothing at all: the device hung up. */
-const dump = /^$|^(?:(?:[0-9a-f]{2}|\*\*)(?: (?:[0-9a-f]{2}|\*\*))* *(?:\|.*\|)?\n?)+$/;
+const dump = /^$|^(?:(?:[0-9a-f]{2}|\*\*)(?: (?:[0-9a-f]{2}|\*\*))* *(?:\|.*\|)?(?:\n|$))+$/;
 
 const cassetteSchema = z.strictObject({
   cassette: z.literal(1),

@@ -11,9 +11,9 @@ function frames(from: Frame["from"], ...chunks: (string | Buffer)[]): Frame[] {
   });
 }
 
-function scrubbed(list: Frame[], secrets: string[] = [secret], hasPlates = false) {
+function scrubbed(list: Frame[], secrets: string[] = [secret]) {
   const given = secrets.map((text) => ({ what: "password", text }));
-  const result = scrub([list], given, hasPlates, filler);
+  const result = scrub([list], given, filler);
   return { ...result, text: Buffer.concat(list.map(({ bytes }) => bytes)).toString("latin1") };
 }
 
@@ -43,7 +43,7 @@ describe("what is scrubbed", () => {
     expect(scrubbed(frames("kerb", request)).text).toBe(
       "GET / HTTP/1.1\r\nAuthorization: xxxxxxxxxxxxxxxxxxxx\r\nX-Api-Key: xxxx\r\n\r\n<b>xxxxxxxxxxxxxxxxxxxx</b>",
     );
-    expect(scrubbed(frames("device", '{"p":"51F-123.45","at":"2026-11-22T08:30:00Z"}'), [], true).text).toBe(
+    expect(scrubbed(frames("device", '{"p":"51F-123.45","at":"2026-11-22T08:30:00Z"}'), []).text).toBe(
       '{"p":"xxxxxxxxxx","at":"2026-11-22T08:30:00Z"}',
     );
   });

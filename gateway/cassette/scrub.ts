@@ -68,8 +68,11 @@ const looks: { what: string; from?: Frame["from"]; pattern: RegExp }[] = [
   { what: "numbers of messages", from: "kerb", pattern: /<(?:[\w.-]+:)?MessageID\b[^>]*>([^<]+)</dgi },
   { what: "kerb's time", from: "kerb", pattern: /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/dg },
 ];
-/** Number plates as they look in Vietnam, where a device tells plates. */
-const plateLook = { what: "plates", pattern: /(\d\d-?[A-Z]{1,2}\d?[- ]?\d{3}\.?\d{2}(?!\d))/dg };
+/** Number plates as they look in Vietnam, also old ones of four digits and those with Đ (as its bytes). */
+const plateLook = {
+  what: "plates",
+  pattern: /(\d\d-?(?:[A-Z]|\xc4\x90){1,2}\d?[- .]?\d{3}[. ]?\d{1,2}(?!\d))/dg,
+};
 
 /** One direction of a connection as a stream: what is hidden may be split over frames. */
 class Stream {
@@ -108,7 +111,6 @@ class Stream {
 export function scrub(
   connections: readonly Frame[][],
   secrets: readonly Secret[],
-  hasPlates: boolean,
   filler: number,
 ): { found: string[]; nowhere: Secret[] } {
   const found = new Set<string>();
@@ -126,7 +128,7 @@ export function scrub(
       there.add(secret);
       found.add(secret.what);
     }
-    for (const { what, pattern, ...look } of hasPlates ? [...looks, plateLook] : looks) {
+    for (const { what, pattern, ...look } of [...looks, plateLook]) {
       if ("from" in look && look.from !== from) continue;
       for (const { indices } of stream.text.matchAll(pattern)) {
         const [start, end] = indices?.[1] ?? [0, 0];

@@ -9,7 +9,7 @@ import { type Secret, secretCharsMin } from "./scrub.ts";
 /** What of a site file must not get into a cassette, and its device without that. */
 
 const secretKey =
-  /pass(?:word|phrase|wd)?$|secret|token|communit|api-?key|^key$|Key$|^user(?:name)?$|^level\d$/i;
+  /pass(?:word|phrase|wd)?$|secret|token|communit|api-?key|^key$|Key$|^user(?:name)?$|^level\d$|^x-[\w-]*(?:auth|signature)/i;
 
 /** What stands in a place of these settings, with the way to it. */
 function leaves(value: unknown, path: readonly string[] = []): { path: readonly string[]; value: unknown }[] {
@@ -52,7 +52,19 @@ export function shortSecrets(secrets: readonly Secret[]): Secret[] {
 }
 
 /** Where a device is and how it is called is the site's alone. */
-const siteKeys = ["id", "name", "driver", "profile", "enabled", "location", "levels", "poll", "silence"];
+const siteKeys = [
+  "id",
+  "name",
+  "driver",
+  "profile",
+  "enabled",
+  "location",
+  "levels",
+  "poll",
+  "silence",
+  "serial",
+  "identifyEvery",
+];
 
 interface Blanks {
   references: References;

@@ -87,7 +87,13 @@ function isSame(held: Held, recorded: Node, live: Node, answer: Node | undefined
     return true;
   }
   if (was.equals(is)) return true;
-  if (recorded.tag !== integer || was.length > 6 || was.readIntBE(0, was.length) <= constantMax) return false;
+  if (
+    recorded.tag !== integer ||
+    was.length === 0 ||
+    was.length > 6 ||
+    was.readIntBE(0, was.length) <= constantMax
+  )
+    return false;
   if (held.answer === undefined) return true;
   if (back === undefined || !valueOf(held.answer.bytes, back).equals(was)) return false;
   held.put.set(back, is);

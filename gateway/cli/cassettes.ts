@@ -59,7 +59,8 @@ export function comparedIdentity({ vendor, model, firmware }: Identity): Record<
 /** The device of a cassette by the profile as it is now. Throws `ConfigError`. */
 async function deviceOf(cassette: Cassette, file: string, folder: string): Promise<DeviceConfig> {
   const { profile, driver, settings } = cassette;
-  const entry = { id: "cassette", driver, ...(profile === "" ? {} : { profile }), ...settings };
+  // What is loaded by name below is what was checked here.
+  const entry = { ...settings, id: "cassette", driver, ...(profile === "" ? {} : { profile }) };
   const document = new YamlDocument(JSON.stringify({ devices: [entry] }), file, { references: false });
   const files = new SiteFiles(folder);
   const device = await checkDevice(files, document, ["devices", 0]);

@@ -183,9 +183,8 @@ class Recording {
     const [short] = shortSecrets(taken.personal);
     if (short !== undefined) throw this.refused(words.short(short.what, secretCharsMin), words.privateCure);
     const connections = tap.tape.connections.filter((frames) => frames.length > 0);
-    const hasPlates = personalFields(device).size > 0;
-    const { found, nowhere } = scrub(connections, secrets, hasPlates, filler);
-    if (nowhere.some(({ what }) => what === "personal data"))
+    const { found, nowhere } = scrub(connections, secrets, filler);
+    if (nowhere.some(({ what }) => what === "personal data" || what === "serial number"))
       throw this.refused(words.veiled, words.privateCure);
     const places = "path" in way ? { [way.path]: "/dev/null" } : { [way.host]: "127.0.0.1" };
     const cassette: Cassette = {

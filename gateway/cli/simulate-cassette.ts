@@ -20,7 +20,7 @@ export async function simulateCassette(file: string, port: number, isJson: boole
   const { profile, over } = cassette;
   if (isJson) printData("simulate", { profile, over, address, pid: process.pid });
   else {
-    printLines([`${profile}   at ${address} (${over})   as recorded ${cassette.recorded}`]);
+    printLines([printable(`${profile}   at ${address} (${over})   as recorded ${cassette.recorded}`)]);
     hint("Ctrl-C ends it.");
   }
   while (!signal.aborted) await pause(60_000, signal);

@@ -235,6 +235,13 @@ export class Normaliser {
     return positions;
   }
 
+  /** What was told has not arrived: each point is news again. */
+  forget(): void {
+    this.#toldMs.clear();
+    this.#doors.clear();
+    this.#last.splice(0, this.#last.length, ...this.#last.map(() => ({ ...untold })));
+  }
+
   #doorOf({ point, position }: Compiled): SwingingDoor {
     const door = this.#doors.get(position) ?? new SwingingDoor(point.swingingDoor ?? 0, point.heartbeat);
     this.#doors.set(position, door);

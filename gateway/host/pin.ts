@@ -22,10 +22,15 @@ export function marksOf({ vendor, model, firmware, serial, more }: Identity): Ma
   return known({ vendor, model, firmware, serial, certificate: more?.["certificate"] });
 }
 
+/** Registers that nobody has written yet, or of a device that is still starting: no serial number. */
+const blank = /^([0\s.:-]+|[fF\s]{4,}|65535|4294967295)$/;
+
 function known(marks: Partial<Record<keyof Marks, unknown>>): Marks {
   const texts = markNames.flatMap((name) => {
     const text = marks[name];
-    return typeof text === "string" && text.trim() !== "" ? [[name, text.trim().slice(0, markCharsMax)]] : [];
+    if (typeof text !== "string" || text.trim() === "") return [];
+    if (name === "serial" && blank.test(text.trim())) return [];
+    return [[name, text.trim().slice(0, markCharsMax)]];
   });
   return Object.fromEntries(texts) as Marks;
 }

@@ -112,7 +112,17 @@ export class Push implements Sink {
     const { custody } = this.#output;
     const from = this.#from ?? custody?.mark() ?? 0;
     this.#from = undefined;
-    return custody?.held(from, isPressing) ?? Promise.resolve(true);
+    if (custody === undefined) return Promise.resolve(true);
+    return custody.held(from, isPressing).then((isHeld) => {
+      // What was dropped comes again: it is news then, as it was.
+      if (!isHeld) this.#forgetTold();
+      return isHeld;
+    });
+  }
+
+  #forgetTold(): void {
+    for (const [instance, state] of this.#states) this.#states.set(instance, { ...state, told: "" });
+    this.normaliser.forget();
   }
 
   readings(values: readonly { index: number; answer: Answer }[], { isOld = false } = {}): void {

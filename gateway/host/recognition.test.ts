@@ -53,6 +53,25 @@ describe("who a device is found to be", () => {
     expect(pinned()).not.toContain("cc:dd");
   });
 
+  it("is not known by registers that nobody has written yet", () => {
+    const one = start();
+    one.take({ vendor: "Acme", serial: "0000" });
+    expect(one.take({ vendor: "Acme", serial: "SN-1" })).toEqual([]);
+    expect(one.verdict).toEqual({ writable: true });
+    one.take({ vendor: "Acme", serial: "0" });
+    one.take({ vendor: "Acme", serial: "SN-1" });
+    expect(one.verdict).toEqual({ writable: true });
+  });
+
+  it("takes no mark of one that cannot be told from a stranger", () => {
+    const one = start();
+    one.take({ vendor: "Acme", serial: "SN-1" });
+    one.take({ vendor: "Other", more: { certificate: "ee:ff" } });
+    expect(one.verdict).toMatchObject({ unwritable: { code: "unit-untold" } });
+    one.take({ vendor: "Acme", serial: "SN-1", more: { certificate: "aa:bb" } });
+    expect(one.verdict).toEqual({ writable: true });
+  });
+
   it("may not be written to while it hides the certificate by which it is known", () => {
     const one = start();
     one.take(server("aa:bb"));

@@ -34,6 +34,7 @@ export class Recognition {
   #isOpen = false;
   #strange: string | undefined;
   #tellsNothing = false;
+  #isUnsaved = false;
 
   readonly #keeps: boolean;
 
@@ -78,12 +79,14 @@ export class Recognition {
     this.#open();
     const now = marksOf(identity);
     this.#isAsked = true;
-    this.#tellsNothing = Object.keys(now).length === 0;
+    // Who has told something before is only silent this time.
+    this.#tellsNothing = Object.keys({ ...this.#seen, ...now }).length === 0;
     this.firmware = now.firmware ?? this.firmware;
     const told = [...this.#unitNews(now), ...this.#firmwareNews()];
     this.#seen = { ...this.#seen, ...now };
     this.#unwritable = this.#strangeUnit(now) ?? this.#strangeFirmware();
-    if (this.#unwritable?.code !== "other-unit") this.#keep(now);
+    // What one tells that cannot be told from a stranger is not noted as the unit's.
+    if (!["other-unit", "unit-untold"].includes(this.#unwritable?.code ?? "")) this.#keep(now);
     return told;
   }
 
@@ -192,11 +195,17 @@ export class Recognition {
     const before = this.#pinned ?? {};
     const pinned = { ...before, ...now };
     this.#pinned = pinned;
-    if (!this.#keeps || JSON.stringify(pinned) === JSON.stringify(before)) return;
-    this.#pin?.write(pinned).catch((error: Error) => {
-      this.#warn(
-        `who this device is could not be kept, so that another unit would be trusted: ${error.message}`,
-      );
-    });
+    const isKnown = JSON.stringify(pinned) === JSON.stringify(before) && !this.#isUnsaved;
+    if (!this.#keeps || isKnown || this.#pin === undefined) return;
+    const isNews = !this.#isUnsaved;
+    this.#isUnsaved = true;
+    this.#pin.write(pinned).then(
+      () => (this.#isUnsaved = false),
+      (error: Error) => {
+        if (!isNews) return;
+        const text = "who this device is could not be kept, so that another unit would be trusted";
+        this.#warn(`${text}: ${error.message}`);
+      },
+    );
   }
 }

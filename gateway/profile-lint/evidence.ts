@@ -45,7 +45,7 @@ const idsMax = 200;
 
 const admitsDoubt = (text: string): boolean => /\bto[- ]verify\b/i.test(text);
 const wordsOf = (text: string): Set<string> =>
-  new Set(text.match(/[A-Za-z0-9_.-]+/g)?.map((word) => word.replace(/\.+$/, "")));
+  new Set(text.match(/[A-Za-z0-9_.-]+/g)?.map((word) => word.replace(/(?<!\.)\.+$/, "")));
 
 /** The ids that a source text names, and those before a ":" that are nowhere listed. */
 function cited(text: string, ids: readonly string[]): { known: string[]; unknown: string[] } {

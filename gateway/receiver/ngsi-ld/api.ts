@@ -57,7 +57,8 @@ export function ngsiLdApi(view: () => Latest): Hono {
     const page = { from: offset, to: offset + limit, count };
     const latest = view();
     latest.catchUp(catchUpMs);
-    const found = id === undefined ? matching(latest, type, gateway, page) : named(latest, id, type, page);
+    const found =
+      id === undefined ? matching(latest, type, gateway, page) : named(latest, id, { type, gateway }, page);
     const headers: Record<string, string> = count ? { "NGSILD-Results-Count": `${found.total}` } : {};
     return answer(context, found.entities, headers);
   });
@@ -156,12 +157,15 @@ interface Page {
 function named(
   latest: Latest,
   ids: readonly string[],
-  types: readonly string[] | undefined,
+  { type: types, gateway }: { type: readonly string[] | undefined; gateway: string | undefined },
   { from, to }: Page,
 ) {
-  const found = [...new Set(ids)].slice(0, limitMax).flatMap((id) => {
+  if (ids.length > limitMax)
+    throw new Problem("BadRequestData", 400, `at most ${limitMax} ids in one request`);
+  const found = [...new Set(ids)].flatMap((id) => {
     try {
       const entity = entityOf(latest, id);
+      if (gateway !== undefined && parseEntityId(id)?.gateway !== gateway) return [];
       return types === undefined || types.includes(entity.type) ? [entity] : [];
     } catch (error) {
       if (error instanceof Problem) return [];

@@ -49,12 +49,12 @@ export function project(known: KnownDevice, state: DeviceState): Projection {
     for (const part of parts) give(modelled(model, known, state, values, part));
   }
   for (const [name, record] of Object.entries(state.records)) {
-    if (record.kind === "alarm") give(alarm(known, name, record));
+    if (record.kind === "alarm") give(alarm(known, state, name, record));
   }
   for (const name of Object.keys(state.points)) {
     if (values.used.has(name)) continue;
     const point = values.get(name);
-    if (point !== undefined) give(measurement(known, name, point));
+    if (point !== undefined) give(measurement(known, state, name, point));
   }
   return { entities, withheld: unique([...withheld, ...values.withheld]) };
 }
@@ -268,7 +268,12 @@ function subCategoryOf(name: string, { subCategory }: { subCategory?: string }):
 }
 
 /** The newest word of an alarm: an Alert where the model has its category, else kerb's DeviceAlarm. */
-function alarm(known: KnownDevice, name: string, record: RecordState): Entity | Withheld {
+function alarm(
+  known: KnownDevice,
+  device: DeviceState,
+  name: string,
+  record: RecordState,
+): Entity | Withheld {
   const { category = "" } = record;
   const alert = Object.hasOwn(alertCategories, category) ? alertCategories[category] : undefined;
   const type = alert === undefined ? "DeviceAlarm" : "Alert";
@@ -299,10 +304,10 @@ function alarm(known: KnownDevice, name: string, record: RecordState): Entity | 
   const first = attributes[1];
   if (first !== undefined && record.unsynced === true) first.unsynced = true;
   const subject = alert === undefined ? undefined : "Alert";
-  return entity(known, emptyState(), { type, id, subject, time: "dateIssued" }, attributes, record.timeMs);
+  return entity(known, device, { type, id, subject, time: "dateIssued" }, attributes, record.timeMs);
 }
 
-function measurement(known: KnownDevice, name: string, point: PointState): Entity {
+function measurement(known: KnownDevice, device: DeviceState, name: string, point: PointState): Entity {
   const id = entityId("DeviceMeasurement", known.gateway, known.id, name);
   const isNumber = typeof point.value === "number";
   const attributes: Attribute[] = [
@@ -315,7 +320,7 @@ function measurement(known: KnownDevice, name: string, point: PointState): Entit
   ];
   return entity(
     known,
-    emptyState(),
+    device,
     { type: "DeviceMeasurement", id, subject: "Device", time: "dateObserved" },
     attributes,
     point.timeMs,
