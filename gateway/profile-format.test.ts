@@ -274,10 +274,9 @@ describe("a derived point", () => {
   });
 
   it("is not made of any number of values, so that no file can exhaust the memory", () => {
-    const name = (i: number): string => `native.s${i}`;
     const doubling = Array.from({ length: 30 }, (_, i) => {
-      const inputs = ["native.a", "native.b", ...Array.from({ length: i }, (_one, k) => name(k))];
-      return `  ${name(i)}: { derive: { sum: [${inputs.join(", ")}] }, unit: kW.h }\n`;
+      const inputs = ["native.a", "native.b", ...Array.from({ length: i }, (_one, k) => `native.s${k}`)];
+      return `  native.s${i}: { derive: { sum: [${inputs.join(", ")}] }, unit: kW.h }\n`;
     });
     expect(mistakes(two + doubling.join("")).join("\n")).toMatch(/made of more than 256 values/);
   });

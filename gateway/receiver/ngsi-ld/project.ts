@@ -268,12 +268,7 @@ function subCategoryOf(name: string, { subCategory }: { subCategory?: string }):
 }
 
 /** The newest word of an alarm: an Alert where the model has its category, else kerb's DeviceAlarm. */
-function alarm(
-  known: KnownDevice,
-  device: DeviceState,
-  name: string,
-  record: RecordState,
-): Entity | Withheld {
+function alarm(known: KnownDevice, of: DeviceState, name: string, record: RecordState): Entity | Withheld {
   const { category = "" } = record;
   const alert = Object.hasOwn(alertCategories, category) ? alertCategories[category] : undefined;
   const type = alert === undefined ? "DeviceAlarm" : "Alert";
@@ -304,10 +299,10 @@ function alarm(
   const first = attributes[1];
   if (first !== undefined && record.unsynced === true) first.unsynced = true;
   const subject = alert === undefined ? undefined : "Alert";
-  return entity(known, device, { type, id, subject, time: "dateIssued" }, attributes, record.timeMs);
+  return entity(known, of, { type, id, subject, time: "dateIssued" }, attributes, record.timeMs);
 }
 
-function measurement(known: KnownDevice, device: DeviceState, name: string, point: PointState): Entity {
+function measurement(known: KnownDevice, of: DeviceState, name: string, point: PointState): Entity {
   const id = entityId("DeviceMeasurement", known.gateway, known.id, name);
   const isNumber = typeof point.value === "number";
   const attributes: Attribute[] = [
@@ -320,7 +315,7 @@ function measurement(known: KnownDevice, device: DeviceState, name: string, poin
   ];
   return entity(
     known,
-    device,
+    of,
     { type: "DeviceMeasurement", id, subject: "Device", time: "dateObserved" },
     attributes,
     point.timeMs,
