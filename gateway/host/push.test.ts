@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import { DeviceError, type Answer, type Connection, type Driver, type Subscription } from "../driver.ts";
-import { EventReader, type EventKind } from "../event.ts";
+import { EventReader, EventWriter, type EventKind } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
@@ -126,7 +126,12 @@ function run(points: HostPoint[], records: HostRecord[], silenceMs = 0, reads?: 
   const handover = new Handover(stream, {
     creditBytes: 1 << 20,
     ringBytesMax: 1 << 20,
-    gapEvent: () => new Uint8Array(),
+    gapEvent: (loss) => {
+      const writer = new EventWriter();
+      writer.begin("gap", 0, 1, 1, "synced");
+      writer.object({ ...loss });
+      return writer.bytes();
+    },
   });
   const loop = new DeviceLoop({
     driver,
@@ -177,6 +182,27 @@ describe("a device that pushes", () => {
     expect(held).toEqual([]);
     handover.credit(1 << 16);
     await expect.poll(() => held).toEqual(["held true"]);
+  });
+
+  it("tells again what did not arrive: the device sends it again, and nobody has seen it", async () => {
+    const { sink, of, handover } = run([], [tamper, weighing]);
+    const to = await sink();
+    const fill = (bytes: number) => {
+      for (let sum = 0; sum < bytes; sum += 100) to.record(1, [4, "51F-1", "A"]);
+    };
+    // The outbox commits nothing: credit and ring fill up, and the alarm falls out of the ring.
+    fill(1 << 20);
+    const at = handover.mark();
+    to.record(0, [1, true], { phase: "changed" });
+    const held = to.held!();
+    fill(3 << 20);
+    expect(await held).toBe(false);
+    expect(handover.mark()).toBeGreaterThan(at);
+    handover.credit(1 << 23);
+    await expect.poll(() => of("transaction").length).toBeGreaterThan(10_000);
+    expect(of("alarm")).toEqual([]);
+    to.record(0, [1, true], { phase: "initial" });
+    await expect.poll(() => of("alarm").length).toBe(1);
   });
 
   it("shows what has been heard while points before it have not", async () => {
