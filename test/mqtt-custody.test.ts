@@ -208,7 +208,7 @@ test("what came while another process was away is of unknown age, and what comes
   await asked(1);
   Keeping.disk[0]!.settle(true);
   await until("the acknowledgement", () => broker.acknowledged.length === 1);
-  await sleep(600);
+  await sleep(5000);
   broker.say(message(2, 20));
   await until("the next", () => one.of().length === 2);
   expect(one.of()).toEqual(["uncertain queued", 20]);
