@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { Bench, freePort, type Gateway } from "./interop/processes.ts";
+import { Bench, type Gateway } from "./interop/processes.ts";
+import { freePort } from "./ports.ts";
 
 /** `kerb browse` as people type it: real commands before pretend servers, alone and beside a running gateway. */
 

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -11,6 +10,7 @@ import { libraryCassettes, loadCassette, playCassette } from "../gateway/cli/cas
 import { CommandError } from "../gateway/cli/errors.ts";
 import { profileTest } from "../gateway/cli/profile-test.ts";
 import { record } from "../gateway/cli/record.ts";
+import { freePort } from "./ports.ts";
 
 /** Cassettes from end to end: recorded from pretend devices, scrubbed, played, held against profiles. */
 
@@ -20,14 +20,6 @@ const folder = mkdtempSync(join(tmpdir(), "kerb-cassettes-"));
 const site = join(folder, "site.yaml");
 const password = "Geheim-9-Wort";
 const community = "night-owl-77";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const running: ChildProcess[] = [];
 

@@ -2,13 +2,13 @@ import Database from "better-sqlite3";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Certificate } from "../gateway/receiver/certificates.ts";
 import { startBroker, type Broker } from "../simulators/mqtt/index.ts";
+import { freePort } from "./ports.ts";
 
 /** The real gateway, receiver and command line, with periods of two seconds. */
 
@@ -49,14 +49,6 @@ function kerb(...args: string[]): Promise<{ code: number; out: string }> {
   let out = "";
   child.stdout.on("data", (bytes: Buffer) => (out += bytes.toString("utf8")));
   return new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? -1, out })));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 it(

@@ -8,7 +8,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -119,18 +119,6 @@ interface Envelope {
 
 function envelope(text: string): Envelope {
   return JSON.parse(text) as Envelope;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  for (let i = 0; i < count; i++) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    servers.push(server);
-  }
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** Writes a site with one meter and gives its file. */
@@ -359,7 +347,7 @@ describe("without a gateway", () => {
   });
 
   it("pretends to be some of a site's devices only", async () => {
-    const [meter = 0] = await freePorts(1);
+    const meter = await freePort();
     const file = siteFile("some", { broker: 1883, meter });
     const unknown = kerb(["simulate", "--site", file, "--device", "meter-1"]);
     expect(unknown.code).toBe(3);
@@ -416,7 +404,7 @@ describe("without a gateway", () => {
   });
 
   it.skipIf(python === undefined)("reads a pymodbus server", async () => {
-    const [port = 0] = await freePorts(1);
+    const port = await freePort();
     const server = new Program(python ?? "", ["-c", pymodbusServer, String(port)]);
     await server.line(/serving/);
     const device = `  - id: foreign-01
@@ -455,12 +443,13 @@ async def serve():
                               address=("127.0.0.1", int(sys.argv[1])), framer=ModbusSocketFramer)
 asyncio.run(serve())
 `;
+import { freePort } from "./ports.ts";
 
 describe("with a gateway", () => {
   it("reads through it, shows its status and its events", async () => {
     const simulator = kerbProgram("simulate", "eastron/sdm630", "--port", "0");
     const port = Number(/127\.0\.0\.1:(\d+) /.exec(await simulator.line(/at 127/))?.[1]);
-    const [broker = 0] = await freePorts(1);
+    const broker = await freePort();
     const file = siteFile("running", { broker, meter: port });
     const gateway = kerbProgram("run", file);
     await gateway.line(/meter-01 is online/);
@@ -515,7 +504,7 @@ describe("with a gateway", () => {
 describe("the demo", () => {
   let ports: number[];
   beforeAll(async () => {
-    ports = await freePorts(2);
+    ports = [await freePort(), await freePort()];
   });
 
   function demoSite(name: string): string {

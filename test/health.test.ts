@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
+import { freePort } from "./ports.ts";
 
 /** The real gateway as a service: what it tells systemd, `kerb health`, and the HTTP endpoint. */
 
@@ -30,15 +30,6 @@ function start(command: string, args: string[], env: Record<string, string>, tak
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (text: Buffer) => take(text.toString()));
   return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 interface Result {

@@ -28,6 +28,8 @@ export function spreadOf(clients: number = clientsUnknown): number {
 const stableMs = 60_000;
 /** The pause is this share of the outage so far, so that a short one is noticed soon and a long one costs little. */
 const outageShare = 1 / 60;
+/** A message that kills the connection is known after so many hang-ups; what waits behind it shall not wait longer. */
+const hangUpsUntilBlamed = 3;
 const takeOversMax = 2;
 /** Where the broker says that another client has come. Without its word the pause begins short: it is a guess. */
 const takeOverPauseMs = 3_600_000;
@@ -81,7 +83,8 @@ export class Reconnect {
     if (ending === "taken-over" && this.#isContested(nowMs))
       return { pauseMs: takeOverPauseMs, contested: true };
     const jitter = 0.5 + this.#random() / 2;
-    const fallen = this.#falls === 0 ? 0 : Math.min(maxMs, firstMs * 2 ** Math.min(16, this.#falls - 1));
+    const doublings = Math.max(0, this.#falls - (ending === "refused" ? 1 : hangUpsUntilBlamed));
+    const fallen = this.#falls === 0 ? 0 : Math.min(maxMs, firstMs * 2 ** Math.min(16, doublings));
     const outage = Math.min(maxMs, Math.max(firstMs, (nowMs - this.#downMs) * outageShare));
     // The port is looked at without a pause: that it is closed tells a broker that died from a cut of our own.
     const pause = isFirst && ending !== "away" && ending !== "refused" ? fallen : Math.max(fallen, outage);

@@ -1,7 +1,7 @@
 import { fork, spawn, type ChildProcess, type Serializable } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -117,16 +117,6 @@ export async function until<T>(
     if (performance.now() > endMs) throw new Error(`waited ${timeoutMs / 1000} s for ${what}`);
     await sleep(100);
   }
-}
-
-/** A TCP port that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 export function listens(port: number): Promise<boolean> {

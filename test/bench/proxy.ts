@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { freePort } from "../ports.ts";
 
 /** What a link does: `refuse` = nothing listens; `black-hole` = connections stand, and no byte moves. */
 export type LinkState = "pass" | "refuse" | "black-hole";
@@ -91,10 +92,10 @@ export class LinkProxy {
   async open(): Promise<void> {
     // Refused and black-holed connections must not be read: what arrives stays where it is.
     const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    if (this.port === 0) this.port = await freePort();
     server.listen(this.port, "127.0.0.1");
     await once(server, "listening");
     this.#server = server;
-    this.port = (server.address() as AddressInfo).port;
   }
 
   async set(state: LinkState): Promise<void> {

@@ -7,7 +7,8 @@ import { ask } from "../../gateway/control.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { startBroker, type Broker } from "../../simulators/mqtt/index.ts";
 import type { DeviceLog, FarmOptions, FromFarm, ToFarm } from "./farm.ts";
-import { freePort, listens, Peer, Program, until } from "./processes.ts";
+import { listens, Peer, Program, until } from "./processes.ts";
+import { freePort } from "../ports.ts";
 import { city, writeSite } from "./site-file.ts";
 
 const ownRoot = fileURLToPath(new URL("../..", import.meta.url));

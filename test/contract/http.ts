@@ -1,23 +1,8 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import type { ContractTable, Place } from "./contract.ts";
 import { makeCertificates } from "./http-certificates.ts";
+import { freePort } from "../ports.ts";
 
 /** HTTP in clear, with each device below a path of its own, and HTTPS with certificates on both sides. */
-
-/** A port that nobody listens on, below those that the system gives to connections that go out. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await Promise.race([
-      once(server, "listening").then(() => true),
-      once(server, "error").then(() => false),
-    ]);
-    server.close();
-    if (isFree) return port;
-  }
-}
 
 async function openPlace(isMutual: boolean): Promise<Place> {
   const port = await freePort();

@@ -1,18 +1,7 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import type { ContractTable, Place, Transport } from "./contract.ts";
+import { freePort } from "../ports.ts";
 
 /** ONVIF cameras over HTTP, with each of the two ways to log in. */
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 /** Two cameras are two machines: each has a port of its own. */
 async function open(auth: string): Promise<Place> {

@@ -1,19 +1,9 @@
-import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import type { ContractTable, Place, WantedSettings } from "./contract.ts";
+import { freePort } from "../ports.ts";
 
 /** OPC UA with and without security. */
 
 const short = { publishing: 100, keepAlive: 1000 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 function at(security: Record<string, unknown>): () => Promise<Place> {
   return async () => {

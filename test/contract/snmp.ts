@@ -1,6 +1,5 @@
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import type { ContractTable, Place, WantedSettings } from "./contract.ts";
+import { freePort } from "../ports.ts";
 
 /** SNMP in its three versions. Two devices at one place are two addresses of the loopback with one port. */
 
@@ -28,16 +27,6 @@ function onUdp(version: "1" | "2c" | "3"): () => Promise<Place> {
       close: () => Promise.resolve(),
     };
   };
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, "close");
-  return port;
 }
 
 const gone = { connected: ["refused"], fresh: ["refused"] };

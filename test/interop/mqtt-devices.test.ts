@@ -10,7 +10,8 @@ import * as schemas from "../../drivers/mqtt/settings.ts";
 import { DeviceError, type Connection } from "../../gateway/driver.ts";
 import { payloadBytes } from "../../simulators/mqtt/sparkplug-speech.ts";
 import { Listening, until } from "../mqtt-rig.ts";
-import { Bench, freePort, programPath, runProgram } from "./processes.ts";
+import { Bench, programPath, runProgram } from "./processes.ts";
+import { freePort } from "../ports.ts";
 import { Authority, brokerName } from "./tls.ts";
 
 /** Debian's mosquitto as the broker, its clients as devices, and protoc as the other Sparkplug codec. */

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { Bench, freePort } from "./processes.ts";
+import { Bench } from "./processes.ts";
+import { freePort } from "../ports.ts";
 
 /** OPC UA through kerb's own processes: `kerb simulate` in one, `kerb run` with its host in others. */
 

@@ -1,7 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { ask } from "../../gateway/control.ts";
 import type { LatestReading } from "../../gateway/host/messages.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
+import { freePort } from "../ports.ts";
 
 /** What the interop tests share: foreign programs, kerb's own processes, and the site files they run on. */
 
@@ -96,16 +96,6 @@ export function runProgram(command: string, ...argument: string[]): string {
   });
   if (status === 0) return stdout;
   throw new Error(`${command} ${argument.join(" ")}: ${error?.message ?? stderr}`);
-}
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 type Tree = Record<string, unknown>;

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { driver } from "../../drivers/snmp/index.ts";
-import { freePort } from "../../drivers/snmp/testing.ts";
+import { freePort } from "../ports.ts";
 import {
   address as addressSchema,
   settings as settingsSchema,

@@ -2,7 +2,8 @@ import { connect } from "node:net";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { city, freePort, runProgram, type Bench, type Program } from "./processes.ts";
+import { city, runProgram, type Bench, type Program } from "./processes.ts";
+import { freePort } from "../ports.ts";
 
 /** A throw-away certificate authority, and Debian's broker behind it. */
 

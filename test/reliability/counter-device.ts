@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
+import { freePort } from "../ports.ts";
 
 /** A Modbus TCP device whose registers 0 and 1 hold a number that grows by one with each read; the rest is noise. */
 export class CounterDevice {
@@ -18,9 +19,9 @@ export class CounterDevice {
   async start(): Promise<void> {
     const server = createServer((socket) => this.#serve(socket));
     this.#server = server;
+    if (this.port === 0) this.port = await freePort();
     server.listen(this.port, "127.0.0.1");
     await once(server, "listening");
-    this.port = (server.address() as AddressInfo).port;
   }
 
   /** Goes away and comes back by turns; each time is an urgent event. */

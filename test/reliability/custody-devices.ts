@@ -9,7 +9,8 @@ import { ScriptedSite, type Message } from "../../drivers/rsmp/testing.ts";
 import { tag, type EventReader } from "../../gateway/event.ts";
 import { loadProfile, mergeSettings, simulatedPoints } from "../../gateway/profiles.ts";
 import { start as startAgent } from "../../simulators/snmp/index.ts";
-import { freePort, listens, Program, until } from "../bench/processes.ts";
+import { listens, Program, until } from "../bench/processes.ts";
+import { freePort } from "../ports.ts";
 
 /** Devices that tell a number in each message and forget it once it is acknowledged, over several protocols. */
 

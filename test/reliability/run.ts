@@ -49,12 +49,15 @@ async function catalogue(): Promise<Trial[]> {
 
 /** In the trial's own process. */
 async function runAlone(trial: Trial): Promise<never> {
-  let outcome: Outcome;
-  try {
-    outcome = await trial.run(scale, (progress) => process.stderr.write(`   ${trial.id}: ${progress}\n`));
-  } catch (error) {
-    outcome = { trials: 0, figure: `broke off: ${(error as Error).stack ?? String(error)}`, passed: false };
-  }
+  const brokeOff = new Promise<Error>((resolve) => process.once("uncaughtException", resolve));
+  const run = trial.run(scale, (progress) => process.stderr.write(`   ${trial.id}: ${progress}\n`));
+  const outcome = await Promise.race([run, brokeOff.then((error) => Promise.reject(error))]).catch(
+    (error: Error): Outcome => ({
+      trials: 0,
+      figure: `broke off: ${error.stack ?? String(error)}`,
+      passed: false,
+    }),
+  );
   await new Promise((resolve) => process.send?.(outcome, resolve));
   process.exit();
 }

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startBroker } from "../../simulators/mqtt/index.ts";
 import type { FarmOptions, FromFarm, ToFarm } from "../bench/farm.ts";
-import { freePort, Peer, Program, until } from "../bench/processes.ts";
+import { Peer, Program, until } from "../bench/processes.ts";
+import { freePort } from "../ports.ts";
 import { writeSite } from "../bench/site-file.ts";
 import type { Trial } from "./trial.ts";
 

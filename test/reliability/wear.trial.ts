@@ -7,7 +7,8 @@ import { ask } from "../../gateway/control.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { meterPoints, numberPoint } from "../bench/device-shape.ts";
 import type { FromFarm, ToFarm } from "../bench/farm.ts";
-import { freePort, Peer, Program, until } from "../bench/processes.ts";
+import { Peer, Program, until } from "../bench/processes.ts";
+import { freePort } from "../ports.ts";
 import { LoopDisk } from "./loop-disk.ts";
 import type { Outcome, Scale, Trial } from "./trial.ts";
 

@@ -1,10 +1,9 @@
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { modelOf, startSimulator } from "../../gateway/cli/simulate.ts";
 import { FieldDevice } from "../../gateway/cli/field.ts";
 import type { DeviceConfig } from "../../gateway/config.ts";
 import { loadProfile, mergeSettings, type Profile } from "../../gateway/profiles.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
+import { freePort } from "../ports.ts";
 
 /** One profile's pretend device, started as `kerb simulate ID` does, and its driver as `kerb read` uses it. */
 export interface RoundTripRig {
@@ -13,20 +12,6 @@ export interface RoundTripRig {
   simulator: Simulator;
   field: FieldDevice;
   close(): Promise<void>;
-}
-
-/** A port that nobody listens on, below those that the system gives to connections that go out. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await Promise.race([
-      once(server, "listening").then(() => true),
-      once(server, "error").then(() => false),
-    ]);
-    server.close();
-    if (isFree) return port;
-  }
 }
 
 /** Where the gateway listens for what such a device tells, on a port of its own. */
