@@ -1,20 +1,10 @@
-import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { profileIdentity, type ContractTable, type Outcomes, type Place } from "./contract.ts";
+import { freePort } from "../ports.ts";
 
 /** RSMP: the simulator is the one that calls, and the driver listens on a port that is free when it is chosen. */
 
-async function aFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 async function onTheNetwork(): Promise<Place> {
-  const port = await aFreePort();
+  const port = await freePort();
   return {
     settings: ({ device, timeoutMs }) => ({
       host: "127.0.0.1",

@@ -11,13 +11,13 @@ import {
   type Address,
 } from "../../drivers/rsmp/settings.ts";
 import { driver } from "../../drivers/rsmp/index.ts";
-import { aFreePort } from "../../drivers/rsmp/testing.ts";
 import type { Answer, Connection } from "../../gateway/driver.ts";
 import { loadProfile, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
 import { start } from "../../simulators/rsmp/index.ts";
 import { Bench, kerb, programPath } from "./processes.ts";
 import { Authority } from "./tls.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
+import { freePort } from "../ports.ts";
 
 /**
  * kerb's two RSMP ends before a peer that shares no code with them (`rsmp_peer.py`), in each version, and every
@@ -119,7 +119,7 @@ const point = (name: string, given: unknown) => ({ name, address: addressSchema.
 
 describe.skipIf(!hasPython)("the driver and a foreign site", () => {
   test.each(versions)("understand each other in %s", { timeout: 30_000 }, async (version) => {
-    const port = await aFreePort();
+    const port = await freePort();
     const settings = settingsSchema.parse({
       host: "127.0.0.1",
       port,
@@ -331,7 +331,7 @@ describe("the gateway and pretend sites", () => {
   test("two sites on one port, from the call to the IOC's view", { timeout: 60_000 }, async () => {
     const bench = new Bench();
     open.push(bench);
-    const port = await aFreePort();
+    const port = await freePort();
     const site = (id: string) => ({
       id,
       driver: "rsmp",
@@ -348,8 +348,10 @@ describe("the gateway and pretend sites", () => {
       status.devices.every(({ state }) => state === "online"),
     );
     expect(devices).toHaveLength(2);
-    const plan = await gateway.read("tlc-2", "plan");
-    expect(plan).toMatchObject({ value: 1, status: "good" });
+    // A site has said who it is before it answers to the first subscription.
+    await expect
+      .poll(() => gateway.read("tlc-2", "plan"), { timeout: 10_000 })
+      .toMatchObject({ value: 1, status: "good" });
     expect((await gateway.read("tlc-1", "signalState.group1")).value).toMatch(
       /^(red|red-yellow|green|yellow)$/,
     );
@@ -361,7 +363,7 @@ describe("the gateway and pretend sites", () => {
     async () => {
       const bench = new Bench();
       open.push(bench);
-      const port = await aFreePort();
+      const port = await freePort();
       const place = { driver: "rsmp", host: "127.0.0.1", port, reconnect: "300ms" };
       const main = "KK+AG9998=001TC000";
       const parts = { signalGroups: componentIds("SG", 12), detectors: componentIds("DL", 3) };
@@ -414,7 +416,7 @@ describe("the gateway and pretend sites", () => {
       const { cert, key } = authority.issue("kerb", ["IP:127.0.0.1"]);
       const other = stranger.issue("other", ["IP:127.0.0.1"]);
       const profile = loadProfile("rsmp/tlc");
-      const port = await aFreePort();
+      const port = await freePort();
       const place = { host: "127.0.0.1", port, siteId: "SAFE", sxl: ["1.2.1"], reconnect: 100 };
       const settings = settingsSchema.parse({
         ...place,
