@@ -6,6 +6,8 @@ const common = {
   testTimeout: 30_000,
   hookTimeout: 30_000,
   teardownTimeout: 10_000,
+  // Vitest gives up after one second, which is no time on a busy machine.
+  expect: { poll: { timeout: 15_000 } },
 };
 const contract = "test/contract/*.test.ts";
 

@@ -133,6 +133,9 @@ export class Accounts {
       drop: database.prepare(
         "INSERT INTO dropped VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
       ),
+      cover: database.prepare(
+        "INSERT INTO account SELECT lane, device, sum(events), 0, 0, 0, 0 FROM dropped WHERE true GROUP BY lane, device ON CONFLICT DO UPDATE SET accepted = max(accepted, delivered + excluded.accepted)",
+      ),
       accounts: database.prepare(
         "SELECT lane, device, accepted, delivered FROM account ORDER BY device, lane",
       ),
@@ -221,6 +224,11 @@ export class Accounts {
     if (before >= id) return;
     const values = [0, id, wallMs, monoMs, 1, 0];
     if (accept.run(...values).changes === 0) open.run(...values);
+  }
+
+  /** What a damaged file says was dropped was accepted, though its account could not be read. */
+  coverDropped(): void {
+    this.#statements.cover.run();
   }
 
   /**

@@ -139,6 +139,21 @@ describe("a damaged file", () => {
     balanced(store);
   });
 
+  it("closes its books when only what was dropped can still be read of them", () => {
+    const store = start();
+    store.drop(store.commit(many(200)).slice(0, 28), "overflow");
+    balanced(store);
+    expect(store.books().live.dropped).toBe(28);
+    stop(store);
+    const database = new Database(path, { readonly: true });
+    const page = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'account'").pluck().get();
+    database.close();
+    destroy((page as number) - 1);
+    const second = start();
+    salvage(second);
+    balanced(second);
+  });
+
   it("goes on where the running gateway was, and a kill in the middle of the salvage repeats it", () => {
     let store = start();
     store.register([device]);

@@ -58,6 +58,7 @@ export function takeOver(database: Database.Database, queue: string, resume: Res
       base: number;
     };
     const accounts = new Accounts(database);
+    accounts.coverDropped();
     accounts.raise(Math.max(last, base));
     if (aside === undefined) return declareAll(database, accounts, last, resume?.released ?? []);
     // Without the dictionary nobody can say what a row means, and a new one must not give its indexes again.

@@ -5,6 +5,7 @@ import { expect } from "vitest";
 import type { z } from "zod";
 import {
   DeviceError,
+  type Answer,
   type Connection,
   type Driver,
   type PointRequest,
@@ -322,23 +323,38 @@ export class Rig {
     return connection;
   }
 
-  /** Connects and reads until all values are right; a wrong value is never forgiven, a lost device is. */
-  async readsGoodAgain(withinMs: number, device = 1): Promise<void> {
+  /** Connects until it succeeds: where answers are given up soon, a busy machine looks like a silent device. */
+  async connects(withinMs: number, device = 1): Promise<Connection<unknown>> {
     const until = performance.now() + withinMs;
     for (;;) {
       const connection = await orCode(this.connect(device));
-      if (typeof connection !== "string") {
-        const result = await orCode(connection.read(this.points, { signal: patient() }));
-        await connection.close();
-        if (typeof result !== "string") {
-          this.expectGood(result, this.points, device);
-          return;
-        }
-      }
-      if (performance.now() > until)
-        throw new Error(`no good reading within ${withinMs} ms of the fault's end`);
+      if (typeof connection !== "string") return connection;
+      if (performance.now() > until) throw new Error(`no connection within ${withinMs} ms: ${connection}`);
       await sleep(50);
     }
+  }
+
+  /**
+   * Connects and reads until all values are there and right; gives the connection. A wrong value is never forgiven, a
+   * lost device or answer is.
+   */
+  async reads(points: Points, withinMs: number, device = 1): Promise<Connection<unknown>> {
+    const until = performance.now() + withinMs;
+    for (;;) {
+      const connection = await this.connects(withinMs, device);
+      const result = await orCode(connection.read(points, { signal: patient() }));
+      if (typeof result !== "string" && !result.answers.some(isLost)) {
+        this.expectGood(result, points, device);
+        return connection;
+      }
+      await connection.close();
+      if (performance.now() > until) throw new Error(`no good reading within ${withinMs} ms`);
+      await sleep(50);
+    }
+  }
+
+  async readsGoodAgain(withinMs: number, device = 1): Promise<void> {
+    await (await this.reads(this.points, withinMs, device)).close();
   }
 
   /** All answers are good and hold what was pinned. */
@@ -357,6 +373,10 @@ export class Rig {
     for (const simulator of this.simulators) await simulator.close();
     await this.#place.close();
   }
+}
+
+function isLost(answer: Answer): boolean {
+  return typeof answer === "object" && answer.value === null;
 }
 
 /** Booleans as 0 and 1, big integers and codes as numbers, floats without the noise of 32 bits. */
