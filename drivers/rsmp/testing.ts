@@ -12,7 +12,7 @@ export type Message = Record<string, unknown>;
 
 export const patient = (): AbortSignal => new AbortController().signal;
 
-export async function aFreePort(): Promise<number> {
+async function aFreePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
