@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { DriverContext, Identity } from "../driver.ts";
 import { quality } from "../event.ts";
 import { firmwareDoubt, pointsFor } from "./identify.ts";
 import type { HostDevice, HostPoint, Unwritable } from "./messages.ts";
+import { Pause } from "./pause.ts";
 import { differing, type Marks, marksOf, Pin, same } from "./pin.ts";
 
 /** Once per so long a device is asked again who it is. */
@@ -54,7 +54,11 @@ export class Recognition {
   async due(signal: AbortSignal, phase = 1): Promise<boolean> {
     // Who has no way to say is asked no more than once a day.
     const everyMs = this.#tellsNothing ? 86_400_000 : (this.#device.identifyMs ?? identifyMsDefault);
-    await sleep(everyMs * (0.5 + phase / 2), undefined, { signal }).catch(() => {});
+    const pause = new Pause();
+    const wake = (): void => pause.wake();
+    signal.addEventListener("abort", wake);
+    await pause.sleep(everyMs * (0.5 + phase / 2), signal);
+    signal.removeEventListener("abort", wake);
     return !signal.aborted;
   }
 
