@@ -50,7 +50,8 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
   });
   api.get("/gateways/:gateway/latest", (context) => {
     const gateway = known(receiver, context.req.param("gateway"));
-    return context.json({ gateway, ...receiver.latest(gateway) });
+    const latest = receiver.view();
+    return context.json({ gateway, values: latest.values(gateway), behind: latest.isBehind });
   });
   api.get("/gateways/:gateway/rejected", (context) => {
     const gateway = known(receiver, context.req.param("gateway"));

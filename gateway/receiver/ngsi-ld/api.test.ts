@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EventWriter, quality, type ClockState, type DictionaryDevice, type EventKind } from "../../event.ts";
+import {
+  EventWriter,
+  quality,
+  type ClockState,
+  type DictionaryDevice,
+  type EventKind,
+  type QualityDetail,
+} from "../../event.ts";
 import { encodeCloudEvents } from "../../uplink/cloudevents.ts";
 import { encodeColumnar } from "../../uplink/columnar.ts";
 import { compress, Dictionary, type EncodingName, type Row } from "../../uplink/encoding.ts";
@@ -66,6 +73,7 @@ interface Sent {
   clock?: ClockState;
   kind?: EventKind;
   data?: Record<string, unknown>;
+  detail?: QualityDetail;
 }
 
 const writer = new EventWriter();
@@ -79,11 +87,12 @@ function row({
   clock = "synced",
   kind = "telemetry",
   data,
+  detail,
 }: Sent): Row {
   writer.begin(kind, device, atMs + minute * 60_000, seq, clock);
   if (kind === "telemetry") {
     writer.count(1);
-    writer.reading(point, value, 3, value === null ? quality.bad : 0);
+    writer.reading(point, value, 3, value === null ? quality.bad : 0, detail);
   } else writer.object(data ?? {});
   return { seq, recordedMs: atMs + minute * 60_000 + 500, body: Buffer.from(writer.bytes()) };
 }
@@ -201,6 +210,22 @@ describe("the NGSI-LD view", () => {
       expect((await get(`/entities/${level}?options=keyValues`)).body).not.toHaveProperty("currentLevel");
     },
   );
+
+  it("is of the same tables as the receiver's own list of newest values, which goes by number", async () => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 7, minute: 7, value: 2.7 }]);
+    take([{ seq: 9, minute: 5, value: 2.5 }]);
+    const response = await fetch(`${server.url}/gateways/${gateway}/latest`);
+    expect(await response.json()).toMatchObject({ values: [{ seq: 9, value: 2.5 }], behind: false });
+    expect((await get(`/entities/${level}?options=keyValues`)).body).toMatchObject({ currentLevel: 2.7 });
+  });
+
+  it("loses only the event of a gateway that breaks the format", async () => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1, value: null, detail: { reason: 7 } as never }]);
+    take([{ seq: 2, value: 1.1, minute: 1 }]);
+    expect((await get(`/entities/${level}?options=keyValues`)).body).toMatchObject({ currentLevel: 1.1 });
+  });
 
   it("says that a device or its gateway is away, and goes back to what is true", async () => {
     receiver.dictionary(gateway, dictionary());

@@ -1,8 +1,9 @@
 import { Hono, type Context } from "hono";
 import { StoreError } from "../database.ts";
+import type { Latest, LatestDevice } from "../latest.ts";
 import { allContexts, contextOf, ownTerms, sharedContext } from "./context.ts";
 import { parseEntityId, type Entity } from "./entity.ts";
-import type { Latest, LatestDevice } from "./latest.ts";
+
 import { deviceKinds, modelsByClass } from "./models.ts";
 import { project } from "./project.ts";
 import { keyValues, normalised } from "./write.ts";
@@ -12,8 +13,6 @@ const limitUsual = 20;
 /** Devices that one request may look through, in steps of so many. */
 const devicesMax = 2000;
 const step = 100;
-/** Longest that a request first reads what has just been stored. */
-const catchUpMs = 100;
 
 type Status = 400 | 404 | 405 | 406 | 422 | 403 | 503;
 
@@ -56,7 +55,6 @@ export function ngsiLdApi(view: () => Latest): Hono {
     const offset = whole(context, "offset", 0, Number.MAX_SAFE_INTEGER, 0);
     const page = { from: offset, to: offset + limit, count };
     const latest = view();
-    latest.catchUp(catchUpMs);
     const found =
       id === undefined ? matching(latest, type, gateway, page) : named(latest, id, { type, gateway }, page);
     const headers: Record<string, string> = count ? { "NGSILD-Results-Count": `${found.total}` } : {};
@@ -64,10 +62,7 @@ export function ngsiLdApi(view: () => Latest): Hono {
   });
   api.get("/entities/:id", (context) => {
     query(context);
-    const latest = view();
-    latest.catchUp(catchUpMs);
-    const id = context.req.param("id");
-    return answer(context, entityOf(latest, id), {});
+    return answer(context, entityOf(view(), context.req.param("id")), {});
   });
   api.all("/*", (context) => {
     const isRead = context.req.method === "GET";
