@@ -134,7 +134,7 @@ function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: num
       value: isBad ? null : typeof value === "string" ? value.slice(0, textMax) : value,
       unit,
       ...(bits === 0 ? {} : { quality: bits }),
-      ...(detail === undefined ? {} : { detail }),
+      ...(detail === undefined ? {} : { detail: shortened(detail) }),
       ...(isDoubtful && !isBad ? { doubt: doubt.slice(0, 200) } : {}),
     };
     changed = true;
@@ -146,6 +146,13 @@ function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: num
     if (!isBad) seen(state, event, at);
   }
   return changed;
+}
+
+function shortened({ code, reason }: QualityDetail): QualityDetail {
+  return {
+    ...(code === undefined ? {} : { code: code.slice(0, textMax) }),
+    ...(reason === undefined ? {} : { reason: reason.slice(0, textMax) }),
+  };
 }
 
 function applyRecord(
