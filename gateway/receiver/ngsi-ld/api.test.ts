@@ -291,6 +291,56 @@ describe("the NGSI-LD view", () => {
     expect((await get(`/entities/${level}?options=keyValues`)).body).not.toHaveProperty("location");
   });
 
+  it("gives values alone by each of the words for it, and says how many there are", async () => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1 }]);
+    const simple = (await get(`/entities/${level}?options=keyValues`)).body;
+    for (const query of ["options=simplified", "format=simplified", "format=keyValues&type=FloodMonitoring"])
+      expect((await get(`/entities/${level}?${query}`)).body, query).toEqual(simple);
+    const whole = (await get(`/entities/${level}`)).body;
+    for (const query of ["options=normalized", "format=normalized"])
+      expect((await get(`/entities/${level}?${query}`)).body, query).toEqual(whole);
+    expect(whole).not.toEqual(simple);
+    const none = await get("/entities?count=true&limit=0");
+    expect(none.body).toEqual([]);
+    expect(none.headers.get("ngsild-results-count")).toBe("2");
+    expect((await get("/entities?count=false")).headers.has("ngsild-results-count")).toBe(false);
+  });
+
+  it.each([
+    ["/entities?typ=Device", "BadRequestData", '"typ" is unknown - did you mean "type"?'],
+    ["/entities?colour=red", "BadRequestData", '"colour" is unknown; this view knows "type", '],
+    [
+      "/entities?attrs=name",
+      "OperationNotSupported",
+      '"attrs" is not supported here; this view knows "type", ',
+    ],
+    [`/entities/${level}?limit=3`, "OperationNotSupported", '"limit" is not supported here; '],
+    ["/entities?count=yes", "BadRequestData", '"count" must be "true" or "false", not "yes".'],
+    [
+      "/entities?options=count",
+      "BadRequestData",
+      '"options=count" is unknown; this view knows "normalized", ',
+    ],
+    ["/entities?options=sysAttrs", "OperationNotSupported", '"options=sysAttrs" is not supported here; '],
+    [
+      `/entities/${level}?format=concise`,
+      "OperationNotSupported",
+      '"format=concise" is not supported here; ',
+    ],
+    ["/entities?options=keyValues&format=normalized", "BadRequestData", "two representations at once."],
+    ["/entities?type=Device&type=Alert", "BadRequestData", '"type" is given more than once.'],
+    ["/entities?type=", "BadRequestData", '"type" is empty; '],
+    [`/entities/${level}?type=Device`, "ResourceNotFound", 'is of the type "FloodMonitoring".'],
+  ])("%s is a problem that names the parameter", async (path, name, detail) => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1 }]);
+    const { status, body } = await get(path);
+    expect(body.detail).toContain(detail);
+    expect(body).toMatchObject({ type: `https://uri.etsi.org/ngsi-ld/errors/${name}`, status });
+    expect(status).toBe({ BadRequestData: 400, OperationNotSupported: 422, ResourceNotFound: 404 }[name]);
+  });
+
   it.each([
     ["/entities?q=temperature>20", 422, "OperationNotSupported"],
     ["/entities?limit=0", 400, "BadRequestData"],
