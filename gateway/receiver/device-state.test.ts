@@ -31,9 +31,9 @@ const value = ({ seq, bits }: Told) => ((bits & quality.bad) === 0 ? seq : null)
 function event(one: Told, reading: object = {}): KerbEvent {
   const { epoch, seq, timeMs, bits } = one;
   const detail = bits === 0 ? {} : { detail: { code: `code-${seq}` } };
-  const told = { point: "p", unit: "m", value: value(one), quality: bits, timeMs, ...detail, ...reading };
+  const measured = { point: "p", unit: "m", value: value(one), quality: bits, timeMs, ...detail, ...reading };
   const about = { gateway: "gw-1", device: "dev-1", kind: "telemetry", clock: "synced" } as const;
-  return { ...about, epoch, seq, timeMs, recordedMs: timeMs, readings: [told] };
+  return { ...about, epoch, seq, timeMs, recordedMs: timeMs, readings: [measured] };
 }
 
 describe("the state of a device", () => {
@@ -53,7 +53,13 @@ describe("the state of a device", () => {
         expect(acceptedLast(state)).toEqual([
           {
             ...(bits === 0 ? {} : { detail: { code: `code-${seq}` } }),
-            ...{ point: "p", unit: "m", epoch, seq, timeMs, value: value(accepted), quality: bits },
+            point: "p",
+            unit: "m",
+            epoch,
+            seq,
+            timeMs,
+            value: value(accepted),
+            quality: bits,
           },
         ]);
         expect(state.points["p"]).toMatchObject({
