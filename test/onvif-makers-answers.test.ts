@@ -7,7 +7,6 @@ import {
   nothing,
   notification,
   onePull,
-  patient,
   plateTopic,
   pulled,
   rate,
@@ -15,8 +14,10 @@ import {
   simple,
   soap,
   stamp,
-  until,
 } from "./onvif-makers-rig.ts";
+import { patient, until } from "./onvif-rig.ts";
+
+/** Answers and events of cameras that differ from our own pretend one. */
 
 describe("answers", () => {
   const umlauts = "Nhà máy Đông";

@@ -1,19 +1,14 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { afterEach } from "vitest";
 import { driver } from "../drivers/onvif/index.ts";
-import { address, settings, type Address } from "../drivers/onvif/settings.ts";
-import { DeviceError, type Answer, type Connection, type RecordPhase, type Sink } from "../gateway/driver.ts";
+import { settings, type Address } from "../drivers/onvif/settings.ts";
+import { type Answer, type Connection, type RecordPhase, type Sink } from "../gateway/driver.ts";
+import { cleanups, codeOf, patient, point } from "./onvif-rig.ts";
 
 /**
  * Cameras that differ from our own pretend one, as makers do: each test writes what its camera answers, byte for
  * byte, after the published schemas. A server of its own, so that driver and simulator cannot err together.
  */
-
-const cleanups: (() => Promise<unknown> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
 
 export type Reply =
   | string
@@ -138,14 +133,6 @@ export async function camera(script: (base: string) => Script, host = "127.0.0.1
   return { port, counts, requests };
 }
 
-export const patient = () => new AbortController().signal;
-const point = (given: object) => ({ name: "p", address: address.parse(given) });
-export const codeOf = async (call: Promise<unknown>): Promise<string> =>
-  call.then(
-    () => "resolved",
-    (error: unknown) => (error instanceof DeviceError ? error.code : `no DeviceError: ${String(error)}`),
-  );
-
 /** The code that a subscription has ended with, or "on" after a while. */
 export const stateOf = (done: Promise<unknown>, afterMs = 50): Promise<string> =>
   Promise.race([codeOf(done), new Promise<string>((resolve) => setTimeout(resolve, afterMs, "on"))]);
@@ -157,7 +144,6 @@ export async function connect({ port }: { port: number }, more: Record<string, u
   return connection;
 }
 
-export const login = { user: "kerb", password: "Trial-7-only" };
 export const rate = { reading: "video", item: "framerate", type: "number" };
 export const read = async (connection: Connection<Address>, ...given: object[]) =>
   (await connection.read(given.map(point), { signal: patient() })).answers;
@@ -187,14 +173,6 @@ export function listen(
   const done = connection.subscribe!({ points: [], records, sink, signal: stop.signal });
   done.catch(() => {});
   return { told, stop, done, values: () => told.map(({ answers }) => answers[0]) };
-}
-
-export async function until(what: string, isSo: () => boolean, withinMs = 8000): Promise<void> {
-  const end = performance.now() + withinMs;
-  while (!isSo()) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 export const held = async (xml: string, endsMs: number): Promise<string> => {

@@ -3,16 +3,13 @@ import {
   type Asked,
   type Reply,
   camera,
-  codeOf,
   connect,
   created,
   fault,
   held,
   listen,
-  login,
   nothing,
   notification,
-  patient,
   pulled,
   rate,
   read,
@@ -21,8 +18,10 @@ import {
   soap,
   stamp,
   stateOf,
-  until,
 } from "./onvif-makers-rig.ts";
+import { codeOf, login, patient, until } from "./onvif-rig.ts";
+
+/** Services, logins and subscriptions of cameras that differ from our own pretend one. */
 
 describe("a service that is not there", () => {
   it.each([404, 500, 503])(

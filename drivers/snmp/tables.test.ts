@@ -13,6 +13,8 @@ import {
 } from "./testing.ts";
 import { asked, good, oids, setUp, signal } from "./test-wire.ts";
 
+/** Points that are counted, found or put together from several objects. */
+
 /** Answers GETNEXT and GETBULK from a list of rows, each the last arc of a row. */
 const table = (next: (row: number) => number | undefined): Script => {
   return (datagram, reply) => {

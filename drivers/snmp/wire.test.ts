@@ -18,6 +18,8 @@ import {
 } from "./testing.ts";
 import { asked, good, oids, open, setUp, signal, whole } from "./test-wire.ts";
 
+/** What is taken for an answer, what a device refuses, and how slow it may be; byte for byte. */
+
 describe("what is taken for an answer", () => {
   test("request ids do not repeat and are not counted up", async () => {
     const { agent, connection } = await setUp((datagram, reply) => reply(good(datagram)));

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { answerTo, codeOf, pointsOf, readRequest, tlv } from "./testing.ts";
 import { oids, point, setUp, signal } from "./test-wire.ts";
 
+/** Values that a device is told, byte for byte. */
+
 describe("writing", () => {
   test.each([
     [{}, 5, "020105"],

@@ -3,6 +3,8 @@ import { DeviceError, type Answer } from "../driver.ts";
 import { saneTimeMs, tokenOf } from "./push.ts";
 import { type Told, point, run, tamper, weighing } from "./test-pushing.ts";
 
+/** Records, and what a pushing device says of its time and its state. */
+
 describe("records", () => {
   it("leave as events of their own, personal data as tokens or not at all", async () => {
     const { sink, of } = run([], [weighing]);

@@ -7,6 +7,8 @@ import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
 import type { HostDevice, HostPoint, HostRecord } from "./messages.ts";
 
+/** A device that pushes; the test is its other end. */
+
 export interface Told {
   kind: EventKind;
   timeMs: number;

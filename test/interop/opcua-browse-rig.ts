@@ -6,7 +6,7 @@ import type { OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import { loadLibrary } from "../../simulators/opcua/library.ts";
 import { kept, connectTo, patient, settingsOf, startServer } from "./opcua-rig.ts";
 
-/** What `browse` lists of node-opcua's server, with an address space that no maker would be proud of. */
+/** What the tests of `browse` share: node-opcua's server, the services that it was asked for, and a listing. */
 
 export const library = await loadLibrary();
 export const { DataType, StatusCodes } = library;

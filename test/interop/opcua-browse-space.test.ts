@@ -15,6 +15,8 @@ import {
   standard,
 } from "./opcua-browse-rig.ts";
 
+/** How `browse` goes through an address space that no maker would be proud of, and what goes wrong on the way. */
+
 /** A server whose nodes hang together as they should not: 5,000 variables, circles, two ways to one node. */
 async function labyrinth() {
   const place = await served();

@@ -9,6 +9,8 @@ import { seededRandom } from "../../simulators/simulator.ts";
 import { kept, at, codeOf, connectTo, contextOf, settingsOf } from "./opcua-rig.ts";
 import { celsius, connected, inside, listed, served } from "./opcua-browse-rig.ts";
 
+/** `browse` held against falsified answers, and against the OPC Foundation's own list of its types. */
+
 test(
   "whatever a server answers to it, nothing but a DeviceError is thrown",
   { timeout: 120_000 },

@@ -16,6 +16,8 @@ import {
   served,
 } from "./opcua-browse-rig.ts";
 
+/** What `browse` lists of node-opcua's server: variables and methods. */
+
 describe("a variable", () => {
   test("is told with type, access, unit, range, meaning and value", async () => {
     const { server, own, addressSpace, folder } = await served();
