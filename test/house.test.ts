@@ -423,6 +423,20 @@ describe("sizes", () => {
   });
 });
 
+describe("tests", () => {
+  test("that skip what a machine has not say so", () => {
+    const silent = files.filter((path) => {
+      const text = isCode(path) && isTest(path) ? read(path) : "";
+      if (!/\.(skipIf|runIf)\(/.test(text)) return false;
+      const near = importsOf(path, text).flatMap(({ target = "" }) =>
+        files.includes(target) ? [target] : [],
+      );
+      return ![path, ...near].some((one) => read(one).includes("skipped: "));
+    });
+    expect(silent).toEqual([]);
+  });
+});
+
 describe("the top level", () => {
   const folders = ["gateway", "drivers", "simulators", "firmware-profiles", "config", "test"];
   const documents = [
