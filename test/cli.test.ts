@@ -154,7 +154,7 @@ describe("without a gateway", () => {
   ])("says how a foreign program reaches a %s, and it does", async (profile, pattern) => {
     const simulator = kerbProgram("simulate", profile, "--port", "0");
     await simulator.line(/ at 127/);
-    await expect.poll(() => simulator.errorLines.join("\n")).toMatch(/Ctrl-C/);
+    await expect.poll(() => simulator.errorLines.join("\n"), { timeout: 20_000 }).toMatch(/Ctrl-C/);
     const [line = ""] = simulator.errorLines;
     const [, program = ""] = pattern.exec(line) ?? [];
     expect(line).toMatch(pattern);
@@ -169,7 +169,7 @@ describe("without a gateway", () => {
     const line = new Program("socat", [`pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`]);
     await expect.poll(() => existsSync(far)).toBe(true);
     const simulator = kerbProgram("simulate", "met-one/bam-1020", "--serial", far);
-    await expect.poll(() => simulator.errorLines.join()).toMatch(/Ctrl-C/);
+    await expect.poll(() => simulator.errorLines.join(), { timeout: 20_000 }).toMatch(/Ctrl-C/);
     await line.stop("SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(await simulator.stop()).toBe(0);

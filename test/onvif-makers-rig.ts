@@ -31,7 +31,7 @@ export const fault = (subcode: string, reason = "no"): string =>
   );
 export const stamp = (timeMs: number): string => new Date(timeMs).toISOString();
 
-export function time(timeMs = Date.now()): string {
+function time(timeMs = Date.now()): string {
   const at = new Date(timeMs);
   return soap(
     `<GetSystemDateAndTimeResponse><SystemDateAndTime><UTCDateTime><Time><Hour>${at.getUTCHours()}</Hour><Minute>${at.getUTCMinutes()}</Minute><Second>${at.getUTCSeconds()}</Second></Time><Date><Year>${at.getUTCFullYear()}</Year><Month>${at.getUTCMonth() + 1}</Month><Day>${at.getUTCDate()}</Day></Date></UTCDateTime></SystemDateAndTime></GetSystemDateAndTimeResponse>`,

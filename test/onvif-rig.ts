@@ -9,7 +9,7 @@ import { start, type CameraSimulator } from "../simulators/onvif/index.ts";
 
 export const login = { user: "kerb", password: "Trial-7-only" };
 export const identity = { vendor: "Kerb Works", model: "K-1", firmware: "2.1.8", serial: "A0042" };
-export const motion = { topic: "RuleEngine/CellMotionDetector/Motion" };
+const motion = { topic: "RuleEngine/CellMotionDetector/Motion" };
 const isMotion = { item: "IsMotion", part: "data", type: "boolean" };
 const plateItem = { item: "LicensePlateInfo/PlateNumber", part: "data" };
 

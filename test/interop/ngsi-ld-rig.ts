@@ -7,7 +7,7 @@ import { problemOf, strictChecks } from "./smart-data-models.ts";
 /** Devices and events of a made-up site, and their entities. */
 
 export const checks = strictChecks();
-export const place = { lat: 21.8537, lon: 106.7615 };
+const place = { lat: 21.8537, lon: 106.7615 };
 export const atMs = Date.parse("2026-11-21T07:00:00+07:00");
 
 export type Plain = Record<string, unknown> & { id: string; type: string };
