@@ -6,6 +6,7 @@ import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
 import type { HostDevice, HostPoint, HostRecord } from "./messages.ts";
+import { pointLike } from "./test-point.ts";
 
 /** A device that pushes; the test is its other end. */
 
@@ -17,20 +18,8 @@ export interface Told {
   data: Record<string, unknown>;
 }
 
-export const point = (name: string, index: number, more: Partial<HostPoint> = {}): HostPoint => ({
-  name,
-  index,
-  address: name,
-  unit: "1",
-  kind: "number",
-  scale: 1,
-  offset: 0,
-  sentinels: [],
-  heartbeat: 300_000,
-  poll: "push",
-  publish: true,
-  ...more,
-});
+export const point = (name: string, index: number, more: Partial<HostPoint> = {}): HostPoint =>
+  pointLike({ name, index, address: name, poll: "push", ...more });
 const field = (name: string, more: Partial<HostRecord["fields"][number]> = {}) => ({
   name,
   address: name,
