@@ -50,8 +50,7 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
   });
   api.get("/gateways/:gateway/latest", (context) => {
     const gateway = known(receiver, context.req.param("gateway"));
-    const latest = receiver.view();
-    return context.json({ gateway, values: latest.values(gateway), behind: latest.isBehind });
+    return context.json({ gateway, ...receiver.latest(gateway) });
   });
   api.get("/gateways/:gateway/rejected", (context) => {
     const gateway = known(receiver, context.req.param("gateway"));

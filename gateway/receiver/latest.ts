@@ -24,6 +24,8 @@ const stepBatches = 32;
 const turnMs = 20;
 const pauseMs = 80;
 const idleMs = 2000;
+/** Longest that a look at the newest values first reads what was stored. */
+const lookMs = 100;
 /** Batches that wait for a dictionary; beyond it the view does without the oldest. */
 const waitingMax = 10_000;
 /** Of those as many are read at once, the newest first. */
@@ -84,7 +86,7 @@ export class Latest {
   }
 
   /** Takes stored batches into the view for about so long; true when it has them all. */
-  catchUp(budgetMs: number): boolean {
+  catchUp(budgetMs = lookMs): boolean {
     const untilMs = performance.now() + budgetMs;
     do {
       const [came] = this.#came;
@@ -117,11 +119,6 @@ export class Latest {
   /** The last batch in the view. */
   get #cursor(): number {
     return (this.#store.all("SELECT batch FROM latest_cursor")[0]?.["batch"] ?? 0) as number;
-  }
-
-  /** True: there are stored batches that the view has not taken in yet. */
-  get isBehind(): boolean {
-    return this.#store.all("SELECT 1 FROM batch WHERE id > ? LIMIT 1", this.#cursor).length > 0;
   }
 
   /** One transaction of a few batches; false when there are none left. */
@@ -179,8 +176,11 @@ export class Latest {
     return this.#store.all(sql, ...values, limit).map(stateRow);
   }
 
-  /** The newest value of each point of a gateway by the numbers of the events, at most 50,000, in order of their names. */
-  values(gateway: string): LatestValue[] {
+  /**
+   * The newest value of each point of a gateway by the numbers of the events, at most 50,000, in order of their
+   * names. `behind`: there are stored batches that have not been read yet.
+   */
+  values(gateway: string): { values: LatestValue[]; behind: boolean } {
     const values: LatestValue[] = [];
     for (let after = ""; values.length < valuesMax;) {
       const rows = this.#rows("gw = ? AND device > ?", [gateway, after], devicesStep);
@@ -189,7 +189,8 @@ export class Latest {
       if (rows.length < devicesStep) break;
       after = rows.at(-1)?.device ?? "";
     }
-    return values.slice(0, valuesMax).sort(byDeviceAndPoint);
+    const unread = this.#store.all("SELECT 1 FROM batch WHERE id > ? LIMIT 1", this.#cursor);
+    return { values: values.slice(0, valuesMax).sort(byDeviceAndPoint), behind: unread.length > 0 };
   }
 
   /** One device; undefined when nothing has been heard of it. */

@@ -53,8 +53,6 @@ const fragmentsMax = 10_000;
 const fillActiveMs = 10_000;
 const trafficActiveMs = 600_000;
 const retryMs = 1000;
-/** Longest that a look at the newest values first reads what was stored. */
-const catchUpMs = 100;
 
 /**
  * The other end of kerb contract v1: takes messages, stores every event once, and says what is in durable storage.
@@ -235,8 +233,13 @@ export class Receiver {
   /** The newest values of all devices, up to what was just taken; throws `StoreError` while the database refuses. */
   view(): Latest {
     this.#settle();
-    this.#latest.catchUp(catchUpMs);
+    this.#latest.catchUp();
     return this.#latest;
+  }
+
+  /** The newest value of each point; throws `StoreError` while the database refuses. */
+  latest(gatewayId: string): ReturnType<Latest["values"]> {
+    return this.view().values(gatewayId);
   }
 
   /**
