@@ -133,10 +133,10 @@ function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: num
       ...at,
       value: isBad ? null : typeof value === "string" ? value.slice(0, textMax) : value,
       unit,
-      ...(bits === 0 ? {} : { quality: bits }),
-      ...(detail === undefined ? {} : { detail: shortened(detail) }),
-      ...(isDoubtful && !isBad ? { doubt: doubt.slice(0, 200) } : {}),
     };
+    if (bits !== 0) made.quality = bits;
+    if (detail !== undefined) made.detail = shortened(detail);
+    if (isDoubtful && !isBad) made.doubt = doubt.slice(0, 200);
     changed = true;
     if (known !== undefined && !isObservedLast) {
       known.accepted = made;
