@@ -9,6 +9,7 @@ import { EventReader } from "./event.ts";
 import type { DeviceReport, HostDevice } from "./host/messages.ts";
 import { Host, type HostOptions, type QuarantineNews } from "./hosts.ts";
 import { FrameSplitter } from "./outbox/frames.ts";
+import { pointLike } from "./host/test-point.ts";
 
 /** One device of a driver misbehaves, in a real host: it has to be held back alone, and the others go on. */
 
@@ -61,21 +62,7 @@ const device = (index: number): HostDevice => ({
   silenceMs: 0,
   personalData: { how: "drop" as const },
   pollMs: { fast: pollMs, normal: pollMs, slow: pollMs },
-  points: [
-    {
-      name: "value",
-      index,
-      address: {},
-      unit: "1",
-      kind: "number",
-      scale: 1,
-      offset: 0,
-      sentinels: [],
-      heartbeat: 300_000,
-      poll: "normal",
-      publish: true,
-    },
-  ],
+  points: [pointLike({ name: "value", index })],
 });
 
 function start(badness: string, onTestFinished: Finish, more: Partial<HostOptions> = {}) {

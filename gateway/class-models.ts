@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { unitProblem } from "./units.ts";
+import { unitSchema } from "./point-schema.ts";
 import { loadYaml } from "./yaml.ts";
 
 /** What each class of device looks like to an IOC, as `firmware-profiles/models.yaml` says it. */
@@ -18,13 +18,7 @@ const attribute = z.string().min(1);
 const requires = z.array(z.array(z.string()).min(1)).default([]);
 
 const quantity = z.strictObject({
-  unit: z
-    .string()
-    .default("1")
-    .superRefine((unit, context) => {
-      const problem = unitProblem(unit);
-      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-    }),
+  unit: unitSchema,
   kind: z.enum(["number", "boolean", "text"]).default("number"),
   states: z.array(word).min(2).optional(),
   en: z.string().min(1),

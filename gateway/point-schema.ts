@@ -1,8 +1,18 @@
 import { z } from "zod";
 import { type Derivation, inputsOf } from "./derived.ts";
 import { duration } from "./quantities.ts";
+import { unitProblem } from "./units.ts";
 
 /** Parts of a point of a profile that say more than where it is: words, bits, what it is made of, what it may be told. */
+
+/** A unit of measurement (UCUM) that kerb knows; "1" where none is given. */
+export const unitSchema = z
+  .string()
+  .default("1")
+  .superRefine((unit, context) => {
+    const problem = unitProblem(unit);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+  });
 
 export const pointName = z.string().regex(/^[a-zA-Z][a-zA-Z0-9]*(\.[a-zA-Z0-9]+)*$/, {
   error: 'a point is named in camelCase with dots between its parts, such as "voltage.L1"',

@@ -11,6 +11,7 @@ import {
   derivationSchema,
   pointName as name,
   text,
+  unitSchema,
   valuesSchema,
   writeSchema,
 } from "./point-schema.ts";
@@ -18,7 +19,6 @@ import { pointsOfClass, withClassDefaults } from "./profile-defaults.ts";
 import { partsMax, withParts } from "./profile-parts.ts";
 import { wordsOf, withBits, type Text } from "./profile-points.ts";
 import { duration } from "./quantities.ts";
-import { unitProblem } from "./units.ts";
 import { loadYaml } from "./yaml.ts";
 
 /** The profiles that ship with kerb: `firmware-profiles/<vendor>/<model>.yaml`. */
@@ -43,14 +43,7 @@ const pointSchema = z.strictObject({
   address: z.unknown().optional().describe("the driver's address"),
   derive: derivationSchema.optional(),
   label: text.optional().describe("not given: that of the name in the model of the class, as unit and kind"),
-  unit: z
-    .string()
-    .default("1")
-    .superRefine((unit, context) => {
-      const problem = unitProblem(unit);
-      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-    })
-    .describe("UCUM"),
+  unit: unitSchema.describe("UCUM"),
   kind: z.enum(["number", "boolean", "text"]).default("number"),
   scale: z.number().default(1).describe("value = raw * scale + offset"),
   offset: z.number().default(0),

@@ -404,43 +404,6 @@ describe("texts", () => {
   });
 });
 
-describe("packages", () => {
-  const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
-  const lock = JSON.parse(read("package-lock.json")) as {
-    packages: Record<string, { resolved?: string; hasInstallScript?: boolean; version?: string }>;
-  };
-  const wanted = ["dependencies", "devDependencies", "optionalDependencies"].flatMap((kind) =>
-    Object.entries(manifest[kind] ?? {}),
-  );
-
-  test("are pinned to exact versions, the locked ones", () => {
-    expect(wanted.length).toBeGreaterThan(10);
-    expect(wanted.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
-    for (const [name, version] of wanted)
-      expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
-  });
-
-  test("are locked without the host they came from", () => {
-    expect(Object.entries(lock.packages).filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
-  });
-
-  test("run nothing while they are installed", () => {
-    const scripted = Object.entries(lock.packages).filter(
-      ([, { hasInstallScript }]) => hasInstallScript === true,
-    );
-    expect(scripted.map(([path]) => path)).toEqual([
-      "node_modules/@serialport/bindings-cpp",
-      "node_modules/protobufjs",
-    ]);
-    expect(read(".npmrc")).toMatch(/^ignore-scripts=true$/m);
-  });
-
-  test("are under the licence that the project names", () => {
-    expect(manifest["license"]).toBe("Apache-2.0");
-    expect(read("LICENSE")).toMatch(/Apache License\s+Version 2\.0/);
-  });
-});
-
 describe("sizes", () => {
   const linesMax = 500;
   /** Files that may be longer, and why. Only tables of text belong here. */
@@ -448,15 +411,29 @@ describe("sizes", () => {
     "gateway/config/error-texts.ts": "a table of texts in two languages",
   };
 
-  test(`no file of the product is longer than ${linesMax} lines`, () => {
+  test(`no file is longer than ${linesMax} lines, tests among them`, () => {
     const sizes = files
-      .filter((path) => /^(gateway|drivers|simulators)\/.*\.ts$/.test(path) && !isTest(path))
+      .filter((path) => /^(gateway|drivers|simulators|test)\/.*\.ts$/.test(path))
       .map((path) => ({ path, lines: read(path).split("\n").length - 1 }))
       .toSorted((a, b) => b.lines - a.lines);
     const long = sizes.filter(({ lines }) => lines > 400);
     console.log(["files over 400 lines:", ...long.map(({ path, lines }) => `${lines} ${path}`)].join("\n  "));
     expect(long.filter(({ path, lines }) => lines > linesMax && tables[path] === undefined)).toEqual([]);
     expect(Object.keys(tables).filter((path) => !files.includes(path))).toEqual([]);
+  });
+});
+
+describe("tests", () => {
+  test("that skip what a machine has not say so", () => {
+    const silent = files.filter((path) => {
+      const text = isCode(path) && isTest(path) ? read(path) : "";
+      if (!/\.(skipIf|runIf)\(/.test(text)) return false;
+      const near = importsOf(path, text).flatMap(({ target = "" }) =>
+        files.includes(target) ? [target] : [],
+      );
+      return ![path, ...near].some((one) => read(one).includes("skipped: "));
+    });
+    expect(silent).toEqual([]);
   });
 });
 

@@ -158,3 +158,17 @@ export async function until(what: string, isSo: () => boolean, withinMs = 5000):
 
 /** Long enough for a message to have come, on a loaded machine. */
 export const settle = (): Promise<void> => sleep(150);
+
+export const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "resolved",
+    (error: unknown) => (error instanceof DeviceError ? error.code : String(error)),
+  );
+export const plain = (name: string) => ({ topic: `d/${name}` });
+export const value = { path: "$.v" };
+export const bin = (eui: string) => ({ format: "lorawan", variables: { applicationId: "a", devEui: eui } });
+export const uplink = (id: string, object: unknown) => ({
+  deduplicationId: id,
+  time: "2026-03-01T08:00:00.123456+00:00",
+  object,
+});

@@ -1,131 +1,22 @@
-import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
-import { afterEach, describe, expect, it } from "vitest";
-import { driver } from "../drivers/onvif/index.ts";
-import { address, settings, type Address } from "../drivers/onvif/settings.ts";
-import { DeviceError, type Answer, type Connection, type RecordPhase, type Sink } from "../gateway/driver.ts";
-import { start, type CameraSimulator, type Trouble } from "../simulators/onvif/index.ts";
+import { describe, expect, it } from "vitest";
+import { type Trouble } from "../simulators/onvif/index.ts";
+import {
+  camera,
+  cleanups,
+  codeOf,
+  connect,
+  identity,
+  listen,
+  login,
+  patient,
+  read,
+  until,
+} from "./onvif-rig.ts";
 
-/** The ONVIF driver before its pretend camera: what goes wrong with cameras, and foreign programs at either end. */
-
-const login = { user: "kerb", password: "Trial-7-only" };
-const identity = { vendor: "Kerb Works", model: "K-1", firmware: "2.1.8", serial: "A0042" };
-const motion = { topic: "RuleEngine/CellMotionDetector/Motion" };
-const isMotion = { item: "IsMotion", part: "data", type: "boolean" };
-const plateItem = { item: "LicensePlateInfo/PlateNumber", part: "data" };
-
-const cleanups: (() => Promise<unknown> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
-
-const simulated = (name: string, given: object, typical?: [number, number]) => ({
-  name,
-  address: address.parse(given),
-  scale: 1,
-  offset: 0,
-  ...(typical === undefined ? {} : { typical }),
-});
-
-async function camera(more: Record<string, unknown> = {}, seed = 1): Promise<CameraSimulator> {
-  const running = await start({
-    profile: "test/camera",
-    identity,
-    seed,
-    settings: { port: 0, ...login, ...more },
-    points: [
-      simulated("skew", { reading: "clock-skew" }),
-      simulated("rate", { reading: "video", item: "framerate" }, [25, 25]),
-    ],
-    records: [
-      {
-        name: "motion",
-        address: motion,
-        kind: "alarm",
-        active: "moving",
-        fields: [simulated("moving", isMotion)],
-      },
-      {
-        name: "plate",
-        address: { topic: "RuleEngine/Recognition/LicensePlate" },
-        kind: "transaction",
-        fields: [simulated("plate", plateItem)],
-      },
-    ],
-  });
-  cleanups.push(() => running.close());
-  return running;
-}
-
-async function connect({ port }: { port: number }, more: Record<string, unknown> = {}) {
-  const parsed = settings.parse({
-    host: "127.0.0.1",
-    port,
-    rtspPort: port,
-    timeout: "500ms",
-    pull: "1s",
-    ...login,
-    ...more,
-  });
-  const context = { deviceId: "camera-1", log: () => {} };
-  const connection = await driver.connect(parsed, context, new AbortController().signal);
-  cleanups.push(() => connection.close());
-  return connection;
-}
-
-const patient = () => new AbortController().signal;
-const codeOf = async (call: Promise<unknown>): Promise<string> =>
-  call.then(
-    () => "resolved",
-    (error: unknown) => (error instanceof DeviceError ? error.code : `no DeviceError: ${String(error)}`),
-  );
-const point = (given: object) => ({ name: "p", address: address.parse(given) });
-const read = (connection: Connection<Address>, ...given: object[]) =>
-  connection.read(given.map(point), { signal: patient() });
-
-interface Told {
-  answers: readonly (Answer | undefined)[];
-  phase: RecordPhase | undefined;
-  sourceTimeMs: number | undefined;
-}
-
-function listen(connection: Connection<Address>) {
-  const told: Told[] = [];
-  const stop = new AbortController();
-  let signs = 0;
-  const sink: Sink = {
-    alive: () => void signs++,
-    readings: () => {},
-    poll: () => {},
-    record: (_index, answers, { phase, sourceTimeMs } = {}) => told.push({ answers, phase, sourceTimeMs }),
-  };
-  const done = connection.subscribe!({
-    points: [],
-    records: [
-      { ...point(motion), fields: [point(isMotion)] },
-      { ...point({ topic: "RuleEngine/Recognition/LicensePlate" }), fields: [point(plateItem)] },
-    ],
-    sink,
-    signal: stop.signal,
-  });
-  done.catch(() => {});
-  return { told, stop, done, signs: () => signs };
-}
-
-async function until(what: string, isSo: () => boolean, withinMs = 8000): Promise<void> {
-  const end = performance.now() + withinMs;
-  while (!isSo()) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await sleep(20);
-  }
-}
+/** The ONVIF driver before its pretend camera: what goes wrong with cameras. */
 
 describe("a clock that is wrong", () => {
   it.each(["ws-token", "auto"])(
@@ -430,91 +321,4 @@ it("a page instead of a picture is no picture", async () => {
   const connection = await connect(running);
   running.trouble("pageForPicture");
   expect(await codeOf(connection.snapshot!(patient()))).toBe("garbage");
-});
-
-const has = (program: string, argument: string): boolean =>
-  spawnSync(program, [argument], { stdio: "ignore" }).error === undefined;
-
-describe("foreign programs", () => {
-  it.skipIf(!has("xmllint", "--version"))("xmllint takes every request that the driver sends", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "kerb-onvif-"));
-    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
-    const running = await camera({ auth: "ws-token" }, 2);
-    const connection = await connect(running, { auth: "ws-token", lifetime: "3s", pull: "300ms" });
-    await connection.identify(patient());
-    await read(
-      connection,
-      { reading: "rtsp" },
-      { reading: "recording" },
-      { reading: "video", item: "width" },
-    );
-    const { told, stop } = listen(connection);
-    await until("the initial state", () => told.length > 0);
-    await until("a renewal", () => running.pullPoints.counts.renewed > 0);
-    stop.abort();
-    await connection.close();
-    const files = running.requests.map((xml, i) => {
-      const file = join(folder, `${i}.xml`);
-      writeFileSync(file, xml);
-      return file;
-    });
-    expect(files.length).toBeGreaterThan(8);
-    const { status, stderr } = spawnSync("xmllint", ["--noout", "--nonet", ...files], { encoding: "utf8" });
-    expect(stderr).toBe("");
-    expect(status).toBe(0);
-  });
-
-  it.skipIf(!has("curl", "--version"))(
-    "curl gets in by digest, MD5 as well as SHA-256, and not without",
-    async () => {
-      const running = await camera();
-      const url = `http://127.0.0.1:${running.port}/onvif/snapshot.jpg`;
-      const curl = async (...more: string[]) =>
-        (await promisify(execFile)("curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", ...more, url]))
-          .stdout;
-      expect(await curl("--digest", "-u", `${login.user}:${login.password}`)).toBe("200");
-      expect(await curl("--digest", "-u", `${login.user}:wrong`)).toBe("401");
-      expect(await curl()).toBe("401");
-    },
-  );
-
-  it.each([true, false])(
-    "the onvif package reads the pretend camera (WS-UsernameToken %s)",
-    async (useWSSecurity) => {
-      interface Cam {
-        connect(done: (error: Error | null) => void): void;
-        getDeviceInformation(done: (error: Error | null, told: Record<string, unknown>) => void): void;
-        createPullPointSubscription(done: (error: Error | null, told: unknown) => void): void;
-        pullMessages(options: object, done: (error: Error | null, told: unknown) => void): void;
-      }
-      const { Cam } = createRequire(import.meta.url)("onvif") as { Cam: new (options: object) => Cam };
-      const running = await camera();
-      const foreign = new Cam({
-        hostname: "127.0.0.1",
-        port: running.port,
-        username: login.user,
-        password: login.password,
-        useWSSecurity,
-        autoconnect: false,
-        preserveAddress: true,
-        timeout: 3000,
-      });
-      await new Promise<void>((resolve, reject) =>
-        foreign.connect((error) => (error ? reject(error) : resolve())),
-      );
-      const told = await new Promise<Record<string, unknown>>((resolve, reject) =>
-        foreign.getDeviceInformation((error, one) => (error ? reject(error) : resolve(one))),
-      );
-      expect(told).toMatchObject({ manufacturer: identity.vendor, firmwareVersion: identity.firmware });
-      await new Promise<void>((resolve, reject) =>
-        foreign.createPullPointSubscription((error) => (error ? reject(error) : resolve())),
-      );
-      const messages = await new Promise<unknown>((resolve, reject) =>
-        foreign.pullMessages({ timeout: "PT1S", messageLimit: 5 }, (error, one) =>
-          error ? reject(error) : resolve(one),
-        ),
-      );
-      expect(JSON.stringify(messages)).toContain("CellMotionDetector");
-    },
-  );
 });

@@ -15,13 +15,18 @@ import { cleanUp, freePort, connect, failure, patient, points, read } from "./te
 /** Programs that are not ours: Python's and lighttpd's servers before the driver, curl before the webhook. */
 
 const run = promisify(execFile);
-const has = (...command: string[]) =>
-  [...command, `/usr/sbin/${command[0]}`].some(
+function has(program: string): boolean {
+  const isThere = [program, `/usr/sbin/${program}`].some(
     (one) => spawnSync(one, ["-V"], { stdio: "ignore" }).error === undefined,
   );
+  if (!isThere) console.warn(`skipped: ${program} is not installed`);
+  return isThere;
+}
 const lighttpd = has("lighttpd");
 const curl = has("curl");
 const openssl = has("openssl");
+const lighttpdTls = existsSync("/usr/lib/lighttpd/mod_openssl.so");
+if (!lighttpdTls) console.warn("skipped: lighttpd-mod-openssl is not installed");
 
 function folder(): string {
   const made = mkdtempSync(join(tmpdir(), "kerb-http-"));
@@ -168,7 +173,7 @@ describe.skipIf(!lighttpd)("lighttpd", () => {
     await expectAll(place.port, { auth, insecure: "acknowledged" });
   });
 
-  it.skipIf(!openssl || !existsSync("/usr/lib/lighttpd/mod_openssl.so"))(
+  it.skipIf(!openssl || !lighttpdTls)(
     "speaks TLS with certificates on both sides, by authority and by fingerprint",
     async () => {
       const made = certificates();

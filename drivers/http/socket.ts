@@ -3,7 +3,7 @@ import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { BlockList, connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { DeviceError } from "../../gateway/driver.ts";
+import { DeviceError, socketErrorCode } from "../../gateway/driver.ts";
 import type { Settings } from "./settings.ts";
 
 /** The way to a server: the address is resolved once and kept, and TLS is proved before a byte is sent. */
@@ -114,23 +114,15 @@ export function openSocket(
   return socket;
 }
 
-const codes: Record<string, "refused" | "unreachable" | "silent"> = {
-  ECONNREFUSED: "refused",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  EHOSTDOWN: "unreachable",
-  EADDRNOTAVAIL: "unreachable",
-  ETIMEDOUT: "silent",
-};
-
 /** What a socket or Node's HTTP parser says, as the loss of a device. */
 export function explained(error: NodeJS.ErrnoException, place: string): DeviceError {
   if (error instanceof DeviceError) return error;
   const { code = "" } = error;
   // Of several addresses none of which answers, only the code is told.
   const message = error.message === "" ? code : error.message;
-  const known = codes[code];
-  if (known !== undefined) return new DeviceError(known, `${place}: ${message}`, { cause: error });
+  const known = socketErrorCode(error);
+  if (known !== undefined && known !== "hung-up")
+    return new DeviceError(known, `${place}: ${message}`, { cause: error });
   if (code.startsWith("HPE_")) {
     const reason = (error as { reason?: string }).reason ?? message;
     return new DeviceError("garbage", `${place}: what came is not HTTP (${reason})`, { cause: error });

@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import type { Socket } from "node:net";
-import { DeviceError } from "../../gateway/driver.ts";
+import { DeviceError, socketErrorCode } from "../../gateway/driver.ts";
 import { hostInUrl } from "./addresses.ts";
 import { secured, type Trust } from "./tls.ts";
 
@@ -30,29 +30,15 @@ export interface HttpReply {
   readonly body: Buffer;
 }
 
-const unreachable = new Set([
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTDOWN",
-  "ENETDOWN",
-  "EADDRNOTAVAIL",
-  "ETIMEDOUT",
-]);
-
 /** A failure of the network as the contract names it. */
 function networkError(place: string, error: Error): DeviceError {
   if (error instanceof DeviceError) return error;
   const { code = "" } = error as NodeJS.ErrnoException;
-  const text = `${place}: ${error.message}`;
   const options = { cause: error };
-  if (code === "ECONNREFUSED") return new DeviceError("refused", text, options);
-  if (unreachable.has(code)) return new DeviceError("unreachable", text, options);
   if (code.startsWith("ERR_SSL_") || code === "EPROTO")
     return new DeviceError("garbage", `${place}: no TLS (${error.message}); is it the right port?`, options);
   if (code.startsWith("HPE_")) return new DeviceError("garbage", `${place}: no HTTP (${code})`, options);
-  return new DeviceError("hung-up", text, options);
+  return new DeviceError(socketErrorCode(error) ?? "hung-up", `${place}: ${error.message}`, options);
 }
 
 /**

@@ -1,15 +1,4 @@
-import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
-
-const socketCodes: Record<string, DeviceErrorCode> = {
-  ECONNREFUSED: "refused",
-  ECONNRESET: "hung-up",
-  EPIPE: "hung-up",
-  ETIMEDOUT: "silent",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  ENOTFOUND: "unreachable",
-  EAI_AGAIN: "unreachable",
-};
+import { DeviceError, socketErrorCode, type DeviceErrorCode } from "../../gateway/driver.ts";
 
 /** Service results (OPC 10000-4, 7.38) that say more than "no". */
 const statusCodes: [RegExp, DeviceErrorCode][] = [
@@ -50,8 +39,8 @@ export function deviceError(error: unknown, place: string, during: string): Devi
   const status = result === undefined ? /\bBad[A-Z]\w+/.exec(message)?.[0] : statusName(result);
   const wrap = (kind: DeviceErrorCode, why: string): DeviceError =>
     new DeviceError(kind, `${place}: ${during}: ${why}`, { cause: error });
-  const known = code === undefined ? undefined : socketCodes[code];
-  if (known !== undefined) return wrap(known, code ?? "");
+  const known = socketErrorCode(error as Error);
+  if (known !== undefined) return wrap(known, code ?? oneLine(message));
   if (status !== undefined) return wrap(codeOfStatus(status), status);
   if (/Packet Assembler|ACK|invalid|decode|Invalid|Internal Error/i.test(message))
     return wrap("garbage", oneLine(message));

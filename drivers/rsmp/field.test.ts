@@ -1,25 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Answer, Connection, Sink } from "../../gateway/driver.ts";
+import { met, patient, ScriptedSite, stage, type Message, type Stage } from "./testing.ts";
+import { keep } from "./test-site.ts";
 import { PacketReader } from "./codec.ts";
 import { readMessage } from "./messages.ts";
 import { address as addressSchema, settings as settingsSchema, type Address } from "./settings.ts";
-import { met, patient, ScriptedSite, stage, type Message, type Stage } from "./testing.ts";
 
 /** Sites as they stand in the field: with components of their own, with more or fewer parts, with habits. */
 
-const open: (ScriptedSite | Connection<Address>)[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) {
-    if (one instanceof ScriptedSite) one.hangUp();
-    else await one.close();
-  }
-});
-
-const keep = <One extends ScriptedSite | Connection<Address>>(one: One): One => {
-  open.push(one);
-  return one;
-};
 const point = (name: string, given: unknown) => ({ name, address: addressSchema.parse(given) });
 const now = () => new Date().toISOString();
 const bits = (high: boolean) => [false, false, high, false, false, true, false, false];

@@ -1,22 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
-import type { Connection } from "../../gateway/driver.ts";
-import type { Address } from "./settings.ts";
+import { describe, expect, test } from "vitest";
 import { codeOf, met, patient, ScriptedSite, stage } from "./testing.ts";
+import { keep } from "./test-site.ts";
 
 /** From the call to the acknowledged watchdogs, and what is refused on the way (RSMP 3.2.2, 4.3.3 and 4.3.5). */
-
-const open: (ScriptedSite | Connection<Address>)[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) {
-    if (one instanceof ScriptedSite) one.hangUp();
-    else await one.close();
-  }
-});
-const keep = <One extends ScriptedSite | Connection<Address>>(one: One): One => {
-  open.push(one);
-  return one;
-};
 
 describe("the handshake", () => {
   test("goes step by step: acknowledgement, version, watchdog after the site's", async () => {

@@ -1,27 +1,13 @@
 import fc from "fast-check";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
-import type { Connection } from "../../gateway/driver.ts";
+import { describe, expect, test } from "vitest";
+import { codeOf, patient, ScriptedSite, stage } from "./testing.ts";
+import { keep, together } from "./test-site.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { readMessage, readVersion, typeOf } from "./messages.ts";
 import type { Address } from "./settings.ts";
-import { codeOf, met, patient, ScriptedSite, stage } from "./testing.ts";
 
 /** What a site may do wrong: kerb says so as the specification has it, and throws nothing but a DeviceError. */
-
-const open: (ScriptedSite | Connection<Address>)[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) {
-    if (one instanceof ScriptedSite) one.hangUp();
-    else await one.close();
-  }
-});
-
-async function together(more: Record<string, unknown> = {}, versions: readonly string[] = ["3.2.2"]) {
-  const rig = await met(more, versions);
-  open.push(rig.site, rig.connection);
-  return rig;
-}
 
 const stagePoint = {
   name: "stage",
@@ -88,13 +74,13 @@ describe("packets", () => {
     const connecting = codeOf(on.connect());
     for (const bytes of ["{oops}\f", `${JSON.stringify({ mType: "rSMsg", type: "Watchdog", mId: "1" })}\f`]) {
       const site = await ScriptedSite.call(on.port);
-      open.push(site);
+      keep(site);
       site.write(bytes);
       await site.gone();
       expect(site.received).toEqual([]);
     }
     const large = await ScriptedSite.call(on.port);
-    open.push(large);
+    keep(large);
     large.write("x".repeat(100_000));
     await large.gone();
     expect(await connecting).toBe("silent");

@@ -10,7 +10,7 @@ import { deviceFailure, notFoundError, usageError } from "./errors.ts";
 import { openDevice, type OpenDevice } from "./field.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
-import { unknownDevice } from "./read-source.ts";
+import { deviceNamed } from "./read-source.ts";
 import { findSite } from "./site.ts";
 
 export interface BrowseOptions {
@@ -124,9 +124,7 @@ export async function browse(id: string, options: BrowseOptions): Promise<number
   const language = languageOf(options.lang);
   const site = findSite(options.site);
   const { devices, gateway } = await loadSite(site);
-  const device = devices.find((candidate) => candidate.id === id);
-  const ids = devices.map((candidate) => candidate.id);
-  if (device === undefined) throw unknownDevice(id, ids, site);
+  const device = deviceNamed(devices, id, site);
   const stop = stopSignal();
   let open: OpenDevice | undefined;
   try {

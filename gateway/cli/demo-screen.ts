@@ -155,13 +155,6 @@ function centreLines(view: DemoView, words: Words, { columns }: Size): string[] 
   const [uplink] = status.uplinks;
   const books = totalBooks(status.outbox);
   const isUp = uplink?.state === "connected";
-  const states = {
-    connected: words.connected,
-    connecting: words.connecting,
-    waiting: words.waiting,
-    stopped: words.stopped,
-  };
-  const receivers = { online: words.online, offline: words.offline, unknown: words.unknown };
   const lagMs = custodyLagMs(status.outbox, Date.now());
   const sentence = `  ${words.outbox}: ${booksSentence(books, words)}`;
   const first =
@@ -173,10 +166,10 @@ function centreLines(view: DemoView, words: Words, { columns }: Size): string[] 
     line(
       columns,
       [
-        `${isUp ? "✓" : "✗"} IOC ${uplink === undefined ? words.none : states[uplink.state]}`,
+        `${isUp ? "✓" : "✗"} IOC ${uplink === undefined ? words.none : words[uplink.state]}`,
         isUp ? "green" : "yellow",
       ],
-      `   ${words.receiver} ${receivers[uplink?.receiver ?? "unknown"]}   `,
+      `   ${words.receiver} ${words[uplink?.receiver ?? "unknown"]}   `,
       [`${words.delivered} ${grouped(books.delivered)}`, "bold"],
       `   ${words.lag} `,
       [span(lagMs), lagMs > 5000 ? "yellow" : "bold"],

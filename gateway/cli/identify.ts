@@ -8,7 +8,7 @@ import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
 import { identifyWords } from "./identify-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
-import { openSource, type Source, unknownDevice } from "./read-source.ts";
+import { openSource, type Source, deviceNamed } from "./read-source.ts";
 import { findSite, notRunning } from "./site.ts";
 import { table } from "./text.ts";
 
@@ -128,9 +128,7 @@ export async function identify(id: string, options: IdentifyOptions): Promise<nu
   const language = languageOf(options.lang);
   const site = findSite(options.site);
   const { devices } = await loadSite(site);
-  const device = devices.find((candidate) => candidate.id === id);
-  const ids = devices.map((candidate) => candidate.id);
-  if (device === undefined) throw unknownDevice(id, ids, site);
+  const device = deviceNamed(devices, id, site);
   let source: Source | undefined;
   try {
     source = await openSource(site, id, { points: [], raw: false, asksWho: true, language });

@@ -2,9 +2,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
+import type { CertificateOptions } from "./certificate.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
+import type { ReceiveOptions } from "./receive.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
 /** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
@@ -331,30 +333,8 @@ interface BrowseFlags {
   wait?: number;
 }
 
-interface CertificateFlags {
-  url: string;
-  from?: string;
-  to?: string;
-  recheck?: boolean;
-  verify?: string[];
-  key?: string;
-}
-
-interface ReceiveFlags {
-  broker: string;
-  city: string;
-  name: string;
-  database: string;
-  listen: string;
-  ackInterval: number;
-  protocol: "5" | "3.1.1";
-  ca?: string;
-  cert?: string;
-  key?: string;
-  username?: string;
-  password?: string;
-  signKey?: string;
-}
+type CertificateFlags = Omit<CertificateOptions, keyof Common>;
+type ReceiveFlags = Omit<ReceiveOptions, keyof Common | "ackIntervalMs"> & { ackInterval: number };
 
 /** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
 function usageOf(error: CommanderError, args: readonly string[], language: Language): CommandError {

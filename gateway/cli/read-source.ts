@@ -48,9 +48,16 @@ export interface Source extends Talker {
   close(): Promise<void>;
 }
 
-/** No such device in the site file; exit code 3. */
-export function unknownDevice(id: string, ids: readonly string[], site: string): CommandError {
-  return notFoundError(
+/** The device of the site file. Throws `CommandError` with exit code 3 where there is none. */
+export function deviceNamed<Device extends { id: string }>(
+  devices: readonly Device[],
+  id: string,
+  site: string,
+): Device {
+  const device = devices.find((candidate) => candidate.id === id);
+  if (device !== undefined) return device;
+  const ids = devices.map((candidate) => candidate.id);
+  throw notFoundError(
     `there is no device "${id}" in ${shownFile(site)}${didYouMean(id, ids)}`,
     ids.length === 0 ? "the site has no devices yet" : `its devices: ${ids.slice(0, 20).join(", ")}`,
   );
@@ -272,13 +279,7 @@ class DirectSource implements Source {
 
 async function directSource(site: string, id: string, request: Request): Promise<Source> {
   const { devices, gateway } = await loadSite(site);
-  const device = devices.find((candidate) => candidate.id === id);
-  if (device === undefined)
-    throw unknownDevice(
-      id,
-      devices.map((candidate) => candidate.id),
-      site,
-    );
+  const device = deviceNamed(devices, id, site);
   const names = device.points.filter(({ publish }) => publish).map(({ name }) => name);
   const wrong = request.points.find((name) => !names.includes(name));
   if (wrong !== undefined) throw unknownPoint(id, wrong, names);
@@ -290,13 +291,7 @@ export async function openSource(site: string, id: string, request: Request): Pr
   const socket = controlSocket(site);
   try {
     const { devices } = await askOnce<GatewayStatus>(socket, { verb: "status" });
-    const device = devices.find((candidate) => candidate.id === id);
-    if (device === undefined)
-      throw unknownDevice(
-        id,
-        devices.map((candidate) => candidate.id),
-        site,
-      );
+    const device = deviceNamed(devices, id, site);
     // Who is there instead of the right model is asked directly: the gateway keeps no connection to it.
     if (device.enabled && !(request.asksWho === true && device.state === "wrong-device")) {
       const known = await loadSite(site).catch(() => undefined);

@@ -2,27 +2,17 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Signer } from "../receiver/certificates.ts";
 import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
-import { BrokerLink } from "../receiver/mqtt.ts";
+import { BrokerLink, type BrokerOptions } from "../receiver/mqtt.ts";
 import { Receiver, type Change } from "../receiver/receiver.ts";
 
-export interface ReceiveOptions {
-  /** mqtt:// or mqtts:// URL. */
-  broker: string;
-  city: string;
-  /** Name of this receiver, unique at the broker; the host's name by default. */
+/** The link to the broker, and what stands behind it. `name`: the host's name by default. */
+export interface ReceiveOptions extends Omit<BrokerOptions, "name" | "log" | "makeLink"> {
   name?: string;
   /** SQLite file. */
   database: string;
   /** host:port of the HTTP API. */
   listen?: string;
   ackIntervalMs?: number;
-  protocol?: "5" | "3.1.1";
-  /** PEM files. */
-  ca?: string;
-  cert?: string;
-  key?: string;
-  username?: string;
-  password?: string;
   /** PEM file of an Ed25519 private key: certificates are signed. */
   signKey?: string;
   /** One JSON object per line instead of text. */

@@ -101,21 +101,14 @@ function uplinkLine(
   { words, language }: Shown,
   nowMs: number,
 ): string {
-  const states = {
-    connected: words.connected,
-    connecting: words.connecting,
-    waiting: words.waiting,
-    stopped: words.stopped,
-  };
-  const receivers = { online: words.online, offline: words.offline, unknown: words.unknown };
   const isDown = uplink.state !== "connected" && uplink.reason !== undefined;
   const parts = [
     uplink.id,
     paint(
       uplink.state === "connected" ? "green" : "yellow",
-      `${states[uplink.state]} ${span(nowMs - uplink.sinceMs)}`,
+      `${words[uplink.state]} ${span(nowMs - uplink.sinceMs)}`,
     ),
-    `${words.receiver} ${receivers[uplink.receiver]}`,
+    `${words.receiver} ${words[uplink.receiver]}`,
     `${words.custody} ${uplink.custody}`,
     `${words.lag} ${span(custodyLagMs(outbox, nowMs))}`,
     uplink.url,

@@ -87,15 +87,14 @@ describe("the files of config/", () => {
     expect(profile(parse(meter.replace("register: 0", "register: -1")))).toBe(false);
   });
 
-  it.skipIf(spawnSync("systemd-analyze", ["--version"]).status !== 0)(
-    "keeps the exposure of the systemd unit low",
-    () => {
-      const unit = join(configFolder, "kerb.service");
-      const { stdout } = spawnSync("systemd-analyze", ["security", "--offline=true", unit], {
-        encoding: "utf8",
-      });
-      const exposure = Number(/exposure level for kerb\.service: ([\d.]+)/.exec(stdout)?.[1]);
-      expect(exposure).toBeLessThanOrEqual(1.5);
-    },
-  );
+  const hasSystemd = spawnSync("systemd-analyze", ["--version"]).status === 0;
+  if (!hasSystemd) console.warn("skipped: systemd-analyze is not installed");
+  it.skipIf(!hasSystemd)("keeps the exposure of the systemd unit low", () => {
+    const unit = join(configFolder, "kerb.service");
+    const { stdout } = spawnSync("systemd-analyze", ["security", "--offline=true", unit], {
+      encoding: "utf8",
+    });
+    const exposure = Number(/exposure level for kerb\.service: ([\d.]+)/.exec(stdout)?.[1]);
+    expect(exposure).toBeLessThanOrEqual(1.5);
+  });
 });

@@ -10,22 +10,11 @@ import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { Push } from "./push.ts";
 import { StatusPoints } from "./status-points.ts";
+import { pointLike } from "./test-point.ts";
 
 let index = 0;
-const point = (name: string, more: Partial<HostPoint> = {}): HostPoint => ({
-  name,
-  index: index++,
-  address: { at: name },
-  unit: "1",
-  kind: "number",
-  scale: 1,
-  offset: 0,
-  sentinels: [],
-  heartbeat: 300_000,
-  poll: "normal",
-  publish: true,
-  ...more,
-});
+const point = (name: string, more: Partial<HostPoint> = {}): HostPoint =>
+  pointLike({ name, index: index++, address: { at: name }, ...more });
 const derived = (name: string, derive: HostPoint["derive"], more: Partial<HostPoint> = {}): HostPoint =>
   point(name, { address: undefined, derive, ...more });
 

@@ -8,6 +8,7 @@ import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
 import { Line } from "./line.ts";
 import type { DeviceReport, HostDevice } from "./messages.ts";
+import { pointLike } from "./test-point.ts";
 
 const name = "modbus";
 const { driver } = (await import(`../../drivers/${name}/index.ts`)) as { driver: Driver<unknown, unknown> };
@@ -88,21 +89,7 @@ function run({ type, port, unit, line, identify }: Setup) {
       silenceMs: 0,
       personalData: { how: "drop" },
       pollMs: { fast: 200, normal: 200, slow: 200 },
-      points: [
-        {
-          name: "level",
-          index: 1,
-          address: register(1),
-          unit: "m",
-          kind: "number",
-          scale: 1,
-          offset: 0,
-          sentinels: [],
-          heartbeat: 300_000,
-          poll: "normal",
-          publish: true,
-        },
-      ],
+      points: [pointLike({ name: "level", index: 1, address: register(1), unit: "m" })],
     },
   });
   void loop.run();

@@ -5,7 +5,7 @@ import { EventReader, quality } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
-import type { HostPoint } from "./messages.ts";
+import { pointLike } from "./test-point.ts";
 
 const hourAgoMs = Date.now() - 3_600_000;
 const answer: Answer = { value: 7, status: "good", sourceTimeMs: hourAgoMs };
@@ -28,19 +28,7 @@ const driver: Driver<unknown, unknown> = {
   },
 };
 
-const point: HostPoint = {
-  name: "level",
-  index: 0,
-  address: {},
-  unit: "m",
-  kind: "number",
-  scale: 1,
-  offset: 0,
-  sentinels: [],
-  heartbeat: 300_000,
-  poll: "push",
-  publish: true,
-};
+const point = pointLike({ name: "level", unit: "m", poll: "push" });
 
 it("what has to be polled after all keeps the doubt about the firmware, and is as old as the device says", async () => {
   const stream = new PassThrough();

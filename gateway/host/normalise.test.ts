@@ -4,22 +4,10 @@ import type { Answer } from "../driver.ts";
 import { EventReader, EventWriter, quality } from "../event.ts";
 import type { HostPoint } from "./messages.ts";
 import { decimalsOf, Normaliser } from "./normalise.ts";
+import { pointLike } from "./test-point.ts";
 
 function point(more: Partial<HostPoint> = {}): HostPoint {
-  return {
-    name: "voltage.L1",
-    index: 7,
-    address: {},
-    unit: "V",
-    kind: "number",
-    scale: 1,
-    offset: 0,
-    sentinels: [],
-    heartbeat: 300_000,
-    poll: "normal",
-    publish: true,
-    ...more,
-  };
+  return pointLike({ name: "voltage.L1", index: 7, unit: "V", ...more });
 }
 
 function run(points: HostPoint[], answers: Answer[], nowMs = 0, normaliser = new Normaliser(points)) {

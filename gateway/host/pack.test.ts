@@ -1,20 +1,10 @@
 import { expect, it } from "vitest";
 import type { HostDevice, HostPoint } from "./messages.ts";
 import { packDevices, unpackDevices } from "./pack.ts";
+import { pointLike } from "./test-point.ts";
 
-const point = (index: number, unit: string): HostPoint => ({
-  name: `point-${index}`,
-  index,
-  address: { register: index },
-  unit,
-  kind: "number",
-  scale: 1,
-  offset: 0,
-  sentinels: [],
-  heartbeat: 300_000,
-  poll: "normal",
-  publish: true,
-});
+const point = (index: number, unit: string): HostPoint =>
+  pointLike({ name: `point-${index}`, index, address: { register: index }, unit });
 
 const device = (index: number, unit: string): HostDevice => ({
   id: `device-${index}`,

@@ -1,23 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Answer } from "../driver.ts";
-import type { HostPoint } from "./messages.ts";
 import { Normaliser } from "./normalise.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { sourceOffsets } from "./push.ts";
+import { pointLike } from "./test-point.ts";
 
-const boolean = (name: string): HostPoint => ({
-  name,
-  address: {},
-  unit: "1",
-  kind: "boolean",
-  scale: 1,
-  offset: 0,
-  index: 0,
-  sentinels: [],
-  poll: "normal",
-  publish: true,
-  heartbeat: 0,
-});
+const boolean = (name: string) => pointLike({ name, kind: "boolean", heartbeat: 0 });
 const points = [boolean("other"), boolean("door.open")];
 const normaliser = new Normaliser(points);
 

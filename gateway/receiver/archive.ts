@@ -1,4 +1,4 @@
-import type { EventReading, KerbEvent } from "../event.ts";
+import type { KerbEvent } from "../event.ts";
 import type { DecodedBatch, Dictionary } from "../uplink/encoding.ts";
 import { decodeBatch } from "./decode.ts";
 import type { Range } from "./ledger.ts";
@@ -27,17 +27,8 @@ export interface EventPage {
   next: Cursor | null;
 }
 
-/** The newest reading of one point of one device, with the event that carried it. */
-export interface LatestValue extends EventReading {
-  device: string;
-  epoch: number;
-  seq: number;
-}
-
-/** Work that one page or one look at the latest values may cost. */
+/** Work that one page may cost. */
 const pageBatchesMax = 1000;
-const latestBatchesMax = 256;
-const latestValuesMax = 50_000;
 const chunk = 64;
 const dictionariesMax = 256;
 const otherDictionariesMax = 64;
@@ -57,7 +48,7 @@ export class Archive {
     let budget = pageBatchesMax;
     let from = cursor;
     for (;;) {
-      const [epoch, following] = this.#store.epochsFrom(gateway, from.epoch, false, 2);
+      const [epoch, following] = this.#store.epochsFrom(gateway, from.epoch, 2);
       if (epoch === undefined) return page;
       const after = epoch.epoch === from.epoch ? from.after : 0;
       const part = this.#epochEvents(gateway, epoch, after, limit - page.events.length, budget);
@@ -68,42 +59,6 @@ export class Archive {
       budget -= part.batches;
       from = { epoch: following.epoch, after: 0 };
       if (budget <= 0 || page.events.length >= limit) return { ...page, next: from };
-    }
-  }
-
-  /** The newest value of each point, out of the last 256 batches in order of their numbers. */
-  latest(gateway: string): { values: LatestValue[]; batches: number } {
-    const values = new Map<string, LatestValue>();
-    let batches = 0;
-    for (const { epoch } of this.#store.epochsFrom(gateway, Number.MAX_SAFE_INTEGER, true, 16)) {
-      let below = Number.MAX_SAFE_INTEGER;
-      while (batches < latestBatchesMax) {
-        const rows = this.#store.batchesBelow(
-          gateway,
-          epoch,
-          below,
-          Math.min(chunk, latestBatchesMax - batches),
-        );
-        batches += rows.length;
-        for (const row of rows) this.#keepNewest(values, row);
-        below = rows.at(-1)?.first ?? 0;
-        if (rows.length < chunk) break;
-      }
-    }
-    return { values: [...values.values()].sort(byDeviceAndPoint), batches };
-  }
-
-  #keepNewest(values: Map<string, LatestValue>, row: BatchRow): void {
-    const events = this.decode(row);
-    if (typeof events === "string") return;
-    for (const { device, epoch, seq, readings } of events) {
-      for (const reading of readings ?? []) {
-        const key = `${device}\n${reading.point}`;
-        const known = values.get(key);
-        if (known === undefined ? values.size >= latestValuesMax : compare(known, { epoch, seq }) > 0)
-          continue;
-        values.set(key, { device, epoch, seq, ...reading });
-      }
     }
   }
 
@@ -210,13 +165,4 @@ function contributed(events: readonly KerbEvent[], take: readonly Range[]): Kerb
     while (seq > (take[at]?.[1] ?? Number.POSITIVE_INFINITY)) at++;
     return seq >= (take[at]?.[0] ?? Number.POSITIVE_INFINITY);
   });
-}
-
-function compare(a: { epoch: number; seq: number }, b: { epoch: number; seq: number }): number {
-  return a.epoch - b.epoch || a.seq - b.seq;
-}
-
-function byDeviceAndPoint(a: LatestValue, b: LatestValue): number {
-  if (a.device !== b.device) return a.device < b.device ? -1 : 1;
-  return a.point < b.point ? -1 : a.point > b.point ? 1 : 0;
 }

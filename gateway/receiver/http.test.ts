@@ -27,7 +27,8 @@ interface Body extends EventPage {
   error: string;
   gateways: { id: string; lastReceivedMs: number }[];
   rejected: unknown[];
-  values: unknown[];
+  values: Record<string, unknown>[];
+  behind: boolean;
 }
 
 async function get(path: string): Promise<{ status: number; body: Body }> {
@@ -150,6 +151,7 @@ describe("receiverApi", () => {
     receiver.take("gw-1", "fill", batch(numbers(1, 89)));
     receiver.take("gw-1", "fill", batch(numbers(200, 210), { epoch: 36 }));
     const { body } = await get("/gateways/gw-1/latest");
+    expect(body.behind).toBe(false);
     expect(body.values).toMatchObject([
       { device: "dev-1", point: "point.p0", value: 100, unit: "V", quality: 0, epoch: 37, seq: 100 },
       { device: "dev-1", point: "point.p1", value: 23.5, epoch: 37, seq: 100 },

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { acknowledgement, pickEpochs, type Acknowledgement, type LiveEpoch } from "./acknowledge.ts";
-import { Archive, type Cursor, type EventPage, type LatestValue } from "./archive.ts";
+import { Archive, type Cursor, type EventPage } from "./archive.ts";
 import { Certificates, type CertificatePage, type Signer } from "./certificates.ts";
 import { storeError } from "./database.ts";
 import { Gateways, summary, type GatewaySummary, type LiveGateway } from "./gateways.ts";
 import { countOf } from "./ledger.ts";
 import type { Seal } from "../uplink/seal.ts";
 import { parseBirth, parseDictionary, parseSeal, readBatch, type Birth, type ReadBatch } from "./messages.ts";
-import { Latest } from "./ngsi-ld/latest.ts";
+import { Latest } from "./latest.ts";
 import { Pending } from "./pending.ts";
 import { mayLog, Rejections } from "./rejections.ts";
 import { SealChecks } from "./seal-check.ts";
@@ -230,16 +230,16 @@ export class Receiver {
     return this.#archive.events(gatewayId, cursor, limit);
   }
 
-  /** The newest value of each point; throws `StoreError` while the database refuses. */
-  latest(gatewayId: string): { values: LatestValue[]; batches: number } {
-    this.#settle();
-    return this.#archive.latest(gatewayId);
-  }
-
-  /** The newest values of all devices; throws `StoreError` while the database refuses. */
+  /** The newest values of all devices, up to what was just taken; throws `StoreError` while the database refuses. */
   view(): Latest {
     this.#settle();
+    this.#latest.catchUp();
     return this.#latest;
+  }
+
+  /** The newest value of each point; throws `StoreError` while the database refuses. */
+  latest(gatewayId: string): ReturnType<Latest["values"]> {
+    return this.view().values(gatewayId);
   }
 
   /**

@@ -160,16 +160,9 @@ export class Store {
     return row === undefined ? undefined : this.#epochState(gateway, row);
   }
 
-  /** The numbers of the epochs from `from` on (to `from` downwards when `newestFirst`), with their span. */
-  epochsFrom(
-    gateway: string,
-    from: number,
-    newestFirst: boolean,
-    limit: number,
-  ): { epoch: number; span: number }[] {
-    const sql = newestFirst
-      ? "SELECT ep, span FROM ledger WHERE gw = ? AND ep <= ? ORDER BY ep DESC LIMIT ?"
-      : "SELECT ep, span FROM ledger WHERE gw = ? AND ep >= ? ORDER BY ep LIMIT ?";
+  /** The numbers of the epochs from `from` on, with their span. */
+  epochsFrom(gateway: string, from: number, limit: number): { epoch: number; span: number }[] {
+    const sql = "SELECT ep, span FROM ledger WHERE gw = ? AND ep >= ? ORDER BY ep LIMIT ?";
     return this.all(sql, gateway, from, limit).map((row) => ({
       epoch: row["ep"] as number,
       span: row["span"] as number,
@@ -181,12 +174,6 @@ export class Store {
     const sql =
       "SELECT * FROM batch WHERE gw = ? AND ep = ? AND first > ? AND last > ? ORDER BY first LIMIT ?";
     return this.all(sql, gateway, epoch, first, last, limit).map(batchRow);
-  }
-
-  /** Batches of an epoch that begin below `first`, the newest first. */
-  batchesBelow(gateway: string, epoch: number, first: number, limit: number): BatchRow[] {
-    const sql = "SELECT * FROM batch WHERE gw = ? AND ep = ? AND first < ? ORDER BY first DESC LIMIT ?";
-    return this.all(sql, gateway, epoch, first, limit).map(batchRow);
   }
 
   /** Batches of all gateways in the order in which they were stored. */

@@ -8,6 +8,7 @@ import { start } from "./index.ts";
 
 const run = promisify(execFile);
 const hasCurl = spawnSync("curl", ["-V"], { stdio: "ignore" }).status === 0;
+if (!hasCurl) console.warn("skipped: curl is not installed");
 const running: Simulator[] = [];
 afterEach(async () => {
   for (const one of running.splice(0)) await one.close();

@@ -8,6 +8,9 @@ import { expect, it } from "vitest";
 const script = fileURLToPath(new URL("onvif-discovery.ts", import.meta.url));
 const hasNamespace = spawnSync("unshare", ["-n", "true"], { stdio: "ignore" }).status === 0;
 const hasUtil = spawnSync("onvif-util", ["-h"], { stdio: "ignore" }).error === undefined;
+if (!hasNamespace) console.warn("skipped: a network namespace of its own needs root and unshare");
+if (!hasUtil)
+  console.warn("skipped: onvif-util is not installed, so no foreign program looks for the camera");
 
 it.skipIf(!hasNamespace)(
   "finds the camera, believes no liar, contacts nobody",

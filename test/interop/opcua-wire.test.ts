@@ -171,8 +171,10 @@ async function record(
   );
 }
 
-/** Records the golden frames of the driver anew: KERB_RECORD=1. */
-describe.skipIf(process.env["KERB_RECORD"] === undefined)("record", () => {
+const records = process.env["KERB_RECORD"] !== undefined;
+if (!records) console.log("skipped: the golden frames are only recorded anew with KERB_RECORD=1");
+
+describe.skipIf(!records)("record", () => {
   const types = {
     Boolean: "boolean",
     SByte: -5,

@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EventWriter, quality, type ClockState, type DictionaryDevice, type EventKind } from "../../event.ts";
+import {
+  EventWriter,
+  quality,
+  type ClockState,
+  type DictionaryDevice,
+  type EventKind,
+  type QualityDetail,
+} from "../../event.ts";
 import { encodeCloudEvents } from "../../uplink/cloudevents.ts";
 import { encodeColumnar } from "../../uplink/columnar.ts";
 import { compress, Dictionary, type EncodingName, type Row } from "../../uplink/encoding.ts";
@@ -66,6 +73,7 @@ interface Sent {
   clock?: ClockState;
   kind?: EventKind;
   data?: Record<string, unknown>;
+  detail?: QualityDetail;
 }
 
 const writer = new EventWriter();
@@ -79,11 +87,12 @@ function row({
   clock = "synced",
   kind = "telemetry",
   data,
+  detail,
 }: Sent): Row {
   writer.begin(kind, device, atMs + minute * 60_000, seq, clock);
   if (kind === "telemetry") {
     writer.count(1);
-    writer.reading(point, value, 3, value === null ? quality.bad : 0);
+    writer.reading(point, value, 3, value === null ? quality.bad : 0, detail);
   } else writer.object(data ?? {});
   return { seq, recordedMs: atMs + minute * 60_000 + 500, body: Buffer.from(writer.bytes()) };
 }
@@ -202,6 +211,22 @@ describe("the NGSI-LD view", () => {
     },
   );
 
+  it("is of the same tables as the receiver's own list of newest values, which goes by number", async () => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 7, minute: 7, value: 2.7 }]);
+    take([{ seq: 9, minute: 5, value: 2.5 }]);
+    const response = await fetch(`${server.url}/gateways/${gateway}/latest`);
+    expect(await response.json()).toMatchObject({ values: [{ seq: 9, value: 2.5 }], behind: false });
+    expect((await get(`/entities/${level}?options=keyValues`)).body).toMatchObject({ currentLevel: 2.7 });
+  });
+
+  it("loses only the event of a gateway that breaks the format", async () => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1, detail: { reason: 7 } as never }]);
+    take([{ seq: 2, value: 1.1, minute: 1 }]);
+    expect((await get(`/entities/${level}?options=keyValues`)).body).toMatchObject({ currentLevel: 1.1 });
+  });
+
   it("says that a device or its gateway is away, and goes back to what is true", async () => {
     receiver.dictionary(gateway, dictionary());
     receiver.birth(
@@ -264,6 +289,56 @@ describe("the NGSI-LD view", () => {
     birth("00000001");
     receiver.dictionary(gateway, dictionary("00000001", bare));
     expect((await get(`/entities/${level}?options=keyValues`)).body).not.toHaveProperty("location");
+  });
+
+  it("gives values alone by each of the words for it, and says how many there are", async () => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1 }]);
+    const simple = (await get(`/entities/${level}?options=keyValues`)).body;
+    for (const query of ["options=simplified", "format=simplified", "format=keyValues&type=FloodMonitoring"])
+      expect((await get(`/entities/${level}?${query}`)).body, query).toEqual(simple);
+    const whole = (await get(`/entities/${level}`)).body;
+    for (const query of ["options=normalized", "format=normalized"])
+      expect((await get(`/entities/${level}?${query}`)).body, query).toEqual(whole);
+    expect(whole).not.toEqual(simple);
+    const none = await get("/entities?count=true&limit=0");
+    expect(none.body).toEqual([]);
+    expect(none.headers.get("ngsild-results-count")).toBe("2");
+    expect((await get("/entities?count=false")).headers.has("ngsild-results-count")).toBe(false);
+  });
+
+  it.each([
+    ["/entities?typ=Device", "BadRequestData", '"typ" is unknown - did you mean "type"?'],
+    ["/entities?colour=red", "BadRequestData", '"colour" is unknown; this view knows "type", '],
+    [
+      "/entities?attrs=name",
+      "OperationNotSupported",
+      '"attrs" is not supported here; this view knows "type", ',
+    ],
+    [`/entities/${level}?limit=3`, "OperationNotSupported", '"limit" is not supported here; '],
+    ["/entities?count=yes", "BadRequestData", '"count" must be "true" or "false", not "yes".'],
+    [
+      "/entities?options=count",
+      "BadRequestData",
+      '"options=count" is unknown; this view knows "normalized", ',
+    ],
+    ["/entities?options=sysAttrs", "OperationNotSupported", '"options=sysAttrs" is not supported here; '],
+    [
+      `/entities/${level}?format=concise`,
+      "OperationNotSupported",
+      '"format=concise" is not supported here; ',
+    ],
+    ["/entities?options=keyValues&format=normalized", "BadRequestData", "two representations at once."],
+    ["/entities?type=Device&type=Alert", "BadRequestData", '"type" is given more than once.'],
+    ["/entities?type=", "BadRequestData", '"type" is empty; '],
+    [`/entities/${level}?type=Device`, "ResourceNotFound", 'is of the type "FloodMonitoring".'],
+  ])("%s is a problem that names the parameter", async (path, name, detail) => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1 }]);
+    const { status, body } = await get(path);
+    expect(body.detail).toContain(detail);
+    expect(body).toMatchObject({ type: `https://uri.etsi.org/ngsi-ld/errors/${name}`, status });
+    expect(status).toBe({ BadRequestData: 400, OperationNotSupported: 422, ResourceNotFound: 404 }[name]);
   });
 
   it.each([

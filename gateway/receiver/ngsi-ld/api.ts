@@ -1,43 +1,17 @@
 import { Hono, type Context } from "hono";
-import { StoreError } from "../database.ts";
+import type { Latest, LatestDevice } from "../latest.ts";
 import { allContexts, contextOf, ownTerms, sharedContext } from "./context.ts";
 import { parseEntityId, type Entity } from "./entity.ts";
-import type { Latest, LatestDevice } from "./latest.ts";
+
 import { deviceKinds, modelsByClass } from "./models.ts";
+import { Problem, problemOf } from "./problem.ts";
 import { project } from "./project.ts";
+import { limitMax, queryOf, type Query } from "./query.ts";
 import { keyValues, normalised } from "./write.ts";
 
-const limitMax = 1000;
-const limitUsual = 20;
 /** Devices that one request may look through, in steps of so many. */
 const devicesMax = 2000;
 const step = 100;
-/** Longest that a request first reads what has just been stored. */
-const catchUpMs = 100;
-
-type Status = 400 | 404 | 405 | 406 | 422 | 403 | 503;
-
-/** An error of NGSI-LD; `name` is the last part of its type. Source: ETSI GS CIM 009, 6.3.2, RFC 7807. */
-class Problem extends Error {
-  readonly kind: string;
-  readonly status: Status;
-  constructor(kind: string, status: Status, detail: string) {
-    super(detail);
-    this.name = "Problem";
-    this.kind = kind;
-    this.status = status;
-  }
-}
-
-const titles: Record<string, string> = {
-  BadRequestData: "The request is not right",
-  InternalError: "The request cannot be answered now",
-  OperationNotSupported: "This view does not do that",
-  ResourceNotFound: "There is no such entity",
-  TooManyResults: "The request looks through too much",
-};
-
-const known = new Set(["type", "id", "gateway", "limit", "offset", "options", "format", "count"]);
 
 /**
  * The read-only part of the NGSI-LD API (ETSI GS CIM 009 v1.6, 5.7.1 and 5.7.2) that the view can answer: the newest
@@ -50,24 +24,17 @@ export function ngsiLdApi(view: () => Latest): Hono {
     contextAnswer(context, allContexts(new URL(context.req.url).origin)),
   );
   api.get("/entities", (context) => {
-    const { type, id, gateway } = query(context);
-    const count = context.req.query("count") === "true";
-    const limit = whole(context, "limit", count ? 0 : 1, limitMax, limitUsual);
-    const offset = whole(context, "offset", 0, Number.MAX_SAFE_INTEGER, 0);
-    const page = { from: offset, to: offset + limit, count };
+    const query = queryOf(context, "many");
     const latest = view();
-    latest.catchUp(catchUpMs);
-    const found =
-      id === undefined ? matching(latest, type, gateway, page) : named(latest, id, { type, gateway }, page);
-    const headers: Record<string, string> = count ? { "NGSILD-Results-Count": `${found.total}` } : {};
-    return answer(context, found.entities, headers);
+    const { entities, total } =
+      query.id === undefined ? matching(latest, query) : named(latest, query.id, query);
+    return answer(context, entities, query, query.count ? { "NGSILD-Results-Count": `${total}` } : {});
   });
   api.get("/entities/:id", (context) => {
-    query(context);
-    const latest = view();
-    latest.catchUp(catchUpMs);
-    const id = context.req.param("id");
-    return answer(context, entityOf(latest, id), {});
+    const query = queryOf(context, "one");
+    const entity = entityOf(view(), context.req.param("id"));
+    if (query.type?.includes(entity.type) ?? true) return answer(context, entity, query, {});
+    throw new Problem("ResourceNotFound", 404, `${entity.id} is of the type "${entity.type}".`);
   });
   api.all("/*", (context) => {
     const isRead = context.req.method === "GET";
@@ -75,17 +42,7 @@ export function ngsiLdApi(view: () => Latest): Hono {
     throw new Problem("OperationNotSupported", isRead ? 404 : 405, detail);
   });
   api.onError((error, context) => {
-    const problem =
-      error instanceof Problem
-        ? error
-        : new Problem(
-            "InternalError",
-            503,
-            error instanceof StoreError ? `${error.message}.` : error.message,
-          );
-    const { kind, status, message } = problem;
-    const type = `https://uri.etsi.org/ngsi-ld/errors/${kind}`;
-    const body = JSON.stringify({ type, title: titles[kind] ?? kind, status, detail: message });
+    const { status, body } = problemOf(error);
     return context.body(body, status, { "Content-Type": "application/problem+json" });
   });
   return api;
@@ -94,34 +51,6 @@ export function ngsiLdApi(view: () => Latest): Hono {
 function contextAnswer(context: Context, content: unknown): Response {
   const body = JSON.stringify({ "@context": content });
   return context.body(body, 200, { "Content-Type": "application/ld+json" });
-}
-
-/** What is asked for; a parameter that would be ignored is refused, because the answer would be another one. */
-function query(context: Context): {
-  type: string[] | undefined;
-  id: string[] | undefined;
-  gateway: string | undefined;
-} {
-  const unknown = Object.keys(context.req.query()).find((name) => !known.has(name));
-  if (unknown !== undefined) {
-    const detail = `"${unknown.slice(0, 40)}" is not supported; this view knows ${[...known].join(", ")}.`;
-    throw new Problem("OperationNotSupported", 422, detail);
-  }
-  const list = (name: string) =>
-    context.req
-      .query(name)
-      ?.split(",")
-      .filter((one) => one !== "");
-  return { type: list("type"), id: list("id"), gateway: context.req.query("gateway") };
-}
-
-function whole(context: Context, name: string, least: number, most: number, absent: number): number {
-  const text = context.req.query(name);
-  if (text === undefined) return absent;
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  const detail = `"${name}" must be a whole number from ${least} to ${most}, not "${text.slice(0, 40)}".`;
-  throw new Problem("BadRequestData", 400, detail);
 }
 
 function entitiesOf({ known: device, state }: LatestDevice): Entity[] {
@@ -148,18 +77,11 @@ function entityOf(latest: Latest, id: string): Entity {
   throw new Problem("ResourceNotFound", 404, `There is no ${id}: ${reason}.`);
 }
 
-interface Page {
-  from: number;
-  to: number;
-  count: boolean;
-}
-
 function named(
   latest: Latest,
   ids: readonly string[],
-  { type: types, gateway }: { type: readonly string[] | undefined; gateway: string | undefined },
-  { from, to }: Page,
-) {
+  { type: types, gateway, offset, limit }: Query,
+): { entities: Entity[]; total: number } {
   if (ids.length > limitMax)
     throw new Problem("BadRequestData", 400, `at most ${limitMax} ids in one request`);
   const found = [...new Set(ids)].flatMap((id) => {
@@ -172,16 +94,14 @@ function named(
       throw error;
     }
   });
-  return { entities: found.slice(from, to), total: found.length };
+  return { entities: found.slice(offset, offset + limit), total: found.length };
 }
 
 /** Entities of all devices in order, those of the page; the total is counted only when it is asked for. */
 function matching(
   latest: Latest,
-  types: readonly string[] | undefined,
-  gateway: string | undefined,
-  page: Page,
-) {
+  { type: types, gateway, offset, limit, count }: Query,
+): { entities: Entity[]; total: number } {
   const classes = classesOf(types);
   const only = {
     ...(classes === undefined ? {} : { classes }),
@@ -196,12 +116,12 @@ function matching(
     for (const device of devices) {
       for (const entity of entitiesOf(device)) {
         if (types !== undefined && !types.includes(entity.type)) continue;
-        if (total >= page.from && total < page.to) entities.push(entity);
+        if (total >= offset && total < offset + limit) entities.push(entity);
         total++;
       }
     }
     const last = devices.at(-1)?.known;
-    if (last === undefined || devices.length < step || (!page.count && total >= page.to)) break;
+    if (last === undefined || devices.length < step || (!count && total >= offset + limit)) break;
     if (looked + step >= devicesMax) {
       const detail = `More than ${devicesMax} devices would have to be looked through: ask for one type, or for one gateway after the other (gateway=…, their ids are at /gateways).`;
       throw new Problem("TooManyResults", 403, detail);
@@ -222,7 +142,12 @@ function classesOf(types: readonly string[] | undefined): string[] | undefined {
 }
 
 /** In the representation and with the context that the request wants: in the body (JSON-LD) or in a header (JSON). */
-function answer(context: Context, found: Entity | Entity[], headers: Record<string, string>): Response {
+function answer(
+  context: Context,
+  found: Entity | Entity[],
+  { isSimplified }: Query,
+  headers: Record<string, string>,
+): Response {
   const wants = context.req.header("accept") ?? "*/*";
   const isLd = wants.includes("application/ld+json");
   if (!isLd && !/\*\/\*|application\/(json|\*)/.test(wants))
@@ -231,8 +156,7 @@ function answer(context: Context, found: Entity | Entity[], headers: Record<stri
       406,
       "This view answers in application/json and application/ld+json.",
     );
-  const options = `${context.req.query("options") ?? ""},${context.req.query("format") ?? ""}`.split(",");
-  const write = options.some((one) => one === "keyValues" || one === "simplified") ? keyValues : normalised;
+  const write = isSimplified ? keyValues : normalised;
   const base = new URL(context.req.url).origin;
   const body = (entity: Entity) => ({
     ...write(entity),

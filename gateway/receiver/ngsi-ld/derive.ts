@@ -1,5 +1,5 @@
-import type { DeviceState, PointState } from "./device-state.ts";
-import { entityId, observed, type Attribute, type KnownDevice, type Values } from "./entity.ts";
+import type { DeviceState, KnownDevice, PointState } from "../device-state.ts";
+import { entityId, observed, type Attribute, type Values } from "./entity.ts";
 import { groupPrefixes, type Derivation, type Gathered } from "./models.ts";
 
 /** The few attributes that are more than one scaled point. Each adds to what the lines of the model gave. */

@@ -1,16 +1,6 @@
-import type { DeviceSite } from "../../event.ts";
-import type { PointState } from "./device-state.ts";
+import type { PointState } from "../device-state.ts";
 import type { Source } from "./models.ts";
 import { convert } from "./units.ts";
-
-/** What is known of a device beside its events: from the dictionary, and whether its gateway is connected. */
-export interface KnownDevice extends DeviceSite {
-  gateway: string;
-  id: string;
-  class: string;
-  /** False: the gateway is known to be away, so nothing is known of the device now. */
-  gatewayOnline?: boolean;
-}
 
 /** An attribute of an entity before it is written in one of the two representations. */
 export interface Attribute {

@@ -2,20 +2,12 @@ import {
   applyEvent,
   emptyState,
   type DeviceState,
+  type KnownDevice,
   type PointState,
   type RecordState,
-} from "./device-state.ts";
+} from "../device-state.ts";
 import { derivations, gather, partsOf } from "./derive.ts";
-import {
-  entityId,
-  isTime,
-  observed,
-  Values,
-  type Attribute,
-  type Entity,
-  type KnownDevice,
-  type Withheld,
-} from "./entity.ts";
+import { entityId, isTime, observed, Values, type Attribute, type Entity, type Withheld } from "./entity.ts";
 import {
   alertCategories,
   alertSubCategories,

@@ -1,4 +1,20 @@
-import { quality, type KerbEvent, type ReadingValue } from "../../event.ts";
+import {
+  quality,
+  type DeviceSite,
+  type EventReading,
+  type KerbEvent,
+  type QualityDetail,
+  type ReadingValue,
+} from "../event.ts";
+
+/** What is known of a device beside its events: from the dictionary, and whether its gateway is connected. */
+export interface KnownDevice extends DeviceSite {
+  gateway: string;
+  id: string;
+  class: string;
+  /** False: the gateway is known to be away, so nothing is known of the device now. */
+  gatewayOnline?: boolean;
+}
 
 /** Where a value comes from: observation time (ms), number of its event, whether the gateway's clock was wrong. */
 interface Stamp {
@@ -8,13 +24,18 @@ interface Stamp {
   unsynced?: true;
 }
 
-/** The newest reading of a point. `value` is null where it is bad; `doubt` says why it is uncertain. */
+/** A reading of a point. `value` is null where it is bad; `doubt` says why it is uncertain. */
 export interface PointState extends Stamp {
   value: ReadingValue;
   unit: string;
+  /** Bits of `quality`, where there are any, and what the source says to them. */
+  quality?: number;
+  detail?: QualityDetail;
   doubt?: string;
   /** Span that the value was averaged or counted over, where the source tells it. */
   periodMs?: number;
+  /** The reading that was accepted last, where it is not this one, which was observed last. */
+  accepted?: Omit<PointState, "accepted">;
 }
 
 /** The newest record of one name, as the host shaped it. */
@@ -58,9 +79,12 @@ export function emptyState(): DeviceState {
  */
 function isNewer(a: Stamp, b: Stamp | undefined): boolean {
   if (b === undefined) return true;
-  const byNumber = a.epoch - b.epoch || a.seq - b.seq;
-  if (a.unsynced === true || b.unsynced === true) return byNumber > 0;
-  return (a.timeMs - b.timeMs || byNumber) > 0;
+  if (a.unsynced === true || b.unsynced === true) return byNumber(a, b) > 0;
+  return (a.timeMs - b.timeMs || byNumber(a, b)) > 0;
+}
+
+function byNumber(a: Stamp, b: Stamp): number {
+  return a.epoch - b.epoch || a.seq - b.seq;
 }
 
 /**
@@ -96,22 +120,39 @@ function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: num
   for (const { point, value, unit, quality: bits, detail, timeMs } of event.readings ?? []) {
     const at = stamp(timeMs);
     const known = Object.hasOwn(state.points, point) ? state.points[point] : undefined;
-    if (!isNewer(at, known)) continue;
+    const last = known?.accepted ?? known;
+    const isObservedLast = isNewer(at, known);
+    const isAcceptedLast = last === undefined || byNumber(at, last) >= 0;
+    if (!isObservedLast && !isAcceptedLast) continue;
     if (known === undefined && Object.keys(state.points).length >= pointsMax) continue;
     const isBad = (bits & quality.bad) !== 0;
     const isDoubtful = (bits & (quality.uncertain | quality.substituted)) !== 0;
     const doubt =
       detail?.reason ?? detail?.code ?? ((bits & quality.substituted) === 0 ? "uncertain" : "substituted");
-    state.points[point] = {
+    const made: PointState = {
       ...at,
       value: isBad ? null : typeof value === "string" ? value.slice(0, textMax) : value,
       unit,
-      ...(isDoubtful && !isBad ? { doubt: doubt.slice(0, 200) } : {}),
     };
-    if (!isBad) seen(state, event, at);
+    if (bits !== 0) made.quality = bits;
+    if (detail !== undefined) made.detail = shortened(detail);
+    if (isDoubtful && !isBad) made.doubt = doubt.slice(0, 200);
     changed = true;
+    if (known !== undefined && !isObservedLast) {
+      known.accepted = made;
+      continue;
+    }
+    state.points[point] = isAcceptedLast ? made : { ...made, accepted: last };
+    if (!isBad) seen(state, event, at);
   }
   return changed;
+}
+
+function shortened({ code, reason }: QualityDetail): QualityDetail {
+  return {
+    ...(code === undefined ? {} : { code: code.slice(0, textMax) }),
+    ...(reason === undefined ? {} : { reason: reason.slice(0, textMax) }),
+  };
 }
 
 function applyRecord(
@@ -162,4 +203,22 @@ function applyGap(state: DeviceState, data: Record<string, unknown>, at: Stamp):
   const told = cause === "disabled" ? "disabled" : open === true ? "offline" : "online";
   state.status = { ...at, state: told, ...(typeof code === "string" ? { code } : {}) };
   return true;
+}
+
+/** What was accepted last of each point, by the point's name: as readings of events, each with its event's number. */
+export function acceptedLast({ points }: DeviceState): (EventReading & { epoch: number; seq: number })[] {
+  return Object.entries(points).map(([point, state]) => {
+    const { epoch, seq, unit, value, detail, timeMs, quality: bits } = state.accepted ?? state;
+    return {
+      epoch,
+      seq,
+      point,
+      unit,
+      value,
+      // Rows of earlier versions have no bits.
+      quality: bits ?? (value === null ? quality.bad : 0),
+      ...(detail === undefined ? {} : { detail }),
+      timeMs,
+    };
+  });
 }

@@ -1,11 +1,10 @@
 import { performance } from "node:perf_hooks";
-import type { DictionaryDevice } from "../../event.ts";
-import type { Dictionary } from "../../uplink/encoding.ts";
-import type { Archive } from "../archive.ts";
-import { parseBirth } from "../messages.ts";
-import type { BatchRow, Columns, Store } from "../store.ts";
-import { applyEvent, emptyState, type DeviceState } from "./device-state.ts";
-import type { KnownDevice } from "./entity.ts";
+import type { DictionaryDevice, EventReading } from "../event.ts";
+import type { Dictionary } from "../uplink/encoding.ts";
+import type { Archive } from "./archive.ts";
+import { acceptedLast, applyEvent, emptyState, type DeviceState, type KnownDevice } from "./device-state.ts";
+import { parseBirth } from "./messages.ts";
+import type { BatchRow, Columns, Store } from "./store.ts";
 
 /** A device with its newest values. */
 export interface LatestDevice {
@@ -13,16 +12,27 @@ export interface LatestDevice {
   state: DeviceState;
 }
 
+/** The newest reading of one point of one device, with the event that carried it. */
+export interface LatestValue extends EventReading {
+  device: string;
+  epoch: number;
+  seq: number;
+}
+
 /** Batches of one step; work of one turn in the background, ms, and the pauses: custody comes first. */
 const stepBatches = 32;
 const turnMs = 20;
 const pauseMs = 80;
 const idleMs = 2000;
+/** Longest that a look at the newest values first reads what was stored. */
+const lookMs = 100;
 /** Batches that wait for a dictionary; beyond it the view does without the oldest. */
 const waitingMax = 10_000;
 /** Of those as many are read at once, the newest first. */
 const waitingOnceMax = 256;
 const devicesMax = 2000;
+const devicesStep = 100;
+const valuesMax = 50_000;
 
 /**
  * The newest values of each device, kept beside the stored batches and made of nothing else: it follows them in
@@ -76,7 +86,7 @@ export class Latest {
   }
 
   /** Takes stored batches into the view for about so long; true when it has them all. */
-  catchUp(budgetMs: number): boolean {
+  catchUp(budgetMs = lookMs): boolean {
     const untilMs = performance.now() + budgetMs;
     do {
       const [came] = this.#came;
@@ -106,10 +116,14 @@ export class Latest {
     return taken === waitingOnceMax;
   }
 
+  /** The last batch in the view. */
+  get #cursor(): number {
+    return (this.#store.all("SELECT batch FROM latest_cursor")[0]?.["batch"] ?? 0) as number;
+  }
+
   /** One transaction of a few batches; false when there are none left. */
   #step(): boolean {
-    const cursor = (this.#store.all("SELECT batch FROM latest_cursor")[0]?.["batch"] ?? 0) as number;
-    const batches = this.#store.batchesAfter(cursor, stepBatches);
+    const batches = this.#store.batchesAfter(this.#cursor, stepBatches);
     const last = batches.at(-1);
     if (last === undefined) return false;
     this.#store.transaction(() => {
@@ -134,7 +148,11 @@ export class Latest {
       if (event.device === "" || event.device === event.gateway) continue;
       const key = `${event.gateway}\n${event.device}`;
       const state = changed.get(key) ?? this.#state(event.gateway, event.device);
-      if (applyEvent(state, event, row.receivedMs)) changed.set(key, state);
+      try {
+        if (applyEvent(state, event, row.receivedMs)) changed.set(key, state);
+      } catch {
+        // A gateway that breaks the format loses this event in the view, and never stops it for the others.
+      }
     }
     return true;
   }
@@ -156,6 +174,23 @@ export class Latest {
   #rows(where: string, values: readonly unknown[], limit: number): Row[] {
     const sql = `SELECT * FROM latest WHERE ${where} ORDER BY gw, device LIMIT ?`;
     return this.#store.all(sql, ...values, limit).map(stateRow);
+  }
+
+  /**
+   * The newest value of each point of a gateway by the numbers of the events, at most 50,000, in order of their
+   * names. `behind`: there are stored batches that have not been read yet.
+   */
+  values(gateway: string): { values: LatestValue[]; behind: boolean } {
+    const values: LatestValue[] = [];
+    for (let after = ""; values.length < valuesMax;) {
+      const rows = this.#rows("gw = ? AND device > ?", [gateway, after], devicesStep);
+      for (const { device, state } of rows)
+        for (const reading of acceptedLast(state)) values.push({ device, ...reading });
+      if (rows.length < devicesStep) break;
+      after = rows.at(-1)?.device ?? "";
+    }
+    const unread = this.#store.all("SELECT 1 FROM batch WHERE id > ? LIMIT 1", this.#cursor);
+    return { values: values.slice(0, valuesMax).sort(byDeviceAndPoint), behind: unread.length > 0 };
   }
 
   /** One device; undefined when nothing has been heard of it. */
@@ -224,6 +259,11 @@ export class Latest {
     const told = hash === undefined ? undefined : this.#archive.dictionary(gateway, hash);
     return told ?? this.#archive.dictionary(gateway, newest["hash"] as string);
   }
+}
+
+function byDeviceAndPoint(a: LatestValue, b: LatestValue): number {
+  if (a.device !== b.device) return a.device < b.device ? -1 : 1;
+  return a.point < b.point ? -1 : a.point > b.point ? 1 : 0;
 }
 
 const devicesById = new WeakMap<Dictionary, Map<string, DictionaryDevice[]>>();
