@@ -452,6 +452,8 @@ export class Supervisor implements Vitals {
     this.#endSweeping();
     this.#control?.close();
     this.#loop.stop();
+    // Whoever forgets what is acknowledged waits for the commit, and is let go only after it.
+    this.#outbox?.tell({ type: "hurry" });
     await Promise.all([...this.#hosts.values()].map((host) => host.stop()));
     // What the hosts flushed at the end is still on its way through the worker's port; give it one commit.
     await this.#outbox?.request("stats").catch(() => {});

@@ -23,6 +23,8 @@ import { trimmed, Trimmer } from "./trim.ts";
 const packetBytesMax = 4 * 1024 * 1024;
 /** How long a broker may take our DISCONNECT. */
 const farewellMs = 200;
+/** How long what has been told may take to be on disk, when the last one leaves. */
+const finishMs = 600;
 /** PUBACK of MQTT 5: the message went to nobody. */
 const noSubscribers = 0x10;
 /** MQTT 5: messages that the broker may send before the first is acknowledged. */
@@ -72,6 +74,7 @@ export class Broker {
   #absent: Absent | undefined;
   #resuming: Resuming | undefined;
   #users = 0;
+  #isFinishing = false;
   /** MQTT 5: each message names the filters for which it comes. */
   #namesFilters = false;
   #acknowledged: number | undefined;
@@ -128,9 +131,13 @@ export class Broker {
     }
   }
 
-  /** The last one closes the connection. Settles within 200 ms. */
+  /** The last one closes the connection, when what it has brought is acknowledged. Settles within 800 ms. */
   async leave(): Promise<void> {
-    if (--this.#users > 0 || this.#end !== undefined) return;
+    if (--this.#users > 0 || this.#end !== undefined || this.#isFinishing) return;
+    this.#isFinishing = true;
+    if (this.#custody?.isIdle === false) await this.#custody.finish(finishMs);
+    this.#isFinishing = false;
+    if (this.#users > 0 || this.#end !== undefined) return;
     const client = this.#isOpen ? this.#client : undefined;
     this.#forget(new DeviceError("closed", `${this.place}: the connection is closed`));
     if (client !== undefined) {

@@ -24,6 +24,8 @@ export class Custody {
   #asked = new Map<Held, PromiseWithResolvers<boolean>>();
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
+  /** Set while somebody waits for the end. */
+  #finished: (() => void) | undefined;
 
   /**
    * `pressingFrom`: so many that wait hold up what comes after them. `dropped`: something could not be kept, and is
@@ -66,11 +68,24 @@ export class Custody {
     void held.then(settle, () => settle(false));
   }
 
+  /** Asks for all that waits; settles when that is acknowledged, but not for what waits for somebody, or after `waitMsMax`. */
+  async finish(waitMsMax: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMsMax);
+    this.#finished = resolve;
+    this.#ask();
+    this.#acknowledge();
+    await promise;
+    clearTimeout(timer);
+    this.#finished = undefined;
+  }
+
   /** The connection is over: nothing is acknowledged any more, and the broker sends it again. */
   stop(): void {
     this.#isOver = true;
     this.#queue = [];
     this.#ask();
+    this.#finished?.();
   }
 
   async #all(held: readonly (Held | HeldLater)[], waiting: { later: number }): Promise<boolean> {
@@ -101,12 +116,12 @@ export class Custody {
     this.#timer = undefined;
     const asked = this.#asked;
     this.#asked = new Map();
-    const isPressing = this.#queue.length >= this.#pressingFrom;
+    const isPressing = this.#finished !== undefined || this.#queue.length >= this.#pressingFrom;
     for (const [held, { resolve }] of asked) held(isPressing).then(resolve, () => resolve(false));
   }
 
   #acknowledge(): void {
-    const isPressed = this.#queue.length >= this.#pressingFrom;
+    const isPressed = this.#finished !== undefined || this.#queue.length >= this.#pressingFrom;
     let skipped = 0;
     for (let next = this.#queue[0]; next !== undefined && !this.#isOver; next = this.#queue[skipped]) {
       if (next.isHeld) {
@@ -115,7 +130,8 @@ export class Custody {
         this.#on.acknowledge(next.messageId);
         // A broker knows them by their numbers; one that insists on the order sends them again.
       } else if (isPressed && next.later > 0) skipped++;
-      else return;
+      else break;
     }
+    if (this.isIdle) this.#finished?.();
   }
 }

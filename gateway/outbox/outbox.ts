@@ -99,6 +99,8 @@ export type ToWorker =
   | { type: "refused"; uplink: string; key: number; reason: number }
   | { type: "acknowledged"; uplink: string; document: Acknowledgement }
   | { type: "receiver"; uplink: string; name: string; online: boolean }
+  /** The gateway stops: what comes from now on is committed without waiting for company. */
+  | { type: "hurry" }
   | { type: "tail"; on: boolean };
 
 /** Worker → supervisor. */
