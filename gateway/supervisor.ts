@@ -186,8 +186,8 @@ export class Supervisor implements Vitals {
     return new Outbox(
       { path: join(gateway.stateFolder, "outbox.db"), ...limits, gateway: gateway.id, uplinks: lanes },
       {
-        accepted: (stream, bytes) => {
-          for (const host of this.#hosts.values()) host.credit(stream, bytes);
+        accepted: (stream, bytes, dropped) => {
+          for (const host of this.#hosts.values()) host.credit(stream, bytes, dropped);
         },
         send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
         tail: (events) => {

@@ -191,7 +191,7 @@ async function stop(): Promise<void> {
 
 process.on("message", (message: ToHost) => {
   if (message.type === "start") start(message).catch(fail);
-  else if (message.type === "credit") handover?.credit(message.bytes);
+  else if (message.type === "credit") handover?.credit(message.bytes, message.dropped);
   else if (message.type === "watch") witness.watchClosely(message.closely);
   else if (message.type === "release") {
     released.add(message.device);

@@ -175,7 +175,7 @@ export class OutboxCore {
   #accept(stream: number, frame: Frame, source = String(stream)): void {
     if (this.#pending.length === 0) this.#pendingSinceMs = performance.now();
     const dropped = this.#pending.push({ ...frame, stream, source });
-    if (dropped.length > 0) this.#confirm(dropped);
+    if (dropped.length > 0) this.#confirm(dropped, true);
     if (this.#failing.reason !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
     else if (frame.lane === 0 || frame.isPressing === true || this.#isHurried) this.#schedule(urgentCommitMs);
@@ -224,10 +224,12 @@ export class OutboxCore {
     return rows;
   }
 
-  #confirm(batch: readonly { stream: number; size: number }[]): void {
+  /** `dropped`: they are not on disk; only their room is free again. */
+  #confirm(batch: readonly { stream: number; size: number }[], dropped = false): void {
     const bytes = new Map<number, number>();
     for (const { stream, size } of batch) bytes.set(stream, (bytes.get(stream) ?? 0) + size);
-    for (const [stream, sum] of bytes) if (stream > 0) this.#post({ type: "accepted", stream, bytes: sum });
+    for (const [stream, sum] of bytes)
+      if (stream > 0) this.#post({ type: "accepted", stream, bytes: sum, dropped });
   }
 
   /** The disk refused. Nothing is lost: the events stay here and in the hosts' rings, and polling goes on. */

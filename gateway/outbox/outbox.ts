@@ -106,14 +106,15 @@ export type ToWorker =
 /** Worker → supervisor. */
 export type FromWorker =
   | { type: "answer"; id: number; result?: unknown; error?: string }
-  | { type: "accepted"; stream: number; bytes: number }
+  /** `dropped`: these are not on disk, and never will be. */
+  | { type: "accepted"; stream: number; bytes: number; dropped: boolean }
   | { type: "send"; uplink: string; messages: Message[] }
   | { type: "tail"; events: KerbEvent[] }
   | { type: "failure"; text: string | undefined }
   | { type: "problem"; text: string };
 
 export interface OutboxEvents {
-  accepted(stream: number, bytes: number): void;
+  accepted(stream: number, bytes: number, dropped: boolean): void;
   send(uplink: string, messages: Message[]): void;
   tail(events: KerbEvent[]): void;
   failure(text: string | undefined): void;
@@ -165,7 +166,7 @@ export class Outbox {
   }
 
   #receive(message: FromWorker, events: OutboxEvents): void {
-    if (message.type === "accepted") events.accepted(message.stream, message.bytes);
+    if (message.type === "accepted") events.accepted(message.stream, message.bytes, message.dropped);
     else if (message.type === "send") events.send(message.uplink, message.messages);
     else if (message.type === "tail") events.tail(message.events);
     else if (message.type === "failure") events.failure(message.text);
