@@ -282,3 +282,26 @@ test("what waits when the connection ends is asked for again", async () => {
   settleAll();
   await until("the acknowledgement", () => broker.acknowledged.length === 1);
 });
+
+test("what was told is acknowledged before the connection is closed, if that takes no longer than a moment", async () => {
+  const one = await listen();
+  broker.say(message(1, 10), message(2, 20));
+  await until("both", () => one.of().length === 2);
+  one.stop();
+  const closing = open.pop()!.close();
+  // Nobody listens any more.
+  broker.say(message(3, 30));
+  await asked(1);
+  await sleep(100);
+  expect(broker.all("disconnect")).toEqual([]);
+  settleAll();
+  await closing;
+  await until("the end", () => broker.all("disconnect").length === 1);
+  expect(broker.acknowledged).toEqual([1, 2]);
+  const stuck = await listen();
+  broker.say(message(4, 40));
+  await until("the last", () => stuck.of().length === 1);
+  const fromMs = performance.now();
+  await open.pop()!.close();
+  expect(performance.now() - fromMs).toBeLessThan(1000);
+});
