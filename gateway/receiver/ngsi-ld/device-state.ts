@@ -6,6 +6,8 @@ interface Stamp {
   epoch: number;
   seq: number;
   unsynced?: true;
+  /** Told by a wrong clock: ms since the boot of its box, by which it is corrected. */
+  monoMs?: number;
 }
 
 /** The newest reading of a point. `value` is null where it is bad; `doubt` says why it is uncertain. */
@@ -74,6 +76,9 @@ export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: num
     epoch,
     seq,
     ...(event.clock === "unsynced" ? { unsynced: true as const } : {}),
+    ...(event.monoMs === undefined || event.clock !== "unsynced"
+      ? {}
+      : { monoMs: event.monoMs + timeMs - event.timeMs }),
   });
   const at = stamp(event.timeMs);
   if (event.kind === "telemetry") return applyReadings(state, event, stamp);
@@ -84,6 +89,21 @@ export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: num
   seen(state, event, at);
   if (typeof data["record"] !== "string") return true;
   return applyRecord(state, event.kind, data["record"], data, at);
+}
+
+/** Puts times right that come of a wrong clock. `rightMs`: the true one, undefined where it is not known. */
+export function correctTimes(state: DeviceState, rightMs: (at: Stamp) => number | undefined): boolean {
+  let changed = false;
+  const { points, records, status } = state;
+  for (const at of [...Object.values(points), ...Object.values(records), ...(status ? [status] : [])]) {
+    const timeMs = at.monoMs === undefined ? undefined : rightMs(at);
+    if (timeMs === undefined) continue;
+    at.timeMs = timeMs;
+    delete at.unsynced;
+    state.seenMs = Math.max(state.seenMs ?? 0, timeMs);
+    changed = true;
+  }
+  return changed;
 }
 
 function seen(state: DeviceState, event: KerbEvent, { timeMs }: Stamp): void {

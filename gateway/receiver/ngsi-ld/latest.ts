@@ -4,7 +4,7 @@ import type { Dictionary } from "../../uplink/encoding.ts";
 import type { Archive } from "../archive.ts";
 import { parseBirth } from "../messages.ts";
 import type { BatchRow, Columns, Store } from "../store.ts";
-import { applyEvent, emptyState, type DeviceState } from "./device-state.ts";
+import { applyEvent, correctTimes, emptyState, type DeviceState } from "./device-state.ts";
 import type { KnownDevice } from "./entity.ts";
 
 /** A device with its newest values. */
@@ -131,12 +131,31 @@ export class Latest {
     const events = this.#archive.decode(row);
     if (typeof events === "string") return false;
     for (const event of events) {
+      if (this.#archive.clockSteps.take(event)) this.#correct(event.gateway, changed);
       if (event.device === "" || event.device === event.gateway) continue;
       const key = `${event.gateway}\n${event.device}`;
       const state = changed.get(key) ?? this.#state(event.gateway, event.device);
       if (applyEvent(state, event, row.receivedMs)) changed.set(key, state);
     }
     return true;
+  }
+
+  /** The clock of a gateway was set: what is known of its devices by the wrong one is put right. */
+  #correct(gateway: string, changed: Map<string, DeviceState>): void {
+    for (let after = ""; ;) {
+      const rows = this.#rows("gw = ? AND device > ?", [gateway, after], devicesMax);
+      for (const { device, state: stored } of rows) {
+        const key = `${gateway}\n${device}`;
+        const state = changed.get(key) ?? stored;
+        if (correctTimes(state, (at) => this.#archive.clockSteps.rightMs(gateway, at)))
+          changed.set(key, state);
+      }
+      if (rows.length < devicesMax) break;
+      after = rows.at(-1)?.device ?? "";
+    }
+    for (const [key, state] of changed)
+      if (key.startsWith(`${gateway}\n`))
+        correctTimes(state, (at) => this.#archive.clockSteps.rightMs(gateway, at));
   }
 
   #state(gateway: string, device: string): DeviceState {
