@@ -45,6 +45,8 @@ export class Absent {
   readonly #countMax: number;
   readonly #tell: (listening: Listening, packet: IPublishPacket, queued: boolean) => void;
   #bytes = 0;
+  /** The connection is about to be closed: nothing is given up, for the broker keeps what is not acknowledged. */
+  isClosing = false;
 
   constructor(
     countMax: number,
@@ -100,9 +102,10 @@ export class Absent {
       told.push(one.told.promise);
     }
     for (const oldest of this.#waiting) {
-      if (this.#waiting.size <= this.#countMax && this.#bytes <= bytesMax) break;
+      if ((this.isClosing || this.#waiting.size <= this.#countMax) && this.#bytes <= bytesMax) break;
       this.#forget(oldest);
-      oldest.told.resolve(undefined);
+      if (this.isClosing) oldest.told.reject(new Error("no room"));
+      else oldest.told.resolve(undefined);
     }
     return told;
   }

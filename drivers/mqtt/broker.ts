@@ -135,8 +135,10 @@ export class Broker {
   async leave(): Promise<void> {
     if (--this.#users > 0 || this.#end !== undefined || this.#isFinishing) return;
     this.#isFinishing = true;
+    if (this.#absent !== undefined) this.#absent.isClosing = true;
     if (this.#custody?.isIdle === false) await this.#custody.finish(finishMs);
     this.#isFinishing = false;
+    if (this.#absent !== undefined) this.#absent.isClosing = this.#users === 0;
     if (this.#users > 0 || this.#end !== undefined) return;
     const client = this.#isOpen ? this.#client : undefined;
     this.#forget(new DeviceError("closed", `${this.place}: the connection is closed`));
