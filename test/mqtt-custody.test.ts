@@ -229,7 +229,7 @@ async function oneAway(): Promise<{ there: Keeping }> {
   await open.pop()!.close();
   return { there };
 }
-const settleAll = () => Keeping.disk.splice(0).forEach(({ settle }) => settle(true));
+const settleAll = () => Keeping.disk.splice(0).forEach((asking) => asking.settle(true));
 
 test("what comes while its device is opened anew waits for it, and is told in its order", async () => {
   await oneAway();

@@ -415,7 +415,7 @@ export class Broker {
   #receive(packet: IPublishPacket): void {
     if (this.#end !== undefined) return;
     const custody = packet.qos === 1 ? this.#custody : undefined;
-    if (custody === undefined) this.#hand(packet);
+    if (custody === undefined) void this.#hand(packet);
     else if (this.#resuming?.takes(packet) !== true) custody.take(packet, () => this.#hand(packet));
   }
 

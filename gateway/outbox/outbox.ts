@@ -74,6 +74,8 @@ export interface Requests {
       clock: ClockDoubt;
     },
   ];
+  /** Indexes for the time being; answered at once, while the file cannot be opened. Null: it is open. */
+  early: [[RegisterDevice[]], DictionaryDevice[] | null];
   roster: [[RosterEntry[]], null];
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
