@@ -66,6 +66,8 @@ export interface KerbEvent {
   clock: ClockState;
   /** Of an unsynced event: ms since the boot of its box, which a `clock_step` gap relates to the true time. */
   monoMs?: number;
+  /** Of one whose time the receiver has corrected: the time that it was told with. */
+  toldMs?: number;
   readings?: EventReading[];
   data?: Record<string, unknown>;
 }

@@ -198,9 +198,9 @@ export class Host {
     });
   }
 
-  /** The outbox has committed events of a stream; one of an earlier start needs no credit any more. */
-  credit(stream: number, bytes: number): void {
-    if (stream === this.#stream) this.#tell({ type: "credit", bytes });
+  /** The outbox has committed, or `dropped`, events of a stream; one of an earlier start needs no credit any more. */
+  credit(stream: number, bytes: number, dropped = false): void {
+    if (stream === this.#stream) this.#tell({ type: "credit", bytes, dropped });
   }
 
   /** Asks the host; rejects with one sentence when it is not running or does not answer. */

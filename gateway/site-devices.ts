@@ -38,6 +38,10 @@ const keyChars = 43;
 const hasPersonalData = ({ enabled, records }: DeviceConfig) =>
   enabled && records.some(({ fields }) => fields.some((field) => field.privacy === "token"));
 
+/** It tells nothing by itself, so that nothing but its values is lost with what is not stored. */
+export const isOnlyAsked = ({ records, points }: DeviceConfig): boolean =>
+  records.length === 0 && points.every(({ poll }) => poll !== "push");
+
 /** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
 export function personalData(
   { privacy, gateway, devices }: Site,

@@ -19,7 +19,7 @@ import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
-import { hostDevice, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
+import { hostDevice, isOnlyAsked, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
 import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
@@ -84,6 +84,8 @@ export class Supervisor implements Vitals {
   #endSweeping = (): void => {};
   #controlTimer: NodeJS.Timeout | undefined;
   #started = false;
+  /** The outbox says that its file cannot be opened now. */
+  readonly #mustWait = Promise.withResolvers<void>();
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
   readonly #fatal: (error: Error) => void;
@@ -105,8 +107,12 @@ export class Supervisor implements Vitals {
     await this.#openControl();
     const outbox = this.#openOutbox();
     this.#outbox = outbox;
-    const opened = await outbox.request("open");
+    const opening = outbox.request("open");
     const enabled = devices.filter((device) => device.enabled);
+    const mustWait = await Promise.race([opening.then(() => false), this.#mustWait.promise.then(() => true)]);
+    if (mustWait) await this.#startEarly(outbox, enabled);
+    const opened = await opening;
+    await this.#stopHosts();
     const registered = await outbox.request("register", [
       { id: gateway.id, type: "gateway", profile: "", points: [] },
       ...enabled.map(registration),
@@ -130,6 +136,7 @@ export class Supervisor implements Vitals {
         device: hostDevice(device, indexes[i], personal, snapshotRule(this.#site, folder, device)),
       })),
       gatewayIndex,
+      join(gateway.stateFolder, "drivers"),
     );
     this.#started = true;
     // The first figures: should the disk hang from now on, there is something to show.
@@ -141,6 +148,28 @@ export class Supervisor implements Vitals {
       { epoch: opened.epoch },
       `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
     );
+  }
+
+  /**
+   * What can be read without the state folder is read at once: devices that are asked, and forget nothing for having
+   * told it. Their events wait in the outbox's memory; with the folder all hosts begin anew.
+   */
+  async #startEarly(outbox: Outbox, enabled: Site["devices"]): Promise<void> {
+    const { gateway } = this.#site;
+    const asked = enabled.filter(isOnlyAsked);
+    const self = { id: gateway.id, type: "gateway", profile: "", points: [] };
+    const early = await outbox.request("early", [self, ...asked.map(registration)]);
+    if (early === null) return;
+    const hosted = asked.map((device, i) => ({
+      driver: device.driver,
+      device: hostDevice(device, early[i + 1], { how: "drop" }),
+    }));
+    this.#startHosts(hosted, early[0]?.index ?? 0, undefined);
+  }
+
+  async #stopHosts(): Promise<void> {
+    await Promise.all([...this.#hosts.values()].map((host) => host.stop()));
+    this.#hosts.clear();
   }
 
   /** Old pictures go also when their rule or their device has gone. */
@@ -186,8 +215,8 @@ export class Supervisor implements Vitals {
     return new Outbox(
       { path: join(gateway.stateFolder, "outbox.db"), ...limits, gateway: gateway.id, uplinks: lanes },
       {
-        accepted: (stream, bytes) => {
-          for (const host of this.#hosts.values()) host.credit(stream, bytes);
+        accepted: (stream, bytes, dropped) => {
+          for (const host of this.#hosts.values()) host.credit(stream, bytes, dropped);
         },
         send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
         tail: (events) => {
@@ -222,11 +251,16 @@ export class Supervisor implements Vitals {
     }
   }
 
-  #startHosts(devices: { driver: string; device: HostDevice }[], gatewayIndex: number): void {
+  /** `folder`: where drivers keep what outlives them; undefined: nothing can be kept. */
+  #startHosts(
+    devices: { driver: string; device: HostDevice }[],
+    gatewayIndex: number,
+    folder: string | undefined,
+  ): void {
     for (const [driver, group] of Map.groupBy(devices, (entry) => entry.driver)) {
       const host = new Host({
         driver,
-        folder: join(this.#site.gateway.stateFolder, "drivers", driver),
+        ...(folder === undefined ? {} : { folder: join(folder, driver) }),
         devices: group.map((entry) => entry.device),
         gatewayIndex,
         sealEveryMs: this.#site.outbox.sealEveryMs,
@@ -285,6 +319,7 @@ export class Supervisor implements Vitals {
   }
 
   #storage(text: string | undefined): void {
+    if (text !== undefined) this.#mustWait.resolve();
     if (text === undefined) this.#log.info({ code: "KERB-OUT-OK" }, "the outbox takes events again");
     else
       this.#log.error(
@@ -452,7 +487,9 @@ export class Supervisor implements Vitals {
     this.#endSweeping();
     this.#control?.close();
     this.#loop.stop();
-    await Promise.all([...this.#hosts.values()].map((host) => host.stop()));
+    // Whoever forgets what is acknowledged waits for the commit, and is let go only after it.
+    this.#outbox?.tell({ type: "hurry" });
+    await this.#stopHosts();
     // What the hosts flushed at the end is still on its way through the worker's port; give it one commit.
     await this.#outbox?.request("stats").catch(() => {});
     await sleep(100);

@@ -107,16 +107,16 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function connect(isResident = true): Promise<Connection<Address>> {
-  const settings = schemas.settings.parse({ host: "127.0.0.1", port, timeout: 2000, topic: "d/1" });
-  const context = { deviceId: `d ${port}`, folder, resident: isResident, log: () => {} };
+async function connect(isResident = true, topic = "d/1"): Promise<Connection<Address>> {
+  const settings = schemas.settings.parse({ host: "127.0.0.1", port, timeout: 2000, topic });
+  const context = { deviceId: `${topic} ${port}`, folder, resident: isResident, log: () => {} };
   const connection = await driver.connect(settings, context, new AbortController().signal);
   open.push(connection);
   return connection;
 }
 
-async function listen(isResident = true): Promise<Keeping> {
-  const connection = await connect(isResident);
+async function listen(isResident = true, topic = "d/1"): Promise<Keeping> {
+  const connection = await connect(isResident, topic);
   const before = broker.all("subscribe").length;
   const listening = new Keeping(connection, [{ path: "$.v" }], []);
   await until("the subscription", () => broker.all("subscribe").length > before);
@@ -219,4 +219,89 @@ test("a tool has a clean session, and acknowledges at once", async () => {
   expect(broker.all("connect")[0]).toMatchObject({ clean: true });
   broker.say(message(1, 10));
   await until("the acknowledgement", () => broker.acknowledged.length === 1);
+});
+
+/** Two devices of one connection, the second of which is closed for a moment. */
+async function oneAway(): Promise<{ there: Keeping }> {
+  const there = await listen();
+  const leaving = await listen(true, "d/2");
+  leaving.stop();
+  await open.pop()!.close();
+  return { there };
+}
+const settleAll = () => Keeping.disk.splice(0).forEach((asking) => asking.settle(true));
+
+test("what comes while its device is opened anew waits for it, and is told in its order", async () => {
+  await oneAway();
+  broker.say(message(1, 10, { topic: "d/2" }), message(2, 20, { topic: "d/2" }));
+  await sleep(300);
+  expect(broker.acknowledged).toEqual([]);
+  const back = await listen(true, "d/2");
+  broker.say(message(3, 30, { topic: "d/2" }));
+  await until("all", () => back.of().length === 3);
+  expect(back.of()).toEqual([10, 20, 30]);
+  await asked(1);
+  expect(broker.acknowledged).toEqual([]);
+  await sleep(100);
+  settleAll();
+  await until("the acknowledgements", () => broker.acknowledged.length === 3);
+  expect(broker.acknowledged).toEqual([1, 2, 3]);
+});
+
+test("what waits for one device does not hold up the others, and is bounded", async () => {
+  const { there } = await oneAway();
+  broker.say(message(1, 10, { topic: "d/2" }));
+  for (let i = 2; i <= 15; i++) broker.say(message(i, i));
+  await until("all", () => there.of().length === 14);
+  await asked(1);
+  settleAll();
+  await until("the others", () => broker.acknowledged.length >= 8);
+  expect(broker.acknowledged).not.toContain(1);
+  // A ninth is more than may wait of a window of 20: the oldest is given up.
+  for (let i = 21; i <= 28; i++) broker.say(message(i, i, { topic: "d/2" }));
+  await until("the first", () => broker.acknowledged.includes(1));
+  const back = await listen(true, "d/2");
+  await until("the rest", () => back.of().length === 8);
+  expect(back.of()[0]).toBe(21);
+});
+
+test("what waits when the connection ends is asked for again", async () => {
+  const { there } = await oneAway();
+  broker.say(message(1, 10, { topic: "d/2" }));
+  await sleep(100);
+  expect(broker.acknowledged).toEqual([]);
+  broker.cut();
+  await until("the end", () => there.ended !== undefined);
+  await open.splice(0)[0]!.close();
+  broker.hasSession = true;
+  await listen();
+  const back = await listen(true, "d/2");
+  broker.say(message(1, 10, { dup: true, topic: "d/2" }));
+  await until("it", () => back.of().length === 1);
+  await asked(1);
+  settleAll();
+  await until("the acknowledgement", () => broker.acknowledged.length === 1);
+});
+
+test("what was told is acknowledged before the connection is closed, if that takes no longer than a moment", async () => {
+  const one = await listen();
+  broker.say(message(1, 10), message(2, 20));
+  await until("both", () => one.of().length === 2);
+  one.stop();
+  const closing = open.pop()!.close();
+  // Nobody listens any more: more than may wait for one that is opened anew.
+  for (let i = 3; i <= 15; i++) broker.say(message(i, 30));
+  await asked(1);
+  await sleep(100);
+  expect(broker.all("disconnect")).toEqual([]);
+  settleAll();
+  await closing;
+  await until("the end", () => broker.all("disconnect").length === 1);
+  expect(broker.acknowledged).toEqual([1, 2]);
+  const stuck = await listen();
+  broker.say(message(16, 40));
+  await until("the last", () => stuck.of().length === 1);
+  const fromMs = performance.now();
+  await open.pop()!.close();
+  expect(performance.now() - fromMs).toBeLessThan(1000);
 });

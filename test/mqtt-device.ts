@@ -14,6 +14,8 @@ export interface Running {
   readonly loop: DeviceLoop;
   readonly states: string[];
   readonly events: { kind: EventKind; data: Record<string, unknown> }[];
+  /** Values as they left, with their own times. */
+  readonly values: { value: unknown; timeMs: number }[];
   /** How often it has been opened. */
   readonly opens: () => number;
 }
@@ -39,11 +41,14 @@ export function point(name: string, address: Record<string, unknown>): HostPoint
 export function runDevice(settings: Record<string, unknown>, points: HostPoint[], silenceMs = 0): Running {
   const states: string[] = [];
   const events: Running["events"] = [];
+  const values: Running["values"] = [];
   const splitter = new FrameSplitter();
   const reader = new EventReader();
   const stream = new PassThrough().on("data", (bytes: Buffer) => {
     for (const { body } of splitter.push(bytes)) {
       reader.open(body);
+      while (reader.kind === "telemetry" && reader.next())
+        values.push({ value: reader.value(), timeMs: reader.timeMs + reader.timeOffsetMs });
       events.push({ kind: reader.kind, data: reader.kind === "telemetry" ? {} : reader.object() });
     }
   });
@@ -81,5 +86,5 @@ export function runDevice(settings: Record<string, unknown>, points: HostPoint[]
     },
   });
   void loop.run();
-  return { loop, states, events, opens: () => opens };
+  return { loop, states, events, values, opens: () => opens };
 }

@@ -1,11 +1,10 @@
 import { AsyncResource } from "node:async_hooks";
-import { readFileSync } from "node:fs";
-import { connect, isIP, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
 import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { DeviceError } from "../../gateway/driver.ts";
+import { Absent, awayMsMax, type Listening } from "./absent.ts";
 import { Custody, type Held } from "./custody.ts";
 import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable } from "./errors.ts";
 import { clientIdOf, identifierOf, keyOf, placeOf, portOf, sessionKeyOf } from "./names.ts";
@@ -13,6 +12,7 @@ import { shortTopic } from "./payload.ts";
 import { Resuming } from "./resuming.ts";
 import { KeptSession } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
+import { streamOf } from "./stream.ts";
 import { overlap, TopicTree } from "./topics.ts";
 import { trimmed, Trimmer } from "./trim.ts";
 
@@ -23,14 +23,14 @@ import { trimmed, Trimmer } from "./trim.ts";
 const packetBytesMax = 4 * 1024 * 1024;
 /** How long a broker may take our DISCONNECT. */
 const farewellMs = 200;
+/** How long what has been told may take to be on disk, when the last one leaves. */
+const finishMs = 600;
 /** PUBACK of MQTT 5: the message went to nobody. */
 const noSubscribers = 0x10;
 /** MQTT 5: messages that the broker may send before the first is acknowledged. */
 const receiveMax = 500;
 /** Of MQTT 3.1.1 each broker has its own number, and that of mosquitto is 20. */
 const pressingFrom = { "3.1.1": 8, 5: receiveMax / 2 };
-/** A device that is looked after anew listens again within this time. */
-const lingerMs = 5000;
 
 export interface Message {
   readonly topic: string;
@@ -42,18 +42,13 @@ export interface Message {
 }
 export type Listener = (message: Message) => void;
 
-interface Listening {
-  /** Of its filter. */
-  readonly id: number;
-  readonly tell: Listener;
-  readonly held: Held | undefined;
-}
-
 interface ListenOptions {
   readonly qos: 0 | 1;
   readonly signal: AbortSignal;
   /** Knows when what was told is kept: QoS 1 messages are not acknowledged before. */
   readonly held?: Held | undefined;
+  /** The device: what comes while it is opened anew waits for it. */
+  readonly owner?: string;
 }
 
 const brokers = new Map<string, Broker>();
@@ -71,13 +66,15 @@ export class Broker {
   readonly #opened = Promise.withResolvers<void>();
   readonly #tree = new TopicTree<Listening>();
   readonly #lost = new Set<(error: DeviceError) => void>();
-  readonly #filters = new Map<string, { id: number; users: number }>();
+  readonly #filters = new Map<string, { id: number; users: number; timer?: NodeJS.Timeout }>();
   /** The broker keeps it while we are away; what it has sent is acknowledged when it is on disk. */
   readonly #kept: KeptSession | undefined;
   readonly #folder: string | undefined;
   #custody: Custody | undefined;
+  #absent: Absent | undefined;
   #resuming: Resuming | undefined;
   #users = 0;
+  #isFinishing = false;
   /** MQTT 5: each message names the filters for which it comes. */
   #namesFilters = false;
   #acknowledged: number | undefined;
@@ -134,9 +131,15 @@ export class Broker {
     }
   }
 
-  /** The last one closes the connection. Settles within 200 ms. */
+  /** The last one closes the connection, when what it has brought is acknowledged. Settles within 800 ms. */
   async leave(): Promise<void> {
-    if (--this.#users > 0 || this.#end !== undefined) return;
+    if (--this.#users > 0 || this.#end !== undefined || this.#isFinishing) return;
+    this.#isFinishing = true;
+    if (this.#absent !== undefined) this.#absent.isClosing = true;
+    if (this.#custody?.isIdle === false) await this.#custody.finish(finishMs);
+    this.#isFinishing = false;
+    if (this.#absent !== undefined) this.#absent.isClosing = this.#users === 0;
+    if (this.#users > 0 || this.#end !== undefined) return;
     const client = this.#isOpen ? this.#client : undefined;
     this.#forget(new DeviceError("closed", `${this.place}: the connection is closed`));
     if (client !== undefined) {
@@ -171,10 +174,13 @@ export class Broker {
       return this.#listenBeside(filter, listener, options);
     const known = this.#filters.get(filter) ?? { id: identifierOf(filter), users: 0 };
     known.users++;
+    clearTimeout(known.timer);
     this.#filters.set(filter, known);
     // What the device's code does here counts as the device's, whoever opened the socket.
-    const bound = { id: known.id, tell: AsyncResource.bind(listener), held: options.held };
+    const { held, owner } = options;
+    const bound = { filter, id: known.id, tell: AsyncResource.bind(listener), held, owner };
     this.#tree.add(filter, bound);
+    this.#absent?.back(bound);
     // What is asked for with QoS 0 is not kept either.
     const kept = options.qos === 0 ? undefined : this.#kept;
     kept?.add(filter);
@@ -184,10 +190,11 @@ export class Broker {
       if (isStopped) return;
       isStopped = true;
       this.#tree.delete(filter, bound);
+      this.#absent?.left(bound);
       if (--known.users > 0) return;
       // A kept session has to keep its filters where kerb itself is about to end.
       if (kept === undefined) this.#unsubscribe(filter);
-      else setTimeout(() => this.#unsubscribe(filter), lingerMs).unref();
+      else known.timer = setTimeout(() => this.#unsubscribe(filter), awayMsMax).unref();
     };
     return { granted: this.#subscribe(filter, known.id, options), stop };
   }
@@ -337,7 +344,7 @@ export class Broker {
 
   #session(socket: Socket): void {
     const trimmer = new Trimmer(packetBytesMax, this.#settings.protocol === 5);
-    const stream = trimmed(this.#stream(socket), trimmer);
+    const stream = trimmed(streamOf(this.#settings, socket), trimmer);
     const client = new MqttClient(() => stream, this.#options());
     this.#client = client;
     client.on("error", (error) => this.#over(meaningOf(this.place, error, this.#isOpen)));
@@ -384,6 +391,9 @@ export class Broker {
         isIdle: () => this.#custody?.isIdle === true,
         release: (early) => this.#release(early),
       });
+    this.#absent = new Absent(pressingFrom[protocol], (one, packet, queued) =>
+      this.#tell([one], packet, queued),
+    );
     this.#custody = new Custody(kept.unacknowledged, pressingFrom[protocol], {
       acknowledge: (messageId) => {
         const puback = { cmd: "puback", messageId, reasonCode: 0 } as const;
@@ -405,29 +415,32 @@ export class Broker {
   #receive(packet: IPublishPacket): void {
     if (this.#end !== undefined) return;
     const custody = packet.qos === 1 ? this.#custody : undefined;
-    if (custody === undefined) this.#hand(packet);
+    if (custody === undefined) void this.#hand(packet);
     else if (this.#resuming?.takes(packet) !== true) custody.take(packet, () => this.#hand(packet));
   }
 
-  /** Gives back who knows when it is kept. */
-  #hand({ topic, payload: given, retain, qos, properties }: IPublishPacket): Held[] {
-    const payload = Buffer.isBuffer(given) ? given : Buffer.from(given);
-    const queued = qos === 1 && this.#resuming?.isCatchingUp === true;
-    const message = { topic, payload, retained: retain, ...(queued ? { queued } : {}) };
-    const holders = new Set<Held>();
-    const named = properties?.subscriptionIdentifier;
+  /** Gives back who knows when it is kept, for those who are away when they have been told. */
+  #hand(packet: IPublishPacket): ReturnType<Parameters<Custody["take"]>[1]> {
+    const named = packet.properties?.subscriptionIdentifier;
     const ids = this.#namesFilters && named !== undefined ? [named].flat() : undefined;
+    const absent = packet.qos === 1 ? this.#absent : undefined;
+    const all = this.#tree.matching(packet.topic).filter(({ id }) => ids === undefined || ids.includes(id));
+    const there = all.filter((one) => absent?.has(one) !== true);
+    this.#tell(there, packet, packet.qos === 1 && this.#resuming?.isCatchingUp === true);
+    const holders = new Set(there.flatMap(({ held }) => held ?? []));
+    return [...holders, ...(absent?.park(packet, ids) ?? [])];
+  }
+
+  #tell(listening: readonly Listening[], packet: IPublishPacket, queued: boolean): void {
+    const { topic, payload: given, retain } = packet;
+    const payload = Buffer.isBuffer(given) ? given : Buffer.from(given);
+    const message = { topic, payload, retained: retain, ...(queued ? { queued } : {}) };
     try {
-      for (const { id, tell, held } of this.#tree.matching(topic)) {
-        if (ids !== undefined && !ids.includes(id)) continue;
-        tell(message);
-        if (held !== undefined) holders.add(held);
-      }
+      for (const { tell } of listening) tell(message);
     } catch (error) {
       const text = `${this.place}: ${shortTopic(topic)} cannot be taken: ${String(error)}`;
       this.#over(new DeviceError("garbage", text, { cause: error }));
     }
-    return [...holders];
   }
 
   #options(): IClientOptions {
@@ -454,20 +467,6 @@ export class Broker {
     };
   }
 
-  #stream(socket: Socket): Duplex {
-    const { tls, host } = this.#settings;
-    if (tls === undefined) return socket;
-    const serverName = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
-    return connectTls({
-      socket,
-      host,
-      ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-      ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-      ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
-      ...(serverName === undefined ? {} : { servername: serverName }),
-    });
-  }
-
   /** The connection is of no use any more; all who share it are told. */
   #over(error: DeviceError): void {
     if (this.#end !== undefined) return;
@@ -485,6 +484,7 @@ export class Broker {
     this.#isOpen = false;
     clearTimeout(this.#timer);
     this.#resuming?.stop();
+    this.#absent?.stop();
     this.#custody?.stop();
     if (brokers.get(this.#key) === this) brokers.delete(this.#key);
     this.#opened.reject(error);

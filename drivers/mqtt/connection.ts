@@ -71,13 +71,14 @@ export class MqttConnection implements Connection<Address> {
     const granted: Promise<unknown>[] = [];
     const { qos } = this.#settings;
     const held = this.#heldBy(subscription);
+    const owner = this.#context.deviceId;
     const lost = (error: DeviceError): void => {
       stopAll();
       over.reject(error);
     };
     const listen = (filter: string, listener: (message: Message) => void): void => {
       const guarded = guard(listener, this.#broker.place, lost);
-      const listening = this.#broker.listen(filter, guarded, { qos, signal, held });
+      const listening = this.#broker.listen(filter, guarded, { qos, signal, held, owner });
       stops.push(listening.stop);
       granted.push(listening.granted);
     };

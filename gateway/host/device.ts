@@ -16,6 +16,7 @@ import {
   timesOf,
   type Group,
 } from "./groups.ts";
+import { HeldBack } from "./held-back.ts";
 import { closed, recogniseDevice, within, withFactors, WrongDeviceError } from "./identify.ts";
 import { Push, sourceOffsets, type PushTimes } from "./push.ts";
 import type { DeviceState, HostDevice, HostPoint, Identified, LatestReading } from "./messages.ts";
@@ -24,7 +25,7 @@ import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
-import { newReport, PollCounter } from "./poll-report.ts";
+import { becomes, newReport, PollCounter } from "./poll-report.ts";
 import { Recognition } from "./recognition.ts";
 import { reopenMs, Standing } from "./standing.ts";
 import { StatusPoints } from "./status-points.ts";
@@ -69,6 +70,7 @@ export class DeviceLoop {
   readonly #pause = new Pause();
   readonly #pictures: Pictures;
   readonly #status = new StatusPoints();
+  readonly #heldBack: HeldBack;
 
   constructor(options: DeviceOptions) {
     this.#options = options;
@@ -82,6 +84,9 @@ export class DeviceLoop {
     );
     this.#alarms = new PointAlarms(options.device, (data, timeMs) => this.#event("alarm", data, timeMs));
     this.#report = newReport(this.#device.id, Date.now());
+    this.#heldBack = new HeldBack(this.#device, options.handover, () =>
+      [...this.#groups, this.#push].flatMap((one) => one?.normaliser ?? []),
+    );
     this.#regroup();
   }
 
@@ -101,14 +106,14 @@ export class DeviceLoop {
         await this.#lost(error, startedMs);
       }
     }
+    this.#heldBack.end();
     this.#endOutage(true);
     await this.#close();
   }
 
   /** Polls, and listens where the device pushes, until one of the two fails. */
   async #work(): Promise<void> {
-    const session = new AbortController();
-    this.#session = session;
+    const session = (this.#session = new AbortController());
     // `stop` may have come while the device was being opened.
     if (this.#stopping.signal.aborted) session.abort();
     const polling = this.#pollOn(session.signal);
@@ -121,6 +126,7 @@ export class DeviceLoop {
       await this.#close();
       // Its next poll or question must not meet the next connection.
       await Promise.allSettled([polling, asking]);
+      this.#heldBack.release();
     }
   }
 
@@ -220,6 +226,7 @@ export class DeviceLoop {
 
   /** What the device is to push; the rest, and all of it where the driver cannot listen, is polled. */
   #plan(): void {
+    this.#heldBack.release();
     const points = this.#recognition.points(this.#device.points).filter(({ poll }) => poll === "push");
     const canPush = this.#connection?.subscribe !== undefined;
     const same =
@@ -247,6 +254,7 @@ export class DeviceLoop {
 
   /** Splits the points that hold for the firmware into poll groups. */
   #regroup(): void {
+    this.#heldBack.release();
     const push = this.#push;
     const isPolled = (point: HostPoint) => {
       const position = push?.points.indexOf(point) ?? -1;
@@ -427,17 +435,10 @@ export class DeviceLoop {
       if (reason !== undefined) this.#report.reason = reason;
       return;
     }
-    const { code: _code, reason: _reason, ...kept } = this.#report;
-    this.#report = { ...kept, state, sinceMs: Date.now() };
-    if (code !== undefined) this.#report.code = code;
-    if (reason !== undefined) this.#report.reason = reason;
-    const { identity } = this.#report;
-    this.#event("device-status", {
-      state,
-      ...(code === undefined ? {} : { code }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(state === "online" && identity !== undefined ? { identity } : {}),
-    });
+    const why = { ...(code === undefined ? {} : { code }), ...(reason === undefined ? {} : { reason }) };
+    const { report, news } = becomes(this.#report, state, why);
+    this.#report = report;
+    this.#event("device-status", news);
     if (state === "online") this.#endOutage(false);
     // Who listens for the first time has lost nothing yet.
     else if (state !== "listening") this.#gap(this.#outage.lost(code ?? state, this.#periodsMs));
@@ -472,8 +473,8 @@ export class DeviceLoop {
   /** The newest values as the last polls found them, in the profile's order. */
   latest(): LatestReading[] {
     const { driver } = this.#options;
-    const pushed = this.#push?.shown(driver) ?? [];
-    return inOrder(this.#device.points, [...pushed, ...polled(this.#groups, driver)]);
+    const readings = [...(this.#push?.shown(driver) ?? []), ...polled(this.#groups, driver)];
+    return inOrder(this.#device.points, readings);
   }
 
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */

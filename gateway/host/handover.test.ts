@@ -284,6 +284,25 @@ describe("custody", () => {
     ]);
   });
 
+  it("is not had of anything on the way when the outbox has dropped some of it, and of what comes later it is", async () => {
+    const { handover, taken } = setUp(1 << 20, 1 << 20);
+    const [first, second] = [1, 2].map((n) => {
+      const from = handover.mark();
+      handover.push(1, body(n));
+      return handover.held(from);
+    });
+    expect(taken()).toEqual([1, 2]);
+    // The second one; by the count of bytes it would be the first.
+    handover.credit(105, true);
+    expect(await Promise.all([first, second])).toEqual([false, false]);
+    const from = handover.mark();
+    handover.push(1, body(3));
+    const later = handover.held(from);
+    handover.credit(105);
+    handover.credit(105);
+    expect(await later).toBe(true);
+  });
+
   it("is not had of what was dropped, nor after the end", async () => {
     const { handover, taken } = setUp(100, 1000);
     handover.push(0, body(1));

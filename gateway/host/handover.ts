@@ -130,8 +130,12 @@ export class Handover {
     });
   }
 
-  /** The outbox has committed events of this many bytes. */
-  credit(bytes: number): void {
+  /**
+   * The outbox has committed events of this many bytes. `dropped`: it has not, and does not say which: of nothing that
+   * is on the way to it is it known any more whether it is held.
+   */
+  credit(bytes: number, dropped = false): void {
+    if (dropped) this.#doubt();
     this.#outstanding = Math.max(0, this.#outstanding - bytes);
     this.#committedBytes += bytes;
     while ((this.#written[0]?.endBytes ?? Infinity) <= this.#committedBytes) this.#written.shift();
@@ -211,6 +215,13 @@ export class Handover {
     if (this.#waiters.length > 0 && this.#ringBytes < this.#options.ringBytesMax / 2) {
       for (const wake of this.#waiters.splice(0)) wake();
     }
+  }
+
+  #doubt(): void {
+    const newest = this.#written.at(-1)?.number ?? -1;
+    this.#droppedNumber = Math.max(this.#droppedNumber, newest);
+    for (const { settle } of this.#waiting.filter(({ from }) => from <= newest)) settle(false);
+    this.#waiting = this.#waiting.filter(({ from }) => from > newest);
   }
 
   #settle(): void {

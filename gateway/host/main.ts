@@ -26,7 +26,8 @@ const noteDescriptor = 5;
 const beatMs = 1000;
 /** Until the devices have been connected, recognised and read. */
 const shrinkAfterMs = 3000;
-/** At stop: until the loops have ended, then until the outbox has taken what there is. */
+/** At stop: until what has been told is on disk and acknowledged, then until the loops have ended, then until the outbox has taken what there is. */
+const commitMs = 500;
 const loopsEndMs = 1300;
 const handOverMs = 1000;
 
@@ -175,6 +176,8 @@ async function answer(request: HostRequest): Promise<unknown> {
 }
 
 async function stop(): Promise<void> {
+  const told = handover?.held(handover.mark(), true);
+  await Promise.race([told, new Promise((resolve) => setTimeout(resolve, commitMs))]);
   const stopped = Promise.all([...loops.values()].map((loop) => loop.stop()));
   await Promise.race([
     Promise.all([stopped, ...ended]),
@@ -188,7 +191,7 @@ async function stop(): Promise<void> {
 
 process.on("message", (message: ToHost) => {
   if (message.type === "start") start(message).catch(fail);
-  else if (message.type === "credit") handover?.credit(message.bytes);
+  else if (message.type === "credit") handover?.credit(message.bytes, message.dropped);
   else if (message.type === "watch") witness.watchClosely(message.closely);
   else if (message.type === "release") {
     released.add(message.device);

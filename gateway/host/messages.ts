@@ -144,7 +144,7 @@ export type ToHost =
       creditBytes: number;
       ringBytesMax: number;
     }
-  | { type: "credit"; bytes: number }
+  | { type: "credit"; bytes: number; dropped: boolean }
   | { type: "release"; device: number }
   | { type: "watch"; closely: boolean }
   | { type: "request"; id: number; request: HostRequest }

@@ -59,8 +59,8 @@ interface Last {
   atMs: number;
 }
 
-/** A sample that was kept back and leaves now. */
-interface Held {
+/** A sample that was kept back and leaves now, on the clock of `performance.now()`. */
+export interface Held {
   entry: Compiled;
   sample: Sample;
 }
@@ -164,11 +164,7 @@ export class Normaliser {
     const held: Held[] = [];
     const reported = this.#reported(answers, { nowMs, offsets, held }, positions);
     writer.count(reported.length + held.length);
-    for (const { entry, sample } of held) {
-      const { value, quality: bits, detail, timeMs } = sample;
-      const all = bits | this.extraQuality;
-      writer.reading(first + entry.point.index, value, digitsOf(entry, value), all, detail, timeMs - nowMs);
-    }
+    this.#writeHeld(held, writer, nowMs);
     for (const i of reported) {
       const entry = compiled[i] as Compiled;
       const raw = answers[i];
@@ -193,6 +189,29 @@ export class Normaliser {
       writer.reading(first + entry.point.index, value, decimals, bits, detail, offset);
     }
     return reported.length + held.length;
+  }
+
+  /** Gives what swinging doors keep back, which is told with that; `isDue`: only what has been for a heartbeat. */
+  release(isDue: boolean): Held[] {
+    return [...this.#doors].flatMap(([position, door]) => {
+      const entry = this.#compiled[position];
+      const sample = entry === undefined ? undefined : door.release(isDue);
+      return entry === undefined || sample === undefined ? [] : [{ entry, sample }];
+    });
+  }
+
+  /** Writes all readings of an event: what was kept back. `nowMs`: as for `write`. */
+  writeReleased(held: readonly Held[], writer: EventWriter, nowMs: number): void {
+    writer.count(held.length);
+    this.#writeHeld(held, writer, nowMs);
+  }
+
+  #writeHeld(held: readonly Held[], writer: EventWriter, nowMs: number): void {
+    for (const { entry, sample } of held) {
+      const { value, quality: bits, detail, timeMs } = sample;
+      const index = this.#firstIndex + entry.point.index;
+      writer.reading(index, value, digitsOf(entry, value), bits | this.extraQuality, detail, timeMs - nowMs);
+    }
   }
 
   /** The positions of what is told by answers at these, with those of derived points whose inputs are all there. */
@@ -238,7 +257,7 @@ export class Normaliser {
   /** What was told has not arrived: each point is news again. */
   forget(): void {
     this.#toldMs.clear();
-    this.#doors.clear();
+    for (const door of this.#doors.values()) door.forget();
     this.#last.splice(0, this.#last.length, ...this.#last.map(() => ({ ...untold })));
   }
 

@@ -84,6 +84,17 @@ export class PollCounter {
   }
 }
 
+/** A device that has another standing from now on, and why; and what an event tells of that. */
+export function becomes(
+  before: DeviceReport,
+  state: DeviceReport["state"],
+  why: Pick<DeviceReport, "code" | "reason">,
+): { report: DeviceReport; news: Record<string, unknown> } {
+  const { code: _code, reason: _reason, ...kept } = before;
+  const identity = state === "online" && kept.identity !== undefined ? { identity: kept.identity } : {};
+  return { report: { ...kept, ...why, state, sinceMs: Date.now() }, news: { state, ...why, ...identity } };
+}
+
 /** What is known of a device that has not been tried yet. */
 export function newReport(id: string, sinceMs: number): DeviceReport {
   const reads = new Durations().counts;

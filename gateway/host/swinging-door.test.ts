@@ -200,4 +200,24 @@ describe("the swinging door", () => {
     const out = told([point()], [sampleAt(0), sampleAt(-5000), sampleAt(-40_000_000), sampleAt(-39_999_000)]);
     expect(out.map((readings) => readings.length)).toEqual([1, 1, 1, 0]);
   });
+
+  it("gives what it keeps back when no more may come, once, and goes on from there", () => {
+    const normaliser = new Normaliser([point()]);
+    expect([0, 1000, 2000].map((atMs) => writeOne(normaliser, 100 + atMs / 1000, atMs))).toEqual([1, 0, 0]);
+    expect(normaliser.release(true)).toEqual([]);
+    expect(normaliser.release(false)).toMatchObject([{ sample: { value: 1.02, timeMs: 2000 } }]);
+    expect(normaliser.release(false)).toEqual([]);
+    expect(writeOne(normaliser, 102, 3000)).toBe(0);
+  });
+
+  it("loses nothing that it keeps back when what was told did not arrive", () => {
+    const normaliser = new Normaliser([point()]);
+    expect([writeOne(normaliser, 100, 0), writeOne(normaliser, 101, 1000)]).toEqual([1, 0]);
+    normaliser.forget();
+    expect(writeOne(normaliser, 102, 2000)).toBe(2);
+    writeOne(normaliser, 103, 3000);
+    normaliser.forget();
+    // The same one again.
+    expect(writeOne(normaliser, 103, 3000)).toBe(1);
+  });
 });

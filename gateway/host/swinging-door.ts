@@ -14,7 +14,7 @@ export interface Sample extends Normalised {
   timeMs: number;
 }
 
-/** The door of one point. What it keeps back is the newest sample, at most for one heartbeat. */
+/** The door of one point. What it keeps back is the newest sample, until `release` or for one heartbeat of samples. */
 export class SwingingDoor {
   readonly #deviation: number;
   readonly #heartbeatMs: number;
@@ -22,6 +22,8 @@ export class SwingingDoor {
   #told: Sample | undefined;
   /** The newest, which has not been told: a line to it passes all before it. */
   #held: Sample | undefined;
+  /** Since when something has been kept back, on the clock of `performance.now()`. */
+  #heldFromMs = 0;
   /** Slopes per ms between which a line passes all samples since `#told`. */
   #least = -Infinity;
   #most = Infinity;
@@ -34,7 +36,8 @@ export class SwingingDoor {
   /** Takes a sample; gives those that leave now, the oldest first: those that were held back with their own time. */
   offer(sample: Sample): Sample[] {
     const told = this.#told;
-    if (told === undefined) return this.#begin(sample);
+    if (told === undefined)
+      return [...this.#kept().filter(({ timeMs }) => timeMs < sample.timeMs), ...this.#begin(sample)];
     if (typeof sample.value !== "number" || !isAlike(sample, told)) return this.#changed(sample, told);
     const newest = this.#held ?? told;
     if (newest.timeMs - sample.timeMs >= setBackMsMin) return [...this.#kept(), ...this.#begin(sample)];
@@ -51,6 +54,20 @@ export class SwingingDoor {
     return [...ends, ...this.#within(sample, corner)];
   }
 
+  /** Gives what is kept back, which is told with that; `isDue`: only what has been for a heartbeat. */
+  release(isDue: boolean): Sample | undefined {
+    const held = this.#held;
+    if (held === undefined || (isDue && performance.now() - this.#heldFromMs < this.#heartbeatMs))
+      return undefined;
+    this.#begin(held);
+    return held;
+  }
+
+  /** What was told has not arrived: the next sample is told, whatever it is. */
+  forget(): void {
+    this.#told = undefined;
+  }
+
   /** What is not a number, or of another quality, breaks the line: it leaves at once, then once per heartbeat. */
   #changed(sample: Sample, told: Sample): Sample[] {
     const isSame = isAlike(sample, told) && sample.value === told.value;
@@ -62,6 +79,7 @@ export class SwingingDoor {
     if (sample.timeMs - told.timeMs >= this.#heartbeatMs) return this.#begin(sample);
     this.#least = Math.max(this.#least, slopeOf(told, sample, -this.#deviation));
     this.#most = Math.min(this.#most, slopeOf(told, sample, this.#deviation));
+    if (this.#held === undefined) this.#heldFromMs = performance.now();
     this.#held = sample;
     return [];
   }

@@ -4,6 +4,7 @@ import type { EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { auditBooks, bookLines } from "./books.ts";
+import { Failing } from "./failing.ts";
 import { sentence } from "./faults.ts";
 import { figuresOf, noFigures, type Figures } from "./figures.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
@@ -53,15 +54,17 @@ export class OutboxCore {
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   readonly #housekeeper: NodeJS.Timeout;
-  /** Set while commits fail. */
-  #failure: string | undefined;
-  #failingSinceMs = 0;
+  readonly #failing = new Failing(
+    (message) => this.#post(message),
+    (kind, data) => this.#tell(kind, data),
+  );
   /** For the time when the file does not answer. */
   #figures: Figures = noFigures;
   /** Halved after each commit that the disk had no room for, so that even a tiny budget takes something. */
   #rowsMax = commitRowsMax;
   #keptHouseAtMs = performance.now();
   #tailing = false;
+  #isHurried = false;
   /** The newest session of each uplink. */
   readonly #sessions = new Map<string, number>();
   readonly #commits = new Durations();
@@ -91,7 +94,7 @@ export class OutboxCore {
       transactionBytes: this.#commitBytesMax,
       uplinks: options.uplinks.map(({ name }) => name),
       makeRoom: () => makeRoom(this.#store),
-      failing: (reason: string) => this.#failing(reason),
+      failing: (reason: string) => this.#failing.begin(reason),
       reopened: (lastId: number) => this.#reopened(lastId),
       salvaged: () => this.#renewLanes(),
       report: (text: string) => this.#report(new Error(text)),
@@ -172,10 +175,10 @@ export class OutboxCore {
   #accept(stream: number, frame: Frame, source = String(stream)): void {
     if (this.#pending.length === 0) this.#pendingSinceMs = performance.now();
     const dropped = this.#pending.push({ ...frame, stream, source });
-    if (dropped.length > 0) this.#confirm(dropped);
-    if (this.#failure !== undefined) this.#schedule(retryMs);
+    if (dropped.length > 0) this.#confirm(dropped, true);
+    if (this.#failing.reason !== undefined) this.#schedule(retryMs);
     else if (this.#pending.length >= this.#options.commitEventsMax) this.#schedule(0);
-    else if (frame.lane === 0 || frame.isPressing === true) this.#schedule(urgentCommitMs);
+    else if (frame.lane === 0 || frame.isPressing === true || this.#isHurried) this.#schedule(urgentCommitMs);
     else this.#schedule(this.#options.commitAfterMs);
   }
 
@@ -203,7 +206,7 @@ export class OutboxCore {
     } catch (error) {
       this.#commitFailed(error);
     }
-    if (this.#pending.length > 0) this.#schedule(this.#failure === undefined ? 0 : retryMs);
+    if (this.#pending.length > 0) this.#schedule(this.#failing.reason === undefined ? 0 : retryMs);
   }
 
   /** Stores rows with the batches in which they go out, and whatever else belongs into the same transaction. */
@@ -221,32 +224,22 @@ export class OutboxCore {
     return rows;
   }
 
-  #confirm(batch: readonly { stream: number; size: number }[]): void {
+  /** `dropped`: they are not on disk; only their room is free again. */
+  #confirm(batch: readonly { stream: number; size: number }[], dropped = false): void {
     const bytes = new Map<number, number>();
     for (const { stream, size } of batch) bytes.set(stream, (bytes.get(stream) ?? 0) + size);
-    for (const [stream, sum] of bytes) if (stream > 0) this.#post({ type: "accepted", stream, bytes: sum });
+    for (const [stream, sum] of bytes)
+      if (stream > 0) this.#post({ type: "accepted", stream, bytes: sum, dropped });
   }
 
   /** The disk refused. Nothing is lost: the events stay here and in the hosts' rings, and polling goes on. */
   #commitFailed(error: unknown): void {
     if ((error as { code?: string }).code === "SQLITE_FULL") this.#rowsMax = Math.max(1, this.#rowsMax >> 1);
-    if (!this.#keeper.failed(error)) this.#failing(sentence(error));
-  }
-
-  #failing(reason: string): void {
-    if (reason === this.#failure) return;
-    if (this.#failure === undefined) this.#failingSinceMs = Date.now();
-    this.#post({ type: "failure", text: reason });
-    this.#failure = reason;
+    if (!this.#keeper.failed(error)) this.#failing.begin(sentence(error));
   }
 
   #recovered(): void {
-    const reason = this.#failure;
-    if (reason === undefined) return;
-    this.#failure = undefined;
-    this.#post({ type: "failure", text: undefined });
-    const [from, to] = [this.#failingSinceMs, Date.now()].map((ms) => new Date(ms).toISOString());
-    this.#tell("device-status", { state: "storage-recovered", from, to, reason });
+    this.#failing.end();
     const overflow = this.#pending.takeOverflow();
     if (overflow === undefined) return;
     const { events, fromMs, toMs } = overflow;
@@ -336,7 +329,7 @@ export class OutboxCore {
       lastSeq: this.#store.lastId - this.#store.base,
       bytesMax: this.#options.bytesMax,
       commits: this.#commits.counts,
-      failure: this.#failure,
+      failure: this.#failing.reason,
       quarantined: this.#store.quarantined,
       uplinks: this.#senders.stats,
     };
@@ -346,7 +339,7 @@ export class OutboxCore {
     const waitingMs = this.#pending.length === 0 ? 0 : performance.now() - this.#pendingSinceMs;
     return {
       overdueMs: Math.max(0, waitingMs - this.#options.commitAfterMs),
-      failure: this.#failure,
+      failure: this.#failing.reason,
     };
   }
 
@@ -459,6 +452,11 @@ export class OutboxCore {
     if (message.type === "event") {
       const { kind, device, data } = message;
       this.#accept(0, { ...urgentEvent(kind, device, data), size: 0 });
+      return;
+    }
+    if (message.type === "hurry") {
+      this.#isHurried = true;
+      this.#schedule(0);
       return;
     }
     if (message.type === "tail") {

@@ -74,6 +74,8 @@ export interface Requests {
       clock: ClockDoubt;
     },
   ];
+  /** Indexes for the time being; answered at once, while the file cannot be opened. Null: it is open. */
+  early: [[RegisterDevice[]], DictionaryDevice[] | null];
   roster: [[RosterEntry[]], null];
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
@@ -99,19 +101,22 @@ export type ToWorker =
   | { type: "refused"; uplink: string; key: number; reason: number }
   | { type: "acknowledged"; uplink: string; document: Acknowledgement }
   | { type: "receiver"; uplink: string; name: string; online: boolean }
+  /** The gateway stops: what comes from now on is committed without waiting for company. */
+  | { type: "hurry" }
   | { type: "tail"; on: boolean };
 
 /** Worker → supervisor. */
 export type FromWorker =
   | { type: "answer"; id: number; result?: unknown; error?: string }
-  | { type: "accepted"; stream: number; bytes: number }
+  /** `dropped`: these are not on disk, and never will be. */
+  | { type: "accepted"; stream: number; bytes: number; dropped: boolean }
   | { type: "send"; uplink: string; messages: Message[] }
   | { type: "tail"; events: KerbEvent[] }
   | { type: "failure"; text: string | undefined }
   | { type: "problem"; text: string };
 
 export interface OutboxEvents {
-  accepted(stream: number, bytes: number): void;
+  accepted(stream: number, bytes: number, dropped: boolean): void;
   send(uplink: string, messages: Message[]): void;
   tail(events: KerbEvent[]): void;
   failure(text: string | undefined): void;
@@ -163,7 +168,7 @@ export class Outbox {
   }
 
   #receive(message: FromWorker, events: OutboxEvents): void {
-    if (message.type === "accepted") events.accepted(message.stream, message.bytes);
+    if (message.type === "accepted") events.accepted(message.stream, message.bytes, message.dropped);
     else if (message.type === "send") events.send(message.uplink, message.messages);
     else if (message.type === "tail") events.tail(message.events);
     else if (message.type === "failure") events.failure(message.text);

@@ -1,11 +1,14 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Durations } from "../durations.ts";
+import type { DictionaryDevice } from "../event.ts";
+import { Early } from "./early.ts";
 import { OutboxCore } from "./core.ts";
 import { noFigures } from "./figures.ts";
 import { faultOf, isDamage, isPassing, sentence } from "./faults.ts";
 import type { Suspicion } from "./open.ts";
-import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.ts";
+import type { RegisterDevice } from "./dictionaries.ts";
+import type { FromWorker, OutboxOptions, OutboxStats, Requests, ToWorker } from "./outbox.ts";
 
 type Emit = (message: FromWorker, transfer: ArrayBuffer[]) => void;
 
@@ -15,13 +18,16 @@ const messagesMax = 10_000;
 
 /**
  * The outbox from its first moment: while the disk does not let it open its file (read-only, full, not mounted)
- * it waits and tries again instead of dying, answers `stats`, and keeps the other messages for later.
+ * it waits and tries again instead of dying, answers `stats`, and keeps events and the other messages for later.
  */
 export class PatientOutbox {
   readonly #options: OutboxOptions;
   readonly #emit: Emit;
   #core: OutboxCore | undefined;
   #messages: ToWorker[] = [];
+  readonly #early = new Early();
+  /** The question for the indexes that waits for its answer. */
+  #registering: number | undefined;
   #failure = "";
   #suspect: Suspicion = false;
   #pauseMs = firstPauseMs;
@@ -35,16 +41,51 @@ export class PatientOutbox {
   }
 
   receive(message: ToWorker): void {
-    if (this.#core !== undefined) this.#core.receive(message);
-    else if (message.type !== "request") this.#keep(message);
+    if (this.#takeEarly(message)) return;
+    if (this.#core !== undefined) {
+      if (message.type === "request" && message.name === "register") this.#registering = message.id;
+      if (message.type === "request" && message.name === "early") this.#answerEarly(message, null);
+      else this.#core.receive(message);
+    } else if (message.type !== "request") this.#keep(message);
     else if (message.name === "stats")
       this.#emit({ type: "answer", id: message.id, result: this.#stats() }, []);
     else if (message.name === "pulse")
       this.#emit({ type: "answer", id: message.id, result: { overdueMs: 0, failure: this.#failure } }, []);
     else if (message.name === "close") {
       clearTimeout(this.#timer);
+      const { count } = this.#early;
+      if (count > 0)
+        this.#emit(
+          { type: "problem", text: `${count} events of this run could not be stored and are lost` },
+          [],
+        );
       this.#emit({ type: "answer", id: message.id, result: null }, []);
-    } else this.#keep(message);
+    } else if (message.name === "early")
+      this.#answerEarly(message, this.#early.register(message.args[0] as RegisterDevice[]));
+    else this.#keep(message);
+  }
+
+  /** Their room in the host is free again at once: nobody who is read before the file is open waits for the disk. */
+  #takeEarly(message: ToWorker): boolean {
+    if (!this.#early.takes(message)) return false;
+    if (message.type === "frames" && message.bytes.length > 0) {
+      const { stream, bytes } = message;
+      this.#emit({ type: "accepted", stream, bytes: bytes.length, dropped: true }, []);
+    }
+    return true;
+  }
+
+  #answerEarly({ id }: { id: number }, result: DictionaryDevice[] | null): void {
+    this.#emit({ type: "answer", id, result }, []);
+  }
+
+  /** When the names have their indexes in the file, what was kept goes there. */
+  #emitted(message: FromWorker, transfer: ArrayBuffer[]): void {
+    this.#emit(message, transfer);
+    if (message.type !== "answer" || message.id !== this.#registering || message.error !== undefined) return;
+    this.#registering = undefined;
+    const { devices } = message.result as Requests["register"][1];
+    for (const kept of this.#early.adopt(devices)) this.#core?.receive(kept);
   }
 
   #keep(message: ToWorker): void {
@@ -54,7 +95,8 @@ export class PatientOutbox {
   #open(): void {
     try {
       examine(this.#options.path);
-      this.#core = new OutboxCore(this.#options, this.#emit, this.#suspect);
+      const emit: Emit = (message, transfer) => this.#emitted(message, transfer);
+      this.#core = new OutboxCore(this.#options, emit, this.#suspect);
     } catch (error) {
       if (isDamage(error) && this.#suspect !== "condemned") {
         this.#suspect = this.#suspect === false ? "check" : "condemned";

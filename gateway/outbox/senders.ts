@@ -6,7 +6,7 @@ import type { FromWorker, OutboxOptions, OutboxStats, ToWorker } from "./outbox.
 import type { CutRecord, OutboxStore, StoredRow } from "./store.ts";
 
 /** What the main thread says of one uplink. */
-export type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" }>;
+export type Steering = Exclude<ToWorker, { type: "request" | "frames" | "event" | "tail" | "hurry" }>;
 
 interface Uplink {
   readonly name: string;

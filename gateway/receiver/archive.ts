@@ -1,5 +1,6 @@
 import type { KerbEvent } from "../event.ts";
 import type { DecodedBatch, Dictionary } from "../uplink/encoding.ts";
+import { ClockSteps } from "./clock-steps.ts";
 import { decodeBatch } from "./decode.ts";
 import type { Range } from "./ledger.ts";
 import { parseDictionary } from "./messages.ts";
@@ -36,10 +37,13 @@ const otherDictionariesMax = 64;
 /** Reads events out of stored batches. */
 export class Archive {
   readonly #store: Store;
+  /** Times of wrong clocks are put right by them in all that is read. */
+  readonly clockSteps: ClockSteps;
   readonly #dictionaries = new Map<string, Dictionary>();
 
   constructor(store: Store) {
     this.#store = store;
+    this.clockSteps = new ClockSteps(store);
   }
 
   /** The events after `cursor`, at most `limit`, each exactly once, in order of epoch and number. */
@@ -113,7 +117,8 @@ export class Archive {
       const batch = decodeBatch(row.body);
       const events = this.#eventsOf(row.gateway, batch);
       const { take } = row;
-      return take === undefined ? events : contributed(events, take);
+      const own = take === undefined ? events : contributed(events, take);
+      return own.map((event) => this.clockSteps.corrected(event));
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }

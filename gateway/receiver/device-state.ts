@@ -22,6 +22,8 @@ interface Stamp {
   epoch: number;
   seq: number;
   unsynced?: true;
+  /** Told by a wrong clock: ms since the boot of its box, by which it is corrected. */
+  monoMs?: number;
 }
 
 /** A reading of a point. `value` is null where it is bad; `doubt` says why it is uncertain. */
@@ -98,6 +100,9 @@ export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: num
     epoch,
     seq,
     ...(event.clock === "unsynced" ? { unsynced: true as const } : {}),
+    ...(event.monoMs === undefined || event.clock !== "unsynced"
+      ? {}
+      : { monoMs: event.monoMs + timeMs - event.timeMs }),
   });
   const at = stamp(event.timeMs);
   if (event.kind === "telemetry") return applyReadings(state, event, stamp);
@@ -108,6 +113,28 @@ export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: num
   seen(state, event, at);
   if (typeof data["record"] !== "string") return true;
   return applyRecord(state, event.kind, data["record"], data, at);
+}
+
+/** Puts times right that come of a wrong clock. `rightMs`: the true one, undefined where it is not known. */
+export function correctTimes(state: DeviceState, rightMs: (at: Stamp) => number | undefined): boolean {
+  let changed = false;
+  const { points, records, status } = state;
+  const readings = Object.values(points).flatMap((point) => [
+    point,
+    ...(point.accepted ? [point.accepted] : []),
+  ]);
+  const told: (Stamp & { quality?: number })[] = [...readings, ...Object.values(records)];
+  if (status !== undefined) told.push(status);
+  for (const at of told) {
+    const timeMs = at.monoMs === undefined ? undefined : rightMs(at);
+    if (timeMs === undefined) continue;
+    at.timeMs = timeMs;
+    delete at.unsynced;
+    if (at.quality !== undefined) at.quality &= ~quality.clockUnsynced;
+    state.seenMs = Math.max(state.seenMs ?? 0, timeMs);
+    changed = true;
+  }
+  return changed;
 }
 
 function seen(state: DeviceState, event: KerbEvent, { timeMs }: Stamp): void {

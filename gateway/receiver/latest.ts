@@ -2,7 +2,14 @@ import { performance } from "node:perf_hooks";
 import type { DictionaryDevice, EventReading } from "../event.ts";
 import type { Dictionary } from "../uplink/encoding.ts";
 import type { Archive } from "./archive.ts";
-import { acceptedLast, applyEvent, emptyState, type DeviceState, type KnownDevice } from "./device-state.ts";
+import {
+  acceptedLast,
+  applyEvent,
+  correctTimes,
+  emptyState,
+  type DeviceState,
+  type KnownDevice,
+} from "./device-state.ts";
 import { parseBirth } from "./messages.ts";
 import type { BatchRow, Columns, Store } from "./store.ts";
 
@@ -145,6 +152,7 @@ export class Latest {
     const events = this.#archive.decode(row);
     if (typeof events === "string") return false;
     for (const event of events) {
+      if (this.#archive.clockSteps.take(event)) this.#correct(event.gateway, changed);
       if (event.device === "" || event.device === event.gateway) continue;
       const key = `${event.gateway}\n${event.device}`;
       const state = changed.get(key) ?? this.#state(event.gateway, event.device);
@@ -155,6 +163,24 @@ export class Latest {
       }
     }
     return true;
+  }
+
+  /** The clock of a gateway was set: what is known of its devices by the wrong one is put right. */
+  #correct(gateway: string, changed: Map<string, DeviceState>): void {
+    for (let after = ""; ;) {
+      const rows = this.#rows("gw = ? AND device > ?", [gateway, after], devicesMax);
+      for (const { device, state: stored } of rows) {
+        const key = `${gateway}\n${device}`;
+        const state = changed.get(key) ?? stored;
+        if (correctTimes(state, (at) => this.#archive.clockSteps.rightMs(gateway, at)))
+          changed.set(key, state);
+      }
+      if (rows.length < devicesMax) break;
+      after = rows.at(-1)?.device ?? "";
+    }
+    for (const [key, state] of changed)
+      if (key.startsWith(`${gateway}\n`))
+        correctTimes(state, (at) => this.#archive.clockSteps.rightMs(gateway, at));
   }
 
   #state(gateway: string, device: string): DeviceState {

@@ -201,7 +201,9 @@ export class SimulatedGateway {
     else if (message.type === "accepted") {
       const host = this.#host;
       if (host === undefined || host.stream !== message.stream) return;
-      this.#world.after(host.actor, this.#random() * 2, () => host.handover.credit(message.bytes));
+      this.#world.after(host.actor, this.#random() * 2, () =>
+        host.handover.credit(message.bytes, message.dropped),
+      );
     } else if (message.type === "answer") {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
