@@ -7,8 +7,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formsOf } from "../gateway/cassette/scrub.ts";
-import { libraryCassettes, loadCassette, playCassette } from "../gateway/cli/cassettes.ts";
+import { libraryCassettes, playCassette } from "../gateway/cli/cassettes.ts";
 import { CommandError } from "../gateway/cli/errors.ts";
+import { loadCassette } from "../gateway/cli/load-cassette.ts";
 import { profileTest } from "../gateway/cli/profile-test.ts";
 import { record } from "../gateway/cli/record.ts";
 

@@ -1,8 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
-import { readFileSync } from "node:fs";
-import { connect, isIP, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
 import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { DeviceError } from "../../gateway/driver.ts";
@@ -10,6 +8,7 @@ import { Custody, type Held } from "./custody.ts";
 import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable } from "./errors.ts";
 import { clientIdOf, identifierOf, keyOf, placeOf, portOf, sessionKeyOf } from "./names.ts";
 import { shortTopic } from "./payload.ts";
+import { secured } from "./reach.ts";
 import { Resuming } from "./resuming.ts";
 import { KeptSession } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
@@ -337,7 +336,7 @@ export class Broker {
 
   #session(socket: Socket): void {
     const trimmer = new Trimmer(packetBytesMax, this.#settings.protocol === 5);
-    const stream = trimmed(this.#stream(socket), trimmer);
+    const stream = trimmed(secured(socket, this.#settings), trimmer);
     const client = new MqttClient(() => stream, this.#options());
     this.#client = client;
     client.on("error", (error) => this.#over(meaningOf(this.place, error, this.#isOpen)));
@@ -452,20 +451,6 @@ export class Broker {
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
     };
-  }
-
-  #stream(socket: Socket): Duplex {
-    const { tls, host } = this.#settings;
-    if (tls === undefined) return socket;
-    const serverName = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
-    return connectTls({
-      socket,
-      host,
-      ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-      ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-      ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
-      ...(serverName === undefined ? {} : { servername: serverName }),
-    });
   }
 
   /** The connection is of no use any more; all who share it are told. */

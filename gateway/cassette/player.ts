@@ -3,6 +3,8 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
 import { bytewise, counterOffsets, type Fit, findTurn } from "./matching.ts";
+import { startCaller } from "./player-calls.ts";
+import { startPublisher } from "./player-mqtt.ts";
 import { isTree, treewise } from "./tree.ts";
 import { type Side, sidesOf, type Turn } from "./turns.ts";
 
@@ -22,6 +24,7 @@ export interface PlayerOptions {
 }
 
 export interface Player {
+  /** Where it listens; of a device that calls: where it calls. */
   readonly place: WirePlace;
   /** Requests that were answered from the tape, and those that were not on it. */
   readonly counts: { answered: number; unknown: number };
@@ -217,6 +220,8 @@ async function datagramPlayer(
 
 /** Starts a player. Rejects with the socket's error when the place is taken. */
 export function startPlayer(cassette: Cassette, options: PlayerOptions): Promise<Player> {
+  if (cassette.over === "calls") return startCaller(cassette, options);
+  if (cassette.over === "mqtt") return startPublisher(cassette, options);
   const reel = new Reel(cassette, options.log);
   const place = { host: "127.0.0.1", port: 0, ...options };
   return cassette.over === "udp" ? datagramPlayer(reel, place) : streamPlayer(reel, place);

@@ -274,7 +274,7 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
   if (options.list === true) return profiles(undefined, options);
   if (options.cassette !== undefined) {
     const { simulateCassette } = await import("./simulate-cassette.ts");
-    return simulateCassette(options.cassette, options.port ?? defaultPort, options.json === true).catch(
+    return simulateCassette(options.cassette, options.port, options.json === true).catch(
       (error: unknown) => {
         throw explained(error, options.cassette ?? "");
       },

@@ -1,0 +1,130 @@
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import type { Wire } from "../driver.ts";
+import type { Frame } from "./cassette.ts";
+import type { Tap } from "./tap.ts";
+import { Tape } from "./tape.ts";
+
+/** A tap for a device that calls: it listens where the device calls, and calls the driver in its place. */
+
+type Calls = Extract<Wire<unknown>, { over: "calls" }>;
+
+const loopback = "127.0.0.1";
+/** The driver may not listen yet when the device calls. */
+const driverWaitMs = 15_000;
+const againMs = 50;
+const callersMax = 64;
+/** Who has not said who it is by then is none of ours. */
+const beginBytesMax = 65_536;
+
+/** A port of this machine that nobody has; somebody else may take it before it is used. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listening(server, 0, loopback);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function listening(server: Server, port: number, host: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  server.on("error", () => {});
+  return (server.address() as AddressInfo).port;
+}
+
+/** Connects as soon as somebody listens; undefined: nobody did, or `isOver`. */
+export async function call(
+  port: number,
+  host: string,
+  waitMs: number,
+  isOver: () => boolean,
+): Promise<Socket | undefined> {
+  for (const endMs = performance.now() + waitMs; performance.now() < endMs && !isOver();) {
+    const socket = connect({ port, host, noDelay: true });
+    const isUp = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+    });
+    if (isUp) return socket.on("error", () => socket.destroy());
+    await new Promise((resolve) => setTimeout(resolve, againMs));
+  }
+  return undefined;
+}
+
+/** Keeps what one caller and the driver say, once it is known to be the device. */
+class Caller {
+  readonly #tape: Tape;
+  readonly #isOurs: Calls["isOurs"];
+  #waiting: { from: Frame["from"]; chunk: Buffer }[] | undefined = [];
+  #frames: Frame[] | undefined;
+
+  constructor(tape: Tape, isOurs: Calls["isOurs"]) {
+    this.#tape = tape;
+    this.#isOurs = isOurs;
+  }
+
+  heard(from: Frame["from"], chunk: Buffer): void {
+    if (this.#frames !== undefined) return this.#tape.keep(this.#frames, from, chunk);
+    if (this.#waiting === undefined) return;
+    this.#waiting.push({ from, chunk });
+    const begin = Buffer.concat(this.#waiting.flatMap((one) => (one.from === "device" ? [one.chunk] : [])));
+    const isOurs = this.#isOurs(begin) ?? (begin.length > beginBytesMax ? false : undefined);
+    if (isOurs === undefined) return;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (!isOurs) return;
+    const frames = this.#tape.connection();
+    this.#frames = frames;
+    for (const one of waiting) this.#tape.keep(frames, one.from, one.chunk);
+  }
+}
+
+/** Rejects with the socket's error where the port cannot be had, and with the driver's where its TLS cannot. */
+export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<Tap> {
+  const tape = new Tape();
+  const place = { host: loopback, port: await freePort() };
+  const open = new Set<Socket>();
+  let isClosed = false;
+  const accept = async (far: Socket): Promise<void> => {
+    open.add(far);
+    far.on("error", () => far.destroy());
+    far.on("close", () => open.delete(far));
+    if (open.size > callersMax) return void far.destroy();
+    far.setNoDelay(true);
+    far.pause();
+    const near = await call(place.port, loopback, driverWaitMs, () => isClosed || far.destroyed);
+    if (near === undefined || far.destroyed) {
+      near?.destroy();
+      return void far.destroy();
+    }
+    const caller = new Caller(tape, isOurs);
+    far.on("data", (chunk: Buffer) => {
+      caller.heard("device", chunk);
+      near.write(chunk);
+    });
+    near.on("data", (chunk: Buffer) => {
+      caller.heard("kerb", chunk);
+      far.write(chunk);
+    });
+    far.on("end", () => caller.heard("device", Buffer.alloc(0)));
+    far.on("close", () => near.destroySoon());
+    near.on("close", () => far.destroySoon());
+    far.resume();
+  };
+  const take = (far: Socket) => void accept(far).catch(() => far.destroy());
+  const server: Server =
+    secured === undefined ? createServer(take) : createTlsServer(secured(), take);
+  await listening(server, port, host);
+  return {
+    tape,
+    place,
+    close: () =>
+      new Promise((resolve) => {
+        isClosed = true;
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}

@@ -1,0 +1,33 @@
+import { cassetteLimits, type Frame } from "./cassette.ts";
+
+/** What a tap keeps, up to its limits; beyond them everything is still handed on. */
+export class Tape {
+  readonly connections: Frame[][] = [];
+  /** Which limit ended it; undefined: none. */
+  full: "bytes" | "frames" | "connections" | "records" | undefined;
+  #bytes = 0;
+  #frames = 0;
+  readonly #startedMs = performance.now();
+
+  connection(): Frame[] {
+    const frames: Frame[] = [];
+    if (this.connections.length >= cassetteLimits.connectionsMax) this.end("connections");
+    else this.connections.push(frames);
+    return frames;
+  }
+
+  /** Nothing that comes from now on is kept. */
+  end(limit: NonNullable<Tape["full"]>): void {
+    this.full ??= limit;
+  }
+
+  keep(frames: Frame[], from: Frame["from"], chunk: Uint8Array): void {
+    if (this.#bytes + chunk.length > cassetteLimits.bytesMax) this.end("bytes");
+    if (this.#frames >= cassetteLimits.framesMax) this.end("frames");
+    if (this.full !== undefined) return;
+    this.#bytes += chunk.length;
+    this.#frames++;
+    const ms = Math.round(performance.now() - this.#startedMs);
+    frames.push({ ms, from, bytes: Buffer.from(chunk), hidden: new Uint8Array(chunk.length) });
+  }
+}
