@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Frame } from "./cassette.ts";
 
 /**
@@ -93,14 +94,40 @@ export class Likeness {
   }
 
   /** What the device said, with the ids of now and times moved by `shiftMs`; undefined: it answers what is not said. */
-  told({ text }: Packet, shiftMs: number): string | undefined {
-    if (uuidsOf(text).some((id) => this.#own.has(id) && !this.#ids.has(id))) return undefined;
+  told({ text }: Packet, shiftMs: number, ids: ReadonlyMap<string, string> = this.#ids): string | undefined {
+    if (uuidsOf(text).some((id) => this.#own.has(id) && !ids.has(id))) return undefined;
     const moved = (one: string) => {
       const ms = Date.parse(one);
       return Number.isNaN(ms) ? one : new Date(ms + shiftMs).toISOString();
     };
-    return text.replaceAll(uuid, (id) => this.#ids.get(id) ?? id).replaceAll(time, moved) + formFeed;
+    return text.replaceAll(uuid, (id) => ids.get(id) ?? id).replaceAll(time, moved) + formFeed;
   }
+
+  /** The ids of a packet of kerb's, as recorded and as now, and new ones for those that the device gave in `answers`. */
+  idsOf(asked: Packet, live: string, answers: readonly Packet[]): Map<string, string> {
+    const now = uuidsOf(live);
+    const own = uuidsOf(asked.text).map((id, i): [string, string] => [id, now[i] ?? id]);
+    const given = answers.flatMap(({ text }) => uuidsOf(text)).filter((id) => this.#known.has(id));
+    return new Map([...given.map((id): [string, string] => [id, randomUUID()]), ...own]);
+  }
+}
+
+/** What a message is, by its own word for it; "": it has none. */
+export function kindOf({ value }: Pick<Packet, "value">): string {
+  const { type } = value as { type?: unknown };
+  return typeof type === "string" ? type : "";
+}
+
+/** What the device said to a packet of kerb's: what names its id, and the response to a request. */
+export function answersTo(packets: readonly Packet[], asked: Packet): Packet[] {
+  const after = packets.slice(packets.indexOf(asked) + 1).filter(({ from }) => from === "device");
+  const [id = ""] = uuidsOf(asked.text);
+  const named = after.filter(({ text }) => id !== "" && text.includes(id));
+  const kind = kindOf(asked);
+  const [first] = named;
+  const response = kind.endsWith("Request") ? kind.replace(/Request$/, "Response") : undefined;
+  const answer = first === undefined ? undefined : after.slice(after.indexOf(first)).find((one) => kindOf(one) === response);
+  return [...new Set([...named, ...(answer === undefined ? [] : [answer])])];
 }
 
 /** When a recording began by the device's own clock, ms since 1970; undefined: it has told no time. */

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Cassette } from "./cassette.ts";
-import { beganMs, Likeness, type Packet, Packets, packetsOf } from "./packets.ts";
+import { answersTo, beganMs, kindOf, Likeness, type Packet, Packets, packetsOf, uuidsOf } from "./packets.ts";
 import type { Player, PlayerOptions } from "./player.ts";
 import { call, freePort } from "./tap-calls.ts";
 
@@ -9,6 +9,9 @@ import { call, freePort } from "./tap-calls.ts";
 /** What kerb says by its own clock (a watchdog) may not come: it is waited for no longer. */
 const patienceMs = 1500;
 const againMs = 1000;
+const freshMax = 10_000;
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** One recorded connection, played on one socket. */
 class Conversation {
@@ -20,6 +23,8 @@ class Conversation {
   /** Packets of kerb that have been said now, or are waited for no longer. */
   readonly #done = new Set<Packet>();
   readonly #beganMs: number | undefined;
+  /** Ids of what was answered again: kerb's word for them is on no tape. */
+  readonly #fresh = new Set<string>();
   #heard: () => void = () => {};
 
   constructor(socket: Socket, packets: readonly Packet[], counts: Player["counts"], options: PlayerOptions) {
@@ -31,24 +36,44 @@ class Conversation {
     this.#beganMs = beganMs(packets);
     const live = new Packets();
     socket.on("data", (chunk: Buffer) => {
-      for (const { text, value } of live.push(chunk)) this.#take(text, value);
+      for (const packet of live.push(chunk)) this.#take(packet);
       this.#heard();
     });
     socket.on("close", () => this.#heard());
   }
 
-  #take(text: string, value: unknown): void {
-    const open = this.#packets.filter((one) => one.from === "kerb" && !this.#done.has(one));
-    const same = open.find((one) => this.#likeness.isSame(one.value, value));
-    // A profile that asks for something else now still asks at this place.
-    const found = same ?? open.find((one) => kindOf(one.value) === kindOf(value));
-    if (same === undefined) {
+  #take(live: { text: string; value: unknown }): void {
+    const asked = this.#packets.filter(({ from }) => from === "kerb");
+    const alike = asked.filter((one) => this.#likeness.isSame(one.value, live.value));
+    const same = alike.find((one) => !this.#done.has(one));
+    if (same !== undefined || alike.length > 0) this.#counts.answered++;
+    else if (uuidsOf(live.text).every((id) => !this.#fresh.has(id))) {
       this.#counts.unknown++;
-      this.#options.log(`not on the tape: ${text.slice(0, 200)}`);
-    } else this.#counts.answered++;
-    if (found === undefined) return;
-    this.#likeness.learn(found.value, value);
-    this.#done.add(found);
+      this.#options.log(`not on the tape: ${live.text.slice(0, 200)}`);
+    }
+    // A profile that asks for something else now still asks at this place.
+    const kind = kindOf(live);
+    const found = same ?? (alike.length > 0 ? undefined : asked.find((one) => !this.#done.has(one) && kindOf(one) === kind));
+    const [again] = alike.slice(-1);
+    if (found !== undefined) {
+      this.#likeness.learn(found.value, live.value);
+      this.#done.add(found);
+    } else if (again !== undefined) this.#answerAgain(again, live.text);
+  }
+
+  /** What has been asked before, or too late, is answered as it was. */
+  #answerAgain(asked: Packet, live: string): void {
+    const answers = answersTo(this.#packets, asked);
+    const ids = this.#likeness.idsOf(asked, live, answers);
+    for (const id of ids.values()) this.#fresh.add(id);
+    if (this.#fresh.size > freshMax) this.#fresh.clear();
+    for (const answer of answers) this.#say(answer, ids);
+  }
+
+  #say(packet: Packet, ids?: ReadonlyMap<string, string>): void {
+    const shiftMs = this.#beganMs === undefined ? 0 : Date.now() - (this.#beganMs + packet.ms);
+    const told = this.#likeness.told(packet, shiftMs, ids);
+    if (told !== undefined && this.#socket.writable) this.#socket.write(told);
   }
 
   /** Waits until kerb has said all that it said before this; then for as long as the device did, or less. */
@@ -60,7 +85,7 @@ class Conversation {
     for (const one of before) this.#done.add(one);
     const gapMs = (this.#packets[index]?.ms ?? 0) - (this.#packets[index - 1]?.ms ?? 0);
     const pauseMs = Math.min(Math.max(0, gapMs), this.#options.gapMsMax);
-    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (pauseMs > 0) await pause(pauseMs);
   }
 
   #news(waitMs: number): Promise<void> {
@@ -78,17 +103,9 @@ class Conversation {
       if (packet.from === "kerb") continue;
       await this.#turn(index);
       if (this.#socket.destroyed) return;
-      const shiftMs = this.#beganMs === undefined ? 0 : Date.now() - (this.#beganMs + packet.ms);
-      const told = this.#likeness.told(packet, shiftMs);
-      if (told !== undefined) this.#socket.write(told);
+      this.#say(packet);
     }
   }
-}
-
-/** What a message is, by its own word for it. */
-function kindOf(value: unknown): string {
-  const { type } = value as { type?: unknown };
-  return typeof type === "string" ? type : "";
 }
 
 /** Calls `place` and plays one recorded connection after the other; again from the beginning when it was cut off. */
@@ -99,6 +116,7 @@ export async function startCaller(cassette: Cassette, options: PlayerOptions): P
   let socket: Socket | undefined;
   let quietFromMs = Infinity;
   let isClosed = false;
+  const closing = Promise.withResolvers<void>();
   const isOver = () => isClosed;
   const run = async (): Promise<void> => {
     for (let next = 0; !isClosed; next = (next + 1) % Math.max(1, tapes.length)) {
@@ -110,7 +128,7 @@ export async function startCaller(cassette: Cassette, options: PlayerOptions): P
       if (isLast) quietFromMs = Math.min(quietFromMs, performance.now());
       else socket.destroySoon();
       await gone;
-      if (isLast && !isClosed) await new Promise((resolve) => setTimeout(resolve, againMs).unref());
+      if (isLast && !isClosed) await Promise.race([closing.promise, pause(againMs)]);
     }
   };
   const running = run();
@@ -120,6 +138,7 @@ export async function startCaller(cassette: Cassette, options: PlayerOptions): P
     quietMs: () => Math.max(0, performance.now() - quietFromMs),
     async close() {
       isClosed = true;
+      closing.resolve();
       socket?.destroy();
       await running;
     },

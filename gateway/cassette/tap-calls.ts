@@ -11,9 +11,10 @@ type Calls = Extract<Wire<unknown>, { over: "calls" }>;
 
 const loopback = "127.0.0.1";
 /** The driver may not listen yet when the device calls. */
-const driverWaitMs = 15_000;
+const driverWaitMs = 30_000;
 const againMs = 50;
 const callersMax = 64;
+const earlyMax = 16;
 /** Who has not said who it is by then is none of ours. */
 const beginBytesMax = 65_536;
 
@@ -57,10 +58,12 @@ export async function call(
 class Caller {
   readonly #tape: Tape;
   readonly #isOurs: Calls["isOurs"];
+  readonly #found: () => void;
   #waiting: { from: Frame["from"]; chunk: Buffer }[] | undefined = [];
   #frames: Frame[] | undefined;
 
-  constructor(tape: Tape, isOurs: Calls["isOurs"]) {
+  constructor(tape: Tape, isOurs: Calls["isOurs"], found: () => void) {
+    this.#found = found;
     this.#tape = tape;
     this.#isOurs = isOurs;
   }
@@ -75,6 +78,7 @@ class Caller {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (!isOurs) return;
+    this.#found();
     const frames = this.#tape.connection();
     this.#frames = frames;
     for (const one of waiting) this.#tape.keep(frames, one.from, one.chunk);
@@ -87,30 +91,37 @@ export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<
   const place = { host: loopback, port: await freePort() };
   const open = new Set<Socket>();
   let isClosed = false;
+  const called = Promise.withResolvers<void>();
   const accept = async (far: Socket): Promise<void> => {
     open.add(far);
     far.on("error", () => far.destroy());
     far.on("close", () => open.delete(far));
     if (open.size > callersMax) return void far.destroy();
     far.setNoDelay(true);
-    far.pause();
-    const near = await call(place.port, loopback, driverWaitMs, () => isClosed || far.destroyed);
+    const caller = new Caller(tape, isOurs, called.resolve);
+    const early: Buffer[] = [];
+    const hear = (chunk: Buffer): void => {
+      caller.heard("device", chunk);
+      // It says who it is, and waits for an answer: what is more than that can wait in the socket.
+      if (near === undefined && early.push(chunk) > earlyMax) far.pause();
+      near?.write(chunk);
+    };
+    let near: Socket | undefined;
+    far.on("data", hear);
+    far.on("end", () => caller.heard("device", Buffer.alloc(0)));
+    near = await call(place.port, loopback, driverWaitMs, () => isClosed || far.destroyed);
     if (near === undefined || far.destroyed) {
       near?.destroy();
       return void far.destroy();
     }
-    const caller = new Caller(tape, isOurs);
-    far.on("data", (chunk: Buffer) => {
-      caller.heard("device", chunk);
-      near.write(chunk);
-    });
-    near.on("data", (chunk: Buffer) => {
+    const driver = near;
+    for (const chunk of early.splice(0)) driver.write(chunk);
+    driver.on("data", (chunk: Buffer) => {
       caller.heard("kerb", chunk);
       far.write(chunk);
     });
-    far.on("end", () => caller.heard("device", Buffer.alloc(0)));
-    far.on("close", () => near.destroySoon());
-    near.on("close", () => far.destroySoon());
+    far.on("close", () => driver.destroySoon());
+    driver.on("close", () => far.destroySoon());
     far.resume();
   };
   const take = (far: Socket) => void accept(far).catch(() => far.destroy());
@@ -120,6 +131,7 @@ export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<
   return {
     tape,
     place,
+    called: called.promise,
     close: () =>
       new Promise((resolve) => {
         isClosed = true;

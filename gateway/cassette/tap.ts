@@ -13,6 +13,8 @@ export interface Tap {
   /** Where the driver finds its device, or is called by it. */
   readonly place: WirePlace;
   readonly tape: Tape;
+  /** Settles when a device that calls has called. */
+  readonly called?: Promise<void>;
   /** Why the device could not be reached, where the driver cannot see that from behind the tap. */
   readonly failure?: Error | undefined;
   close(): Promise<void>;

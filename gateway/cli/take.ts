@@ -10,6 +10,8 @@ import { pause } from "./output.ts";
 
 const readsMax = 10;
 const lookMs = 200;
+/** A device that calls tries again within a minute. */
+const callMsMax = 90_000;
 
 /** What came of the conversation that is on the tape. */
 export interface Take extends Outcome {
@@ -36,11 +38,15 @@ function unveiled(device: DeviceConfig): DeviceConfig {
 export async function take(
   device: DeviceConfig,
   stateFolder: string,
-  { tape }: Tap,
+  { tape, called }: Tap,
   forMs: number,
   stop: AbortSignal,
 ): Promise<Take> {
-  const startedMs = performance.now();
+  const over = new AbortController();
+  // It calls when it likes; the driver alone would not wait for so long.
+  if (called !== undefined) await Promise.race([called, pause(callMsMax, AbortSignal.any([stop, over.signal]))]);
+  over.abort();
+  let startedMs = performance.now();
   const leftMs = () => startedMs + forMs - performance.now();
   // What is told when the tape has ended need not be on it.
   const heard = new Heard(
@@ -52,6 +58,7 @@ export async function take(
   const { signal } = new AbortController();
   const personal = { how: "clear", legalBasis: "recording" } as const;
   const field = await FieldDevice.open(unveiled(device), stateFolder, stop, personal, heard);
+  startedMs = performance.now();
   try {
     const first = await field.read(options, stop);
     const isPushed = device.points.some(({ poll }) => poll === "push") || device.records.length > 0;
