@@ -229,10 +229,7 @@ export class Listener {
     if (tls === undefined) return createServer({ noDelay: true, keepAlive: true }, accept);
     const { createServer: createTlsServer } = await import("node:tls");
     try {
-      const server = createTlsServer(
-        { ...certificatesOf(tls), handshakeTimeout: introductionMs },
-        accept,
-      );
+      const server = createTlsServer({ ...certificatesOf(tls), handshakeTimeout: introductionMs }, accept);
       server.on("tlsClientError", (error, socket) =>
         this.#report(`TLS from ${socket.remoteAddress ?? "?"}`, `refuses a caller: ${error.message}`),
       );

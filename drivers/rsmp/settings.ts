@@ -226,7 +226,9 @@ function isOf(siteId: string, begin: Uint8Array): boolean | undefined {
     reader.push(Buffer.from(begin), (packet) => {
       const { siteId: named } = parsePacket(packet);
       const ids = Array.isArray(named) ? (named as unknown[]) : [];
-      found ??= ids.some((one) => typeof one === "object" && one !== null && "sId" in one && one.sId === siteId);
+      found ??= ids.some(
+        (one) => typeof one === "object" && one !== null && "sId" in one && one.sId === siteId,
+      );
     });
   } catch (error) {
     if (!(error instanceof PacketError)) throw error;

@@ -118,7 +118,9 @@ function dumpLines({ bytes, hidden }: Frame): string[] {
     const part = [...bytes.subarray(at, at + lineBytes)];
     const isHidden = (i: number) => hidden[at + i] === 1;
     const mark = (byte: number): string => (byte === digitFiller ? "*1" : "**");
-    const hex = part.map((byte, i) => (isHidden(i) ? mark(byte) : byte.toString(16).padStart(2, "0"))).join(" ");
+    const hex = part
+      .map((byte, i) => (isHidden(i) ? mark(byte) : byte.toString(16).padStart(2, "0")))
+      .join(" ");
     const text = part
       .map((byte, i) => (isHidden(i) ? "*" : byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."))
       .join("");

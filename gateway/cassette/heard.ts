@@ -29,7 +29,11 @@ export class Heard {
   #bytes = 0;
 
   /** `personal` are "record.field"; `full` is called once, when no more records are kept. */
-  constructor(personal: ReadonlySet<string>, full: () => void = () => {}, isOnTape: () => boolean = () => true) {
+  constructor(
+    personal: ReadonlySet<string>,
+    full: () => void = () => {},
+    isOnTape: () => boolean = () => true,
+  ) {
     this.#personal = personal;
     this.#full = full;
     this.#isOnTape = isOnTape;

@@ -65,7 +65,8 @@ export class Likeness {
     const known = new Set<string>();
     // An id is of the side that says it first; the other tells it back.
     for (const { from, text } of packets)
-      for (const id of uuidsOf(text)) if (!own.has(id) && !known.has(id)) (from === "kerb" ? own : known).add(id);
+      for (const id of uuidsOf(text))
+        if (!own.has(id) && !known.has(id)) (from === "kerb" ? own : known).add(id);
     this.#own = own;
     this.#known = known;
   }
@@ -80,14 +81,21 @@ export class Likeness {
     if (typeof recorded !== "object" || typeof live !== "object" || recorded === null || live === null)
       return recorded === live;
     const [was, is] = [Object.entries(recorded), new Map(Object.entries(live))];
-    return was.length === is.size && was.every(([name, one]) => is.has(name) && this.isSame(one, is.get(name)));
+    return (
+      was.length === is.size && was.every(([name, one]) => is.has(name) && this.isSame(one, is.get(name)))
+    );
   }
 
   /** Notes the ids that kerb has given now to what it gave others then. */
   learn(recorded: unknown, live: unknown): void {
     if (typeof recorded === "string" && typeof live === "string") {
       if (this.#own.has(recorded) && isWhole(uuid, live)) this.#ids.set(recorded, live);
-    } else if (typeof recorded === "object" && recorded !== null && typeof live === "object" && live !== null) {
+    } else if (
+      typeof recorded === "object" &&
+      recorded !== null &&
+      typeof live === "object" &&
+      live !== null
+    ) {
       const is = new Map(Object.entries(live));
       for (const [name, one] of Object.entries(recorded)) this.learn(one, is.get(name));
     }
@@ -126,7 +134,10 @@ export function answersTo(packets: readonly Packet[], asked: Packet): Packet[] {
   const kind = kindOf(asked);
   const [first] = named;
   const response = kind.endsWith("Request") ? kind.replace(/Request$/, "Response") : undefined;
-  const answer = first === undefined ? undefined : after.slice(after.indexOf(first)).find((one) => kindOf(one) === response);
+  const answer =
+    first === undefined
+      ? undefined
+      : after.slice(after.indexOf(first)).find((one) => kindOf(one) === response);
   return [...new Set([...named, ...(answer === undefined ? [] : [answer])])];
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Cassette } from "./cassette.ts";
 import { answersTo, beganMs, kindOf, Likeness, type Packet, Packets, packetsOf, uuidsOf } from "./packets.ts";
-import type { Player, PlayerOptions } from "./player.ts";
+import type { Player, PlayerOptions } from "./playing.ts";
 import { call, freePort } from "./tap-calls.ts";
 
 /** Plays a device that calls: it says what it said, once kerb has said what it said before that. */
@@ -10,6 +10,8 @@ import { call, freePort } from "./tap-calls.ts";
 const patienceMs = 1500;
 const againMs = 1000;
 const freshMax = 10_000;
+/** What kerb asks for earlier than by this is not kept waiting. */
+const aheadMsMax = 1000;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -20,6 +22,10 @@ class Conversation {
   readonly #likeness: Likeness;
   readonly #options: PlayerOptions;
   readonly #counts: Player["counts"];
+  /** What each answer of the device was to. */
+  readonly #asked = new Map<Packet, Packet>();
+  readonly #quiet: () => void;
+  #position = 0;
   /** Packets of kerb that have been said now, or are waited for no longer. */
   readonly #done = new Set<Packet>();
   readonly #beganMs: number | undefined;
@@ -27,8 +33,18 @@ class Conversation {
   readonly #fresh = new Set<string>();
   #heard: () => void = () => {};
 
-  constructor(socket: Socket, packets: readonly Packet[], counts: Player["counts"], options: PlayerOptions) {
+  /** `quiet` is called when the device has nothing more to say by itself. */
+  constructor(
+    socket: Socket,
+    packets: readonly Packet[],
+    { counts, quiet }: { counts: Player["counts"]; quiet: () => void },
+    options: PlayerOptions,
+  ) {
     this.#socket = socket;
+    this.#quiet = quiet;
+    for (const asked of packets)
+      if (asked.from === "kerb")
+        for (const answer of answersTo(packets, asked)) this.#asked.set(answer, asked);
     this.#packets = packets;
     this.#likeness = new Likeness(packets);
     this.#counts = counts;
@@ -53,15 +69,33 @@ class Conversation {
     }
     // A profile that asks for something else now still asks at this place.
     const kind = kindOf(live);
-    const found = same ?? (alike.length > 0 ? undefined : asked.find((one) => !this.#done.has(one) && kindOf(one) === kind));
+    const found =
+      same ??
+      (alike.length > 0 ? undefined : asked.find((one) => !this.#done.has(one) && kindOf(one) === kind));
     const [again] = alike.slice(-1);
-    if (found !== undefined) {
+    if (same !== undefined && this.#msUntil(same) > aheadMsMax) this.#answerAgain(same, live.text);
+    else if (found !== undefined) {
       this.#likeness.learn(found.value, live.value);
       this.#done.add(found);
     } else if (again !== undefined) this.#answerAgain(again, live.text);
   }
 
-  /** What has been asked before, or too late, is answered as it was. */
+  /** How long the tape goes on until this one. */
+  #msUntil(packet: Packet): number {
+    const index = this.#packets.indexOf(packet);
+    return this.#packets
+      .slice(this.#position, index)
+      .reduce((sum, _, i) => sum + this.#pauseMs(this.#position + i), 0);
+  }
+
+  /** For how long the device said nothing before this one, or less. */
+  #pauseMs(index: number): number {
+    const [before, packet] = [this.#packets[index - 1], this.#packets[index]];
+    if (before === undefined || packet === undefined) return 0;
+    return Math.min(Math.max(0, packet.ms - before.ms), this.#options.gapMsMax);
+  }
+
+  /** What has been asked before, too early or too late is answered as it was. */
   #answerAgain(asked: Packet, live: string): void {
     const answers = answersTo(this.#packets, asked);
     const ids = this.#likeness.idsOf(asked, live, answers);
@@ -76,15 +110,25 @@ class Conversation {
     if (told !== undefined && this.#socket.writable) this.#socket.write(told);
   }
 
+  /** Is all that is left an answer to what kerb has not said yet? */
+  #isOnlyAnswering(index: number): boolean {
+    return this.#packets.slice(index).every((one) => {
+      const asked = this.#asked.get(one);
+      return one.from === "kerb" || (asked !== undefined && !this.#done.has(asked));
+    });
+  }
+
   /** Waits until kerb has said all that it said before this; then for as long as the device did, or less. */
   async #turn(index: number): Promise<void> {
     const before = this.#packets.slice(0, index).filter(({ from }) => from === "kerb");
     const isOpen = () => before.some((one) => !this.#done.has(one)) && !this.#socket.destroyed;
     const endMs = performance.now() + patienceMs;
-    while (isOpen() && performance.now() < endMs) await this.#news(endMs - performance.now());
+    while (isOpen() && performance.now() < endMs) {
+      if (this.#isOnlyAnswering(index)) this.#quiet();
+      await this.#news(endMs - performance.now());
+    }
     for (const one of before) this.#done.add(one);
-    const gapMs = (this.#packets[index]?.ms ?? 0) - (this.#packets[index - 1]?.ms ?? 0);
-    const pauseMs = Math.min(Math.max(0, gapMs), this.#options.gapMsMax);
+    const pauseMs = this.#pauseMs(index);
     if (pauseMs > 0) await pause(pauseMs);
   }
 
@@ -100,6 +144,7 @@ class Conversation {
 
   async play(): Promise<void> {
     for (const [index, packet] of this.#packets.entries()) {
+      this.#position = index;
       if (packet.from === "kerb") continue;
       await this.#turn(index);
       if (this.#socket.destroyed) return;
@@ -123,9 +168,12 @@ export async function startCaller(cassette: Cassette, options: PlayerOptions): P
       socket = await call(place.port, place.host, Infinity, isOver);
       if (socket === undefined) return;
       const gone = new Promise((resolve) => socket?.once("close", resolve));
-      await new Conversation(socket, tapes[next] ?? [], counts, options).play();
       const isLast = next >= tapes.length - 1;
-      if (isLast) quietFromMs = Math.min(quietFromMs, performance.now());
+      const quiet = () => {
+        if (isLast) quietFromMs = Math.min(quietFromMs, performance.now());
+      };
+      await new Conversation(socket, tapes[next] ?? [], { counts, quiet }, options).play();
+      if (isLast) quiet();
       else socket.destroySoon();
       await gone;
       if (isLast && !isClosed) await Promise.race([closing.promise, pause(againMs)]);

@@ -1,6 +1,6 @@
 import type { Cassette, Frame } from "./cassette.ts";
 import { packetOf } from "./mqtt-messages.ts";
-import type { Player, PlayerOptions } from "./player.ts";
+import type { Player, PlayerOptions } from "./playing.ts";
 
 /** Plays what was published: a broker that has what was retained, and tells the rest to whoever has subscribed. */
 
@@ -42,7 +42,16 @@ function messagesOf({ connections }: Cassette): { filters: Set<string>; messages
       const bringer = bringers.get(topic) ?? nth;
       if (frame.from === "device") bringers.set(topic, bringer);
       if (frame.from === "device" && bringer !== nth) return [];
-      return [{ from: frame.from, ms: frame.ms, topic, payload: Buffer.from(payload), qos: qos === 0 ? 0 : 1, retain }];
+      return [
+        {
+          from: frame.from,
+          ms: frame.ms,
+          topic,
+          payload: Buffer.from(payload),
+          qos: qos === 0 ? 0 : 1,
+          retain,
+        },
+      ];
     }),
   );
   return { filters, messages: messages.toSorted((a, b) => a.ms - b.ms) };
@@ -63,7 +72,10 @@ export async function startPublisher(cassette: Cassette, options: PlayerOptions)
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   const until = async (isTrue: () => boolean): Promise<void> => {
     for (const endMs = performance.now() + patienceMs; !isTrue() && performance.now() < endMs && !isClosed;)
-      await Promise.race([pause(endMs - performance.now()), new Promise<void>((resolve) => (news = resolve))]);
+      await Promise.race([
+        pause(endMs - performance.now()),
+        new Promise<void>((resolve) => (news = resolve)),
+      ]);
   };
   const play = async (broker: Broker): Promise<void> => {
     await until(() => wanted.size === 0);

@@ -68,6 +68,11 @@ const looks: { what: string; from?: Frame["from"]; pattern: RegExp }[] = [
       /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth|signature)[\w-]*)[ \t]*:[ \t]*([^\r\n]+)/dgim,
   },
   { what: "logins", pattern: /<(?:[\w.-]+:)?(?:Password|Nonce)\b[^>]*>([^<]+)</dgi },
+  {
+    what: "personal members",
+    pattern:
+      /"(?:pass(?:word|wd)?|pwd|secret|(?:access_?)?token|api_?key|user(?:_?name)?|login|driver(?:_?name)?|owner(?:_?name)?|person(?:_?name)?|(?:face|photo|portrait|plate|licen[cs]e)\w*)"\s*:\s*"((?:[^"\\]|\\.)+)"/dgi,
+  },
   { what: "numbers of messages", from: "kerb", pattern: /<(?:[\w.-]+:)?MessageID\b[^>]*>([^<]+)</dgi },
   { what: "kerb's time", from: "kerb", pattern: /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/dg },
 ];
@@ -82,8 +87,7 @@ const numeric = /^[-+]?\d+(?:\.\d+)?$/;
 export const looksLikeNumber = (text: string): boolean => numeric.test(text);
 
 /** What a password or login is called in JSON. */
-const secretMember =
-  /"(?:[^"]*(?:pass|pwd|secret|token|communit)[^"]*|pin|key|code|user(?:name)?)"\s*:\s*$/i;
+const secretMember = /"(?:[^"]*(?:pass|pwd|secret|token|communit)[^"]*|pin|key|code|user(?:name)?)"\s*:\s*$/i;
 const charsBeforeMax = 120;
 
 /** How the place between `start` and `end` of a text stands to a secret that is a number. */
@@ -199,7 +203,9 @@ function veiledText(text: string, secrets: readonly Secret[]): string {
     if (left === secret) return "x".repeat(secret.length);
     if (secret.length < secretCharsMin) return left;
     return left.replaceAll(secret, (one, at: number) =>
-      looksLikeNumber(secret) && numberPlace(left, at, at + one.length) === "part" ? one : "x".repeat(one.length),
+      looksLikeNumber(secret) && numberPlace(left, at, at + one.length) === "part"
+        ? one
+        : "x".repeat(one.length),
     );
   }, text);
 }

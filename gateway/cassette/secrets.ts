@@ -40,7 +40,8 @@ export function secretsOf(device: DeviceConfig, files: readonly string[], mainFi
     for (const [written] of readFileSync(file, "utf8").matchAll(/\$\{(?:env|file|secret):[^{}]*\}/g)) {
       const { text, problems } = references.resolve(written);
       const isShort = text.length < (written.startsWith("${env:") ? 6 : secretCharsMin);
-      if (problems.length === 0 && !isShort && !isOther(text)) secrets.push({ what: written.slice(2, -1), text });
+      if (problems.length === 0 && !isShort && !isOther(text))
+        secrets.push({ what: written.slice(2, -1), text });
     }
   }
   return secrets.filter(({ text }, i) => secrets.findIndex((one) => one.text === text) === i);

@@ -2,8 +2,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createTlsServer } from "node:tls";
 import type { Wire } from "../driver.ts";
 import type { Frame } from "./cassette.ts";
-import type { Tap } from "./tap.ts";
-import { Tape } from "./tape.ts";
+import { type Tap, Tape } from "./tape.ts";
 
 /** A tap for a device that calls: it listens where the device calls, and calls the driver in its place. */
 
@@ -125,8 +124,7 @@ export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<
     far.resume();
   };
   const take = (far: Socket) => void accept(far).catch(() => far.destroy());
-  const server: Server =
-    secured === undefined ? createServer(take) : createTlsServer(secured(), take);
+  const server: Server = secured === undefined ? createServer(take) : createTlsServer(secured(), take);
   await listening(server, port, host);
   return {
     tape,

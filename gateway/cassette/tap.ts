@@ -5,20 +5,9 @@ import type { Wire, WirePlace } from "../driver.ts";
 import { callsTap } from "./tap-calls.ts";
 import type { Frame } from "./cassette.ts";
 import { messages } from "./mqtt-messages.ts";
-import { Tape } from "./tape.ts";
+import { type Tap, Tape } from "./tape.ts";
 
 /** Stands between a driver and its device, hands every byte on and keeps it. */
-
-export interface Tap {
-  /** Where the driver finds its device, or is called by it. */
-  readonly place: WirePlace;
-  readonly tape: Tape;
-  /** Settles when a device that calls has called. */
-  readonly called?: Promise<void>;
-  /** Why the device could not be reached, where the driver cannot see that from behind the tap. */
-  readonly failure?: Error | undefined;
-  close(): Promise<void>;
-}
 
 const loopback = "127.0.0.1";
 

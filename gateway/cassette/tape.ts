@@ -1,3 +1,4 @@
+import type { WirePlace } from "../driver.ts";
 import { cassetteLimits, type Frame } from "./cassette.ts";
 
 /** What a tap keeps, up to its limits; beyond them everything is still handed on. */
@@ -30,4 +31,16 @@ export class Tape {
     const ms = Math.round(performance.now() - this.#startedMs);
     frames.push({ ms, from, bytes: Buffer.from(chunk), hidden: new Uint8Array(chunk.length) });
   }
+}
+
+/** Who stands between a driver and its device. */
+export interface Tap {
+  /** Where the driver finds its device, or is called by it. */
+  readonly place: WirePlace;
+  readonly tape: Tape;
+  /** Settles when a device that calls has called. */
+  readonly called?: Promise<void>;
+  /** Why the device could not be reached, where the driver cannot see that from behind the tap. */
+  readonly failure?: Error | undefined;
+  close(): Promise<void>;
 }

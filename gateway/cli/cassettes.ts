@@ -2,14 +2,10 @@ import { globSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cassette } from "../cassette/cassette.ts";
-import {
-  differences,
-  expectedRead,
-  type Difference,
-  type Outcome,
-} from "../cassette/expected.ts";
+import { differences, expectedRead, type Difference, type Outcome } from "../cassette/expected.ts";
 import { Heard } from "../cassette/heard.ts";
-import { type Player, startPlayer } from "../cassette/player.ts";
+import { startPlayer } from "../cassette/player.ts";
+import type { Player } from "../cassette/playing.ts";
 import type { DeviceConfig } from "../config.ts";
 import { checkDevice } from "../config/devices.ts";
 import { YamlDocument } from "../config/document.ts";
@@ -28,6 +24,7 @@ const gapMsMax = 100;
 /** A device that says nothing by itself for this long has said all that is on the tape. */
 const quietMs = 700;
 const quietTriesMax = 1800;
+let plays = 0;
 
 /** The cassettes of the library: `firmware-profiles/<vendor>/<model>.cassettes/*.yaml`, sorted. */
 export function libraryCassettes(folder = profileFolder): string[] {
@@ -55,7 +52,8 @@ export function comparedIdentity({ vendor, model, firmware }: Identity): Record<
 async function deviceOf(cassette: Cassette, file: string, folder: string): Promise<DeviceConfig> {
   const { profile, driver, settings } = cassette;
   // What is loaded by name below is what was checked here.
-  const entry = { ...settings, id: "cassette", driver, ...(profile === "" ? {} : { profile }) };
+  // Drivers remember what a device has told: each time it is another one.
+  const entry = { ...settings, id: `cassette-${++plays}`, driver, ...(profile === "" ? {} : { profile }) };
   const document = new YamlDocument(JSON.stringify({ devices: [entry] }), file, { references: false });
   const files = new SiteFiles(folder);
   const device = await checkDevice(files, document, ["devices", 0]);

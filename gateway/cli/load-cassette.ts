@@ -29,7 +29,8 @@ export function loadCassette(file: string, language: Language = "en"): Cassette 
   const words = recordWords[language];
   if (!existsSync(file)) throw notFoundError(words.noFile(printable(file)), words.noFileCure);
   const content = readText(file, fileBytesMax);
-  if ("problem" in content) throw unusable(file, 0, words.unreadable(content.problem), words.unreadableCure, language);
+  if ("problem" in content)
+    throw unusable(file, 0, words.unreadable(content.problem), words.unreadableCure, language);
   const { text } = content;
   const lines = text.trimEnd().split("\n").length;
   if (!has(text, "cassette")) throw unusable(file, 1, words.noCassette, words.noCassetteCure, language);

@@ -77,7 +77,8 @@ export const recordWords: Record<Language, RecordWords> = {
       `the recording is damaged: ${message}${more > 0 ? ` (and ${more} more mistakes)` : ""}`,
     damagedCure: "take an undamaged copy of it, or record the device anew: kerb record DEVICE",
     noCassettes: (folder) => `there is no recording in ${folder} (<vendor>/<model>.cassettes/*.yaml)`,
-    nothingCompared: "nothing was compared: the recording holds no reading and no record (kerb record DEVICE)",
+    nothingCompared:
+      "nothing was compared: the recording holds no reading and no record (kerb record DEVICE)",
     leftOut: (count) =>
       `${count} records that came at once with the last are left out; a shorter recording (--for 5s) may end before them`,
     manyPersonal: "it told more personal texts at once than can be scrubbed for sure",
@@ -114,7 +115,8 @@ export const recordWords: Record<Language, RecordWords> = {
     noFile: (file) => `không có tệp ghi ${file}`,
     noFileCure: "kerb record DEVICE sẽ tạo ra",
     unreadable: (problem) => `không dùng được bản ghi: ${problem}`,
-    unreadableCure: "hãy chọn tệp do kerb record tạo (văn bản, tối đa 1 MiB), hoặc cho phép đọc: chmod u+r FILE",
+    unreadableCure:
+      "hãy chọn tệp do kerb record tạo (văn bản, tối đa 1 MiB), hoặc cho phép đọc: chmod u+r FILE",
     noCassette: "đây không phải bản ghi: không có dòng `cassette: 1`",
     noCassetteCure: "hãy chọn tệp do kerb record tạo",
     cutOff: "bản ghi bị cắt cụt: nó hết ở đây, trước các giá trị",

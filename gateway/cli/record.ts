@@ -1,7 +1,8 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { cassetteText } from "../cassette/cassette.ts";
-import { openTap, type Tap } from "../cassette/tap.ts";
+import { openTap } from "../cassette/tap.ts";
+import type { Tap } from "../cassette/tape.ts";
 import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { DeviceError } from "../driver.ts";
@@ -79,7 +80,8 @@ export async function record(id: string, options: RecordOptions): Promise<number
   writeFileSync(out, cassetteText(cassette), { flag: "wx", mode: 0o600 });
   const { scrubbed, limits, unstable, reads, records, connections, leftOut = 0 } = cassette;
   const counts = { frames: connections.flat().length, reads: reads.length, records: records.length };
-  if (options.json === true) printData("record", { file: out, ...counts, scrubbed, limits, leftOut, unstable });
+  if (options.json === true)
+    printData("record", { file: out, ...counts, scrubbed, limits, leftOut, unstable });
   else {
     printLines([words.done(shownFile(out), counts.frames, counts.reads, counts.records)]);
     if (scrubbed.length > 0) hint(words.scrubbed(scrubbed.join(", ")));

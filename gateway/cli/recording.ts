@@ -2,7 +2,7 @@ import { type Cassette, cassetteText } from "../cassette/cassette.ts";
 import { withoutUnstable } from "../cassette/expected.ts";
 import { scrub, type Secret, secretCharsMin, veiled } from "../cassette/scrub.ts";
 import { blankSettings, secretsOf, shortSecrets } from "../cassette/secrets.ts";
-import type { Tap } from "../cassette/tap.ts";
+import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig, Site } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { driverSchemas } from "../config/drivers.ts";

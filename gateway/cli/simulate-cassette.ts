@@ -18,7 +18,11 @@ function portOf({ over, settings }: Cassette): number {
 }
 
 /** `kerb simulate --cassette`: a device that answers as the recorded one did, until Ctrl-C. */
-export async function simulateCassette(file: string, given: number | undefined, isJson: boolean): Promise<number> {
+export async function simulateCassette(
+  file: string,
+  given: number | undefined,
+  isJson: boolean,
+): Promise<number> {
   const cassette = loadCassette(file, languageOf(undefined));
   const port = given ?? portOf(cassette);
   const signal = stopSignal();
@@ -27,7 +31,11 @@ export async function simulateCassette(file: string, given: number | undefined, 
   const { profile, over } = cassette;
   if (isJson) printData("simulate", { profile, over, address, pid: process.pid });
   else {
-    printLines([printable(`${profile}   ${over === "calls" ? "calls" : "at"} ${address} (${over === "calls" ? "tcp" : over})   as recorded ${cassette.recorded}`)]);
+    printLines([
+      printable(
+        `${profile}   ${over === "calls" ? "calls" : "at"} ${address} (${over === "calls" ? "tcp" : over})   as recorded ${cassette.recorded}`,
+      ),
+    ]);
     hint("Ctrl-C ends it.");
   }
   while (!signal.aborted) await pause(60_000, signal);

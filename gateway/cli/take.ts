@@ -1,7 +1,7 @@
 import type { Cassette } from "../cassette/cassette.ts";
 import { expectedRead, type Outcome } from "../cassette/expected.ts";
 import { Heard } from "../cassette/heard.ts";
-import type { Tap } from "../cassette/tap.ts";
+import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { Identity } from "../driver.ts";
 import { comparedIdentity, personalFields } from "./cassettes.ts";
@@ -44,7 +44,8 @@ export async function take(
 ): Promise<Take> {
   const over = new AbortController();
   // It calls when it likes; the driver alone would not wait for so long.
-  if (called !== undefined) await Promise.race([called, pause(callMsMax, AbortSignal.any([stop, over.signal]))]);
+  if (called !== undefined)
+    await Promise.race([called, pause(callMsMax, AbortSignal.any([stop, over.signal]))]);
   over.abort();
   let startedMs = performance.now();
   const leftMs = () => startedMs + forMs - performance.now();
