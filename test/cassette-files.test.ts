@@ -125,19 +125,17 @@ describe("a cassette's file", () => {
   );
 });
 
-describe("a cassette that compares nothing", () => {
-  async function tested(files: string[], options = {}) {
-    const written: string[] = [];
-    const spy = vi
-      .spyOn(process.stdout, "write")
-      .mockImplementation((text) => written.push(String(text)) > 0);
-    try {
-      return { code: await profileTest(files, { lang: "en", ...options }), text: written.join("") };
-    } finally {
-      spy.mockRestore();
-    }
+async function tested(files: string[], options = {}) {
+  const written: string[] = [];
+  const spy = vi.spyOn(process.stdout, "write").mockImplementation((text) => written.push(String(text)) > 0);
+  try {
+    return { code: await profileTest(files, { lang: "en", ...options }), text: written.join("") };
+  } finally {
+    spy.mockRestore();
   }
+}
 
+describe("a cassette that compares nothing", () => {
   it.each([
     ["without reads", { reads: [], records: [] }],
     ["whose reads are empty", { reads: [{}, {}], records: [] }],

@@ -72,7 +72,7 @@ export class Tapes {
 }
 
 /** The complaint with which a command ends. */
-export async function complaintOf(work: () => Promise<unknown> | unknown) {
+export async function complaintOf(work: () => unknown) {
   try {
     await work();
   } catch (error) {

@@ -258,29 +258,29 @@ describe("a secret that is a number", () => {
   }, 30_000);
 });
 
+const plate = (i: number) => `plate-${String(i).padStart(4, "0")}`;
+
+async function burst(count: number) {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    const at = "2026-11-22T08:30:00Z";
+    const line = (i: number) =>
+      JSON.stringify({ type: "ticket", seq: i, lane: 1, plate: plate(i), time: at, gross: 30 });
+    const lines = Array.from({ length: count }, (_, i) => line(i + 1));
+    setTimeout(() => socket.write(`${lines.join("\n")}\n`), 300);
+  });
+  const transport = { type: "tcp", host, port: await listening(server) };
+  const site = tapes.site(`burst-${count}.yaml`, [
+    { id: "wim", driver: "serial", profile: "generic/wim-json", transport },
+  ]);
+  const recorded = await tapes.record(site, "wim");
+  const told = recorded.bytes.toString("latin1");
+  for (const one of [plate(1), plate(120), plate(count)]) expect(told).not.toContain(one);
+  expect(await playCassette(recorded.cassette, recorded.file)).toMatchObject(same);
+  return recorded.cassette;
+}
+
 describe("many records at once", () => {
-  const plate = (i: number) => `plate-${String(i).padStart(4, "0")}`;
-
-  async function burst(count: number) {
-    const server = createServer((socket) => {
-      socket.on("error", () => {});
-      const at = "2026-11-22T08:30:00Z";
-      const line = (i: number) =>
-        JSON.stringify({ type: "ticket", seq: i, lane: 1, plate: plate(i), time: at, gross: 30 });
-      const lines = Array.from({ length: count }, (_, i) => line(i + 1));
-      setTimeout(() => socket.write(`${lines.join("\n")}\n`), 300);
-    });
-    const transport = { type: "tcp", host, port: await listening(server) };
-    const site = tapes.site(`burst-${count}.yaml`, [
-      { id: "wim", driver: "serial", profile: "generic/wim-json", transport },
-    ]);
-    const recorded = await tapes.record(site, "wim");
-    const told = recorded.bytes.toString("latin1");
-    for (const one of [plate(1), plate(120), plate(count)]) expect(told).not.toContain(one);
-    expect(await playCassette(recorded.cassette, recorded.file)).toMatchObject(same);
-    return recorded.cassette;
-  }
-
   it("are all in it", async () => {
     const { records, limits, leftOut } = await burst(250);
     expect(records).toHaveLength(250);

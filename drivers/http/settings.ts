@@ -241,8 +241,8 @@ export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;
 
 /** The bytes between kerb and a device that is asked; those that it posts by itself come to another port. */
 export function wire(given: Settings): Wire<Settings> {
-  const { host, tls, ...rest } = given;
-  const { port = tls === undefined ? 80 : 443 } = given;
+  const { host, tls: own, ...rest } = given;
+  const { port = own === undefined ? 80 : 443 } = given;
   if (host === undefined) {
     const en = "it posts by itself, and only what is asked for can be recorded";
     const cure = "keep one of its posts, and post it to a test gateway: curl --data @FILE";
@@ -253,7 +253,7 @@ export function wire(given: Settings): Wire<Settings> {
     };
   }
   const plain = { over: "tcp", host, port } as const;
-  if (tls === undefined) return { ...plain, moved: (place) => ({ ...given, ...place }) };
+  if (own === undefined) return { ...plain, moved: (place) => ({ ...given, ...place }) };
   return {
     ...plain,
     moved: (place) => ({ ...rest, ...place }),

@@ -207,14 +207,14 @@ export const siteOnly = ["tls", "securityCodes"] as const;
 
 /** What a site and kerb say on the connection that the site has opened, in clear also where it is TLS. */
 export function wire(given: Settings): Wire<Settings> {
-  const { tls, ...rest } = given;
+  const { tls: own, ...rest } = given;
   return {
     over: "calls",
     host: given.host,
     port: given.port,
     moved: (place) => ({ ...rest, ...place }),
     isOurs: (begin) => isOf(given.siteId, begin),
-    ...(tls === undefined ? {} : { secured: () => certificatesOf(tls), instead: { tls: undefined } }),
+    ...(own === undefined ? {} : { secured: () => certificatesOf(own), instead: { tls: undefined } }),
   };
 }
 

@@ -63,7 +63,7 @@ export class Heard {
   }
 
   #note(value: unknown): void {
-    if (value === null || value === undefined || value === "") return;
+    if (typeof value === "object" || value === undefined || value === "") return;
     const text = String(value);
     const isOnTape = this.#isOnTape() || this.personal.get(text) === true;
     if (this.personal.has(text) || this.personal.size < personalMax) this.personal.set(text, isOnTape);

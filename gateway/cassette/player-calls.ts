@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
 import { answersTo, beganMs, kindOf, Likeness, type Packet, Packets, packetsOf, uuidsOf } from "./packets.ts";
 import type { Player, PlayerOptions } from "./playing.ts";
@@ -153,42 +154,69 @@ class Conversation {
   }
 }
 
-/** Calls `place` and plays one recorded connection after the other; again from the beginning when it was cut off. */
-export async function startCaller(cassette: Cassette, options: PlayerOptions): Promise<Player> {
-  const place = { host: options.host ?? "127.0.0.1", port: options.port || (await freePort()) };
-  const counts = { answered: 0, unknown: 0 };
-  const tapes = cassette.connections.map(packetsOf).filter((packets) => packets.length > 0);
-  let socket: Socket | undefined;
-  let quietFromMs = Infinity;
-  let isClosed = false;
-  const closing = Promise.withResolvers<void>();
-  const isOver = () => isClosed;
-  const run = async (): Promise<void> => {
-    for (let next = 0; !isClosed; next = (next + 1) % Math.max(1, tapes.length)) {
-      socket = await call(place.port, place.host, Infinity, isOver);
-      if (socket === undefined) return;
-      const gone = new Promise((resolve) => socket?.once("close", resolve));
-      const isLast = next >= tapes.length - 1;
-      const quiet = () => {
-        if (isLast) quietFromMs = Math.min(quietFromMs, performance.now());
-      };
-      await new Conversation(socket, tapes[next] ?? [], { counts, quiet }, options).play();
-      if (isLast) quiet();
-      else socket.destroySoon();
-      await gone;
-      if (isLast && !isClosed) await Promise.race([closing.promise, pause(againMs)]);
+/** Calls a place and plays one recorded connection after the other; all again when the last was cut off. */
+class Caller {
+  readonly counts = { answered: 0, unknown: 0 };
+  readonly #place: WirePlace;
+  readonly #tapes: readonly Packet[][];
+  readonly #options: PlayerOptions;
+  readonly #closing = Promise.withResolvers<void>();
+  readonly #running: Promise<void>;
+  #socket: Socket | undefined;
+  #quietFromMs = Infinity;
+  #isClosed = false;
+
+  constructor(cassette: Cassette, place: WirePlace, options: PlayerOptions) {
+    this.#place = place;
+    this.#tapes = cassette.connections.map(packetsOf).filter((packets) => packets.length > 0);
+    this.#options = options;
+    if (this.#tapes.length === 0) this.#quietFromMs = performance.now();
+    this.#running = this.#run();
+  }
+
+  quietMs(): number {
+    return Math.max(0, performance.now() - this.#quietFromMs);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      for (const [i, tape] of this.#tapes.entries()) await this.#play(tape, i === this.#tapes.length - 1);
+      await Promise.race([this.#closing.promise, pause(againMs)]);
     }
-  };
-  const running = run();
+  }
+
+  async #play(tape: readonly Packet[], isLast: boolean): Promise<void> {
+    const { port, host } = this.#place;
+    const socket = await call(port, host, Infinity, () => this.#isClosed);
+    if (socket === undefined) return;
+    this.#socket = socket;
+    const gone = new Promise((resolve) => socket.once("close", resolve));
+    const quiet = () => {
+      if (isLast) this.#quietFromMs = Math.min(this.#quietFromMs, performance.now());
+    };
+    await new Conversation(socket, tape, { counts: this.counts, quiet }, this.#options).play();
+    quiet();
+    if (!isLast) socket.destroySoon();
+    await gone;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#closing.resolve();
+    this.#socket?.destroy();
+    await this.#running;
+  }
+}
+
+/** Calls `options.port`, or one that nobody has. */
+export async function startCaller(cassette: Cassette, options: PlayerOptions): Promise<Player> {
+  const { host = "127.0.0.1", port = 0 } = options;
+  const place = { host, port: port === 0 ? await freePort() : port };
+  const caller = new Caller(cassette, place, options);
   return {
     place,
-    counts,
-    quietMs: () => Math.max(0, performance.now() - quietFromMs),
-    async close() {
-      isClosed = true;
-      closing.resolve();
-      socket?.destroy();
-      await running;
-    },
+    counts: caller.counts,
+    quietMs: () => caller.quietMs(),
+    close: () => caller.close(),
   };
 }

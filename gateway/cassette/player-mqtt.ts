@@ -6,6 +6,7 @@ import type { Player, PlayerOptions } from "./playing.ts";
 
 /** A filter that is not asked for any more, and a command that is not given, are waited for no longer. */
 const patienceMs = 1500;
+const subscribeMsMax = 5000;
 
 /** The simulators' broker, as far as a player needs it. */
 interface Broker {
@@ -57,37 +58,78 @@ function messagesOf({ connections }: Cassette): { filters: Set<string>; messages
   return { filters, messages: messages.toSorted((a, b) => a.ms - b.ms) };
 }
 
-/** Rejects with the socket's error when the place is taken. */
-export async function startPublisher(cassette: Cassette, options: PlayerOptions): Promise<Player> {
-  const name = "mqtt";
-  const { startBroker } = (await import(`../../simulators/${name}/index.ts`)) as { startBroker: StartBroker };
-  const { filters, messages } = messagesOf(cassette);
-  const counts = { answered: 0, unknown: 0 };
-  const wanted = new Set(filters);
-  const given: string[] = [];
-  let news: () => void = () => {};
-  let quietFromMs = Infinity;
-  let [isClosed, isPlaying] = [false, false];
-  let running: Promise<void> = Promise.resolve();
-  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const until = async (isTrue: () => boolean): Promise<void> => {
-    for (const endMs = performance.now() + patienceMs; !isTrue() && performance.now() < endMs && !isClosed;)
-      await Promise.race([
-        pause(endMs - performance.now()),
-        new Promise<void>((resolve) => (news = resolve)),
-      ]);
-  };
-  const play = async (broker: Broker): Promise<void> => {
-    await until(() => wanted.size === 0);
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** One tape, and who has asked for what is on it. */
+class Publisher {
+  readonly counts = { answered: 0, unknown: 0 };
+  readonly #messages: readonly Message[];
+  readonly #wanted: Set<string>;
+  readonly #options: PlayerOptions;
+  /** Topics of commands that have come and are not used up. */
+  readonly #given: string[] = [];
+  #broker: Broker | undefined;
+  #running: Promise<void> | undefined;
+  #news: (() => void) | undefined;
+  /** Whoever has not subscribed by then does not. */
+  #quietFromMs = performance.now() + subscribeMsMax;
+  #isClosed = false;
+  #isUnplayed = true;
+
+  constructor(cassette: Cassette, options: PlayerOptions) {
+    const { filters, messages } = messagesOf(cassette);
+    this.#messages = messages;
+    this.#wanted = filters;
+    this.#options = options;
+  }
+
+  /** The broker begins with what was retained. */
+  begin(broker: Broker): void {
+    this.#broker = broker;
+    for (const { from, topic, payload, qos, retain } of this.#messages.toReversed())
+      if (from === "device" && retain) broker.publish(topic, payload, { qos, retain: true });
+  }
+
+  heard(topic: string): void {
+    const isKnown = this.#messages.some((one) => one.from === "kerb" && one.topic === topic);
+    this.counts[isKnown ? "answered" : "unknown"]++;
+    if (!isKnown) this.#options.log(`not on the tape: ${topic}`);
+    if (this.#given.length < this.#messages.length) this.#given.push(topic);
+    this.#news?.();
+  }
+
+  subscribed(filter: string): void {
+    this.#wanted.delete(filter);
+    this.#news?.();
+    if (this.#running === undefined && this.#isUnplayed) this.#quietFromMs = Infinity;
+    this.#isUnplayed = false;
+    this.#running ??= this.#play().finally(() => (this.#running = undefined));
+  }
+
+  quietMs(): number {
+    return Math.max(0, performance.now() - this.#quietFromMs);
+  }
+
+  async #until(isTrue: () => boolean): Promise<void> {
+    const endMs = performance.now() + patienceMs;
+    while (!isTrue() && !this.#isClosed && performance.now() < endMs) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#news = resolve;
+      await Promise.race([pause(endMs - performance.now()), promise]);
+    }
+  }
+
+  async #play(): Promise<void> {
+    await this.#until(() => this.#wanted.size === 0);
     const retained = new Set<string>();
-    let beforeMs = messages[0]?.ms ?? 0;
-    for (const { from, ms, topic, payload, qos, retain } of messages) {
-      const gapMs = Math.min(ms - beforeMs, options.gapMsMax);
+    let beforeMs = this.#messages[0]?.ms ?? 0;
+    for (const { from, ms, topic, payload, qos, retain } of this.#messages) {
+      const gapMs = Math.min(ms - beforeMs, this.#options.gapMsMax);
       beforeMs = ms;
       if (from === "kerb") {
-        await until(() => given.includes(topic));
-        const at = given.indexOf(topic);
-        if (at >= 0) given.splice(at, 1);
+        await this.#until(() => this.#given.includes(topic));
+        const at = this.#given.indexOf(topic);
+        if (at >= 0) this.#given.splice(at, 1);
         continue;
       }
       // The broker has told it to who has just subscribed.
@@ -96,42 +138,37 @@ export async function startPublisher(cassette: Cassette, options: PlayerOptions)
         continue;
       }
       if (gapMs > 0) await pause(gapMs);
-      if (isClosed) return;
-      broker.publish(topic, payload, { qos, retain: false });
+      if (this.#isClosed) return;
+      this.#broker?.publish(topic, payload, { qos, retain: false });
     }
-    quietFromMs = Math.min(quietFromMs, performance.now());
-    isPlaying = false;
-  };
+    this.#quietFromMs = Math.min(this.#quietFromMs, performance.now());
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#news?.();
+    await this.#broker?.close();
+    await this.#running;
+  }
+}
+
+/** Rejects with the socket's error when the place is taken. */
+export async function startPublisher(cassette: Cassette, options: PlayerOptions): Promise<Player> {
+  const name = "mqtt";
+  const { startBroker } = (await import(`../../simulators/${name}/index.ts`)) as { startBroker: StartBroker };
+  const publisher = new Publisher(cassette, options);
   const { host = "127.0.0.1", port = 0 } = options;
   const broker = await startBroker({
     host,
     port,
-    heard(topic) {
-      const isKnown = messages.some((one) => one.from === "kerb" && one.topic === topic);
-      counts[isKnown ? "answered" : "unknown"]++;
-      if (!isKnown) options.log(`not on the tape: ${topic}`);
-      if (given.length < messages.length) given.push(topic);
-      news();
-    },
-    subscribed(filter) {
-      wanted.delete(filter);
-      news();
-      if (isPlaying) return;
-      isPlaying = true;
-      running = play(broker);
-    },
+    heard: (topic) => publisher.heard(topic),
+    subscribed: (filter) => publisher.subscribed(filter),
   });
-  for (const { from, topic, payload, qos, retain } of messages.toReversed())
-    if (from === "device" && retain) broker.publish(topic, payload, { qos, retain: true });
+  publisher.begin(broker);
   return {
     place: { host, port: broker.port },
-    counts,
-    quietMs: () => Math.max(0, performance.now() - quietFromMs),
-    async close() {
-      isClosed = true;
-      news();
-      await broker.close();
-      await running;
-    },
+    counts: publisher.counts,
+    quietMs: () => publisher.quietMs(),
+    close: () => publisher.close(),
   };
 }

@@ -56,15 +56,15 @@ export async function call(
 /** Keeps what one caller and the driver say, once it is known to be the device. */
 class Caller {
   readonly #tape: Tape;
-  readonly #isOurs: Calls["isOurs"];
+  readonly #way: Calls;
   readonly #found: () => void;
   #waiting: { from: Frame["from"]; chunk: Buffer }[] | undefined = [];
   #frames: Frame[] | undefined;
 
-  constructor(tape: Tape, isOurs: Calls["isOurs"], found: () => void) {
+  constructor(tape: Tape, way: Calls, found: () => void) {
     this.#found = found;
     this.#tape = tape;
-    this.#isOurs = isOurs;
+    this.#way = way;
   }
 
   heard(from: Frame["from"], chunk: Buffer): void {
@@ -72,7 +72,7 @@ class Caller {
     if (this.#waiting === undefined) return;
     this.#waiting.push({ from, chunk });
     const begin = Buffer.concat(this.#waiting.flatMap((one) => (one.from === "device" ? [one.chunk] : [])));
-    const isOurs = this.#isOurs(begin) ?? (begin.length > beginBytesMax ? false : undefined);
+    const isOurs = this.#way.isOurs(begin) ?? (begin.length > beginBytesMax ? false : undefined);
     if (isOurs === undefined) return;
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -85,7 +85,7 @@ class Caller {
 }
 
 /** Rejects with the socket's error where the port cannot be had, and with the driver's where its TLS cannot. */
-export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<Tap> {
+export async function callsTap(way: Calls): Promise<Tap> {
   const tape = new Tape();
   const place = { host: loopback, port: await freePort() };
   const open = new Set<Socket>();
@@ -97,7 +97,7 @@ export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<
     far.on("close", () => open.delete(far));
     if (open.size > callersMax) return void far.destroy();
     far.setNoDelay(true);
-    const caller = new Caller(tape, isOurs, called.resolve);
+    const caller = new Caller(tape, way, called.resolve);
     const early: Buffer[] = [];
     const hear = (chunk: Buffer): void => {
       caller.heard("device", chunk);
@@ -124,8 +124,9 @@ export async function callsTap({ host, port, isOurs, secured }: Calls): Promise<
     far.resume();
   };
   const take = (far: Socket) => void accept(far).catch(() => far.destroy());
-  const server: Server = secured === undefined ? createServer(take) : createTlsServer(secured(), take);
-  await listening(server, port, host);
+  const server: Server =
+    way.secured === undefined ? createServer(take) : createTlsServer(way.secured(), take);
+  await listening(server, way.port, way.host);
   return {
     tape,
     place,

@@ -48,8 +48,9 @@ async function serialEnd(
 /** Rejects where the device cannot be reached in a way that must be told. */
 async function openEnd(far: Far, near: Socket, heard: (chunk: Buffer) => void): Promise<End> {
   if (far.over === "serial") return serialEnd(far, heard);
-  const { host, port, reach } = far;
-  return socketEnd(reach === undefined ? connect({ host, port, noDelay: true }) : await reach(), near, heard);
+  const { host, port } = far;
+  const plain = far.reach === undefined ? connect({ host, port, noDelay: true }) : await far.reach();
+  return socketEnd(plain, near, heard);
 }
 
 async function streamTap(far: Far): Promise<Tap> {
