@@ -1,4 +1,4 @@
-import type { Answer } from "../driver.ts";
+import type { Answer, Value } from "../driver.ts";
 import type { ExpectedRecord } from "./cassette.ts";
 import { expectedRecord } from "./expected.ts";
 
@@ -40,7 +40,7 @@ export class Heard {
   }
 
   record({ kind, data }: { kind: string; data: Record<string, unknown> }): void {
-    const values = Object.entries((data["values"] ?? {}) as Record<string, { value?: unknown }>);
+    const values = Object.entries((data["values"] ?? {}) as Record<string, { value?: Value | null }>);
     for (const [name, { value }] of values)
       if (this.#personal.has(`${String(data["record"])}.${name}`)) this.#note(value);
     if (this.isFull) {
@@ -62,8 +62,8 @@ export class Heard {
     });
   }
 
-  #note(value: unknown): void {
-    if (typeof value === "object" || value === undefined || value === "") return;
+  #note(value: Value | null | undefined): void {
+    if (value === null || value === undefined || value === "") return;
     const text = String(value);
     const isOnTape = this.#isOnTape() || this.personal.get(text) === true;
     if (this.personal.has(text) || this.personal.size < personalMax) this.personal.set(text, isOnTape);
