@@ -262,7 +262,15 @@ async function burst(count: number) {
     socket.on("error", () => {});
     const at = "2026-11-22T08:30:00Z";
     const line = (i: number) =>
-      JSON.stringify({ type: "ticket", seq: i, lane: 1, plate: plate(i), time: at, gross: 30 });
+      JSON.stringify({
+        type: "ticket",
+        seq: i,
+        lane: 1,
+        plate: plate(i),
+        time: at,
+        gross: 30,
+        note: `by ${plate(i)}`,
+      });
     const lines = Array.from({ length: count }, (_, i) => line(i + 1));
     setTimeout(() => socket.write(`${lines.join("\n")}\n`), 300);
   });
