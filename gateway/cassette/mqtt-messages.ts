@@ -7,7 +7,9 @@ import type { Tape } from "./tape.ts";
  * MQTT 3.1.1 has for it, all numbers 1: topic, payload, QoS and whether it was retained, and no login.
  */
 
-/** A packet that is longer is on no tape. */
+/** What is longer is a bridge's list of all its devices, or a picture. */
+const keptBytesMax = 32_768;
+/** Of such a packet nothing is waited for. */
 const pendingBytesMax = 4_194_304;
 
 /** The packet as a tape has it; undefined: it is not kept. */
@@ -34,7 +36,9 @@ export function messages(tape: Tape, frames: Frame[]): Record<Frame["from"], (ch
       const { cmd } = packet;
       if (cmd === "connect") version.protocolVersion = packet.protocolVersion ?? 4;
       const bytes = keptOf(packet);
-      if (bytes !== undefined) tape.keep(frames, from, bytes);
+      if (bytes === undefined) return;
+      if (bytes.length <= keptBytesMax) tape.keep(frames, from, bytes);
+      else tape.skipped.add("long messages");
     });
     return (chunk: Buffer) => {
       if (!isBroken && chunk.length > 0 && parser.parse(chunk) > pendingBytesMax) isBroken = true;

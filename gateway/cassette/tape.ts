@@ -6,6 +6,8 @@ export class Tape {
   readonly connections: Frame[][] = [];
   /** Which limit ended it; undefined: none. */
   full: "bytes" | "frames" | "connections" | "records" | undefined;
+  /** What was handed on and not kept, because it would fill the tape. */
+  readonly skipped = new Set<string>();
   #bytes = 0;
   #frames = 0;
   readonly #startedMs = performance.now();

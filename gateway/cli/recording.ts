@@ -121,7 +121,7 @@ export class Recording {
       way: taken.way,
       identity: veiled(taken.identity, secrets),
       settings: this.#settings(way, secrets),
-      scrubbed: found,
+      scrubbed: [...found, ...tap.tape.skipped].toSorted(),
       limits: taken.limits,
       ...(leftOut === 0 ? {} : { leftOut }),
       unstable: [],
