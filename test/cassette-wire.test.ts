@@ -147,6 +147,31 @@ describe("what is published (MQTT)", () => {
     60_000,
   );
 
+  it("by the number of a device is told without it where it shall be hidden", async () => {
+    const broker = await startBroker({});
+    closing.push(() => broker.close());
+    const devEui = "24e124713d123456";
+    const payload = {
+      deviceInfo: { devEui },
+      fCnt: 7,
+      object: { battery: 81, temperature: 27.4, distance: 941 },
+    };
+    const topic = `application/city/device/${devEui}/event/up`;
+    const telling = setInterval(
+      () => broker.publish(topic, JSON.stringify(payload), { qos: 1, retain: false }),
+      200,
+    );
+    closing.push(() => clearInterval(telling));
+    const variables = { applicationId: "city", devEui };
+    const own = { driver: "mqtt", profile: "milesight/em400-udl", host, port: broker.port, variables };
+    const site = tapes.site("serial.yaml", [{ id: "level", ...own }]);
+    const { cassette, text, bytes, file } = await tapes.record(site, "level", { hideSerial: true });
+    expect(Object.keys(last(cassette)).length).toBeGreaterThan(0);
+    expect(text + bytes.toString("latin1")).not.toContain(devEui);
+    expect(cassette.settings).toMatchObject({ variables: { devEui: "x".repeat(devEui.length) } });
+    expect(await playCassette(cassette, file)).toMatchObject(same);
+  }, 30_000);
+
   it("inside TLS is recorded by who checks the broker as the driver does, and not otherwise", async () => {
     const { server: tls } = certificates;
     const broker = await startBroker({ tls, users: { viewer: password } });

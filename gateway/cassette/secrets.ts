@@ -47,6 +47,17 @@ export function secretsOf(device: DeviceConfig, files: readonly string[], mainFi
   return secrets.filter(({ text }, i) => secrets.findIndex((one) => one.text === text) === i);
 }
 
+const serialKey = /serial|^(?:dev_?(?:eui|addr)|imei|imsi|iccid|mac|ieee)/i;
+
+/** Numbers in its settings by which a single device is known. */
+export function serialsOf({ settings }: Pick<DeviceConfig, "settings">): string[] {
+  return leaves(settings).flatMap(({ path, value }) =>
+    typeof value === "string" && value.length >= secretCharsMin && serialKey.test(path.at(-1) ?? "")
+      ? [value]
+      : [],
+  );
+}
+
 function referencesFolder(mainFile: string): string {
   return `${mainFile.replace(/[^/]*$/, "")}secrets`;
 }

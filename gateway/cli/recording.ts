@@ -1,7 +1,7 @@
 import { type Cassette, cassetteText } from "../cassette/cassette.ts";
 import { withoutUnstable } from "../cassette/expected.ts";
 import { scrub, type Secret, secretCharsMin, veiled } from "../cassette/scrub.ts";
-import { blankSettings, secretsOf, shortSecrets } from "../cassette/secrets.ts";
+import { blankSettings, secretsOf, serialsOf, shortSecrets } from "../cassette/secrets.ts";
 import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig, Site } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
@@ -81,12 +81,14 @@ export class Recording {
     });
     const [short] = shortSecrets(personal);
     if (short !== undefined) throw this.refused(words.short(short.what, secretCharsMin), words.privateCure);
-    const serial = this.#hidesSerial ? (who.serial ?? "") : "";
+    const serials = this.#hidesSerial ? [who.serial ?? "", ...serialsOf(this.device)] : [];
     const host = "host" in way && way.over !== "calls" ? way.host : "";
     return [
       ...known,
       ...personal,
-      ...(serial.length >= secretCharsMin ? [{ what: "serial number", text: serial }] : []),
+      ...[...new Set(serials)]
+        .filter((text) => text.length >= secretCharsMin)
+        .map((text) => ({ what: "serial number", text })),
       { what: "addresses", text: `${place.host}:${place.port}` },
       ...(host.length >= secretCharsMin ? [{ what: "addresses", text: host }] : []),
     ];
@@ -108,7 +110,8 @@ export class Recording {
     const connections = tap.tape.connections.filter((frames) => frames.length > 0);
     const { found, nowhere } = scrub(connections, secrets);
     const mustBeThere = ({ what, text }: Secret) =>
-      what === "serial number" || (what === "personal data" && taken.heard.personal.get(text) === true);
+      (what === "serial number" && text === taken.who.serial) ||
+      (what === "personal data" && taken.heard.personal.get(text) === true);
     if (nowhere.some(mustBeThere)) throw this.refused(words.veiled, words.privateCure);
     const { leftOut } = taken.heard;
     const cassette: Cassette = {
