@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { createServer as createTlsServer } from "node:https";
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Cassette } from "../gateway/cassette/cassette.ts";
 import { packetOf } from "../gateway/cassette/mqtt-messages.ts";
 import { playCassette } from "../gateway/cli/cassettes.ts";
+import { loadCassette } from "../gateway/cli/load-cassette.ts";
 import { record } from "../gateway/cli/record.ts";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
@@ -86,6 +87,19 @@ describe("a site that calls (RSMP)", () => {
     const { cassette } = await tapes.record(site, "tlc", { forMs: 2000 });
     expect(Object.keys(last(cassette)).length).toBeGreaterThan(10);
   }, 60_000);
+
+  it("whose profile asks for something else now is told point by point", async () => {
+    const profiles = tapes.path("profiles");
+    cpSync(`${root}/firmware-profiles`, profiles, { recursive: true });
+    const profile = `${profiles}/rsmp/tlc.yaml`;
+    const text = readFileSync(profile, "utf8");
+    const file = `${profiles}/rsmp/tlc.cassettes/simulator.yaml`;
+    writeFileSync(profile, text.replace("name: cyclecounter", "name: cyclecountr"));
+    const { differences, failure, unknown } = await playCassette(loadCassette(file), file, profiles);
+    expect({ failure, unknown }).toEqual({ failure: undefined, unknown: expect.any(Number) });
+    expect(unknown).toBeGreaterThan(0);
+    expect(differences.map(({ point }) => point)).toEqual([expect.stringMatching(/cycle/i)]);
+  }, 30_000);
 
   it("is refused in one sentence while another program has its port", async () => {
     const port = await listening(createServer());

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
 import { answersTo, beganMs, kindOf, Likeness, type Packet, Packets, packetsOf, uuidsOf } from "./packets.ts";
+import { statusAnswer } from "./statuses.ts";
 import type { Player, PlayerOptions } from "./playing.ts";
 import { call, freePort } from "./tap-calls.ts";
 
@@ -74,7 +75,12 @@ class Conversation {
       same ??
       (alike.length > 0 ? undefined : asked.find((one) => !this.#done.has(one) && kindOf(one) === kind));
     const [again] = alike.slice(-1);
-    if (same !== undefined && this.#msUntil(same) > aheadMsMax) this.#answerAgain(same, live.text);
+    const composed = alike.length > 0 ? undefined : statusAnswer(live, this.#packets);
+    if (composed !== undefined) {
+      if (found !== undefined) this.#done.add(found);
+      for (const id of uuidsOf(composed)) this.#fresh.add(id);
+      if (this.#socket.writable) this.#socket.write(composed);
+    } else if (same !== undefined && this.#msUntil(same) > aheadMsMax) this.#answerAgain(same, live.text);
     else if (found !== undefined) {
       this.#likeness.learn(found.value, live.value);
       this.#done.add(found);
