@@ -28,6 +28,9 @@
  * only when a device uses it). The host receives settings and addresses that have already been parsed.
  */
 
+import type { Duplex } from "node:stream";
+import type { TlsOptions } from "node:tls";
+
 /** A value as the protocol carries it, before scaling. `bigint` only for 64-bit integers beyond 2^53. */
 export type Value = number | bigint | boolean | string;
 
@@ -269,10 +272,33 @@ export interface WirePlace {
 /**
  * By what bytes a device of these settings is reached, for who stands between driver and device (`kerb record`):
  * `settings.ts` may export `wire(settings): Wire`. `moved` gives the settings that lead to another place, over TCP
- * where it was a serial port; `cannot`: these bytes cannot be shown to anybody, or kept, and why.
+ * where it was a serial port, and in clear where it was TLS; `cannot`: these bytes cannot be kept, and why; `cure`:
+ * what to do instead.
  */
 export type Wire<Settings> =
-  | { over: "tcp" | "udp"; host: string; port: number; moved(place: WirePlace): Settings }
+  | {
+      /** mqtt: what is published, whatever numbers the packets have. */
+      over: "tcp" | "udp" | "mqtt";
+      host: string;
+      port: number;
+      moved(place: WirePlace): Settings;
+      /** Where it is TLS: connects as the driver does, and gives what is said inside. Rejects with a `DeviceError`. */
+      reach?(): Promise<Duplex>;
+      /** Settings as a site file has them that stand for those of TLS in what is recorded; undefined: left out. */
+      instead?: Record<string, unknown>;
+    }
+  | {
+      /** The device calls; what is said are JSON objects, each ended by a form feed. */
+      over: "calls";
+      host: string;
+      port: number;
+      moved(place: WirePlace): Settings;
+      /** Is it this device that begins so? undefined: more of it must be heard. */
+      isOurs(begin: Uint8Array): boolean | undefined;
+      /** Where it is TLS: who kerb is, with the contents of its files. Throws where one cannot be used. */
+      secured?(): TlsOptions;
+      instead?: Record<string, unknown>;
+    }
   | {
       over: "serial";
       path: string;
@@ -282,7 +308,7 @@ export type Wire<Settings> =
       stopBits: 1 | 2;
       moved(place: WirePlace): Settings;
     }
-  | { over: "none"; cannot: { en: string; vi: string } };
+  | { over: "none"; cannot: { en: string; vi: string }; cure?: { en: string; vi: string } };
 
 /**
  * Why a device is lost or a call failed. The codes are kerb's own (`gateway/errors.ts` has the texts in English

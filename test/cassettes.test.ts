@@ -1,48 +1,29 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formsOf } from "../gateway/cassette/scrub.ts";
-import { libraryCassettes, loadCassette, playCassette } from "../gateway/cli/cassettes.ts";
-import { CommandError } from "../gateway/cli/errors.ts";
+import { libraryCassettes, playCassette } from "../gateway/cli/cassettes.ts";
+import { loadCassette } from "../gateway/cli/load-cassette.ts";
 import { profileTest } from "../gateway/cli/profile-test.ts";
 import { record } from "../gateway/cli/record.ts";
+import { complaintOf, root, Tapes } from "./cassette-rig.ts";
 import { freePort } from "./ports.ts";
 
 /** Cassettes from end to end: recorded from pretend devices, scrubbed, played, held against profiles. */
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const launcher = join(root, "gateway", "kerb");
-const folder = mkdtempSync(join(tmpdir(), "kerb-cassettes-"));
+const tapes = new Tapes();
+const { folder } = tapes;
 const site = join(folder, "site.yaml");
 const password = "Geheim-9-Wort";
 const community = "night-owl-77";
 
-const running: ChildProcess[] = [];
-
-/** Starts `kerb simulate …` and gives the address on its first line. */
-async function simulated(...args: string[]): Promise<string> {
-  const child = spawn(launcher, ["simulate", "--json", ...args], {
-    cwd: root,
-    env: { PATH: process.env["PATH"], HOME: folder },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  running.push(child);
-  let address = "";
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { kind, data } = JSON.parse(line) as { kind: string; data: { address?: string } };
-    address ||= data.address ?? "";
-    if (kind === "simulate") return address;
-  }
-  throw new Error("the simulator has ended");
-}
-
 const place = async () => ({ host: "127.0.0.1", port: await freePort() });
 const tcp = async (type: string) => ({ transport: { type, ...(await place()) } });
 const auth = (type: string) => ({ auth: { type, user: "viewer", password: "${secret:web}" } });
+
+const hook = { listen: "127.0.0.1:18081", token: "a-pretend-device-token" };
+const login = { user: "viewer", password: "${secret:web}" };
+const security = { user: "viewer", auth: "sha256", authPassword: "${secret:web}" };
 
 beforeAll(async () => {
   const devices = [
@@ -66,21 +47,18 @@ beforeAll(async () => {
       security: "none",
       host: "127.0.0.1",
     },
-    { id: "lights", driver: "http", profile: "generic/json-meter", host: "127.0.0.1", tls: {} },
-    { id: "short", driver: "snmp", profile: "ups/rfc1628", host: "127.0.0.1", community: "abc" },
+    { id: "posts", driver: "http", profile: "generic/radar-counter-webhook", webhook: hook },
+    { id: "camera", driver: "onvif", profile: "onvif/profile-t", host: "127.0.0.1", tls: {}, ...login },
+    { id: "sealed", driver: "snmp", profile: "ups/rfc1628", host: "127.0.0.1", version: "3", security },
   ];
   mkdirSync(join(folder, "secrets"));
   writeFileSync(join(folder, "secrets", "web"), password);
-  writeFileSync(
-    site,
-    JSON.stringify({ version: 1, gateway: { id: "tapes", name: "Tapes", city: "test" }, devices }),
-  );
-  await simulated("--site", site, "--device", "meter", "level", "dust", "basic", "digest", "ups");
+  tapes.site("site.yaml", devices);
+  await tapes.simulated("--site", site, "--device", "meter", "level", "dust", "basic", "digest", "ups");
 });
 
 afterAll(() => {
-  for (const child of running) child.kill();
-  rmSync(folder, { recursive: true, force: true });
+  tapes.close();
 });
 
 async function recorded(id: string): Promise<string> {
@@ -89,13 +67,12 @@ async function recorded(id: string): Promise<string> {
   return out;
 }
 
-async function refusal(id: string): Promise<string> {
-  const error = await record(id, { site, out: join(folder, "no.yaml"), lang: "en" }).catch(
-    (one: unknown) => one,
+async function refusal(id: string, options = {}): Promise<string> {
+  const { exitCode, title, hint } = await complaintOf(() =>
+    record(id, { site, out: join(folder, "no.yaml"), lang: "en", ...options }),
   );
-  if (!(error instanceof CommandError)) throw error;
-  expect(error.complaint.exitCode).toBe(2);
-  return error.message;
+  expect(exitCode).toBe(2);
+  return `${title} → ${hint}`;
 }
 
 describe("a recorded device", () => {
@@ -136,20 +113,17 @@ describe("a recorded device", () => {
   });
 
   it("answers other programs too, by kerb simulate --cassette", async () => {
-    const address = await simulated(
+    const address = await tapes.simulated(
       "--cassette",
       join(root, "firmware-profiles/qdy/qdy30a.cassettes/simulator.yaml"),
       "--port",
       "0",
     );
     const port = Number(address.split(":")[1]);
-    const replayed = join(folder, "replayed.yaml");
     const transport = { type: "rtu-over-tcp", host: "127.0.0.1", port };
-    const devices = [{ id: "level", driver: "modbus", profile: "qdy/qdy30a", unit: 1, transport }];
-    writeFileSync(
-      replayed,
-      JSON.stringify({ version: 1, gateway: { id: "tapes", name: "Tapes", city: "test" }, devices }),
-    );
+    const replayed = tapes.site("replayed.yaml", [
+      { id: "level", driver: "modbus", profile: "qdy/qdy30a", unit: 1, transport },
+    ]);
     const out = join(folder, "again.yaml");
     expect(await record("level", { site: replayed, out, forMs: 400, json: true })).toBe(0);
     const [first] = loadCassette(join(root, "firmware-profiles/qdy/qdy30a.cassettes/simulator.yaml")).reads;
@@ -159,10 +133,18 @@ describe("a recorded device", () => {
 
 describe("what cannot be recorded", () => {
   it("is refused in one sentence", async () => {
-    expect(await refusal("server")).toMatch(/^server cannot be recorded: each session of OPC UA/);
-    expect(await refusal("lights")).toMatch(/^lights cannot be recorded: it speaks TLS/);
-    expect(await refusal("short")).toMatch(
-      /^short cannot be recorded: community has fewer than 4 characters/,
+    expect(await refusal("server")).toMatch(/^server cannot be recorded: each session of OPC UA .* → /);
+    expect(await refusal("posts")).toMatch(
+      /^posts cannot be recorded: it posts by itself.* → keep one of its posts/,
+    );
+    expect(await refusal("camera")).toMatch(
+      /^camera cannot be recorded: it speaks TLS.* → record it in clear/,
+    );
+    expect(await refusal("sealed")).toMatch(
+      /^sealed cannot be recorded: SNMPv3 .* → record it with version 2c/,
+    );
+    expect(await refusal("meter", { hide: ["abc"] })).toMatch(
+      /^meter cannot be recorded: --hide has fewer than 4 characters/,
     );
   });
 });

@@ -241,17 +241,23 @@ export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;
 
 /** The bytes between kerb and a device that is asked; those that it posts by itself come to another port. */
 export function wire(given: Settings): Wire<Settings> {
-  const { host, port = 80 } = given;
-  if (given.tls !== undefined) {
-    const en = "it speaks TLS, whose bytes say nothing to others";
-    return {
-      over: "none",
-      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
-    };
-  }
+  const { host, tls: own, ...rest } = given;
+  const { port = own === undefined ? 80 : 443 } = given;
   if (host === undefined) {
     const en = "it posts by itself, and only what is asked for can be recorded";
-    return { over: "none", cannot: { en, vi: "thiết bị tự gửi, chỉ ghi được những gì kerb hỏi" } };
+    const cure = "keep one of its posts, and post it to a test gateway: curl --data @FILE";
+    return {
+      over: "none",
+      cannot: { en, vi: "thiết bị tự gửi, chỉ ghi được những gì kerb hỏi" },
+      cure: { en: cure, vi: "hãy lưu một lần gửi của nó rồi gửi lại đến gateway thử: curl --data @FILE" },
+    };
   }
-  return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
+  const plain = { over: "tcp", host, port } as const;
+  if (own === undefined) return { ...plain, moved: (place) => ({ ...given, ...place }) };
+  return {
+    ...plain,
+    moved: (place) => ({ ...rest, ...place }),
+    reach: async () => (await import("./socket.ts")).reach(given),
+    instead: { tls: undefined, ...(given.auth === undefined ? {} : { insecure: "acknowledged" }) },
+  };
 }

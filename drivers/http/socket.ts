@@ -114,6 +114,23 @@ export function openSocket(
   return socket;
 }
 
+/** Connects without a word of HTTP. Rejects with the `DeviceError` of a server that is not there, or not trusted. */
+export async function reach(settings: Settings): Promise<Socket> {
+  const target = await resolveTarget(settings);
+  return new Promise((resolve, reject) => {
+    const socket = openSocket(target, (error) => {
+      clearTimeout(timer);
+      if (error === undefined) return resolve(socket);
+      socket.destroy();
+      reject(explained(error, target.place));
+    });
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new DeviceError("silent", `${target.place}: no TLS within ${settings.timeout} ms`));
+    }, settings.timeout);
+  });
+}
+
 /** What a socket or Node's HTTP parser says, as the loss of a device. */
 export function explained(error: NodeJS.ErrnoException, place: string): DeviceError {
   if (error instanceof DeviceError) return error;

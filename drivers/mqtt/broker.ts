@@ -9,10 +9,10 @@ import { Custody, type Held } from "./custody.ts";
 import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable } from "./errors.ts";
 import { clientIdOf, identifierOf, keyOf, placeOf, portOf, sessionKeyOf } from "./names.ts";
 import { shortTopic } from "./payload.ts";
+import { secured } from "./reach.ts";
 import { Resuming } from "./resuming.ts";
 import { KeptSession } from "./sessions.ts";
 import type { Settings } from "./settings.ts";
-import { streamOf } from "./stream.ts";
 import { overlap, TopicTree } from "./topics.ts";
 import { trimmed, Trimmer } from "./trim.ts";
 
@@ -344,7 +344,7 @@ export class Broker {
 
   #session(socket: Socket): void {
     const trimmer = new Trimmer(packetBytesMax, this.#settings.protocol === 5);
-    const stream = trimmed(streamOf(this.#settings, socket), trimmer);
+    const stream = trimmed(secured(socket, this.#settings), trimmer);
     const client = new MqttClient(() => stream, this.#options());
     this.#client = client;
     client.on("error", (error) => this.#over(meaningOf(this.place, error, this.#isOpen)));

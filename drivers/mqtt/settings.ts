@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire } from "../../gateway/driver.ts";
+import type { Wire, WirePlace } from "../../gateway/driver.ts";
 import { parsePath } from "./json-path.ts";
 import { filterProblem, ownTopics, placeholder, variablesOf } from "./topics.ts";
 
@@ -206,10 +206,13 @@ export type Address = z.infer<typeof address>;
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "username", "password"] as const;
 
-/** Message numbers begin anywhere, and several messages leave in one write: no two conversations are alike. */
-export function wire(): Wire<Settings> {
-  const en =
-    "MQTT numbers its messages from a random beginning, so a recorded conversation cannot be played yet";
-  const vi = "MQTT đánh số thông điệp từ một số ngẫu nhiên nên chưa phát lại được";
-  return { over: "none", cannot: { en, vi } };
+/** What is published and listened to: the packets' numbers begin anywhere, and say nothing. */
+export function wire(given: Settings): Wire<Settings> {
+  const { tls, ...rest } = given;
+  const port = given.port ?? (tls === undefined ? 1883 : 8883);
+  const moved = (place: WirePlace): Settings => ({ ...rest, ...place });
+  const plain = { over: "mqtt", host: given.host, port, moved } as const;
+  if (tls === undefined) return plain;
+  const reach = async () => (await import("./reach.ts")).reach(given);
+  return { ...plain, reach, instead: { tls: undefined, port: undefined } };
 }

@@ -165,11 +165,13 @@ export const siteOnly = ["user", "password", "auth"] as const;
 export function wire(given: Settings): Wire<Settings> {
   const { host, port } = given;
   if (given.tls !== undefined) {
-    const en = "it speaks TLS, whose bytes say nothing to others";
-    return {
-      over: "none",
-      cannot: { en, vi: "thiết bị dùng TLS, người ngoài không đọc được các byte của nó" },
+    const en = "it speaks TLS, and the addresses that it tells lead to itself, past any tap";
+    const vi = "thiết bị dùng TLS, và các địa chỉ nó trả về dẫn đến chính nó";
+    const cure = {
+      en: "record it in clear, where the camera speaks HTTP too: leave tls out for as long as that takes",
+      vi: "hãy ghi không mã hóa nếu camera cũng dùng HTTP: tạm bỏ tls trong lúc ghi",
     };
+    return { over: "none", cannot: { en, vi }, cure };
   }
   return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
 }

@@ -168,5 +168,9 @@ export function wire(given: Settings): Wire<Settings> {
   const vi = isClear
     ? "mỗi phiên OPC UA có số kênh, nonce và thời gian riêng nên không phát lại được"
     : "OPC UA ở đây ký hoặc mã hóa từng thông điệp";
-  return { over: "none", cannot: { en, vi } };
+  const cure = {
+    en: "keep what the server has as a list, and hold the profile against that: kerb browse DEVICE --json",
+    vi: "hãy lưu danh sách của máy chủ rồi đối chiếu hồ sơ với nó: kerb browse DEVICE --json",
+  };
+  return { over: "none", cannot: { en, vi }, cure };
 }

@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
 import { createServer, isIPv6, type Server, type Socket } from "node:net";
 import { DeviceError, type DriverContext } from "../../gateway/driver.ts";
 import { packetOf, PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { idOf, readVersion, typeOf, type VersionMessage } from "./messages.ts";
 import { Session } from "./session.ts";
-import type { Settings } from "./settings.ts";
+import { certificatesOf, type Settings } from "./settings.ts";
 import { agree } from "./versions.ts";
 
 /** Callers that have not said who they are. */
@@ -230,16 +229,7 @@ export class Listener {
     if (tls === undefined) return createServer({ noDelay: true, keepAlive: true }, accept);
     const { createServer: createTlsServer } = await import("node:tls");
     try {
-      const server = createTlsServer(
-        {
-          cert: readFileSync(tls.cert),
-          key: readFileSync(tls.key),
-          ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca), requestCert: true }),
-          minVersion: tls.minVersion,
-          handshakeTimeout: introductionMs,
-        },
-        accept,
-      );
+      const server = createTlsServer({ ...certificatesOf(tls), handshakeTimeout: introductionMs }, accept);
       server.on("tlsClientError", (error, socket) =>
         this.#report(`TLS from ${socket.remoteAddress ?? "?"}`, `refuses a caller: ${error.message}`),
       );

@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import type { TlsOptions } from "node:tls";
 import { z } from "zod";
 import type { Wire } from "../../gateway/driver.ts";
+import { PacketError, PacketReader, parsePacket } from "./codec.ts";
 
 /**
  * Settings and addresses of sites that speak RSMP 3.1.2 to 3.2.2. The site is the one that calls: `host` and
@@ -202,10 +205,44 @@ export type RsmpVersion = (typeof versions)[number];
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "securityCodes"] as const;
 
-/** The site is the one that calls, and each message has an id and a time of its own. */
-export function wire(): Wire<Settings> {
-  const en =
-    "an RSMP site calls by itself and gives each message an id of its own, so a recorded one cannot be played";
-  const vi = "trạm RSMP tự gọi đến và mỗi thông điệp có mã riêng nên không phát lại được";
-  return { over: "none", cannot: { en, vi } };
+/** What a site and kerb say on the connection that the site has opened, in clear also where it is TLS. */
+export function wire(given: Settings): Wire<Settings> {
+  const { tls: own, ...rest } = given;
+  return {
+    over: "calls",
+    host: given.host,
+    port: given.port,
+    moved: (place) => ({ ...rest, ...place }),
+    isOurs: (begin) => isOf(given.siteId, begin),
+    ...(own === undefined ? {} : { secured: () => certificatesOf(own), instead: { tls: undefined } }),
+  };
+}
+
+/** Does a conversation begin with the Version message of this site? */
+function isOf(siteId: string, begin: Uint8Array): boolean | undefined {
+  const reader = new PacketReader(begin.length);
+  let found: boolean | undefined;
+  try {
+    reader.push(Buffer.from(begin), (packet) => {
+      const { siteId: named } = parsePacket(packet);
+      const ids = Array.isArray(named) ? (named as unknown[]) : [];
+      found ??= ids.some(
+        (one) => typeof one === "object" && one !== null && "sId" in one && one.sId === siteId,
+      );
+    });
+  } catch (error) {
+    if (!(error instanceof PacketError)) throw error;
+    return false;
+  }
+  return found;
+}
+
+/** What the files of the certificates hold, for a TLS server. Throws where one cannot be read. */
+export function certificatesOf({ cert, key, ca, minVersion }: NonNullable<Settings["tls"]>): TlsOptions {
+  return {
+    cert: readFileSync(cert),
+    key: readFileSync(key),
+    ...(ca === undefined ? {} : { ca: readFileSync(ca), requestCert: true }),
+    minVersion,
+  };
 }

@@ -191,7 +191,11 @@ export function wire(given: Settings): Wire<Settings> {
   if (version === "3") {
     const en = "SNMPv3 signs or encrypts each message with keys made of its passwords";
     const vi = "SNMPv3 ký hoặc mã hóa từng thông điệp bằng khóa tạo từ mật khẩu";
-    return { over: "none", cannot: { en, vi } };
+    const cure = {
+      en: "record it with version 2c and a community for reading, if the agent may have one for a while",
+      vi: "hãy ghi bằng phiên bản 2c với community chỉ đọc, nếu tạm bật được trên thiết bị",
+    };
+    return { over: "none", cannot: { en, vi }, cure };
   }
   return { over: "udp", host, port, moved: (place) => ({ ...given, ...place }) };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ConfigError } from "../errors.ts";
 import { parseYaml } from "../yaml.ts";
 
 /**
@@ -7,7 +8,7 @@ import { parseYaml } from "../yaml.ts";
  */
 
 /** More than a cassette holds, so that it stays a file that YAML takes and a person reads. */
-export const cassetteLimits = { bytesMax: 131_072, framesMax: 5000, connectionsMax: 200 };
+export const cassetteLimits = { bytesMax: 131_072, framesMax: 3000, connectionsMax: 200 };
 
 const scalar = z.union([z.number(), z.string(), z.boolean(), z.null()]);
 
@@ -22,7 +23,7 @@ const reading = z.strictObject({
 const record = z.strictObject({ kind: z.string(), data: z.record(z.string(), z.unknown()) });
 
 /** Nothing at all: the device hung up. */
-const dump = /^$|^(?:(?:[0-9a-f]{2}|\*\*)(?: (?:[0-9a-f]{2}|\*\*))* *(?:\|.*\|)?(?:\n|$))+$/;
+const dump = /^$|^(?:(?:[0-9a-f]{2}|\*[*1])(?: (?:[0-9a-f]{2}|\*[*1]))* *(?:\|.*\|)?(?:\n|$))+$/;
 
 const cassetteSchema = z.strictObject({
   cassette: z.literal(1),
@@ -30,7 +31,9 @@ const cassetteSchema = z.strictObject({
   driver: z.string(),
   recorded: z.string().describe("ISO 8601, UTC"),
   kerb: z.string(),
-  over: z.enum(["tcp", "udp"]),
+  over: z
+    .enum(["tcp", "udp", "calls", "mqtt"])
+    .describe("calls: the device called; mqtt: packets of what was published and listened to"),
   way: z
     .enum(["asks", "listens"])
     .describe("asks: all reads are compared; listens: what was known in the end"),
@@ -38,6 +41,11 @@ const cassetteSchema = z.strictObject({
   settings: z.record(z.string(), z.unknown()).describe("the device's own, as the site file has them"),
   scrubbed: z.array(z.string()).describe("what is not in it any more"),
   limits: z.array(z.string()).describe("which ended the recording before its time"),
+  leftOut: z.int().min(1).optional().describe("records that came together with the last, and are not in it"),
+  holds: z
+    .strictObject({ frames: z.int(), reads: z.int(), records: z.int() })
+    .optional()
+    .describe("how much there must be, so that a part is not taken for the whole"),
   unstable: z.array(z.string()).describe("points that came out otherwise when it was played at once"),
   connections: z.array(
     z.array(
@@ -63,25 +71,43 @@ export interface Frame {
 
 export type ExpectedReading = z.infer<typeof reading>;
 export type ExpectedRecord = z.infer<typeof record>;
-export type Cassette = Omit<z.infer<typeof cassetteSchema>, "connections"> & { connections: Frame[][] };
+export type Cassette = Omit<z.infer<typeof cassetteSchema>, "connections" | "holds"> & {
+  connections: Frame[][];
+};
 
-/** What stands in for a scrubbed byte. */
+/** What stands in for a scrubbed byte, and for one of a number that must stay a number. */
 export const filler = 0x78;
+export const digitFiller = 0x31;
+
+const fillers: Record<string, number> = { "**": filler, "*1": digitFiller };
 
 function frameOf({ ms, from, bytes: text }: { ms: number; from: Frame["from"]; bytes: string }): Frame {
   const parts = text.split("\n").flatMap((line) => (line.split("|")[0] ?? "").split(" ").filter(Boolean));
   return {
     ms,
     from,
-    bytes: Buffer.from(parts.map((part) => (part === "**" ? filler : Number.parseInt(part, 16)))),
-    hidden: Uint8Array.from(parts, (part) => (part === "**" ? 1 : 0)),
+    bytes: Buffer.from(parts.map((part) => fillers[part] ?? Number.parseInt(part, 16))),
+    hidden: Uint8Array.from(parts, (part) => (part in fillers ? 1 : 0)),
   };
+}
+
+function holdsOf({ connections, reads, records }: Record<"connections" | "reads" | "records", unknown[]>) {
+  return { frames: connections.flat().length, reads: reads.length, records: records.length };
 }
 
 /** Reads a cassette's text. Throws `ConfigError` with every mistake and its place. */
 export function parseCassette(text: string, file: string): Cassette {
   const { value } = parseYaml(text, file, cassetteSchema, { references: false });
-  return { ...value, connections: value.connections.map((frames) => frames.map(frameOf)) };
+  const { holds, ...rest } = value;
+  const found = JSON.stringify(holdsOf(value));
+  if (holds !== undefined && JSON.stringify(holds) !== found) {
+    const line = text.trimEnd().split("\n").length;
+    const message = `a part is missing: it should hold ${JSON.stringify(holds)}, and holds ${found}`;
+    throw new ConfigError([
+      { file, line, column: 1, severity: "error", code: "KERB-CFG-VALUE", message, sourceLine: "" },
+    ]);
+  }
+  return { ...rest, connections: value.connections.map((frames) => frames.map(frameOf)) };
 }
 
 const lineBytes = 32;
@@ -91,7 +117,10 @@ function dumpLines({ bytes, hidden }: Frame): string[] {
   for (let at = 0; at < bytes.length; at += lineBytes) {
     const part = [...bytes.subarray(at, at + lineBytes)];
     const isHidden = (i: number) => hidden[at + i] === 1;
-    const hex = part.map((byte, i) => (isHidden(i) ? "**" : byte.toString(16).padStart(2, "0"))).join(" ");
+    const mark = (byte: number): string => (byte === digitFiller ? "*1" : "**");
+    const hex = part
+      .map((byte, i) => (isHidden(i) ? mark(byte) : byte.toString(16).padStart(2, "0")))
+      .join(" ");
     const text = part
       .map((byte, i) => (isHidden(i) ? "*" : byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."))
       .join("");
@@ -109,7 +138,7 @@ function listLines(name: string, items: readonly unknown[]): string[] {
 /** The cassette as text, one thing a line. JSON stands inside the YAML, which takes it. */
 export function cassetteText(cassette: Cassette): string {
   const { cassette: version, profile, driver, recorded, kerb, over, way, ...rest } = cassette;
-  const { identity, settings, scrubbed, limits, unstable, connections, reads, records } = rest;
+  const { identity, settings, scrubbed, limits, leftOut, unstable, connections, reads, records } = rest;
   const lines = [
     "# What a device and kerb said to each other, and the readings that came of it. `**` was scrubbed.",
     "# Played by: kerb profile test FILE, kerb simulate --cassette FILE",
@@ -126,7 +155,9 @@ export function cassetteText(cassette: Cassette): string {
     }).map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
     ...listLines("scrubbed", scrubbed),
     ...listLines("limits", limits),
+    ...(leftOut === undefined ? [] : [`leftOut: ${leftOut}`]),
     ...listLines("unstable", unstable),
+    `holds: ${JSON.stringify(holdsOf(cassette))}`,
     connections.length === 0 ? "connections: []" : "connections:",
   ];
   for (const frames of connections) {

@@ -1,8 +1,10 @@
 import { createSocket } from "node:dgram";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
 import { bytewise, counterOffsets, type Fit, findTurn } from "./matching.ts";
+import { startCaller } from "./player-calls.ts";
+import { startPublisher } from "./player-mqtt.ts";
+import type { Player, PlayerOptions } from "./playing.ts";
 import { isTree, treewise } from "./tree.ts";
 import { type Side, sidesOf, type Turn } from "./turns.ts";
 
@@ -10,25 +12,6 @@ import { type Side, sidesOf, type Turn } from "./turns.ts";
 
 /** A request that is not on the tape grows no further. */
 const pendingBytesMax = 65_536;
-
-export interface PlayerOptions {
-  host?: string;
-  /** 0: any free one. */
-  port?: number;
-  /** Longest pause between two frames of the device, however long it was. */
-  gapMsMax: number;
-  /** Told of what is not on the tape. */
-  log: (text: string) => void;
-}
-
-export interface Player {
-  readonly place: WirePlace;
-  /** Requests that were answered from the tape, and those that were not on it. */
-  readonly counts: { answered: number; unknown: number };
-  /** How long nothing has been said and nothing is left to say, ms; 0 while something is. */
-  quietMs(): number;
-  close(): Promise<void>;
-}
 
 interface Said {
   bytes: Buffer;
@@ -217,6 +200,8 @@ async function datagramPlayer(
 
 /** Starts a player. Rejects with the socket's error when the place is taken. */
 export function startPlayer(cassette: Cassette, options: PlayerOptions): Promise<Player> {
+  if (cassette.over === "calls") return startCaller(cassette, options);
+  if (cassette.over === "mqtt") return startPublisher(cassette, options);
   const reel = new Reel(cassette, options.log);
   const place = { host: "127.0.0.1", port: 0, ...options };
   return cassette.over === "udp" ? datagramPlayer(reel, place) : streamPlayer(reel, place);

@@ -13,7 +13,7 @@ function frames(from: Frame["from"], ...chunks: (string | Buffer)[]): Frame[] {
 
 function scrubbed(list: Frame[], secrets: string[] = [secret]) {
   const given = secrets.map((text) => ({ what: "password", text }));
-  const result = scrub([list], given, filler);
+  const result = scrub([list], given);
   return { ...result, text: Buffer.concat(list.map(({ bytes }) => bytes)).toString("latin1") };
 }
 

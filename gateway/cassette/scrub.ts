@@ -1,4 +1,5 @@
-import type { Frame } from "./cassette.ts";
+import { digitFiller, filler, type Frame } from "./cassette.ts";
+import { communityPlace } from "./tree.ts";
 import { joined } from "./turns.ts";
 
 /** Takes out of recorded bytes what must not be kept. A byte that is hidden is overwritten, its place stays. */
@@ -7,6 +8,8 @@ import { joined } from "./turns.ts";
 export interface Secret {
   what: string;
   text: string;
+  /** It names somebody, so that a number that a device tells may be it as well. */
+  isPersonal?: boolean;
 }
 
 /** A shorter text would be found in everything. */
@@ -65,6 +68,11 @@ const looks: { what: string; from?: Frame["from"]; pattern: RegExp }[] = [
       /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth|signature)[\w-]*)[ \t]*:[ \t]*([^\r\n]+)/dgim,
   },
   { what: "logins", pattern: /<(?:[\w.-]+:)?(?:Password|Nonce)\b[^>]*>([^<]+)</dgi },
+  {
+    what: "personal members",
+    pattern:
+      /"(?:pass(?:word|wd)?|pwd|secret|(?:access_?)?token|api_?key|user(?:_?name)?|login|driver(?:_?name)?|owner(?:_?name)?|person(?:_?name)?|(?:face|photo|portrait|plate|licen[cs]e)\w*)"\s*:\s*"((?:[^"\\]|\\.)+)"/dgi,
+  },
   { what: "numbers of messages", from: "kerb", pattern: /<(?:[\w.-]+:)?MessageID\b[^>]*>([^<]+)</dgi },
   { what: "kerb's time", from: "kerb", pattern: /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/dg },
 ];
@@ -74,73 +82,142 @@ const plateLook = {
   pattern: /(\d\d-?(?:[A-Z]|\xc4\x90){1,2}\d?[- .]?\d{3}[. ]?\d{1,2}(?!\d))/dg,
 };
 
+const numeric = /^[-+]?\d+(?:\.\d+)?$/;
+/** A password that is a number: digits beside it make it another number. */
+export const looksLikeNumber = (text: string): boolean => numeric.test(text);
+
+/** What a password or login is called in JSON. */
+const secretMember = /"(?:[^"]*(?:pass|pwd|secret|token|communit)[^"]*|pin|key|code|user(?:name)?)"\s*:\s*$/i;
+const charsBeforeMax = 120;
+
+/** How the place between `start` and `end` of a text stands to a secret that is a number. */
+function numberPlace(text: string, start: number, end: number): "number" | "text" | "part" {
+  if (/[\d.]/.test(text[start - 1] ?? "") || /^\.?\d/.test(text.slice(end, end + 2))) return "part";
+  const before = text.slice(Math.max(0, start - charsBeforeMax), start);
+  const isBare = /[:,[]\s*$/.test(before) && /^\s*[,}\]]/.test(text.slice(end, end + charsBeforeMax));
+  return isBare ? "number" : "text";
+}
+
 /** One direction of a connection as a stream: what is hidden may be split over frames. */
 class Stream {
-  readonly #frames: readonly Frame[];
+  readonly from: Frame["from"];
   readonly bytes: Buffer;
   readonly text: string;
+  readonly #frames: readonly Frame[];
 
-  constructor(frames: readonly Frame[]) {
+  constructor(from: Frame["from"], frames: readonly Frame[]) {
+    this.from = from;
     this.#frames = frames;
     this.bytes = joined(frames).bytes;
     this.text = this.bytes.toString("latin1");
   }
 
-  hide(from: number, end: number): void {
+  hide(from: number, end: number, by: number = filler): void {
     let start = 0;
-    for (const { hidden } of this.#frames) {
+    for (const { bytes, hidden } of this.#frames) {
       const stop = start + hidden.length;
-      if (stop > from && start < end)
-        hidden.fill(1, Math.max(0, from - start), Math.min(hidden.length, end - start));
+      if (stop > from && start < end) {
+        const [first, last] = [Math.max(0, from - start), Math.min(hidden.length, end - start)];
+        // What one secret has hidden as text stays text.
+        for (let i = first; i < last; i++) if (hidden[i] === 0) bytes[i] = by;
+        hidden.fill(1, first, last);
+      }
       start = stop;
     }
   }
 
-  hideText(form: Buffer): boolean {
-    let at = this.bytes.indexOf(form);
-    const isThere = at >= 0;
-    for (; at >= 0; at = this.bytes.indexOf(form, at + 1)) this.hide(at, at + form.length);
+  hideText(form: Buffer, { text, isPersonal = false }: Secret): boolean {
+    const isNumber = looksLikeNumber(text) && form.equals(Buffer.from(text));
+    let isThere = false;
+    for (let at = this.bytes.indexOf(form); at >= 0; at = this.bytes.indexOf(form, at + 1)) {
+      const end = at + form.length;
+      const place = isNumber ? numberPlace(this.text, at, end) : "text";
+      if (place === "part") continue;
+      if (place === "number") {
+        const before = this.text.slice(Math.max(0, at - charsBeforeMax), at);
+        // A number that a device tells is a value of its, unless it is called like a secret.
+        if (this.from === "device" && !isPersonal && !secretMember.test(before)) continue;
+      }
+      isThere = true;
+      // Where JSON has a number there must still be one, or nothing of it can be read any more.
+      this.hide(at, end, place === "number" ? digitFiller : filler);
+    }
     return isThere;
+  }
+
+  hideLooks(): string[] {
+    return [...looks, plateLook].flatMap(({ what, pattern, ...look }) => {
+      if ("from" in look && look.from !== this.from) return [];
+      const places = [...this.text.matchAll(pattern)].map(({ indices }) => indices?.[1] ?? ([0, 0] as const));
+      for (const [start, end] of places) this.hide(start, end);
+      return places.length > 0 ? [what] : [];
+    });
   }
 }
 
 /**
  * Hides every secret in every way of writing, and what looks like a login. Gives what was found, by name, and the
- * secrets that are nowhere.
+ * secrets that are nowhere. Texts that are too short to be found are left to where the protocol has their place.
  */
 export function scrub(
   connections: readonly Frame[][],
   secrets: readonly Secret[],
-  filler: number,
 ): { found: string[]; nowhere: Secret[] } {
   const found = new Set<string>();
   const there = new Set<Secret>();
+  for (const { bytes, hidden } of connections.flat()) {
+    const place = communityPlace(bytes);
+    if (place === undefined) continue;
+    bytes.fill(filler, place.start, place.end);
+    hidden.fill(1, place.start, place.end);
+    found.add("community");
+  }
+  const forms = secrets
+    .filter(({ text }) => text.length >= secretCharsMin)
+    .map((secret) => [secret, formsOf(secret.text)] as const);
   const streams = connections.flatMap((frames) =>
-    (["kerb", "device"] as const).map((from) => ({
-      from,
-      stream: new Stream(frames.filter((frame) => frame.from === from)),
-    })),
+    (["kerb", "device"] as const).map(
+      (from) =>
+        new Stream(
+          from,
+          frames.filter((frame) => frame.from === from),
+        ),
+    ),
   );
-  const forms = new Map(secrets.map((secret) => [secret, formsOf(secret.text)]));
-  for (const { from, stream } of streams) {
+  for (const stream of streams) {
     for (const [secret, ways] of forms) {
-      if (!ways.map((form) => stream.hideText(form)).includes(true)) continue;
+      if (!ways.map((form) => stream.hideText(form, secret)).includes(true)) continue;
       there.add(secret);
       found.add(secret.what);
     }
-    for (const { what, pattern, ...look } of [...looks, plateLook]) {
-      if ("from" in look && look.from !== from) continue;
-      for (const { indices } of stream.text.matchAll(pattern)) {
-        const [start, end] = indices?.[1] ?? [0, 0];
-        stream.hide(start, end);
-        found.add(what);
-      }
-    }
-  }
-  for (const { bytes, hidden } of connections.flat()) {
-    hidden.forEach((isHidden, i) => {
-      if (isHidden === 1) bytes[i] = filler;
-    });
+    for (const what of stream.hideLooks()) found.add(what);
   }
   return { found: [...found].toSorted(), nowhere: secrets.filter((secret) => !there.has(secret)) };
+}
+
+/** Members of readings and records that say what kerb says, and nothing of the device. */
+const kerbsOwn = new Set(["unit", "status", "kind", "record", "category", "severity", "state"]);
+
+function veiledText(text: string, secrets: readonly Secret[]): string {
+  return secrets.reduce((left, { text: secret }) => {
+    if (left === secret) return "x".repeat(secret.length);
+    if (secret.length < secretCharsMin) return left;
+    return left.replaceAll(secret, (one, at: number) =>
+      looksLikeNumber(secret) && numberPlace(left, at, at + one.length) === "part"
+        ? one
+        : "x".repeat(one.length),
+    );
+  }, text);
+}
+
+/** What came out of a device, with every secret in its texts overwritten; its numbers, and what kerb says, stay. */
+export function veiled<Value>(value: Value, secrets: readonly Secret[]): Value {
+  if (typeof value === "string") return veiledText(value, secrets) as Value;
+  if (Array.isArray(value)) return value.map((one: unknown) => veiled(one, secrets)) as Value;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]: [string, unknown]) => {
+      return [name, typeof one === "string" && kerbsOwn.has(name) ? one : veiled(one, secrets)];
+    }),
+  ) as Value;
 }

@@ -4,7 +4,7 @@ import { commonKeys } from "../config/device-schema.ts";
 import { isRecord } from "../config/path.ts";
 import { References } from "../config/references.ts";
 import { readYaml } from "../yaml.ts";
-import { type Secret, secretCharsMin } from "./scrub.ts";
+import { looksLikeNumber, type Secret, secretCharsMin } from "./scrub.ts";
 
 /** What of a site file must not get into a cassette, and its device without that. */
 
@@ -27,7 +27,11 @@ function isSecret(path: readonly string[]): boolean {
 /** Everything secret in the device's settings, and all that the site's files name by reference. */
 export function secretsOf(device: DeviceConfig, files: readonly string[], mainFile: string): Secret[] {
   const secrets: Secret[] = [];
-  for (const { path, value } of leaves(device.settings)) {
+  const own = leaves(device.settings);
+  // A number that another device is opened with cannot be told from what this one measures.
+  const isOther = (text: string) =>
+    looksLikeNumber(text) && !own.some(({ value }) => typeof value === "string" && value.includes(text));
+  for (const { path, value } of own) {
     if (typeof value === "string" && value !== "" && isSecret(path))
       secrets.push({ what: path.join("."), text: value });
   }
@@ -36,10 +40,22 @@ export function secretsOf(device: DeviceConfig, files: readonly string[], mainFi
     for (const [written] of readFileSync(file, "utf8").matchAll(/\$\{(?:env|file|secret):[^{}]*\}/g)) {
       const { text, problems } = references.resolve(written);
       const isShort = text.length < (written.startsWith("${env:") ? 6 : secretCharsMin);
-      if (problems.length === 0 && !isShort) secrets.push({ what: written.slice(2, -1), text });
+      if (problems.length === 0 && !isShort && !isOther(text))
+        secrets.push({ what: written.slice(2, -1), text });
     }
   }
   return secrets.filter(({ text }, i) => secrets.findIndex((one) => one.text === text) === i);
+}
+
+const serialKey = /serial|^(?:dev_?(?:eui|addr)|imei|imsi|iccid|mac|ieee)/i;
+
+/** Numbers in its settings by which a single device is known. */
+export function serialsOf({ settings }: Pick<DeviceConfig, "settings">): string[] {
+  return leaves(settings).flatMap(({ path, value }) =>
+    typeof value === "string" && value.length >= secretCharsMin && serialKey.test(path.at(-1) ?? "")
+      ? [value]
+      : [],
+  );
 }
 
 function referencesFolder(mainFile: string): string {

@@ -1,47 +1,19 @@
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { type AddressInfo, connect, createServer, isIPv6, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Wire, WirePlace } from "../driver.ts";
-import { cassetteLimits, type Frame } from "./cassette.ts";
+import { callsTap } from "./tap-calls.ts";
+import type { Frame } from "./cassette.ts";
+import { messages } from "./mqtt-messages.ts";
+import { type Tap, Tape } from "./tape.ts";
 
 /** Stands between a driver and its device, hands every byte on and keeps it. */
-
-/** What a tap keeps, up to its limits; beyond them bytes are still handed on. */
-class Tape {
-  readonly connections: Frame[][] = [];
-  /** Which limit ended it; undefined: none. */
-  full: "bytes" | "frames" | "connections" | undefined;
-  #bytes = 0;
-  #frames = 0;
-  readonly #startedMs = performance.now();
-
-  connection(): Frame[] {
-    const frames: Frame[] = [];
-    if (this.connections.length >= cassetteLimits.connectionsMax) this.full ??= "connections";
-    else this.connections.push(frames);
-    return frames;
-  }
-
-  keep(frames: Frame[], from: Frame["from"], chunk: Uint8Array): void {
-    if (this.full === undefined && this.#bytes + chunk.length > cassetteLimits.bytesMax) this.full = "bytes";
-    if (this.full === undefined && this.#frames >= cassetteLimits.framesMax) this.full = "frames";
-    if (this.full !== undefined) return;
-    this.#bytes += chunk.length;
-    this.#frames++;
-    const ms = Math.round(performance.now() - this.#startedMs);
-    frames.push({ ms, from, bytes: Buffer.from(chunk), hidden: new Uint8Array(chunk.length) });
-  }
-}
-
-export interface Tap {
-  readonly place: WirePlace;
-  readonly tape: Tape;
-  close(): Promise<void>;
-}
 
 const loopback = "127.0.0.1";
 
 /** Where a device listens, or the line it is on. */
-type Far = Exclude<Wire<unknown>, { over: "none" }>;
+type Way = Exclude<Wire<unknown>, { over: "none" }>;
+type Far = Exclude<Way, { over: "calls" }>;
 
 /** The other end of one connection. */
 interface End {
@@ -49,8 +21,7 @@ interface End {
   close(): void;
 }
 
-function tcpEnd({ host, port }: WirePlace, near: Socket, heard: (chunk: Buffer) => void): End {
-  const far = connect({ host, port, noDelay: true });
+function socketEnd(far: Duplex, near: Socket, heard: (chunk: Buffer) => void): End {
   far.on("end", () => heard(Buffer.alloc(0)));
   // A device that cannot be reached must look to the driver as it does without a tap: refused or cut off.
   far.on("error", () => near.resetAndDestroy());
@@ -74,20 +45,29 @@ async function serialEnd(
   return { write: (chunk) => void port.write(Buffer.from(chunk)), close: () => port.close(() => {}) };
 }
 
+/** Rejects where the device cannot be reached in a way that must be told. */
+async function openEnd(far: Far, near: Socket, heard: (chunk: Buffer) => void): Promise<End> {
+  if (far.over === "serial") return serialEnd(far, heard);
+  const { host, port } = far;
+  const plain = far.reach === undefined ? connect({ host, port, noDelay: true }) : await far.reach();
+  return socketEnd(plain, near, heard);
+}
+
 async function streamTap(far: Far): Promise<Tap> {
   const tape = new Tape();
   const open = new Set<Socket>();
+  let failure: Error | undefined;
   const server = createServer((near) => {
     open.add(near);
     const frames = tape.connection();
-    const heard = (chunk: Buffer) => {
-      tape.keep(frames, "device", chunk);
+    const { kerb, device } = far.over === "mqtt" ? messages(tape, frames) : bytesOf(tape, frames);
+    const end = openEnd(far, near, (chunk) => {
+      device(chunk);
       if (!near.destroyed && chunk.length > 0) near.write(chunk);
-    };
-    const end = far.over === "serial" ? serialEnd(far, heard) : Promise.resolve(tcpEnd(far, near, heard));
+    });
     near.setNoDelay(true);
     near.on("data", (chunk) => {
-      tape.keep(frames, "kerb", chunk);
+      kerb(chunk);
       end.then((one) => one.write(chunk)).catch(() => near.destroy());
     });
     near.on("error", () => near.destroy());
@@ -95,7 +75,10 @@ async function streamTap(far: Far): Promise<Tap> {
       open.delete(near);
       end.then((one) => one.close()).catch(() => {});
     });
-    end.catch(() => near.resetAndDestroy());
+    end.catch((error: Error) => {
+      failure ??= error;
+      near.resetAndDestroy();
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -104,11 +87,22 @@ async function streamTap(far: Far): Promise<Tap> {
   return {
     tape,
     place: { host: loopback, port: (server.address() as AddressInfo).port },
+    get failure() {
+      return failure;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         for (const socket of open) socket.destroy();
       }),
+  };
+}
+
+/** What comes from either side, as it comes. */
+function bytesOf(tape: Tape, frames: Frame[]): Record<Frame["from"], (chunk: Buffer) => void> {
+  return {
+    kerb: (chunk) => tape.keep(frames, "kerb", chunk),
+    device: (chunk) => tape.keep(frames, "device", chunk),
   };
 }
 
@@ -151,7 +145,11 @@ async function datagramTap({ host, port }: WirePlace): Promise<Tap> {
   };
 }
 
-/** Opens a tap on loopback in front of a device. Rejects with the socket's error when no port can be had. */
-export function openTap(far: Far): Promise<Tap> {
-  return far.over === "serial" || far.over === "tcp" ? streamTap(far) : datagramTap(far);
+/**
+ * Opens a tap in front of a device: on loopback, or for one that calls where it calls. Rejects with the socket's
+ * error when no port can be had.
+ */
+export function openTap(way: Way): Promise<Tap> {
+  if (way.over === "calls") return callsTap(way);
+  return way.over === "udp" ? datagramTap(way) : streamTap(way);
 }

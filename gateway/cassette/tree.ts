@@ -16,6 +16,7 @@ interface Node {
 
 const depthMax = 12;
 const integer = 0x02;
+const octets = 0x04;
 /** A number that counts requests is larger than what stands for a version or an error. */
 const constantMax = 255;
 
@@ -47,6 +48,15 @@ function rootOf(bytes: Buffer): Node | undefined {
 
 /** Are these bytes one such tree? */
 export const isTree = (bytes: Buffer): boolean => rootOf(bytes) !== undefined;
+
+/** Where a datagram has the community by which SNMP v1 and v2c let in; undefined: it is none of theirs. */
+export function communityPlace(bytes: Buffer): { start: number; end: number } | undefined {
+  const [version, community, request] = rootOf(bytes)?.children ?? [];
+  const isVersion = version?.tag === integer && version.end - version.start === 1;
+  const isSnmp = isVersion && (bytes[version.start] ?? 9) < 2 && community?.tag === octets;
+  // What is asked is tagged by its context: 0xa0 to 0xa8.
+  return isSnmp && (request?.tag ?? 0) >> 4 === 0xa ? community : undefined;
+}
 
 const valueOf = (bytes: Buffer, { start, end }: Node): Buffer => bytes.subarray(start, end);
 

@@ -13,6 +13,7 @@ export interface Complaint {
     | "KERB-CLI-NOT-FOUND"
     | "KERB-CLI-NOT-RUNNING"
     | "KERB-CLI-TAKEN"
+    | "KERB-CLI-CASSETTE"
     | "KERB-CLI-FAILED";
   exitCode: number;
   /** One sentence. */

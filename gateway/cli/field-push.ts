@@ -1,10 +1,30 @@
-import type { Connection, Driver } from "../driver.ts";
-import type { HostDevice, HostPoint, LatestReading } from "../host/messages.ts";
+import type { Answer, Connection, Driver, Sink } from "../driver.ts";
+import type { HostDevice, HostPoint, HostRecord, LatestReading } from "../host/messages.ts";
 import { Push } from "../host/push.ts";
 import type { HeardRecord } from "./records.ts";
 
 /** More than a person reads; the oldest go first. */
 const recordsMax = 100;
+
+/** Who must hear of every record, however many come at once: of those that are shown, and of what was told. */
+export interface Ear {
+  record(record: HeardRecord): void;
+  told(record: HostRecord, answers: readonly (Answer | undefined)[]): void;
+}
+
+function overheard(push: Push, records: readonly HostRecord[], ear: Ear): Sink {
+  return {
+    alive: () => push.alive(),
+    readings: (values, about) => push.readings(values, about),
+    record(index, answers, about) {
+      const record = records[index];
+      if (record !== undefined) ear.told(record, answers);
+      push.record(index, answers, about);
+    },
+    poll: (index) => push.poll(index),
+    held: (isPressing) => push.held(isPressing),
+  };
+}
 
 /** What a device that pushes has told since it was opened: for `kerb read` without a gateway. */
 export class Listening {
@@ -23,11 +43,13 @@ export class Listening {
     device: HostDevice,
     points: readonly HostPoint[],
     raw: boolean,
+    ear?: Ear,
   ) {
     this.#push = new Push(device, points, {
       heard: () => {},
       telemetry: () => {},
       event: (kind, data, timeMs) => {
+        ear?.record({ kind, data, timeMs });
         this.records.push({ kind, data, timeMs });
         if (this.records.length > recordsMax) this.records.shift();
       },
@@ -41,7 +63,7 @@ export class Listening {
       .subscribe?.({
         points: this.#push.asked,
         records: device.records,
-        sink: this.#push,
+        sink: ear === undefined ? this.#push : overheard(this.#push, device.records, ear),
         signal,
         ...(raw ? { raw } : {}),
       })

@@ -15,7 +15,7 @@ import type { HostDevice, HostPoint, LatestReading } from "../host/messages.ts";
 import { ownTimes } from "../host/groups.ts";
 import { Normaliser, shownReadings } from "../host/normalise.ts";
 import { bare, hostDevice } from "../site-devices.ts";
-import { Listening } from "./field-push.ts";
+import { type Ear, Listening } from "./field-push.ts";
 import type { HeardRecord } from "./records.ts";
 
 /** One device on the end of a wire, without a gateway: what `kerb read` does at a cabinet that runs none yet. */
@@ -71,6 +71,7 @@ export class FieldDevice {
   readonly #device: HostDevice;
   readonly #points: readonly HostPoint[];
   readonly #isOther: boolean;
+  readonly #ear: Ear | undefined;
   #listening: Listening | undefined;
 
   private constructor(
@@ -79,7 +80,9 @@ export class FieldDevice {
     device: DeviceConfig,
     found: Recognised,
     personal: HostDevice["personalData"],
+    ear: Ear | undefined,
   ) {
+    this.#ear = ear;
     this.#driver = driver;
     this.#connection = connection;
     this.#device = hostDevice(device, undefined, personal);
@@ -98,9 +101,10 @@ export class FieldDevice {
     stateFolder: string,
     signal: AbortSignal,
     personal: HostDevice["personalData"] = { how: "drop" },
+    ear?: Ear,
   ): Promise<FieldDevice> {
     const { driver, connection, found } = await openDevice(device, stateFolder, signal);
-    return new FieldDevice(driver, connection, device, found, personal);
+    return new FieldDevice(driver, connection, device, found, personal, ear);
   }
 
   /** The records that the device has told since it was first read. */
@@ -136,7 +140,7 @@ export class FieldDevice {
 
   #listen(points: readonly HostPoint[], raw: boolean): void {
     if (this.#connection.subscribe === undefined) return;
-    this.#listening ??= new Listening(this.#connection, this.#device, points, raw);
+    this.#listening ??= new Listening(this.#connection, this.#device, points, raw, this.#ear);
   }
 
   async #poll(points: readonly HostPoint[], raw: boolean, signal: AbortSignal): Promise<LatestReading[]> {
@@ -154,7 +158,7 @@ export class FieldDevice {
       if (!isUnsupported || this.#connection.subscribe === undefined) throw error;
       // It cannot be asked: whatever the profile says, it tells all of its points by itself.
       this.#listening?.stop();
-      this.#listening = new Listening(this.#connection, this.#device, this.#points, raw);
+      this.#listening = new Listening(this.#connection, this.#device, this.#points, raw, this.#ear);
       return this.#listening.readings(this.#driver, this.#extraQuality);
     }
   }

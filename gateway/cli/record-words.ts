@@ -22,6 +22,21 @@ interface RecordWords {
   next(file: string): string;
   noFile(file: string): string;
   noFileCure: string;
+  unreadable(problem: string): string;
+  unreadableCure: string;
+  noCassette: string;
+  noCassetteCure: string;
+  cutOff: string;
+  damaged(message: string, more: number): string;
+  damagedCure: string;
+  noCassettes(folder: string): string;
+  nothingCompared: string;
+  leftOut(count: number): string;
+  manyPersonal: string;
+  tooLarge(bytes: number): string;
+  tooLargeCure: string;
+  portTaken(place: string): string;
+  portTakenCure: string;
   same(readings: number): string;
   differs(count: number): string;
   lost(why: string): string;
@@ -52,6 +67,25 @@ export const recordWords: Record<Language, RecordWords> = {
     next: (file) => `look through it before you give it away. Next: kerb profile test ${file}`,
     noFile: (file) => `there is no cassette ${file}`,
     noFileCure: "kerb record DEVICE makes one",
+    unreadable: (problem) => `the recording cannot be used: ${problem}`,
+    unreadableCure:
+      "name a file that kerb record made (at most 1 MiB of text), or make it readable: chmod u+r FILE",
+    noCassette: "this is no recording: there is no line `cassette: 1`",
+    noCassetteCure: "name a file that kerb record made",
+    cutOff: "the recording is cut off: it ends here, before its readings",
+    damaged: (message, more) =>
+      `the recording is damaged: ${message}${more > 0 ? ` (and ${more} more mistakes)` : ""}`,
+    damagedCure: "take an undamaged copy of it, or record the device anew: kerb record DEVICE",
+    noCassettes: (folder) => `there is no recording in ${folder} (<vendor>/<model>.cassettes/*.yaml)`,
+    nothingCompared:
+      "nothing was compared: the recording holds no reading and no record (kerb record DEVICE)",
+    leftOut: (count) =>
+      `${count} records that came at once with the last are left out; a shorter recording (--for 5s) may end before them`,
+    manyPersonal: "it told more personal texts at once than can be scrubbed for sure",
+    tooLarge: (bytes) => `the recording would have ${bytes} bytes, more than can be read again`,
+    tooLargeCure: "record for a shorter time (--for 5s)",
+    portTaken: (place) => `the device calls ${place}, which another program has (most likely the gateway)`,
+    portTakenCure: "stop the gateway while you record; the device calls again by itself",
     same: (readings) => `${readings} readings as recorded`,
     differs: (count) => `${count} differ`,
     lost: (why) => `the device was lost: ${why}`,
@@ -80,6 +114,23 @@ export const recordWords: Record<Language, RecordWords> = {
     next: (file) => `hãy xem kỹ trước khi đưa cho người khác. Tiếp theo: kerb profile test ${file}`,
     noFile: (file) => `không có tệp ghi ${file}`,
     noFileCure: "kerb record DEVICE sẽ tạo ra",
+    unreadable: (problem) => `không dùng được bản ghi: ${problem}`,
+    unreadableCure:
+      "hãy chọn tệp do kerb record tạo (văn bản, tối đa 1 MiB), hoặc cho phép đọc: chmod u+r FILE",
+    noCassette: "đây không phải bản ghi: không có dòng `cassette: 1`",
+    noCassetteCure: "hãy chọn tệp do kerb record tạo",
+    cutOff: "bản ghi bị cắt cụt: nó hết ở đây, trước các giá trị",
+    damaged: (message, more) => `bản ghi bị hỏng: ${message}${more > 0 ? ` (và ${more} lỗi nữa)` : ""}`,
+    damagedCure: "hãy lấy bản sao nguyên vẹn, hoặc ghi lại thiết bị: kerb record DEVICE",
+    noCassettes: (folder) => `không có bản ghi nào trong ${folder} (<vendor>/<model>.cassettes/*.yaml)`,
+    nothingCompared: "chưa so sánh gì: bản ghi không có giá trị hay bản ghi sự kiện nào (kerb record DEVICE)",
+    leftOut: (count) =>
+      `đã bỏ ${count} bản ghi đến cùng lúc với bản ghi cuối; hãy ghi ngắn hơn (--for 5s) để dừng trước chúng`,
+    manyPersonal: "thiết bị gửi cùng lúc quá nhiều dữ liệu cá nhân nên không chắc xóa được hết",
+    tooLarge: (bytes) => `bản ghi sẽ có ${bytes} byte, lớn hơn mức đọc lại được`,
+    tooLargeCure: "hãy ghi ngắn hơn (--for 5s)",
+    portTaken: (place) => `thiết bị gọi đến ${place}, nơi chương trình khác đang giữ (thường là gateway)`,
+    portTakenCure: "hãy dừng gateway trong lúc ghi; thiết bị sẽ tự gọi lại",
     same: (readings) => `${readings} giá trị đúng như đã ghi`,
     differs: (count) => `${count} giá trị khác`,
     lost: (why) => `mất thiết bị: ${why}`,

@@ -1,26 +1,41 @@
-import { existsSync } from "node:fs";
+import type { Cassette } from "../cassette/cassette.ts";
 import { startPlayer } from "../cassette/player.ts";
 import { exitCodes, printable } from "../errors.ts";
-import { loadCassette } from "./cassettes.ts";
-import { notFoundError } from "./errors.ts";
 import { languageOf } from "./language.ts";
+import { loadCassette } from "./load-cassette.ts";
 import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
-import { recordWords } from "./record-words.ts";
 
 const gapMsMax = 10_000;
+const defaultPort = 1502;
+const defaultBrokerPort = 18_830;
+const defaultCalledPort = 12_111;
+
+/** Where a device calls is where kerb listened when it was recorded. */
+function portOf({ over, settings }: Cassette): number {
+  const { port } = settings;
+  if (over === "calls") return typeof port === "number" ? port : defaultCalledPort;
+  return over === "mqtt" ? defaultBrokerPort : defaultPort;
+}
 
 /** `kerb simulate --cassette`: a device that answers as the recorded one did, until Ctrl-C. */
-export async function simulateCassette(file: string, port: number, isJson: boolean): Promise<number> {
-  const words = recordWords[languageOf(undefined)];
-  if (!existsSync(file)) throw notFoundError(words.noFile(printable(file)), words.noFileCure);
-  const cassette = loadCassette(file);
+export async function simulateCassette(
+  file: string,
+  given: number | undefined,
+  isJson: boolean,
+): Promise<number> {
+  const cassette = loadCassette(file, languageOf(undefined));
+  const port = given ?? portOf(cassette);
   const signal = stopSignal();
   const player = await startPlayer(cassette, { port, gapMsMax, log: (text) => hint(printable(text)) });
   const address = `${player.place.host}:${player.place.port}`;
   const { profile, over } = cassette;
   if (isJson) printData("simulate", { profile, over, address, pid: process.pid });
   else {
-    printLines([printable(`${profile}   at ${address} (${over})   as recorded ${cassette.recorded}`)]);
+    printLines([
+      printable(
+        `${profile}   ${over === "calls" ? "calls" : "at"} ${address} (${over === "calls" ? "tcp" : over})   as recorded ${cassette.recorded}`,
+      ),
+    ]);
     hint("Ctrl-C ends it.");
   }
   while (!signal.aborted) await pause(60_000, signal);

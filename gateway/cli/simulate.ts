@@ -274,11 +274,9 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
   if (options.list === true) return profiles(undefined, options);
   if (options.cassette !== undefined) {
     const { simulateCassette } = await import("./simulate-cassette.ts");
-    return simulateCassette(options.cassette, options.port ?? defaultPort, options.json === true).catch(
-      (error: unknown) => {
-        throw explained(error, options.cassette ?? "");
-      },
-    );
+    return simulateCassette(options.cassette, options.port, options.json === true).catch((error: unknown) => {
+      throw explained(error, options.cassette ?? "");
+    });
   }
   if (profile === "broker") return simulateBroker(options);
   if (profile === undefined && options.site === undefined) {

@@ -42,6 +42,8 @@ export interface BrokerOptions {
   readonly log?: (text: string) => void;
   /** Sees each PUBLISH that was taken: what is told to a device that lives in this process. */
   readonly heard?: (topic: string, payload: Buffer) => void;
+  /** Told of each filter that a client was granted. */
+  readonly subscribed?: (filter: string) => void;
 }
 
 /** A running broker. */
@@ -65,6 +67,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const host = options.host ?? "127.0.0.1";
   const router = new Router(limitsOf(options), options.users, limitLines(options.log));
   router.heard = options.heard;
+  router.subscribed = options.subscribed;
   const door = new Door(router, options.tls);
   // The listener never reads by itself: a stalled broker must leave what arrives in the kernel.
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => door.arrive(socket));

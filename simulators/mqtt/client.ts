@@ -196,6 +196,8 @@ export class Client {
     }
     this.connection.send({ cmd: "suback", messageId, granted });
     for (const [filter, subscription] of wanted) this.#router.deliverRetained(session, filter, subscription);
+    for (const { topic } of packet.subscriptions.filter((_, i) => (granted[i] ?? 0x80) < 0x80))
+      this.#router.subscribed?.(topic);
     return undefined;
   }
 

@@ -54,6 +54,7 @@ export class Router {
   };
   fault: BrokerFault | undefined;
   heard: ((topic: string, payload: Buffer) => void) | undefined;
+  subscribed: ((filter: string) => void) | undefined;
   readonly sessions = new Map<string, Session>();
   readonly #retained: RetainedMessages;
   readonly #tree = new SubscriptionTree<Session, Subscription>();

@@ -1,0 +1,48 @@
+import type { WirePlace } from "../driver.ts";
+import { cassetteLimits, type Frame } from "./cassette.ts";
+
+/** What a tap keeps, up to its limits; beyond them everything is still handed on. */
+export class Tape {
+  readonly connections: Frame[][] = [];
+  /** Which limit ended it; undefined: none. */
+  full: "bytes" | "frames" | "connections" | "records" | undefined;
+  /** What was handed on and not kept, because it would fill the tape. */
+  readonly skipped = new Set<string>();
+  #bytes = 0;
+  #frames = 0;
+  readonly #startedMs = performance.now();
+
+  connection(): Frame[] {
+    const frames: Frame[] = [];
+    if (this.connections.length >= cassetteLimits.connectionsMax) this.end("connections");
+    else this.connections.push(frames);
+    return frames;
+  }
+
+  /** Nothing that comes from now on is kept. */
+  end(limit: NonNullable<Tape["full"]>): void {
+    this.full ??= limit;
+  }
+
+  keep(frames: Frame[], from: Frame["from"], chunk: Uint8Array): void {
+    if (this.#bytes + chunk.length > cassetteLimits.bytesMax) this.end("bytes");
+    if (this.#frames >= cassetteLimits.framesMax) this.end("frames");
+    if (this.full !== undefined) return;
+    this.#bytes += chunk.length;
+    this.#frames++;
+    const ms = Math.round(performance.now() - this.#startedMs);
+    frames.push({ ms, from, bytes: Buffer.from(chunk), hidden: new Uint8Array(chunk.length) });
+  }
+}
+
+/** Who stands between a driver and its device. */
+export interface Tap {
+  /** Where the driver finds its device, or is called by it. */
+  readonly place: WirePlace;
+  readonly tape: Tape;
+  /** Settles when a device that calls has called. */
+  readonly called?: Promise<void>;
+  /** Why the device could not be reached, where the driver cannot see that from behind the tap. */
+  readonly failure?: Error | undefined;
+  close(): Promise<void>;
+}
