@@ -206,6 +206,12 @@ export type Address = z.infer<typeof address>;
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "username", "password"] as const;
 
+/** What the address makes of a payload; without a type it is what the device writes: for the lint. */
+export function facts({ type }: Address) {
+  if (type === undefined) return {};
+  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+}
+
 /** Message numbers begin anywhere, and several messages leave in one write: no two conversations are alike. */
 export function wire(): Wire<Settings> {
   const en =
