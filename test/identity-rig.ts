@@ -122,6 +122,8 @@ export class IdentityRig {
 
   #identify(): HostDevice["identify"] {
     const { identify } = loadProfile(this.#profile);
+    // The common model is looked for, wherever it stands.
+    if (this.#more["sunspec"] === true) return { standard: true, expect: [] };
     const parse = (address: unknown): unknown => this.#subject.schemas.address.parse(address);
     const fields = (["vendor", "model", "firmware", "serial"] as const).filter(
       (field) => identify[field] !== undefined,

@@ -14,10 +14,11 @@ afterEach(async () => {
 const unit = { vendor: "Kerb Works", model: "K-1", firmware: "1.0", serial: "A0042" };
 const waitMs = 10_000;
 
-/** Where each asks: function 43/14, the common model, upsIdent, GetDeviceInformation, aI!, a document. */
+/** Where each asks: function 43/14, the common model by the profile and by its chain, upsIdent, GetDeviceInformation, aI!, a document. */
 const subjects = {
   modbus: ["modbus", "eastron/sdm630", { functions: [3, 4, 43] }],
   sunspec: ["modbus", "sunspec/meter-203", {}],
+  chain: ["modbus", "sunspec/meter-203", { sunspec: true }],
   snmp: ["snmp", "ups/rfc1628", {}],
   onvif: ["onvif", "onvif/profile-t", {}],
   serial: ["serial", "generic/sdi12-level", {}],
@@ -98,7 +99,7 @@ describe.each(names)("a firmware that changes while it runs, %s", (name) => {
   }, 40_000);
 });
 
-describe.each(["modbus43", "sunspec", "onvif", "http"] as const)("another unit, %s", (which) => {
+describe.each(["modbus43", "sunspec", "chain", "onvif", "http"] as const)("another unit, %s", (which) => {
   // Function 43 has no serial number: there it is the model that tells two units apart.
   const name = which === "modbus43" ? "modbus" : which;
   const other = which === "modbus43" ? { model: "K-9" } : { serial: "B0007" };

@@ -65,6 +65,10 @@ export const settings = z.strictObject({
     .describe("function codes that the device answers; others are never sent"),
   maxRegistersPerRead: z.int().min(1).max(125).default(125),
   maxBitsPerRead: z.int().min(1).max(2000).default(2000),
+  sunspec: z
+    .boolean()
+    .default(false)
+    .describe("who it is stands in its SunSpec models: at holding 40000, 0 or 50000"),
   evenCount: z.boolean().default(false).describe("the device refuses odd start addresses and odd counts"),
   gapRegisters: z
     .int()
