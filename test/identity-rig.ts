@@ -99,10 +99,9 @@ export class IdentityRig {
   /** Two points of the profile, one for firmware before 2.0 and one from there on. */
   #points(): HostPoint[] {
     const { points } = loadProfile(this.#profile);
-    const two = points.filter(
-      ({ kind, publish, poll, values }) =>
-        kind === "number" && publish && poll !== "push" && values === undefined,
-    );
+    const two = points
+      .filter(({ kind, publish, values }) => kind === "number" && publish && values === undefined)
+      .toSorted((a, b) => Number(a.poll === "push") - Number(b.poll === "push"));
     // Raw, whatever the other points say of it.
     return [`<${splitAt}`, `>=${splitAt}`].map((when, index) => ({
       unit: "1",
