@@ -189,8 +189,9 @@ function definedPoints(
 
 export function checkScaleFactors(points: readonly Point[], document: YamlDocument, at: Path): void {
   const names = points.map(({ name }) => name);
+  const known = new Set(names);
   for (const { name, scaleFactor } of points) {
-    if (scaleFactor === undefined || names.includes(scaleFactor)) continue;
+    if (scaleFactor === undefined || known.has(scaleFactor)) continue;
     const place = [...at, name, "scaleFactor"];
     document.mistake(
       place,

@@ -15,6 +15,7 @@ const heapMegabytes = 320;
 export class Victim {
   readonly #folder = mkdtempSync(join(tmpdir(), "kerb-profile-fuzz-"));
   #child: ChildProcess | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   async #open(): Promise<ChildProcess> {
     mkdirSync(join(this.#folder, "profiles/acme"), { recursive: true });
@@ -28,7 +29,14 @@ export class Victim {
   }
 
   /** What became of one file; a process that died or hung is a failure at an unknown stage. */
-  async take(bytes: Uint8Array): Promise<Outcome> {
+  take(bytes: Uint8Array): Promise<Outcome> {
+    // One that is not awaited any more must not be answered in the name of the next.
+    const outcome = this.#last.then(() => this.#take(bytes));
+    this.#last = outcome;
+    return outcome;
+  }
+
+  async #take(bytes: Uint8Array): Promise<Outcome> {
     const child = this.#child ?? (await this.#open());
     const asked: Asked = { profile: Buffer.from(bytes).toString("base64") };
     const none = { stage: "?", isLoaded: false, isSimulated: false, findings: 0, cpuMs: {} };

@@ -245,6 +245,7 @@ process.on("message", ({ profile }: Asked) => {
         const why =
           failure ?? fallen ?? (stained().length === 0 ? undefined : `Object.prototype: ${stained().join()}`);
         stages.end();
+        fallen = undefined;
         process.send?.(why === undefined ? outcome : { ...outcome, failure: why });
       },
       () => {},
