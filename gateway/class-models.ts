@@ -72,7 +72,7 @@ export function loadModels(file = modelsFile): Models {
   return loadYaml(file, modelsSchema, { references: false }).value;
 }
 
-const patterns = new WeakMap<object, readonly { model: string; pattern: RegExp }[]>();
+const patterns = new WeakMap<object, readonly { model: string; like: RegExp }[]>();
 
 /** The names of a model that stand for many, each as an expression; made once for each model. */
 function patternsOf(models: object) {
@@ -84,7 +84,7 @@ function patternsOf(models: object) {
       .replaceAll(".", "\\.")
       .replaceAll("{n}", "[1-9][0-9]*")
       .replaceAll("{id}", "[a-zA-Z0-9]+");
-    return [{ model, pattern: new RegExp(`^${source}$`) }];
+    return [{ model, like: new RegExp(`^${source}$`) }];
   });
   patterns.set(models, made);
   return made;
@@ -93,6 +93,6 @@ function patternsOf(models: object) {
 /** The entry that a name falls under: by its very name, else by pattern. */
 export function modelled<Entry>(name: string, models: Readonly<Record<string, Entry>>): Entry | undefined {
   if (Object.hasOwn(models, name)) return models[name];
-  const found = patternsOf(models).find(({ pattern }) => pattern.test(name));
+  const found = patternsOf(models).find(({ like }) => like.test(name));
   return found === undefined ? undefined : models[found.model];
 }

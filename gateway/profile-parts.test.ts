@@ -112,6 +112,18 @@ const problem = (device: string): Promise<string> =>
         : String(error),
   );
 
+/** A profile with 60 points for each signal group. */
+const manyPoints = (count: number): string => `version: 1
+vendor: Acme
+model: Many
+class: signal-controller
+driver: rsmp
+status: community
+sources: {}
+settings: { signalGroups: ${count} }
+points:
+${Array.from({ length: 60 }, (_, i) => `  native.s${i}: { address: { status: S0001, name: stage }, each: { setting: signalGroups, as: G }, kind: text }\n`).join("")}`;
+
 describe("the site file", () => {
   const tlc = `  - id: tlc-1
     driver: rsmp
@@ -150,9 +162,9 @@ describe("the site file", () => {
     const own = tlc.replace("    profile: rsmp/tlc\n", "");
     expect(await problem(`${own}    port: 12111\n${ownPoints("port")}`)).toBe("8 at most 1000 parts");
     const state = ownPoints("signalGroups").split("\n").slice(1);
-    const templates = Array.from({ length: 41 }, (_, i) => state.join("\n").replace("state:", `state${i}:`));
-    const many = (groups: number) =>
-      problem(`${own}    signalGroups: ${groups}\n    points:\n${templates.join("")}`);
+    const own41 = Array.from({ length: 41 }, (_, i) => state.join("\n").replace("state:", `state${i}:`));
+    const many = (count: number) =>
+      problem(`${own}    signalGroups: ${count}\n    points:\n${own41.join("")}`);
     expect(await many(240)).toBe("no mistake");
     expect(await many(250)).toBe(
       '8 10250 points, and a device has at most 10000: say fewer parts in "signalGroups", or make several devices of it',
@@ -162,17 +174,7 @@ describe("the site file", () => {
   it("is told the same of a profile's parts, and of the profile where that says how many", async () => {
     const vendor = join(mkdtempSync(join(folder, "profiles-")), "acme");
     mkdirSync(vendor);
-    const text = (groups: number) => `version: 1
-vendor: Acme
-model: Many
-class: signal-controller
-driver: rsmp
-status: community
-sources: {}
-settings: { signalGroups: ${groups} }
-points:
-${Array.from({ length: 60 }, (_, i) => `  native.s${i}: { address: { status: S0001, name: stage }, each: { setting: signalGroups, as: G }, kind: text }\n`).join("")}`;
-    const write = (groups: number) => writeFileSync(join(vendor, "many.yaml"), text(groups));
+    const write = (count: number) => writeFileSync(join(vendor, "many.yaml"), manyPoints(count));
     write(8);
     const device = `version: 1
 gateway: { id: gw-parts, name: Parts, city: hue, state: ./state }

@@ -18,7 +18,9 @@ async function ask(registers: Registers, more: Record<string, unknown> = {}) {
   const server = await scriptedServer("tcp", (request, socket) => {
     const isRead = request[7] === 3;
     if (isRead) asked.push([request.readUInt16BE(8), request.readUInt16BE(10)]);
-    socket.write(tcpAnswer(request, isRead ? registersPdu(request.subarray(7), registers) : [request[7]! | 0x80, 1]));
+    socket.write(
+      tcpAnswer(request, isRead ? registersPdu(request.subarray(7), registers) : [request[7]! | 0x80, 1]),
+    );
   });
   open.push(server);
   const connection = await connectTo(settingsOf(server.port, { sunspec: true, functions: [3], ...more }));

@@ -101,15 +101,15 @@ function crowdedAt(text: string): number | undefined {
   // Each takes a character at least.
   if (text.length <= entriesMax) return undefined;
   let [offset, entries] = [0, 0];
-  let isScalar = false;
+  let isText = false;
   for (const lexeme of new Lexer().lex(text)) {
     const mark = lexeme[0] ?? "";
-    if (!isScalar && lexerMarks.includes(mark)) {
-      isScalar = mark === "\u001f";
+    if (!isText && lexerMarks.includes(mark)) {
+      isText = mark === "\u001f";
       continue;
     }
-    if (!isScalar && entryMarks.includes(mark) && ++entries > entriesMax) return offset;
-    isScalar = false;
+    if (!isText && entryMarks.includes(mark) && ++entries > entriesMax) return offset;
+    isText = false;
     offset += lexeme.length;
   }
   return undefined;

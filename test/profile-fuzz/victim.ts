@@ -229,7 +229,7 @@ let fallen: string | undefined;
 process.on("uncaughtException", (error) => (fallen ??= `uncaught ${shown(error)}`));
 process.on("unhandledRejection", (error) => (fallen ??= `unhandled ${shown(error)}`));
 
-process.on("message", ({ profile }: Asked) => {
+async function answer(profile: string): Promise<void> {
   const outcome: Outcome = {
     stage: "load",
     isLoaded: false,
@@ -238,19 +238,15 @@ process.on("message", ({ profile }: Asked) => {
     cpuMs: {},
   };
   const stages = new Stages(outcome);
-  attempt(Buffer.from(profile, "base64"), outcome, stages)
-    .catch(shown)
-    .then(
-      (failure) => {
-        const why =
-          failure ?? fallen ?? (stained().length === 0 ? undefined : `Object.prototype: ${stained().join()}`);
-        stages.end();
-        fallen = undefined;
-        process.send?.(why === undefined ? outcome : { ...outcome, failure: why });
-      },
-      () => {},
-    );
-});
+  const failure = await attempt(Buffer.from(profile, "base64"), outcome, stages).catch(shown);
+  stages.end();
+  const stain = stained().length === 0 ? undefined : `Object.prototype: ${stained().join()}`;
+  const why = failure ?? fallen ?? stain;
+  fallen = undefined;
+  process.send?.(why === undefined ? outcome : { ...outcome, failure: why });
+}
+
+process.on("message", ({ profile }: Asked) => void answer(profile));
 
 const { profile: schema } = await jsonSchemas();
 validate = new Ajv({ strict: false, allErrors: false, logger: false, unicodeRegExp: true }).compile(schema);
