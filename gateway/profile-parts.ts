@@ -12,8 +12,8 @@ interface Each {
 }
 
 /** The most parts that a setting may tell, and the most points of one device: more than any device has. */
-export const partsMax = 1000;
-export const pointsMax = 10_000;
+const partsMax = 1000;
+const pointsMax = 10_000;
 
 interface Part {
   number: number;
