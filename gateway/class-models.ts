@@ -66,16 +66,27 @@ export function loadModels(file = modelsFile): Models {
   return loadYaml(file, modelsSchema, { references: false }).value;
 }
 
-function isOf(name: string, model: string): boolean {
-  const source = model
-    .replaceAll(".", "\\.")
-    .replaceAll("{n}", "[1-9][0-9]*")
-    .replaceAll("{id}", "[a-zA-Z0-9]+");
-  return new RegExp(`^${source}$`).test(name);
+const patterns = new WeakMap<object, readonly { model: string; like: RegExp }[]>();
+
+/** The names of a model that stand for many, each as an expression; made once for each model. */
+function patternsOf(models: object) {
+  const known = patterns.get(models);
+  if (known !== undefined) return known;
+  const made = Object.keys(models).flatMap((model) => {
+    if (!model.includes("{")) return [];
+    const source = model
+      .replaceAll(".", "\\.")
+      .replaceAll("{n}", "[1-9][0-9]*")
+      .replaceAll("{id}", "[a-zA-Z0-9]+");
+    return [{ model, like: new RegExp(`^${source}$`) }];
+  });
+  patterns.set(models, made);
+  return made;
 }
 
 /** The entry that a name falls under: by its very name, else by pattern. */
 export function modelled<Entry>(name: string, models: Readonly<Record<string, Entry>>): Entry | undefined {
   if (Object.hasOwn(models, name)) return models[name];
-  return Object.entries(models).find(([model]) => isOf(name, model))?.[1];
+  const found = patternsOf(models).find(({ like }) => like.test(name));
+  return found === undefined ? undefined : models[found.model];
 }

@@ -29,13 +29,16 @@ export function inputsOf({ derive }: Pick<Needing, "derive">): readonly string[]
 export function withNeeded<Point extends Needing>(all: readonly Point[], wanted: readonly Point[]): Point[] {
   const byName = new Map(all.map((point) => [point.name, point]));
   const needed = new Set<Point>();
-  const visit = (point: Point | undefined): void => {
-    if (point === undefined || needed.has(point)) return;
+  // A file may hold thousands of scale factors of scale factors.
+  const open = [...wanted];
+  for (let point = open.pop(); point !== undefined; point = open.pop()) {
+    if (needed.has(point)) continue;
     needed.add(point);
-    for (const name of [point.scaleFactor, ...inputsOf(point)])
-      if (name !== undefined) visit(byName.get(name));
-  };
-  for (const point of wanted) visit(point);
+    for (const name of [point.scaleFactor, ...inputsOf(point)]) {
+      const other = name === undefined ? undefined : byName.get(name);
+      if (other !== undefined) open.push(other);
+    }
+  }
   return all.filter((point) => needed.has(point));
 }
 

@@ -60,15 +60,27 @@ function quantityDepartures({ name, unit, kind, values }: Shown, model: Quantity
   return found;
 }
 
+const pointsByKind = new WeakMap<Models, Map<string, Models["common"]["points"]>>();
+
+/** The points of a class, those of all classes among them: the same object each time. */
+function pointsOf(models: Models, kind: string): Models["common"]["points"] {
+  const byKind = pointsByKind.get(models) ?? new Map<string, Models["common"]["points"]>();
+  pointsByKind.set(models, byKind);
+  const known = byKind.get(kind) ?? { ...models.common.points, ...models.classes[kind]?.points };
+  byKind.set(kind, known);
+  return known;
+}
+
 /** The states that a class's model gives a point, or a field of a record: several raw values may mean one of them. */
 export function modelStates(
-  { classes, common }: Models,
+  models: Models,
   kind: string,
   name: string,
   recordName?: string,
 ): readonly string[] | undefined {
+  if (recordName === undefined) return modelled(name, pointsOf(models, kind))?.states;
+  const { classes, common } = models;
   const model = classes[kind];
-  if (recordName === undefined) return modelled(name, { ...common.points, ...model?.points })?.states;
   const told = modelled(recordName, model?.records ?? {});
   return modelled(name, { ...common.alarmFields, ...told?.fields })?.states;
 }

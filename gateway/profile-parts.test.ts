@@ -112,6 +112,18 @@ const problem = (device: string): Promise<string> =>
         : String(error),
   );
 
+/** A profile with 60 points for each signal group. */
+const manyPoints = (count: number): string => `version: 1
+vendor: Acme
+model: Many
+class: signal-controller
+driver: rsmp
+status: community
+sources: {}
+settings: { signalGroups: ${count} }
+points:
+${Array.from({ length: 60 }, (_, i) => `  native.s${i}: { address: { status: S0001, name: stage }, each: { setting: signalGroups, as: G }, kind: text }\n`).join("")}`;
+
 describe("the site file", () => {
   const tlc = `  - id: tlc-1
     driver: rsmp
@@ -144,5 +156,44 @@ describe("the site file", () => {
     const { devices } = await site(`${own}    signalGroups: 3\n${ownPoints("signalGroups")}`);
     expect(devices[0]!.points.map(({ name }) => name)).toEqual(["state.G1", "state.G2", "state.G3"]);
     expect(await problem(`${own}${ownPoints("signalGroops")}`)).toMatch(/signalGroops/);
+  });
+
+  it("is told in one sentence, with its place and cure, when it makes more parts or points than a device has", async () => {
+    const own = tlc.replace("    profile: rsmp/tlc\n", "");
+    expect(await problem(`${own}    port: 12111\n${ownPoints("port")}`)).toBe("8 at most 1000 parts");
+    const state = ownPoints("signalGroups").split("\n").slice(1);
+    const own41 = Array.from({ length: 41 }, (_, i) => state.join("\n").replace("state:", `state${i}:`));
+    const many = (count: number) =>
+      problem(`${own}    signalGroups: ${count}\n    points:\n${own41.join("")}`);
+    expect(await many(240)).toBe("no mistake");
+    expect(await many(250)).toBe(
+      '8 10250 points, and a device has at most 10000: say fewer parts in "signalGroups", or make several devices of it',
+    );
+  });
+
+  it("is told the same of a profile's parts, and of the profile where that says how many", async () => {
+    const vendor = join(mkdtempSync(join(folder, "profiles-")), "acme");
+    mkdirSync(vendor);
+    const write = (count: number) => writeFileSync(join(vendor, "many.yaml"), manyPoints(count));
+    write(8);
+    const device = `version: 1
+gateway: { id: gw-parts, name: Parts, city: hue, state: ./state }
+devices:
+  - { id: tlc-1, driver: rsmp, profile: acme/many, host: 0.0.0.0, siteId: A,
+      signalGroups: 255 }
+`;
+    const file = join(vendor, "..", "gateway.yaml");
+    writeFileSync(file, device);
+    const load = () =>
+      loadSite(file, { profileFolder: join(vendor, "..") }).then(
+        () => "no mistake",
+        (error: ConfigError) =>
+          error.diagnostics.map((one) => `${one.file} ${one.line} ${one.message}`).join("\n"),
+      );
+    const sentence =
+      'points, and a device has at most 10000: say fewer parts in "signalGroups", or make several devices of it';
+    expect(await load()).toBe(`${file} 5 15300 ${sentence}`);
+    write(250);
+    expect(await load()).toMatch(new RegExp(`many.yaml 8 15000 ${sentence}`));
   });
 });

@@ -11,8 +11,9 @@ interface Each {
   as: string;
 }
 
-/** The most parts that a setting may tell: more than any device has. */
-export const partsMax = 1000;
+/** The most parts that a setting may tell, and the most points of one device: more than any device has. */
+const partsMax = 1000;
+const pointsMax = 10_000;
 
 interface Part {
   number: number;
@@ -45,6 +46,47 @@ function partsOf(given: unknown, as: string): Part[] {
     const { name, id } = (typeof item === "string" ? { id: item } : (item ?? {})) as Partial<Part>;
     return { number: i + 1, name: name ?? `${as}${i + 1}`, id };
   });
+}
+
+/** What is said of too many parts or points, and of which setting; undefined of the points themselves. */
+interface TooMany {
+  setting: string | undefined;
+  message: string;
+}
+
+function countOf(given: unknown): number {
+  if (Array.isArray(given)) return given.length;
+  return typeof given === "number" ? Math.max(0, given) : 0;
+}
+
+/**
+ * Why these settings make too many parts or points of the templates, by the setting that makes the most; undefined
+ * where they do not. It only counts: a template and its bits are a point each.
+ */
+export function tooMany(
+  templates: readonly { each?: Each | undefined; bits?: object | undefined }[],
+  settings: Record<string, unknown>,
+): TooMany | undefined {
+  const perPart = new Map<string | undefined, number>();
+  for (const { each, bits = {} } of templates) {
+    const own = 1 + Object.keys(bits).length;
+    perPart.set(each?.setting, (perPart.get(each?.setting) ?? 0) + own);
+  }
+  let points = 0;
+  let most: { setting: string | undefined; points: number } = { setting: undefined, points: 0 };
+  for (const [setting, count] of perPart) {
+    const parts = setting === undefined ? 1 : countOf(settings[setting]);
+    if (parts > partsMax) return { setting, message: `at most ${partsMax} parts` };
+    points += parts * count;
+    if (parts * count > most.points) most = { setting, points: parts * count };
+  }
+  if (points <= pointsMax) return undefined;
+  const { setting } = most;
+  const cure =
+    setting === undefined
+      ? "leave some out, or make several devices of it"
+      : `say fewer parts in "${setting}", or make several devices of it`;
+  return { setting, message: `${points} points, and a device has at most ${pointsMax}: ${cure}` };
 }
 
 /** `{number}`, `{name}` and `{id}` in every text of a value; a text that is nothing but `{number}` becomes one. */

@@ -16,7 +16,7 @@ import {
   writeSchema,
 } from "./point-schema.ts";
 import { pointsOfClass, withClassDefaults } from "./profile-defaults.ts";
-import { partsMax, withParts } from "./profile-parts.ts";
+import { tooMany, withParts } from "./profile-parts.ts";
 import { wordsOf, withBits, type Text } from "./profile-points.ts";
 import { duration } from "./quantities.ts";
 import { loadYaml } from "./yaml.ts";
@@ -271,14 +271,14 @@ const checkedProfile = z.preprocess(withClassDefaults, profileSchema).superRefin
       });
   const bits = bitNames(points);
   for (const [point, { each }] of Object.entries(points)) {
-    const parts = each === undefined ? 0 : settings[each.setting];
-    if (typeof parts === "number" && parts > partsMax) {
-      const message = `at most ${partsMax} parts`;
-      context.addIssue({ code: "custom", path: ["settings", each?.setting ?? ""], message });
-    }
     if (each === undefined || Object.hasOwn(settings, each.setting)) continue;
     const message = `"${each.setting}" must stand under settings, with as many parts as the model usually has`;
     context.addIssue({ code: "custom", path: ["points", point, "each", "setting"], message });
+  }
+  const many = tooMany(Object.values(points), settings);
+  if (many !== undefined) {
+    const path = many.setting === undefined ? ["points"] : ["settings", many.setting];
+    context.addIssue({ code: "custom", path, message: many.message });
   }
   for (const [alarm, { point }] of Object.entries(alarms)) {
     if (bits.has(point) || (Object.hasOwn(points, point) && points[point]?.kind === "boolean")) continue;

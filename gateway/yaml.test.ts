@@ -124,9 +124,29 @@ describe("YAML", () => {
     );
   });
 
+  it.each([
+    ["brackets", "[".repeat(500_000), "1:50001"],
+    ["commas", `[${",".repeat(900_000)}]`, "1:50001"],
+    ["lists in lists", "- ".repeat(300_000), "1:100001"],
+    ["anchors", "&a ".repeat(200_000), "1:150001"],
+    ["keys", Array.from({ length: 90_000 }, (_, i) => `k: ${i}`).join("\n"), "50001:2"],
+  ])("says where there is too much of it, and takes no memory: %s", (_, text, where) => {
+    const before = process.memoryUsage().heapUsed;
+    expect(messages(text)).toEqual([
+      `${where} more than 50000 keys and entries: split the file, or leave some out`,
+    ]);
+    // The parser would take 1 to 2 KB for each.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(60_000_000);
+    expect(messages(`a: "${"[,".repeat(300_000)}`)).toHaveLength(1);
+    expect(parseYaml(`a: "${"[,".repeat(300_000)}"`, "good.yaml", z.unknown()).value).toBeDefined();
+  });
+
   it("bounds depth", () => {
     expect(() => parseYaml(deep(60), "a.yaml", z.unknown())).not.toThrow();
     expect(messages(deep(100))).toEqual(["1:66 nested deeper than 64 levels"]);
+    expect(messages("\n".repeat(100_000))).toEqual([
+      "100001:1 more than 100000 lines: split the file, or leave some out",
+    ]);
     expect(messages("[".repeat(100_000))).toHaveLength(1);
   });
 

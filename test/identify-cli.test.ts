@@ -72,6 +72,9 @@ it("says who a device is and which profiles fit, in both languages, and notes no
   expect(matches.slice(1).every(({ rank }) => rank === "none")).toBe(true);
   const english = await run("identify", "meter-01", "--site", file, "--lang", "en");
   expect(english.errors).toContain("Kerb Works K-1 firmware 2.3 serial A0042");
+  expect(english.out).toContain(
+    "SunSpec base: holding 40000\n  SunSpec models: 1 (common), 203 (meter, wye)\n",
+  );
   expect(english.out).toMatch(/sunspec\/meter-203 +generic +.*firmware 2\.3 lies in \*/);
   const vietnamese = await run("identify", "meter-01", "--site", file, "--lang", "vi");
   expect(vietnamese.out).toMatch(/sunspec\/meter-203 +chung +.*firmware 2\.3 nằm trong \*/);

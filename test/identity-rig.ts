@@ -7,6 +7,7 @@ import { DeviceLoop } from "../gateway/host/device.ts";
 import { Handover } from "../gateway/host/handover.ts";
 import type { HostDevice, HostPoint } from "../gateway/host/messages.ts";
 import { FrameSplitter } from "../gateway/outbox/frames.ts";
+import { bare } from "../gateway/site-devices.ts";
 import { loadProfile, mergeSettings, simulatedPoints } from "../gateway/profiles.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { loadSubject, type Place, type Subject } from "./contract/contract.ts";
@@ -31,6 +32,8 @@ export interface RunOptions {
   range?: string;
   serial?: string;
   identifyMs?: number;
+  /** The profile's own, instead of two that tell old from new. */
+  points?: HostPoint[];
 }
 
 /** A model with a point for old firmware and one for new, both polled. */
@@ -99,10 +102,9 @@ export class IdentityRig {
   /** Two points of the profile, one for firmware before 2.0 and one from there on. */
   #points(): HostPoint[] {
     const { points } = loadProfile(this.#profile);
-    const two = points.filter(
-      ({ kind, publish, poll, values }) =>
-        kind === "number" && publish && poll !== "push" && values === undefined,
-    );
+    const two = points
+      .filter(({ kind, publish, values }) => kind === "number" && publish && values === undefined)
+      .toSorted((a, b) => Number(a.poll === "push") - Number(b.poll === "push"));
     // Raw, whatever the other points say of it.
     return [`<${splitAt}`, `>=${splitAt}`].map((when, index) => ({
       unit: "1",
@@ -120,8 +122,19 @@ export class IdentityRig {
     }));
   }
 
+  /** All points of the profile, as a host has them. */
+  profilePoints(): HostPoint[] {
+    return loadProfile(this.#profile).points.map((point, index) => ({
+      ...bare(point),
+      ...(point.derive === undefined ? { address: this.#subject.schemas.address.parse(point.address) } : {}),
+      index,
+    }));
+  }
+
   #identify(): HostDevice["identify"] {
     const { identify } = loadProfile(this.#profile);
+    // The common model is looked for, wherever it stands.
+    if (this.#more["sunspec"] === true) return { standard: true, expect: [] };
     const parse = (address: unknown): unknown => this.#subject.schemas.address.parse(address);
     const fields = (["vendor", "model", "firmware", "serial"] as const).filter(
       (field) => identify[field] !== undefined,
@@ -134,7 +147,7 @@ export class IdentityRig {
   }
 
   /** Runs the device as a host does, from its start. */
-  run({ range = ">=1.0 <3.0", serial, identifyMs = 300 }: RunOptions = {}) {
+  run({ range = ">=1.0 <3.0", serial, identifyMs = 300, points = this.#points() }: RunOptions = {}) {
     const told: Told[] = [];
     const news: Record<string, unknown>[] = [];
     const splitter = new FrameSplitter();
@@ -145,7 +158,7 @@ export class IdentityRig {
         if (reader.kind === "device-status") news.push(reader.object());
         while (reader.kind === "telemetry" && reader.next())
           told.push({
-            point: reader.point === 0 ? "old" : "fresh",
+            point: points.find(({ index }) => index === reader.point)?.name ?? "",
             quality: reader.quality,
             code: reader.detail?.code,
           });
@@ -181,7 +194,7 @@ export class IdentityRig {
         silenceMs: 0,
         personalData: { how: "drop" },
         pollMs: { fast: 100, normal: 100, slow: 100 },
-        points: this.#points(),
+        points,
       },
     });
     this.#loops.push(loop);

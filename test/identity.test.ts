@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { quality } from "../gateway/event.ts";
 import { IdentityRig } from "./identity-rig.ts";
 
-/** Firmware and unit of a device, as the host finds them while it runs: five drivers before their simulators. */
+/** Firmware and unit of a device, as the host finds them while it runs: all drivers that can ask before their simulators. */
 
 const rigs: IdentityRig[] = [];
 afterEach(async () => {
@@ -14,14 +14,17 @@ afterEach(async () => {
 const unit = { vendor: "Kerb Works", model: "K-1", firmware: "1.0", serial: "A0042" };
 const waitMs = 10_000;
 
-/** Where each asks: function 43/14, the common model, upsIdent, GetDeviceInformation, aI!, a document. */
+/** Where each asks: function 43/14, the common model by the profile and by its chain, upsIdent, GetDeviceInformation, aI!, a document, BuildInfo, Version. */
 const subjects = {
   modbus: ["modbus", "eastron/sdm630", { functions: [3, 4, 43] }],
   sunspec: ["modbus", "sunspec/meter-203", {}],
+  chain: ["modbus", "sunspec/meter-203", { sunspec: true }],
   snmp: ["snmp", "ups/rfc1628", {}],
   onvif: ["onvif", "onvif/profile-t", {}],
   serial: ["serial", "generic/sdi12-level", {}],
   http: ["http", "generic/json-meter", {}],
+  opcua: ["opcua", "opcua/signal-controller", { security: "none" }],
+  rsmp: ["rsmp", "rsmp/tlc", { sxl: ["0.9", "1.0", "1.9", "2.0", "2.9", "3.0"] }],
 } as const;
 type Name = keyof typeof subjects;
 const names = Object.keys(subjects) as Name[];
@@ -35,6 +38,51 @@ async function open(name: Name, who: Partial<typeof unit> = {}): Promise<Identit
 
 const unitEvents = (news: Record<string, unknown>[]) =>
   news.filter(({ state, change }) => state === "identity-changed" && change === "unit");
+
+/** A unit that shows no serial number: a certificate of its own, maker and model. */
+const strangers = {
+  opcua: { become: { serial: "B0007" }, mark: "certificate" },
+  rsmp: { become: { vendor: "Another", model: "X-9" }, mark: "model" },
+} as const;
+
+describe.each(Object.keys(strangers) as (keyof typeof strangers)[])(
+  "another unit without a number, %s",
+  (name) => {
+    const { become, mark } = strangers[name];
+
+    it("is told once and not written to, over restarts, until a person accepts it", async () => {
+      const rig = await open(name);
+      const first = rig.run();
+      await expect.poll(() => first.loop.report.writable, { timeout: waitMs }).toBe(true);
+      rig.become(become);
+      await expect.poll(() => first.loop.report.unwritable?.code, { timeout: waitMs }).toBe("other-unit");
+      const [event] = unitEvents(first.news) as {
+        before: Record<string, string>;
+        now: Record<string, string>;
+      }[];
+      expect(event?.before[mark]).toMatch(/./);
+      expect(event?.now[mark]).not.toBe(event?.before[mark]);
+      const from = first.told.length;
+      await expect.poll(() => first.told.length, { timeout: waitMs }).toBeGreaterThan(from + 10);
+      expect(unitEvents(first.news)).toHaveLength(1);
+      await first.stop();
+      const second = rig.run();
+      await expect.poll(() => second.loop.report.unwritable?.code, { timeout: waitMs }).toBe("other-unit");
+      expect(await second.loop.identifyNow(true)).toMatchObject({ writable: true });
+      await second.stop();
+    }, 60_000);
+
+    it("may be written to again when the first one is back", async () => {
+      const rig = await open(name);
+      const { loop } = rig.run();
+      await expect.poll(() => loop.report.writable, { timeout: waitMs }).toBe(true);
+      rig.become(become);
+      await expect.poll(() => loop.report.unwritable?.code, { timeout: waitMs }).toBe("other-unit");
+      rig.become(unit);
+      await expect.poll(() => loop.report.writable, { timeout: waitMs }).toBe(true);
+    }, 60_000);
+  },
+);
 
 const uncertain = { quality: quality.uncertain, code: "firmware-unknown" };
 const good = { quality: 0, code: undefined };
@@ -92,13 +140,15 @@ describe.each(names)("a firmware that changes while it runs, %s", (name) => {
     // Long enough to be asked once more, which is no news.
     await expect.poll(() => told.length, { timeout: waitMs }).toBeGreaterThan(after + 25);
     for (const one of told.slice(after)) expect(one).toEqual({ point: "fresh", ...uncertain });
-    expect(news.filter(({ state }) => state === "online")).toHaveLength(1);
     expect(news.filter(({ state }) => state === "firmware-unknown")).toHaveLength(1);
+    // An RSMP site says its version when it calls: one that has a new one calls again.
+    if (name === "rsmp") return;
+    expect(news.filter(({ state }) => state === "online")).toHaveLength(1);
     expect(opens()).toBe(1);
   }, 40_000);
 });
 
-describe.each(["modbus43", "sunspec", "onvif", "http"] as const)("another unit, %s", (which) => {
+describe.each(["modbus43", "sunspec", "chain", "onvif", "http"] as const)("another unit, %s", (which) => {
   // Function 43 has no serial number: there it is the model that tells two units apart.
   const name = which === "modbus43" ? "modbus" : which;
   const other = which === "modbus43" ? { model: "K-9" } : { serial: "B0007" };

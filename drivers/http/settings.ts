@@ -239,6 +239,11 @@ export type Address = z.infer<typeof address>;
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;
 
+/** A document says what it likes within its type: for the lint. */
+export function facts({ type }: Address) {
+  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+}
+
 /** The bytes between kerb and a device that is asked; those that it posts by itself come to another port. */
 export function wire(given: Settings): Wire<Settings> {
   const { host, tls: own, ...rest } = given;

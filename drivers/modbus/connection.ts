@@ -8,11 +8,12 @@ import {
   type ReadResult,
 } from "../../gateway/driver.ts";
 import type { Batch, Request } from "./batch.ts";
-import { identificationFunction } from "./codec.ts";
+import { identificationFunction, readFunction } from "./codec.ts";
 import { identify } from "./identify.ts";
 import { aborted, closed, Turn, type Link } from "./link.ts";
 import { Knowledge, makeBlock, Plan, range, refusal, type Atom, type Block } from "./plan.ts";
 import type { Address, Settings } from "./settings.ts";
+import { identifySunSpec } from "./sunspec.ts";
 
 type Points = readonly PointRequest<Address>[];
 
@@ -54,9 +55,15 @@ export class ModbusConnection implements Connection<Address> {
   async identify(signal: AbortSignal): Promise<Identity> {
     await this.#enter(signal);
     try {
-      const { functions, unit } = this.#settings;
+      const { functions, unit, sunspec } = this.#settings;
+      // Function 43 may be answered by a gateway in front of the device.
+      if (sunspec && functions.includes(readFunction.holding)) {
+        const found = await identifySunSpec(this.#link, this.#settings, this.#place, signal);
+        if (found !== undefined) return found;
+      }
       if (!functions.includes(identificationFunction)) {
-        throw new DeviceError("unsupported", `${this.#place}: function 43 is not among its functions`);
+        const none = sunspec ? "there is no SunSpec marker, and " : "";
+        throw new DeviceError("unsupported", `${this.#place}: ${none}function 43 is not among its functions`);
       }
       return await identify(this.#link, unit, this.#place, signal);
     } finally {

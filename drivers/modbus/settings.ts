@@ -65,6 +65,10 @@ export const settings = z.strictObject({
     .describe("function codes that the device answers; others are never sent"),
   maxRegistersPerRead: z.int().min(1).max(125).default(125),
   maxBitsPerRead: z.int().min(1).max(2000).default(2000),
+  sunspec: z
+    .boolean()
+    .default(false)
+    .describe("who it is stands in its SunSpec models: at holding 40000, 0 or 50000"),
   evenCount: z.boolean().default(false).describe("the device refuses odd start addresses and odd counts"),
   gapRegisters: z
     .int()
@@ -117,9 +121,15 @@ export const address = z
     if (value.type !== "text" && value.length !== undefined) complain("length", "only for type text");
   });
 
+interface Type {
+  registers: number;
+  gives?: "boolean" | "text";
+  raw?: readonly [number, number];
+  isWhole?: boolean;
+}
 /** Registers and raw numbers of a type; "text" has its own length, and floats show more decimals than they hold. */
-const types: Record<string, { registers: number; raw?: readonly [number, number]; isWhole?: boolean }> = {
-  bool: { registers: 1, raw: [0, 1], isWhole: true },
+const types: Record<string, Type> = {
+  bool: { registers: 1, gives: "boolean", raw: [0, 1], isWhole: true },
   uint16: { registers: 1, raw: [0, 0xffff], isWhole: true },
   int16: { registers: 1, raw: [-0x8000, 0x7fff], isWhole: true },
   uint32: { registers: 2, raw: [0, 2 ** 32 - 1], isWhole: true },
@@ -137,7 +147,7 @@ const asking = z.object({ functions, maxRegistersPerRead, maxBitsPerRead, evenCo
 
 /** What an address takes and holds, and why a device with these settings is never asked for it: for the lint. */
 export function facts({ table, register, type, bit, length }: Address, given: unknown) {
-  const { registers, ...holds } = types[type] ?? { registers: length ?? 1 };
+  const { registers, ...holds } = types[type] ?? { registers: length ?? 1, gives: "text" };
   const isBits = table === "coil" || table === "discrete";
   const { data } = asking.safeParse(given);
   const most = (isBits ? data?.maxBitsPerRead : data?.maxRegistersPerRead) ?? 125;
@@ -150,8 +160,9 @@ export function facts({ table, register, type, bit, length }: Address, given: un
   const why = unasked(cells, readFunction[table], data);
   return {
     cells,
+    gives: "number" as const,
     ...holds,
-    ...(isBits ? { raw: [0, 1] as const } : {}),
+    ...(isBits ? { gives: "boolean" as const, raw: [0, 1] as const } : {}),
     ...(why === undefined ? {} : { unreachable: why }),
   };
 }

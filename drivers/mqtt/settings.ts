@@ -216,3 +216,9 @@ export function wire(given: Settings): Wire<Settings> {
   const reach = async () => (await import("./reach.ts")).reach(given);
   return { ...plain, reach, instead: { tls: undefined, port: undefined } };
 }
+
+/** What the address makes of a payload; without a type it is what the device writes: for the lint. */
+export function facts({ type }: Address) {
+  if (type === undefined) return {};
+  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+}

@@ -161,6 +161,21 @@ export function personal({ item = "", part, topic }: Address, record?: Address):
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = ["user", "password", "auth"] as const;
 
+const asked = {
+  "clock-skew": { gives: "number", isWhole: true },
+  reachability: { gives: "boolean", raw: [0, 1] },
+  recording: { gives: "text" },
+  rtsp: { gives: "boolean", raw: [0, 1] },
+  video: { gives: "number", raw: [0, Infinity] },
+} as const;
+
+/** What a camera is asked for has a kind of its own; an event's item is what the address makes of it: for the lint. */
+export function facts({ reading, type }: Address) {
+  if (reading !== undefined) return asked[reading];
+  if (type === "time") return { gives: "text" as const };
+  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+}
+
 /** The bytes between kerb and a camera; those of its RTSP server are others. */
 export function wire(given: Settings): Wire<Settings> {
   const { host, port } = given;

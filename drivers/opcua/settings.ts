@@ -143,6 +143,30 @@ export const address = z
       complain("method", "a node tells events or takes commands");
   });
 
+const ranges: Partial<Record<Scalar, readonly [number, number]>> = {
+  SByte: [-128, 127],
+  Byte: [0, 255],
+  Int16: [-0x8000, 0x7fff],
+  UInt16: [0, 0xffff],
+  Int32: [-(2 ** 31), 2 ** 31 - 1],
+  UInt32: [0, 2 ** 32 - 1],
+  Int64: [-(2 ** 63), 2 ** 63],
+  UInt64: [0, 2 ** 64],
+};
+const floatMax = 3.402_823_466_385_288_6e38;
+
+/** What a value of the address's own data type can be (OPC 10000-6, 5.2.2); the server says the others: for the lint. */
+export function facts({ type, layout, member }: Address) {
+  const own = member === undefined ? type : layout?.[member];
+  if (own === undefined) return {};
+  const raw = ranges[own];
+  if (raw !== undefined) return { gives: "number" as const, raw, isWhole: true };
+  if (own === "Float") return { gives: "number" as const, raw: [-floatMax, floatMax] as const };
+  if (own === "Double") return { gives: "number" as const };
+  if (own === "Boolean") return { gives: "boolean" as const, raw: [0, 1] as const };
+  return { gives: "text" as const };
+}
+
 /** Whom to trust, and who kerb is, is the site's to say and no profile's. */
 export const siteOnly = [
   "security",

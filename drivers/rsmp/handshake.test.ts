@@ -31,7 +31,7 @@ describe("the handshake", () => {
     const identity = connection.identify(patient());
     const request = await site.next("StatusRequest");
     site.acknowledge(request, "no such status");
-    expect(await identity).toMatchObject({ firmware: "1.2.1", serial: "SITE-1", more: { rsmp: "3.2.1" } });
+    expect(await identity).toMatchObject({ firmware: "1.2.1", more: { site: "SITE-1", rsmp: "3.2.1" } });
   });
 
   test("spells a version as the site does, and takes the newest that both have", async () => {
@@ -142,7 +142,7 @@ describe("who calls", () => {
     keep(connectionB);
     const identity = connectionB.identify(patient());
     siteB.acknowledge(await siteB.next("StatusRequest"), "no");
-    expect((await identity).serial).toBe("SITE-2");
+    expect((await identity).more).toMatchObject({ site: "SITE-2" });
     expect(siteA.received).toEqual([]);
     // The listener stays for the one that is left.
     await connectionB.close();

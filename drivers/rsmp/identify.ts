@@ -4,10 +4,12 @@ import type { Session } from "./session.ts";
 /**
  * Who the site is: its Version message, and S0095 of the traffic-light SXL ("manufacturer, product, version").
  * `firmware` is the SXL's version, because that is what the meaning of points depends on; the controller's own is
- * `more.controller`.
+ * `more.controller`. The site's id is what the settings ask for and tells no two units apart: its certificate does,
+ * and maker and model.
  */
 export async function identify(session: Session, signal: AbortSignal): Promise<Identity> {
   const component = session.main;
+  const { certificate } = session;
   const outcome = await session.ask(
     "StatusRequest",
     { ntsOId: "", xNId: "", cId: component, sS: [{ sCI: "S0095", n: "status" }] },
@@ -20,8 +22,12 @@ export async function identify(session: Session, signal: AbortSignal): Promise<I
   );
   const identity: Identity = {
     firmware: session.sxl,
-    serial: session.siteId,
-    more: { rsmp: session.version, sxl: session.sxl },
+    more: {
+      site: session.siteId,
+      rsmp: session.version,
+      sxl: session.sxl,
+      ...(certificate === undefined ? {} : { certificate }),
+    },
   };
   if (outcome === undefined || !("message" in outcome) || outcome.message.kind !== "status") return identity;
   const value = outcome.message.values[0]?.value;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { DeviceError, type DeviceErrorCode } from "../../gateway/driver.ts";
 import { packetOf, PacketError, PacketReader, parsePacket, type Json } from "./codec.ts";
 import {
@@ -126,6 +127,13 @@ export class Session {
     socket.on("error", (error: NodeJS.ErrnoException) => this.#lose("hung-up", error.code ?? error.message));
     socket.on("close", () => this.#lose("hung-up", "the site closed the connection"));
     socket.on("end", () => this.#lose("hung-up", "the site closed the connection"));
+  }
+
+  /** SHA-256 of the certificate that the site has shown, hex; undefined where it has shown none. */
+  get certificate(): string | undefined {
+    const { getPeerCertificate } = this.#socket as Partial<TLSSocket>;
+    const { fingerprint256 } = getPeerCertificate?.call(this.#socket as TLSSocket, false) ?? {};
+    return fingerprint256?.replaceAll(":", "").toLowerCase();
   }
 
   /** From the site's Version message to the acknowledged watchdogs. Rejects with the reason of the loss. */

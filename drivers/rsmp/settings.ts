@@ -3,6 +3,7 @@ import type { TlsOptions } from "node:tls";
 import { z } from "zod";
 import type { Wire } from "../../gateway/driver.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
+import { statusFacts } from "./sxl.ts";
 
 /**
  * Settings and addresses of sites that speak RSMP 3.1.2 to 3.2.2. The site is the one that calls: `host` and
@@ -245,4 +246,18 @@ export function certificatesOf({ cert, key, ca, minVersion }: NonNullable<Settin
     ...(ca === undefined ? {} : { ca: readFileSync(ca), requestCert: true }),
     minVersion,
   };
+}
+
+/** What the SXL says of a status, and the core specification of the rest: for the lint. */
+export function facts(of: Address) {
+  if ("status" in of) return statusFacts(of);
+  if ("aggregated" in of)
+    return of.aggregated === "se"
+      ? { gives: "boolean" as const, raw: [0, 1] as const }
+      : { gives: "text" as const };
+  if ("argument" in of) return { gives: of.as, ...(of.as === "boolean" ? { raw: [0, 1] as const } : {}) };
+  if (!("field" in of)) return {};
+  if (of.field === "priority") return { gives: "number" as const, raw: [1, 3] as const, isWhole: true };
+  const isState = ["active", "acknowledged", "suspended"].includes(of.field);
+  return isState ? { gives: "boolean" as const, raw: [0, 1] as const } : { gives: "text" as const };
 }

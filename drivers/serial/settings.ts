@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Wire, WirePlace } from "../../gateway/driver.ts";
+import { fieldFacts } from "./facts.ts";
 import { grammar } from "./grammar.ts";
 
 /** Settings and addresses of instruments that speak ASCII over a serial port or TCP. */
@@ -62,6 +63,11 @@ export const address = z
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
+
+/** What a field of the profile's own grammar can hold, or why there is none: for the lint. */
+export function facts(of: Address, given: { grammar?: unknown }) {
+  return fieldFacts(of, given);
+}
 
 /** The bytes between kerb and an instrument. A serial line is reached over TCP by the same frames. */
 export function wire(given: Settings): Wire<Settings> {

@@ -178,6 +178,41 @@ export const address = z
     if (value.walk === undefined && value.take !== undefined) complain("take", "only for a walk");
   });
 
+/** Numbers of SMIv2's base types (RFC 2578, clause 7.1). */
+const counted = { gives: "number", raw: [0, 2 ** 32 - 1], isWhole: true } as const;
+const syntaxes = {
+  integer: { gives: "number", raw: [-(2 ** 31), 2 ** 31 - 1], isWhole: true },
+  gauge: counted,
+  counter: counted,
+  ticks: counted,
+  counter64: { ...counted, raw: [0, 2 ** 64] },
+  float: { gives: "number" },
+  ip: { gives: "text" },
+  oid: { gives: "text" },
+} as const;
+const byType = {
+  text: { gives: "text" },
+  hex: { gives: "text" },
+  oid: { gives: "text" },
+  bcd: { ...counted, raw: [0, 999_999_999_999_999] },
+  bits: { gives: "boolean", raw: [0, 1] },
+  // A bitmap in octets has no end of its own; the simulator's and kerb's is 64 octets.
+  stage: { ...counted, raw: [0, 512] },
+} as const;
+
+/** What an address and its syntax can answer; without a syntax a number is what the agent says: for the lint. */
+export function facts({ states, walk, take, measure, sign: shows, notification, type, syntax }: Address) {
+  if (states !== undefined) return { gives: "text" as const, words: [...Object.keys(states), "dark"] };
+  if (walk !== undefined) return take === "count" ? counted : { gives: "text" as const };
+  if (measure !== undefined) return { gives: "number" as const, raw: [0, Infinity] as const };
+  if (shows !== undefined) return { gives: "text" as const };
+  if (notification !== undefined) return {};
+  if (type !== "auto" && type !== "number") return byType[type];
+  // A text may hold a number, and octets may be a text.
+  const own = syntax === undefined || syntax === "octets" ? undefined : syntaxes[syntax];
+  return type === "number" ? { ...own, gives: "number" as const } : (own ?? {});
+}
+
 /** Where a pretend device sends its notifications: port 162 would need root to listen at. */
 export const example = { notifications: { address: "127.0.0.1", port: 1620 } };
 

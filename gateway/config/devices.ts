@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { inputsOf, settled, withNeeded } from "../derived.ts";
 import { checkPoints } from "../point-schema.ts";
-import { withParts } from "../profile-parts.ts";
+import { tooMany, withParts } from "../profile-parts.ts";
 import {
   fieldsNamed,
   mergeSettings,
@@ -131,6 +131,23 @@ function checkSettings(
   });
 }
 
+/** More parts or points than a device has, told where the site file says how many, else the profile. */
+function saysTooMany(
+  templates: readonly Point[],
+  settings: Record<string, unknown>,
+  document: YamlDocument,
+  path: Path,
+  profile?: YamlDocument,
+): boolean {
+  const many = tooMany(templates, settings);
+  if (many === undefined) return false;
+  const own = [...path, many.setting ?? "points"];
+  const isOwn = profile === undefined || document.depthOf(own) === own.length;
+  if (isOwn) document.mistake(own, "KERB-CFG-VALUE", many.message);
+  else profile.mistake(["settings", many.setting ?? ""], "KERB-CFG-VALUE", many.message);
+  return true;
+}
+
 /** The points of a device without a profile. */
 function definedPoints(
   document: YamlDocument,
@@ -158,7 +175,9 @@ function definedPoints(
   checkPoints(definitions, (inner, message) =>
     document.mistake([...at, ...inner], "KERB-CFG-VALUE", message),
   );
-  const points = withParts(pointsNamed(definitions), settings ?? {}).map((point) => {
+  const templates = pointsNamed(definitions);
+  if (saysTooMany(templates, settings ?? {}, document, path)) return undefined;
+  const points = withParts(templates, settings ?? {}).map((point) => {
     if (point.derive !== undefined) return point;
     const address = document.check(schemas.address, point.address, { path: [...at, point.name, "address"] });
     checkPersonal(document, [...at, point.name], schemas, { address });
@@ -170,8 +189,9 @@ function definedPoints(
 
 export function checkScaleFactors(points: readonly Point[], document: YamlDocument, at: Path): void {
   const names = points.map(({ name }) => name);
+  const known = new Set(names);
   for (const { name, scaleFactor } of points) {
-    if (scaleFactor === undefined || names.includes(scaleFactor)) continue;
+    if (scaleFactor === undefined || known.has(scaleFactor)) continue;
     const place = [...at, name, "scaleFactor"];
     document.mistake(
       place,
@@ -198,6 +218,7 @@ function profilePoints(
   settings: Record<string, unknown>,
 ): Point[] | undefined {
   const at = [...path, "points"];
+  if (saysTooMany(profile.templates, settings, document, path, profileDocument)) return undefined;
   const parts = pointsOf(profile, settings);
   // What is made from a part that this device has not is not there either.
   const whole = new Set(settled(parts));

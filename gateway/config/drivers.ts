@@ -9,8 +9,12 @@ import type { Language } from "./error-texts.ts";
 export interface AddressFacts {
   /** The cells of a table that it takes (registers, bits), and the most that one request may ask for. */
   cells?: { table: string; first: number; count: number; most: number };
+  /** What `read` answers for it; absent: it depends on the device. */
+  gives?: "number" | "boolean" | "text";
   /** The least and the greatest raw number that it can hold. */
   raw?: readonly [least: number, greatest: number];
+  /** Every text that it can be. */
+  words?: readonly string[];
   /** Raw numbers are whole: the scale decides how many decimals there are. */
   isWhole?: boolean;
   /** Why a device with the profile's settings is never asked for it. */

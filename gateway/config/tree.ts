@@ -1,4 +1,4 @@
-import { isAlias, isCollection, isMap, isNode, isScalar, isSeq, type Node, parseDocument } from "yaml";
+import { isAlias, isCollection, isMap, isNode, isScalar, isSeq, Lexer, type Node, parseDocument } from "yaml";
 import type { ConfigErrorCode } from "../errors.ts";
 import type { Place } from "./path.ts";
 import type { References } from "./references.ts";
@@ -9,6 +9,9 @@ export const mistakesMax = 1000;
 const depthMax = 64;
 const aliasedValuesMax = 10_000;
 const sourceLineMax = 16 * 1024;
+/** Keys, entries of lists, anchors and tags of a file. The parser takes up to 2 KB for each before it says anything. */
+const entriesMax = 50_000;
+const linesMax = 100_000;
 
 /** A file's text by its lines. */
 export class Source {
@@ -26,6 +29,10 @@ export class Source {
       this.#starts.push(start);
       start += line.length + 1;
     }
+  }
+
+  get lineCount(): number {
+    return this.#lines.length;
   }
 
   /** The place of an offset. */
@@ -85,6 +92,29 @@ function syntaxSentence(code: string, message: string): string {
   return syntaxSentences[code] ?? message.charAt(0).toLowerCase() + message.slice(1);
 }
 
+/** The first characters of lexemes that make an entry, and those that the lexer puts in by itself. */
+const entryMarks = "[{,-?:&*!";
+const lexerMarks = "\u0002\u0018\u001f";
+
+/** Where a text has more entries than a file may have; undefined where it has not. Takes no memory. */
+function crowdedAt(text: string): number | undefined {
+  // Each takes a character at least.
+  if (text.length <= entriesMax) return undefined;
+  let [offset, entries] = [0, 0];
+  let isText = false;
+  for (const lexeme of new Lexer().lex(text)) {
+    const mark = lexeme[0] ?? "";
+    if (!isText && lexerMarks.includes(mark)) {
+      isText = mark === "\u001f";
+      continue;
+    }
+    if (!isText && entryMarks.includes(mark) && ++entries > entriesMax) return offset;
+    isText = false;
+    offset += lexeme.length;
+  }
+  return undefined;
+}
+
 class TreeReader {
   readonly problems: Problem[] = [];
   readonly #source: Source;
@@ -107,6 +137,17 @@ class TreeReader {
   }
 
   #parse(): unknown {
+    if (this.#source.lineCount > linesMax) {
+      const message = `more than ${linesMax} lines: split the file, or leave some out`;
+      this.#report(this.#source.text.length, "KERB-CFG-SYNTAX", message);
+      return undefined;
+    }
+    const crowded = crowdedAt(this.#source.text);
+    if (crowded !== undefined) {
+      const message = `more than ${entriesMax} keys and entries: split the file, or leave some out`;
+      this.#report(crowded, "KERB-CFG-SYNTAX", message);
+      return undefined;
+    }
     const yaml = parseDocument(this.#source.text, {
       version: "1.2",
       schema: "core",

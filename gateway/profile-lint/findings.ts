@@ -8,7 +8,7 @@ import type { Profile } from "../profiles.ts";
 /**
  * What a rule of the lint is about. file: what loading the file says, its schema and its units · settings · address:
  * not in the driver's words · reach: never asked for · same: two values at one place · firmware: gaps and overlaps ·
- * limits · typical · sentinel · decimals · values: an enumeration · label · evidence · status · source: listed and
+ * kind: not what its address gives · limits · typical · sentinel · decimals · values: an enumeration · label · evidence · status · source: listed and
  * not used · model: off the model of its class · told: records and alarms · factor: scale factors · pretend: nothing
  * for a simulator to show.
  */
@@ -19,6 +19,7 @@ export const rules = [
   "reach",
   "same",
   "firmware",
+  "kind",
   "limits",
   "typical",
   "sentinel",

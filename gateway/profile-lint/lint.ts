@@ -8,11 +8,11 @@ import { ConfigError } from "../errors.ts";
 import { rangesOverlap, gapBetween } from "../firmware-spans.ts";
 import { loadModels, modelDepartures, modelStates, type Models } from "../models.ts";
 import { withParts } from "../profile-parts.ts";
-import { listProfiles, loadProfile, profileFolder } from "../profiles.ts";
+import { listProfiles, loadProfile, type Point, profileFolder } from "../profiles.ts";
 import { readYaml } from "../yaml.ts";
 import { checkEvidence } from "./evidence.ts";
 import { bothOf, type Finding, Lint } from "./findings.ts";
-import { checkPlaces, type Placed } from "./places.ts";
+import { checkPlaces, type Placed, sayUnreachable } from "./places.ts";
 import { checkTold } from "./told.ts";
 import { checkLabel, checkValue } from "./values.ts";
 
@@ -42,13 +42,21 @@ function checkSettings(lint: Lint): void {
   );
 }
 
+/** A template as the profile's own settings have it; where these list no part that it could be of, of one that is. */
+function partsOf(template: Point, settings: Record<string, unknown>): Point[] {
+  const { each } = template;
+  const own = withParts([template], settings);
+  if (own.length > 0 || each === undefined) return own;
+  return withParts([template], { [each.setting]: [{ id: `${each.as}1` }] });
+}
+
 /** Points as a device of the profile's own settings has them, each with its address parsed. */
 function placedPoints(lint: Lint): Placed[] {
   const { document, schemas, profile } = lint;
   return profile.templates.flatMap((template) => {
     const path: Path = ["points", template.name];
     if (template.address === undefined) return [];
-    return withParts([template], profile.settings).map((point) => {
+    return partsOf(template, profile.settings).map((point) => {
       const address = lint.during("address", () => {
         const parsed = document.check(schemas.address, point.address, { path: [...path, "address"] });
         checkPersonal(document, path, schemas, { address: parsed });
@@ -106,7 +114,9 @@ function checkRecords(lint: Lint, models: Models): void {
       const at = [...path, "fields", field.name];
       if (field.label !== undefined) checkLabel(lint, at, field.label);
       const states = modelStates(models, profile.class, field.name, record.name);
-      checkValue(lint, at, field, lint.facts(field.address), states);
+      const facts = lint.facts(field.address);
+      checkValue(lint, at, field, facts, states);
+      sayUnreachable(lint, at, field.name, facts);
     }
   }
 }

@@ -106,18 +106,22 @@ function clash(a: Placed, b: Placed): boolean {
   return marker === undefined ? canonical(a.address) !== canonical(b.address) : point.fixed !== marker;
 }
 
+/** That a device is never asked for a value, or never tells it. */
+export function sayUnreachable(lint: Lint, path: Path, name: string, { unreachable }: AddressFacts): void {
+  if (unreachable === undefined) return;
+  const { en, vi } = unreachable;
+  lint.say(
+    "reach",
+    [...path, "address"],
+    `"${name}" is never read: ${en}`,
+    `"${name}" không bao giờ được đọc: ${vi}`,
+  );
+}
+
 function checkReach(lint: Lint, placed: readonly Placed[]): void {
   const { firmware } = lint.profile;
   for (const { path, name, facts, when, point } of placed) {
-    if (facts.unreachable !== undefined) {
-      const { en, vi } = facts.unreachable;
-      lint.say(
-        "reach",
-        [...path, "address"],
-        `"${name}" is never read: ${en}`,
-        `"${name}" không bao giờ được đọc: ${vi}`,
-      );
-    }
+    sayUnreachable(lint, path, name, facts);
     if (point?.when === undefined) continue;
     const at = [...path, "when"];
     if (isEmptyRange(when))

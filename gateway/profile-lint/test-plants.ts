@@ -183,6 +183,12 @@ export const plants: Plant[] = [
     '62:11 no point is "Battery" for the firmware >=2.0 <2.2: the ranges leave a gap',
   ],
   [
+    "kind",
+    "type: bool, bit: 3",
+    "type: text, length: 1",
+    "46:5 the address gives a text, and this is a boolean",
+  ],
+  [
     "limits",
     "limits: [-0.2, 30]",
     "limits: [-0.2, 33]",

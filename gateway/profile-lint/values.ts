@@ -1,7 +1,7 @@
 import type { AddressFacts } from "../config/drivers.ts";
 import type { Path } from "../config/path.ts";
 import type { Point } from "../profiles.ts";
-import type { Lint } from "./findings.ts";
+import type { Lint, Sentence } from "./findings.ts";
 
 /** What one value says of its numbers: limits, typical values, sentinels, decimals, names, labels. */
 
@@ -139,7 +139,57 @@ function checkMeanings(lint: Lint, path: Path, values: Readonly<Record<string, s
   }
 }
 
-function checkNames(lint: Lint, path: Path, { values = {}, fixed }: Shown, { raw }: AddressFacts): void {
+/** Why a raw value that has a name is never looked up by it; undefined where it may come. */
+function unlooked(key: string, { gives, words }: AddressFacts): Sentence | undefined {
+  if (gives === "boolean" && key !== "true" && key !== "false")
+    return {
+      en: "never comes: the address gives true and false",
+      vi: "không bao giờ đến: địa chỉ cho true và false",
+    };
+  if (gives === "number" && String(Number(key)) !== key)
+    return {
+      en: "never comes: the address gives numbers, and they are written so",
+      vi: "không bao giờ đến: địa chỉ cho số, và số không viết như vậy",
+    };
+  if (words === undefined || words.includes(key)) return undefined;
+  return {
+    en: `never comes: the address gives ${words.join(", ")}`,
+    vi: `không bao giờ đến: địa chỉ cho ${words.join(", ")}`,
+  };
+}
+
+/** What an address gives is told as it is: of another kind than the point says, or never compared with a number. */
+function checkKind(lint: Lint, path: Path, value: Shown, { gives }: AddressFacts): void {
+  const { kind, sentinels, fixed, values } = value;
+  if (gives === undefined) return;
+  const isOther = kind === "boolean" ? gives === "text" : kind !== gives;
+  if (isOther && values === undefined)
+    lint.say(
+      "kind",
+      [...path, "address"],
+      `the address gives a ${gives}, and this is a ${kind}`,
+      `địa chỉ cho ${gives}, còn đây là ${kind}`,
+      { at: "key" },
+    );
+  if (gives !== "number" && sentinels.length > 0)
+    lint.say(
+      "sentinel",
+      [...path, "sentinels"],
+      `sentinels are numbers, and the address gives a ${gives}`,
+      `giá trị đặc biệt là số, còn địa chỉ cho ${gives}`,
+      { at: "key" },
+    );
+  if (gives === "number" && typeof fixed === "string")
+    lint.say(
+      "pretend",
+      [...path, "fixed"],
+      `"${fixed}" cannot be shown: the address gives a number`,
+      `không thể hiện được "${fixed}": địa chỉ cho số`,
+    );
+}
+
+function checkNames(lint: Lint, path: Path, { values = {}, fixed }: Shown, facts: AddressFacts): void {
+  const { raw } = facts;
   const byNumber = new Map<number, string>();
   for (const [key, word] of Object.entries(values)) {
     const at = [...path, "values", key];
@@ -148,25 +198,16 @@ function checkNames(lint: Lint, path: Path, { values = {}, fixed }: Shown, { raw
       lint.say("values", at, `the raw value ${key} has no name`, `giá trị thô ${key} không có tên`, {
         at: "key",
       });
-    if (Number.isNaN(number)) continue;
+    const say = (en: string, vi: string) =>
+      lint.say("values", at, `the raw value ${key} ${en}`, `giá trị thô ${key} ${vi}`, { at: "key" });
+    const unknown = unlooked(key, facts);
     const first = byNumber.get(number);
+    if (!Number.isNaN(number)) byNumber.set(number, key);
     if (first !== undefined)
-      lint.say(
-        "values",
-        at,
-        `the raw value ${key} is the same number as ${first}, which has a name already`,
-        `giá trị thô ${key} trùng với ${first}, vốn đã có tên`,
-        { at: "key" },
-      );
-    byNumber.set(number, key);
-    if (raw !== undefined && !isInside(number, raw))
-      lint.say(
-        "values",
-        at,
-        `the raw value ${key} never comes: the type holds ${shown(raw)}`,
-        `giá trị thô ${key} không bao giờ đến: kiểu dữ liệu chứa ${shown(raw)}`,
-        { at: "key" },
-      );
+      say(`is the same number as ${first}, which has a name already`, `trùng với ${first}, vốn đã có tên`);
+    else if (unknown !== undefined) say(unknown.en, unknown.vi);
+    else if (raw !== undefined && !Number.isNaN(number) && !isInside(number, raw))
+      say(`never comes: the type holds ${shown(raw)}`, `không bao giờ đến: kiểu dữ liệu chứa ${shown(raw)}`);
   }
   if (typeof fixed === "number" && raw !== undefined && !isInside(fixed, raw))
     lint.say(
@@ -220,6 +261,7 @@ export function checkValue(
       "with the scale 0 every value is the same",
       "với hệ số 0 thì mọi giá trị đều như nhau",
     );
+  checkKind(lint, path, value, facts);
   checkLimits(lint, path, value, facts);
   checkSentinels(lint, path, value, facts);
   checkDecimals(lint, path, value, facts);

@@ -3,6 +3,7 @@ import { Endpoints } from "../media.ts";
 import { Device } from "./device.ts";
 import { Endpoint, type ModbusTransport } from "./endpoint.ts";
 import { Image } from "./image.ts";
+import { chainEnd } from "./sunspec.ts";
 import { Unit } from "./unit.ts";
 import type { Order } from "./words.ts";
 
@@ -32,7 +33,7 @@ export const start: StartSimulator = async (options) => {
   const { transport = {}, unit: id = 1, order = "ABCD", functions = allFunctions } = settings;
   const { maxRegistersPerRead = 125, maxBitsPerRead = 2000, evenCount = false } = settings;
   const { seed = 1, log = () => {} } = options;
-  const image = new Image(options.points, order, seed);
+  const image = new Image([...options.points, ...chainEnd(options.points)], order, seed);
   const quirks = { functions: new Set(functions), maxRegistersPerRead, maxBitsPerRead, evenCount };
   const unit = new Unit(id, new Device(image, quirks, options.identity), seed);
   const made = new Endpoint(transport, log);

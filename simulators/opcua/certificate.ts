@@ -45,8 +45,8 @@ function base64url(value: bigint): string {
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), "0"), "hex").toString("base64url");
 }
 
-function seededKey() {
-  const [one, two] = [seededPrime("first prime"), seededPrime("second prime")];
+function seededKey(who: string) {
+  const [one, two] = [seededPrime(`first prime${who}`), seededPrime(`second prime${who}`)];
   const [p, q] = one > two ? [one, two] : [two, one];
   const d = inverse(publicExponent, (p - 1n) * (q - 1n));
   const numbers = {
@@ -113,9 +113,9 @@ function certificateOf(key: ReturnType<typeof seededKey>): Buffer {
   return sequence(body, sha256WithRsa, der(0x03, hex("00"), sign("sha256", body, key)));
 }
 
-/** Private key and certificate, PEM. */
-export function pretendIdentity(): { key: string; certificate: string } {
-  const key = seededKey();
+/** Private key and certificate, PEM: of every pretend server, or of the unit with this serial number. */
+export function pretendIdentity(unit?: string): { key: string; certificate: string } {
+  const key = seededKey(unit === undefined ? "" : ` of ${unit}`);
   const lines = certificateOf(key)
     .toString("base64")
     .replaceAll(/.{64}/g, (line) => `${line}\n`);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Simulator, StartSimulator } from "../simulator.ts";
+import { Becoming } from "./becoming.ts";
 import { applicationUri, pretendIdentity } from "./certificate.ts";
 import { Front } from "./front.ts";
 import { loadLibrary, type Library } from "./library.ts";
@@ -132,7 +133,9 @@ async function serve(
   if (addressSpace === null) throw new Error("the server has no address space");
   const space = new Space(library, addressSpace, settings, options);
   const counts = { requests: 0, errors: 0 };
+  const becoming = new Becoming(library, server, manager.rootDir, identity, () => front.cut());
   server.on("request", (request) => {
+    becoming.look();
     if (counted.test(request.schema.name)) counts.requests++;
   });
   server.on("response", (response) => {

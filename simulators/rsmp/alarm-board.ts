@@ -19,7 +19,7 @@ export type AlarmNote = Record<string, unknown>;
 /** The alarms of a controller and their states (RSMP 3.2.2, 4.4.2). */
 export class AlarmBoard {
   readonly #states = new Map<string, AlarmState>();
-  readonly #sxl: string;
+  #sxl: string;
   readonly #now: () => number;
 
   constructor(sxl: string, now: () => number, components: Readonly<Record<ObjectType, readonly string[]>>) {
@@ -29,6 +29,10 @@ export class AlarmBoard {
       if (!has(sxl, code)) continue;
       for (const component of components[on]) this.#state(component, code);
     }
+  }
+
+  become(sxl: string): void {
+    this.#sxl = sxl;
   }
 
   #state(component: string, code: string): AlarmState {

@@ -78,7 +78,7 @@ export class Controller {
   readonly main: string;
   readonly board: AlarmBoard;
   readonly #options: SimulatorOptions;
-  readonly #sxl: string;
+  #sxl: string;
   readonly #groups: string[];
   readonly #detectors: string[];
   readonly #pinned = new Map<string, number | string>();
@@ -110,6 +110,16 @@ export class Controller {
       group: this.#groups,
       detector: this.#detectors,
     });
+  }
+
+  get sxl(): string {
+    return this.#sxl;
+  }
+
+  /** It has another version of the SXL from now on. */
+  become(sxl: string): void {
+    this.#sxl = sxl;
+    this.board.become(sxl);
   }
 
   #add(point: SimulatedPoint): void {

@@ -51,14 +51,11 @@ class TrafficLightSite {
 
   constructor(options: SimulatorOptions) {
     const settings = options.settings as Settings;
-    const { siteId = "KERB", host = "127.0.0.1", versions = allVersions, sxl = [] } = settings;
-    const { firmware } = options.identity;
-    const own =
-      firmware !== undefined && (sxl.length === 0 || sxl.includes(firmware)) ? firmware : sxl.at(-1);
+    const { siteId = "KERB", host = "127.0.0.1", versions = allVersions } = settings;
     this.#options = options;
     this.siteId = siteId;
-    const version = own ?? "1.2.1";
-    this.#controller = new Controller(options, settings.component ?? siteId, version, () => this.now());
+    const main = settings.component ?? siteId;
+    this.#controller = new Controller(options, main, this.#sxl, () => this.now());
     const { ca } = settings.tls ?? {};
     this.site = new Site(
       {
@@ -71,7 +68,7 @@ class TrafficLightSite {
               { ca: ca ?? settings.tls.cert, ...(ca === undefined ? {} : settings.tls) },
         siteId,
         versions,
-        sxl: version,
+        sxl: () => this.#controller.sxl,
         reconnectMs: settings.reconnect ?? 10_000,
         watchdogMs: settings.watchdog ?? 60_000,
         seed: options.seed ?? 1,
@@ -96,6 +93,14 @@ class TrafficLightSite {
 
   now(): number {
     return Date.now() - (this.site?.fault === "clockWrong" ? wrongClockMs : 0);
+  }
+
+  /** The version of the SXL: the firmware, where the settings allow it. */
+  get #sxl(): string {
+    const { sxl = [] } = this.#options.settings as Settings;
+    const { firmware } = this.#options.identity;
+    const isAllowed = firmware !== undefined && (sxl.length === 0 || sxl.includes(firmware));
+    return (isAllowed ? firmware : sxl.at(-1)) ?? "1.2.1";
   }
 
   get #time(): string {
@@ -132,6 +137,12 @@ class TrafficLightSite {
   }
 
   #onTick(): void {
+    if (this.#sxl !== this.#controller.sxl) {
+      // Who has a new one starts anew, and says so in its next call.
+      this.#controller.become(this.#sxl);
+      this.#subscriptions.clear();
+      this.site.hangUp();
+    }
     const due = this.#subscriptions.due(this.now(), (one) => JSON.stringify(this.#answer(one)));
     this.#update(due);
     if (this.#controller.bits().join() !== this.#bits) this.#say("AggregatedStatus", this.#aggregated());

@@ -15,7 +15,8 @@ export interface SiteOptions {
   readonly tls?: { ca?: string; cert?: string; key?: string } | undefined;
   readonly siteId: string;
   readonly versions: readonly string[];
-  readonly sxl: string;
+  /** Asked at each call: a controller that has a new one calls again. */
+  readonly sxl: () => string;
   readonly reconnectMs: number;
   readonly watchdogMs: number;
   readonly seed: number;
@@ -106,6 +107,11 @@ export class Site {
     socket.on("close", () => this.#onClose(socket));
   }
 
+  /** Cuts the connection, and calls again when it is time. */
+  hangUp(): void {
+    this.#socket?.destroy();
+  }
+
   #onClose(socket: Socket): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
@@ -134,7 +140,7 @@ export class Site {
     const message = withId("Version", {
       RSMP: versions.map((vers) => ({ vers })),
       siteId: [{ sId: siteId }],
-      SXL: sxl,
+      SXL: sxl(),
     });
     this.#versionSent = message.mId;
     this.#unacknowledged.set(message.mId, performance.now());
@@ -200,7 +206,8 @@ export class Site {
   #onVersion(message: Message): void {
     const theirs = objectsOf<{ vers: unknown }>(message["RSMP"]).map(({ vers }) => String(vers));
     const ids = objectsOf<{ sId: unknown }>(message["siteId"]).map(({ sId }) => String(sId));
-    const { siteId, sxl, versions } = this.#options;
+    const { siteId, versions } = this.#options;
+    const sxl = this.#options.sxl();
     const common = versions.filter((version) => theirs.includes(version));
     const problem = this.#hasVersion
       ? "extraneous Version message"

@@ -444,7 +444,10 @@ describe("the gateway and pretend sites", () => {
       open.push(await pretend({ cert, key, ca: authority.ca }));
       const connection = await driver.connect(settings, context, patient());
       open.push(connection);
-      expect(await connection.identify(patient())).toMatchObject({ vendor: "Kerb", serial: "SAFE" });
+      expect(await connection.identify(patient())).toMatchObject({
+        vendor: "Kerb",
+        more: { site: "SAFE", certificate: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+      });
     },
   );
 });
