@@ -4,7 +4,7 @@ import { printable } from "../errors.ts";
 
 const plainKey = /^[a-zA-Z_]\w*$/;
 const commentMax = 118;
-const namePartsMax = 8;
+const namePartsMax = 16;
 const namePartMax = 40;
 
 /** A value as YAML has it in one line: `{ node: "i=85", index: 0 }`. */
@@ -53,9 +53,10 @@ function camelCase(text: string): string {
 /** "native.pump3.flowRate" of a path of names; `taken` keeps it from being given twice. */
 export function nativeName(path: readonly string[], taken: Set<string>): string {
   const parts = path
-    .slice(-namePartsMax)
+    .flatMap((name) => name.split("."))
     .map(camelCase)
-    .filter((part) => part !== "");
+    .filter((part) => part !== "")
+    .slice(-namePartsMax);
   const name = ["native", ...(parts.length === 0 ? ["value"] : parts)].join(".");
   let unique = name;
   for (let i = 2; taken.has(unique); i++) unique = `${name}.${i}`;
