@@ -55,7 +55,7 @@ function bitsOf({ table, start, words }: Span): Browsed[] {
   );
 }
 
-function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed): Browsed {
+function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed, isKnown: boolean): Browsed {
   const register = start + at;
   const placed = guesses.map((guess) => ({ ...guess, address: { table, register, ...guess.address } }));
   const [best] = placed;
@@ -64,7 +64,7 @@ function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed): Bro
     ...(best === undefined ? {} : { address: best.address, type: best.type, answer: best.answer }),
     path: [`${table} ${register}`],
     guesses: placed,
-    changes,
+    ...(isKnown ? { changes } : {}),
   };
 }
 
@@ -79,7 +79,7 @@ function entries(scan: Scan, later: ReadonlyMap<Span, number[]>): Browsed[] {
       ? bitsOf(span)
       : guessed(span.words, later.get(span) ?? [], order)
           .filter(({ at, length }) => !span.words.slice(at, at + length).every(isEmpty))
-          .map((one) => entryOf(span, one)),
+          .map((one) => entryOf(span, one, later.has(span))),
   );
 }
 

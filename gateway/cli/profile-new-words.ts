@@ -1,10 +1,12 @@
 import type { Language } from "../config/error-texts.ts";
+import { counted } from "./text.ts";
 
 /** The words of `kerb profile new`. */
 interface NewWords {
   asking(device: string, seconds: number): string;
   exists(file: string): string;
   existsCure: string;
+  noClass(name: string): string;
   wrongId(id: string): string;
   wrongIdCure: string;
   cannotWrite(file: string, why: string): string;
@@ -30,6 +32,7 @@ export const newWords: Record<Language, NewWords> = {
       `asking ${device} what it has, reads only, for up to ${seconds} s (Ctrl-C writes what has been found)`,
     exists: (file) => `${file} is there already`,
     existsCure: "name another file with --out FILE, or write over it with --force",
+    noClass: (name) => `there is no class "${name}"`,
     wrongId: (id) => `"${id}" is no name of a profile`,
     wrongIdCure: "write vendor/model in small letters, digits and hyphens, such as acme/flow-200",
     cannotWrite: (file, why) => `${file} cannot be written (${why})`,
@@ -48,12 +51,12 @@ export const newWords: Record<Language, NewWords> = {
     },
     otherCure: "copy the profile that is nearest to it (kerb profiles)",
     wrote: (file, points, records, guesses) =>
-      `${file}   ${points} points, ${records} records, ${guesses} of them guesses`,
-    commands: (count) => `${count} commands are listed as comments: writing is a decision`,
+      `${file}   ${counted(points, "point")}, ${counted(records, "record")}, ${guesses} of them ${guesses === 1 ? "a guess" : "guesses"}`,
+    commands: (count) => `${counted(count, "command")} as comments: writing is a decision`,
     lint: (errors, warnings) =>
       errors + warnings === 0
         ? "kerb profile lint: no findings"
-        : `kerb profile lint: ${errors} errors, ${warnings} warnings`,
+        : `kerb profile lint: ${counted(errors, "error")}, ${counted(warnings, "warning")}`,
     next: "Next:",
     steps: (file, id, isKnown, device) => [
       `edit ${file}: names, units, scales, and the maker's document as their source`,
@@ -70,6 +73,7 @@ export const newWords: Record<Language, NewWords> = {
       `đang hỏi ${device} có những gì, chỉ đọc, trong tối đa ${seconds} giây (Ctrl-C để ghi những gì đã tìm thấy)`,
     exists: (file) => `${file} đã có sẵn`,
     existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc ghi đè bằng --force",
+    noClass: (name) => `không có loại "${name}"`,
     wrongId: (id) => `"${id}" không phải tên hồ sơ`,
     wrongIdCure: "viết hãng/model bằng chữ thường, chữ số và dấu gạch nối, ví dụ acme/flow-200",
     cannotWrite: (file, why) => `không ghi được ${file} (${why})`,

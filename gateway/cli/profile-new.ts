@@ -8,7 +8,8 @@ import { exitCodes, printable, shownFile } from "../errors.ts";
 import { closed } from "../host/identify.ts";
 import { draftId, draftProfile, type Draft } from "../profile-draft/draft.ts";
 import { lintProfiles } from "../profile-lint/lint.ts";
-import { profileFolder } from "../profiles.ts";
+import { didYouMean } from "../config/words.ts";
+import { profileFolder, profileSchema } from "../profiles.ts";
 import { type BrowseOptions, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
 import { deviceFailure, notFoundError, usageError } from "./errors.ts";
@@ -130,8 +131,15 @@ async function show(
   words.steps(shown, id, out === undefined, from).forEach((step, i) => hint(`  ${i + 1}. ${step}`));
 }
 
-function checkedId(given: string | undefined, language: Language): void {
+function checkWords(given: string | undefined, { class: kind }: ProfileNewOptions, language: Language): void {
   const words = newWords[language];
+  const classes: readonly string[] = profileSchema.shape.class.options;
+  if (kind !== undefined && !classes.includes(kind))
+    throw usageError(
+      `${words.noClass(printable(kind))}${didYouMean(kind, classes)}`,
+      classes.join(", "),
+      language,
+    );
   if (given !== undefined && !profileId.test(given))
     throw usageError(words.wrongId(printable(given)), words.wrongIdCure, language);
 }
@@ -144,7 +152,7 @@ function checkedId(given: string | undefined, language: Language): void {
 export async function profileNew(given: string | undefined, options: ProfileNewOptions): Promise<number> {
   const language = languageOf(options.lang);
   const words = newWords[language];
-  checkedId(given, language);
+  checkWords(given, options, language);
   if (given !== undefined || options.out !== undefined)
     refuseExisting(placeOf(given ?? "", options), options);
   const site = findSite(options.site);

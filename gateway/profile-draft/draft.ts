@@ -50,12 +50,8 @@ export function draftId(identity: Identity, device: string): string {
   return `${slug(vendor) || slug(unknownVendor)}/${slug(model) || slug(device) || "device"}`;
 }
 
-const likelyClasses: Readonly<Record<string, string>> = { onvif: "camera", rsmp: "signal-controller" };
-
-/** A camera is what speaks ONVIF; of others nothing is known. */
-export function likelyClass(driver: string): string {
-  return likelyClasses[driver] ?? "other";
-}
+/** No protocol says what a device is for. */
+const unknownClass = "other";
 
 function head({ device, driver, date, kerb, ended, identity }: Draft): string[] {
   return [
@@ -102,7 +98,7 @@ function topLines(draft: Draft): string[] {
     "version: 1",
     `vendor: ${flowText(vendor ?? unknownVendor)}${vendor === undefined ? unsaid : ""}`,
     `model: ${flowText(model ?? device)}${model === undefined ? unsaid : ""}`,
-    `class: ${className ?? likelyClass(driver)}${className === undefined ? remark("guess: see MODELS.md for the classes and what their points are called") : ""}`,
+    `class: ${className ?? unknownClass}${className === undefined ? remark("guess: see MODELS.md for the classes and what their points are called") : ""}`,
     `driver: ${driver}`,
     "status: community",
     `firmware: "*"${remark("guess: only one unit was read; end the range where you have seen that the map changes")}`,

@@ -64,5 +64,6 @@ export const table: ContractTable = {
     },
   },
   identify: {},
+  browse: true,
   transports: [transport("auto"), transport("ws-token")],
 };
