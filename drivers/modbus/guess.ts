@@ -32,6 +32,8 @@ const orders = ["ABCD", "CDAB", "BADC", "DCBA"] as const;
 const rarity: Record<Order, number> = { ABCD: 0, CDAB: 1, BADC: 4, DCBA: 4 };
 /** Once most values of the device have one order, another one is a bold claim. */
 const otherOrder = 8;
+/** A device that has floats has more of them. */
+const likeOthers = 4;
 const votesMin = 2;
 const halfWord = 0x7fff;
 /** What devices put where they have no value. */
@@ -149,9 +151,11 @@ function waysAt(words: readonly number[], at: number, { order: usual }: Prior): 
   const ways: Way[] = [{ type: "uint16", length: 1, bits: wordBits(word), value: word }];
   const add = (type: Type, order: Order, length: number, bits: number, value: Answer): void => {
     if (!Number.isFinite(bits)) return;
+    const isUsual = order === usual && type.startsWith("float");
     const strange = usual === undefined ? rarity[order] : order === usual ? 0 : otherOrder;
     // Values of two words lie side by side from the beginning on.
-    ways.push({ type, order, length, bits: bits + strange + (at % 2 === 0 ? 0 : 2), value });
+    const shifted = at % 2 === 0 ? 0 : 2;
+    ways.push({ type, order, length, bits: bits + strange + shifted - (isUsual ? likeOthers : 0), value });
   };
   const int16 = int16Bits(word);
   if (Number.isFinite(int16)) ways.push({ type: "int16", length: 1, bits: int16, value: word - 0x10000 });

@@ -36,6 +36,7 @@ const commonTo = 10_000;
 const gapMax = 64;
 /** So many registers of nothing, and the device answers whatever it is asked: it is only sampled from there on. */
 const emptyMax = 500;
+const beforeMax = 500;
 export const wordsMax = 20_000;
 const requestsMax = 20_000;
 const silencesMax = 20;
@@ -167,7 +168,8 @@ export class Scan {
     for (let at = place; at <= last && at < end && !this.#isOver() && !this.#has(table, at); at++) {
       const unit = await this.#probe(table, at);
       if (unit === 0) continue;
-      const before = at === place ? await this.#before(table, at) : [];
+      const looksBack = at === place && !this.#sampled.has(table);
+      const before = looksBack ? await this.#before(table, at) : [];
       const span: Span = { table, start: at - before.length, words: before };
       this.spans.push(span);
       const isSampled = await this.#grow(span, at, end, unit);
@@ -186,10 +188,8 @@ export class Scan {
 
   /** How many registers from here on the device gives at least: 0, 1, or a pair where it has only these. */
   async #probe(table: Table, at: number): Promise<0 | 1 | 2> {
-    const key = `${table} ${at}`;
-    if (this.#refused.has(key)) return 0;
+    if (this.#refused.has(`${table} ${at}`)) return 0;
     if (!this.hasPairs && "words" in (await this.#read(table, at, 1))) return 1;
-    this.#refused.add(key);
     const mayPair = this.hasPairs || (at < 32 && this.spans.length === 0);
     if (isBitTable(table) || !mayPair || at % 2 !== 0 || at + 1 >= registersMax || this.missing.has(table))
       return 0;
@@ -201,15 +201,25 @@ export class Scan {
   /** What lies directly before a register that is there. */
   async #before(table: Table, at: number): Promise<number[]> {
     const words: number[] = [];
-    const step = this.hasPairs ? 2 : 1;
-    while (at - words.length - step >= 0 && words.length < this.#most(table) && !this.#isOver()) {
-      const from = at - words.length - step;
-      if (this.#has(table, from)) break;
-      const answer = await this.#read(table, from, step);
-      if (!("words" in answer)) break;
-      words.unshift(...answer.words);
+    const least = this.hasPairs && !isBitTable(table) ? 2 : 1;
+    for (let size = least; words.length < beforeMax && !this.#isOver();) {
+      const from = at - words.length - size;
+      const isRefused = from < 0 || this.#isKnown(table, from, size);
+      const answer = isRefused ? undefined : await this.#read(table, from, size);
+      if (answer !== undefined && "words" in answer) {
+        words.unshift(...answer.words);
+        size = Math.min(2 * size, this.#most(table));
+      } else if (size === least) break;
+      else size = Math.max(least, size >> 1);
     }
     return words;
+  }
+
+  /** Has something of this been found, or refused by itself? */
+  #isKnown(table: Table, from: number, count: number): boolean {
+    for (let at = from; at < from + count; at++)
+      if (this.#has(table, at) || this.#refused.has(`${table} ${at}`)) return true;
+    return false;
   }
 
   /** Reads on to the end of a block; true where the device seems to answer whatever it is asked. */
@@ -286,6 +296,7 @@ export class Scan {
         await this.#pause(busyMs);
         continue;
       }
+      if (count === 1) this.#refused.add(`${table} ${start}`);
       const isFirst = !this.spans.some((span) => span.table === table);
       if (exception === 1 && isFirst) this.missing.set(table, exceptionName(exception));
       return { refused: exception };
