@@ -28,8 +28,9 @@ interface Way {
 }
 
 const orders = ["ABCD", "CDAB", "BADC", "DCBA"] as const;
-/** Before anything else is known: how rare each order is. */
+/** Before anything else is known: how rare each order is. Any two words make some whole number in some order. */
 const rarity: Record<Order, number> = { ABCD: 0, CDAB: 1, BADC: 4, DCBA: 4 };
+const swappedWhole = 4;
 /** Once most values of the device have one order, another one is a bold claim. */
 const otherOrder = 8;
 /** A device that has floats has more of them. */
@@ -102,6 +103,12 @@ function int32Bits(value: number): number {
   return value < -1 ? 7 + 1.2 * wholeBits(value) : Infinity;
 }
 
+/** A smaller one would be one of two words, and a larger one is hardly anything's count. */
+function int64Bits(value: number): number {
+  const size = Math.abs(value);
+  return size >= 2 ** 32 && size < 2 ** 53 ? 7 + 1.05 * wholeBits(value) : Infinity;
+}
+
 function floatBits(value: number, mantissaBits: number, isExact: (value: number) => number): number {
   const size = Math.abs(value);
   if (!(size >= floatSpan[0] && size <= floatSpan[1])) return Infinity;
@@ -151,8 +158,10 @@ function waysAt(words: readonly number[], at: number, { order: usual }: Prior): 
   const ways: Way[] = [{ type: "uint16", length: 1, bits: wordBits(word), value: word }];
   const add = (type: Type, order: Order, length: number, bits: number, value: Answer): void => {
     if (!Number.isFinite(bits)) return;
-    const isUsual = order === usual && type.startsWith("float");
-    const strange = usual === undefined ? rarity[order] : order === usual ? 0 : otherOrder;
+    const isFloat = type.startsWith("float");
+    const isUsual = order === usual && isFloat;
+    const rare = rarity[order] + (isFloat || rarity[order] < swappedWhole ? 0 : swappedWhole);
+    const strange = usual === undefined ? rare : order === usual ? 0 : otherOrder;
     // Values of two words lie side by side from the beginning on.
     const shifted = at % 2 === 0 ? 0 : 2;
     ways.push({ type, order, length, bits: bits + strange + shifted - (isUsual ? likeOthers : 0), value });
@@ -171,6 +180,8 @@ function waysAt(words: readonly number[], at: number, { order: usual }: Prior): 
     for (const order of orders) {
       const value = valueOf(words, at, "float64", order);
       add("float64", order, 4, 3 + floatBits(numberOf(value), 52, double), value);
+      const whole = valueOf(words, at, "int64", order);
+      add("int64", order, 4, int64Bits(numberOf(whole)), whole);
     }
   const text = textLength(words, at);
   if (text.length > 0)
@@ -220,6 +231,7 @@ const reasons: Partial<Record<Type, string>> = {
   int16: "it would be just below 0",
   uint32: "its low word would be large for one register",
   int32: "it would be just below 0",
+  int64: "it would be a count beyond 32 bits",
   float32: "it would be of plausible size",
   float64: "it would be of plausible size",
   text: "letters and digits",
