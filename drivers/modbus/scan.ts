@@ -48,20 +48,22 @@ const pauseMs = [2, 100] as const;
 
 type Answered = { words: number[] } | { refused: number };
 
-/** Places at which blocks of registers begin in real devices; the register before stands for maps counted from 1. */
-export function usualPlaces(table: Table): { near: number[]; far: number[] } {
-  const upTo = (from: number, to: number, step: number) =>
-    Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => from + i * step);
-  const sorted = (places: number[]) => [...new Set(places)].toSorted((a, b) => a - b);
+function upTo(from: number, to: number, step: number): number[] {
+  return Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => from + i * step);
+}
+
+/**
+ * Places at which blocks of registers begin in real devices, in the order in which it is worth looking; the register
+ * before a round number stands for maps that are counted from 1.
+ */
+function usualPlaces(table: Table): number[][] {
   const far = upTo(commonTo, registersMax, 1000).concat(upTo(0x3000, registersMax, 0x1000));
-  if (isBitTable(table))
-    return {
-      near: upTo(0, 32, 1).concat(upTo(32, denseTo, 8)),
-      far: sorted([...upTo(200, commonTo, 200), ...far]),
-    };
-  const dense = [...upTo(0, denseTo, 1), ...upTo(denseTo, secondTo, 2), ...upTo(secondTo, fourthTo, 4)];
-  const common = upTo(1100, commonTo, 100).flatMap((place) => [place - 1, place]);
-  return { near: dense, far: sorted([...common, ...upTo(fourthTo, commonTo, 128), ...far]) };
+  const common = isBitTable(table)
+    ? upTo(200, commonTo, 200)
+    : [...upTo(1100, commonTo, 100).flatMap((place) => [place - 1, place]), ...upTo(fourthTo, commonTo, 128)];
+  const sorted = [...new Set([...common, ...far])].toSorted((a, b) => a - b);
+  if (isBitTable(table)) return [upTo(0, 32, 1), upTo(32, denseTo, 8), sorted];
+  return [upTo(0, denseTo, 1), [...upTo(denseTo, secondTo, 2), ...upTo(secondTo, fourthTo, 4)], sorted];
 }
 
 /** The registers of one device, as far as they have been found. */
@@ -110,17 +112,13 @@ export class Scan {
   /** Looks at all scopes, the likely places of each first. Throws the `DeviceError` of a device that is lost. */
   async run(scopes: readonly Scope[]): Promise<void> {
     for (const { table, first, last } of scopes)
-      if (first === undefined) await this.#look(table, usualPlaces(table).near, registersMax);
-      else {
+      if (first !== undefined) {
         const end = Math.min(last ?? first, registersMax - 1) + 1;
-        await this.#look(
-          table,
-          Array.from({ length: end - first }, (_, i) => first + i),
-          end,
-        );
+        await this.#look(table, upTo(first, end, 1), end);
       }
-    for (const { table, first } of scopes)
-      if (first === undefined) await this.#look(table, usualPlaces(table).far, registersMax);
+    const whole = scopes.filter(({ first }) => first === undefined);
+    for (const stage of [0, 1, 2])
+      for (const { table } of whole) await this.#look(table, usualPlaces(table)[stage] ?? [], registersMax);
   }
 
   /** Reads what was found once more: undefined where that does not come. */

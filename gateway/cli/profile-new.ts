@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
@@ -12,7 +12,7 @@ import { didYouMean } from "../config/words.ts";
 import { profileFolder, profileSchema } from "../profiles.ts";
 import { type BrowseOptions, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
-import { deviceFailure, notFoundError, usageError } from "./errors.ts";
+import { type CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
 import { openDevice, type OpenDevice } from "./field.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
@@ -37,20 +37,34 @@ function placeOf(id: string, { out }: ProfileNewOptions): string {
   return out === undefined ? join(profileFolder, `${id}.yaml`) : resolve(out);
 }
 
-function refuseExisting(file: string, { force, lang }: ProfileNewOptions): void {
-  const words = newWords[languageOf(lang)];
+function cannotWrite(file: string, error: unknown, language: Language): CommandError {
+  const words = newWords[language];
+  const { code = String(error) } = error as NodeJS.ErrnoException;
+  return usageError(words.cannotWrite(shownFile(file), code), words.cannotWriteCure, language);
+}
+
+/** Before the device is asked for minutes: may the draft be written there? */
+function checkPlace(file: string, { force, lang }: ProfileNewOptions): void {
+  const language = languageOf(lang);
+  const words = newWords[language];
   if (force !== true && existsSync(file))
-    throw usageError(words.exists(shownFile(file)), words.existsCure, languageOf(lang));
+    throw usageError(words.exists(shownFile(file)), words.existsCure, language);
+  let folder = dirname(file);
+  while (!existsSync(folder)) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    readdirSync(folder);
+  } catch (error) {
+    throw cannotWrite(file, error, language);
+  }
 }
 
 function write(file: string, text: string, { force, lang }: ProfileNewOptions): void {
-  const words = newWords[languageOf(lang)];
   try {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text, { flag: force === true ? "w" : "wx" });
   } catch (error) {
-    const { code = String(error) } = error as NodeJS.ErrnoException;
-    throw usageError(words.cannotWrite(shownFile(file), code), words.cannotWriteCure, languageOf(lang));
+    throw cannotWrite(file, error, languageOf(lang));
   }
 }
 
@@ -153,8 +167,7 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
   const language = languageOf(options.lang);
   const words = newWords[language];
   checkWords(given, options, language);
-  if (given !== undefined || options.out !== undefined)
-    refuseExisting(placeOf(given ?? "", options), options);
+  if (given !== undefined || options.out !== undefined) checkPlace(placeOf(given ?? "", options), options);
   const site = findSite(options.site);
   const { devices, gateway } = await loadSite(site);
   const device = devices.find((candidate) => candidate.id === options.from);
@@ -173,7 +186,7 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
     const { identity } = open.found;
     const id = given ?? draftId(identity, device.id);
     const file = placeOf(id, options);
-    refuseExisting(file, options);
+    checkPlace(file, options);
     if (options.json !== true) hint(words.asking(device.id, (options.waitMs ?? defaults.waitMs) / 1000));
     const listing = await listDevice(open, { ...defaults, ...options }, stop);
     const { entries, failure } = listing;
@@ -187,7 +200,10 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
     if (stop.aborted) return exitCodes.interrupted;
     return failure === undefined ? exitCodes.ok : exitCodes.noAnswer;
   } catch (error) {
-    if (stop.aborted) return exitCodes.interrupted;
+    if (stop.aborted && error instanceof DeviceError) {
+      hint(words.nothing(device.id));
+      return exitCodes.interrupted;
+    }
     if (!(error instanceof DeviceError)) throw error;
     throw deviceFailure(device.id, error.code, error.message, language);
   } finally {
