@@ -160,7 +160,7 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
 
   test("marks each guess with its reason and the other ways, and holds neither place nor secrets", async () => {
     const device = await pretend("eastron/sdm630");
-    await draft(device, "acme/marked", "--class", "energy-meter");
+    await draft(device, "acme/marked", "--class", "energy-meter", "--under", "input 0-100");
     const text = readFileSync(draftFile("acme/marked"), "utf8");
     const { points } = loadProfile("acme/marked", drafts());
     for (const { certainty, source } of points) {
@@ -252,6 +252,41 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     for (const { privacy, address } of plates)
       if (/number|plate$/i.test(String((address as { item?: string }).item))) expect(privacy).toBe("token");
     expect((await readBy("acme/camera", device, drafts())).get("native.frameWidth")).toBeTypeOf("number");
+  });
+
+  test("drafts the values of a JSON document, and keeps no serial number", async () => {
+    const device = await pretend("generic/json-meter");
+    const paths = new Map<string, string>();
+    for (const { address } of device.profile.points) {
+      const { path, pick } = address as { path: string; pick: string };
+      paths.set(path, pick);
+    }
+    const [path = ""] = [...paths.keys()];
+    expect(await draft(device, "acme/web", "--under", path)).toMatchObject({ code: 0 });
+    expect(await lintOf("acme/web")).toEqual([]);
+    const known = await readBy("generic/json-meter", device);
+    const found = await readBy("acme/web", device, drafts());
+    const drafted = loadProfile("acme/web", drafts());
+    const same = device.profile.points.filter(({ address, kind }) => {
+      const { path: own, pick } = address as { path: string; pick: string };
+      return own === path && kind === "number" && !pick.includes("[");
+    });
+    expect(same.length).toBeGreaterThan(1);
+    for (const { name, address, scale, offset } of same) {
+      const { pick } = address as { pick: string };
+      const one = drafted.points.find((point) => (point.address as { pick: string }).pick === pick);
+      expect(Number(found.get(one?.name ?? "")) * scale + offset, name).toBeCloseTo(
+        Number(known.get(name)),
+        2,
+      );
+    }
+    await draft(device, "acme/who", "--under", "/api/v1/device");
+    const text = readFileSync(draftFile("acme/who"), "utf8");
+    expect(text).toMatch(/native\.serial:/);
+    expect(text).not.toContain("SIM7");
+    const nowhere = await draft(device, "acme/nowhere");
+    expect(nowhere).toMatchObject({ code: 3 });
+    expect(nowhere.err).toMatch(/GET \/: the server answers 404[^]*--under/);
   });
 
   test("writes over no file but with --force, and where it may not write says so", async () => {

@@ -40,7 +40,9 @@ function shownAddress({ address, more = {} }: Browsed): string {
     .join("  ");
 }
 
-function shownType({ what, type = "", more = {} }: Browsed): string {
+/** A type that the protocol does not tell has a "?" behind it. */
+function shownType({ what, type = "", guesses, more = {} }: Browsed): string {
+  if (guesses !== undefined) return printable(`${type} ?`);
   if (what === "command") return printable(more["arguments"] ?? "");
   const name = more["dataType"];
   return printable(name === undefined || name === type ? type : `${type} (${name})`);
@@ -105,7 +107,7 @@ export function leftLines(
   const needed = settingsNeeded(entries);
   const settings = Object.keys(needed).length === 0 ? [] : [`${words.settingsNeeded}: ${flowText(needed)}`];
   return [
-    words.entries(entries.length, commands),
+    words.entries(entries.length, commands, entries.filter(({ guesses }) => guesses !== undefined).length),
     ...settings,
     ...left.map((one) => printable(words.left(one, limits))),
   ];

@@ -13,7 +13,7 @@ interface BrowseWords {
   settingsNeeded: string;
   cannot(driver: string): string;
   cannotCure: string;
-  entries(count: number, commands: number): string;
+  entries(count: number, commands: number, guesses: number): string;
   /** What was left out and, where there is one, how to see it. */
   left(one: LeftOut, limits: { limit: number; depth: number; waitMs: number }): string;
 }
@@ -30,12 +30,12 @@ export const browseWords: Record<Language, BrowseWords> = {
     command: "command",
     ownSession: "listed with a session of its own",
     underCure:
-      "write it as the driver's addresses have it: i=85, a path from the device's root, holding 0-199, 1.3.6.1.4.1",
+      "name a place with --under as the driver's addresses have it: i=85, a path from the device's root, holding 0-199, 1.3.6.1.4.1, /api/status",
     settingsNeeded: "these addresses need in the device's settings",
     cannot: (driver) => `the driver ${driver} has no way to ask a device what it has`,
     cannotCure: "see the device's manual, or kerb profiles for the models that are known",
-    entries: (count, commands) =>
-      `${count} ${count === 1 ? "entry" : "entries"}${commands === 0 ? "" : `, ${commands} of them commands`}`,
+    entries: (count, commands, guesses) =>
+      `${count} ${count === 1 ? "entry" : "entries"}${commands === 0 ? "" : `, ${commands} of them commands`}${guesses === 0 ? "" : `, ${guesses} of them guesses`}`,
     left: (one, { limit, depth, waitMs }) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `${entries} more seen, ${branches} branches not looked into`;
@@ -64,11 +64,12 @@ export const browseWords: Record<Language, BrowseWords> = {
     command: "lệnh",
     ownSession: "liệt kê bằng một phiên riêng",
     underCure:
-      "ghi như trong địa chỉ của driver: i=85, đường dẫn từ gốc của thiết bị, holding 0-199, 1.3.6.1.4.1",
+      "nêu nơi cần hỏi bằng --under, ghi như trong địa chỉ của driver: i=85, đường dẫn từ gốc của thiết bị, holding 0-199, 1.3.6.1.4.1, /api/status",
     settingsNeeded: "các địa chỉ này cần có trong cài đặt của thiết bị",
     cannot: (driver) => `driver ${driver} không có cách hỏi thiết bị có những gì`,
     cannotCure: "xem tài liệu của thiết bị, hoặc kerb profiles để biết các model đã có hồ sơ",
-    entries: (count, commands) => `${count} mục${commands === 0 ? "" : `, trong đó ${commands} lệnh`}`,
+    entries: (count, commands, guesses) =>
+      `${count} mục${commands === 0 ? "" : `, trong đó ${commands} lệnh`}${guesses === 0 ? "" : `, ${guesses} là phỏng đoán`}`,
     left: (one, { limit, depth, waitMs }) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `đã thấy thêm ${entries} mục, ${branches} nhánh chưa xem`;

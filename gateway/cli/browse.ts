@@ -144,7 +144,7 @@ export async function browse(id: string, options: BrowseOptions): Promise<number
       );
     const listing = await listDevice(open, options, stop);
     const { entries, failure } = listing;
-    if (failure?.code === "rejected" && options.under !== undefined && entries.length === 0)
+    if (failure?.code === "rejected" && entries.length === 0)
       throw notFoundError(`${id}: ${printable(failure.message)}`, browseWords[language].underCure);
     if (failure === undefined || entries.length > 0) show(device, open.found, listing, options);
     if (failure !== undefined) throw failure;

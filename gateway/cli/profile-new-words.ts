@@ -47,7 +47,6 @@ export const newWords: Record<Language, NewWords> = {
       rsmp: "the signal exchange list says what it has: begin with a copy of the profile rsmp/tlc",
       serial:
         "its line says nothing of itself: record it (kerb record DEVICE), and copy the profile of its dialect",
-      http: "fetch its document with curl, and copy the profile that is nearest to it (kerb profiles)",
     },
     otherCure: "copy the profile that is nearest to it (kerb profiles)",
     wrote: (file, points, records, guesses) =>
@@ -88,7 +87,6 @@ export const newWords: Record<Language, NewWords> = {
       mqtt: "thiết bị tự gửi: hãy nghe bằng mosquitto_sub -v -t '#', rồi chép hồ sơ gần giống nhất",
       rsmp: "danh mục trao đổi tín hiệu cho biết nó có gì: hãy bắt đầu từ bản sao của hồ sơ rsmp/tlc",
       serial: "đường nối tiếp không tự khai: hãy ghi lại (kerb record DEVICE), rồi chép hồ sơ cùng giao thức",
-      http: "hãy tải tài liệu của nó bằng curl, rồi chép hồ sơ gần giống nhất (kerb profiles)",
     },
     otherCure: "hãy chép hồ sơ gần giống nhất (kerb profiles)",
     wrote: (file, points, records, guesses) =>

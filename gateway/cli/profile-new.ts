@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
@@ -35,6 +35,14 @@ const profileId = /^[a-z0-9][a-z0-9.-]{0,59}\/[a-z0-9][a-z0-9.-]{0,59}$/;
 /** Where the draft goes: beside the library's profiles, where the other verbs find it by its id, or as asked for. */
 function placeOf(id: string, { out }: ProfileNewOptions): string {
   return out === undefined ? join(profileFolder, `${id}.yaml`) : resolve(out);
+}
+
+/** The file's place is the profile's id. */
+function idOf({ out }: ProfileNewOptions): string | undefined {
+  if (out === undefined) return undefined;
+  const file = resolve(out);
+  const id = `${basename(dirname(file))}/${basename(file, ".yaml")}`;
+  return profileId.test(id) ? id : undefined;
 }
 
 function cannotWrite(file: string, error: unknown, language: Language): CommandError {
@@ -184,13 +192,13 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
         language,
       );
     const { identity } = open.found;
-    const id = given ?? draftId(identity, device.id);
+    const id = given ?? idOf(options) ?? draftId(identity, device.id);
     const file = placeOf(id, options);
     checkPlace(file, options);
     if (options.json !== true) hint(words.asking(device.id, (options.waitMs ?? defaults.waitMs) / 1000));
     const listing = await listDevice(open, { ...defaults, ...options }, stop);
     const { entries, failure } = listing;
-    if (failure?.code === "rejected" && options.under !== undefined && entries.length === 0)
+    if (failure?.code === "rejected" && entries.length === 0)
       throw notFoundError(`${device.id}: ${printable(failure.message)}`, browseWords[language].underCure);
     if (failure !== undefined && entries.length === 0) throw failure;
     if (entries.length === 0) throw notFoundError(words.nothing(device.id), words.nothingCure);

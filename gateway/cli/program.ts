@@ -304,7 +304,7 @@ class Verbs {
       .addOption(siteOption())
       .option("--out <file>", "where the draft goes (default: firmware-profiles/VENDOR/MODEL.yaml)")
       .option("--class <class>", "what it is, such as energy-meter: MODELS.md lists them (other)")
-      .option("--under <place>", "only there, such as holding 0-199, i=85 or 1.3.6.1.4.1")
+      .option("--under <place>", "only there, such as holding 0-199, i=85, 1.3.6.1.4.1 or /api/status")
       .option("--limit <count>", "points at most (500)", number(1, 10_000))
       .option("--wait <time>", "how long the device is asked (2m)", timeSpan)
       .option("--force", "write over a file that is there")

@@ -1,4 +1,4 @@
-import type { Answer, Browsed, Guess, Value } from "../driver.ts";
+import type { Answer, Browsed, Value } from "../driver.ts";
 import { mergeSettings } from "../profiles.ts";
 import { unitProblem, ucumOf } from "../units.ts";
 import { comment, flowText, nativeName, remark, slug } from "./text.ts";
@@ -44,9 +44,14 @@ function short(value: number | bigint): number | bigint {
   return shorter.find((one) => one === value || Math.fround(one) === value) ?? value;
 }
 
+/** What devices call that by which one is told from all others. */
+const unitNames = /serial|\b(s\/?n|imei|imsi|iccid|meid|mac|uuid|guid)\b|mac(addr|id)/i;
+
 /** Does a value give away which unit it came from? */
-function tellsUnit(value: Value | null, { serial = "" }: Rules): boolean {
-  if (value === null || typeof value === "boolean" || serial.length < 3) return false;
+function tellsUnit(value: Value | null, path: readonly string[], { serial = "" }: Rules): boolean {
+  if (value === null || typeof value === "boolean") return false;
+  if (unitNames.test(path.join(" "))) return true;
+  if (serial.length < 3) return false;
   const digits = serial.replaceAll(/\D/g, "");
   return typeof value === "string"
     ? value.includes(serial)
@@ -62,13 +67,13 @@ function shown(value: Value | null): string {
 }
 
 /** "uint32 ABCD 1130731, CDAB 2576958310": each type once, with its orders. */
-function guessLines(guesses: readonly Guess[], rules: Rules): string[] {
+function guessLines({ guesses = [], path }: Browsed, rules: Rules): string[] {
   const byType = Map.groupBy(guesses.slice(0, guessesMax), ({ type }) => type.split(" ")[0] ?? type);
   const texts = [...byType].map(([type, list]) => {
     const values = list.map(({ type: whole, answer }) => {
       const order = whole.slice(type.length).trim();
       const value = valueOf(answer);
-      return `${order === "" ? "" : `${order} `}${tellsUnit(value, rules) ? "…" : shown(value)}`;
+      return `${order === "" ? "" : `${order} `}${tellsUnit(value, path, rules) ? "…" : shown(value)}`;
     });
     return `${type} ${values.join(", ")}`;
   });
@@ -105,7 +110,7 @@ function meaningOf(entry: Browsed, rules: Rules): string[] {
     lines.push(`values: ${flowText(Object.fromEntries(told))}`);
   }
   if (value === null) return lines;
-  const number = tellsUnit(value, rules) ? 0 : Number(short(value));
+  const number = tellsUnit(value, entry.path, rules) ? 0 : Number(short(value));
   lines.push(
     entry.changes === false
       ? `fixed: ${number}${remark("what it held all the time")}`
@@ -120,12 +125,12 @@ function isBare({ unit, values, answer }: Browsed): boolean {
 }
 
 function aboutPoint(entry: Browsed, rules: Rules): string[] {
-  const { guesses = [], type = "", access, range, description, also = [], changes } = entry;
+  const { guesses = [], path, type = "", access, range, description, also = [], changes } = entry;
   const value = valueOf(entry.answer);
-  const isHidden = tellsUnit(value, rules);
+  const isHidden = tellsUnit(value, path, rules);
   const [best] = guesses;
   const moved = changes === true ? " and changed while it was watched" : "";
-  const held = `held ${isHidden ? "the unit's serial number" : shown(value)}${moved}`;
+  const held = `held ${isHidden ? "what tells this unit from others" : shown(value)}${moved}`;
   const facts = [
     best === undefined ? `${type} ${held}`.trim() : `guess: ${type}, ${best.why ?? "possible"}; it ${held}`,
     best === undefined && isBare(entry) ? "guess: no unit, because none is told" : undefined,
@@ -134,7 +139,7 @@ function aboutPoint(entry: Browsed, rules: Rules): string[] {
     access?.includes("write") === true ? "it may be written: `write` is for you to decide" : undefined,
     also[0]?.address === undefined ? undefined : `also ${flowText(also[0].address)}`,
   ].filter((fact) => fact !== undefined && fact !== "");
-  const ways = isHidden || typeof value === "string" ? [] : guessLines(guesses, rules);
+  const ways = isHidden || typeof value === "string" ? [] : guessLines(entry, rules);
   return [...comment(facts.join("; "), "  "), ...ways];
 }
 
