@@ -128,8 +128,8 @@ async function lintOf(id: string): Promise<string[]> {
 
 /** Where a value is, without how it is read. */
 function placeOf(address: unknown): string {
-  const { table, register, oid } = address as Record<string, unknown>;
-  return oid === undefined ? `${table} ${register}` : String(oid);
+  const { table, register, oid } = address as { table?: string; register?: number; oid?: string };
+  return oid ?? `${table} ${register}`;
 }
 
 describe("kerb profile new", { timeout: 120_000 }, () => {
@@ -205,7 +205,7 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
         values === undefined &&
         kind === "number" &&
         sentinels.length === 0 &&
-        /^1\.3\.6\.1\.2\.1\.33\./.test(String((address as { oid?: string }).oid)),
+        placeOf(address).startsWith("1.3.6.1.2.1.33."),
     );
     expect(numbers.length).toBeGreaterThan(8);
     for (const { name, address, scale, offset } of numbers) {

@@ -114,7 +114,10 @@ export async function* browse(
 ): AsyncGenerator<Browsed | LeftOut> {
   if (!pathPattern.test(under))
     throw new DeviceError("rejected", `${place}: "${under.slice(0, 80)}" is no path such as /api/status`);
-  if (performance.now() >= untilMs) return yield { left: "time" };
+  if (performance.now() >= untilMs) {
+    yield { left: "time" };
+    return;
+  }
   const { document, format } = await documentOf(under, settings, fetch);
   let [entries, more, empty, over] = [0, 0, 0, 0];
   for (const leaf of leaves(document.tree, "$", [])) {

@@ -90,6 +90,21 @@ const addresses = ({ entries }: Listed) => entries.map((entry) => entry.address)
 const writes = ({ requests }: ScriptedServer) =>
   requests.filter((request) => request[7]! > 4 && request[7] !== 43);
 
+/** A device with so many coils, of which these are set. */
+function coils(count: number, set: readonly number[]): Script {
+  return (request, socket) => {
+    const [code, start, asked] = [request[7]!, request.readUInt16BE(8), request.readUInt16BE(10)];
+    const bytes = Array.from({ length: (asked + 7) >> 3 }, () => 0);
+    for (const one of set)
+      if (one >= start && one < start + asked) bytes[(one - start) >> 3]! |= 1 << ((one - start) & 7);
+    const isThere = code === 1 && start + asked <= count;
+    const pdu = isThere ? [code, bytes.length, ...bytes] : [code | 0x80, code > 2 ? 1 : 2];
+    socket.write(tcpAnswer(request, pdu));
+  };
+}
+
+const hundred = (register: number) => (register < 100 ? 500 + register : undefined);
+
 const measured = [230.12, 229.87, 231.4, 49.98, 12.345, -3.75];
 
 describe("browse", { timeout: 30_000 }, () => {
@@ -112,7 +127,7 @@ describe("browse", { timeout: 30_000 }, () => {
   );
 
   test("tells small numbers, numbers below 0, counters and texts apart, with the other ways beside them", async () => {
-    const text = [..."PowerBox 3000 Plus"].map((sign) => sign.charCodeAt(0));
+    const text = Buffer.from("PowerBox 3000 Plus");
     const words: Record<number, number> = { 0: 2301, 1: 499, 2: 0x10000 - 57, 10: 18, 11: 0xd687 };
     for (let i = 0; i < text.length; i += 2) words[20 + i / 2] = (text[i]! << 8) | (text[i + 1] ?? 0);
     const { connection } = await device(
@@ -166,9 +181,9 @@ describe("browse", { timeout: 30_000 }, () => {
   });
 
   test("learns how many registers the device gives at once, and says so", async () => {
-    const own = (at: number) => (at < 100 ? 500 + at : undefined);
     const { connection } = await device((request, socket) => {
-      const pdu = request.readUInt16BE(10) > 20 ? [request[7]! | 0x80, 3] : pduOf(request, { holding: own });
+      const pdu =
+        request.readUInt16BE(10) > 20 ? [request[7]! | 0x80, 3] : pduOf(request, { holding: hundred });
       socket.write(tcpAnswer(request, pdu));
     });
     const found = await listed(connection);
@@ -192,21 +207,10 @@ describe("browse", { timeout: 30_000 }, () => {
   });
 
   test("lists the coils of a small device, and only those that are set of a large one", async () => {
-    const bits =
-      (count: number, set: readonly number[]): Script =>
-      (request, socket) => {
-        const [code, start, asked] = [request[7]!, request.readUInt16BE(8), request.readUInt16BE(10)];
-        if (code !== 1 || start + asked > count)
-          return void socket.write(tcpAnswer(request, [code | 0x80, code > 2 ? 1 : 2]));
-        const bytes = Array.from({ length: (asked + 7) >> 3 }, () => 0);
-        for (const one of set)
-          if (one >= start && one < start + asked) bytes[(one - start) >> 3]! |= 1 << ((one - start) & 7);
-        socket.write(tcpAnswer(request, [code, bytes.length, ...bytes]));
-      };
-    const small = await device(bits(4, [2]));
+    const small = await device(coils(4, [2]));
     const found = await listed(small.connection, { under: "coil 0-9" });
     expect(found.entries.map(({ answer }) => answer)).toEqual([false, false, true, false]);
-    const large = await device(bits(300, [7, 250]));
+    const large = await device(coils(300, [7, 250]));
     expect(
       addresses(await listed(large.connection, { under: "coil 0-400" })).map((one) => one?.["register"]),
     ).toEqual([7, 250]);

@@ -118,7 +118,10 @@ export async function* browse(
   { under, entriesMax, untilMs, signal }: BrowseRequest,
 ): AsyncGenerator<Browsed | LeftOut> {
   const scopes = scopesOf(under, place);
-  if (performance.now() >= untilMs) return yield { left: "time" };
+  if (performance.now() >= untilMs) {
+    yield { left: "time" };
+    return;
+  }
   const scan = new Scan(link, settings, place, { untilMs, signal, valuesMax: wordsPerValue * entriesMax });
   let later = new Map<Span, number[]>();
   let failure: DeviceError | undefined;

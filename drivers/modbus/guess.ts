@@ -145,6 +145,11 @@ function textLength(words: readonly number[], at: number): { length: number; bit
   return isText ? { length, bits } : { length: 0, bits: Infinity };
 }
 
+interface Divided {
+  parts: { at: number; way: Way; ways: Way[] }[];
+  bits: number;
+}
+
 /** What is known of the device by now. */
 interface Prior {
   readonly order: Order | undefined;
@@ -189,8 +194,8 @@ function waysAt(words: readonly number[], at: number, { order: usual }: Prior): 
   return ways;
 }
 
-/** The cheapest way to divide a run of words. */
-function divided(words: readonly number[], prior: Prior): { at: number; way: Way; ways: Way[] }[] {
+/** The cheapest way to divide a run of words, and its price. */
+function divided(words: readonly number[], prior: Prior): Divided {
   const all = words.map((_, at) => waysAt(words, at, prior));
   const costs = Array.from<number>({ length: words.length + 1 }).fill(Infinity);
   const chosen: (Way | undefined)[] = [];
@@ -202,28 +207,30 @@ function divided(words: readonly number[], prior: Prior): { at: number; way: Way
       costs[at] = bits;
       chosen[at] = way;
     }
-  const parts: { at: number; way: Way; ways: Way[] }[] = [];
+  const parts: Divided["parts"] = [];
   for (let at = 0; at < words.length;) {
     const way = chosen[at];
     if (way === undefined) break;
     if (way.type !== "uint16" || way.value !== 0) parts.push({ at, way, ways: all[at] ?? [] });
     at += way.length;
   }
-  return parts;
+  return { parts, bits: costs[0] ?? 0 };
 }
 
-/** The order that most values of more than one word have, where they agree. */
+/** The order with which all that the device holds is told most cheaply, where it has floats of it and a clear lead. */
 export function usualOrder(runs: readonly (readonly number[])[]): Order | undefined {
-  const votes = new Map<Order, number>();
-  for (const words of runs)
-    for (const { way } of divided(words, { order: undefined })) {
-      // A whole number of two words may as well be two numbers.
-      if (way.order !== undefined && (way.type === "float32" || way.type === "float64"))
-        votes.set(way.order, (votes.get(way.order) ?? 0) + 1);
-    }
-  const [first, second] = [...votes].toSorted((a, b) => b[1] - a[1]);
-  if (first === undefined || first[1] < votesMin || first[1] < 3 * (second?.[1] ?? 0)) return undefined;
-  return first[0];
+  const tried = orders.map((order) => {
+    const found = runs.map((words) => divided(words, { order }));
+    const isVote = ({ way }: { way: Way }) => way.order === order && way.type.startsWith("float");
+    return {
+      order,
+      bits: found.reduce((sum, one) => sum + one.bits, rarity[order]),
+      votes: found.flatMap(({ parts }) => parts.filter(isVote)).length,
+    };
+  });
+  const [first, second] = tried.toSorted((a, b) => a.bits - b.bits);
+  if (first === undefined || first.votes < votesMin) return undefined;
+  return (second?.bits ?? 0) - first.bits >= clearBits ? first.order : undefined;
 }
 
 const reasons: Partial<Record<Type, string>> = {
@@ -277,7 +284,7 @@ export function guessed(
   later: readonly number[],
   order: Order | undefined,
 ): Guessed[] {
-  return divided(words, { order }).map(({ at, way, ways }) => ({
+  return divided(words, { order }).parts.map(({ at, way, ways }) => ({
     at,
     length: way.length,
     guesses: guessesAt(words, at, way, ways),

@@ -37,7 +37,7 @@ const gapMax = 64;
 /** So many registers of nothing, and the device answers whatever it is asked: it is only sampled from there on. */
 const emptyMax = 500;
 const beforeMax = 500;
-export const wordsMax = 20_000;
+const wordsMax = 20_000;
 const requestsMax = 20_000;
 const silencesMax = 20;
 const silencesAtFirst = 3;

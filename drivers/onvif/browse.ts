@@ -17,17 +17,17 @@ const itemsMax = 50;
 interface Asked {
   name: string;
   type: string;
-  address: Address;
+  address: Omit<Address, "type">;
 }
 
 const asked: readonly Asked[] = [
-  { name: "Answers SOAP", type: "boolean", address: { reading: "reachability", type: "text" } },
-  { name: "Clock ahead by", type: "seconds", address: { reading: "clock-skew", type: "text" } },
-  { name: "Frame rate", type: "number", address: { reading: "video", item: "framerate", type: "text" } },
-  { name: "Frame width", type: "number", address: { reading: "video", item: "width", type: "text" } },
-  { name: "Frame height", type: "number", address: { reading: "video", item: "height", type: "text" } },
-  { name: "Recording job", type: "text", address: { reading: "recording", type: "text" } },
-  { name: "Video stream by RTSP", type: "boolean", address: { reading: "rtsp", type: "text" } },
+  { name: "Answers SOAP", type: "boolean", address: { reading: "reachability" } },
+  { name: "Clock ahead by", type: "seconds", address: { reading: "clock-skew" } },
+  { name: "Frame rate", type: "number", address: { reading: "video", item: "framerate" } },
+  { name: "Frame width", type: "number", address: { reading: "video", item: "width" } },
+  { name: "Frame height", type: "number", address: { reading: "video", item: "height" } },
+  { name: "Recording job", type: "text", address: { reading: "recording" } },
+  { name: "Video stream by RTSP", type: "boolean", address: { reading: "rtsp" } },
 ];
 const units: Readonly<Record<string, Browsed["unit"]>> = {
   "clock-skew": { text: "s", ucum: "s" },
@@ -36,9 +36,9 @@ const units: Readonly<Record<string, Browsed["unit"]>> = {
 
 /** What the camera answers when it is asked; what it refuses is there with the reason. */
 export async function valuesOf(readings: Readings, signal: AbortSignal): Promise<Browsed[]> {
-  const points = asked.map(({ name, address }) => ({ name, address }));
+  const points = asked.map(({ name, address }) => ({ name, address: { ...address, type: "text" as const } }));
   const { answers } = await readings.read(points, signal);
-  return asked.map(({ name, type, address: { type: _, ...address } }, i) => {
+  return asked.map(({ name, type, address }, i) => {
     const unit = units[address.item ?? address.reading ?? ""];
     const answer = answers[i];
     return {
@@ -121,10 +121,19 @@ function* below(tree: Tree, path: readonly string[]): Generator<{ topic: string;
   }
 }
 
+/** `camera.post` has taken it for SOAP already. */
+function parsed(xml: string): unknown {
+  try {
+    return parser.parse(xml);
+  } catch {
+    return undefined;
+  }
+}
+
 /** One record for each topic of an answer to GetEventProperties; `xml` with its prefixes, which makers' topics have. */
 export function topicsIn(xml: string): Browsed[] {
   const prefixes = topicPrefixes(xml);
-  const envelope = childOf(parser.parse(xml) as Tree, "Envelope");
+  const envelope = childOf(parsed(xml), "Envelope");
   const set = childOf(childOf(childOf(envelope, "Body"), "GetEventPropertiesResponse"), "TopicSet");
   if (!isTree(set)) return [];
   const records = new Map<string, Browsed>();

@@ -105,11 +105,17 @@ export class OnvifConnection implements Connection<Address> {
     if (under !== undefined)
       throw new DeviceError("rejected", `${place}: a camera is listed as a whole, without "under"`);
     const isLate = () => performance.now() >= untilMs;
-    if (isLate()) return yield { left: "time" };
+    if (isLate()) {
+      yield { left: "time" };
+      return;
+    }
     const { topicsOf, valuesOf } = await import("./browse.ts");
     const values = await this.#run("browse", signal, (inner) => valuesOf(this.#readings, inner));
     yield* values.slice(0, entriesMax);
-    if (isLate()) return yield { left: "time" };
+    if (isLate()) {
+      yield { left: "time" };
+      return;
+    }
     const told = await this.#run("browse", signal, (inner) => topicsOf(this.#camera, inner));
     const topics = told.filter((one): one is Browsed => !("left" in one));
     const room = Math.max(0, entriesMax - values.length);

@@ -194,7 +194,10 @@ export async function* browse(
   const { under, untilMs } = request;
   if (under !== undefined && !oidPattern.test(under))
     throw new DeviceError("rejected", `${place}: "${under.slice(0, 80)}" is no OID such as 1.3.6.1.4.1`);
-  if (performance.now() >= untilMs) return yield { left: "time" };
+  if (performance.now() >= untilMs) {
+    yield { left: "time" };
+    return;
+  }
   const walk = new Walk(settings, request, following);
   yield* walk.run(under?.replace(/^\./, ""));
   yield* walk.left;

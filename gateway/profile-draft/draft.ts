@@ -40,7 +40,7 @@ function withoutUnit(text: string | undefined, { serial = "" }: Identity): strin
 }
 
 /** Maker and model as a profile names them; undefined where the device does not say. */
-export function namesOf(identity: Identity): { vendor: string | undefined; model: string | undefined } {
+function namesOf(identity: Identity): { vendor: string | undefined; model: string | undefined } {
   return { vendor: withoutUnit(identity.vendor, identity), model: withoutUnit(identity.model, identity) };
 }
 
@@ -75,12 +75,13 @@ function head({ device, driver, date, kerb, ended, identity }: Draft): string[] 
   ];
 }
 
+/** A * would stand for anything. */
+const exact = (text: string): string => text.replaceAll("*", "?");
+
 function identifyLines(identity: Identity): string[] {
   const { vendor, model } = namesOf(identity);
   if (model === undefined)
     return comment("identify.is: the device does not say its model, so it cannot be recognised by that", "");
-  // A * would stand for anything.
-  const exact = (text: string) => text.replaceAll("*", "?");
   const is = {
     ...(vendor === undefined ? {} : { vendor: [exact(vendor)] }),
     model: [exact(model)],
