@@ -115,9 +115,21 @@ function together(parts: readonly Part[]): string[] {
 const sum = (parts: readonly Part[], key: "points" | "guesses"): number =>
   parts.reduce((total, part) => total + part[key], 0);
 
+/** Each value once: a device may show one at several places of its tree. */
+function distinct(entries: readonly Browsed[]): Browsed[] {
+  const seen = new Set<string>();
+  return entries.filter(({ what, address }) => {
+    const key = `${what} ${JSON.stringify(address ?? null)}`;
+    const isNew = address === undefined || !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
+}
+
 /** The draft as a file of kerb's own format. Pure: the same device gives the same text. */
 export function draftProfile(draft: Draft): Drafted {
-  const { identity, entries } = draft;
+  const { identity } = draft;
+  const entries = distinct(draft.entries);
   const rules: Rules = { ...draft.rules, serial: identity.serial };
   const taken = new Set<string>();
   const points = entries.filter(({ what }) => what === "value").map((one) => pointOf(one, taken, rules));

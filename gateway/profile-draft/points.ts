@@ -87,6 +87,12 @@ function labelOf({ label, path }: Browsed): string {
   return flowText({ en: `Value of ${what}`, vi: `Giá trị ${what}`.normalize("NFC") });
 }
 
+/** The UCUM code of its unit, where kerb has one. */
+function unitOf({ unit }: Browsed): string | undefined {
+  const ucum = unit === undefined ? undefined : (unit.ucum ?? ucumOf(unit.text.trim()));
+  return ucum === undefined || unitProblem(ucum) !== undefined ? undefined : ucum;
+}
+
 /** Kind, unit, names, and what a simulator shows. */
 function meaningOf(entry: Browsed, rules: Rules): string[] {
   const value = valueOf(entry.answer);
@@ -98,8 +104,8 @@ function meaningOf(entry: Browsed, rules: Rules): string[] {
       `fixed: ${flowText("x".repeat(Math.min(value.length, textShownMax)))}${remark("its text is not kept here")}`,
     ];
   const { unit, values } = entry;
-  const ucum = unit === undefined ? undefined : (unit.ucum ?? ucumOf(unit.text.trim()));
-  if (ucum !== undefined && unitProblem(ucum) === undefined) lines.push(`unit: ${flowText(ucum)}`);
+  const ucum = unitOf(entry);
+  if (ucum !== undefined) lines.push(`unit: ${flowText(ucum)}`);
   else if (unit !== undefined) lines.push(`unit: "1"${remark(`guess: the device says "${unit.text}"`)}`);
   const names = Object.entries(values ?? {}).filter(([key]) => /^-?\d+$/.test(key));
   if (names.length > 0) {
@@ -159,7 +165,8 @@ export function pointOf(entry: Browsed, taken: Set<string>, rules: Rules): Part 
     const { code = "bad", reason = "" } = answer as { code?: string; reason?: string };
     return none(`${code} ${reason}`.trim());
   }
-  const isGuess = guesses !== undefined || isBare(entry);
+  const isStrange = entry.unit !== undefined && unitOf(entry) === undefined;
+  const isGuess = guesses !== undefined || isBare(entry) || isStrange;
   const lines = [
     `address: ${flowText(address)}`,
     `label: ${labelOf(entry)}`,
