@@ -231,6 +231,13 @@ describe("browse", { timeout: 30_000 }, () => {
     expect(server.requests.length).toBeLessThan(2500);
   });
 
+  test("only takes samples of a device that answers whatever it is asked", async () => {
+    const { server, connection } = await device(having({ holding: () => 0 }));
+    const found = await listed(connection, { isWhole: true });
+    expect(found.left.map(({ left }) => left)).toContain("empty");
+    expect(server.requests.length).toBeLessThan(300);
+  });
+
   test("stops at the limit in a device that has something everywhere", async () => {
     const { server, connection } = await device(
       having({ holding: (at) => (at * 7919) % 60_000, input: (at) => at }),
