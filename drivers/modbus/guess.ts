@@ -244,17 +244,18 @@ const reasons: Partial<Record<Type, string>> = {
   text: "letters and digits",
 };
 
-function whyOf({ type, order, bits, length, value }: Way, ways: readonly Way[], apart: number): string {
-  if (type === "uint16" && fillers.has(Number(value))) return "or a sign for no value";
-  const rival = Math.min(
-    apart,
-    ...ways
-      .filter((one) => one.length === length && (one.type !== type || one.order !== order))
-      .map((one) => one.bits),
-  );
-  const lead =
-    rival - bits >= clearBits ? "and the others are far less likely" : "and others are nearly as likely";
-  return `${reasons[type] ?? "possible"}, ${lead}`;
+/** How much dearer a way is than to take each of its words for a number by itself. */
+function excess(words: readonly number[], at: number, { bits, length }: Way): number {
+  return words.slice(at, at + length).reduce((left, word) => left - wordBits(word), bits);
+}
+
+function whyOf(words: readonly number[], at: number, way: Way, ways: readonly Way[]): string {
+  const { type } = way;
+  if (type === "uint16" && fillers.has(Number(way.value))) return "or a sign for no value";
+  const rivals = ways.filter((one) => one !== way).map((one) => excess(words, at, one));
+  const lead = Math.min(...rivals) - excess(words, at, way);
+  const others = lead >= clearBits ? "and the others are far less likely" : "and others are nearly as likely";
+  return `${reasons[type] ?? "possible"}, ${others}`;
 }
 
 function guessOf({ type, order, length, value }: Way): Guess {
@@ -267,12 +268,8 @@ function guessOf({ type, order, length, value }: Way): Guess {
 
 /** Every way to read what lies at `at`, the chosen one first. */
 function guessesAt(words: readonly number[], at: number, way: Way, ways: readonly Way[]): Guess[] {
-  const apart = words.slice(at, at + way.length).reduce((sum, word) => sum + wordBits(word), 0);
-  const others = ways.filter(
-    (one) => one.type !== way.type || one.order !== way.order || one.length !== way.length,
-  );
-  const shown = others.map(guessOf);
-  return [{ ...guessOf(way), why: whyOf(way, ways, apart) }, ...shown];
+  const others = ways.filter((one) => one !== way).map(guessOf);
+  return [{ ...guessOf(way), why: whyOf(words, at, way, ways) }, ...others];
 }
 
 /**
