@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { registersPdu, scriptedServer, tcpAnswer } from "../drivers/modbus/testing.ts";
 import { FieldDevice } from "../gateway/cli/field.ts";
 import { modelOf, startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
@@ -287,6 +288,29 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     const nowhere = await draft(device, "acme/nowhere");
     expect(nowhere).toMatchObject({ code: 3 });
     expect(nowhere.err).toMatch(/GET \/: the server answers 404[^]*--under/);
+  });
+
+  test("drafts a meter that is silent when it is asked who it is", async () => {
+    const server = await scriptedServer("tcp", (request, socket) => {
+      const pdu = request.subarray(7);
+      if (pdu[0] === 43) return;
+      const own = (register: number) => (register < 4 ? 2300 + register : undefined);
+      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, own) : [pdu[0]! | 0x80, 1]));
+    });
+    open.push(server);
+    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
+    const file = bench.site("mute", [
+      { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} },
+    ]);
+    const out = draftFile("acme/mute");
+    const args = ["--from", "thing", "--site", file, "--under", "holding 0-20", "--out", out, "--lang", "en"];
+    expect(await kerb("profile", "new", ...args)).toMatchObject({ code: 0 });
+    const { identify, points } = loadProfile("acme/mute", drafts());
+    expect(identify.standard).toBe(false);
+    expect(points).toHaveLength(4);
+    expect(await lintOf("acme/mute")).toEqual([]);
+    await server.close();
+    expect(await kerb("profile", "new", ...args, "--force")).toMatchObject({ code: 5 });
   });
 
   test("writes over no file but with --force, and where it may not write says so", async () => {

@@ -76,6 +76,22 @@ function write(file: string, text: string, { force, lang }: ProfileNewOptions): 
   }
 }
 
+/** Opens a device; one that is silent when it is asked who it is may answer all else. */
+async function openAny(
+  device: DeviceConfig,
+  stateFolder: string,
+  stop: AbortSignal,
+): Promise<{ open: OpenDevice; isMute: boolean }> {
+  try {
+    return { open: await openDevice(device, stateFolder, stop), isMute: false };
+  } catch (error) {
+    const isSilent = error instanceof DeviceError && error.code === "silent";
+    if (!isSilent || device.identify !== undefined || stop.aborted) throw error;
+    const unasked = { ...device, identify: { standard: false, expect: [] } };
+    return { open: await openDevice(unasked, stateFolder, stop), isMute: true };
+  }
+}
+
 /** Why the listing is not all; undefined where it is. */
 function endOf({ failure }: Listing, isStopped: boolean, language: Language): string | undefined {
   const words = newWords[language];
@@ -89,7 +105,7 @@ async function draftOf(
   { entries, left, failure }: Listing,
   options: ProfileNewOptions,
   isStopped: boolean,
-): Promise<Draft> {
+): Promise<Omit<Draft, "isMute">> {
   const { address, personal } = await driverSchemas(driver);
   const { en } = newWords;
   const limits = { ...defaults, depth: 16, ...options };
@@ -184,7 +200,8 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
   const stop = stopSignal();
   let open: OpenDevice | undefined;
   try {
-    open = await openDevice(device, gateway.stateFolder, stop);
+    const opened = await openAny(device, gateway.stateFolder, stop);
+    ({ open } = opened);
     if (open.connection.browse === undefined)
       throw usageError(
         `${device.id}: ${browseWords[language].cannot(device.driver)}`,
@@ -202,7 +219,8 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
       throw notFoundError(`${device.id}: ${printable(failure.message)}`, browseWords[language].underCure);
     if (failure !== undefined && entries.length === 0) throw failure;
     if (entries.length === 0) throw notFoundError(words.nothing(device.id), words.nothingCure);
-    const drafted = draftProfile(await draftOf(device, identity, listing, options, stop.aborted));
+    const draft = await draftOf(device, identity, listing, options, stop.aborted);
+    const drafted = draftProfile({ ...draft, isMute: opened.isMute });
     write(file, drafted.text, options);
     await show(file, id, drafted, endOf(listing, stop.aborted, language), options);
     if (stop.aborted) return exitCodes.interrupted;

@@ -25,6 +25,7 @@ function drafted(entries: readonly Browsed[], identity: Identity = {}) {
     className: undefined,
     identity,
     entries,
+    isMute: false,
     left: ["left out by a limit"],
     ended: undefined,
     date: "2026-11-22",

@@ -12,6 +12,8 @@ export interface Draft {
   className: string | undefined;
   identity: Identity;
   entries: readonly Browsed[];
+  /** It does not answer when it is asked who it is. */
+  isMute: boolean;
   /** What was left out, as English sentences. */
   left: readonly string[];
   /** Why the listing ended early; undefined: it did not. */
@@ -78,7 +80,8 @@ function head({ device, driver, date, kerb, ended, identity }: Draft): string[] 
 /** A * would stand for anything. */
 const exact = (text: string): string => text.replaceAll("*", "?");
 
-function identifyLines(identity: Identity): string[] {
+function identifyLines({ identity, isMute }: Draft): string[] {
+  if (isMute) return ["identify:", `  standard: false${remark("it was silent when it was asked who it is")}`];
   const { vendor, model } = namesOf(identity);
   if (model === undefined)
     return comment("identify.is: the device does not say its model, so it cannot be recognised by that", "");
@@ -151,7 +154,7 @@ export function draftProfile(draft: Draft): Drafted {
             ([key, value]) => `  ${key}: ${flowText(value)}${remark("as the device answered")}`,
           ),
         ]),
-    ...identifyLines(identity),
+    ...identifyLines(draft),
     ...(sum(points, "points") === 0 ? ["points: {}", ...together(points)] : ["points:", ...together(points)]),
     ...(sum(records, "points") === 0 ? together(records) : recordLines),
     ...(commands.length === 0
