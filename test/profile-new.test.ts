@@ -133,6 +133,8 @@ function placeOf(address: unknown): string {
   return oid ?? `${table} ${register}`;
 }
 
+const fourRegisters = (register: number) => (register < 4 ? 2300 + register : undefined);
+
 describe("kerb profile new", { timeout: 120_000 }, () => {
   test("drafts a meter's floats and their order as the library has them, and reads the same values", async () => {
     const device = await pretend("eastron/sdm630");
@@ -294,8 +296,7 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     const server = await scriptedServer("tcp", (request, socket) => {
       const pdu = request.subarray(7);
       if (pdu[0] === 43) return;
-      const own = (register: number) => (register < 4 ? 2300 + register : undefined);
-      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, own) : [pdu[0]! | 0x80, 1]));
+      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
     });
     open.push(server);
     const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
