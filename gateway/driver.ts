@@ -161,9 +161,17 @@ export interface BrowseRequest {
   readonly signal: AbortSignal;
 }
 
+/** One way to read a value where the protocol does not say how; `why` in a few English words. */
+export interface Guess {
+  address: Record<string, unknown>;
+  type: string;
+  answer: Answer;
+  why?: string;
+}
+
 /** One thing that a device has and that a profile could name. Texts are the device's own, at most 1000 characters. */
 export interface Browsed {
-  what: "value" | "command";
+  what: "value" | "command" | "record";
   /** The very words of a profile's `address`, not parsed; absent where these cannot name it (`more.why` says why). */
   address?: Record<string, unknown>;
   /** Settings that the address needs and this device has not. */
@@ -185,16 +193,22 @@ export interface Browsed {
   values?: Record<string, string>;
   /** The value now, as `read` would answer it. */
   answer?: Answer;
+  /** The protocol does not say how it is read: the likeliest way first, of which the entry has `address` and `type`. */
+  guesses?: readonly Guess[];
+  /** It was another one each time that it was read during the listing. */
+  changes?: boolean;
+  /** Of a record: what it carries. */
+  fields?: readonly Browsed[];
   more?: Record<string, string>;
 }
 
 /**
  * What a listing has left out. "limit" "depth" "time": as asked for; "bound": the driver's own; "refused": by the
- * device; "standard": what all devices have; "elsewhere": on another device. `entries` are those that were seen,
- * `branches` those that were not looked into.
+ * device; "standard": what all devices have; "elsewhere": on another device; "empty": holds nothing; "unasked": where
+ * hardly any device has something. `entries` are those that were seen, `branches` those that were not looked into.
  */
 export interface LeftOut {
-  left: "limit" | "depth" | "time" | "bound" | "refused" | "standard" | "elsewhere";
+  left: "limit" | "depth" | "time" | "bound" | "refused" | "standard" | "elsewhere" | "empty" | "unasked";
   entries?: number;
   branches?: number;
   /** Where, in words that `under` takes. */

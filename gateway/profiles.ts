@@ -180,6 +180,7 @@ export const profileSchema = z.strictObject({
     "light-cabinet",
     "message-sign",
     "noise-meter",
+    "other",
     "parking",
     "router",
     "signal-controller",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { startBroker, type Broker } from "../simulators/mqtt/index.ts";
 import { Bench, type Gateway } from "./interop/processes.ts";
 import { freePort } from "./ports.ts";
 
@@ -13,11 +14,13 @@ import { freePort } from "./ports.ts";
 const launcher = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
 
 let bench: Bench;
+let broker: Broker;
 let file = "";
 let gateway: Gateway;
 
 beforeAll(async () => {
   bench = new Bench();
+  broker = await startBroker();
   const [scale, controller, meter] = [await freePort(), await freePort(), await freePort()];
   const transport = { type: "tcp", host: "127.0.0.1", port: meter };
   const secured = { trust: "first-use", user: "kerb", password: "tuyệt mật" };
@@ -31,11 +34,15 @@ beforeAll(async () => {
     { ...crossing, id: "gone", port: await freePort(), points: {} },
     { id: "pinned", driver: "opcua", host, port: scale, pin: "00".repeat(32), points: {} },
     { id: "meter", driver: "modbus", profile: "eastron/sdm630", transport, unit: 1 },
+    { id: "posts", driver: "mqtt", host, port: broker.port, points: {} },
   ]);
   const simulator = bench.start(launcher, "simulate", "--site", file, "--device", "scale", "tsc", "meter");
   await simulator.linesOf((line) => line.includes(" at 127.0.0.1:"), 3, 50_000);
 }, 60_000);
-afterAll(() => bench.close());
+afterAll(async () => {
+  await bench.close();
+  await broker.close();
+});
 
 interface Result {
   code: number | null;
@@ -113,6 +120,13 @@ describe("kerb browse", { timeout: 60_000 }, () => {
     expect(readings.filter(({ status }) => status !== "good")).toEqual([]);
   });
 
+  test("lists the registers of a meter, and marks what is a guess", async () => {
+    const { code, out, err } = await browse("meter", "--under", "input 0-9", "--lang", "en");
+    expect({ code, err }).toMatchObject({ code: 0 });
+    expect(out).toMatch(/^input 0 +float32 ABCD \? .*register: 0, type: "float32", order: "ABCD" }$/m);
+    expect(err).toMatch(/^\d+ entries, \d+ of them guesses$/m);
+  });
+
   test("says what a limit and a level left out, and begins where it is told", async () => {
     const limited = dataOf(await browse("tsc", "--json", "--limit", "3"));
     expect(limited).toMatchObject({ isComplete: false, count: 3 });
@@ -128,8 +142,8 @@ describe("kerb browse", { timeout: 60_000 }, () => {
 
   test.each([
     ["nobody", [], 3, /no device "nobody"/],
-    ["tsc", ["--under", "i=424242"], 3, /i=424242: BadNodeIdUnknown[^]*give a node as an address has it/],
-    ["meter", ["--lang", "vi"], 2, /meter: driver modbus không có cách[^]*cách xử lý +xem tài liệu/],
+    ["tsc", ["--under", "i=424242"], 3, /i=424242: BadNodeIdUnknown[^]*name a place with --under/],
+    ["posts", ["--lang", "vi"], 2, /posts: driver mqtt không có cách[^]*cách xử lý +xem tài liệu/],
     ["gone", [], 5, /KERB-DEV-REFUSED/],
     ["pinned", [], 5, /KERB-DEV-DENIED[^]*another certificate than the pinned one/],
     ["tsc", ["--limit", "0"], 2, /whole number from 1/],

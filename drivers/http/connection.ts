@@ -1,9 +1,12 @@
 import {
   DeviceError,
   type Answer,
+  type Browsed,
+  type BrowseRequest,
   type Connection,
   type DriverContext,
   type Identity,
+  type LeftOut,
   type PointRequest,
   type ReadOptions,
   type ReadResult,
@@ -150,6 +153,20 @@ export class HttpConnection implements Connection<Address> {
       code,
       `${this.#place}: ${write.method} ${shownPath(path)} was answered with ${status}`,
     );
+  }
+
+  async *browse(request: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {
+    const client = this.#clientFor("nothing can be asked of a device that only posts");
+    const { signal } = request;
+    if (signal.aborted) throw new DeviceError("aborted", `${this.#place}: given up`);
+    // Nobody who only polls pays for it.
+    const { browse } = await import("./browse.ts");
+    yield* browse(this.#settings, this.#place, request, async (path, format) => {
+      const task: Task = { path, format, points: [], wasLost: false };
+      const outcome = await this.#ask(client, task, signal, performance.now() + readMsMax);
+      if ("error" in outcome) throw outcome.error;
+      return outcome.document;
+    });
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,11 @@
 import {
   DeviceError,
+  type Browsed,
+  type BrowseRequest,
   type Connection,
   type DriverContext,
   type Identity,
+  type LeftOut,
   type PointRequest,
   type ReadOptions,
   type ReadResult,
@@ -89,6 +92,17 @@ export class ModbusConnection implements Connection<Address> {
       const isOneMoment =
         total <= this.#link.inFlightMax && batch.answered === total && performance.now() - begunMs < momentMs;
       return isOneMoment || atMs === undefined ? { answers } : { answers, atMs };
+    } finally {
+      this.#turn.give();
+    }
+  }
+
+  async *browse(request: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {
+    await this.#enter(request.signal);
+    try {
+      // Nobody who only polls pays for it.
+      const { browse } = await import("./browse.ts");
+      yield* browse(this.#link, this.#settings, this.#place, request);
     } finally {
       this.#turn.give();
     }

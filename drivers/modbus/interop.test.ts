@@ -147,11 +147,29 @@ async function readAll(wanted: Settings): Promise<void> {
   }
 }
 
+/** What a device that nobody has described holds, by type and value. */
+async function listAll(wanted: Settings): Promise<unknown[]> {
+  const connection = await connectTo(wanted);
+  open.push(connection);
+  const request = { entriesMax: 100, depthMax: 1, untilMs: performance.now() + 15_000, signal: patient() };
+  const entries: unknown[] = [];
+  for await (const one of connection.browse!({ ...request, under: "holding 0-99" }))
+    if (!("left" in one)) entries.push([one.address?.["register"], one.type, one.answer]);
+  return entries;
+}
+
 describe.runIf(python !== undefined)("pymodbus", () => {
   test("over TCP", async () => {
     const port = await freePort();
     await startPymodbus("tcp", String(port));
     await readAll(settingsOf(port, { unit: 3, timeout: 1000 }));
+    expect(await listAll(settingsOf(port, { unit: 3, timeout: 1000 }))).toEqual([
+      [10, "float32 ABCD", 21.5],
+      [12, "float32 CDAB", -3.25],
+      [20, "int64 ABCD", -5_000_000_000],
+      [30, "text", "KERB box"],
+      [40, "uint16", 0x1234],
+    ]);
   });
 
   test.runIf(isInstalled("socat", "-V"))("over RTU on a pair of pseudo-terminals", async () => {

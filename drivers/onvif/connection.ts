@@ -1,8 +1,11 @@
 import {
   DeviceError,
   type Answer,
+  type Browsed,
+  type BrowseRequest,
   type Connection,
   type Identity,
+  type LeftOut,
   type PointRequest,
   type ReadOptions,
   type ReadResult,
@@ -95,6 +98,31 @@ export class OnvifConnection implements Connection<Address> {
       if (!isPicture(picture)) throw new DeviceError("garbage", `${this.#camera.place}: no picture`);
       return picture;
     });
+  }
+
+  async *browse({ under, entriesMax, untilMs, signal }: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {
+    const { place } = this.#camera;
+    if (under !== undefined)
+      throw new DeviceError("rejected", `${place}: a camera is listed as a whole, without "under"`);
+    const isLate = () => performance.now() >= untilMs;
+    if (isLate()) {
+      yield { left: "time" };
+      return;
+    }
+    const { topicsOf, valuesOf } = await import("./browse.ts");
+    const values = await this.#run("browse", signal, (inner) => valuesOf(this.#readings, inner));
+    yield* values.slice(0, entriesMax);
+    if (isLate()) {
+      yield { left: "time" };
+      return;
+    }
+    const told = await this.#run("browse", signal, (inner) => topicsOf(this.#camera, inner));
+    const topics = told.filter((one): one is Browsed => !("left" in one));
+    const room = Math.max(0, entriesMax - values.length);
+    yield* topics.slice(0, room);
+    const more = values.length + topics.length - entriesMax;
+    if (more > 0) yield { left: "limit", entries: more };
+    yield* told.filter((one) => "left" in one);
   }
 
   close(): Promise<void> {

@@ -24,7 +24,7 @@ const instanceMax = 400;
 const neverMs = 0;
 
 /** The prefixes by which a reply names ONVIF's own topics. */
-function topicPrefixes(xml: string): Set<string> {
+export function topicPrefixes(xml: string): Set<string> {
   const prefixes = new Set(["tns1"]);
   for (const [, prefix = "", uri] of xml.matchAll(/xmlns:([\w.-]{1,50})\s*=\s*["']([^"']{1,200})["']/g)) {
     if (topicNamespace.test(uri ?? "")) prefixes.add(prefix);
@@ -33,7 +33,8 @@ function topicPrefixes(xml: string): Set<string> {
   return prefixes;
 }
 
-function plainTopic(text: string, prefixes: ReadonlySet<string>): string {
+/** Without ONVIF's own prefixes; makers' topics keep theirs. */
+export function plainTopic(text: string, prefixes: ReadonlySet<string>): string {
   return text
     .split("/")
     .map((part) => {

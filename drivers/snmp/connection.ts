@@ -1,9 +1,12 @@
 import type { Varbind } from "net-snmp";
 import {
   DeviceError,
+  type Browsed,
+  type BrowseRequest,
   type Connection,
   type DriverContext,
   type Identity,
+  type LeftOut,
   type PointRequest,
   type ReadOptions,
   type ReadResult,
@@ -112,6 +115,15 @@ export class SnmpConnection implements Connection<Address> {
     const both = AbortSignal.any([signal, this.#closing.signal]);
     await listen({ ...subscription, signal: both }, this.#settings, this.#client, this.#context);
     if (this.#isClosed && !signal.aborted) throw closed(this.#client.place);
+  }
+
+  async *browse(request: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {
+    // Nobody who only polls pays for it.
+    const { browse } = await import("./browse.ts");
+    const { signal } = request;
+    yield* browse(this.#settings, this.#client.place, request, (oid, count) =>
+      this.#inTurn(signal, () => this.#client.following(oid, count, signal)),
+    );
   }
 
   close(): Promise<void> {

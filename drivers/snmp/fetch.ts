@@ -199,7 +199,7 @@ export class Fetcher {
 }
 
 /** Is OID a behind OID b? */
-function isBehind(a: string, b: string): boolean {
+export function isBehind(a: string, b: string): boolean {
   const left = a.split(".").map(Number);
   const right = b.split(".").map(Number);
   for (let i = 0; i < left.length; i++) {

@@ -16,9 +16,11 @@ import {
   logged,
   patient,
   pointsOf,
+  randomBytes,
   run,
   settingsOf,
   stop,
+  until,
 } from "./testing.ts";
 
 /** The driver before Debian's snmpsim (pysnmp) and Debian's snmptrap and snmpinform (net-snmp in C). */
@@ -39,6 +41,7 @@ const records = [
   "1.3.6.1.2.1.1.3.0|67|123456",
   "1.3.6.1.2.1.1.5.0|4|ups-7",
   "1.3.6.1.2.1.2.2.1.10.1|65|4294967290",
+  "1.3.6.1.2.1.4.20.1.1.10|64|10.0.0.7",
   "1.3.6.1.2.1.31.1.1.1.6.1|70|18446744073709551615",
   "1.3.6.1.2.1.31.1.1.1.6.2|70|5000000000",
   "1.3.6.1.2.1.31.1.1.1.18.1|4x|4ec3ba742067696f61",
@@ -48,7 +51,6 @@ const records = [
   "1.3.6.1.2.1.33.1.1.3.0|4|1.02",
   "1.3.6.1.2.1.33.1.2.4.0|2|97",
   "1.3.6.1.2.1.33.1.2.7.0|2|-4",
-  "1.3.6.1.2.1.4.20.1.1.10|64|10.0.0.7",
   "1.3.6.1.4.1.1206.4.2.1.1.4.1.2.1|2|129",
   "1.3.6.1.4.1.1206.4.2.1.1.4.1.3.1|4x|02",
   "1.3.6.1.4.1.1206.4.2.1.1.4.1.4.1|4x|7c",
@@ -114,6 +116,43 @@ describe.skipIf(!hasSnmpsim)("snmpsim", { timeout: 60_000 }, () => {
     ["v2c, 8 objects in a request", { version: "2c", maxOidsPerPdu: 8 }],
     ["v3 authPriv", { version: "3", security: secrets, maxOidsPerPdu: 4 }],
   ] as const;
+
+  test.each(versions)("%s: lists the device's own objects, and all under an OID", async (_, more) => {
+    const connection = await connect(more);
+    const list = async (under?: string) => {
+      const request = { entriesMax: 100, depthMax: 1, untilMs: performance.now() + 15_000, signal };
+      const found: [unknown, unknown, unknown][] = [];
+      const left: string[] = [];
+      for await (const one of connection.browse!({ ...request, ...(under === undefined ? {} : { under }) }))
+        if ("left" in one) left.push(one.left);
+        else found.push([one.address?.["oid"], one.type, one.answer]);
+      return { found, left };
+    };
+    const own = await list();
+    expect(own.left).toEqual(["standard"]);
+    expect(own.found).toEqual([
+      ["1.3.6.1.2.1.33.1.1.1.0", "OCTET STRING", "Eaton"],
+      ["1.3.6.1.2.1.33.1.1.2.0", "OCTET STRING", "5PX"],
+      ["1.3.6.1.2.1.33.1.1.3.0", "number (OCTET STRING)", 1.02],
+      ["1.3.6.1.2.1.33.1.2.4.0", "INTEGER", 97],
+      ["1.3.6.1.2.1.33.1.2.7.0", "INTEGER", -4],
+      ["1.3.6.1.4.1.1206.4.2.1.1.4.1.2.1", "INTEGER", 129],
+      ["1.3.6.1.4.1.1206.4.2.1.1.4.1.3.1", "OCTET STRING", "02"],
+      ["1.3.6.1.4.1.1206.4.2.1.1.4.1.4.1", "OCTET STRING", "|"],
+      ["1.3.6.1.4.1.2021.10.1.6.1", "Opaque float", 21.5],
+    ]);
+    const interfaces = await list("1.3.6.1.2.1.31");
+    // v1 has no Counter64 (RFC 3584, 4.2.2.1).
+    const wide = [
+      ["1.3.6.1.2.1.31.1.1.1.6.1", "Counter64", 18_446_744_073_709_551_615n],
+      ["1.3.6.1.2.1.31.1.1.1.6.2", "Counter64", 5e9],
+    ];
+    expect(interfaces.found.filter(([, type]) => type === "Counter64")).toEqual(
+      more.version === "1" ? [] : wide,
+    );
+    const none = list("no OID");
+    await expect(none).rejects.toMatchObject({ code: "rejected" });
+  });
 
   test.each(versions)("%s: every type", async (_, more) => {
     const connection = await connect(more);
@@ -194,12 +233,6 @@ class Ear implements Sink {
   record(index: number, answers: readonly (Answer | undefined)[]): void {
     this.heard.push({ index, answers });
   }
-}
-
-const random = (length: number) => Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 100 && !isSo(); i++) await sleep(20);
 }
 
 const record = (notification: string, ...fields: string[]) => ({
@@ -434,10 +467,10 @@ describe.skipIf(!hasTools)("snmptrap and snmpinform", { timeout: 30_000 }, () =>
     const socket = createSocket("udp4");
     const head = Buffer.from("3082000002010104067075626c6963a7", "hex");
     for (let i = 0; i < 400; i++) {
-      const tail = random(i % 60);
+      const tail = randomBytes(i % 60);
       const whole = Buffer.concat([head, tail]);
       whole.writeUInt16BE(whole.length - 4, 2);
-      socket.send(i % 2 === 0 ? random(i % 80) : whole, port, "127.0.0.1");
+      socket.send(i % 2 === 0 ? randomBytes(i % 80) : whole, port, "127.0.0.1");
       if (i % 20 === 0) await sleep(2);
     }
     await run("snmptrap", "-v2c", "-c", "public", `127.0.0.1:${port}`, "1", onBattery, minutes, "i", "7");

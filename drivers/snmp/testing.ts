@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
@@ -188,3 +189,11 @@ export async function stop(child: ChildProcess): Promise<void> {
   child.kill("SIGKILL");
   await gone;
 }
+
+/** Waits for it at most two seconds; the caller looks again. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 100 && !isSo(); i++) await sleep(20);
+}
+
+export const randomBytes = (length: number): Buffer =>
+  Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));

@@ -1,8 +1,10 @@
 import type { Language } from "../config/error-texts.ts";
 import type { Browsed, LeftOut } from "../driver.ts";
 import { printable } from "../errors.ts";
+import { settingsNeeded } from "../profile-draft/points.ts";
 import { browseWords } from "./browse-words.ts";
 import { dictionary } from "./language.ts";
+import { flowText } from "../profile-draft/text.ts";
 import { cut, grouped, paint, shownUnit, shownValue, table } from "./text.ts";
 
 /** What `kerb browse` shows to people: one line an entry, below the name of what it belongs to. */
@@ -10,17 +12,6 @@ import { cut, grouped, paint, shownUnit, shownValue, table } from "./text.ts";
 const nameColumnsMax = 40;
 const valueColumnsMax = 36;
 const headColumnsMax = 120;
-const plainKey = /^[a-zA-Z_]\w*$/;
-
-/** A value as YAML has it in one line: `{ node: "i=85", index: 0 }`. */
-function flowText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(flowText).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return printable(JSON.stringify(value) ?? "null");
-  const fields = Object.entries(value).map(
-    ([key, one]) => `${plainKey.test(key) ? key : JSON.stringify(key)}: ${flowText(one)}`,
-  );
-  return fields.length === 0 ? "{}" : `{ ${fields.join(", ")} }`;
-}
 
 function shownAnswer({ answer, unit, values }: Browsed): string {
   if (answer === undefined) return "";
@@ -49,7 +40,9 @@ function shownAddress({ address, more = {} }: Browsed): string {
     .join("  ");
 }
 
-function shownType({ what, type = "", more = {} }: Browsed): string {
+/** A type that the protocol does not tell has a "?" behind it. */
+function shownType({ what, type = "", guesses, more = {} }: Browsed): string {
+  if (guesses !== undefined) return printable(`${type} ?`);
   if (what === "command") return printable(more["arguments"] ?? "");
   const name = more["dataType"];
   return printable(name === undefined || name === type ? type : `${type} (${name})`);
@@ -111,12 +104,10 @@ export function leftLines(
 ): string[] {
   const words = browseWords[language];
   const commands = entries.filter(({ what }) => what === "command").length;
-  const needed: Record<string, unknown> = {};
-  for (const [key, value] of entries.flatMap(({ settings }) => Object.entries(settings ?? {})))
-    needed[key] = { ...(needed[key] as object | undefined), ...(value as object) };
+  const needed = settingsNeeded(entries);
   const settings = Object.keys(needed).length === 0 ? [] : [`${words.settingsNeeded}: ${flowText(needed)}`];
   return [
-    words.entries(entries.length, commands),
+    words.entries(entries.length, commands, entries.filter(({ guesses }) => guesses !== undefined).length),
     ...settings,
     ...left.map((one) => printable(words.left(one, limits))),
   ];

@@ -13,7 +13,7 @@ interface BrowseWords {
   settingsNeeded: string;
   cannot(driver: string): string;
   cannotCure: string;
-  entries(count: number, commands: number): string;
+  entries(count: number, commands: number, guesses: number): string;
   /** What was left out and, where there is one, how to see it. */
   left(one: LeftOut, limits: { limit: number; depth: number; waitMs: number }): string;
 }
@@ -29,12 +29,13 @@ export const browseWords: Record<Language, BrowseWords> = {
     rangeColumn: "RANGE",
     command: "command",
     ownSession: "listed with a session of its own",
-    underCure: "give a node as an address has it (i=85, nsu=http://…;s=…), or a path from the device's root",
-    settingsNeeded: "the addresses of these commands need in the device's settings",
+    underCure:
+      "name a place with --under as the driver's addresses have it: i=85, a path from the device's root, holding 0-199, 1.3.6.1.4.1, /api/status",
+    settingsNeeded: "these addresses need in the device's settings",
     cannot: (driver) => `the driver ${driver} has no way to ask a device what it has`,
     cannotCure: "see the device's manual, or kerb profiles for the models that are known",
-    entries: (count, commands) =>
-      `${count} ${count === 1 ? "entry" : "entries"}${commands === 0 ? "" : `, ${commands} of them commands`}`,
+    entries: (count, commands, guesses) =>
+      `${count} ${count === 1 ? "entry" : "entries"}${commands === 0 ? "" : `, ${commands} of them commands`}${guesses === 0 ? "" : `, ${guesses} of them guesses`}`,
     left: (one, { limit, depth, waitMs }) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `${entries} more seen, ${branches} branches not looked into`;
@@ -49,6 +50,8 @@ export const browseWords: Record<Language, BrowseWords> = {
             : `refused by the device: ${refusedAt(one)}`,
         standard: `not listed, because every such device has it: --under ${one.place ?? "?"}`,
         elsewhere: `not listed, because it is on other devices: ${branches} branches`,
+        empty: `not listed, because nothing is in it: ${entries} places (${one.place ?? "?"})`,
+        unasked: `where devices seldom have anything only samples were asked for: --under "${one.place ?? "?"}"`,
       };
       return texts[one.left];
     },
@@ -60,11 +63,13 @@ export const browseWords: Record<Language, BrowseWords> = {
     rangeColumn: "KHOẢNG",
     command: "lệnh",
     ownSession: "liệt kê bằng một phiên riêng",
-    underCure: "ghi nút như trong địa chỉ (i=85, nsu=http://…;s=…), hoặc đường dẫn từ gốc của thiết bị",
-    settingsNeeded: "địa chỉ của các lệnh này cần có trong cài đặt của thiết bị",
+    underCure:
+      "nêu nơi cần hỏi bằng --under, ghi như trong địa chỉ của driver: i=85, đường dẫn từ gốc của thiết bị, holding 0-199, 1.3.6.1.4.1, /api/status",
+    settingsNeeded: "các địa chỉ này cần có trong cài đặt của thiết bị",
     cannot: (driver) => `driver ${driver} không có cách hỏi thiết bị có những gì`,
     cannotCure: "xem tài liệu của thiết bị, hoặc kerb profiles để biết các model đã có hồ sơ",
-    entries: (count, commands) => `${count} mục${commands === 0 ? "" : `, trong đó ${commands} lệnh`}`,
+    entries: (count, commands, guesses) =>
+      `${count} mục${commands === 0 ? "" : `, trong đó ${commands} lệnh`}${guesses === 0 ? "" : `, ${guesses} là phỏng đoán`}`,
     left: (one, { limit, depth, waitMs }) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `đã thấy thêm ${entries} mục, ${branches} nhánh chưa xem`;
@@ -79,6 +84,8 @@ export const browseWords: Record<Language, BrowseWords> = {
             : `thiết bị từ chối: ${refusedAt(one)}`,
         standard: `không liệt kê, vì thiết bị loại này nào cũng có: --under ${one.place ?? "?"}`,
         elsewhere: `không liệt kê, vì nằm ở thiết bị khác: ${branches} nhánh`,
+        empty: `không liệt kê, vì không chứa gì: ${entries} chỗ (${one.place ?? "?"})`,
+        unasked: `những nơi thiết bị hiếm khi có gì chỉ được hỏi thử: --under "${one.place ?? "?"}"`,
       };
       return texts[one.left];
     },

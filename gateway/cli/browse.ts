@@ -29,13 +29,18 @@ const defaults = { limit: 1000, depth: 16, waitMs: 60_000 };
 const lastRequestMs = 15_000;
 
 /** What was listed before it ended, and why it ended early. */
-interface Listing {
+export interface Listing {
   entries: Browsed[];
   left: LeftOut[];
   failure: DeviceError | undefined;
 }
 
-async function list(device: OpenDevice, options: BrowseOptions, stop: AbortSignal): Promise<Listing> {
+/** Lists what an open device has; what was listed before it was lost stays. */
+export async function listDevice(
+  device: OpenDevice,
+  options: BrowseOptions,
+  stop: AbortSignal,
+): Promise<Listing> {
   const { limit, depth, waitMs } = { ...defaults, ...options };
   const { connection } = device;
   const deadline = AbortSignal.timeout(waitMs + lastRequestMs);
@@ -135,9 +140,9 @@ export async function browse(id: string, options: BrowseOptions): Promise<number
         browseWords[language].cannotCure,
         language,
       );
-    const listing = await list(open, options, stop);
+    const listing = await listDevice(open, options, stop);
     const { entries, failure } = listing;
-    if (failure?.code === "rejected" && options.under !== undefined && entries.length === 0)
+    if (failure?.code === "rejected" && entries.length === 0)
       throw notFoundError(`${id}: ${printable(failure.message)}`, browseWords[language].underCure);
     if (failure === undefined || entries.length > 0) show(device, open.found, listing, options);
     if (failure !== undefined) throw failure;

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 import { type ConfigError, exitCodes } from "../errors.ts";
 import { listProfiles, loadProfile, type Point, type Profile } from "../profiles.ts";
 import { shownDerivation } from "../host/computed.ts";
@@ -6,10 +8,14 @@ import { notFoundError } from "./errors.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { shownUnit, span, table } from "./text.ts";
 
-/** A profile by its id. Throws the sentence with the nearest id when there is none. */
+/** A profile by its id, or by its file. Throws the sentence with the nearest id when there is none. */
 export function profileNamed(id: string): Profile {
   const ids = listProfiles();
   if (ids.includes(id)) return loadProfile(id);
+  if (id.endsWith(".yaml") && existsSync(id)) {
+    const vendor = dirname(resolve(id));
+    return loadProfile(`${basename(vendor)}/${basename(id, ".yaml")}`, dirname(vendor));
+  }
   throw notFoundError(`there is no profile "${id}"${didYouMean(id, ids)}`, "kerb profiles lists them");
 }
 

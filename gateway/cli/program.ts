@@ -299,6 +299,26 @@ class Verbs {
         ),
       );
     group
+      .command("new")
+      .description("draft one from a device that kerb does not know: each guess is marked as one")
+      .argument("[profile]", "vendor/model (default: what the device calls itself)")
+      .requiredOption("--from <device>", "its id in the site file")
+      .addOption(siteOption())
+      .option("--out <file>", "where the draft goes (default: firmware-profiles/VENDOR/MODEL.yaml)")
+      .option("--class <class>", "what it is, such as energy-meter: MODELS.md lists them (other)")
+      .option("--under <place>", "only there, such as holding 0-199, i=85, 1.3.6.1.4.1 or /api/status")
+      .option("--limit <count>", "points at most (500)", number(1, 10_000))
+      .option("--wait <time>", "how long the device is asked (2m)", timeSpan)
+      .option("--force", "write over a file that is there")
+      .addOption(jsonOption())
+      .addOption(languageOption())
+      .action((id: string | undefined, { wait, ...flags }: Common & NewFlags) => {
+        const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
+        return this.#run("profile-new", options, async () =>
+          (await import("./profile-new.ts")).profileNew(id, options),
+        );
+      });
+    group
       .command("test")
       .description("play cassettes, or all of the library, and compare the readings")
       .argument("[cassettes...]", "files that kerb record made")
@@ -331,6 +351,16 @@ interface BrowseFlags {
   limit?: number;
   depth?: number;
   wait?: number;
+}
+
+interface NewFlags {
+  from: string;
+  out?: string;
+  class?: string;
+  under?: string;
+  limit?: number;
+  wait?: number;
+  force?: boolean;
 }
 
 type CertificateFlags = Omit<CertificateOptions, keyof Common>;

@@ -68,8 +68,9 @@ const groups: [title: string, verbs: Verb[]][] = [
       { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
       {
         name: "profile",
-        usage: "lint|test",
-        summary: "lint: what is wrong with profiles; test: do recordings still read the same?",
+        usage: "new|lint|test",
+        summary:
+          "new: draft one from a device; lint: what is wrong; test: do recordings still read the same?",
       },
       { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
       { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },

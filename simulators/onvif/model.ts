@@ -22,6 +22,13 @@ export interface Happening {
   items: { part: "Source" | "Key" | "Data"; name: string; value: Raw }[];
 }
 
+/** A topic as GetEventProperties tells it. */
+export interface Described {
+  topic: string;
+  lasts: boolean;
+  items: { part: "Source" | "Key" | "Data"; name: string; type: string }[];
+}
+
 type SimulatedRecord = NonNullable<SimulatorOptions["records"]>[number];
 
 const parts = { source: "Source", key: "Key", data: "Data" } as const;
@@ -97,6 +104,24 @@ export class Model {
   any(): Happening | undefined {
     const record = this.#records[Math.floor(this.#random() * this.#records.length)];
     return record === undefined ? undefined : this.tell(record.name);
+  }
+
+  /** What it may tell: each topic once, with the items of its messages and the types of their values. */
+  described(): Described[] {
+    const told = new Map<string, Described>();
+    const add = ({ topic = "" }: Address, lasts: boolean, fields: readonly SimulatedPoint[]) => {
+      if (topic === "") return;
+      const items = fields.map((field) => {
+        const { item = "Value", part, type = "text" } = addressOf(field);
+        return { part: part === undefined ? "Data" : parts[part], name: item, type } as const;
+      });
+      const plain = topic.replaceAll("*", "ImagingService");
+      told.set(plain, { topic: plain, lasts, items });
+    };
+    for (const point of this.#points) add(addressOf(point), true, [point]);
+    for (const { address, kind, active, fields } of this.#records)
+      add(address as Address, kind === "state" || active !== undefined, fields);
+    return [...told.values()];
   }
 
   initial(): Happening[] {

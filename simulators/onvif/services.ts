@@ -1,6 +1,7 @@
 import type { SimulatorOptions } from "../simulator.ts";
 import type { Model } from "./model.ts";
 import type { PullPoints, Quirks } from "./pull-points.ts";
+import { eventProperties } from "./topics.ts";
 import { fault, tag, text, words, type Request } from "./xml.ts";
 
 /** The camera's services: an operation in, the body of its answer out. */
@@ -83,6 +84,8 @@ export class Services {
         );
       case "CreatePullPointSubscription":
         return this.#pullPoints.create(request, this.base, model.initial(), model.nowMs, quirks);
+      case "GetEventProperties":
+        return eventProperties(model.described());
       case "PullMessages":
         return this.#pullPoints.pull(request, url, () => model.nowMs, quirks);
       case "Renew":

@@ -10,6 +10,8 @@ const namespaces = {
   tev: "http://www.onvif.org/ver10/events/wsdl",
   tt: "http://www.onvif.org/ver10/schema",
   wsnt: "http://docs.oasis-open.org/wsn/b-2",
+  wstop: "http://docs.oasis-open.org/wsn/t-1",
+  xs: "http://www.w3.org/2001/XMLSchema",
   wsa5: "http://www.w3.org/2005/08/addressing",
   ter: "http://www.onvif.org/ver10/error",
   tns1: "http://www.onvif.org/ver10/topics",

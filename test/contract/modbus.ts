@@ -22,6 +22,7 @@ export const table: ContractTable = {
     refused: { table: "holding", register: 60_000, type: "uint16" },
   },
   identify: { functions: [3, 4, 43] },
+  browse: true,
   transports: [
     { name: "tcp", hasListener: true, isShared: false, open: onTheNetwork("tcp") },
     { name: "rtu-over-tcp", hasListener: true, isShared: true, open: onTheNetwork("rtu-over-tcp") },

@@ -53,5 +53,6 @@ export const table: ContractTable = {
     },
   },
   identify: {},
+  browse: true,
   transports: [transport("auto"), transport("ws-token")],
 };

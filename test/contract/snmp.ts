@@ -60,6 +60,7 @@ export const table: ContractTable = {
     },
   },
   identify: {},
+  browse: true,
   transports: (["1", "2c", "3"] as const).map((version) => ({
     name: `v${version}`,
     hasListener: true,

@@ -1,0 +1,143 @@
+import { DeviceError, type Browsed, type BrowseRequest, type LeftOut } from "../../gateway/driver.ts";
+import { isBitTable, type Table } from "./codec.ts";
+import { guessed, isEmpty, usualOrder, type Guessed } from "./guess.ts";
+import type { Link } from "./link.ts";
+import { range } from "./plan.ts";
+import { Scan, type Scope, type Span } from "./scan.ts";
+import type { Settings } from "./settings.ts";
+
+/** Lists the registers of a device that is not known, with guesses of what they hold. */
+
+const tables = ["holding", "input", "coil", "discrete"] as const satisfies Table[];
+/** More bits than these side by side are told only where they are set. */
+const bitsMax = 64;
+const placesShown = 8;
+const wordsPerValue = 4;
+
+/** "holding", "holding 40000" (and what lies around it), "holding 0-199". */
+function scopesOf(under: string | undefined, place: string): Scope[] {
+  if (under === undefined) return tables.map((table) => ({ table }));
+  const [, name, first, last] =
+    /^ *(holding|input|coil|discrete)(?: +(\d{1,5})(?: *- *(\d{1,5}))?)? *$/.exec(under) ?? [];
+  const table = tables.find((one) => one === name);
+  const [from, to] = [Number(first ?? 0), Number(last ?? first ?? 0)];
+  if (table === undefined || to < from || to > 0xffff)
+    throw new DeviceError(
+      "rejected",
+      `${place}: "${under}" is no table with a range, such as "holding 0-199"`,
+    );
+  return [first === undefined ? { table } : { table, first: from, last: to }];
+}
+
+/** Settings that a profile needs for the device to be read as it was here. */
+function neededBy(scan: Scan, settings: Settings): Record<string, unknown> {
+  const { registers, bits } = scan.countMax;
+  return {
+    ...(registers < settings.maxRegistersPerRead ? { maxRegistersPerRead: registers } : {}),
+    ...(bits < settings.maxBitsPerRead ? { maxBitsPerRead: bits } : {}),
+    ...(scan.hasPairs && !settings.evenCount ? { evenCount: true } : {}),
+  };
+}
+
+function bitsOf({ table, start, words }: Span): Browsed[] {
+  return words.flatMap((bit, i) =>
+    bit === 0 && words.length > bitsMax
+      ? []
+      : [
+          {
+            what: "value",
+            address: { table, register: start + i, type: "bool" },
+            path: [`${table} ${start + i}`],
+            type: "bool",
+            answer: bit === 1,
+          },
+        ],
+  );
+}
+
+function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed, isKnown: boolean): Browsed {
+  const register = start + at;
+  const placed = guesses.map((guess) => ({ ...guess, address: { table, register, ...guess.address } }));
+  const [best] = placed;
+  return {
+    what: "value",
+    ...(best === undefined ? {} : { address: best.address, type: best.type, answer: best.answer }),
+    path: [`${table} ${register}`],
+    guesses: placed,
+    ...(isKnown ? { changes } : {}),
+  };
+}
+
+function entries(scan: Scan, later: ReadonlyMap<Span, number[]>): Browsed[] {
+  const spans = scan.spans
+    .filter(({ words }) => words.length > 0)
+    .toSorted((a, b) => tables.indexOf(a.table) - tables.indexOf(b.table) || a.start - b.start);
+  const runs = spans.filter(({ table }) => !isBitTable(table)).map(({ words }) => words);
+  const order = usualOrder(runs);
+  return spans.flatMap((span) =>
+    isBitTable(span.table)
+      ? bitsOf(span)
+      : guessed(span.words, later.get(span) ?? [], order)
+          .filter(({ at, length }) => !span.words.slice(at, at + length).every(isEmpty))
+          .map((one) => entryOf(span, one, later.has(span))),
+  );
+}
+
+/** Runs of registers that hold nothing: "holding 12-40". */
+function emptyRuns({ table, start, words }: Span): { place: string; count: number }[] {
+  const runs: { place: string; count: number }[] = [];
+  for (let at = 0; at < words.length; at++) {
+    let end = at;
+    while (end < words.length && isEmpty(words[end] ?? 0)) end++;
+    if (end === at) continue;
+    runs.push({ place: range(table, start + at, end - at), count: end - at });
+    at = end;
+  }
+  return runs;
+}
+
+function* leftBy(scan: Scan, scopes: readonly Scope[]): Generator<LeftOut> {
+  if (scan.ended !== undefined && scan.ended !== "limit") yield { left: scan.ended };
+  for (const [place, reason] of scan.missing) yield { left: "refused", place, reason };
+  const empty = scan.spans.flatMap(emptyRuns).toSorted((a, b) => b.count - a.count);
+  const shown = empty.slice(0, placesShown).map(({ place }) => place);
+  const more = empty.length > shown.length ? ", …" : "";
+  const count = empty.reduce((sum, run) => sum + run.count, 0);
+  if (count > 0) yield { left: "empty", entries: count, place: shown.join(", ") + more };
+  if (scopes.some(({ first }) => first === undefined)) yield { left: "unasked", place: "holding 1000-1999" };
+}
+
+/**
+ * What the registers hold, with guesses. What was found before the device was lost or the caller gave up is told all
+ * the same; then it rejects.
+ */
+export async function* browse(
+  link: Link,
+  settings: Settings,
+  place: string,
+  { under, entriesMax, untilMs, signal }: BrowseRequest,
+): AsyncGenerator<Browsed | LeftOut> {
+  const scopes = scopesOf(under, place);
+  if (performance.now() >= untilMs) {
+    yield { left: "time" };
+    return;
+  }
+  const scan = new Scan(link, settings, place, { untilMs, signal, valuesMax: wordsPerValue * entriesMax });
+  let later = new Map<Span, number[]>();
+  let failure: DeviceError | undefined;
+  try {
+    await scan.run(scopes);
+    later = await scan.again();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    failure = error;
+  }
+  const needed = neededBy(scan, settings);
+  const found = entries(scan, later);
+  for (const entry of found.slice(0, entriesMax))
+    yield Object.keys(needed).length === 0 ? entry : { ...entry, settings: needed };
+  if (found.length > entriesMax || scan.ended === "limit")
+    yield { left: "limit", entries: Math.max(0, found.length - entriesMax) };
+  yield* leftBy(scan, scopes);
+  if (failure !== undefined) throw failure;
+}

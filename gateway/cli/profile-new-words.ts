@@ -1,0 +1,110 @@
+import type { Language } from "../config/error-texts.ts";
+import { counted } from "./text.ts";
+
+/** The words of `kerb profile new`. */
+interface NewWords {
+  asking(device: string, seconds: number): string;
+  exists(file: string): string;
+  existsCure: string;
+  noClass(name: string): string;
+  wrongId(id: string): string;
+  wrongIdCure: string;
+  cannotWrite(file: string, why: string): string;
+  cannotWriteCure: string;
+  nothing(device: string): string;
+  nothingCure: string;
+  interrupted: string;
+  lost(why: string): string;
+  notComplete(why: string): string;
+  cure: Partial<Record<string, string>>;
+  otherCure: string;
+  wrote(file: string, points: number, records: number, guesses: number): string;
+  commands(count: number): string;
+  lint(errors: number, warnings: number): string;
+  next: string;
+  steps(file: string, id: string, isKnown: boolean, device: string): string[];
+}
+
+/** Every language's words. */
+export const newWords: Record<Language, NewWords> = {
+  en: {
+    asking: (device, seconds) =>
+      `asking ${device} what it has, reads only, for up to ${seconds} s (Ctrl-C writes what has been found)`,
+    exists: (file) => `${file} is there already`,
+    existsCure: "name another file with --out FILE, or write over it with --force",
+    noClass: (name) => `there is no class "${name}"`,
+    wrongId: (id) => `"${id}" is no name of a profile`,
+    wrongIdCure: "write vendor/model in small letters, digits and hyphens, such as acme/flow-200",
+    cannotWrite: (file, why) => `${file} cannot be written (${why})`,
+    cannotWriteCure: "name a file where you may write: --out FILE",
+    nothing: (device) => `${device}: nothing was found to draft a profile from`,
+    nothingCure: "look at unit, port and login in the site file; --under asks elsewhere, --wait for longer",
+    interrupted: "interrupted",
+    lost: (why) => `the device was lost: ${why}`,
+    notComplete: (why) => `NOT COMPLETE, ${why}: the draft holds what was found until then`,
+    cure: {
+      mqtt: "it tells by itself: listen with mosquitto_sub -v -t '#', and copy the profile that is nearest to it",
+      rsmp: "the signal exchange list says what it has: begin with a copy of the profile rsmp/tlc",
+      serial:
+        "its line says nothing of itself: record it (kerb record DEVICE), and copy the profile of its dialect",
+    },
+    otherCure: "copy the profile that is nearest to it (kerb profiles)",
+    wrote: (file, points, records, guesses) =>
+      `${file}   ${counted(points, "point")}, ${counted(records, "record")}, ${guesses} of them ${guesses === 1 ? "a guess" : "guesses"}`,
+    commands: (count) => `${counted(count, "command")} as comments: writing is a decision`,
+    lint: (errors, warnings) =>
+      errors + warnings === 0
+        ? "kerb profile lint: no findings"
+        : `kerb profile lint: ${counted(errors, "error")}, ${counted(warnings, "warning")}`,
+    next: "Next:",
+    steps: (file, id, isKnown, device) => [
+      `edit ${file}: names, units, scales, and the maker's document as their source`,
+      `kerb profile lint ${isKnown ? id : file}`,
+      `kerb simulate ${isKnown ? id : file}`,
+      isKnown
+        ? `write "profile: ${id}" at ${device} in the site file (instead of points: {}), then kerb read ${device}`
+        : `put it under firmware-profiles/${id}.yaml, write "profile: ${id}" at ${device} in the site file, then kerb read ${device}`,
+      `kerb record ${device} --for 30s, and kerb profile test with what it recorded`,
+    ],
+  },
+  vi: {
+    asking: (device, seconds) =>
+      `đang hỏi ${device} có những gì, chỉ đọc, trong tối đa ${seconds} giây (Ctrl-C để ghi những gì đã tìm thấy)`,
+    exists: (file) => `${file} đã có sẵn`,
+    existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc ghi đè bằng --force",
+    noClass: (name) => `không có loại "${name}"`,
+    wrongId: (id) => `"${id}" không phải tên hồ sơ`,
+    wrongIdCure: "viết hãng/model bằng chữ thường, chữ số và dấu gạch nối, ví dụ acme/flow-200",
+    cannotWrite: (file, why) => `không ghi được ${file} (${why})`,
+    cannotWriteCure: "hãy nêu tệp ở nơi được phép ghi: --out FILE",
+    nothing: (device) => `${device}: không tìm thấy gì để lập hồ sơ`,
+    nothingCure:
+      "xem lại unit, cổng và đăng nhập trong tệp cấu hình; --under để hỏi nơi khác, --wait để hỏi lâu hơn",
+    interrupted: "bị ngắt",
+    lost: (why) => `mất thiết bị: ${why}`,
+    notComplete: (why) => `CHƯA ĐẦY ĐỦ, ${why}: bản nháp chứa những gì đã tìm thấy tới lúc đó`,
+    cure: {
+      mqtt: "thiết bị tự gửi: hãy nghe bằng mosquitto_sub -v -t '#', rồi chép hồ sơ gần giống nhất",
+      rsmp: "danh mục trao đổi tín hiệu cho biết nó có gì: hãy bắt đầu từ bản sao của hồ sơ rsmp/tlc",
+      serial: "đường nối tiếp không tự khai: hãy ghi lại (kerb record DEVICE), rồi chép hồ sơ cùng giao thức",
+    },
+    otherCure: "hãy chép hồ sơ gần giống nhất (kerb profiles)",
+    wrote: (file, points, records, guesses) =>
+      `${file}   ${points} điểm đo, ${records} bản ghi, trong đó ${guesses} là phỏng đoán`,
+    commands: (count) => `${count} lệnh được ghi dưới dạng chú thích: cho phép ghi hay không là do bạn`,
+    lint: (errors, warnings) =>
+      errors + warnings === 0
+        ? "kerb profile lint: không có vấn đề nào"
+        : `kerb profile lint: ${errors} lỗi, ${warnings} cảnh báo`,
+    next: "Tiếp theo:",
+    steps: (file, id, isKnown, device) => [
+      `sửa ${file}: tên, đơn vị, hệ số, và ghi tài liệu của hãng làm nguồn`,
+      `kerb profile lint ${isKnown ? id : file}`,
+      `kerb simulate ${isKnown ? id : file}`,
+      isKnown
+        ? `ghi "profile: ${id}" ở ${device} trong tệp cấu hình (thay cho points: {}), rồi kerb read ${device}`
+        : `đặt vào firmware-profiles/${id}.yaml, ghi "profile: ${id}" ở ${device} trong tệp cấu hình, rồi kerb read ${device}`,
+      `kerb record ${device} --for 30s, rồi kerb profile test với bản ghi đó`,
+    ],
+  },
+};

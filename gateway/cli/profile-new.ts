@@ -1,0 +1,236 @@
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { type DeviceConfig, loadSite } from "../config.ts";
+import { driverSchemas } from "../config/drivers.ts";
+import type { Language } from "../config/error-texts.ts";
+import { DeviceError, type Identity } from "../driver.ts";
+import { exitCodes, printable, shownFile } from "../errors.ts";
+import { closed } from "../host/identify.ts";
+import { draftId, draftProfile, type Draft } from "../profile-draft/draft.ts";
+import { lintProfiles } from "../profile-lint/lint.ts";
+import { didYouMean } from "../config/words.ts";
+import { profileFolder, profileSchema } from "../profiles.ts";
+import { type BrowseOptions, type Listing, listDevice } from "./browse.ts";
+import { browseWords } from "./browse-words.ts";
+import { type CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
+import { openDevice, type OpenDevice } from "./field.ts";
+import { languageOf } from "./language.ts";
+import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { newWords } from "./profile-new-words.ts";
+import { deviceNamed } from "./read-source.ts";
+import { findSite } from "./site.ts";
+import { kerbVersion } from "./verbs.ts";
+
+export interface ProfileNewOptions extends Omit<BrowseOptions, "depth"> {
+  /** The device's id in the site file. */
+  from: string;
+  out?: string;
+  class?: string;
+  force?: boolean;
+}
+
+const defaults = { limit: 500, waitMs: 120_000 };
+const profileId = /^[a-z0-9][a-z0-9.-]{0,59}\/[a-z0-9][a-z0-9.-]{0,59}$/;
+
+/** Where the draft goes: beside the library's profiles, where the other verbs find it by its id, or as asked for. */
+function placeOf(id: string, { out }: ProfileNewOptions): string {
+  return out === undefined ? join(profileFolder, `${id}.yaml`) : resolve(out);
+}
+
+/** The file's place is the profile's id. */
+function idOf({ out }: ProfileNewOptions): string | undefined {
+  if (out === undefined) return undefined;
+  const file = resolve(out);
+  const id = `${basename(dirname(file))}/${basename(file, ".yaml")}`;
+  return profileId.test(id) ? id : undefined;
+}
+
+function cannotWrite(file: string, error: unknown, language: Language): CommandError {
+  const words = newWords[language];
+  const { code = String(error) } = error as NodeJS.ErrnoException;
+  return usageError(words.cannotWrite(shownFile(file), code), words.cannotWriteCure, language);
+}
+
+/** Before the device is asked for minutes: may the draft be written there? */
+function checkPlace(file: string, { force, lang }: ProfileNewOptions): void {
+  const language = languageOf(lang);
+  const words = newWords[language];
+  if (force !== true && existsSync(file))
+    throw usageError(words.exists(shownFile(file)), words.existsCure, language);
+  let folder = dirname(file);
+  while (!existsSync(folder)) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    readdirSync(folder);
+  } catch (error) {
+    throw cannotWrite(file, error, language);
+  }
+}
+
+function write(file: string, text: string, { force, lang }: ProfileNewOptions): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text, { flag: force === true ? "w" : "wx" });
+  } catch (error) {
+    throw cannotWrite(file, error, languageOf(lang));
+  }
+}
+
+/** Opens a device; one that is silent when it is asked who it is may answer all else. */
+async function openAny(
+  device: DeviceConfig,
+  stateFolder: string,
+  stop: AbortSignal,
+): Promise<{ open: OpenDevice; isMute: boolean }> {
+  try {
+    return { open: await openDevice(device, stateFolder, stop), isMute: false };
+  } catch (error) {
+    const isSilent = error instanceof DeviceError && error.code === "silent";
+    if (!isSilent || device.identify !== undefined || stop.aborted) throw error;
+    const unasked = { ...device, identify: { standard: false, expect: [] } };
+    return { open: await openDevice(unasked, stateFolder, stop), isMute: true };
+  }
+}
+
+/** Why the listing is not all; undefined where it is. */
+function endOf({ failure }: Listing, isStopped: boolean, language: Language): string | undefined {
+  const words = newWords[language];
+  if (isStopped) return words.interrupted;
+  return failure === undefined ? undefined : words.lost(printable(failure.message));
+}
+
+async function draftOf(
+  { id, driver }: DeviceConfig,
+  identity: Identity,
+  { entries, left, failure }: Listing,
+  options: ProfileNewOptions,
+  isStopped: boolean,
+): Promise<Omit<Draft, "isMute">> {
+  const { address, personal } = await driverSchemas(driver);
+  const { en } = newWords;
+  const limits = { ...defaults, depth: 16, ...options };
+  // A host's address in the driver's sentence would be the site's.
+  const ended = isStopped
+    ? en.interrupted
+    : failure === undefined
+      ? undefined
+      : `the device was lost (${failure.code})`;
+  return {
+    device: id,
+    driver,
+    className: options.class,
+    identity,
+    entries,
+    left: left.map((one) => browseWords.en.left(one, limits)),
+    ended,
+    date: new Date().toISOString().slice(0, 10),
+    kerb: kerbVersion(),
+    rules: {
+      isAddress: (given) => address.safeParse(given).success,
+      isPersonal: (given, record) => {
+        const [own, whole] = [given, record].map((one) => address.safeParse(one).data);
+        return personal?.(own as never, whole as never) === true;
+      },
+    },
+  };
+}
+
+async function show(
+  file: string,
+  id: string,
+  drafted: ReturnType<typeof draftProfile>,
+  ended: string | undefined,
+  { from, lang, json, out }: ProfileNewOptions,
+): Promise<void> {
+  const words = newWords[languageOf(lang)];
+  const { points, records, guesses, commands } = drafted;
+  const findings = (await lintProfiles([file])).flatMap((one) => one.findings);
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  const lint = { errors, warnings: findings.length - errors };
+  if (json === true) {
+    printData("profile-new", {
+      file,
+      id,
+      points,
+      records,
+      guesses,
+      commands,
+      isComplete: ended === undefined,
+      lint,
+    });
+    return;
+  }
+  const shown = shownFile(file);
+  printLines([words.wrote(shown, points, records, guesses)]);
+  if (ended !== undefined) hint(words.notComplete(ended));
+  if (commands > 0) hint(words.commands(commands));
+  hint(words.lint(lint.errors, lint.warnings));
+  hint(words.next);
+  words.steps(shown, id, out === undefined, from).forEach((step, i) => hint(`  ${i + 1}. ${step}`));
+}
+
+function checkWords(given: string | undefined, { class: kind }: ProfileNewOptions, language: Language): void {
+  const words = newWords[language];
+  const classes: readonly string[] = profileSchema.shape.class.options;
+  if (kind !== undefined && !classes.includes(kind))
+    throw usageError(
+      `${words.noClass(printable(kind))}${didYouMean(kind, classes)}`,
+      classes.join(", "),
+      language,
+    );
+  if (given !== undefined && !profileId.test(given))
+    throw usageError(words.wrongId(printable(given)), words.wrongIdCure, language);
+}
+
+/**
+ * `kerb profile new [VENDOR/MODEL] --from DEVICE`: drafts a profile from what a device has. Reads only, beside a
+ * running gateway too. Exit codes: 2 the driver cannot, or the file is there; 3 unknown device, nothing found; 5 no
+ * answer, 130 interrupted: what was found until then is written all the same.
+ */
+export async function profileNew(given: string | undefined, options: ProfileNewOptions): Promise<number> {
+  const language = languageOf(options.lang);
+  const words = newWords[language];
+  checkWords(given, options, language);
+  if (given !== undefined || options.out !== undefined) checkPlace(placeOf(given ?? "", options), options);
+  const site = findSite(options.site);
+  const { devices, gateway } = await loadSite(site);
+  const device = deviceNamed(devices, options.from, site);
+  const stop = stopSignal();
+  let open: OpenDevice | undefined;
+  try {
+    const opened = await openAny(device, gateway.stateFolder, stop);
+    ({ open } = opened);
+    if (open.connection.browse === undefined)
+      throw usageError(
+        `${device.id}: ${browseWords[language].cannot(device.driver)}`,
+        words.cure[device.driver] ?? words.otherCure,
+        language,
+      );
+    const { identity } = open.found;
+    const id = given ?? idOf(options) ?? draftId(identity, device.id);
+    const file = placeOf(id, options);
+    checkPlace(file, options);
+    if (options.json !== true) hint(words.asking(device.id, (options.waitMs ?? defaults.waitMs) / 1000));
+    const listing = await listDevice(open, { ...defaults, ...options }, stop);
+    const { entries, failure } = listing;
+    if (failure?.code === "rejected" && entries.length === 0)
+      throw notFoundError(`${device.id}: ${printable(failure.message)}`, browseWords[language].underCure);
+    if (failure !== undefined && entries.length === 0) throw failure;
+    if (entries.length === 0) throw notFoundError(words.nothing(device.id), words.nothingCure);
+    const draft = await draftOf(device, identity, listing, options, stop.aborted);
+    const drafted = draftProfile({ ...draft, isMute: opened.isMute });
+    write(file, drafted.text, options);
+    await show(file, id, drafted, endOf(listing, stop.aborted, language), options);
+    if (stop.aborted) return exitCodes.interrupted;
+    return failure === undefined ? exitCodes.ok : exitCodes.noAnswer;
+  } catch (error) {
+    if (stop.aborted && error instanceof DeviceError) {
+      hint(words.nothing(device.id));
+      return exitCodes.interrupted;
+    }
+    if (!(error instanceof DeviceError)) throw error;
+    throw deviceFailure(device.id, error.code, error.message, language);
+  } finally {
+    if (open !== undefined) await closed(open.connection);
+  }
+}

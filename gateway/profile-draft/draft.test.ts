@@ -1,0 +1,215 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Browsed, Identity } from "../driver.ts";
+import { lintProfiles } from "../profile-lint/lint.ts";
+import { loadModels } from "../models.ts";
+import { loadProfile } from "../profiles.ts";
+import { driverSchemas } from "../config/drivers.ts";
+import { draftId, draftProfile } from "./draft.ts";
+
+/** Drafts of what devices say, and of what none should: each is a profile that loads, and gives no unit away. */
+
+const folder = mkdtempSync(join(tmpdir(), "kerb-draft-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+mkdirSync(join(folder, "acme"));
+
+const { address } = await driverSchemas("http");
+const models = loadModels();
+
+function drafted(entries: readonly Browsed[], identity: Identity = {}) {
+  return draftProfile({
+    device: "thing",
+    driver: "http",
+    className: undefined,
+    identity,
+    entries,
+    isMute: false,
+    left: ["left out by a limit"],
+    ended: undefined,
+    date: "2026-11-22",
+    kerb: "0.1.0",
+    rules: { isAddress: (given) => address.safeParse(given).success, isPersonal: () => false },
+  });
+}
+
+/** The draft as a profile, and what the lint says of it. */
+async function loaded(text: string) {
+  const file = join(folder, "acme", "thing.yaml");
+  writeFileSync(file, text);
+  const findings = await lintProfiles([file], models);
+  return { profile: loadProfile("acme/thing", folder), findings: findings.flatMap((one) => one.findings) };
+}
+
+const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
+  what: "value",
+  path,
+  address: { path: "/x", pick: `$["${path.join(" ").replaceAll(/[^a-z]/gi, "-")}"]` },
+  type: "number",
+  answer: 1,
+  ...more,
+});
+
+describe("a draft", () => {
+  test("says what is told as such, and what is not as a guess", async () => {
+    const { text, points, guesses, commands } = drafted(
+      [
+        value(["Pump", "Flow rate"], {
+          unit: { text: "m³/h", ucum: "m3/h" },
+          range: [0, 250],
+          access: "read-write",
+          answer: 118.25,
+          changes: true,
+        }),
+        value(["Mode"], { values: { "0": "Off", "2": "By hand" }, answer: 2, changes: false }),
+        value(["Weight"], { unit: { text: "gpm" } }),
+        value(["Door"], {
+          type: "boolean",
+          answer: true,
+          address: { path: "/x", pick: "$.d", type: "boolean" },
+        }),
+        value(["Broken"], { answer: { value: null, status: "bad", code: "BadSensor" } }),
+        value(["Weight"]),
+        { what: "command", path: ["Reset"], address: { path: "/reset" } },
+      ],
+      { vendor: "Acme", model: "Flow 200", firmware: "3.2" },
+    );
+    expect({ points, guesses, commands }).toEqual({ points: 4, guesses: 1, commands: 1 });
+    const { profile, findings } = await loaded(text);
+    expect(findings).toEqual([]);
+    expect(profile).toMatchObject({
+      vendor: "Acme",
+      model: "Flow 200",
+      class: "other",
+      identify: { is: { model: ["Flow 200"] } },
+    });
+    expect(profile.points).toMatchObject([
+      { name: "native.pump.flowRate", unit: "m3/h", typical: [118.25, 118.25], certainty: "seen" },
+      { name: "native.mode", values: { "0": "off", "2": "by-hand" }, fixed: 2 },
+      { name: "native.weight", unit: "1", certainty: "to-verify" },
+      { name: "native.door", kind: "boolean", fixed: true },
+    ]);
+    expect(text.replaceAll(/\n +# /g, " ")).toMatch(
+      /range is told as 0 … 250; it may be written: `write` is for you to decide/,
+    );
+    expect(text).toMatch(/unit: "1" # guess: the device says "gpm"/);
+    expect(text).toMatch(/# left out: Broken: BadSensor/);
+    expect(text).toMatch(/# - Reset: \{ path: "\/reset" \}/);
+    expect(text).toMatch(/# left out by a limit/);
+    expect(text).toMatch(/It reported the firmware 3\.2/);
+  });
+
+  test("keeps neither serial numbers nor texts", () => {
+    const guesses = [{ address: { path: "/x" }, type: "number", answer: 20_731_145, why: "possible" }];
+    const { text } = drafted(
+      [
+        value(["Total"], { answer: 20_731_145, guesses }),
+        value(["Info"], { answer: "unit SN-20731145 of Mr Nguyen", type: "text" }),
+        value(["IMEI"], { answer: 356_938_035_643_809 }),
+        value(["device", "serialNumber"], { answer: 77_001_234 }),
+      ],
+      { vendor: "Acme", model: "Flow SN-20731145", serial: "SN-20731145" },
+    );
+    for (const told of ["20731145", "Nguyen", "356938035643809", "77001234"])
+      expect(text).not.toContain(told);
+    expect(draftId({ vendor: "Acme", model: "Flow SN-20731145", serial: "SN-20731145" }, "flow-1")).toBe(
+      "acme/flow-1",
+    );
+  });
+
+  test("has a name for each of two things that are called alike, and for what has no letters", async () => {
+    const names = [
+      ["Lưu lượng", "Đầu vào"],
+      ["Luu luong", "dau vao"],
+      ["№ 5"],
+      ["…"],
+      [""],
+      ["a".repeat(300)],
+    ];
+    const { profile } = await loaded(
+      drafted(names.map((path, i) => value(path, { address: { path: "/x", pick: `$[${i}]` } }))).text,
+    );
+    expect(profile.points.map(({ name }) => name)).toEqual([
+      "native.luuLuong.dauVao",
+      "native.luuLuong.dauVao.2",
+      "native.5",
+      "native.value",
+      "native.value.2",
+      `native.${"a".repeat(40)}`,
+    ]);
+  });
+
+  test("loads whatever a device says", async () => {
+    let state = 5;
+    const random = () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
+    const pieces = [
+      "\n",
+      "#",
+      ": ",
+      "'",
+      '"',
+      "\\",
+      "\u0007",
+      "\u0085",
+      "\u2028",
+      "\ud800",
+      "{",
+      "}",
+      "- ",
+      "%",
+      "${secret:x}",
+      "&a",
+      "*a",
+      "!!js",
+      "Độ",
+      "x",
+      "\ufeff",
+      "\u009b31m",
+      "\u202e",
+    ];
+    const odd = () =>
+      Array.from(
+        { length: Math.floor(random() * 8) },
+        () => pieces[Math.floor(random() * pieces.length)],
+      ).join("");
+    const answers = () =>
+      [1, -0, 1e300, 5e-324, 2n ** 64n, true, odd(), 0.1, "12"][Math.floor(random() * 9)]!;
+    for (let round = 0; round < 25; round++) {
+      const entries = Array.from({ length: 6 }, (_, i): Browsed => {
+        const own = { path: "/x", pick: `$.m${i}`, type: "text" as const };
+        const guesses = [
+          { address: own, type: odd(), answer: answers(), why: odd() },
+          { address: own, type: odd(), answer: answers() },
+        ];
+        const field = {
+          what: "value" as const,
+          path: [odd()],
+          address: { pick: "$.a", type: "text" },
+          type: odd(),
+        };
+        return {
+          what: random() < 0.7 ? "value" : random() < 0.5 ? "record" : "command",
+          path: [odd(), odd()],
+          address: random() < 0.1 ? { bad: odd() } : own,
+          type: odd(),
+          label: odd(),
+          description: odd(),
+          unit: { text: odd() },
+          values: { "1": odd(), "2": odd(), [odd()]: odd() },
+          answer: answers(),
+          fields: [field, field],
+          ...(random() < 0.5 ? { guesses } : {}),
+        };
+      });
+      const { text } = drafted(entries, { vendor: odd(), model: odd(), firmware: odd(), serial: odd() });
+      const { findings } = await loaded(text);
+      expect(
+        findings.filter(({ severity }) => severity === "error").map(({ message }) => message),
+        text,
+      ).toEqual([]);
+      // Nothing that a terminal obeys, and no line that the device has made.
+      expect(text).not.toMatch(/(?!\n)[\p{Cc}\u2028\u202e]/u);
+    }
+  });
+});

@@ -1,0 +1,175 @@
+import type { Browsed, Identity } from "../driver.ts";
+import { pointOf, recordOf, settingsNeeded, type Part, type Rules } from "./points.ts";
+import { comment, flowText, remark, slug } from "./text.ts";
+
+/** A profile drafted from what a device that nobody knows says of itself: text with each guess marked as one. */
+
+/** What is known of the device, and of the draft. */
+export interface Draft {
+  /** The id in the site file: the draft's last resort for a name. */
+  device: string;
+  driver: string;
+  className: string | undefined;
+  identity: Identity;
+  entries: readonly Browsed[];
+  /** It does not answer when it is asked who it is. */
+  isMute: boolean;
+  /** What was left out, as English sentences. */
+  left: readonly string[];
+  /** Why the listing ended early; undefined: it did not. */
+  ended: string | undefined;
+  /** "2026-11-22". */
+  date: string;
+  kerb: string;
+  rules: Omit<Rules, "serial">;
+}
+
+/** The text of a drafted profile, and how many of what is in it. */
+export interface Drafted {
+  text: string;
+  points: number;
+  records: number;
+  guesses: number;
+  commands: number;
+}
+
+const unknownVendor = "Unknown";
+
+/** What a text says of the unit that was read is no word for its model. */
+function withoutUnit(text: string | undefined, { serial = "" }: Identity): string | undefined {
+  if (text === undefined || text.trim() === "") return undefined;
+  return serial.length > 2 && text.includes(serial) ? undefined : text.trim().slice(0, 100);
+}
+
+/** Maker and model as a profile names them; undefined where the device does not say. */
+function namesOf(identity: Identity): { vendor: string | undefined; model: string | undefined } {
+  return { vendor: withoutUnit(identity.vendor, identity), model: withoutUnit(identity.model, identity) };
+}
+
+/** `vendor/model` for a device: in its own words, else by its id in the site file. */
+export function draftId(identity: Identity, device: string): string {
+  const { vendor = unknownVendor, model = device } = namesOf(identity);
+  return `${slug(vendor) || slug(unknownVendor)}/${slug(model) || slug(device) || "device"}`;
+}
+
+/** No protocol says what a device is for. */
+const unknownClass = "other";
+
+function head({ device, driver, date, kerb, ended, identity }: Draft): string[] {
+  return [
+    ...comment(
+      `DRAFT by kerb profile new (kerb ${kerb}): read from a device on ${date} (${device}, driver ${driver}).`,
+      "",
+    ),
+    ...comment(
+      `What stands behind "guess" the device has not told. For each point: find it in the maker's document, name it ` +
+        `as MODELS.md has it for the class, give it unit, scale and limits, write the document and the page as its ` +
+        `source, and only then take "certainty: to-verify" away. Delete what nobody needs.`,
+      "",
+    ),
+    ...comment(
+      `Look through it before you give it away: no texts and no serial number that the device told by its protocol ` +
+        `are in here, but a register may hold a number that is one.`,
+      "",
+    ),
+    ...(ended === undefined ? [] : comment(`NOT COMPLETE: ${ended}`, "")),
+    ...(identity.firmware === undefined ? [] : comment(`It reported the firmware ${identity.firmware}.`, "")),
+  ];
+}
+
+/** A * would stand for anything. */
+const exact = (text: string): string => text.replaceAll("*", "?");
+
+function identifyLines({ identity, isMute }: Draft): string[] {
+  if (isMute) return ["identify:", `  standard: false${remark("it was silent when it was asked who it is")}`];
+  const { vendor, model } = namesOf(identity);
+  if (model === undefined)
+    return comment("identify.is: the device does not say its model, so it cannot be recognised by that", "");
+  const is = {
+    ...(vendor === undefined ? {} : { vendor: [exact(vendor)] }),
+    model: [exact(model)],
+    source: "device: what it says of itself",
+  };
+  return ["identify:", `  is: ${flowText(is)}`];
+}
+
+function topLines(draft: Draft): string[] {
+  const { identity, driver, date, kerb, device, className } = draft;
+  const { vendor, model } = namesOf(identity);
+  const unsaid = remark("guess: the device does not say; look at its name plate");
+  const seen = identity.firmware === undefined ? "" : `; firmware ${identity.firmware}`;
+  return [
+    "version: 1",
+    `vendor: ${flowText(vendor ?? unknownVendor)}${vendor === undefined ? unsaid : ""}`,
+    `model: ${flowText(model ?? device)}${model === undefined ? unsaid : ""}`,
+    `class: ${className ?? unknownClass}${className === undefined ? remark("guess: see MODELS.md for the classes and what their points are called") : ""}`,
+    `driver: ${driver}`,
+    "status: community",
+    `firmware: "*"${remark("guess: only one unit was read; end the range where you have seen that the map changes")}`,
+    "sources:",
+    `  device: ${flowText({ title: `read from a device on ${date}`, revision: `kerb ${kerb}${seen}` })}`,
+  ];
+}
+
+function together(parts: readonly Part[]): string[] {
+  return parts.flatMap(({ lines }) => lines);
+}
+
+const sum = (parts: readonly Part[], key: "points" | "guesses"): number =>
+  parts.reduce((total, part) => total + part[key], 0);
+
+/** Each value once: a device may show one at several places of its tree. */
+function distinct(entries: readonly Browsed[]): Browsed[] {
+  const seen = new Set<string>();
+  return entries.filter(({ what, address }) => {
+    const key = `${what} ${JSON.stringify(address ?? null)}`;
+    const isNew = address === undefined || !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
+}
+
+/** The draft as a file of kerb's own format. Pure: the same device gives the same text. */
+export function draftProfile(draft: Draft): Drafted {
+  const { identity } = draft;
+  const entries = distinct(draft.entries);
+  const rules: Rules = { ...draft.rules, serial: identity.serial };
+  const taken = new Set<string>();
+  const points = entries.filter(({ what }) => what === "value").map((one) => pointOf(one, taken, rules));
+  const records = entries.filter(({ what }) => what === "record").map((one) => recordOf(one, taken, rules));
+  const commands = entries.filter(({ what }) => what === "command");
+  const settings = settingsNeeded(entries.filter(({ what }) => what !== "command"));
+  const recordLines = records.length === 0 ? [] : ["records:", ...together(records)];
+  const commandLines = commands.flatMap(({ path, address }) =>
+    comment(`- ${path.join(" / ")}: ${address === undefined ? "no address" : flowText(address)}`, "", "  "),
+  );
+  const lines = [
+    ...head(draft),
+    ...topLines(draft),
+    ...(Object.keys(settings).length === 0
+      ? []
+      : [
+          "settings:",
+          ...Object.entries(settings).map(
+            ([key, value]) => `  ${key}: ${flowText(value)}${remark("as the device answered")}`,
+          ),
+        ]),
+    ...identifyLines(draft),
+    ...(sum(points, "points") === 0 ? ["points: {}", ...together(points)] : ["points:", ...together(points)]),
+    ...(sum(records, "points") === 0 ? together(records) : recordLines),
+    ...(commands.length === 0
+      ? []
+      : [
+          ...comment("Commands that it has; which of them kerb may give is a decision:", ""),
+          ...commandLines,
+        ]),
+    ...draft.left.flatMap((line) => comment(line, "")),
+  ];
+  return {
+    text: `${lines.join("\n")}\n`,
+    points: sum(points, "points"),
+    records: sum(records, "points"),
+    guesses: sum(points, "guesses") + sum(records, "guesses"),
+    commands: commands.length,
+  };
+}
