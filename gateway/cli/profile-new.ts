@@ -218,7 +218,7 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
     if (failure !== undefined && entries.length === 0) throw failure;
     if (entries.length === 0) throw notFoundError(words.nothing(device.id), words.nothingCure);
     const draft = await draftOf(device, identity, listing, options, stop.aborted);
-    const drafted = draftProfile({ ...draft, isMute: opened.isMute });
+    const drafted = draftProfile({ ...draft, given, isMute: opened.isMute });
     write(file, drafted.text, options);
     await show(file, id, drafted, endOf(listing, stop.aborted, language), options);
     if (stop.aborted) return exitCodes.interrupted;

@@ -18,11 +18,12 @@ mkdirSync(join(folder, "acme"));
 const { address } = await driverSchemas("http");
 const models = loadModels();
 
-function drafted(entries: readonly Browsed[], identity: Identity = {}) {
+function drafted(entries: readonly Browsed[], identity: Identity = {}, given?: string) {
   return draftProfile({
     device: "thing",
     driver: "http",
     className: undefined,
+    given,
     identity,
     entries,
     isMute: false,
@@ -52,6 +53,14 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
 });
 
 describe("a draft", () => {
+  test("is named by the device, else by who asked for it, else by the site file", () => {
+    const names = (...of: Parameters<typeof drafted>) =>
+      drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
+    expect(names([])).toEqual(['vendor: "Unknown"', 'model: "thing"']);
+    expect(names([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
+    expect(names([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
+  });
+
   test("says what is told as such, and what is not as a guess", async () => {
     const { text, points, guesses, commands } = drafted(
       [

@@ -10,6 +10,8 @@ export interface Draft {
   device: string;
   driver: string;
   className: string | undefined;
+  /** `vendor/model` that a person gave, for what the device does not say. */
+  given?: string | undefined;
   identity: Identity;
   entries: readonly Browsed[];
   /** It does not answer when it is asked who it is. */
@@ -94,14 +96,19 @@ function identifyLines({ identity, isMute }: Draft): string[] {
 }
 
 function topLines(draft: Draft): string[] {
-  const { identity, driver, date, kerb, device, className } = draft;
+  const { identity, driver, date, kerb, device, className, given } = draft;
   const { vendor, model } = namesOf(identity);
-  const unsaid = remark("guess: the device does not say; look at its name plate");
+  const [givenVendor, givenModel] = given?.split("/") ?? [];
+  const unsaid = remark(
+    given === undefined
+      ? "guess: the device does not say; look at its name plate"
+      : "as you named it: the device does not say; compare its name plate",
+  );
   const seen = identity.firmware === undefined ? "" : `; firmware ${identity.firmware}`;
   return [
     "version: 1",
-    `vendor: ${flowText(vendor ?? unknownVendor)}${vendor === undefined ? unsaid : ""}`,
-    `model: ${flowText(model ?? device)}${model === undefined ? unsaid : ""}`,
+    `vendor: ${flowText(vendor ?? givenVendor ?? unknownVendor)}${vendor === undefined ? unsaid : ""}`,
+    `model: ${flowText(model ?? givenModel ?? device)}${model === undefined ? unsaid : ""}`,
     `class: ${className ?? unknownClass}${className === undefined ? remark("guess: see MODELS.md for the classes and what their points are called") : ""}`,
     `driver: ${driver}`,
     "status: community",
