@@ -18,12 +18,12 @@ mkdirSync(join(folder, "acme"));
 const { address } = await driverSchemas("http");
 const models = loadModels();
 
-function drafted(entries: readonly Browsed[], identity: Identity = {}, given?: string) {
+function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: string) {
   return draftProfile({
     device: "thing",
     driver: "http",
     className: undefined,
-    given,
+    given: named,
     identity,
     entries,
     isMute: false,
@@ -52,10 +52,10 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
   ...more,
 });
 
+const names = (...of: Parameters<typeof drafted>) => drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
+
 describe("a draft", () => {
   test("is named by the device, else by who asked for it, else by the site file", () => {
-    const names = (...of: Parameters<typeof drafted>) =>
-      drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
     expect(names([])).toEqual(['vendor: "Unknown"', 'model: "thing"']);
     expect(names([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
     expect(names([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
@@ -128,16 +128,9 @@ describe("a draft", () => {
   });
 
   test("has a name for each of two things that are called alike, and for what has no letters", async () => {
-    const names = [
-      ["Lưu lượng", "Đầu vào"],
-      ["Luu luong", "dau vao"],
-      ["№ 5"],
-      ["…"],
-      [""],
-      ["a".repeat(300)],
-    ];
+    const odd = [["Lưu lượng", "Đầu vào"], ["Luu luong", "dau vao"], ["№ 5"], ["…"], [""], ["a".repeat(300)]];
     const { profile } = await loaded(
-      drafted(names.map((path, i) => value(path, { address: { path: "/x", pick: `$[${i}]` } }))).text,
+      drafted(odd.map((path, i) => value(path, { address: { path: "/x", pick: `$[${i}]` } }))).text,
     );
     expect(profile.points.map(({ name }) => name)).toEqual([
       "native.luuLuong.dauVao",

@@ -152,6 +152,11 @@ export function checkEvidence(lint: Lint): void {
   for (const [index, { source }] of profile.quirks.entries())
     for (const id of checkSource(lint, ["quirks", index, "source"], source, admitsDoubt(source)))
       used.add(id);
+  const { is } = profile.identify ?? {};
+  const recognised = typeof is === "object" ? is.source : undefined;
+  if (recognised !== undefined)
+    for (const id of checkSource(lint, ["identify", "is", "source"], recognised, admitsDoubt(recognised)))
+      used.add(id);
   for (const id of Object.keys(profile.sources)) {
     if (!used.has(id))
       lint.say(

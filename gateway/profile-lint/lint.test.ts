@@ -48,6 +48,28 @@ describe("the lint of profiles", () => {
     expect(found.map((one) => renderDiagnostic(one))).toEqual([]);
   });
 
+  it("finds nothing in bits and derived points, nor in a source that only says who the device is", async () => {
+    const more = `  native.status:
+    address: { table: holding, register: 20 }
+    label: { en: Status, vi: Trạng thái }
+    publish: false
+    fixed: 0
+    bits: { 0: { is: native.noEcho, en: No echo, vi: Không có tiếng vọng } }
+    source: manual
+  native.service:
+    derive: { bitmask: { of: native.status, mask: 0x100 } }
+    label: { en: Service, vi: Bảo trì }
+    kind: boolean
+    source: manual
+alarms:
+`;
+    const text = clean
+      .replace("alarms:\n", () => more)
+      .replace("sources:\n", () => "sources:\n  device: { title: What the device says }\n")
+      .replace("identify:\n", () => "identify:\n  is: { model: [Level], source: device }\n");
+    expect(heads(await linted(text))).toEqual([]);
+  });
+
   it.each(plants)("%s: %j for %j", async (rule, from, to, head) => {
     expect(clean.split(from).length, "the plant has its place").toBeGreaterThan(1);
     const found = await linted(clean.replace(from, () => to));

@@ -88,12 +88,13 @@ function checkPoints(lint: Lint, placed: readonly Placed[], models: Models): voi
   // Of the parts of one template any will do.
   const facts = new Map(placed.map(({ path: [, name], facts: one }) => [name, one]));
   for (const template of lint.profile.templates) {
-    const { name, label, typical, fixed, values, publish, each } = template;
+    const { name, label, typical, fixed, values, publish, each, derive } = template;
     const part = each === undefined ? name : `${name}.${each.as}1`;
     const path = ["points", name];
     checkLabel(lint, path, label);
     checkValue(lint, path, template, facts.get(name) ?? {}, modelStates(models, lint.profile.class, part));
-    if (publish && (typical ?? fixed ?? values) === undefined)
+    // What is derived shows what its inputs make.
+    if (publish && derive === undefined && (typical ?? fixed ?? values) === undefined)
       lint.say(
         "pretend",
         path,
