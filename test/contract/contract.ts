@@ -323,38 +323,53 @@ export class Rig {
     return connection;
   }
 
-  /** Connects until it succeeds: where answers are given up soon, a busy machine looks like a silent device. */
-  async connects(withinMs: number, device = 1): Promise<Connection<unknown>> {
+  /** Connects; where answers are given up soon, a busy machine looks like a silent device, a few times at most. */
+  async connects(device = 1): Promise<Connection<unknown>> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.connect(device);
+      } catch (error) {
+        if (!isSilence(error) || tries === triesMax) throw error;
+        await sleep(100);
+      }
+    }
+  }
+
+  /** Connects and reads what was pinned, with the same patience; gives the connection. */
+  async reads(points: Points): Promise<Connection<unknown>> {
+    for (let tries = 1; ; tries++) {
+      const connection = await this.connects();
+      try {
+        const result = await connection.read(points, { signal: patient() });
+        if (tries === triesMax || !result.answers.some(isLost)) {
+          this.expectGood(result, points);
+          return connection;
+        }
+      } catch (error) {
+        if (!isSilence(error) || tries === triesMax) throw error;
+      }
+      await connection.close();
+      await sleep(100);
+    }
+  }
+
+  /** Connects and reads until all values are there and right; a wrong value is never forgiven, a lost device is. */
+  async readsGoodAgain(withinMs: number, device = 1): Promise<void> {
     const until = performance.now() + withinMs;
     for (;;) {
       const connection = await orCode(this.connect(device));
-      if (typeof connection !== "string") return connection;
-      if (performance.now() > until) throw new Error(`no connection within ${withinMs} ms: ${connection}`);
-      await sleep(50);
-    }
-  }
-
-  /**
-   * Connects and reads until all values are there and right; gives the connection. A wrong value is never forgiven, a
-   * lost device or answer is.
-   */
-  async reads(points: Points, withinMs: number, device = 1): Promise<Connection<unknown>> {
-    const until = performance.now() + withinMs;
-    for (;;) {
-      const connection = await this.connects(withinMs, device);
-      const result = await orCode(connection.read(points, { signal: patient() }));
-      if (typeof result !== "string" && !result.answers.some(isLost)) {
-        this.expectGood(result, points, device);
-        return connection;
+      if (typeof connection !== "string") {
+        const result = await orCode(connection.read(this.points, { signal: patient() }));
+        await connection.close();
+        if (typeof result !== "string" && !result.answers.some(isLost)) {
+          this.expectGood(result, this.points, device);
+          return;
+        }
       }
-      await connection.close();
-      if (performance.now() > until) throw new Error(`no good reading within ${withinMs} ms`);
+      if (performance.now() > until)
+        throw new Error(`no good reading within ${withinMs} ms of the fault's end`);
       await sleep(50);
     }
-  }
-
-  async readsGoodAgain(withinMs: number, device = 1): Promise<void> {
-    await (await this.reads(this.points, withinMs, device)).close();
   }
 
   /** All answers are good and hold what was pinned. */
@@ -373,6 +388,12 @@ export class Rig {
     for (const simulator of this.simulators) await simulator.close();
     await this.#place.close();
   }
+}
+
+const triesMax = 5;
+
+function isSilence(error: unknown): boolean {
+  return error instanceof DeviceError && error.code === "silent";
 }
 
 function isLost(answer: Answer): boolean {

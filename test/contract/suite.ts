@@ -230,7 +230,7 @@ function checkFaults(transport: Transport, table: ReadTable, check: Check, open:
 
     check(`${fault} while connected: ${connected.join(" or ")}, then good again`, async () => {
       const rig = await open({ timeoutMs });
-      const connection = await rig.reads(rig.points, 8000);
+      const connection = await rig.reads(rig.points);
       await rig.fault(fault, delayMs);
       const { result, tookMs } = await timed(
         outcomeOf(rig, connection.read(pointsOf(rig), { signal: patient() }), pointsOf(rig)),
@@ -277,7 +277,7 @@ function checkFaults(transport: Transport, table: ReadTable, check: Check, open:
   check("asks once and does not try again by itself", async () => {
     const rig = await open({ timeoutMs: shortMs });
     const points = rig.pick(table.alike[0]);
-    const connection = await rig.reads(points, 8000);
+    const connection = await rig.reads(points);
     const before = rig.simulator().counts.requests;
     await rig.fault("silent");
     expect(await codeOf(connection.read(points, { signal: patient() }))).toBe("silent");
@@ -303,7 +303,7 @@ async function readInTurn(
       if (outcome === "good") good.add(points[0]!.name);
       else {
         await connection.close();
-        connection = await rig.connects(8000);
+        connection = await rig.connects();
       }
     }
   }
@@ -314,13 +314,13 @@ function checkLateAnswers(table: ReadTable, check: Check, open: Open): void {
     check(`takes no late answer for that of a later request, ${where}`, async () => {
       const rig = await open({ timeoutMs: shortMs });
       const points = rig.pick(table.alike[0]);
-      let connection = await rig.connects(8000);
+      let connection = await rig.connects();
       const lateAt = performance.now() + 1.5 * shortMs;
       await rig.fault("late", 1.5 * shortMs);
       expect(await codeOf(connection.read(points, { signal: patient() }))).toBe("silent");
       if (where === "on a new connection") {
         await connection.close();
-        connection = await rig.connects(8000);
+        connection = await rig.connects();
       }
       await readInTurn(rig, table, connection, lateAt + 2 * shortMs);
     });
@@ -401,7 +401,7 @@ function checkClose(check: Check, open: Open): void {
 
   check("close is safe after a failure", async () => {
     const rig = await open({ timeoutMs: shortMs });
-    const connection = await rig.connects(8000);
+    const connection = await rig.connects();
     await rig.fault("hangUp");
     expect(await codeOf(connection.read(rig.points, { signal: patient() }))).not.toBe("resolved");
     await connection.close();
