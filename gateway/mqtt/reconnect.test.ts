@@ -25,11 +25,17 @@ describe("when to connect again", () => {
     expect(reconnect.ended("silent", 100_000 + 86_400_000).pauseMs).toBe(60_000);
   });
 
-  it("is doubled for each session in a row that did not hold, from the third on, and for each refusal", () => {
+  it("is doubled for each session in a row that did not hold, and for each refusal; late where a message may be why", () => {
     const reconnect = new Reconnect(options);
     const pauses = [0, 1, 2, 3, 4].map((i) => held(reconnect, i * 10_000, 2000, "closed"));
     expect(pauses).toEqual([1000, 1000, 1000, 2000, 4000]);
     expect(held(reconnect, 50_000, 100_000, "closed")).toBe(0);
+    const quiet = new Reconnect(options);
+    const pausesOfQuiet = [0, 1, 2].map((i) => {
+      quiet.opened(i * 100_000);
+      return quiet.ended("closed", i * 100_000 + 2000, true).pauseMs;
+    });
+    expect(pausesOfQuiet).toEqual([1000, 2000, 4000]);
     const refused = [0, 1, 2].map((i) => reconnect.ended("refused", 150_000 + i).pauseMs);
     expect(refused).toEqual([1000, 2000, 4000]);
   });

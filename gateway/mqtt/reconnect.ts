@@ -83,7 +83,8 @@ export class Reconnect {
     if (ending === "taken-over" && this.#isContested(nowMs))
       return { pauseMs: takeOverPauseMs, contested: true };
     const jitter = 0.5 + this.#random() / 2;
-    const doublings = Math.max(0, this.#falls - (ending === "refused" ? 1 : hangUpsUntilBlamed));
+    const isBlamed = ending === "closed" && !suspicious;
+    const doublings = Math.max(0, this.#falls - (isBlamed ? hangUpsUntilBlamed : 1));
     const fallen = this.#falls === 0 ? 0 : Math.min(maxMs, firstMs * 2 ** Math.min(16, doublings));
     const outage = Math.min(maxMs, Math.max(firstMs, (nowMs - this.#downMs) * outageShare));
     // The port is looked at without a pause: that it is closed tells a broker that died from a cut of our own.
