@@ -216,7 +216,7 @@ export class Latest {
 
   /**
    * The newest value of each point of a gateway by the numbers of the events, at most 50,000, in order of their
-   * names. `behind`: there are stored batches that have not been read yet.
+   * names. `behind`: there are stored batches that have not been read yet, or that wait for a dictionary.
    */
   values(gateway: string): { values: LatestValue[]; behind: boolean } {
     const values: LatestValue[] = [];
@@ -228,7 +228,8 @@ export class Latest {
       after = rows.at(-1)?.device ?? "";
     }
     const unread = this.#store.all("SELECT 1 FROM batch WHERE id > ? LIMIT 1", this.#cursor);
-    const behind = unread.length > 0;
+    const waiting = this.#store.all("SELECT 1 FROM latest_waiting WHERE gw = ? LIMIT 1", gateway);
+    const behind = unread.length + waiting.length > 0;
     return { values: values.slice(0, valuesMax).sort(byDeviceAndPoint), behind };
   }
 
