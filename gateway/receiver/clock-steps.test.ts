@@ -78,6 +78,7 @@ function step(seq: number, monoMs: number, wallMs: number, clock: ClockState, ep
 }
 
 const events = () => receiver.events(gateway, { epoch: 0, after: 0 }, 100).events;
+const ownMs = () => receiver.latest(gateway).values[0]!.timeMs;
 const level = () => receiver.view().device(gateway, "wl-03")!.state.points["waterLevel"]!;
 
 describe("times of a gateway whose clock was wrong", () => {
@@ -189,7 +190,6 @@ describe("times of a gateway whose clock was wrong", () => {
       wallMs: bootMs + monoMs - hourMs,
       offsetMs: hourMs - 40,
     });
-    const ownMs = () => receiver.latest(gateway).values[0]!.timeMs;
     take([wrong(1, 60_000)]);
     take([step(2, 2 * hourMs, bootMs + 2 * hourMs, "synced")]);
     expect(events()[0]).toMatchObject({ timeMs: bootMs + 60_000, readings: [{ timeMs: bootMs + 59_960 }] });

@@ -145,7 +145,7 @@ export class Latest {
         if (!this.#take(row, changed, news))
           this.#store.run("INSERT OR IGNORE INTO latest_waiting VALUES (?, ?)", id, row.gateway);
         taken++;
-        if (performance.now() > untilMs) break;
+        if (news.size > 0 && performance.now() > untilMs) break;
       }
       this.#correct(news, changed);
       this.#put(changed);
