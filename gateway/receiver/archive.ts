@@ -37,7 +37,7 @@ const otherDictionariesMax = 64;
 /** Reads events out of stored batches. */
 export class Archive {
   readonly #store: Store;
-  /** Times of wrong clocks are put right by them in all that is read. */
+  /** Times of wrong clocks are put right by them in `events` and in the view. */
   readonly clockSteps: ClockSteps;
   readonly #dictionaries = new Map<string, Dictionary>();
 
@@ -46,8 +46,14 @@ export class Archive {
     this.clockSteps = new ClockSteps(store);
   }
 
-  /** The events after `cursor`, at most `limit`, each exactly once, in order of epoch and number. */
+  /** The events after `cursor`, at most `limit`, each exactly once, in order of epoch and number, times put right. */
   events(gateway: string, cursor: Cursor, limit: number): EventPage {
+    const page = this.eventsAsTold(gateway, cursor, limit);
+    return { ...page, events: page.events.map((event) => this.clockSteps.corrected(event)) };
+  }
+
+  /** The same as the gateway has told them: what seals are over. */
+  eventsAsTold(gateway: string, cursor: Cursor, limit: number): EventPage {
     const page: EventPage = { events: [], undecoded: [], next: null };
     let budget = pageBatchesMax;
     let from = cursor;
@@ -111,14 +117,13 @@ export class Archive {
     return finish(bound === Number.POSITIVE_INFINITY ? undefined : bound);
   }
 
-  /** The events that a row contributes, or why they cannot be read. */
+  /** The events that a row contributes, as told, or why they cannot be read. */
   decode(row: BatchRow): KerbEvent[] | string {
     try {
       const batch = decodeBatch(row.body);
       const events = this.#eventsOf(row.gateway, batch);
       const { take } = row;
-      const own = take === undefined ? events : contributed(events, take);
-      return own.map((event) => this.clockSteps.corrected(event));
+      return take === undefined ? events : contributed(events, take);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }

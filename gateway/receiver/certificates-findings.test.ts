@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { gap } from "../gaps.ts";
 import { inflate } from "../uplink/encoding.ts";
 import type { Seal } from "../uplink/seal.ts";
 import { gateway } from "../uplink/testing.ts";
@@ -64,6 +65,22 @@ describe.each(["columnar", "cloudevents"] as const)("certificates over %s", (enc
       seals: [{ epoch: box.store.epoch, no: 1, from: 1, to: 10 }],
     });
     expect(box.store.seals.pending("ioc-0")).toEqual([]);
+  });
+
+  it("are complete over events of a wrong clock that was set later", async () => {
+    start([encoding]);
+    box.accept(3, 1, "unsynced");
+    const epochs = [box.store.epoch];
+    at(0.25);
+    const fromMs = Date.now() - 2 * hourMs;
+    box.tell("gap", gap("clock_step", fromMs, Date.now(), { epochs, monoMs: Date.now() + 1000 }), true);
+    box.settle();
+    receiver.view().catchUp(1000);
+    const page = receiver.events(gateway, { epoch: 0, after: 0 }, 10);
+    expect(page.events.map(({ clock }) => clock)).toEqual(["holdover", "holdover", "holdover", "holdover"]);
+    expect(page.events[0]!.toldMs).toBe(startMs);
+    beginHour(1);
+    expect(await certificates(1)).toMatchObject([{ state: "complete", tampered: false, events: 4 }]);
   });
 
   it("say what was declared lost", async () => {

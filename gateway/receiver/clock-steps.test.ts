@@ -1,3 +1,4 @@
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EventWriter, quality, type ClockState, type DictionaryDevice, type EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
@@ -43,21 +44,26 @@ interface Sent {
   kind?: EventKind;
   device?: number;
   data?: Record<string, unknown>;
+  /** Of the reading against its event. */
+  offsetMs?: number;
+  point?: number;
+  bits?: number;
 }
 
 const writer = new EventWriter();
 
-function take(list: readonly Sent[], encoding: EncodingName = "columnar", epoch = 5): void {
+function take(list: readonly Sent[], encoding: EncodingName = "columnar", epoch = 5, by = dictionary): void {
   const encode = encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
-  const rows = list.map(({ seq, monoMs, wallMs, clock, kind = "telemetry", device = 1, data }) => {
+  const rows = list.map(({ seq, monoMs, wallMs, clock, kind = "telemetry", device = 1, ...more }) => {
+    const { data, offsetMs = -40, bits = 0, point = 10 } = more;
     writer.begin(kind, device, wallMs, monoMs, clock);
     if (kind === "telemetry") {
       writer.count(1);
-      writer.reading(10, seq, 3, 0, undefined, -40);
+      writer.reading(point, bits === 0 ? seq : null, 3, bits, undefined, offsetMs);
     } else writer.object(data ?? {});
     return { seq, recordedMs: wallMs + 500, body: Buffer.from(writer.bytes()) };
   });
-  const header = { city, gateway, epoch, lane: "live" as const, dictionary };
+  const header = { city, gateway, epoch, lane: "live" as const, dictionary: by };
   expect(receiver.take(gateway, "live", compress(encode(header, rows)))).toBe("stored");
   expect(receiver.flush()).toBe(true);
   receiver.view().catchUp(1000);
@@ -72,6 +78,7 @@ function step(seq: number, monoMs: number, wallMs: number, clock: ClockState, ep
 }
 
 const events = () => receiver.events(gateway, { epoch: 0, after: 0 }, 100).events;
+const ownMs = () => receiver.latest(gateway).values[0]!.timeMs;
 const level = () => receiver.view().device(gateway, "wl-03")!.state.points["waterLevel"]!;
 
 describe("times of a gateway whose clock was wrong", () => {
@@ -134,5 +141,94 @@ describe("times of a gateway whose clock was wrong", () => {
     const [first, jump] = events();
     expect(first!.data).toMatchObject({ from: new Date(bootMs + 30_000).toISOString(), open: true });
     expect(jump!.data).toMatchObject({ from: new Date(100_000).toISOString() });
+  });
+
+  it("are put right once for a message full of jumps, and not again for those that are known", () => {
+    take([early(1, 60_000)]);
+    const jumps = Array.from({ length: 300 }, (_, i) =>
+      step(i + 2, 100_000 + i, bootMs + 100_000 + i, "synced"),
+    );
+    take(jumps);
+    receiver.close();
+    const database = new Database(folder.file);
+    const count = database.prepare("SELECT count(*) FROM clock_set").pluck().get();
+    // Writes of the view, from here on.
+    database.exec(
+      "CREATE TABLE wrote (device TEXT); CREATE TRIGGER t AFTER INSERT ON latest BEGIN INSERT INTO wrote VALUES (new.device); END",
+    );
+    database.close();
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThanOrEqual(64);
+    receiver = new Receiver({ database: folder.file });
+    // The same jump under a number that is new.
+    take([{ ...jumps.at(-1)!, seq: 302 }]);
+    expect(level().timeMs).toBe(bootMs + 59_960);
+    receiver.close();
+    const after = new Database(folder.file);
+    const wrote = after.prepare("SELECT count(*) FROM wrote").pluck().get();
+    after.close();
+    expect(wrote).toBe(0);
+  });
+
+  it("are not put later than the jump arrived", () => {
+    take([early(1, 60_000)]);
+    take([step(2, 100_000, Date.parse("2035-01-01T00:00:00Z"), "holdover")]);
+    const { timeMs, seenMs } = { ...level(), ...receiver.view().device(gateway, "wl-03")!.state };
+    expect(timeMs).toBeLessThanOrEqual(Date.now());
+    expect(seenMs).toBeLessThanOrEqual(Date.now());
+    // The proof puts right what the jump by hand had made too late.
+    take([step(3, 110_000, bootMs + 110_000, "synced")]);
+    expect(level().timeMs).toBe(bootMs + 59_960);
+    expect(receiver.view().device(gateway, "wl-03")!.state.seenMs).toBe(bootMs + 59_960);
+  });
+
+  it("stay where the device itself knew the time", () => {
+    // The box is an hour behind, the device is not.
+    const hourMs = 3_600_000;
+    const wrong = (seq: number, monoMs: number) => ({
+      ...early(seq, monoMs),
+      wallMs: bootMs + monoMs - hourMs,
+      offsetMs: hourMs - 40,
+    });
+    take([wrong(1, 60_000)]);
+    take([step(2, 2 * hourMs, bootMs + 2 * hourMs, "synced")]);
+    expect(events()[0]).toMatchObject({ timeMs: bootMs + 60_000, readings: [{ timeMs: bootMs + 59_960 }] });
+    expect(level()).not.toHaveProperty("unsynced");
+    expect([level().timeMs, ownMs()]).toEqual([bootMs + 59_960, bootMs + 59_960]);
+    take([wrong(3, 70_000)]);
+    expect([level().timeMs, ownMs()]).toEqual([bootMs + 69_960, bootMs + 69_960]);
+  });
+
+  it("of a bad reading and of a status do not say that the device was seen", () => {
+    take([early(1, 60_000), { ...early(2, 70_000), bits: quality.bad }]);
+    const state = { state: "online" };
+    take([{ ...early(3, 80_000), kind: "device-status", data: state }]);
+    take([step(4, 100_000, bootMs + 100_000, "synced")]);
+    const known = receiver.view().device(gateway, "wl-03")!.state;
+    expect(known.status?.timeMs).toBe(bootMs + 80_000);
+    expect(known.seenMs ?? 0).toBeLessThanOrEqual(bootMs + 60_000);
+  });
+
+  it("are told as behind while messages wait for their dictionary", () => {
+    take([early(1, 60_000)]);
+    expect(receiver.latest(gateway).behind).toBe(false);
+    const level20 = { ...devices[1]!.points[0]!, index: 20 };
+    const other = new Dictionary("0badcafe", [
+      ...devices,
+      { ...devices[1]!, index: 2, id: "wl-04", points: [level20] },
+    ]);
+    take([{ ...early(2, 61_000), device: 2, point: 20 }], "columnar", 5, other);
+    expect(receiver.latest(gateway).behind).toBe(true);
+  });
+
+  it("are learnt from what an earlier version stored", () => {
+    take([early(1, 60_000), step(2, 100_000, bootMs + 100_000, "synced")]);
+    receiver.close();
+    const database = new Database(folder.file);
+    database.exec("DROP TABLE clock_set");
+    database.close();
+    receiver = new Receiver({ database: folder.file });
+    receiver.view().catchUp(1000);
+    expect(events()[0]).toMatchObject({ clock: "holdover", timeMs: bootMs + 60_000 });
   });
 });

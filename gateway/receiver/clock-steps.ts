@@ -3,12 +3,13 @@ import type { Store } from "./store.ts";
 
 /** Epochs that one jump may speak of: those of one boot. */
 const epochsMax = 256;
+/** Jumps that are kept of one epoch: proofs before others, the newest first. */
+const stepsMax = 64;
 
-/** A time that was taken while the gateway's clock was known to be wrong. */
-interface Unsynced {
-  epoch: number;
-  timeMs: number;
-  monoMs?: number;
+/** The true time of a moment, and the latest that it can be by the arrival of what tells it, ms. */
+export interface RightTime {
+  ms: number;
+  latestMs: number;
 }
 
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
@@ -25,61 +26,69 @@ export class ClockSteps {
   }
 
   /** Remembers what an event tells of a clock that was set; true: it is news. */
-  take({ gateway, device, kind, clock, data = {} }: KerbEvent): boolean {
+  take({ gateway, device, kind, clock, data = {} }: KerbEvent, receivedMs: number): boolean {
     if (kind !== "gap" || device !== gateway || data["cause"] !== "clock_step" || clock === "unsynced")
       return false;
     const { monoMs, epochs } = data;
     const wallMs = Date.parse(String(data["to"]));
     if (!isWhole(monoMs) || !isWhole(wallMs) || !Array.isArray(epochs)) return false;
-    for (const epoch of epochs.filter(isWhole).slice(-epochsMax))
-      this.#store.run(
-        "INSERT OR IGNORE INTO clock_step VALUES (?, ?, ?, ?, ?)",
-        gateway,
-        epoch,
-        monoMs,
-        wallMs,
-        Number(clock === "synced"),
-      );
-    return true;
+    let isNews = false;
+    for (const epoch of epochs.filter(isWhole).slice(-epochsMax)) {
+      const values = [gateway, epoch, monoMs, wallMs, Number(clock === "synced"), receivedMs];
+      if (this.#store.run("INSERT OR IGNORE INTO clock_set VALUES (?, ?, ?, ?, ?, ?)", ...values) === 0)
+        continue;
+      isNews = true;
+      const surplus =
+        "SELECT mono FROM clock_set WHERE gw = ? AND ep = ? ORDER BY proved DESC, mono DESC LIMIT -1 OFFSET ?";
+      const sql = `DELETE FROM clock_set WHERE gw = ? AND ep = ? AND mono IN (${surplus})`;
+      this.#store.run(sql, gateway, epoch, gateway, epoch, stepsMax);
+    }
+    return isNews;
   }
 
-  /** The true time (ms) by the first proof after it, else by the first plausible clock; undefined: not known. */
-  rightMs(gateway: string, { epoch, monoMs }: Unsynced): number | undefined {
+  /** The true time by the first proof after it, else by the first plausible clock; undefined: not known. */
+  right(gateway: string, epoch: number, monoMs: number | undefined): RightTime | undefined {
     if (monoMs === undefined) return undefined;
     const sql =
-      "SELECT mono, wall FROM clock_step WHERE gw = ? AND ep = ? AND mono >= ? ORDER BY proved DESC, mono LIMIT 1";
+      "SELECT mono, wall, received_ms FROM clock_set WHERE gw = ? AND ep = ? AND mono >= ? ORDER BY proved DESC, mono LIMIT 1";
     const step = this.#store.all(sql, gateway, epoch, Math.floor(monoMs))[0];
     if (step === undefined) return undefined;
-    return Math.round((step["wall"] as number) - ((step["mono"] as number) - monoMs));
+    const ms = Math.round((step["wall"] as number) - ((step["mono"] as number) - monoMs));
+    return { ms, latestMs: step["received_ms"] as number };
   }
 
   /** The event with its times as they are known by now; a corrected one is "holdover" and keeps the time that it was told with. */
   corrected(event: KerbEvent): KerbEvent {
-    const rightMs = event.clock === "unsynced" ? this.rightMs(event.gateway, event) : undefined;
+    const { gateway, epoch, timeMs, monoMs, clock, readings, data } = event;
+    const rightMs = clock === "unsynced" ? this.right(gateway, epoch, monoMs)?.ms : undefined;
     if (rightMs === undefined) return event;
-    const shift = rightMs - event.timeMs;
-    // A time that was read off the clock when that was right already does not move.
-    const right = (ms: number): number =>
-      Math.abs(ms - event.timeMs) <= Math.abs(ms - rightMs) ? ms + shift : ms;
-    const { readings, data } = event;
+    const right = (ms: number): number => putRight(ms, timeMs, rightMs);
     return {
       ...event,
       timeMs: rightMs,
       recordedMs: right(event.recordedMs),
       clock: "holdover",
-      toldMs: event.timeMs,
+      toldMs: timeMs,
       ...(readings === undefined
         ? {}
         : {
             readings: readings.map((one) => ({
               ...one,
-              timeMs: one.timeMs + shift,
+              timeMs: right(one.timeMs),
               quality: one.quality & ~quality.clockUnsynced,
             })),
           }),
       ...(data === undefined ? {} : { data: event.kind === "gap" ? withSpan(data, right) : data }),
     };
   }
+}
+
+/**
+ * A time beside that of its event, which was told as `toldMs` and is `rightMs`. One that did not come of the wrong
+ * clock (a device's own, or read when the clock was right already) does not move.
+ */
+export function putRight(ms: number, toldMs: number, rightMs: number): number {
+  return Math.abs(ms - toldMs) <= Math.abs(ms - rightMs) ? ms + rightMs - toldMs : ms;
 }
 
 /** The times of a gap; those of a set clock are what the clock showed. */

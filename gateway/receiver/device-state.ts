@@ -6,6 +6,7 @@ import {
   type QualityDetail,
   type ReadingValue,
 } from "../event.ts";
+import { putRight, type RightTime } from "./clock-steps.ts";
 
 /** What is known of a device beside its events: from the dictionary, and whether its gateway is connected. */
 export interface KnownDevice extends DeviceSite {
@@ -22,8 +23,8 @@ interface Stamp {
   epoch: number;
   seq: number;
   unsynced?: true;
-  /** Told by a wrong clock: ms since the boot of its box, by which it is corrected. */
-  monoMs?: number;
+  /** As told by a wrong clock, with its event's time and ms since the boot of the box: by them it is corrected. */
+  told?: { timeMs: number; eventMs: number; monoMs: number };
 }
 
 /** A reading of a point. `value` is null where it is bad; `doubt` says why it is uncertain. */
@@ -91,19 +92,23 @@ function byNumber(a: Stamp, b: Stamp): number {
 
 /**
  * Takes an event into the state of its device, in any order of arrival; `receivedMs` bounds times of the future, which
- * would never be overwritten. Returns whether anything changed.
+ * would never be overwritten. `right`: when an unsynced event was in truth. Returns whether anything changed.
  */
-export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: number): boolean {
-  const { epoch, seq } = event;
-  const stamp = (timeMs: number): Stamp => ({
-    timeMs: Math.min(timeMs, receivedMs),
-    epoch,
-    seq,
-    ...(event.clock === "unsynced" ? { unsynced: true as const } : {}),
-    ...(event.monoMs === undefined || event.clock !== "unsynced"
-      ? {}
-      : { monoMs: event.monoMs + timeMs - event.timeMs }),
-  });
+export function applyEvent(
+  state: DeviceState,
+  event: KerbEvent,
+  receivedMs: number,
+  right?: RightTime,
+): boolean {
+  const { epoch, seq, monoMs } = event;
+  const stamp = (timeMs: number): Stamp => {
+    const at = { timeMs: Math.min(timeMs, receivedMs), epoch, seq };
+    if (event.clock !== "unsynced") return at;
+    if (monoMs === undefined) return { ...at, unsynced: true };
+    const told = { timeMs, eventMs: event.timeMs, monoMs };
+    if (right === undefined) return { ...at, unsynced: true, told };
+    return { ...at, timeMs: Math.min(trueMs(told, right), receivedMs), told };
+  };
   const at = stamp(event.timeMs);
   if (event.kind === "telemetry") return applyReadings(state, event, stamp);
   const data = event.data ?? {};
@@ -115,26 +120,39 @@ export function applyEvent(state: DeviceState, event: KerbEvent, receivedMs: num
   return applyRecord(state, event.kind, data["record"], data, at);
 }
 
-/** Puts times right that come of a wrong clock. `rightMs`: the true one, undefined where it is not known. */
-export function correctTimes(state: DeviceState, rightMs: (at: Stamp) => number | undefined): boolean {
-  let changed = false;
-  const { points, records, status } = state;
-  const readings = Object.values(points).flatMap((point) => [
-    point,
-    ...(point.accepted ? [point.accepted] : []),
-  ]);
-  const told: (Stamp & { quality?: number })[] = [...readings, ...Object.values(records)];
-  if (status !== undefined) told.push(status);
-  for (const at of told) {
-    const timeMs = at.monoMs === undefined ? undefined : rightMs(at);
-    if (timeMs === undefined) continue;
-    at.timeMs = timeMs;
+/** Never later than what tells it arrived: it would pass for current until then. */
+function trueMs({ timeMs, eventMs }: NonNullable<Stamp["told"]>, { ms, latestMs }: RightTime): number {
+  return Math.min(putRight(timeMs, eventMs, ms), latestMs);
+}
+
+/** Puts times right that come of a wrong clock; `right`: the true one. Returns whether there are any. */
+export function correctTimes(
+  state: DeviceState,
+  right: (epoch: number, monoMs: number) => RightTime | undefined,
+): boolean {
+  const { points, records, status, seenMs = 0 } = state;
+  const readings = Object.values(points).flatMap((point) =>
+    point.accepted === undefined ? [point] : [point, point.accepted],
+  );
+  const stamps: (Stamp & { quality?: number })[] = [...readings, ...Object.values(records)];
+  if (status !== undefined) stamps.push(status);
+  const before = new Set<number>();
+  for (const at of stamps) {
+    const rightTime = at.told === undefined ? undefined : right(at.epoch, at.told.monoMs);
+    if (at.told === undefined || rightTime === undefined) continue;
+    before.add(at.timeMs);
+    at.timeMs = trueMs(at.told, rightTime);
     delete at.unsynced;
     if (at.quality !== undefined) at.quality &= ~quality.clockUnsynced;
-    state.seenMs = Math.max(state.seenMs ?? 0, timeMs);
-    changed = true;
   }
-  return changed;
+  if (before.size === 0) return false;
+  const good = readings.filter((point) => ((point.quality ?? 0) & quality.bad) === 0);
+  const times = [...good, ...Object.values(records)].map(({ timeMs }) => timeMs);
+  // Data that is not kept any more may have been newer.
+  if (!before.has(seenMs)) times.push(seenMs);
+  const newestMs = times.reduce((a, b) => Math.max(a, b), 0);
+  if (newestMs > 0) state.seenMs = newestMs;
+  return true;
 }
 
 function seen(state: DeviceState, event: KerbEvent, { timeMs }: Stamp): void {
@@ -144,8 +162,10 @@ function seen(state: DeviceState, event: KerbEvent, { timeMs }: Stamp): void {
 
 function applyReadings(state: DeviceState, event: KerbEvent, stamp: (timeMs: number) => Stamp): boolean {
   let changed = false;
-  for (const { point, value, unit, quality: bits, detail, timeMs } of event.readings ?? []) {
+  for (const { point, value, unit, quality: toldBits, detail, timeMs } of event.readings ?? []) {
     const at = stamp(timeMs);
+    const isCorrected = at.told !== undefined && at.unsynced === undefined;
+    const bits = isCorrected ? toldBits & ~quality.clockUnsynced : toldBits;
     const known = Object.hasOwn(state.points, point) ? state.points[point] : undefined;
     const last = known?.accepted ?? known;
     const isObservedLast = isNewer(at, known);

@@ -37,6 +37,8 @@ const lookMs = 100;
 const waitingMax = 10_000;
 /** Of those as many are read at once, the newest first. */
 const waitingOnceMax = 256;
+/** Jumps of a clock that one batch may tell of, the newest. */
+const stepsMax = 32;
 const devicesMax = 2000;
 const devicesStep = 100;
 const valuesMax = 50_000;
@@ -110,14 +112,16 @@ export class Latest {
       const sql = "SELECT batch FROM latest_waiting WHERE gw = ? ORDER BY batch DESC LIMIT ?";
       const waiting = this.#store.all(sql, gateway, waitingOnceMax);
       const changed = new Map<string, DeviceState>();
+      const news = new Set<string>();
       for (const { batch: id } of waiting) {
         const batch = this.#store.batchesAfter((id as number) - 1, 1)[0];
-        if (batch !== undefined && batch.id === id && !this.#take(batch.row, changed)) continue;
+        if (batch !== undefined && batch.id === id && !this.#take(batch.row, changed, news)) continue;
         taken++;
         this.#store.run("DELETE FROM latest_waiting WHERE batch = ?", id);
       }
       for (const { device, state } of this.#rows("gw = ? AND device > ?", [gateway, ""], devicesMax))
         if (!changed.has(`${gateway}\n${device}`)) changed.set(`${gateway}\n${device}`, state);
+      this.#correct(news, changed);
       this.#put(changed);
     });
     return taken === waitingOnceMax;
@@ -131,33 +135,42 @@ export class Latest {
   /** One transaction of a few batches; false when there are none left. */
   #step(): boolean {
     const batches = this.#store.batchesAfter(this.#cursor, stepBatches);
-    const last = batches.at(-1);
-    if (last === undefined) return false;
+    if (batches.length === 0) return false;
+    const untilMs = performance.now() + turnMs;
+    let taken = 0;
     this.#store.transaction(() => {
       const changed = new Map<string, DeviceState>();
+      const news = new Set<string>();
       for (const { id, row } of batches) {
-        if (this.#take(row, changed)) continue;
-        this.#store.run("INSERT OR IGNORE INTO latest_waiting VALUES (?, ?)", id, row.gateway);
+        if (!this.#take(row, changed, news))
+          this.#store.run("INSERT OR IGNORE INTO latest_waiting VALUES (?, ?)", id, row.gateway);
+        taken++;
+        if (news.size > 0 && performance.now() > untilMs) break;
       }
+      this.#correct(news, changed);
       this.#put(changed);
-      this.#store.run("INSERT OR REPLACE INTO latest_cursor VALUES (1, ?)", last.id);
+      this.#store.run("INSERT OR REPLACE INTO latest_cursor VALUES (1, ?)", batches[taken - 1]?.id);
       const surplus = "SELECT batch FROM latest_waiting ORDER BY batch DESC LIMIT -1 OFFSET ?";
       this.#store.run(`DELETE FROM latest_waiting WHERE batch IN (${surplus})`, waitingMax);
     });
-    return batches.length === stepBatches;
+    return taken < batches.length || taken === stepBatches;
   }
 
-  /** False: the batch cannot be read yet. */
-  #take(row: BatchRow, changed: Map<string, DeviceState>): boolean {
+  /** False: the batch cannot be read yet. `news`: gateways whose clocks were set, as is told now. */
+  #take(row: BatchRow, changed: Map<string, DeviceState>, news: Set<string>): boolean {
     const events = this.#archive.decode(row);
     if (typeof events === "string") return false;
+    const { clockSteps } = this.#archive;
+    for (const step of events.filter(({ data }) => data?.["cause"] === "clock_step").slice(-stepsMax))
+      if (clockSteps.take(step, row.receivedMs)) news.add(step.gateway);
     for (const event of events) {
-      if (this.#archive.clockSteps.take(event)) this.#correct(event.gateway, changed);
       if (event.device === "" || event.device === event.gateway) continue;
-      const key = `${event.gateway}\n${event.device}`;
-      const state = changed.get(key) ?? this.#state(event.gateway, event.device);
+      const { gateway, epoch, monoMs } = event;
+      const key = `${gateway}\n${event.device}`;
+      const state = changed.get(key) ?? this.#state(gateway, event.device);
       try {
-        if (applyEvent(state, event, row.receivedMs)) changed.set(key, state);
+        const right = event.clock === "unsynced" ? clockSteps.right(gateway, epoch, monoMs) : undefined;
+        if (applyEvent(state, event, row.receivedMs, right)) changed.set(key, state);
       } catch {
         // A gateway that breaks the format loses this event in the view, and never stops it for the others.
       }
@@ -165,22 +178,21 @@ export class Latest {
     return true;
   }
 
-  /** The clock of a gateway was set: what is known of its devices by the wrong one is put right. */
-  #correct(gateway: string, changed: Map<string, DeviceState>): void {
-    for (let after = ""; ;) {
-      const rows = this.#rows("gw = ? AND device > ?", [gateway, after], devicesMax);
-      for (const { device, state: stored } of rows) {
-        const key = `${gateway}\n${device}`;
-        const state = changed.get(key) ?? stored;
-        if (correctTimes(state, (at) => this.#archive.clockSteps.rightMs(gateway, at)))
-          changed.set(key, state);
+  /** Clocks of gateways were set: what is known of their devices by the wrong ones is put right. */
+  #correct(gateways: ReadonlySet<string>, changed: Map<string, DeviceState>): void {
+    for (const gateway of gateways) {
+      const right = (epoch: number, monoMs: number) => this.#archive.clockSteps.right(gateway, epoch, monoMs);
+      for (const [key, state] of changed) if (key.startsWith(`${gateway}\n`)) correctTimes(state, right);
+      for (let after = ""; ;) {
+        const rows = this.#rows("gw = ? AND device > ?", [gateway, after], devicesStep);
+        for (const { device, state } of rows) {
+          const key = `${gateway}\n${device}`;
+          if (!changed.has(key) && correctTimes(state, right)) changed.set(key, state);
+        }
+        if (rows.length < devicesStep) break;
+        after = rows.at(-1)?.device ?? "";
       }
-      if (rows.length < devicesMax) break;
-      after = rows.at(-1)?.device ?? "";
     }
-    for (const [key, state] of changed)
-      if (key.startsWith(`${gateway}\n`))
-        correctTimes(state, (at) => this.#archive.clockSteps.rightMs(gateway, at));
   }
 
   #state(gateway: string, device: string): DeviceState {
@@ -204,7 +216,7 @@ export class Latest {
 
   /**
    * The newest value of each point of a gateway by the numbers of the events, at most 50,000, in order of their
-   * names. `behind`: there are stored batches that have not been read yet.
+   * names. `behind`: there are stored batches that have not been read yet, or that wait for a dictionary.
    */
   values(gateway: string): { values: LatestValue[]; behind: boolean } {
     const values: LatestValue[] = [];
@@ -216,7 +228,9 @@ export class Latest {
       after = rows.at(-1)?.device ?? "";
     }
     const unread = this.#store.all("SELECT 1 FROM batch WHERE id > ? LIMIT 1", this.#cursor);
-    return { values: values.slice(0, valuesMax).sort(byDeviceAndPoint), behind: unread.length > 0 };
+    const waiting = this.#store.all("SELECT 1 FROM latest_waiting WHERE gw = ? LIMIT 1", gateway);
+    const behind = unread.length + waiting.length > 0;
+    return { values: values.slice(0, valuesMax).sort(byDeviceAndPoint), behind };
   }
 
   /** One device; undefined when nothing has been heard of it. */

@@ -98,12 +98,13 @@ CREATE TABLE IF NOT EXISTS box_off (
   PRIMARY KEY (gw, from_ms, to_ms)
 ) STRICT, WITHOUT ROWID;
 -- Clocks that were set to a right time, for each epoch of that boot: wall and monotonic time of the moment.
-CREATE TABLE IF NOT EXISTS clock_step (
+CREATE TABLE IF NOT EXISTS clock_set (
   gw TEXT NOT NULL,
   ep INTEGER NOT NULL,
   mono INTEGER NOT NULL,
   wall INTEGER NOT NULL,
   proved INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
   PRIMARY KEY (gw, ep, mono)
 ) STRICT, WITHOUT ROWID;
 -- The view: the newest of each device (JSON), the last batch in it, and batches that wait for their dictionary.

@@ -177,7 +177,7 @@ export class SealChecks {
     let after = seal.from - 1;
     while (after < seal.to && seal.to >= seal.from) {
       const startedMs = performance.now();
-      const page = this.#archive.events(gateway, { epoch, after }, this.#pageSize);
+      const page = this.#archive.eventsAsTold(gateway, { epoch, after }, this.#pageSize);
       for (const { epoch: of, first, last, reason } of page.undecoded)
         if (of === epoch && first <= seal.to && last >= seal.from) look.unreadable([first, last], reason);
       for (const event of page.events) look.event(event);

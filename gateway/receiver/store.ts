@@ -311,8 +311,8 @@ export class Store {
   }
 
   /** Runs a statement that changes something. */
-  run(sql: string, ...values: unknown[]): void {
-    this.#statement(sql).run(...values);
+  run(sql: string, ...values: unknown[]): number {
+    return this.#statement(sql).run(...values).changes;
   }
 
   /** The rows of a query. */

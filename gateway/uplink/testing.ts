@@ -1,4 +1,4 @@
-import { EventWriter, type EventKind } from "../event.ts";
+import { EventWriter, type ClockState, type EventKind } from "../event.ts";
 import { OutboxStore, type RowLane } from "../outbox/store.ts";
 import type { Receiver } from "../receiver/receiver.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
@@ -66,10 +66,10 @@ export class Box {
   }
 
   /** Accepts telemetry of `dev-1`, each event with a value of its own. */
-  accept(count: number, lane: RowLane = 1): void {
+  accept(count: number, lane: RowLane = 1, clock: ClockState = "holdover"): void {
     this.#commit(
       Array.from({ length: count }, () => {
-        writer.begin("telemetry", this.#device, Date.now(), Date.now(), "holdover");
+        writer.begin("telemetry", this.#device, Date.now(), Date.now(), clock);
         writer.count(2);
         writer.reading(this.#points[0] ?? 0, this.#value++, 1);
         writer.reading(this.#points[1] ?? 0, 23.5, 1);
