@@ -407,28 +407,31 @@ export class Broker {
   }
 
   /** Whoever wants them listens by now; what nobody wants any more is not asked for any longer. */
-  #release(early: readonly IPublishPacket[]): void {
-    for (const packet of early) this.#receive(packet);
+  #release(early: readonly { packet: IPublishPacket; queued: boolean }[]): void {
+    for (const { packet, queued } of early) this.#receive(packet, queued);
     for (const filter of this.#kept?.filters ?? []) if (!this.#filters.has(filter)) this.#unsubscribe(filter);
   }
 
-  #receive(packet: IPublishPacket): void {
+  #receive(packet: IPublishPacket, wasHeldBack = false): void {
     if (this.#end !== undefined) return;
     const custody = packet.qos === 1 ? this.#custody : undefined;
-    if (custody === undefined) void this.#hand(packet);
-    else if (this.#resuming?.takes(packet) !== true) custody.take(packet, () => this.#hand(packet));
+    if (custody === undefined) void this.#hand(packet, false);
+    else if (this.#resuming?.takes(packet) !== true) {
+      const queued = wasHeldBack || this.#resuming?.isCatchingUp === true;
+      custody.take(packet, () => this.#hand(packet, queued));
+    }
   }
 
   /** Gives back who knows when it is kept, for those who are away when they have been told. */
-  #hand(packet: IPublishPacket): ReturnType<Parameters<Custody["take"]>[1]> {
+  #hand(packet: IPublishPacket, queued: boolean): ReturnType<Parameters<Custody["take"]>[1]> {
     const named = packet.properties?.subscriptionIdentifier;
     const ids = this.#namesFilters && named !== undefined ? [named].flat() : undefined;
     const absent = packet.qos === 1 ? this.#absent : undefined;
     const all = this.#tree.matching(packet.topic).filter(({ id }) => ids === undefined || ids.includes(id));
     const there = all.filter((one) => absent?.has(one) !== true);
-    this.#tell(there, packet, packet.qos === 1 && this.#resuming?.isCatchingUp === true);
+    this.#tell(there, packet, queued);
     const holders = new Set(there.flatMap(({ held }) => held ?? []));
-    return [...holders, ...(absent?.park(packet, ids) ?? [])];
+    return [...holders, ...(absent?.park(packet, ids, queued) ?? [])];
   }
 
   #tell(listening: readonly Listening[], packet: IPublishPacket, queued: boolean): void {
