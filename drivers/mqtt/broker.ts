@@ -223,7 +223,8 @@ export class Broker {
       const leave = (): void => {
         forget();
         listening?.stop();
-        this.#besides = Promise.all([this.#besides, broker.leave()]).then(() => {});
+        const before = this.#besides;
+        this.#besides = broker.leave().then(() => before);
       };
       leaving.signal.addEventListener("abort", leave);
       if (leaving.signal.aborted) leave();
