@@ -221,6 +221,29 @@ test("a tool has a clean session, and acknowledges at once", async () => {
   await until("the acknowledgement", () => broker.acknowledged.length === 1);
 });
 
+test("a backlog that comes while its device is opened anew is of unknown age all the same", async () => {
+  broker.hasSession = true;
+  const leaving = await listen();
+  leaving.stop();
+  await listen(true, "d/2");
+  await open.shift()!.close();
+  broker.say(message(1, 10));
+  await sleep(200);
+  const back = await listen();
+  await until("it", () => back.of().length === 1);
+  expect(back.of()).toEqual(["uncertain queued"]);
+  await asked(1);
+  Keeping.disk[0]!.settle(true);
+});
+
+test("a device is closed when the client of its overlapping filter is", async () => {
+  await listen();
+  await listen(true, "d/+");
+  expect(broker.all("connect").length).toBe(2);
+  await open.pop()!.close();
+  expect(broker.all("disconnect").length).toBe(1);
+});
+
 /** Two devices of one connection, the second of which is closed for a moment. */
 async function oneAway(): Promise<{ there: Keeping }> {
   const there = await listen();

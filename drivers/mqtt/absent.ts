@@ -6,8 +6,8 @@ import { overlap } from "./topics.ts";
 /** A device that is looked after anew listens again within this time: its longest pause, and some. */
 export const awayMsMax = 45_000;
 const bytesMax = 16 * 1024 * 1024;
-/** What has waited for less is as good as live. */
-const freshMs = 5000;
+/** What has waited for less is as good as live, ms. */
+export const freshMs = 5000;
 
 /** Somebody who listens to a filter. */
 export interface Listening {
@@ -20,9 +20,17 @@ export interface Listening {
   readonly owner: string | undefined;
 }
 
+/** What listening has begun. `granted`: once the broker has agreed. `stop` is safe twice. */
+export interface Granting {
+  readonly granted: Promise<void>;
+  readonly stop: () => void;
+}
+
 interface Waiting {
   readonly packet: IPublishPacket;
   readonly fromMs: number;
+  /** It may have come while we were away. */
+  readonly queued: boolean;
   readonly told: PromiseWithResolvers<Held | undefined>;
 }
 
@@ -90,12 +98,17 @@ export class Absent {
    * For each who is away and would be told of it, by filter identifiers where the broker names them: who knows when it is
    * kept, once it has been told. undefined: given up. Rejects when the connection ends.
    */
-  park(packet: IPublishPacket, ids: readonly number[] | undefined): Promise<Held | undefined>[] {
+  park(
+    packet: IPublishPacket,
+    ids: readonly number[] | undefined,
+    queued: boolean,
+  ): Promise<Held | undefined>[] {
     if (this.#absences.size === 0) return [];
     const told: Promise<Held | undefined>[] = [];
     for (const { of, waiting } of [...this.#absences.values()].flat()) {
       if (ids === undefined ? !overlap(of.filter, packet.topic) : !ids.includes(of.id)) continue;
-      const one = { packet, fromMs: performance.now(), told: Promise.withResolvers<Held | undefined>() };
+      const fromMs = performance.now();
+      const one = { packet, fromMs, queued, told: Promise.withResolvers<Held | undefined>() };
       waiting.push(one);
       this.#waiting.add(one);
       this.#bytes += packet.payload.length;
@@ -127,7 +140,7 @@ export class Absent {
       }
       if (!this.#waiting.has(next)) continue;
       this.#forget(next);
-      this.#tell(listening, next.packet, performance.now() - next.fromMs > freshMs);
+      this.#tell(listening, next.packet, next.queued || performance.now() - next.fromMs > freshMs);
       next.told.resolve(listening.held);
     }
   }

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
 import mqttPacket from "mqtt-packet";
 import { DeviceError } from "../../gateway/driver.ts";
-import { Absent, awayMsMax, type Listening } from "./absent.ts";
+import { Absent, awayMsMax, type Granting, type Listening } from "./absent.ts";
 import { Custody, type Held } from "./custody.ts";
 import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable } from "./errors.ts";
 import { clientIdOf, identifierOf, keyOf, placeOf, portOf, sessionKeyOf } from "./names.ts";
@@ -73,6 +73,8 @@ export class Broker {
   #custody: Custody | undefined;
   #absent: Absent | undefined;
   #resuming: Resuming | undefined;
+  /** Settled when the other clients that were left are closed. */
+  #besides = Promise.resolve();
   #users = 0;
   #isFinishing = false;
   /** MQTT 5: each message names the filters for which it comes. */
@@ -133,6 +135,10 @@ export class Broker {
 
   /** The last one closes the connection, when what it has brought is acknowledged. Settles within 800 ms. */
   async leave(): Promise<void> {
+    await Promise.all([this.#leave(), this.#besides]);
+  }
+
+  async #leave(): Promise<void> {
     if (--this.#users > 0 || this.#end !== undefined || this.#isFinishing) return;
     this.#isFinishing = true;
     if (this.#absent !== undefined) this.#absent.isClosing = true;
@@ -161,14 +167,10 @@ export class Broker {
   }
 
   /**
-   * Hands on the messages under a filter. Also resolves `granted` once the broker has agreed; the broker then sends
-   * what it has retained, to all who listen to that filter. `stop` is safe twice.
+   * Hands on the messages under a filter. Once the broker has agreed it sends what it has retained, to all who
+   * listen to that filter.
    */
-  listen(
-    filter: string,
-    listener: Listener,
-    options: ListenOptions,
-  ): { granted: Promise<void>; stop: () => void } {
+  listen(filter: string, listener: Listener, options: ListenOptions): Granting {
     const others = this.#namesFilters ? [] : [...this.#filters.keys(), ...(this.#kept?.filters ?? [])];
     if (others.some((other) => other !== filter && overlap(other, filter)))
       return this.#listenBeside(filter, listener, options);
@@ -211,11 +213,7 @@ export class Broker {
    * With MQTT 3.1.1 a message that fits two filters of a client may come once or twice, and nobody can tell that
    * from two equal messages: a filter that overlaps others gets another client.
    */
-  #listenBeside(
-    filter: string,
-    listener: Listener,
-    options: ListenOptions,
-  ): { granted: Promise<void>; stop: () => void } {
+  #listenBeside(filter: string, listener: Listener, options: ListenOptions): Granting {
     const bound = AsyncResource.bind(listener);
     const leaving = new AbortController();
     const listen = async (): Promise<void> => {
@@ -225,7 +223,8 @@ export class Broker {
       const leave = (): void => {
         forget();
         listening?.stop();
-        void broker.leave();
+        const before = this.#besides;
+        this.#besides = broker.leave().then(() => before);
       };
       leaving.signal.addEventListener("abort", leave);
       if (leaving.signal.aborted) leave();
@@ -407,28 +406,31 @@ export class Broker {
   }
 
   /** Whoever wants them listens by now; what nobody wants any more is not asked for any longer. */
-  #release(early: readonly IPublishPacket[]): void {
-    for (const packet of early) this.#receive(packet);
+  #release(early: readonly { packet: IPublishPacket; queued: boolean }[]): void {
+    for (const { packet, queued } of early) this.#receive(packet, queued);
     for (const filter of this.#kept?.filters ?? []) if (!this.#filters.has(filter)) this.#unsubscribe(filter);
   }
 
-  #receive(packet: IPublishPacket): void {
+  #receive(packet: IPublishPacket, wasHeldBack = false): void {
     if (this.#end !== undefined) return;
     const custody = packet.qos === 1 ? this.#custody : undefined;
-    if (custody === undefined) void this.#hand(packet);
-    else if (this.#resuming?.takes(packet) !== true) custody.take(packet, () => this.#hand(packet));
+    if (custody === undefined) void this.#hand(packet, false);
+    else if (this.#resuming?.takes(packet) !== true) {
+      const queued = wasHeldBack || this.#resuming?.isCatchingUp === true;
+      custody.take(packet, () => this.#hand(packet, queued));
+    }
   }
 
   /** Gives back who knows when it is kept, for those who are away when they have been told. */
-  #hand(packet: IPublishPacket): ReturnType<Parameters<Custody["take"]>[1]> {
+  #hand(packet: IPublishPacket, queued: boolean): ReturnType<Parameters<Custody["take"]>[1]> {
     const named = packet.properties?.subscriptionIdentifier;
     const ids = this.#namesFilters && named !== undefined ? [named].flat() : undefined;
     const absent = packet.qos === 1 ? this.#absent : undefined;
     const all = this.#tree.matching(packet.topic).filter(({ id }) => ids === undefined || ids.includes(id));
     const there = all.filter((one) => absent?.has(one) !== true);
-    this.#tell(there, packet, packet.qos === 1 && this.#resuming?.isCatchingUp === true);
+    this.#tell(there, packet, queued);
     const holders = new Set(there.flatMap(({ held }) => held ?? []));
-    return [...holders, ...(absent?.park(packet, ids) ?? [])];
+    return [...holders, ...(absent?.park(packet, ids, queued) ?? [])];
   }
 
   #tell(listening: readonly Listening[], packet: IPublishPacket, queued: boolean): void {

@@ -7,12 +7,15 @@ afterEach(() => void vi.useRealTimers());
 
 const packet = { cmd: "publish", topic: "t", payload: Buffer.alloc(10), qos: 1 } as IPublishPacket;
 
-function rig() {
-  const state = { isComplete: false, isIdle: false, released: [] as number[] };
-  const resuming = new Resuming(-Infinity, {
+function rig(endedMs = -Infinity) {
+  const state = { isComplete: false, isIdle: false, released: [] as number[], queued: [] as boolean[] };
+  const resuming = new Resuming(endedMs, {
     isComplete: () => state.isComplete,
     isIdle: () => state.isIdle,
-    release: (early) => void state.released.push(early.length),
+    release: (early) => {
+      state.released.push(early.length);
+      state.queued.push(...early.map(({ queued }) => queued));
+    },
   });
   return { state, resuming };
 }
@@ -53,4 +56,16 @@ test("messages are in doubt until none comes and none waits, for two minutes at 
   busy.resuming.listening();
   vi.advanceTimersByTime(123_000);
   expect(busy.resuming.isCatchingUp).toBe(false);
+});
+
+test("what was held back for more than a moment is not told as live, though kerb was away for less", () => {
+  const { state, resuming } = rig(performance.now());
+  expect(resuming.isCatchingUp).toBe(false);
+  resuming.takes(packet);
+  vi.advanceTimersByTime(6000);
+  resuming.takes(packet);
+  state.isComplete = true;
+  resuming.listening();
+  vi.advanceTimersByTime(1);
+  expect(state.queued).toEqual([true, false]);
 });

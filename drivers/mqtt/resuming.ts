@@ -1,4 +1,5 @@
 import type { IPublishPacket } from "mqtt";
+import { freshMs } from "./absent.ts";
 
 /** A kept session brings its messages before our devices listen: each comes back after a pause of its own. */
 const listenersWithinMs = 45_000;
@@ -14,7 +15,8 @@ interface ResumingOptions {
   isComplete(): boolean;
   /** No message waits for its acknowledgement. */
   isIdle(): boolean;
-  release(early: readonly IPublishPacket[]): void;
+  /** `queued`: it was held back for so long that it is not live any more. */
+  release(early: readonly { packet: IPublishPacket; queued: boolean }[]): void;
 }
 
 /**
@@ -26,7 +28,7 @@ export class Resuming {
   isCatchingUp: boolean;
   readonly #on: ResumingOptions;
   readonly #begunMs = performance.now();
-  #early: IPublishPacket[] | undefined = [];
+  #early: { packet: IPublishPacket; fromMs: number }[] | undefined = [];
   #bytes = 0;
   #timer: NodeJS.Timeout;
   #newestMs = performance.now();
@@ -49,7 +51,7 @@ export class Resuming {
   takes(packet: IPublishPacket): boolean {
     this.#newestMs = performance.now();
     if (this.#early === undefined) return false;
-    this.#early.push(packet);
+    this.#early.push({ packet, fromMs: this.#newestMs });
     this.#bytes += packet.payload.length;
     if (this.#bytes > earlyBytesMax) this.#release();
     return true;
@@ -64,7 +66,8 @@ export class Resuming {
     clearTimeout(this.#timer);
     const early = this.#early ?? [];
     this.#early = undefined;
-    this.#on.release(early);
+    const nowMs = performance.now();
+    this.#on.release(early.map(({ packet, fromMs }) => ({ packet, queued: nowMs - fromMs > freshMs })));
     if (this.isCatchingUp) this.#timer = setTimeout(() => this.#look(), pauseMs);
   }
 

@@ -30,6 +30,8 @@ const shrinkAfterMs = 3000;
 const commitMs = 500;
 const loopsEndMs = 1300;
 const handOverMs = 1000;
+/** All three together: the supervisor kills a host after 3 s. */
+const stopMs = 2500;
 
 const witness = new Witness(noteDescriptor);
 /** The devices that are run. */
@@ -176,15 +178,17 @@ async function answer(request: HostRequest): Promise<unknown> {
 }
 
 async function stop(): Promise<void> {
+  const endMs = performance.now() + stopMs;
+  const atMost = (waitMs: number): number => Math.max(0, Math.min(waitMs, endMs - performance.now()));
   const told = handover?.held(handover.mark(), true);
   await Promise.race([told, new Promise((resolve) => setTimeout(resolve, commitMs))]);
   const stopped = Promise.all([...loops.values()].map((loop) => loop.stop()));
   await Promise.race([
     Promise.all([stopped, ...ended]),
-    new Promise((resolve) => setTimeout(resolve, loopsEndMs)),
+    new Promise((resolve) => setTimeout(resolve, atMost(loopsEndMs))),
   ]);
   pollClock?.end();
-  await handover?.end(handOverMs);
+  await handover?.end(atMost(handOverMs));
   // The host ends itself: a supervisor that disconnects first never gets the "close" of its child.
   process.send?.({ type: "stopped" } satisfies FromHost, () => process.disconnect());
 }

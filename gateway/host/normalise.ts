@@ -208,9 +208,9 @@ export class Normaliser {
 
   #writeHeld(held: readonly Held[], writer: EventWriter, nowMs: number): void {
     for (const { entry, sample } of held) {
-      const { value, quality: bits, detail, timeMs } = sample;
+      const { value, quality: bits, detail } = this.#doubted(sample);
       const index = this.#firstIndex + entry.point.index;
-      writer.reading(index, value, digitsOf(entry, value), bits | this.extraQuality, detail, timeMs - nowMs);
+      writer.reading(index, value, digitsOf(entry, value), bits, detail, sample.timeMs - nowMs);
     }
   }
 
@@ -243,8 +243,9 @@ export class Normaliser {
       if (entry.point.deadband !== undefined && !this.#due(entry, answers, nowMs)) continue;
       if (entry.point.swingingDoor !== undefined) {
         const timeMs = nowMs + offsetOf(entry, offsets);
-        for (const sample of this.#doorOf(entry).offer({ ...this.#one(entry, answers), timeMs }))
-          if (sample.timeMs === timeMs) positions.push(i);
+        const newest = { ...this.#one(entry, answers), timeMs };
+        for (const sample of this.#doorOf(entry).offer(newest))
+          if (sample === newest) positions.push(i);
           else held.push({ entry, sample });
         continue;
       }
@@ -291,7 +292,10 @@ export class Normaliser {
 
   /** One reading, with what is doubted of the whole device. */
   single(i: number, answers: readonly Answer[]): Normalised {
-    const one = this.#one(this.#compiled[i] as Compiled, answers);
+    return this.#doubted(this.#one(this.#compiled[i] as Compiled, answers));
+  }
+
+  #doubted(one: Normalised): Normalised {
     if (this.extraQuality === 0) return one;
     const hasCode = one.detail?.code !== undefined || one.value === null;
     const detail = hasCode ? one.detail : { code: this.extraCode, ...one.detail };

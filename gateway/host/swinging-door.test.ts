@@ -155,6 +155,29 @@ describe("the swinging door", () => {
     expect(out.map(({ timeMs }) => timeMs)).toContain(1000);
   });
 
+  it("tells what it kept back and its new quality apart, also where both are of the same time", () => {
+    const bad: Answer = { value: null, status: "bad", code: "x" };
+    const polls = series([100, 101, bad]);
+    polls[2]!.atMs = 1000;
+    expect(told([point()], polls)[2]).toMatchObject([
+      { timeMs: 1000, value: 1.01, quality: 0 },
+      { timeMs: 1000, value: null, quality: quality.bad },
+    ]);
+  });
+
+  it("says why what it kept back is doubted, as of any other value", () => {
+    const normaliser = new Normaliser([point()]);
+    for (const atMs of [0, 1000]) writeOne(normaliser, 100, atMs);
+    normaliser.extraQuality = quality.uncertain;
+    const writer = new EventWriter();
+    writer.begin("telemetry", 1, epochMs, 0, "synced");
+    normaliser.writeReleased(normaliser.release(false), writer, 1000);
+    const reader = new EventReader();
+    reader.open(writer.bytes());
+    expect(reader.next()).toBe(true);
+    expect([reader.quality, reader.detail]).toMatchObject([quality.uncertain, { code: "firmware-unknown" }]);
+  });
+
   it("tells a change of quality at once, after what it kept back, and once per heartbeat while it lasts", () => {
     const bad: Answer = { value: null, status: "bad", code: "modbus-4" };
     const out = told([point()], series([100, 101, 102, bad, bad, 102, 102]));

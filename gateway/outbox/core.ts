@@ -12,7 +12,7 @@ import { QueueKeeper } from "./keeper.ts";
 import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker } from "./outbox.ts";
 import { urgentEvent } from "./own-events.ts";
-import { areStored, PendingEvents, type Pending } from "./pending.ts";
+import { areStored, PendingEvents } from "./pending.ts";
 import { makeRoom, withRoom } from "./room.ts";
 import type { RosterEntry } from "./runs.ts";
 import { Senders } from "./senders.ts";
@@ -47,8 +47,6 @@ export class OutboxCore {
   readonly #commitBytesMax: number;
   readonly #splitters = new Map<number, FrameSplitter>();
   readonly #pending = new PendingEvents();
-  /** The events of a commit of which nobody knows whether it is in the file. */
-  #unsure: Pending[] = [];
   /** What was asked while there was no file. */
   readonly #requests: (ToWorker & { type: "request" })[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -148,12 +146,9 @@ export class OutboxCore {
   #reopened(lastId: number): void {
     // The last commit before the failure may be in the file: its events have their numbers then.
     const stored = this.#store.newer(lastId, commitRowsMax + 1);
-    const unsure = this.#unsure;
-    this.#unsure = [];
-    if (areStored(unsure, stored)) {
-      this.#pending.done(unsure);
-      this.#confirm(unsure);
-    }
+    const { unsure } = this.#pending;
+    this.#pending.unsure = [];
+    if (areStored(unsure, stored)) this.#confirm(this.#pending.done(unsure));
     this.#renewLanes();
     this.#recovered();
     this.#schedule(0);
@@ -191,9 +186,9 @@ export class OutboxCore {
     try {
       makeRoom(this.#store);
       const startedMs = performance.now();
-      this.#unsure = batch;
+      this.#pending.unsure = batch;
       const rows = this.#storeRows(batch);
-      this.#unsure = [];
+      this.#pending.unsure = [];
       this.#pendingSinceMs = performance.now();
       this.#commits.add(this.#pendingSinceMs - startedMs);
       this.#pending.done(batch);

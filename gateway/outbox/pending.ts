@@ -28,6 +28,8 @@ export class PendingEvents {
   #bytes = 0;
   #overflow: Overflow | undefined;
   length = 0;
+  /** A batch of which nobody knows whether it is in the file: it is not dropped. */
+  unsure: readonly Pending[] = [];
 
   constructor(bytesMax = bytesMaxUsual) {
     this.#bytesMax = bytesMax;
@@ -66,18 +68,22 @@ export class PendingEvents {
     return batch;
   }
 
-  /** A batch of `next` is stored; some of it may have been dropped since. */
-  done(batch: readonly Pending[]): void {
+  /** A batch of `next` is stored; some of it may have been dropped since. Returns what had not been. */
+  done(batch: readonly Pending[]): Pending[] {
+    const all: Pending[] = [];
     for (const [source, stored] of Map.groupBy(batch, (event) => event.source)) {
       const events = this.#sources.get(source) ?? [];
       const known = new Set(stored);
       const isHead = events[stored.length - 1] === stored.at(-1);
       const rest = isHead ? events.slice(stored.length) : events.filter((event) => !known.has(event));
-      this.#forget(isHead ? stored : events.filter((event) => known.has(event)));
+      const left = isHead ? stored : events.filter((event) => known.has(event));
+      this.#forget(left);
+      all.push(...left);
       // Whom this transaction had no room for comes first in the next one.
       this.#sources.delete(source);
       if (rest.length > 0) this.#sources.set(source, rest);
     }
+    return all;
   }
 
   /** What was dropped since the last call. */
@@ -95,12 +101,13 @@ export class PendingEvents {
   /** Makes room for a tenth, so that a full queue does not look for a victim at every event. */
   #shed(): Pending[] {
     const dropped: Pending[] = [];
+    const unsure = new Set(this.unsure);
     for (const lane of [1, 0] as const) {
       // The largest source gives first: the one that storms.
       const sources = [...this.#sources].sort((a, b) => b[1].length - a[1].length);
       for (const [source, events] of sources) {
         const kept = events.filter((event) => {
-          if (event.lane !== lane || this.#bytes <= this.#bytesMax * 0.9) return true;
+          if (event.lane !== lane || this.#bytes <= this.#bytesMax * 0.9 || unsure.has(event)) return true;
           this.#forget([event]);
           dropped.push(event);
           return false;
