@@ -1,4 +1,5 @@
 import { digitFiller, filler, type Frame } from "./cassette.ts";
+import { personalPlaces, secretMember } from "./personal.ts";
 import { communityPlace } from "./tree.ts";
 import { joined } from "./turns.ts";
 
@@ -68,10 +69,11 @@ const looks: { what: string; from?: Frame["from"]; pattern: RegExp }[] = [
       /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth|signature)[\w-]*)[ \t]*:[ \t]*([^\r\n]+)/dgim,
   },
   { what: "logins", pattern: /<(?:[\w.-]+:)?(?:Password|Nonce)\b[^>]*>([^<]+)</dgi },
+  // A JPEG or PNG begins so in base64; nothing else that long is read by anybody.
   {
-    what: "personal members",
-    pattern:
-      /"(?:pass(?:word|wd)?|pwd|secret|(?:access_?)?token|api_?key|user(?:_?name)?|login|driver(?:_?name)?|owner(?:_?name)?|person(?:_?name)?|(?:face|photo|portrait|plate|licen[cs]e)\w*)"\s*:\s*"((?:[^"\\]|\\.)+)"/dgi,
+    what: "pictures",
+    from: "device",
+    pattern: /((?<![A-Za-z0-9+/])(?:(?:\\?\/9j\\?\/|iVBOR)[A-Za-z0-9+/\\]{20,}|[A-Za-z0-9+/]{500,})={0,2})/dg,
   },
   { what: "numbers of messages", from: "kerb", pattern: /<(?:[\w.-]+:)?MessageID\b[^>]*>([^<]+)</dgi },
   { what: "kerb's time", from: "kerb", pattern: /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/dg },
@@ -86,8 +88,6 @@ const numeric = /^[-+]?\d+(?:\.\d+)?$/;
 /** A password that is a number: digits beside it make it another number. */
 export const looksLikeNumber = (text: string): boolean => numeric.test(text);
 
-/** What a password or login is called in JSON. */
-const secretMember = /"(?:[^"]*(?:pass|pwd|secret|token|communit)[^"]*|pin|key|code|user(?:name)?)"\s*:\s*$/i;
 const charsBeforeMax = 120;
 
 /** How the place between `start` and `end` of a text stands to a secret that is a number. */
@@ -145,6 +145,15 @@ class Stream {
     return isThere;
   }
 
+  hidePersonal(): boolean {
+    const places = personalPlaces(this.text);
+    for (const { start, end, isNumber } of places) {
+      if (!isNumber) this.hide(start, end);
+      else for (let i = start; i < end; i++) if (/\d/.test(this.text[i]!)) this.hide(i, i + 1, digitFiller);
+    }
+    return places.length > 0;
+  }
+
   hideLooks(): string[] {
     return [...looks, plateLook].flatMap(({ what, pattern, ...look }) => {
       if ("from" in look && look.from !== this.from) return [];
@@ -190,6 +199,7 @@ export function scrub(
       there.add(secret);
       found.add(secret.what);
     }
+    if (stream.hidePersonal()) found.add("personal members");
     for (const what of stream.hideLooks()) found.add(what);
   }
   return { found: [...found].toSorted(), nowhere: secrets.filter((secret) => !there.has(secret)) };
