@@ -187,6 +187,19 @@ describe("what is published (MQTT)", () => {
     expect(await playCassette(cassette, file)).toMatchObject(same);
   }, 30_000);
 
+  it("keeps its topics where the broker is called like a word of them", async () => {
+    const broker = await startBroker({});
+    closing.push(() => broker.close());
+    const topic = "zigbee2mqtt/localhost";
+    broker.publish(topic, JSON.stringify({ state: "ON", power: 42 }), { qos: 1, retain: true });
+    const own = { driver: "mqtt", profile: "zigbee2mqtt/plug", host: "localhost", port: broker.port };
+    const site = tapes.site("word.yaml", [{ id: "plug", ...own, variables: { name: "localhost" } }]);
+    const { cassette, bytes, file } = await tapes.record(site, "plug", { forMs: 1500 });
+    expect(bytes.toString("latin1")).toContain(topic);
+    expect(cassette.settings).toMatchObject({ host, variables: { name: "localhost" } });
+    expect(await playCassette(cassette, file)).toMatchObject(same);
+  }, 30_000);
+
   it("inside TLS is recorded by who checks the broker as the driver does, and not otherwise", async () => {
     const { server: tls } = certificates;
     const broker = await startBroker({ tls, users: { viewer: password } });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Cassette, cassetteText, filler, type Frame, parseCassette } from "./cassette.ts";
-import { formsOf, scrub } from "./scrub.ts";
+import { formsOf, scrub, veiled } from "./scrub.ts";
 
 const secret = "Geheim-9-Wört";
 
@@ -73,6 +73,16 @@ describe("what is scrubbed", () => {
     expect(scrubbed(frames("device", `{"image":"${picture}","data":"${long}"}`), []).text).toBe(
       `{"image":"${"x".repeat(picture.length)}","data":"${"x".repeat(long.length)}"}`,
     );
+  });
+
+  it("a name of a host, and no word that it is part of", () => {
+    const list = frames("device", "zigbee2mqtt/plug mqtt-2 at mqtt:1883, MQTT");
+    scrub([list], [{ what: "addresses", text: "mqtt", isWord: true }]);
+    expect(list[0]?.bytes.toString()).toBe("zigbee2mqtt/plug mqtt-2 at xxxx:1883, xxxx");
+    expect(veiled({ a: "zigbee2mqtt", b: "on mqtt" }, [{ what: "a", text: "mqtt", isWord: true }])).toEqual({
+      a: "zigbee2mqtt",
+      b: "on xxxx",
+    });
   });
 
   it("is told where it was nowhere", () => {

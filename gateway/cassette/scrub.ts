@@ -11,6 +11,8 @@ export interface Secret {
   text: string;
   /** It names somebody, so that a number that a device tells may be it as well. */
   isPersonal?: boolean;
+  /** It may be a part of words that have nothing to do with it, and is hidden only by itself. */
+  isWord?: boolean;
 }
 
 /** A shorter text would be found in everything. */
@@ -90,6 +92,20 @@ export const looksLikeNumber = (text: string): boolean => numeric.test(text);
 
 const charsBeforeMax = 120;
 
+const inWord = /[\w-]/;
+
+/** `text` with the secret written over by `by`. */
+export function withoutSecret(text: string, secret: Secret, by: string): string {
+  return text.replaceAll(secret.text, (one, at: number) =>
+    isPart(text, at, at + one.length, secret) ? one : by.repeat(one.length),
+  );
+}
+
+function isPart(text: string, start: number, end: number, secret: Secret): boolean {
+  if (secret.isWord === true) return inWord.test(text[start - 1] ?? "") || inWord.test(text[end] ?? "");
+  return looksLikeNumber(secret.text) && numberPlace(text, start, end) === "part";
+}
+
 /** How the place between `start` and `end` of a text stands to a secret that is a number. */
 function numberPlace(text: string, start: number, end: number): "number" | "text" | "part" {
   if (/[\d.]/.test(text[start - 1] ?? "") || /^\.?\d/.test(text.slice(end, end + 2))) return "part";
@@ -126,11 +142,13 @@ class Stream {
     }
   }
 
-  hideText(form: Buffer, { text, isPersonal = false }: Secret): boolean {
+  hideText(form: Buffer, secret: Secret): boolean {
+    const { text, isPersonal = false, isWord = false } = secret;
     const isNumber = looksLikeNumber(text) && form.equals(Buffer.from(text));
     let isThere = false;
     for (let at = this.bytes.indexOf(form); at >= 0; at = this.bytes.indexOf(form, at + 1)) {
       const end = at + form.length;
+      if (isWord && isPart(this.text, at, end, secret)) continue;
       const place = isNumber ? numberPlace(this.text, at, end) : "text";
       if (place === "part") continue;
       if (place === "number") {
@@ -209,14 +227,9 @@ export function scrub(
 const kerbsOwn = new Set(["unit", "status", "kind", "record", "category", "severity", "state"]);
 
 function veiledText(text: string, secrets: readonly Secret[]): string {
-  return secrets.reduce((left, { text: secret }) => {
-    if (left === secret) return "x".repeat(secret.length);
-    if (secret.length < secretCharsMin) return left;
-    return left.replaceAll(secret, (one, at: number) =>
-      looksLikeNumber(secret) && numberPlace(left, at, at + one.length) === "part"
-        ? one
-        : "x".repeat(one.length),
-    );
+  return secrets.reduce((left, secret) => {
+    if (left === secret.text) return "x".repeat(left.length);
+    return secret.text.length < secretCharsMin ? left : withoutSecret(left, secret, "x");
   }, text);
 }
 
