@@ -114,6 +114,16 @@ describe("a site that calls (RSMP)", () => {
     expect(complaint.hint).toContain("stop the gateway");
   });
 
+  it("is refused in one sentence where its address is not this machine's", async () => {
+    const own = { host: "192.0.2.1", port: 12111, ...settings };
+    const site = tapes.site("away.yaml", [{ id: "tlc", driver: "rsmp", profile: "rsmp/tlc", ...own }]);
+    const complaint = await complaintOf(() =>
+      record("tlc", { site, out: tapes.path("none.yaml"), json: true, lang: "en" }),
+    );
+    expect(complaint.title).toContain("cannot listen at 192.0.2.1:12111");
+    expect(complaint.hint).toContain("address of this machine");
+  });
+
   it("is recorded in clear where it speaks TLS, and no key or certificate is in it", async () => {
     const port = await freePort();
     const tls = { cert: tapes.path("cert.pem"), key: tapes.path("key.pem") };
