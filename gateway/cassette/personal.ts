@@ -2,12 +2,12 @@
 
 /** What a person, or what belongs to one, is called; not an interface, a template, a passenger, a microphone. */
 const person =
-  "(?<!inter|sur|type)face(?!tt)|(?<!tem)plate(?!au)|person|owner|(?<!micro)phone|(?<!dis)card(?!inal)|photo|portrait|licen[cs]e";
+  "(?<!inter|sur|type)face(?!tt)|(?<!tem)plate(?!au)|person|owner|(?<!micro)phone|(?<!dis)card(?!inal)|photo(?!cell|volt|sens|elec|syn|res|diod|n)|portrait|licen[cs]e";
 const secret =
-  "(?<!by|com)pass(?!eng|ed|ive|ing|age)|pwd|secret|(?<!source|config|configuration|profile|input|output)token|communit|api_?key|[_-]pin|login|user_?name";
+  "(?<!by|com)pass(?!eng|ed|ive|ing|age|[_-]?thr)|pwd|secret|(?<!source|config|configuration|profile|input|output)token|communit|api_?key|[_-]pin(?![a-z])|login|user_?name";
 
 /** What a secret or personal member of JSON is called, with its quotes left away. */
-const memberName = `(?:[^"]*(?:${person}|${secret})[^"]*|user|driver(?:_?name)?)`;
+const memberName = `(?:[^"]{0,100}(?:${person}|${secret})[^"]{0,100}|user|driver(?:_?name)?)`;
 /** The end of a text behind which a password or login stands. */
 export const secretMember = new RegExp(`"(?:${memberName}|pin|key|code)"\\s*:\\s*$`, "i");
 
@@ -58,10 +58,13 @@ function members(text: string): Place[] {
 const said = `(?!(?:true|false|[01])["<])`;
 /** Elsewhere than in JSON. What ONVIF calls a token is the name of a channel. */
 const others = [
-  new RegExp(`[?&][\\w.-]*(?:${person}|${secret})[\\w.-]*=([^&\\s#"'<>]+)`, "dgi"),
-  new RegExp(`\\bName="[^"]*(?:${person})[^"]*"\\s+Value="${said}([^"]+)"`, "dgi"),
-  new RegExp(`\\bValue="${said}([^"]+)"\\s+Name="[^"]*(?:${person})[^"]*"`, "dgi"),
-  new RegExp(`<(?:[\\w.-]+:)?[\\w.-]*(?:${person})[\\w.-]*(?:\\s[^<>]*)?>${said}([^<\\s][^<]*)<`, "dgi"),
+  new RegExp(`[?&][\\w.-]{0,100}(?:${person}|${secret})[\\w.-]{0,100}=([^&\\s#"'<>]+)`, "dgi"),
+  new RegExp(`\\bName="[^"]{0,100}(?:${person})[^"]{0,100}"\\s+Value="${said}([^"]+)"`, "dgi"),
+  new RegExp(`\\bValue="${said}([^"]+)"\\s+Name="[^"]{0,100}(?:${person})[^"]{0,100}"`, "dgi"),
+  new RegExp(
+    `<(?:[\\w.-]+:)?[\\w.-]{0,100}(?:${person})[\\w.-]{0,100}(?:\\s[^<>]*)?>${said}([^<\\s][^<]*)<`,
+    "dgi",
+  ),
 ];
 
 /** Every value that is called like a secret or a person: in JSON, in a query, in XML. */

@@ -57,6 +57,12 @@ describe("what is scrubbed", () => {
     ['{"mqtt_password":"p\\"q","authToken":"t1"}', '{"mqtt_password":"xxxx","authToken":"xx"}'],
     ['{"passcode":1234,"ownerName":null}', '{"passcode":1111,"ownerName":null}'],
     ['{"interface":"eth0","template":"a","personCount":5,"passengers":3}', undefined],
+    ['{"photovoltaicPower":12,"photocell":"on","mqtt_ping_ms":3,"compass":"N"}', undefined],
+    ['{"sim_pin":4321,"photoUrl":"/p/1"}', '{"sim_pin":1111,"photoUrl":"xxxx"}'],
+    [
+      "<e><licensePlate>GR123AB</licensePlate><n>1</n></e>",
+      "<e><licensePlate>xxxxxxx</licensePlate><n>1</n></e>",
+    ],
     [
       '<tt:SimpleItem Name="PlateNumber" Value="GR123AB"/>',
       '<tt:SimpleItem Name="PlateNumber" Value="xxxxxxx"/>',
