@@ -26,7 +26,10 @@ async function ask(
     if (isRead) asked.push([request.readUInt16BE(8), request.readUInt16BE(10)]);
     const other = isRead ? instead(...asked.at(-1)!) : undefined;
     if (other === "nothing") return;
-    if (other !== undefined) return void socket.write(tcpAnswer(request, [0x83, other]));
+    if (other !== undefined) {
+      socket.write(tcpAnswer(request, [0x83, other]));
+      return;
+    }
     socket.write(
       tcpAnswer(request, isRead ? registersPdu(request.subarray(7), registers) : [request[7]! | 0x80, 1]),
     );
