@@ -114,6 +114,16 @@ describe("a site that calls (RSMP)", () => {
     expect(complaint.hint).toContain("stop the gateway");
   });
 
+  it("is refused in one sentence where its address is not this machine's", async () => {
+    const own = { host: "192.0.2.1", port: 12111, ...settings };
+    const site = tapes.site("away.yaml", [{ id: "tlc", driver: "rsmp", profile: "rsmp/tlc", ...own }]);
+    const complaint = await complaintOf(() =>
+      record("tlc", { site, out: tapes.path("none.yaml"), json: true, lang: "en" }),
+    );
+    expect(complaint.title).toContain("cannot listen at 192.0.2.1:12111");
+    expect(complaint.hint).toContain("address of this machine");
+  });
+
   it("is recorded in clear where it speaks TLS, and no key or certificate is in it", async () => {
     const port = await freePort();
     const tls = { cert: tapes.path("cert.pem"), key: tapes.path("key.pem") };
@@ -184,6 +194,19 @@ describe("what is published (MQTT)", () => {
     expect(Object.keys(last(cassette)).length).toBeGreaterThan(0);
     expect(text + bytes.toString("latin1")).not.toContain(devEui);
     expect(cassette.settings).toMatchObject({ variables: { devEui: "x".repeat(devEui.length) } });
+    expect(await playCassette(cassette, file)).toMatchObject(same);
+  }, 30_000);
+
+  it("keeps its topics where the broker is called like a word of them", async () => {
+    const broker = await startBroker({});
+    closing.push(() => broker.close());
+    const topic = "zigbee2mqtt/localhost";
+    broker.publish(topic, JSON.stringify({ state: "ON", power: 42 }), { qos: 1, retain: true });
+    const own = { driver: "mqtt", profile: "zigbee2mqtt/plug", host: "localhost", port: broker.port };
+    const site = tapes.site("word.yaml", [{ id: "plug", ...own, variables: { name: "localhost" } }]);
+    const { cassette, bytes, file } = await tapes.record(site, "plug", { forMs: 1500 });
+    expect(bytes.toString("latin1")).toContain(topic);
+    expect(cassette.settings).toMatchObject({ host, variables: { name: "localhost" } });
     expect(await playCassette(cassette, file)).toMatchObject(same);
   }, 30_000);
 

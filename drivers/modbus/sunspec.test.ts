@@ -11,13 +11,25 @@ afterEach(async () => {
 });
 
 type Registers = (register: number) => number | undefined;
+/** What a device says to a read of registers from here on instead: an exception, or nothing at all. */
+type Instead = (start: number, count: number) => number | "nothing" | undefined;
 
 /** Asks a device of these registers who it is; its requests as [start, count]. */
-async function ask(registers: Registers, more: Record<string, unknown> = {}) {
+async function ask(
+  registers: Registers,
+  more: Record<string, unknown> = {},
+  instead: Instead = () => undefined,
+) {
   const asked: [number, number][] = [];
   const server = await scriptedServer("tcp", (request, socket) => {
     const isRead = request[7] === 3;
     if (isRead) asked.push([request.readUInt16BE(8), request.readUInt16BE(10)]);
+    const other = isRead ? instead(...asked.at(-1)!) : undefined;
+    if (other === "nothing") return;
+    if (other !== undefined) {
+      socket.write(tcpAnswer(request, [0x83, other]));
+      return;
+    }
     socket.write(
       tcpAnswer(request, isRead ? registersPdu(request.subarray(7), registers) : [request[7]! | 0x80, 1]),
     );
@@ -144,6 +156,27 @@ test("without a marker function 43 is asked, or nobody", async () => {
   expect(refused.identity.message).toMatch(/function 43.*illegal function/);
 });
 
+test.each<[string, Instead, string]>([
+  ["busy at the marker", (start) => (start === 40_000 ? 6 : undefined), "busy"],
+  ["still at work at the marker", (start) => (start === 40_000 ? 5 : undefined), "busy"],
+  ["busy in the chain", (start) => (start === 40_070 ? 6 : undefined), "busy"],
+  ["busy at the common model", (_, count) => (count === 66 ? 6 : undefined), "busy"],
+  ["without its common model", (_, count) => (count === 66 ? 2 : undefined), "rejected"],
+  ["broken at the marker", (start) => (start === 40_000 ? 4 : undefined), "rejected"],
+  ["silent at every place", () => "nothing", "silent"],
+])("a device that is %s is nobody else meanwhile", async (_, instead, code) => {
+  const registers = deviceAt(40_000, ...model(1, common()), ...model(203, nothing(105)), ...end);
+  const { identity } = await ask(registers, { functions: [3, 43] }, instead);
+  expect(identity).toBeInstanceOf(DeviceError);
+  expect(identity.code).toBe(code);
+});
+
+test("a device that is silent where it has nothing is found at the next place", async () => {
+  const registers = deviceAt(50_000, ...model(1, common()), ...end);
+  const { identity } = await ask(registers, {}, (start) => (start < 50_000 ? "nothing" : undefined));
+  expect(identity.serial).toBe("SN-7");
+});
+
 test("a device that is not asked for it is not looked at", async () => {
   const { asked } = await ask(deviceAt(40_000, ...model(1, common()), ...end), {
     sunspec: false,
@@ -164,7 +197,7 @@ test("whatever a device answers, it is told within 100 requests, or in an error 
         ...Array.from<number>({ length: length % 9 }).fill(fill),
       ]);
       const { identity, asked } = await ask(deviceAt(base, ...registers));
-      expect(identity).not.toBeInstanceOf(Error);
+      if (identity instanceof Error) expect(identity).toBeInstanceOf(DeviceError);
       expect(asked.length).toBeLessThan(100);
     }),
     { seed: 4, numRuns: 60, interruptAfterTimeLimit: 6000 },

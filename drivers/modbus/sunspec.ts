@@ -63,8 +63,8 @@ class Registers {
   readonly #asks: Asks;
   readonly #place: string;
   readonly #signal: AbortSignal;
-  /** Why the last read was refused. */
-  refusal = "";
+  /** By which exception the last read was refused. */
+  exception = 0;
 
   constructor(link: Link, asks: Asks, place: string, signal: AbortSignal) {
     this.#link = link;
@@ -102,21 +102,40 @@ class Registers {
       const code = request.strayBytes > 0 ? "garbage" : "silent";
       throw new DeviceError(code, `${this.#place}: no answer to ${request.text}`);
     }
-    if (request.state === "refused" && request.exception === 11)
-      throw new DeviceError("silent", `${this.#place}: ${request.text}: ${exceptionName(11)}`);
-    this.refusal = exceptionName(request.exception);
+    this.exception = request.exception;
+    if (request.state === "refused" && request.exception === 11) throw this.refusal("silent", request.text);
+    // It may say who it is the next time; until then it must not be taken for another one.
+    if (request.state === "refused" && [5, 6].includes(request.exception))
+      throw this.refusal("busy", request.text);
     return found;
+  }
+
+  /** What to throw of the last read, that was refused. */
+  refusal(code: "silent" | "busy" | "rejected", asked: string): DeviceError {
+    return new DeviceError(code, `${this.#place}: ${asked}: ${exceptionName(this.exception)}`);
   }
 }
 
 const word = (bytes: Uint8Array, at: number): number => (bytes[2 * at]! << 8) | bytes[2 * at + 1]!;
 
-/** Where the marker stands; undefined: it is no SunSpec device. */
+/** Exceptions of a device that has no such registers, or does not have them by this function. */
+const notHere = [1, 2, 3];
+
+/** Where the marker stands; undefined: it is no SunSpec device. A device may be silent where it has nothing. */
 async function baseOf(registers: Registers): Promise<number | undefined> {
+  let doubt: DeviceError | undefined;
   for (const base of bases) {
-    const found = await registers.read(base, 2);
-    if (found !== undefined && word(found, 0) * 0x10000 + word(found, 1) === marker) return base;
+    try {
+      const found = await registers.read(base, 2);
+      if (found !== undefined && word(found, 0) * 0x10000 + word(found, 1) === marker) return base;
+      if (found === undefined && !notHere.includes(registers.exception))
+        doubt ??= registers.refusal("rejected", `read holding ${base} (SunSpec)`);
+    } catch (error) {
+      if (!(error instanceof DeviceError) || error.code !== "silent") throw error;
+      doubt ??= error;
+    }
   }
+  if (doubt !== undefined) throw doubt;
   return undefined;
 }
 
@@ -134,7 +153,7 @@ async function chainFrom(registers: Registers, start: number): Promise<Chain> {
     if (head === undefined)
       return {
         models,
-        broken: `holding ${at}: ${at + 2 > registersEnd ? "no such register" : registers.refusal}`,
+        broken: `holding ${at}: ${at + 2 > registersEnd ? "no such register" : exceptionName(registers.exception)}`,
       };
     const [id, length] = [word(head, 0), word(head, 1)];
     if (id === endId) return { models, broken: undefined };
@@ -158,7 +177,7 @@ function listed(models: Chain["models"]): string {
 
 /**
  * Walks the chain of models; undefined where no marker is found. `more` says where the marker stands, which models
- * follow, and where the chain breaks off. Rejects with `silent`, `garbage`, or as the link does.
+ * follow, and where the chain breaks off. Rejects with `silent`, `busy`, `garbage`, `rejected`, or as the link does.
  */
 export async function identifySunSpec(
   link: Link,
@@ -174,6 +193,8 @@ export async function identifySunSpec(
   const more: Record<string, string> = { "SunSpec base": `holding ${base}` };
   const first = models.find(({ id, length }) => id === 1 && length + 2 >= commonRegisters);
   const block = first === undefined ? undefined : await registers.read(first.at, commonRegisters);
+  if (first !== undefined && block === undefined)
+    throw registers.refusal("rejected", `read holding ${first.at} (SunSpec, common model)`);
   if (block !== undefined)
     for (const field of ["vendor", "model", "firmware", "serial"] as const) {
       const found = textIn(block, common[field]);

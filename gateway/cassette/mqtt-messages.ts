@@ -12,6 +12,14 @@ const keptBytesMax = 32_768;
 /** Of such a packet nothing is waited for. */
 const pendingBytesMax = 4_194_304;
 
+/** JPEG, PNG, WebP (in RIFF). */
+const pictureHeads = ["ffd8ff", "89504e47", "52494646"].map((head) => Buffer.from(head, "hex"));
+
+/** A picture shows persons and plates, and no point is read from it. */
+const isPicture = (packet: Packet): boolean =>
+  packet.cmd === "publish" &&
+  pictureHeads.some((head) => Buffer.from(packet.payload).subarray(0, head.length).equals(head));
+
 /** The packet as a tape has it; undefined: it is not kept. */
 function keptOf(packet: Packet): Buffer | undefined {
   if (packet.cmd === "publish") {
@@ -37,7 +45,8 @@ export function messages(tape: Tape, frames: Frame[]): Record<Frame["from"], (ch
       if (cmd === "connect") version.protocolVersion = packet.protocolVersion ?? 4;
       const bytes = keptOf(packet);
       if (bytes === undefined) return;
-      if (bytes.length <= keptBytesMax) tape.keep(frames, from, bytes);
+      if (isPicture(packet)) tape.skipped.add("pictures");
+      else if (bytes.length <= keptBytesMax) tape.keep(frames, from, bytes);
       else tape.skipped.add("long messages");
     });
     return (chunk: Buffer) => {

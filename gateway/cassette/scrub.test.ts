@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Cassette, cassetteText, filler, type Frame, parseCassette } from "./cassette.ts";
-import { formsOf, scrub } from "./scrub.ts";
+import { formsOf, scrub, veiled } from "./scrub.ts";
 
 const secret = "Geheim-9-Wört";
 
@@ -46,6 +46,49 @@ describe("what is scrubbed", () => {
     expect(scrubbed(frames("device", '{"p":"51F-123.45","at":"2026-11-22T08:30:00Z"}'), []).text).toBe(
       '{"p":"xxxxxxxxxx","at":"2026-11-22T08:30:00Z"}',
     );
+  });
+
+  it.each([
+    ['{"plate":{"text":"GR 123 AB","sure":0.98}}', '{"plate":{"text":"xxxxxxxxx","sure":1.11}}'],
+    ['{"plates":["ABC 1234",{"n":-7}],"t":21.5}', '{"plates":["xxxxxxxx",{"n":-1}],"t":21.5}'],
+    ['{"person":{"name":"Nguyen Van A"},"name":"gate"}', '{"person":{"name":"xxxxxxxxxxxx"},"name":"gate"}'],
+    ['{"face_id":8812, "isFace": true}', '{"face_id":1111, "isFace": true}'],
+    ['{"phone":"+84912345678","wifi_pass":"abc"}', '{"phone":"xxxxxxxxxxxx","wifi_pass":"xxx"}'],
+    ['{"mqtt_password":"p\\"q","authToken":"t1"}', '{"mqtt_password":"xxxx","authToken":"xx"}'],
+    ['{"passcode":1234,"ownerName":null}', '{"passcode":1111,"ownerName":null}'],
+    ['{"interface":"eth0","template":"a","personCount":5,"passengers":3}', undefined],
+    ['{"photovoltaicPower":12,"photocell":"on","mqtt_ping_ms":3,"compass":"N"}', undefined],
+    ['{"sim_pin":4321,"photoUrl":"/p/1"}', '{"sim_pin":1111,"photoUrl":"xxxx"}'],
+    [
+      "<e><licensePlate>GR123AB</licensePlate><n>1</n></e>",
+      "<e><licensePlate>xxxxxxx</licensePlate><n>1</n></e>",
+    ],
+    [
+      '<tt:SimpleItem Name="PlateNumber" Value="GR123AB"/>',
+      '<tt:SimpleItem Name="PlateNumber" Value="xxxxxxx"/>',
+    ],
+    ['<tt:SimpleItem Name="VideoSourceToken" Value="v1"/><a Name="IsFace" Value="true"/>', undefined],
+    ["GET /api?token=ab-1&a=2&password=p%20q HTTP/1.1", "GET /api?token=xxxx&a=2&password=xxxxx HTTP/1.1"],
+  ])("what is called like a secret or a person: %s", (told, left) => {
+    expect(scrubbed(frames("device", told.slice(0, 20), told.slice(20)), []).text).toBe(left ?? told);
+  });
+
+  it("pictures that are written as text", () => {
+    const picture = Buffer.concat([Buffer.from("ffd8ffe0", "hex"), Buffer.alloc(60, 7)]).toString("base64");
+    const long = "QUJD".repeat(200);
+    expect(scrubbed(frames("device", `{"image":"${picture}","data":"${long}"}`), []).text).toBe(
+      `{"image":"${"x".repeat(picture.length)}","data":"${"x".repeat(long.length)}"}`,
+    );
+  });
+
+  it("a name of a host, and no word that it is part of", () => {
+    const list = frames("device", "zigbee2mqtt/plug mqtt-2 at mqtt:1883, MQTT");
+    scrub([list], [{ what: "addresses", text: "mqtt", isWord: true }]);
+    expect(list[0]?.bytes.toString()).toBe("zigbee2mqtt/plug mqtt-2 at xxxx:1883, xxxx");
+    expect(veiled({ a: "zigbee2mqtt", b: "on mqtt" }, [{ what: "a", text: "mqtt", isWord: true }])).toEqual({
+      a: "zigbee2mqtt",
+      b: "on xxxx",
+    });
   });
 
   it("is told where it was nowhere", () => {

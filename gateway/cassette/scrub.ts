@@ -1,4 +1,5 @@
 import { digitFiller, filler, type Frame } from "./cassette.ts";
+import { personalPlaces, secretMember } from "./personal.ts";
 import { communityPlace } from "./tree.ts";
 import { joined } from "./turns.ts";
 
@@ -10,6 +11,8 @@ export interface Secret {
   text: string;
   /** It names somebody, so that a number that a device tells may be it as well. */
   isPersonal?: boolean;
+  /** It may be a part of words that have nothing to do with it, and is hidden only by itself. */
+  isWord?: boolean;
 }
 
 /** A shorter text would be found in everything. */
@@ -68,10 +71,11 @@ const looks: { what: string; from?: Frame["from"]; pattern: RegExp }[] = [
       /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth|signature)[\w-]*)[ \t]*:[ \t]*([^\r\n]+)/dgim,
   },
   { what: "logins", pattern: /<(?:[\w.-]+:)?(?:Password|Nonce)\b[^>]*>([^<]+)</dgi },
+  // A JPEG or PNG begins so in base64; nothing else that long is read by anybody.
   {
-    what: "personal members",
-    pattern:
-      /"(?:pass(?:word|wd)?|pwd|secret|(?:access_?)?token|api_?key|user(?:_?name)?|login|driver(?:_?name)?|owner(?:_?name)?|person(?:_?name)?|(?:face|photo|portrait|plate|licen[cs]e)\w*)"\s*:\s*"((?:[^"\\]|\\.)+)"/dgi,
+    what: "pictures",
+    from: "device",
+    pattern: /((?<![A-Za-z0-9+/])(?:(?:\\?\/9j\\?\/|iVBOR)[A-Za-z0-9+/\\]{20,}|[A-Za-z0-9+/]{500,})={0,2})/dg,
   },
   { what: "numbers of messages", from: "kerb", pattern: /<(?:[\w.-]+:)?MessageID\b[^>]*>([^<]+)</dgi },
   { what: "kerb's time", from: "kerb", pattern: /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/dg },
@@ -86,9 +90,21 @@ const numeric = /^[-+]?\d+(?:\.\d+)?$/;
 /** A password that is a number: digits beside it make it another number. */
 export const looksLikeNumber = (text: string): boolean => numeric.test(text);
 
-/** What a password or login is called in JSON. */
-const secretMember = /"(?:[^"]*(?:pass|pwd|secret|token|communit)[^"]*|pin|key|code|user(?:name)?)"\s*:\s*$/i;
 const charsBeforeMax = 120;
+
+const inWord = /[\w-]/;
+
+/** `text` with the secret written over by `by`. */
+export function withoutSecret(text: string, secret: Secret, by: string): string {
+  return text.replaceAll(secret.text, (one, at: number) =>
+    isPart(text, at, at + one.length, secret) ? one : by.repeat(one.length),
+  );
+}
+
+function isPart(text: string, start: number, end: number, secret: Secret): boolean {
+  if (secret.isWord === true) return inWord.test(text[start - 1] ?? "") || inWord.test(text[end] ?? "");
+  return looksLikeNumber(secret.text) && numberPlace(text, start, end) === "part";
+}
 
 /** How the place between `start` and `end` of a text stands to a secret that is a number. */
 function numberPlace(text: string, start: number, end: number): "number" | "text" | "part" {
@@ -126,11 +142,13 @@ class Stream {
     }
   }
 
-  hideText(form: Buffer, { text, isPersonal = false }: Secret): boolean {
+  hideText(form: Buffer, secret: Secret): boolean {
+    const { text, isPersonal = false, isWord = false } = secret;
     const isNumber = looksLikeNumber(text) && form.equals(Buffer.from(text));
     let isThere = false;
     for (let at = this.bytes.indexOf(form); at >= 0; at = this.bytes.indexOf(form, at + 1)) {
       const end = at + form.length;
+      if (isWord && isPart(this.text, at, end, secret)) continue;
       const place = isNumber ? numberPlace(this.text, at, end) : "text";
       if (place === "part") continue;
       if (place === "number") {
@@ -143,6 +161,15 @@ class Stream {
       this.hide(at, end, place === "number" ? digitFiller : filler);
     }
     return isThere;
+  }
+
+  hidePersonal(): boolean {
+    const places = personalPlaces(this.text);
+    for (const { start, end, isNumber } of places) {
+      if (!isNumber) this.hide(start, end);
+      else for (let i = start; i < end; i++) if (/\d/.test(this.text[i]!)) this.hide(i, i + 1, digitFiller);
+    }
+    return places.length > 0;
   }
 
   hideLooks(): string[] {
@@ -190,6 +217,7 @@ export function scrub(
       there.add(secret);
       found.add(secret.what);
     }
+    if (stream.hidePersonal()) found.add("personal members");
     for (const what of stream.hideLooks()) found.add(what);
   }
   return { found: [...found].toSorted(), nowhere: secrets.filter((secret) => !there.has(secret)) };
@@ -199,14 +227,9 @@ export function scrub(
 const kerbsOwn = new Set(["unit", "status", "kind", "record", "category", "severity", "state"]);
 
 function veiledText(text: string, secrets: readonly Secret[]): string {
-  return secrets.reduce((left, { text: secret }) => {
-    if (left === secret) return "x".repeat(secret.length);
-    if (secret.length < secretCharsMin) return left;
-    return left.replaceAll(secret, (one, at: number) =>
-      looksLikeNumber(secret) && numberPlace(left, at, at + one.length) === "part"
-        ? one
-        : "x".repeat(one.length),
-    );
+  return secrets.reduce((left, secret) => {
+    if (left === secret.text) return "x".repeat(left.length);
+    return secret.text.length < secretCharsMin ? left : withoutSecret(left, secret, "x");
   }, text);
 }
 

@@ -4,7 +4,7 @@ import { commonKeys } from "../config/device-schema.ts";
 import { isRecord } from "../config/path.ts";
 import { References } from "../config/references.ts";
 import { readYaml } from "../yaml.ts";
-import { looksLikeNumber, type Secret, secretCharsMin } from "./scrub.ts";
+import { looksLikeNumber, type Secret, secretCharsMin, withoutSecret } from "./scrub.ts";
 
 /** What of a site file must not get into a cassette, and its device without that. */
 
@@ -100,7 +100,7 @@ function blanked(value: unknown, blanks: Blanks, path: readonly string[] = []): 
   const isReference = text !== value;
   if (isReference && !isSecret(path) && /^[-+]?\d+(\.\d+)?$/.test(text)) return Number(text);
   const place = blanks.places[text];
-  if (place !== undefined) return place;
+  if (place !== undefined && path[0] !== "variables") return place;
   // A user who is called like his password would be refused by some.
   const filler = /user/i.test(path.at(-1) ?? "") ? "u" : "x";
   if (isReference || isSecret(path)) return filler.repeat(text.length);
@@ -108,7 +108,9 @@ function blanked(value: unknown, blanks: Blanks, path: readonly string[] = []): 
     (left, secret) =>
       secret.text.length < secretCharsMin
         ? left
-        : left.replaceAll(secret.text, () => filler.repeat(secret.text.length)),
+        : secret.isWord === true
+          ? withoutSecret(left, secret, filler)
+          : left.replaceAll(secret.text, () => filler.repeat(secret.text.length)),
     text,
   );
 }

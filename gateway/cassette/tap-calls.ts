@@ -13,6 +13,7 @@ const loopback = "127.0.0.1";
 const driverWaitMs = 30_000;
 const againMs = 50;
 const callersMax = 64;
+const handshakeMs = 10_000;
 const earlyMax = 16;
 /** Who has not said who it is by then is none of ours. */
 const beginBytesMax = 65_536;
@@ -92,10 +93,7 @@ export async function callsTap(way: Calls): Promise<Tap> {
   let isClosed = false;
   const called = Promise.withResolvers<void>();
   const accept = async (far: Socket): Promise<void> => {
-    open.add(far);
     far.on("error", () => far.destroy());
-    far.on("close", () => open.delete(far));
-    if (open.size > callersMax) return void far.destroy();
     far.setNoDelay(true);
     const caller = new Caller(tape, way, called.resolve);
     const early: Buffer[] = [];
@@ -125,7 +123,16 @@ export async function callsTap(way: Calls): Promise<Tap> {
   };
   const take = (far: Socket) => void accept(far).catch(() => far.destroy());
   const server: Server =
-    way.secured === undefined ? createServer(take) : createTlsServer(way.secured(), take);
+    way.secured === undefined
+      ? createServer(take)
+      : createTlsServer({ ...way.secured(), handshakeTimeout: handshakeMs }, take);
+  server.maxConnections = callersMax;
+  // Also those that have only begun to speak TLS.
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => open.delete(socket));
+  });
   await listening(server, way.port, way.host);
   return {
     tape,

@@ -1,6 +1,7 @@
 import { connect, createServer, type AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { cassetteLimits } from "./cassette.ts";
+import { freePort } from "./tap-calls.ts";
 import { openTap } from "./tap.ts";
 
 it("hands on every byte, keeps no more than fit, and says where it ended and who hung up", async () => {
@@ -49,3 +50,22 @@ it("keeps that the device hung up", async () => {
     server.close();
   }
 });
+
+it("ends while somebody who called inside TLS has said nothing yet", async () => {
+  const port = await freePort();
+  const tap = await openTap({
+    over: "calls",
+    host: "127.0.0.1",
+    port,
+    isOurs: () => undefined,
+    secured: () => ({}),
+    moved: () => ({}),
+  });
+  const caller = connect(port, "127.0.0.1").on("error", () => {});
+  await new Promise((resolve) => caller.once("connect", resolve));
+  const hungUp = new Promise((resolve) => caller.once("close", resolve));
+  // The tap has seen the caller only after its own turn.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await tap.close();
+  await hungUp;
+}, 8000);

@@ -37,6 +37,8 @@ interface RecordWords {
   tooLargeCure: string;
   portTaken(place: string): string;
   portTakenCure: string;
+  cannotListen(place: string, why: string): string;
+  cannotListenCure: string;
   same(readings: number): string;
   differs(count: number): string;
   lost(why: string): string;
@@ -86,6 +88,9 @@ export const recordWords: Record<Language, RecordWords> = {
     tooLargeCure: "record for a shorter time (--for 5s)",
     portTaken: (place) => `the device calls ${place}, which another program has (most likely the gateway)`,
     portTakenCure: "stop the gateway while you record; the device calls again by itself",
+    cannotListen: (place, why) => `kerb cannot listen at ${place}, which the device calls (${why})`,
+    cannotListenCure:
+      "give the device an address of this machine and a port from 1024 on, and name files under tls that kerb can read",
     same: (readings) => `${readings} readings as recorded`,
     differs: (count) => `${count} differ`,
     lost: (why) => `the device was lost: ${why}`,
@@ -97,18 +102,19 @@ export const recordWords: Record<Language, RecordWords> = {
     refused: (device, why) => `không ghi được ${device}: ${why}`,
     noWay: (driver) => `trình điều khiển ${driver} không cho biết các byte của nó đi đâu`,
     noWayCure: "hãy ghi thiết bị truyền không mã hóa; drivers/<driver>/README.md cho biết ghi được gì",
-    short: (what, least) => `${what} ngắn hơn ${least} ký tự nên không chắc tìm và xóa được hết`,
+    short: (what, least) => `${what} ngắn hơn ${least} ký tự nên không chắc tìm và che được hết`,
     shortCure: "trước hết hãy đặt giá trị dài hơn cho thiết bị",
     privateCure: "hãy ghi lúc không có ai đi qua, hoặc ghi thiết bị không gửi dữ liệu cá nhân",
-    veiled: "có dữ liệu cá nhân không tìm thấy được trong các byte nên không xóa được",
-    unplayable: (why) => `bản ghi sau khi xóa không phát lại được (${why})`,
+    veiled: "có dữ liệu cá nhân không tìm thấy được trong các byte nên không che được",
+    unplayable: (why) => `bản ghi sau khi che không phát lại được (${why})`,
     unplayableCure: "hãy ghi lâu hơn (--for 2m), hoặc chỉ ghi những gì được hỏi",
     nothing: "không có giá trị nào",
     exists: (file) => `${file} đã có sẵn`,
     existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc xóa tệp đó",
     recording: (device, seconds) => `đang ghi ${device} trong tối đa ${seconds} giây (Ctrl-C để dừng sớm)`,
-    done: (file, frames, reads, records) => `${file}   ${frames} khung, ${reads} lần đọc, ${records} bản ghi`,
-    scrubbed: (what) => `đã xóa: ${what}`,
+    done: (file, frames, reads, records) =>
+      `${file}   ${frames} khung, ${reads} lần đọc, ${records} bản ghi sự kiện`,
+    scrubbed: (what) => `đã che: ${what}`,
     limited: (what) => `dừng sớm vì đã đầy: ${what}`,
     unstable: (what) => `đã bỏ ra vì khi phát lại cho kết quả khác: ${what}`,
     next: (file) => `hãy xem kỹ trước khi đưa cho người khác. Tiếp theo: kerb profile test ${file}`,
@@ -125,12 +131,15 @@ export const recordWords: Record<Language, RecordWords> = {
     noCassettes: (folder) => `không có bản ghi nào trong ${folder} (<vendor>/<model>.cassettes/*.yaml)`,
     nothingCompared: "chưa so sánh gì: bản ghi không có giá trị hay bản ghi sự kiện nào (kerb record DEVICE)",
     leftOut: (count) =>
-      `đã bỏ ${count} bản ghi đến cùng lúc với bản ghi cuối; hãy ghi ngắn hơn (--for 5s) để dừng trước chúng`,
-    manyPersonal: "thiết bị gửi cùng lúc quá nhiều dữ liệu cá nhân nên không chắc xóa được hết",
+      `đã bỏ ${count} bản ghi sự kiện đến cùng lúc với cái cuối; hãy ghi ngắn hơn (--for 5s) để dừng trước chúng`,
+    manyPersonal: "thiết bị gửi cùng lúc quá nhiều dữ liệu cá nhân nên không chắc che được hết",
     tooLarge: (bytes) => `bản ghi sẽ có ${bytes} byte, lớn hơn mức đọc lại được`,
     tooLargeCure: "hãy ghi ngắn hơn (--for 5s)",
     portTaken: (place) => `thiết bị gọi đến ${place}, nơi chương trình khác đang giữ (thường là gateway)`,
     portTakenCure: "hãy dừng gateway trong lúc ghi; thiết bị sẽ tự gọi lại",
+    cannotListen: (place, why) => `kerb không lắng nghe được tại ${place}, nơi thiết bị gọi đến (${why})`,
+    cannotListenCure:
+      "hãy đặt cho thiết bị địa chỉ của máy này và cổng từ 1024 trở lên, và các tệp trong tls mà kerb đọc được",
     same: (readings) => `${readings} giá trị đúng như đã ghi`,
     differs: (count) => `${count} giá trị khác`,
     lost: (why) => `mất thiết bị: ${why}`,

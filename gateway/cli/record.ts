@@ -36,11 +36,11 @@ async function tapOf(way: Parameters<typeof openTap>[0], recording: Recording, l
   try {
     return await openTap(way);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code, message } = error as NodeJS.ErrnoException;
     if (way.over !== "calls") throw error;
-    if (code === "EADDRINUSE")
-      throw recording.refused(words.portTaken(`${way.host}:${way.port}`), words.portTakenCure);
-    throw deviceFailure(recording.device.id, "denied", (error as Error).message, lang);
+    const place = `${way.host}:${way.port}`;
+    if (code === "EADDRINUSE") throw recording.refused(words.portTaken(place), words.portTakenCure);
+    throw recording.refused(words.cannotListen(place, message), words.cannotListenCure);
   }
 }
 

@@ -82,7 +82,9 @@ export class Recording {
     const [short] = shortSecrets(personal);
     if (short !== undefined) throw this.refused(words.short(short.what, secretCharsMin), words.privateCure);
     const serials = this.#hidesSerial ? [who.serial ?? "", ...serialsOf(this.device)] : [];
-    const host = "host" in way && way.over !== "calls" ? way.host : "";
+    const named = "host" in way && way.over !== "calls" ? way.host : "";
+    // A bare name may be a word of topics, and says nothing of where the broker is.
+    const host = way.over === "mqtt" && !/[.:]/.test(named) ? "" : named;
     return [
       ...known,
       ...personal,
@@ -90,7 +92,7 @@ export class Recording {
         .filter((text) => text.length >= secretCharsMin)
         .map((text) => ({ what: "serial number", text })),
       { what: "addresses", text: `${place.host}:${place.port}` },
-      ...(host.length >= secretCharsMin ? [{ what: "addresses", text: host }] : []),
+      ...(host.length >= secretCharsMin ? [{ what: "addresses", text: host, isWord: true }] : []),
     ];
   }
 

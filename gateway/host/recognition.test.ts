@@ -77,7 +77,10 @@ describe("who a device is found to be", () => {
     one.take(server("aa:bb"));
     expect(one.verdict).toEqual({ writable: true });
     one.take({ vendor: "Kerb Works" });
-    expect(one.verdict).toMatchObject({ writable: false, unwritable: { code: "unit-untold" } });
+    expect(one.verdict).toMatchObject({
+      writable: false,
+      unwritable: { code: "unit-untold", reason: expect.stringContaining("--accept") },
+    });
   });
 
   it("has a firmware that changed while the gateway was down", async () => {

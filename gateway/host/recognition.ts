@@ -99,7 +99,9 @@ export class Recognition {
     const { id, serial } = this.#device;
     const now = marksOf(identity);
     if (serial !== undefined && (now.serial === undefined || !same(serial, now.serial)))
-      throw new Error(`the site file says "serial: ${serial}" for ${id}: write the new unit's there`);
+      throw new Error(
+        `the site file says "serial: ${serial}" for ${id}: ${now.serial === undefined ? "the unit tells none, so take it out" : "write the new unit's there"}`,
+      );
     if (this.#pin === undefined) throw new Error("nothing can be kept: there is no state folder");
     await this.#pin.write(now);
     this.#isOpen = true;
@@ -178,7 +180,12 @@ export class Recognition {
           ? `a certificate (${certificate})`
           : undefined;
     if (missing === undefined) return undefined;
-    return { code: "unit-untold", reason: `the unit is known by ${missing}, and tells none now` };
+    const { id, serial: written } = this.#device;
+    const cure =
+      written !== undefined && now.serial === undefined
+        ? `where it never tells one, take "serial" out of the site file`
+        : `if that is right, kerb identify ${id} --accept`;
+    return { code: "unit-untold", reason: `the unit is known by ${missing}, and tells none now: ${cure}` };
   }
 
   #strangeFirmware(): Unwritable | undefined {

@@ -186,6 +186,21 @@ describe("the NGSI-LD view", () => {
     expect(ups).toMatchObject({ batteryLevel: 0.97 });
   });
 
+  it.each([
+    ["Alert%7CFloodMonitoring", true],
+    ["https://smartdatamodels.org/dataModel.Environment/FloodMonitoring", true],
+    ["https://uri.etsi.org/ngsi-ld/default-context/FloodMonitoring", true],
+    ["urn:kerb:model:MessageSign,https://smartdatamodels.org/dataModel.Environment/FloodMonitoring", true],
+    ["https://smartdatamodels.org/dataModel.Device/Device", false],
+    ["https://smartdatamodels.org/dataModel.Weather/FloodMonitoring", false],
+  ])("knows a type by each of its names: %s", async (type, isThere) => {
+    receiver.dictionary(gateway, dictionary());
+    take([{ seq: 1 }]);
+    const many = await get(`/entities?type=${type}`);
+    expect(many.body.some(({ id }) => id === level)).toBe(isThere);
+    expect((await get(`/entities/${level}?type=${type}`)).status).toBe(isThere ? 200 : 404);
+  });
+
   it.each(["columnar", "cloudevents"] as const)(
     "keeps the newest observation in any order of arrival (%s)",
     async (encoding) => {
@@ -331,6 +346,9 @@ describe("the NGSI-LD view", () => {
     ["/entities?options=keyValues&format=normalized", "BadRequestData", "two representations at once."],
     ["/entities?type=Device&type=Alert", "BadRequestData", '"type" is given more than once.'],
     ["/entities?type=", "BadRequestData", '"type" is empty; '],
+    ["/entities?type=(Device)", "OperationNotSupported", '"type" with "(" is not supported here; '],
+    ["/entities?type=Device;Alert", "OperationNotSupported", '"type" with ";" is not supported here; '],
+    ["/entities?id=notauri", "BadRequestData", '"id" must be a URI, not "notauri".'],
     [`/entities/${level}?type=Device`, "ResourceNotFound", 'is of the type "FloodMonitoring".'],
   ])("%s is a problem that names the parameter", async (path, name, detail) => {
     receiver.dictionary(gateway, dictionary());

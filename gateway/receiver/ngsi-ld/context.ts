@@ -60,3 +60,30 @@ export function ownTerms(): Record<string, unknown> {
   terms = found;
   return found;
 }
+
+/** Types beside those of the models, with whose context they are. */
+const otherTypes = { Device: "Device", DeviceMeasurement: "Device", Alert: "Alert" };
+const defaultVocabulary = "https://uri.etsi.org/ngsi-ld/default-context/";
+let typesByIri: Map<string, string> | undefined;
+
+/**
+ * The type that an IRI stands for in the contexts of this view; any other text as it is. Not every version of a
+ * model's context has its type, which is then of the core context's vocabulary.
+ */
+export function shortType(type: string): string {
+  if (!type.includes(":")) return type;
+  typesByIri ??= new Map(
+    [
+      ...Object.values(modelsByClass).flatMap((models) =>
+        models.flatMap((one) => (one.subject === undefined ? [] : [[one.type, one.subject] as const])),
+      ),
+      ...Object.entries(otherTypes),
+    ].flatMap(([one, subject]) => [
+      [`https://smartdatamodels.org/dataModel.${subject}/${one}`, one] as const,
+      [`${defaultVocabulary}${one}`, one] as const,
+    ]),
+  );
+  const own = /^(?:kerb|urn:kerb:model):(\w+)$/.exec(type)?.[1];
+  if (own !== undefined && Object.hasOwn(ownTerms(), own)) return own;
+  return typesByIri.get(type) ?? type;
+}

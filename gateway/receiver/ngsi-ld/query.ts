@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { didYouMean, listed, quoted } from "../../config/words.ts";
+import { shortType } from "./context.ts";
 import { Problem } from "./problem.ts";
 
 /** What a request asks for by its parameters; undefined: no bound. `isSimplified`: values without their metadata. */
@@ -38,21 +39,35 @@ export function queryOf(context: Context, asks: "many" | "one"): Query {
     if (values.length > 1) throw bad(`${quoted(name)} is given more than once`);
     if (values[0] === "") throw bad(`${quoted(name)} is empty; leave it out, or give it a value`);
   }
-  const list = (name: string) =>
+  const list = (name: string, between: string | RegExp = ",") =>
     context.req
       .query(name)
-      ?.split(",")
+      ?.split(between)
       .filter((one) => one !== "");
   const count = isCount(context.req.query("count"));
   return {
-    type: list("type"),
-    id: list("id"),
+    type: types(list("type", /[,|]/)),
+    id: ids(list("id")),
     gateway: context.req.query("gateway"),
     limit: whole(context, "limit", count ? 0 : 1, limitMax, limitUsual),
     offset: whole(context, "offset", 0, Number.MAX_SAFE_INTEGER, 0),
     count,
     isSimplified: isSimplified(list("options") ?? [], list("format") ?? []),
   };
+}
+
+/** Of the expressions of the standard, "one or the other" (4.17: "," or "|") is known here. */
+function types(asked: string[] | undefined): string[] | undefined {
+  const beyondList = asked?.find((type) => /[();]/.test(type));
+  if (beyondList === undefined) return asked?.map(shortType);
+  const detail = `"type" with ${quoted(/[();]/.exec(beyondList)?.[0] ?? "")} is not supported here; this view knows types with "," or "|" between them.`;
+  throw new Problem("OperationNotSupported", 422, detail);
+}
+
+function ids(asked: string[] | undefined): string[] | undefined {
+  const odd = asked?.find((id) => !/^[a-z][a-z\d+.-]*:\S+$/i.test(id));
+  if (odd !== undefined) throw bad(`"id" must be a URI, not ${quoted(odd)}`);
+  return asked;
 }
 
 function bad(sentence: string): Problem {
