@@ -339,6 +339,17 @@ describe("browse", { timeout: 30_000 }, () => {
     expect(found.entries.map(({ changes }) => changes)).toEqual([true, false]);
   });
 
+  test("does not say that a register stayed the same which it could not read again", async () => {
+    const { connection } = await device((request, socket) => {
+      // One by one they are told: the second reading asks for both at once.
+      const pdu =
+        request.readUInt16BE(10) === 2 ? [0x83, 4] : pduOf(request, { holding: (at) => [50, 77][at] });
+      socket.write(tcpAnswer(request, pdu));
+    });
+    const found = await listed(connection);
+    expect(found.entries.map(({ changes }) => changes)).toEqual([undefined, undefined]);
+  });
+
   test("refuses a place that is none", async () => {
     const { connection } = await device(having({ holding: () => 1 }));
     for (const under of ["holding 5-2", "registers", "holding 0-70000", "i=85"])

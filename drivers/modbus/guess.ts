@@ -16,7 +16,8 @@ export interface Guessed {
   readonly at: number;
   readonly length: number;
   readonly guesses: Guess[];
-  readonly changes: boolean;
+  /** undefined: the words were not all read again, and those that were are the same. */
+  readonly changes: boolean | undefined;
 }
 
 interface Way {
@@ -278,15 +279,20 @@ function guessesAt(words: readonly number[], at: number, way: Way, ways: readonl
  */
 export function guessed(
   words: readonly number[],
-  later: readonly number[],
+  later: readonly (number | undefined)[],
   order: Order | undefined,
 ): Guessed[] {
   return divided(words, { order }).parts.map(({ at, way, ways }) => ({
     at,
     length: way.length,
     guesses: guessesAt(words, at, way, ways),
-    changes: words.slice(at, at + way.length).some((word, i) => (later[at + i] ?? word) !== word),
+    changes: changed(words.slice(at, at + way.length), later.slice(at, at + way.length)),
   }));
+}
+
+function changed(words: readonly number[], later: readonly (number | undefined)[]): boolean | undefined {
+  if (words.some((word, i) => (later[i] ?? word) !== word)) return true;
+  return words.every((_, i) => later[i] !== undefined) ? false : undefined;
 }
 
 /** Words that hold nothing, and those that many devices answer where they have none. */
