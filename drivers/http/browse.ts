@@ -20,7 +20,7 @@ export type Fetch = (path: string, format: Format) => Promise<Document>;
 const formats: readonly Format[] = ["json", "xml", "csv"];
 const itemsMax = 20;
 const leavesMax = 5000;
-const pathPattern = /^\/[^\s#{}]{0,500}$/;
+const pathPattern = /^\/(?!\/)[^\s#{}]{0,500}$/;
 const plainMember = /^[A-Za-z_@#][\w@#-]*$/;
 
 interface Leaf {

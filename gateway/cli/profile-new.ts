@@ -134,7 +134,7 @@ function endOf(
 }
 
 async function draftOf(
-  { id, driver }: DeviceConfig,
+  { driver }: DeviceConfig,
   identity: Identity,
   listing: Listing,
   options: ProfileNewOptions,
@@ -146,7 +146,6 @@ async function draftOf(
   // A host's address in the driver's sentence would be the site's.
   const ended = endOf(listing, isStopped, "en", options, ({ code }) => `the device was lost (${code})`);
   return {
-    device: id,
     driver,
     className: options.class,
     identity,

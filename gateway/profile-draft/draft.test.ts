@@ -20,7 +20,6 @@ const models = loadModels();
 
 function drafted(entries: readonly Browsed[], identity: Identity = {}, given?: string) {
   return draftProfile({
-    device: "thing",
     driver: "http",
     className: undefined,
     given,
@@ -53,10 +52,10 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
 });
 
 describe("a draft", () => {
-  test("is named by the device, else by who asked for it, else by the site file", () => {
+  test("is named by the device, else by who asked for it, and never by the site file", () => {
     const names = (...of: Parameters<typeof drafted>) =>
       drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
-    expect(names([])).toEqual(['vendor: "Unknown"', 'model: "thing"']);
+    expect(names([])).toEqual(['vendor: "Unknown"', 'model: "Unknown"']);
     expect(names([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
     expect(names([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
   });

@@ -7,8 +7,6 @@ import { comment, flowText, remark, slug } from "./text.ts";
 
 /** What is known of the device, and of the draft. */
 export interface Draft {
-  /** The id in the site file: the draft's last resort for a name. */
-  device: string;
   driver: string;
   className: string | undefined;
   /** `vendor/model` that a person gave, for what the device does not say. */
@@ -37,6 +35,8 @@ export interface Drafted {
 }
 
 const unknownVendor = "Unknown";
+/** The id in the site file may tell the place. */
+const unknownModel = "Unknown";
 const nameMax = 100;
 
 /** What a text says of the unit that was read is no word for its model. */
@@ -59,10 +59,10 @@ export function draftId(identity: Identity, device: string): string {
 /** No protocol says what a device is for. */
 const unknownClass = "other";
 
-function head({ device, driver, date, kerb, ended, identity }: Draft): string[] {
+function head({ driver, date, kerb, ended, identity }: Draft): string[] {
   return [
     ...comment(
-      `DRAFT by kerb profile new (kerb ${kerb}): read from a device on ${date} (${device}, driver ${driver}).`,
+      `DRAFT by kerb profile new (kerb ${kerb}): read from a device on ${date} (driver ${driver}).`,
       "",
     ),
     ...comment(
@@ -108,7 +108,7 @@ function identifyLines({ identity, isMute }: Draft): string[] {
 }
 
 function topLines(draft: Draft): string[] {
-  const { identity, driver, date, kerb, device, className, given } = draft;
+  const { identity, driver, date, kerb, className, given } = draft;
   const { vendor, model } = namesOf(identity);
   const [givenVendor, givenModel] = given?.split("/") ?? [];
   const unsaid = remark(
@@ -120,7 +120,7 @@ function topLines(draft: Draft): string[] {
   return [
     "version: 1",
     `vendor: ${flowText(vendor ?? givenVendor ?? unknownVendor)}${vendor === undefined ? unsaid : ""}`,
-    `model: ${flowText(model ?? givenModel ?? device)}${model === undefined ? unsaid : ""}`,
+    `model: ${flowText(model ?? givenModel ?? unknownModel)}${model === undefined ? unsaid : ""}`,
     `class: ${className ?? unknownClass}${className === undefined ? remark("guess: see MODELS.md for the classes and what their points are called") : ""}`,
     `driver: ${driver}`,
     "status: community",
