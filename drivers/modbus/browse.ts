@@ -77,7 +77,7 @@ async function entries(scan: Scan, later: Later): Promise<{ found: Browsed[]; li
     .filter(({ words }) => words.length > 0)
     .toSorted((a, b) => tables.indexOf(a.table) - tables.indexOf(b.table) || a.start - b.start);
   const runs = spans.filter(({ table }) => !isBitTable(table)).map(({ words }) => words);
-  const order = usualOrder(runs);
+  const order = await usualOrder(runs);
   const found: Browsed[] = [];
   const listed = new Set<string>();
   for (const span of spans) {

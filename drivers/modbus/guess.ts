@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Answer, Guess } from "../../gateway/driver.ts";
 import { compileDecoder, decode } from "./decode.ts";
 import type { Address } from "./settings.ts";
@@ -219,16 +220,22 @@ function divided(words: readonly number[], prior: Prior): Divided {
 }
 
 /** The order with which all that the device holds is told most cheaply, where it has floats of it and a clear lead. */
-export function usualOrder(runs: readonly (readonly number[])[]): Order | undefined {
-  const tried = orders.map((order) => {
-    const found = runs.map((words) => divided(words, { order }));
+export async function usualOrder(runs: readonly (readonly number[])[]): Promise<Order | undefined> {
+  const tried: { order: Order; bits: number; votes: number }[] = [];
+  for (const order of orders) {
+    const found: Divided[] = [];
+    for (const words of runs) {
+      found.push(divided(words, { order }));
+      // A large device takes a while, and others have their turn.
+      await turn();
+    }
     const isVote = ({ way }: { way: Way }) => way.order === order && way.type.startsWith("float");
-    return {
+    tried.push({
       order,
       bits: found.reduce((sum, one) => sum + one.bits, rarity[order]),
       votes: found.flatMap(({ parts }) => parts.filter(isVote)).length,
-    };
-  });
+    });
+  }
   const [first, second] = tried.toSorted((a, b) => a.bits - b.bits);
   if (first === undefined || first.votes < votesMin) return undefined;
   return (second?.bits ?? 0) - first.bits >= clearBits ? first.order : undefined;
