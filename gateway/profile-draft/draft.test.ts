@@ -30,7 +30,7 @@ function drafted(entries: readonly Browsed[], identity: Identity = {}, given?: s
     ended: undefined,
     date: "2026-11-22",
     kerb: "0.1.0",
-    rules: { isAddress: (given) => address.safeParse(given).success, isPersonal: () => false },
+    rules: { isAddress: (one) => address.safeParse(one).success, isPersonal: () => false },
   });
 }
 
@@ -51,13 +51,14 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
   ...more,
 });
 
+const nameLines = (...of: Parameters<typeof drafted>) =>
+  drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
+
 describe("a draft", () => {
   test("is named by the device, else by who asked for it, and never by the site file", () => {
-    const names = (...of: Parameters<typeof drafted>) =>
-      drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
-    expect(names([])).toEqual(['vendor: "Unknown"', 'model: "Unknown"']);
-    expect(names([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
-    expect(names([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
+    expect(nameLines([])).toEqual(['vendor: "Unknown"', 'model: "Unknown"']);
+    expect(nameLines([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
+    expect(nameLines([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
   });
 
   test("says what is told as such, and what is not as a guess", async () => {
@@ -155,7 +156,7 @@ describe("a draft", () => {
       ...numbers.map(([name, answer]) => value([name], { answer })),
       value(["spinning"], { answer: 815 }),
     ]);
-    for (const told of [...texts, ...numbers].map(([, told]) => told))
+    for (const told of [...texts, ...numbers].map(([, digits]) => digits))
       expect(text).not.toContain(String(Number(told)));
     expect(text).toMatch(/it held a text of 8 characters/);
     expect(text).toMatch(/typical: \[815, 815\]/);
