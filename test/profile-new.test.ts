@@ -315,7 +315,24 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(await kerb("profile", "new", ...args, "--force")).toMatchObject({ code: 5 });
   });
 
-  test("writes over no file but with --force, and where it may not write says so", async () => {
+  test("says of a draft that was cut off that it is not complete, and takes no secret into addresses", async () => {
+    const device = await pretend("generic/json-meter");
+    const { path } = device.profile.points[0]!.address as { path: string };
+    const cut = await draft(device, "acme/cut", "--under", path, "--limit", "1");
+    expect(cut).toMatchObject({ code: 0 });
+    expect(cut.err).toMatch(/NOT COMPLETE, left out by the limit of 1/);
+    expect(readFileSync(draftFile("acme/cut"), "utf8")).toMatch(
+      /^# NOT COMPLETE: left out by the limit of 1/m,
+    );
+    const { out } = await draft(device, "acme/cut", "--under", path, "--limit", "1", "--force", "--json");
+    expect(JSON.parse(out)).toMatchObject({ data: { isComplete: false } });
+    const secret = await draft(device, "acme/secret", "--under", `${path}?a=1&api_token=t0psecret`);
+    expect(secret).toMatchObject({ code: 2 });
+    expect(secret.err).toMatch(/"api_token" in --under/);
+    expect(existsSync(draftFile("acme/secret"))).toBe(false);
+  });
+
+  test("writes over no file but a draft with --force, and where it may not write says so", async () => {
     const device = await pretend("dfrobot/sen0676");
     mkdirSync(join(drafts(), "mine"), { recursive: true });
     writeFileSync(draftFile("mine/own"), "mine\n");
@@ -323,8 +340,15 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(refused).toMatchObject({ code: 2, out: "" });
     expect(refused.err).toMatch(/drafts\/mine\/own\.yaml is there already\n.*--out FILE.*--force/);
     expect(readFileSync(draftFile("mine/own"), "utf8")).toBe("mine\n");
+    const forced = await draft(device, "mine/own", "--force");
+    expect(forced).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/is no draft.*--out FILE/s) as string,
+    });
+    expect(readFileSync(draftFile("mine/own"), "utf8")).toBe("mine\n");
+    writeFileSync(draftFile("mine/own"), "# DRAFT by kerb profile new (kerb 0.0.1)\n");
     expect(await draft(device, "mine/own", "--force")).toMatchObject({ code: 0 });
-    expect(readFileSync(draftFile("mine/own"), "utf8")).toMatch(/^# DRAFT/);
+    expect(readFileSync(draftFile("mine/own"), "utf8")).toMatch(/^# DRAFT[^]*points:/);
     const nowhere = await draft(device, "mine/other", "--out", "/dev/null/none/x.yaml");
     expect(nowhere.code).toBe(2);
     expect(nowhere.err).toMatch(/cannot be written \(E\w+\)/);

@@ -20,7 +20,7 @@ export type Fetch = (path: string, format: Format) => Promise<Document>;
 const formats: readonly Format[] = ["json", "xml", "csv"];
 const itemsMax = 20;
 const leavesMax = 5000;
-const pathPattern = /^\/[^\s#{}]{0,500}$/;
+const pathPattern = /^\/(?!\/)[^\s#{}]{0,500}$/;
 const plainMember = /^[A-Za-z_@#][\w@#-]*$/;
 
 interface Leaf {
@@ -78,12 +78,14 @@ function entryOf(
   });
   const good = guesses.filter(({ answer }) => isGood(answer));
   const [best = guesses[0]] = good;
+  const hasComma = best?.type === "text" && /^\s*[-+]?\d+,\d+\s*$/.test(String(value));
+  const why = hasComma ? 'with decimal: "," in the settings it would be a number' : "the text looks like one";
   return {
     what: "value",
     path,
     ...(best === undefined ? {} : { address: best.address, type: best.type, answer: best.answer }),
-    ...(good.length > 1
-      ? { guesses: good.map((one, i) => (i > 0 ? one : { ...one, why: "the text looks like one" })) }
+    ...(good.length > 1 || hasComma
+      ? { guesses: good.map((one, i) => (i > 0 ? one : { ...one, why })) }
       : {}),
   };
 }

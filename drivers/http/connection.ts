@@ -161,9 +161,14 @@ export class HttpConnection implements Connection<Address> {
     if (signal.aborted) throw new DeviceError("aborted", `${this.#place}: given up`);
     // Nobody who only polls pays for it.
     const { browse } = await import("./browse.ts");
+    // One GET, however many ways its answer is read: a GET may act.
+    let sent: Promise<HttpAnswer> | undefined;
     yield* browse(this.#settings, this.#place, request, async (path, format) => {
+      const lastMs = performance.now() + readMsMax;
+      const headers = { Accept: [accepts[format], ...Object.values(accepts), "*/*;q=0.1"].join(", ") };
+      sent ??= client.send({ method: "GET", path, headers }, signal, lastMs);
       const task: Task = { path, format, points: [], wasLost: false };
-      const outcome = await this.#ask(client, task, signal, performance.now() + readMsMax);
+      const outcome = await this.#judge(task, await sent, undefined);
       if ("error" in outcome) throw outcome.error;
       return outcome.document;
     });

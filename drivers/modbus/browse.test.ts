@@ -193,6 +193,25 @@ describe("browse", { timeout: 30_000 }, () => {
     expect(most).toBeLessThanOrEqual(20);
   });
 
+  test("does not count as empty what is part of a value that is listed", async () => {
+    const own = floats(0, [230, 50, 100, 0.5], "ABCD");
+    const { connection } = await device(having({ holding: (at) => (at < 12 ? (own(at) ?? 0) : undefined) }));
+    const found = await listed(connection);
+    expect(found.entries.map(({ answer }) => answer)).toEqual([230, 50, 100, 0.5]);
+    expect(found.left).toContainEqual({ left: "empty", entries: 4, place: "holding 8-11" });
+  });
+
+  test("learns nothing from a device that is busy", async () => {
+    const { connection } = await device((request, socket) => {
+      const pdu =
+        request.readUInt16BE(10) > 20 ? [request[7]! | 0x80, 6] : pduOf(request, { holding: hundred });
+      socket.write(tcpAnswer(request, pdu));
+    });
+    const found = await listed(connection, { under: "holding 0-40" });
+    expect(found.entries.length).toBeGreaterThan(0);
+    expect(found.entries[0]!.settings).toBeUndefined();
+  });
+
   test("lists a device that has pairs of registers only", async () => {
     const own = floats(0, measured, "ABCD");
     const { connection } = await device((request, socket) => {
@@ -337,6 +356,17 @@ describe("browse", { timeout: 30_000 }, () => {
     );
     const found = await listed(connection);
     expect(found.entries.map(({ changes }) => changes)).toEqual([true, false]);
+  });
+
+  test("does not say that a register stayed the same which it could not read again", async () => {
+    const { connection } = await device((request, socket) => {
+      // One by one they are told: the second reading asks for both at once.
+      const pdu =
+        request.readUInt16BE(10) === 2 ? [0x83, 4] : pduOf(request, { holding: (at) => [50, 77][at] });
+      socket.write(tcpAnswer(request, pdu));
+    });
+    const found = await listed(connection);
+    expect(found.entries.map(({ changes }) => changes)).toEqual([undefined, undefined]);
   });
 
   test("refuses a place that is none", async () => {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { DeviceError, type Browsed, type BrowseRequest, type LeftOut } from "../../gateway/driver.ts";
 import { isBitTable, type Table } from "./codec.ts";
 import { guessed, isEmpty, usualOrder, type Guessed } from "./guess.ts";
@@ -55,7 +56,7 @@ function bitsOf({ table, start, words }: Span): Browsed[] {
   );
 }
 
-function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed, isKnown: boolean): Browsed {
+function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed): Browsed {
   const register = start + at;
   const placed = guesses.map((guess) => ({ ...guess, address: { table, register, ...guess.address } }));
   const [best] = placed;
@@ -64,31 +65,46 @@ function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed, isKn
     ...(best === undefined ? {} : { address: best.address, type: best.type, answer: best.answer }),
     path: [`${table} ${register}`],
     guesses: placed,
-    ...(isKnown ? { changes } : {}),
+    ...(changes === undefined ? {} : { changes }),
   };
 }
 
-function entries(scan: Scan, later: ReadonlyMap<Span, number[]>): Browsed[] {
+type Later = Awaited<ReturnType<Scan["again"]>>;
+
+/** What is listed, and `table register` of everything that is in it. Large devices take a while: others get a turn. */
+async function entries(scan: Scan, later: Later): Promise<{ found: Browsed[]; listed: Set<string> }> {
   const spans = scan.spans
     .filter(({ words }) => words.length > 0)
     .toSorted((a, b) => tables.indexOf(a.table) - tables.indexOf(b.table) || a.start - b.start);
   const runs = spans.filter(({ table }) => !isBitTable(table)).map(({ words }) => words);
-  const order = usualOrder(runs);
-  return spans.flatMap((span) =>
-    isBitTable(span.table)
-      ? bitsOf(span)
-      : guessed(span.words, later.get(span) ?? [], order)
-          .filter(({ at, length }) => !span.words.slice(at, at + length).every(isEmpty))
-          .map((one) => entryOf(span, one, later.has(span))),
-  );
+  const order = await usualOrder(runs);
+  const found: Browsed[] = [];
+  const listed = new Set<string>();
+  for (const span of spans) {
+    await turn();
+    if (isBitTable(span.table)) {
+      const bits = bitsOf(span);
+      found.push(...bits);
+      for (const { address } of bits) listed.add(`${span.table} ${String(address?.["register"])}`);
+      continue;
+    }
+    for (const one of guessed(span.words, later.get(span) ?? [], order)) {
+      const { at, length } = one;
+      if (span.words.slice(at, at + length).every(isEmpty)) continue;
+      found.push(entryOf(span, one));
+      for (let i = at; i < at + length; i++) listed.add(`${span.table} ${span.start + i}`);
+    }
+  }
+  return { found, listed };
 }
 
-/** Runs of registers that hold nothing: "holding 12-40". */
-function emptyRuns({ table, start, words }: Span): { place: string; count: number }[] {
+/** Runs of registers that hold nothing and are in nothing that is listed: "holding 12-40". */
+function emptyRuns({ table, start, words }: Span, listed: ReadonlySet<string>) {
   const runs: { place: string; count: number }[] = [];
+  const isLeft = (at: number): boolean => isEmpty(words[at] ?? 0) && !listed.has(`${table} ${start + at}`);
   for (let at = 0; at < words.length; at++) {
     let end = at;
-    while (end < words.length && isEmpty(words[end] ?? 0)) end++;
+    while (end < words.length && isLeft(end)) end++;
     if (end === at) continue;
     runs.push({ place: range(table, start + at, end - at), count: end - at });
     at = end;
@@ -96,10 +112,10 @@ function emptyRuns({ table, start, words }: Span): { place: string; count: numbe
   return runs;
 }
 
-function* leftBy(scan: Scan, scopes: readonly Scope[]): Generator<LeftOut> {
+function* leftBy(scan: Scan, scopes: readonly Scope[], listed: ReadonlySet<string>): Generator<LeftOut> {
   if (scan.ended !== undefined && scan.ended !== "limit") yield { left: scan.ended };
   for (const [place, reason] of scan.missing) yield { left: "refused", place, reason };
-  const empty = scan.spans.flatMap(emptyRuns).toSorted((a, b) => b.count - a.count);
+  const empty = scan.spans.flatMap((span) => emptyRuns(span, listed)).toSorted((a, b) => b.count - a.count);
   const shown = empty.slice(0, placesShown).map(({ place }) => place);
   const more = empty.length > shown.length ? ", …" : "";
   const count = empty.reduce((sum, run) => sum + run.count, 0);
@@ -123,7 +139,7 @@ export async function* browse(
     return;
   }
   const scan = new Scan(link, settings, place, { untilMs, signal, valuesMax: wordsPerValue * entriesMax });
-  let later = new Map<Span, number[]>();
+  let later: Later = new Map();
   let failure: DeviceError | undefined;
   try {
     await scan.run(scopes);
@@ -133,11 +149,11 @@ export async function* browse(
     failure = error;
   }
   const needed = neededBy(scan, settings);
-  const found = entries(scan, later);
+  const { found, listed } = await entries(scan, later);
   for (const entry of found.slice(0, entriesMax))
     yield Object.keys(needed).length === 0 ? entry : { ...entry, settings: needed };
   if (found.length > entriesMax || scan.ended === "limit")
     yield { left: "limit", entries: Math.max(0, found.length - entriesMax) };
-  yield* leftBy(scan, scopes);
+  yield* leftBy(scan, scopes, listed);
   if (failure !== undefined) throw failure;
 }

@@ -25,13 +25,13 @@ function wordsOf(value: number, order: (typeof orders)[number]): [number, number
   return order === "BADC" || order === "DCBA" ? [swapped(first), swapped(second)] : [first, second];
 }
 
-test("random words: nothing is told twice, nothing but zeros is left out, and nothing throws", () => {
+test("random words: nothing is told twice, nothing but zeros is left out, and nothing throws", async () => {
   const random = randomOf(7);
   for (let round = 0; round < 300; round++) {
     const word = () =>
       random() < 0.3 ? 0 : random() < 0.5 ? Math.floor(random() * 300) : Math.floor(random() * 65_536);
     const words = Array.from({ length: 1 + Math.floor(random() * 40) }, word);
-    const found = guessed(words, words, usualOrder([words]));
+    const found = guessed(words, words, await usualOrder([words]));
     let at = 0;
     for (const one of found) {
       expect(words.slice(at, one.at).every((skipped) => skipped === 0)).toBe(true);
@@ -47,7 +47,7 @@ test("random words: nothing is told twice, nothing but zeros is left out, and no
 
 test.each(orders)(
   "measurements as floats in the order %s are told as such, whatever they measure",
-  (order) => {
+  async (order) => {
     const random = randomOf(11);
     let [right, all] = [0, 0];
     for (let round = 0; round < 100; round++) {
@@ -56,7 +56,7 @@ test.each(orders)(
         () => (random() < 0.1 ? -1 : 1) * 10 ** (random() * 5 - 1) * (1 + random()),
       );
       const words = values.flatMap((value) => wordsOf(value, order));
-      const found = guessed(words, words, usualOrder([words]));
+      const found = guessed(words, words, await usualOrder([words]));
       all += values.length;
       right += found.filter(({ guesses }) => guesses[0]?.type === `float32 ${order}`).length;
     }
@@ -64,13 +64,13 @@ test.each(orders)(
   },
 );
 
-test("numbers of one word are not taken for floats or counters", () => {
+test("numbers of one word are not taken for floats or counters", async () => {
   const random = randomOf(13);
   let [right, all] = [0, 0];
   for (let round = 0; round < 100; round++) {
     const words = Array.from({ length: 20 }, () => 1 + Math.floor(10 ** (random() * 4)));
     all += words.length;
-    right += guessed(words, words, usualOrder([words])).filter(
+    right += guessed(words, words, await usualOrder([words])).filter(
       ({ guesses }) => guesses[0]?.type === "uint16",
     ).length;
   }

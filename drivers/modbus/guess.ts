@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Answer, Guess } from "../../gateway/driver.ts";
 import { compileDecoder, decode } from "./decode.ts";
 import type { Address } from "./settings.ts";
@@ -16,7 +17,8 @@ export interface Guessed {
   readonly at: number;
   readonly length: number;
   readonly guesses: Guess[];
-  readonly changes: boolean;
+  /** undefined: the words were not all read again, and those that were are the same. */
+  readonly changes: boolean | undefined;
 }
 
 interface Way {
@@ -218,16 +220,22 @@ function divided(words: readonly number[], prior: Prior): Divided {
 }
 
 /** The order with which all that the device holds is told most cheaply, where it has floats of it and a clear lead. */
-export function usualOrder(runs: readonly (readonly number[])[]): Order | undefined {
-  const tried = orders.map((order) => {
-    const found = runs.map((words) => divided(words, { order }));
+export async function usualOrder(runs: readonly (readonly number[])[]): Promise<Order | undefined> {
+  const tried: { order: Order; bits: number; votes: number }[] = [];
+  for (const order of orders) {
+    const found: Divided[] = [];
+    for (const words of runs) {
+      found.push(divided(words, { order }));
+      // A large device takes a while, and others have their turn.
+      await turn();
+    }
     const isVote = ({ way }: { way: Way }) => way.order === order && way.type.startsWith("float");
-    return {
+    tried.push({
       order,
       bits: found.reduce((sum, one) => sum + one.bits, rarity[order]),
       votes: found.flatMap(({ parts }) => parts.filter(isVote)).length,
-    };
-  });
+    });
+  }
   const [first, second] = tried.toSorted((a, b) => a.bits - b.bits);
   if (first === undefined || first.votes < votesMin) return undefined;
   return (second?.bits ?? 0) - first.bits >= clearBits ? first.order : undefined;
@@ -278,15 +286,20 @@ function guessesAt(words: readonly number[], at: number, way: Way, ways: readonl
  */
 export function guessed(
   words: readonly number[],
-  later: readonly number[],
+  later: readonly (number | undefined)[],
   order: Order | undefined,
 ): Guessed[] {
   return divided(words, { order }).parts.map(({ at, way, ways }) => ({
     at,
     length: way.length,
     guesses: guessesAt(words, at, way, ways),
-    changes: words.slice(at, at + way.length).some((word, i) => (later[at + i] ?? word) !== word),
+    changes: changed(words.slice(at, at + way.length), later.slice(at, at + way.length)),
   }));
+}
+
+function changed(words: readonly number[], later: readonly (number | undefined)[]): boolean | undefined {
+  if (words.some((word, i) => (later[i] ?? word) !== word)) return true;
+  return words.every((_, i) => later[i] !== undefined) ? false : undefined;
 }
 
 /** Words that hold nothing, and those that many devices answer where they have none. */

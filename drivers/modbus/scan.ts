@@ -46,6 +46,9 @@ const busyMs = 200;
 /** The device has as long to itself as it has worked for us. */
 const pauseMs = [2, 100] as const;
 
+/** The exceptions by which a device refuses a read for what it asks; with others it is busy, or not there. */
+const tooMany: readonly number[] = [2, 3, 4];
+
 type Answered = { words: number[] } | { refused: number };
 
 function upTo(from: number, to: number, step: number): number[] {
@@ -121,11 +124,12 @@ export class Scan {
       for (const { table } of whole) await this.#look(table, usualPlaces(table)[stage] ?? [], registersMax);
   }
 
-  /** Reads what was found once more: undefined where that does not come. */
-  async again(): Promise<Map<Span, number[]>> {
-    const later = new Map<Span, number[]>();
+  /** Reads what was found once more: undefined where that does not come, and where there was nothing. */
+  async again(): Promise<Map<Span, readonly (number | undefined)[]>> {
+    const later = new Map<Span, readonly (number | undefined)[]>();
     for (const span of this.spans) {
-      const words = [...span.words];
+      const words: (number | undefined)[] = span.words.map(() => undefined);
+      later.set(span, words);
       const step = this.#most(span.table);
       for (let at = 0; at < words.length; at += step) {
         if (this.#isOver()) return later;
@@ -134,7 +138,6 @@ export class Scan {
         const answer = await this.#read(span.table, span.start + at, count);
         if ("words" in answer) words.splice(at, count, ...answer.words);
       }
-      later.set(span, words);
     }
     return later;
   }
@@ -263,7 +266,7 @@ export class Scan {
     const read = Math.min(span.start + span.words.length - from, this.countMax[key]);
     if (largest < 2 || read < 2 * largest) return;
     const answer = await this.#read(span.table, from, read);
-    if ("refused" in answer) this.countMax[key] = largest;
+    if ("refused" in answer && tooMany.includes(answer.refused)) this.countMax[key] = largest;
   }
 
   #take(span: Span, words: readonly number[]): void {

@@ -47,7 +47,16 @@ test("topics of the specification and of makers are named as their events name t
       ],
     },
   ]);
-  for (const one of found) expect(address.safeParse(one.address).success).toBe(true);
+  for (const one of found) expect("what" in one && address.safeParse(one.address).success).toBe(true);
+});
+
+test("what is more than the driver keeps is told as left out", () => {
+  const item = '<tt:SimpleItemDescription Name="A" Type="xsd:int"/>';
+  const data = `<tt:MessageDescription><tt:Data>${item.repeat(52)}</tt:Data></tt:MessageDescription>`;
+  const topics = Array.from({ length: 503 }, (_, i) => `<tns1:T${i} wstop:topic="true"/>`).join("");
+  const deep = `${"<tns1:D>".repeat(14)}${"</tns1:D>".repeat(14)}`;
+  const found = topicsIn(answer(`<tns1:Own wstop:topic="true">${data}</tns1:Own>${topics}${deep}`));
+  expect(found.at(-1)).toEqual({ left: "bound", entries: 4, branches: 3 });
 });
 
 test.each([

@@ -64,6 +64,12 @@ const parser = new XMLParser({
   maxNestedTags: 40,
 });
 
+/** What the driver's own bounds leave out. */
+interface Cut {
+  entries: number;
+  branches: number;
+}
+
 const localName = (name: string): string => name.slice(name.indexOf(":") + 1);
 
 /** The first child of this local name, whatever its prefix. */
@@ -82,13 +88,14 @@ function typeOf(told: string | undefined): Address["type"] {
   return name === "dateTime" ? "time" : "text";
 }
 
-function fieldsOf(description: unknown): Browsed[] {
+function fieldsOf(description: unknown, cut: Cut): Browsed[] {
   return (["Source", "Key", "Data"] as const).flatMap((part) => {
     const holder = childOf(description, part);
     if (!isTree(holder)) return [];
     const items = Object.keys(holder)
       .filter((key) => localName(key) === "SimpleItemDescription")
       .flatMap((key) => all(holder, key));
+    cut.branches += Math.max(0, items.length - itemsMax);
     return items.slice(0, itemsMax).flatMap((item): Browsed[] => {
       const name = textAt(item, "@Name");
       if (name === undefined || name === "") return [];
@@ -108,16 +115,20 @@ function fieldsOf(description: unknown): Browsed[] {
 }
 
 /** The topics below an element, which is named as its own prefix has it. */
-function* below(tree: Tree, path: readonly string[]): Generator<{ topic: string; description: unknown }> {
+function* below(
+  tree: Tree,
+  path: readonly string[],
+  cut: Cut,
+): Generator<{ topic: string; description: unknown }> {
   const description = childOf(tree, "MessageDescription");
   const isTopic = Object.entries(tree).some(
     ([key, value]) => key.startsWith("@") && localName(key.slice(1)) === "topic" && value === "true",
   );
   if (path.length > 0 && (isTopic || description !== undefined)) yield { topic: path.join("/"), description };
-  if (path.length >= depthMax) return;
   for (const name of Object.keys(tree)) {
     if (name.startsWith("@") || name === "#text" || localName(name) === "MessageDescription") continue;
-    for (const one of all(tree, name)) yield* below(isTree(one) ? one : {}, [...path, name]);
+    if (path.length >= depthMax) cut.branches++;
+    else for (const one of all(tree, name)) yield* below(isTree(one) ? one : {}, [...path, name], cut);
   }
 }
 
@@ -131,26 +142,32 @@ function parsed(xml: string): unknown {
 }
 
 /** One record for each topic of an answer to GetEventProperties; `xml` with its prefixes, which makers' topics have. */
-export function topicsIn(xml: string): Browsed[] {
+export function topicsIn(xml: string): (Browsed | LeftOut)[] {
   const prefixes = topicPrefixes(xml);
   const envelope = childOf(parsed(xml), "Envelope");
   const set = childOf(childOf(childOf(envelope, "Body"), "GetEventPropertiesResponse"), "TopicSet");
   if (!isTree(set)) return [];
   const records = new Map<string, Browsed>();
-  for (const { topic: named, description } of below(set, [])) {
+  const cut: Cut = { entries: 0, branches: 0 };
+  for (const { topic: named, description } of below(set, [], cut)) {
     const topic = plainTopic(named, prefixes);
-    if (records.size >= topicsMax || records.has(topic)) continue;
+    if (records.has(topic)) continue;
+    if (records.size >= topicsMax) {
+      cut.entries++;
+      continue;
+    }
     const lasts = textAt(description, "@IsProperty") === "true";
     records.set(topic, {
       what: "record",
       path: topic.split("/").map((part) => part.slice(0, 100)),
       address: { topic },
       type: lasts ? "property" : "event",
-      fields: fieldsOf(description),
+      fields: fieldsOf(description, cut),
       ...(lasts ? { more: { lasts: "property" } } : {}),
     });
   }
-  return [...records.values()];
+  const isCut = cut.entries + cut.branches > 0;
+  return [...records.values(), ...(isCut ? [{ left: "bound" as const, ...cut }] : [])];
 }
 
 /** The topics that the camera says it may tell, or why it does not say. */

@@ -55,6 +55,9 @@ const tags = new Map<number, Tag>([
   [types.oid ?? -8, { name: "OBJECT IDENTIFIER", type: "oid" }],
 ]);
 
+/** What is as long as an address or a time (4, 6, 8, 11 octets: RFC 2579) may be text by chance only. */
+const binaryLengths: readonly number[] = [4, 6, 8, 11];
+
 /** Octets are text, or bytes; a text that is a number may be one. */
 function octetsTag(varbind: Varbind, charset: Settings["charset"]): Tag[] {
   const { value } = varbind;
@@ -62,7 +65,9 @@ function octetsTag(varbind: Varbind, charset: Settings["charset"]): Tag[] {
   const isText =
     /^[\t\n\r -~\u{a0}-\u{ffff}]*$/u.test(textOf(bytes, charset)) && !bytes.subarray(0, -1).includes(0);
   const text: Tag = { name: "OCTET STRING", type: isText ? "text" : "hex" };
-  if (!isText || numberOf(varbind) === undefined) return [text];
+  if (!isText) return [text];
+  if (numberOf(varbind) === undefined)
+    return binaryLengths.includes(bytes.length) ? [text, { ...text, type: "hex" }] : [text];
   return [{ name: "OCTET STRING", type: "number", syntax: "octets" }, text];
 }
 
@@ -77,6 +82,8 @@ function pathOf(oid: string): string[] {
   const above = arcs.slice(0, -namePartsBelow);
   return [[name, ...above].join("."), arcs.slice(-namePartsBelow).join(".")];
 }
+
+const whys = ["the text is a number", "all of its octets are letters, and it has few"] as const;
 
 function entryOf(varbind: Varbind, charset: Settings["charset"]): Browsed {
   const { oid, type } = varbind;
@@ -95,7 +102,11 @@ function entryOf(varbind: Varbind, charset: Settings["charset"]): Browsed {
     ...(best === undefined ? {} : { address: best.address, type: best.type, answer: best.answer }),
     ...(unit === undefined ? {} : { unit: { text: unit } }),
     ...(ways.length > 1
-      ? { guesses: guesses.map((one, i) => (i > 0 ? one : { ...one, why: "the text is a number" })) }
+      ? {
+          guesses: guesses.map((one, i) =>
+            i > 0 ? one : { ...one, why: whys[best?.address["type"] === "number" ? 0 : 1] },
+          ),
+        }
       : {}),
   };
 }

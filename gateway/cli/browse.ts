@@ -35,6 +35,11 @@ export interface Listing {
   failure: DeviceError | undefined;
 }
 
+/** Is nothing left out but what every such device has? */
+export function isComplete({ left, failure }: Listing): boolean {
+  return failure === undefined && left.every((one) => one.left === "standard");
+}
+
 /** Lists what an open device has; what was listed before it was lost stays. */
 export async function listDevice(
   device: OpenDevice,
@@ -101,14 +106,13 @@ function show(
   listing: Listing,
   options: BrowseOptions,
 ): void {
-  const { entries, left, failure } = listing;
+  const { entries, left } = listing;
   const language = languageOf(options.lang);
   if (options.json === true) {
-    const isComplete = failure === undefined && left.every((one) => one.left === "standard");
     const about = { device: id, driver, identity, doubt: mismatch ?? null, under: options.under ?? null };
     printData("browse", {
       ...about,
-      isComplete,
+      isComplete: isComplete(listing),
       count: entries.length,
       left,
       entries: entries.map(jsonEntry),

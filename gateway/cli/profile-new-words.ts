@@ -6,6 +6,10 @@ interface NewWords {
   asking(device: string, seconds: number): string;
   exists(file: string): string;
   existsCure: string;
+  noDraft(file: string): string;
+  noDraftCure: string;
+  secret(name: string): string;
+  secretCure: string;
   noClass(name: string): string;
   wrongId(id: string): string;
   wrongIdCure: string;
@@ -31,7 +35,11 @@ export const newWords: Record<Language, NewWords> = {
     asking: (device, seconds) =>
       `asking ${device} what it has, reads only, for up to ${seconds} s (Ctrl-C writes what has been found)`,
     exists: (file) => `${file} is there already`,
-    existsCure: "name another file with --out FILE, or write over it with --force",
+    existsCure: "name another file with --out FILE, or write over a draft with --force",
+    noDraft: (file) => `${file} is no draft of kerb profile new, and --force writes over nothing else`,
+    noDraftCure: "name another file with --out FILE, or move that one away yourself",
+    secret: (name) => `"${name}" in --under would be in every address of the draft, for all to read`,
+    secretCure: "name the path without it, and write the login under auth: at the device in the site file",
     noClass: (name) => `there is no class "${name}"`,
     wrongId: (id) => `"${id}" is no name of a profile`,
     wrongIdCure: "write vendor/model in small letters, digits and hyphens, such as acme/flow-200",
@@ -71,7 +79,12 @@ export const newWords: Record<Language, NewWords> = {
     asking: (device, seconds) =>
       `đang hỏi ${device} có những gì, chỉ đọc, trong tối đa ${seconds} giây (Ctrl-C để ghi những gì đã tìm thấy)`,
     exists: (file) => `${file} đã có sẵn`,
-    existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc ghi đè bằng --force",
+    existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc ghi đè bản nháp bằng --force",
+    noDraft: (file) => `${file} không phải bản nháp của kerb profile new, mà --force chỉ ghi đè bản nháp`,
+    noDraftCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc tự chuyển tệp đó đi nơi khác",
+    secret: (name) => `"${name}" trong --under sẽ nằm trong mọi địa chỉ của bản nháp, ai cũng đọc được`,
+    secretCure:
+      "hãy nêu đường dẫn không có phần đó, và ghi đăng nhập vào auth: ở thiết bị trong tệp cấu hình",
     noClass: (name) => `không có loại "${name}"`,
     wrongId: (id) => `"${id}" không phải tên hồ sơ`,
     wrongIdCure: "viết hãng/model bằng chữ thường, chữ số và dấu gạch nối, ví dụ acme/flow-200",

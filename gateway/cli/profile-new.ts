@@ -1,16 +1,25 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
-import { DeviceError, type Identity } from "../driver.ts";
+import { DeviceError, type Identity, type LeftOut } from "../driver.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
 import { closed } from "../host/identify.ts";
 import { draftId, draftProfile, type Draft } from "../profile-draft/draft.ts";
+import { secretOf } from "../profile-draft/private.ts";
 import { lintProfiles } from "../profile-lint/lint.ts";
 import { didYouMean } from "../config/words.ts";
 import { profileFolder, profileSchema } from "../profiles.ts";
-import { type BrowseOptions, type Listing, listDevice } from "./browse.ts";
+import { type BrowseOptions, isComplete, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
 import { type CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
 import { openDevice, type OpenDevice } from "./field.ts";
@@ -29,7 +38,9 @@ export interface ProfileNewOptions extends Omit<BrowseOptions, "depth"> {
   force?: boolean;
 }
 
-const defaults = { limit: 500, waitMs: 120_000 };
+const defaults = { limit: 500, depth: 16, waitMs: 120_000 };
+/** So a draft begins: --force writes over nothing else. */
+const draftMark = "# DRAFT by kerb profile new";
 const profileId = /^[a-z0-9][a-z0-9.-]{0,59}\/[a-z0-9][a-z0-9.-]{0,59}$/;
 
 /** Where the draft goes: beside the library's profiles, where the other verbs find it by its id, or as asked for. */
@@ -51,12 +62,22 @@ function cannotWrite(file: string, error: unknown, language: Language): CommandE
   return usageError(words.cannotWrite(shownFile(file), code), words.cannotWriteCure, language);
 }
 
+function isDraft(file: string): boolean {
+  try {
+    return readFileSync(file, "utf8").startsWith(draftMark);
+  } catch {
+    return false;
+  }
+}
+
 /** Before the device is asked for minutes: may the draft be written there? */
 function checkPlace(file: string, { force, lang }: ProfileNewOptions): void {
   const language = languageOf(lang);
   const words = newWords[language];
   if (force !== true && existsSync(file))
     throw usageError(words.exists(shownFile(file)), words.existsCure, language);
+  if (force === true && existsSync(file) && !isDraft(file))
+    throw usageError(words.noDraft(shownFile(file)), words.noDraftCure, language);
   let folder = dirname(file);
   while (!existsSync(folder)) folder = dirname(folder);
   try {
@@ -92,36 +113,45 @@ async function openAny(
   }
 }
 
-/** Why the listing is not all; undefined where it is. */
-function endOf({ failure }: Listing, isStopped: boolean, language: Language): string | undefined {
-  const words = newWords[language];
-  if (isStopped) return words.interrupted;
-  return failure === undefined ? undefined : words.lost(printable(failure.message));
+/** Ends of a listing at which more would have been found. */
+const cuts: readonly LeftOut["left"][] = ["limit", "depth", "time", "bound"];
+
+/** Why the listing is not all, `lost` in the caller's words; undefined where it is. */
+function endOf(
+  { failure, left }: Listing,
+  isStopped: boolean,
+  language: Language,
+  options: ProfileNewOptions,
+  lost: (failure: DeviceError) => string,
+): string | undefined {
+  if (isStopped) return newWords[language].interrupted;
+  if (failure !== undefined) return lost(failure);
+  const limits = { ...defaults, ...options };
+  const cut = left.filter((one) => cuts.includes(one.left));
+  return cut.length === 0
+    ? undefined
+    : cut.map((one) => printable(browseWords[language].left(one, limits))).join("; ");
 }
 
 async function draftOf(
-  { id, driver }: DeviceConfig,
+  { driver }: DeviceConfig,
   identity: Identity,
-  { entries, left, failure }: Listing,
+  listing: Listing,
   options: ProfileNewOptions,
   isStopped: boolean,
 ): Promise<Omit<Draft, "isMute">> {
   const { address, personal } = await driverSchemas(driver);
-  const { en } = newWords;
-  const limits = { ...defaults, depth: 16, ...options };
+  const { entries, left } = listing;
+  const limits = { ...defaults, ...options };
   // A host's address in the driver's sentence would be the site's.
-  const ended = isStopped
-    ? en.interrupted
-    : failure === undefined
-      ? undefined
-      : `the device was lost (${failure.code})`;
+  const ended = endOf(listing, isStopped, "en", options, ({ code }) => `the device was lost (${code})`);
   return {
-    device: id,
     driver,
     className: options.class,
     identity,
     entries,
-    left: left.map((one) => browseWords.en.left(one, limits)),
+    // The driver's reasons may hold what the device told.
+    left: left.map((one) => browseWords.en.left({ ...one, reason: "" }, limits)),
     ended,
     date: new Date().toISOString().slice(0, 10),
     kerb: kerbVersion(),
@@ -140,6 +170,7 @@ async function show(
   id: string,
   drafted: ReturnType<typeof draftProfile>,
   ended: string | undefined,
+  isWhole: boolean,
   { from, lang, json, out }: ProfileNewOptions,
 ): Promise<void> {
   const words = newWords[languageOf(lang)];
@@ -155,7 +186,7 @@ async function show(
       records,
       guesses,
       commands,
-      isComplete: ended === undefined,
+      isComplete: isWhole && ended === undefined,
       lint,
     });
     return;
@@ -169,7 +200,11 @@ async function show(
   words.steps(shown, id, out === undefined, from).forEach((step, i) => hint(`  ${i + 1}. ${step}`));
 }
 
-function checkWords(given: string | undefined, { class: kind }: ProfileNewOptions, language: Language): void {
+function checkWords(
+  given: string | undefined,
+  { class: kind, under }: ProfileNewOptions,
+  language: Language,
+): void {
   const words = newWords[language];
   const classes: readonly string[] = profileSchema.shape.class.options;
   if (kind !== undefined && !classes.includes(kind))
@@ -178,6 +213,8 @@ function checkWords(given: string | undefined, { class: kind }: ProfileNewOption
       classes.join(", "),
       language,
     );
+  const secret = under === undefined ? undefined : secretOf(under);
+  if (secret !== undefined) throw usageError(words.secret(printable(secret)), words.secretCure, language);
   if (given !== undefined && !profileId.test(given))
     throw usageError(words.wrongId(printable(given)), words.wrongIdCure, language);
 }
@@ -220,7 +257,10 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
     const draft = await draftOf(device, identity, listing, options, stop.aborted);
     const drafted = draftProfile({ ...draft, given, isMute: opened.isMute });
     write(file, drafted.text, options);
-    await show(file, id, drafted, endOf(listing, stop.aborted, language), options);
+    const ended = endOf(listing, stop.aborted, language, options, ({ message }) =>
+      words.lost(printable(message)),
+    );
+    await show(file, id, drafted, ended, isComplete(listing), options);
     if (stop.aborted) return exitCodes.interrupted;
     return failure === undefined ? exitCodes.ok : exitCodes.noAnswer;
   } catch (error) {

@@ -20,7 +20,6 @@ const models = loadModels();
 
 function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: string) {
   return draftProfile({
-    device: "thing",
     driver: "http",
     className: undefined,
     given: named,
@@ -31,7 +30,7 @@ function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: s
     ended: undefined,
     date: "2026-11-22",
     kerb: "0.1.0",
-    rules: { isAddress: (given) => address.safeParse(given).success, isPersonal: () => false },
+    rules: { isAddress: (one) => address.safeParse(one).success, isPersonal: () => false },
   });
 }
 
@@ -52,13 +51,14 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
   ...more,
 });
 
-const names = (...of: Parameters<typeof drafted>) => drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
+const nameLines = (...of: Parameters<typeof drafted>) =>
+  drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
 
 describe("a draft", () => {
-  test("is named by the device, else by who asked for it, else by the site file", () => {
-    expect(names([])).toEqual(['vendor: "Unknown"', 'model: "thing"']);
-    expect(names([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
-    expect(names([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
+  test("is named by the device, else by who asked for it, and never by the site file", () => {
+    expect(nameLines([])).toEqual(['vendor: "Unknown"', 'model: "Unknown"']);
+    expect(nameLines([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
+    expect(nameLines([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
   });
 
   test("says what is told as such, and what is not as a guess", async () => {
@@ -95,7 +95,7 @@ describe("a draft", () => {
     });
     expect(profile.points).toMatchObject([
       { name: "native.pump.flowRate", unit: "m3/h", typical: [118.25, 118.25], certainty: "seen" },
-      { name: "native.mode", values: { "0": "off", "2": "by-hand" }, fixed: 2 },
+      { name: "native.mode", values: { "0": "off", "2": "by-hand" }, typical: [2, 2] },
       { name: "native.weight", unit: "1", certainty: "to-verify" },
       { name: "native.door", kind: "boolean", fixed: true },
     ]);
@@ -103,7 +103,7 @@ describe("a draft", () => {
       /range is told as 0 … 250; it may be written: `write` is for you to decide/,
     );
     expect(text).toMatch(/unit: "1" # guess: the device says "gpm"/);
-    expect(text).toMatch(/# left out: Broken: BadSensor/);
+    expect(text).toMatch(/# left out: Broken: BadSensor$/m);
     expect(text).toMatch(/# - Reset: \{ path: "\/reset" \}/);
     expect(text).toMatch(/# left out by a limit/);
     expect(text).toMatch(/It reported the firmware 3\.2/);
@@ -125,6 +125,64 @@ describe("a draft", () => {
     expect(draftId({ vendor: "Acme", model: "Flow SN-20731145", serial: "SN-20731145" }, "flow-1")).toBe(
       "acme/flow-1",
     );
+  });
+
+  test("writes no digits of what was a text, and of nothing that is called like a secret", () => {
+    const web = (name: string, digits: string) => {
+      const guesses = ["number", "text"].map((type) => {
+        const answer = type === "number" ? Number(digits) : digits;
+        return { address: { path: "/x", pick: `$.${name}`, type }, type, answer };
+      });
+      return value([name], { address: guesses[0]!.address, answer: guesses[0]!.answer, guesses });
+    };
+    const texts: [string, string][] = [
+      ["modem_imei", "352099001761481"],
+      ["owner_phone", "+84912345678"],
+      ["wifi_pin", "12345670"],
+      ["admin_password", "20231234"],
+      ["note", "48291007"],
+    ];
+    const numbers: [string, number][] = [
+      ["device_sn", 48_291_008],
+      ["simImei", 352_099_001_761_482],
+      ["wifi_mac", 111_222_333],
+      ["adminPwd", 77_001],
+      ["msisdn", 84_912_345_679],
+      ["pin", 4711],
+      ["SIMIccid", 555_666_777],
+    ];
+    const { text } = drafted([
+      ...texts.map(([name, digits]) => web(name, digits)),
+      ...numbers.map(([name, answer]) => value([name], { answer })),
+      value(["spinning"], { answer: 815 }),
+    ]);
+    for (const told of [...texts, ...numbers].map(([, digits]) => digits))
+      expect(text).not.toContain(String(Number(told)));
+    expect(text).toMatch(/it held a text of 8 characters/);
+    expect(text).toMatch(/typical: \[815, 815\]/);
+  });
+
+  test("has a veil over the serial number wherever the device says it", async () => {
+    const { text } = drafted(
+      [
+        value(["SN-20731145", "Temp"], { label: "Temp of sn 20731145" }),
+        value(["Broken"], { answer: { value: null, status: "bad", code: "bad", reason: "octets 3139" } }),
+      ],
+      { vendor: "Acme", model: "Flow 200", serial: "SN-20731145", firmware: "3.2 (SN-20731145)" },
+    );
+    expect(text).not.toMatch(/20731145|octets 3139/);
+    expect((await loaded(text)).profile.points).toHaveLength(1);
+    // What is too short to be one unit's own stays: it would be in every address.
+    expect(drafted([value(["Pump 1"])], { serial: "1" }).text).toMatch(/version: 1\n[^]*Pump 1/);
+  });
+
+  test("does not say by which words a model is known that a pattern cannot name", async () => {
+    for (const model of ["RUT*", "x".repeat(101)]) {
+      const { text } = drafted([value(["Flow"])], { vendor: "Acme", model });
+      expect(text).not.toMatch(/^ {2}is:/m);
+      expect(text).toMatch(/# identify\.is: .*(\*|100 characters)/);
+      expect((await loaded(text)).profile.identify.is).toBeUndefined();
+    }
   });
 
   test("has a name for each of two things that are called alike, and for what has no letters", async () => {

@@ -1,13 +1,12 @@
 import type { Browsed, Identity } from "../driver.ts";
 import { pointOf, recordOf, settingsNeeded, type Part, type Rules } from "./points.ts";
+import { veiled } from "./private.ts";
 import { comment, flowText, remark, slug } from "./text.ts";
 
 /** A profile drafted from what a device that nobody knows says of itself: text with each guess marked as one. */
 
 /** What is known of the device, and of the draft. */
 export interface Draft {
-  /** The id in the site file: the draft's last resort for a name. */
-  device: string;
   driver: string;
   className: string | undefined;
   /** `vendor/model` that a person gave, for what the device does not say. */
@@ -36,11 +35,14 @@ export interface Drafted {
 }
 
 const unknownVendor = "Unknown";
+/** The id in the site file may tell the place. */
+const unknownModel = "Unknown";
+const nameMax = 100;
 
 /** What a text says of the unit that was read is no word for its model. */
 function withoutUnit(text: string | undefined, { serial = "" }: Identity): string | undefined {
   if (text === undefined || text.trim() === "") return undefined;
-  return serial.length > 2 && text.includes(serial) ? undefined : text.trim().slice(0, 100);
+  return serial.length > 2 && text.includes(serial) ? undefined : text.trim().slice(0, nameMax);
 }
 
 /** Maker and model as a profile names them; undefined where the device does not say. */
@@ -57,10 +59,10 @@ export function draftId(identity: Identity, device: string): string {
 /** No protocol says what a device is for. */
 const unknownClass = "other";
 
-function head({ device, driver, date, kerb, ended, identity }: Draft): string[] {
+function head({ driver, date, kerb, ended, identity }: Draft): string[] {
   return [
     ...comment(
-      `DRAFT by kerb profile new (kerb ${kerb}): read from a device on ${date} (${device}, driver ${driver}).`,
+      `DRAFT by kerb profile new (kerb ${kerb}): read from a device on ${date} (driver ${driver}).`,
       "",
     ),
     ...comment(
@@ -70,8 +72,9 @@ function head({ device, driver, date, kerb, ended, identity }: Draft): string[] 
       "",
     ),
     ...comment(
-      `Look through it before you give it away: no texts and no serial number that the device told by its protocol ` +
-        `are in here, but a register may hold a number that is one.`,
+      `Look through it before you give it away: names and descriptions are the device's. The texts that its values ` +
+        `held are not in here, nor the serial number that it told by its protocol (x stands for it, in addresses ` +
+        `too), but a register may hold a number that is one.`,
       "",
     ),
     ...(ended === undefined ? [] : comment(`NOT COMPLETE: ${ended}`, "")),
@@ -79,24 +82,33 @@ function head({ device, driver, date, kerb, ended, identity }: Draft): string[] 
   ];
 }
 
-/** A * would stand for anything. */
-const exact = (text: string): string => text.replaceAll("*", "?");
+/** Why a pattern cannot be these very words; undefined: it can. */
+function unnameable(texts: readonly (string | undefined)[]): string | undefined {
+  const all = texts.map((text = "") => text.trim());
+  if (all.some((text) => text.includes("*")))
+    return "a * in what the device says of itself would stand for anything";
+  return all.some((text) => text.length > nameMax)
+    ? `what the device says of itself is longer than ${nameMax} characters`
+    : undefined;
+}
 
 function identifyLines({ identity, isMute }: Draft): string[] {
   if (isMute) return ["identify:", `  standard: false${remark("it was silent when it was asked who it is")}`];
   const { vendor, model } = namesOf(identity);
   if (model === undefined)
     return comment("identify.is: the device does not say its model, so it cannot be recognised by that", "");
+  const why = unnameable([identity.vendor, identity.model]);
+  if (why !== undefined) return comment(`identify.is: not written, because ${why}`, "");
   const is = {
-    ...(vendor === undefined ? {} : { vendor: [exact(vendor)] }),
-    model: [exact(model)],
+    ...(vendor === undefined ? {} : { vendor: [vendor] }),
+    model: [model],
     source: "device: what it says of itself",
   };
   return ["identify:", `  is: ${flowText(is)}`];
 }
 
 function topLines(draft: Draft): string[] {
-  const { identity, driver, date, kerb, device, className, given } = draft;
+  const { identity, driver, date, kerb, className, given } = draft;
   const { vendor, model } = namesOf(identity);
   const [givenVendor, givenModel] = given?.split("/") ?? [];
   const unsaid = remark(
@@ -108,7 +120,7 @@ function topLines(draft: Draft): string[] {
   return [
     "version: 1",
     `vendor: ${flowText(vendor ?? givenVendor ?? unknownVendor)}${vendor === undefined ? unsaid : ""}`,
-    `model: ${flowText(model ?? givenModel ?? device)}${model === undefined ? unsaid : ""}`,
+    `model: ${flowText(model ?? givenModel ?? unknownModel)}${model === undefined ? unsaid : ""}`,
     `class: ${className ?? unknownClass}${className === undefined ? remark("guess: see MODELS.md for the classes and what their points are called") : ""}`,
     `driver: ${driver}`,
     "status: community",
@@ -173,7 +185,7 @@ export function draftProfile(draft: Draft): Drafted {
     ...draft.left.flatMap((line) => comment(line, "")),
   ];
   return {
-    text: `${lines.join("\n")}\n`,
+    text: veiled(`${lines.join("\n")}\n`, identity.serial),
     points: sum(points, "points"),
     records: sum(records, "points"),
     guesses: sum(points, "guesses") + sum(records, "guesses"),

@@ -1,6 +1,7 @@
 import type { Answer, Browsed, Value } from "../driver.ts";
 import { mergeSettings } from "../profiles.ts";
 import { unitProblem, ucumOf } from "../units.ts";
+import { isPrivateName } from "./private.ts";
 import { comment, flowText, nativeName, remark, slug } from "./text.ts";
 
 /** Points and records of a drafted profile, with what of them is a guess. */
@@ -44,13 +45,17 @@ function short(value: number | bigint): number | bigint {
   return shorter.find((one) => one === value || Math.fround(one) === value) ?? value;
 }
 
-/** What devices call that by which one is told from all others. */
-const unitNames = /serial|\b(s\/?n|imei|imsi|iccid|meid|mac|uuid|guid)\b|mac(addr|id)/i;
+/** What was on the wire: a text stays one though it be all digits, for it may be a telephone number or a PIN. */
+function wired({ answer, guesses = [] }: Browsed): Value | null {
+  const value = valueOf(answer);
+  if (typeof value === "boolean") return value;
+  return guesses.map((guess) => valueOf(guess.answer)).find((one) => typeof one === "string") ?? value;
+}
 
 /** Does a value give away which unit it came from? */
-function tellsUnit(value: Value | null, path: readonly string[], { serial = "" }: Rules): boolean {
+function tellsUnit(value: Value | null, { path, label = "" }: Browsed, { serial = "" }: Rules): boolean {
   if (value === null || typeof value === "boolean") return false;
-  if (unitNames.test(path.join(" "))) return true;
+  if (isPrivateName([...path, label].join(" "))) return true;
   if (serial.length < 3) return false;
   const digits = serial.replaceAll(/\D/g, "");
   return typeof value === "string"
@@ -67,13 +72,14 @@ function shown(value: Value | null): string {
 }
 
 /** "uint32 ABCD 1130731, CDAB 2576958310": each type once, with its orders. */
-function guessLines({ guesses = [], path }: Browsed, rules: Rules): string[] {
+function guessLines(entry: Browsed, rules: Rules): string[] {
+  const { guesses = [] } = entry;
   const byType = Map.groupBy(guesses.slice(0, guessesMax), ({ type }) => type.split(" ")[0] ?? type);
   const texts = [...byType].map(([type, list]) => {
     const values = list.map(({ type: whole, answer }) => {
       const order = whole.slice(type.length).trim();
       const value = valueOf(answer);
-      return `${order === "" ? "" : `${order} `}${tellsUnit(value, path, rules) ? "…" : shown(value)}`;
+      return `${order === "" ? "" : `${order} `}${tellsUnit(value, entry, rules) ? "…" : shown(value)}`;
     });
     return `${type} ${values.join(", ")}`;
   });
@@ -116,12 +122,14 @@ function meaningOf(entry: Browsed, rules: Rules): string[] {
     lines.push(`values: ${flowText(Object.fromEntries(told))}`);
   }
   if (value === null) return lines;
-  const number = tellsUnit(value, entry.path, rules) ? 0 : Number(short(value));
-  lines.push(
-    entry.changes === false
-      ? `fixed: ${number}${remark("what it held all the time")}`
-      : `typical: [${number}, ${number}]${remark("what it held")}`,
-  );
+  const isHidden = typeof wired(entry) === "string" || tellsUnit(value, entry, rules);
+  const number = isHidden ? 0 : Number(short(value));
+  const held = isHidden
+    ? "what it held is not kept here"
+    : entry.changes === false
+      ? "the same when it was read twice"
+      : "what it held";
+  lines.push(`typical: [${number}, ${number}]${remark(held)}`);
   return lines;
 }
 
@@ -131,9 +139,9 @@ function isBare({ unit, values, answer }: Browsed): boolean {
 }
 
 function aboutPoint(entry: Browsed, rules: Rules): string[] {
-  const { guesses = [], path, type = "", access, range, description, also = [], changes } = entry;
-  const value = valueOf(entry.answer);
-  const isHidden = tellsUnit(value, path, rules);
+  const { guesses = [], type = "", access, range, description, also = [], changes } = entry;
+  const value = wired(entry);
+  const isHidden = tellsUnit(value, entry, rules);
   const [best] = guesses;
   const moved = changes === true ? " and changed while it was watched" : "";
   const held = `held ${isHidden ? "what tells this unit from others" : shown(value)}${moved}`;
@@ -162,8 +170,8 @@ export function pointOf(entry: Browsed, taken: Set<string>, rules: Rules): Part 
   if (rules.isPersonal(address))
     return none("it tells of a person or a vehicle: that is for the field of a record");
   if (answer !== undefined && valueOf(answer) === null) {
-    const { code = "bad", reason = "" } = answer as { code?: string; reason?: string };
-    return none(`${code} ${reason}`.trim());
+    const { code = "bad" } = answer as { code?: string };
+    return none(code);
   }
   const isStrange = entry.unit !== undefined && unitOf(entry) === undefined;
   const isGuess = guesses !== undefined || isBare(entry) || isStrange;
