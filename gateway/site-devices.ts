@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { DeviceConfig, Site } from "./config.ts";
+import { driverSchemas } from "./config/drivers.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { HostDevice } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
@@ -38,9 +39,18 @@ const keyChars = 43;
 const hasPersonalData = ({ enabled, records }: DeviceConfig) =>
   enabled && records.some(({ fields }) => fields.some((field) => field.privacy === "token"));
 
-/** It tells nothing by itself, so that nothing but its values is lost with what is not stored. */
-export const isOnlyAsked = ({ records, points }: DeviceConfig): boolean =>
-  records.length === 0 && points.every(({ poll }) => poll !== "push");
+/**
+ * Those that are read while there is no state folder. They tell nothing by themselves, so that nothing but values is
+ * lost with what is not stored; and their drivers have no settings of whom to trust, so that no pin is missed.
+ */
+export async function readWithoutFolder(devices: readonly DeviceConfig[]): Promise<DeviceConfig[]> {
+  const asked = devices.filter(
+    ({ records, points }) => records.length === 0 && points.every(({ poll }) => poll !== "push"),
+  );
+  const names = [...new Set(asked.map(({ driver }) => driver))];
+  const open = await Promise.all(names.map(async (name) => (await driverSchemas(name)).siteOnly ?? []));
+  return asked.filter(({ driver }) => open[names.indexOf(driver)]?.length === 0);
+}
 
 /** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
 export function personalData(

@@ -19,7 +19,14 @@ import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
-import { hostDevice, isOnlyAsked, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
+import {
+  hostDevice,
+  personalData,
+  readWithoutFolder,
+  registration,
+  roster,
+  snapshotRule,
+} from "./site-devices.ts";
 import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
@@ -151,12 +158,12 @@ export class Supervisor implements Vitals {
   }
 
   /**
-   * What can be read without the state folder is read at once: devices that are asked, and forget nothing for having
-   * told it. Their events wait in the outbox's memory; with the folder all hosts begin anew.
+   * What can be read without the state folder is read at once. Its events wait in the outbox's memory; with the
+   * folder all hosts begin anew.
    */
   async #startEarly(outbox: Outbox, enabled: Site["devices"]): Promise<void> {
     const { gateway } = this.#site;
-    const asked = enabled.filter(isOnlyAsked);
+    const asked = await readWithoutFolder(enabled);
     const self = { id: gateway.id, type: "gateway", profile: "", points: [] };
     const early = await outbox.request("early", [self, ...asked.map(registration)]);
     if (early === null) return;
