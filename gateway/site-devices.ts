@@ -10,6 +10,7 @@ import { decimalsOf } from "./host/normalise.ts";
 import type { Point } from "./profiles.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import type { SnapshotRule } from "./snapshots.ts";
+import type { LanesOptions } from "./uplink/cuts.ts";
 
 /** The site's devices as the outbox and the hosts need them. */
 
@@ -81,6 +82,19 @@ export function snapshotRule({ privacy }: Site, folder: string, { id, records }:
   const wanted = records.map(({ name }) => name).filter((name) => snapshots.records.includes(name));
   const { keep: keepMs, sizeMax: bytesMax } = snapshots;
   return wanted.length === 0 ? undefined : { folder, records: wanted, keepMs, bytesMax };
+}
+
+/** The uplinks as the outbox packs for them. */
+export function lanesOf({ gateway, uplinks }: Site): LanesOptions[] {
+  return uplinks.map((uplink) => ({
+    name: uplink.id,
+    city: gateway.city,
+    gateway: gateway.id,
+    encoding: uplink.encoding,
+    windowMax: uplink.windowMax,
+    bytesMax: uplink.messageBytesMax,
+    resendAfterMs: uplink.resendAfterMs,
+  }));
 }
 
 /** Every device of the site with a hash of what it is and how it is read. */
