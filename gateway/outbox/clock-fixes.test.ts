@@ -275,6 +275,7 @@ describe("a run that began before its file could be opened", () => {
     const trueMs = truth();
     setClock(0);
     start(began);
+    setClock(0);
     expect(store.clock.step(store.epochs)).toMatchObject({ cause: "clock_step" });
     const [row] = store.commit([early]);
     const reader = new EventReader();
