@@ -40,9 +40,10 @@ it("needs no file where no enabled device has personal data", () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
+const device = (driver: string, poll = "fast") =>
+  ({ id: `${driver}-${poll}`, driver, records: [], points: [{ poll }] }) as unknown as DeviceConfig;
+
 it("reads nobody without the state folder whose driver has to know whom to trust", async () => {
-  const device = (driver: string, poll = "fast") =>
-    ({ id: `${driver}-${poll}`, driver, records: [], points: [{ poll }] }) as unknown as DeviceConfig;
   const early = await readWithoutFolder([
     ...listDrivers().map((name) => device(name)),
     device("snmp", "push"),

@@ -264,9 +264,9 @@ describe("clock fixes", () => {
   });
 });
 
-describe("a run that began before its file could be opened", () => {
-  const now = (): Moment => ({ wallMs: Date.now(), monoMs: monotonicMs(), state: clockState() });
+const now = (): Moment => ({ wallMs: Date.now(), monoMs: monotonicMs(), state: clockState() });
 
+describe("a run that began before its file could be opened", () => {
   it("has the times of what it read until then corrected", () => {
     setClock(the1970);
     const began = now();

@@ -25,8 +25,8 @@ function waiting(path: string): { outbox: PatientOutbox; said: FromWorker[]; met
   const said: FromWorker[] = [];
   const outbox = new PatientOutbox({ ...options, path }, (message) => void said.push(message));
   outbox.receive({ type: "request", id: 5, name: "early", args: [sites] });
-  const answer = said.find((message) => message.type === "answer");
-  return { outbox, said, meter: (answer?.result as [unknown, DictionaryDevice])[1] };
+  const answer = said.find((message) => message.type === "answer") as { result: DictionaryDevice[] };
+  return { outbox, said, meter: answer.result[1] as DictionaryDevice };
 }
 
 const writer = new EventWriter();
