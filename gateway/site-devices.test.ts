@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { DeviceConfig, Site } from "./config.ts";
 import { driverSchemas, listDrivers } from "./config/drivers.ts";
@@ -51,9 +52,11 @@ it("reads nobody without the state folder whose driver has to know whom to trust
   expect(early.map(({ id }) => id)).toEqual(["modbus-fast", "serial-fast", "snmp-fast"]);
 });
 
+const drivers = fileURLToPath(new URL("../drivers", import.meta.url));
+
 it("is told of each driver that uses its folder by the settings that only the site may say", async () => {
   for (const name of listDrivers()) {
-    const source = new URL(`../drivers/${name}/index.ts`, import.meta.url);
+    const source = join(drivers, name, "index.ts");
     if (!readFileSync(source, "utf8").includes(".folder")) continue;
     expect((await driverSchemas(name)).siteOnly, name).not.toEqual(undefined);
   }
