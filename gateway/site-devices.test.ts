@@ -1,9 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Site } from "./config.ts";
-import { personalData } from "./site-devices.ts";
+import type { DeviceConfig, Site } from "./config.ts";
+import { driverSchemas, listDrivers } from "./config/drivers.ts";
+import { personalData, readWithoutFolder } from "./site-devices.ts";
 
 let folder = "";
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "kerb-token-"))));
@@ -37,4 +39,25 @@ it("needs no file where no enabled device has personal data", () => {
   expect(personalData(site("clear"), log)).toEqual({ how: "drop" });
   expect(personalData(site("token", false, "/nowhere"), log)).toEqual({ how: "drop" });
   expect(readdirSync(folder)).toEqual([]);
+});
+
+const device = (driver: string, poll = "fast") =>
+  ({ id: `${driver}-${poll}`, driver, records: [], points: [{ poll }] }) as unknown as DeviceConfig;
+
+it("reads nobody without the state folder whose driver has to know whom to trust", async () => {
+  const early = await readWithoutFolder([
+    ...listDrivers().map((name) => device(name)),
+    device("snmp", "push"),
+  ]);
+  expect(early.map(({ id }) => id)).toEqual(["modbus-fast", "serial-fast", "snmp-fast"]);
+});
+
+const drivers = fileURLToPath(new URL("../drivers", import.meta.url));
+
+it("is told of each driver that uses its folder by the settings that only the site may say", async () => {
+  for (const name of listDrivers()) {
+    const source = join(drivers, name, "index.ts");
+    if (!readFileSync(source, "utf8").includes(".folder")) continue;
+    expect((await driverSchemas(name)).siteOnly, name).not.toEqual(undefined);
+  }
 });

@@ -3,12 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { DeviceConfig, Site } from "./config.ts";
+import { driverSchemas } from "./config/drivers.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { HostDevice } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import type { Point } from "./profiles.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
 import type { SnapshotRule } from "./snapshots.ts";
+import type { LanesOptions } from "./uplink/cuts.ts";
 
 /** The site's devices as the outbox and the hosts need them. */
 
@@ -38,9 +40,18 @@ const keyChars = 43;
 const hasPersonalData = ({ enabled, records }: DeviceConfig) =>
   enabled && records.some(({ fields }) => fields.some((field) => field.privacy === "token"));
 
-/** It tells nothing by itself, so that nothing but its values is lost with what is not stored. */
-export const isOnlyAsked = ({ records, points }: DeviceConfig): boolean =>
-  records.length === 0 && points.every(({ poll }) => poll !== "push");
+/**
+ * Those that are read while there is no state folder. They tell nothing by themselves, so that nothing but values is
+ * lost with what is not stored; and their drivers have no settings of whom to trust, so that no pin is missed.
+ */
+export async function readWithoutFolder(devices: readonly DeviceConfig[]): Promise<DeviceConfig[]> {
+  const asked = devices.filter(
+    ({ records, points }) => records.length === 0 && points.every(({ poll }) => poll !== "push"),
+  );
+  const names = [...new Set(asked.map(({ driver }) => driver))];
+  const open = await Promise.all(names.map(async (name) => (await driverSchemas(name)).siteOnly ?? []));
+  return asked.filter(({ driver }) => open[names.indexOf(driver)]?.length === 0);
+}
 
 /** How the site lets personal data leave; the key of the tokens is its own or one that the box makes. */
 export function personalData(
@@ -71,6 +82,19 @@ export function snapshotRule({ privacy }: Site, folder: string, { id, records }:
   const wanted = records.map(({ name }) => name).filter((name) => snapshots.records.includes(name));
   const { keep: keepMs, sizeMax: bytesMax } = snapshots;
   return wanted.length === 0 ? undefined : { folder, records: wanted, keepMs, bytesMax };
+}
+
+/** The uplinks as the outbox packs for them. */
+export function lanesOf({ gateway, uplinks }: Site): LanesOptions[] {
+  return uplinks.map((uplink) => ({
+    name: uplink.id,
+    city: gateway.city,
+    gateway: gateway.id,
+    encoding: uplink.encoding,
+    windowMax: uplink.windowMax,
+    bytesMax: uplink.messageBytesMax,
+    resendAfterMs: uplink.resendAfterMs,
+  }));
 }
 
 /** Every device of the site with a hash of what it is and how it is read. */

@@ -19,7 +19,15 @@ import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
-import { hostDevice, isOnlyAsked, personalData, registration, roster, snapshotRule } from "./site-devices.ts";
+import {
+  hostDevice,
+  lanesOf,
+  personalData,
+  readWithoutFolder,
+  registration,
+  roster,
+  snapshotRule,
+} from "./site-devices.ts";
 import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
@@ -84,6 +92,8 @@ export class Supervisor implements Vitals {
   #endSweeping = (): void => {};
   #controlTimer: NodeJS.Timeout | undefined;
   #started = false;
+  /** A start that is still under way starts nothing any more. */
+  #isStopping = false;
   /** The outbox says that its file cannot be opened now. */
   readonly #mustWait = Promise.withResolvers<void>();
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
@@ -113,6 +123,7 @@ export class Supervisor implements Vitals {
     if (mustWait) await this.#startEarly(outbox, enabled);
     const opened = await opening;
     await this.#stopHosts();
+    if (this.#isStopping) return;
     const registered = await outbox.request("register", [
       { id: gateway.id, type: "gateway", profile: "", points: [] },
       ...enabled.map(registration),
@@ -121,13 +132,10 @@ export class Supervisor implements Vitals {
     const gatewayIndex = self?.index ?? 0;
     doubtClock(opened.clock);
     await outbox.request("roster", roster(devices, registered.devices));
+    if (this.#isStopping) return;
     this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
-    outbox.tell({
-      type: "event",
-      kind: "device-status",
-      device: gatewayIndex,
-      data: { state: "started", version },
-    });
+    const data = { state: "started", version };
+    outbox.tell({ type: "event", kind: "device-status", device: gatewayIndex, data });
     const personal = personalData(this.#site, this.#log);
     const folder = this.#sweepSnapshots();
     this.#startHosts(
@@ -151,15 +159,15 @@ export class Supervisor implements Vitals {
   }
 
   /**
-   * What can be read without the state folder is read at once: devices that are asked, and forget nothing for having
-   * told it. Their events wait in the outbox's memory; with the folder all hosts begin anew.
+   * What can be read without the state folder is read at once. Its events wait in the outbox's memory; with the
+   * folder all hosts begin anew.
    */
   async #startEarly(outbox: Outbox, enabled: Site["devices"]): Promise<void> {
     const { gateway } = this.#site;
-    const asked = enabled.filter(isOnlyAsked);
+    const asked = await readWithoutFolder(enabled);
     const self = { id: gateway.id, type: "gateway", profile: "", points: [] };
     const early = await outbox.request("early", [self, ...asked.map(registration)]);
-    if (early === null) return;
+    if (early === null || this.#isStopping) return;
     const hosted = asked.map((device, i) => ({
       driver: device.driver,
       device: hostDevice(device, early[i + 1], { how: "drop" }),
@@ -202,18 +210,10 @@ export class Supervisor implements Vitals {
   }
 
   #openOutbox(): Outbox {
-    const { gateway, outbox: limits, uplinks } = this.#site;
-    const lanes = uplinks.map((uplink) => ({
-      name: uplink.id,
-      city: gateway.city,
-      gateway: gateway.id,
-      encoding: uplink.encoding,
-      windowMax: uplink.windowMax,
-      bytesMax: uplink.messageBytesMax,
-      resendAfterMs: uplink.resendAfterMs,
-    }));
+    const { gateway, outbox: limits } = this.#site;
+    const uplinks = lanesOf(this.#site);
     return new Outbox(
-      { path: join(gateway.stateFolder, "outbox.db"), ...limits, gateway: gateway.id, uplinks: lanes },
+      { path: join(gateway.stateFolder, "outbox.db"), ...limits, gateway: gateway.id, uplinks },
       {
         accepted: (stream, bytes, dropped) => {
           for (const host of this.#hosts.values()) host.credit(stream, bytes, dropped);
@@ -483,6 +483,7 @@ export class Supervisor implements Vitals {
 
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
     clearTimeout(this.#controlTimer);
     this.#endSweeping();
     this.#control?.close();

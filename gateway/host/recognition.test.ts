@@ -39,6 +39,12 @@ describe("who a device is found to be", () => {
     await expect.poll(pinned).toContain("aa:bb");
   });
 
+  it("allows no writing where there is no folder to pin it in", () => {
+    const one = new Recognition(device, { log: () => {} });
+    one.take(server("aa:bb"));
+    expect(one.verdict).toEqual({ writable: false });
+  });
+
   it("is another unit with another certificate, also where it claims the same serial number", async () => {
     start().take(server("aa:bb", "7"));
     await expect.poll(pinned).toContain("aa:bb");

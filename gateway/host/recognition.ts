@@ -62,10 +62,15 @@ export class Recognition {
     return !signal.aborted;
   }
 
-  /** Whether a write may be tried: not before the device has been asked, and not while something is wrong with it. */
+  /**
+   * Whether a write may be tried: not before the device has been asked, not while something is wrong with it, and
+   * not where no pin can be read.
+   */
   get verdict(): { writable: boolean; unwritable?: Unwritable } {
     const unwritable = this.#unwritable;
-    return unwritable === undefined ? { writable: this.#isAsked } : { writable: false, unwritable };
+    return unwritable === undefined
+      ? { writable: this.#isAsked && this.#pin !== undefined }
+      : { writable: false, unwritable };
   }
 
   /** Bits that every reading carries. */

@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { clockState, doubtClock, monotonicMs } from "../clock.ts";
-import { EventWriter, quality, type KerbEvent } from "../event.ts";
+import { EventReader, EventWriter, quality, type KerbEvent } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeBatch } from "../receiver/decode.ts";
 import type { EncodingName } from "../uplink/encoding.ts";
 import type { Message } from "../uplink/flights.ts";
 import { Lanes } from "../uplink/lanes.ts";
+import type { Moment } from "./clock-fixes.ts";
 import { OutboxStore, type StoredRow } from "./store.ts";
 
 /** The wall clock is faked and steps; what truly passes is monotonic time, and the test knows the true time. */
@@ -57,8 +58,8 @@ function prove(): void {
   doubtClock({});
 }
 
-function start(): void {
-  store = new OutboxStore({ path, bytesMax: 64 * 1024 * 1024 });
+function start(began?: Moment): void {
+  store = new OutboxStore({ path, bytesMax: 64 * 1024 * 1024, ...(began === undefined ? {} : { began }) });
   const points = [{ name: "count", unit: "1", kind: "number" as const, decimals: 0 }];
   const [device] = store.register([{ id: "meter-01", type: "meter", profile: "", points }]);
   meter = device?.index ?? 0;
@@ -260,5 +261,36 @@ describe("clock fixes", () => {
     setClock(0);
     expect(clockState()).toBe("holdover");
     expect(store.clock.watch()?.stepMs).toBeGreaterThan(23 * hourMs);
+  });
+});
+
+const now = (): Moment => ({ wallMs: Date.now(), monoMs: monotonicMs(), state: clockState() });
+
+describe("a run that began before its file could be opened", () => {
+  it("has the times of what it read until then corrected", () => {
+    setClock(the1970);
+    const began = now();
+    expect(began.state).toBe("unsynced");
+    const early = reading();
+    const trueMs = truth();
+    setClock(0);
+    start(began);
+    setClock(0);
+    expect(store.clock.step(store.epochs)).toMatchObject({ cause: "clock_step" });
+    const [row] = store.commit([early]);
+    const reader = new EventReader();
+    reader.open(store.corrected(row!).body);
+    expect(reader.clock).toBe("holdover");
+    expect(Math.abs(reader.timeMs - trueMs)).toBeLessThan(100);
+  });
+
+  it("was not off in that time, whatever the clock showed", () => {
+    start();
+    store.commit([reading()]);
+    store.close();
+    const { monoMs } = now();
+    start({ wallMs: 0, monoMs: monoMs - 5000, state: "unsynced" });
+    const to = store.runs.boxOff(store.clock)?.data["to"];
+    expect(Math.abs(Date.parse(String(to)) - (Date.now() - 5000))).toBeLessThan(1000);
   });
 });

@@ -26,6 +26,13 @@ interface ClockFix {
   state: ClockState;
 }
 
+/** A moment by both clocks, ms, and what was known of the wall clock then. */
+export interface Moment {
+  wallMs: number;
+  monoMs: number;
+  state: ClockState;
+}
+
 /** The clock was found set or proved. `stepMs` is how far it jumped; 0 when it did not. */
 export interface ClockNews {
   state: ClockState;
@@ -74,11 +81,13 @@ export class ClockFixes {
 
   /**
    * `before`: the newest commit of an earlier run in this boot; the clock may have been set while no gateway ran.
+   * `began`: the first moment of this run; it may have been set since, and what was read before is to be corrected.
    */
   constructor(
     database: Database.Database,
     boot: string,
     before: { wallMs: number; monoMs: number } | undefined,
+    began: Moment = { wallMs: Date.now(), monoMs: monotonicMs(), state: clockState() },
   ) {
     this.#boot = boot;
     this.#statements = {
@@ -88,9 +97,10 @@ export class ClockFixes {
     this.#fixes = database
       .prepare("SELECT id, boot, mono AS monoMs, wall AS wallMs, state FROM clock_fix ORDER BY id")
       .all() as ClockFix[];
-    this.#offsetMs = before === undefined ? Date.now() - monotonicMs() : before.wallMs - before.monoMs;
+    const { wallMs, monoMs } = before ?? began;
+    this.#offsetMs = wallMs - monoMs;
     // What an earlier run in this boot took while the clock was wrong, this one can put right.
-    this.#state = before === undefined ? clockState() : (this.#fixes.at(-1)?.state ?? "unsynced");
+    this.#state = before === undefined ? began.state : (this.#fixes.at(-1)?.state ?? "unsynced");
   }
 
   /** The newest fix; a batch that is frozen now will be rendered with the fixes up to this one. */

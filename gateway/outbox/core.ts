@@ -89,6 +89,7 @@ export class OutboxCore {
       bytesMax,
       gateway: options.gateway,
       sealEveryMs: options.sealEveryMs,
+      began: options.began,
       transactionBytes: this.#commitBytesMax,
       uplinks: options.uplinks.map(({ name }) => name),
       makeRoom: () => makeRoom(this.#store),

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { doubtClock } from "../clock.ts";
 import { EventReader, EventWriter, quality, type DictionaryDevice } from "../event.ts";
 import { Early } from "./early.ts";
 import { frameHeadBytes, FrameSplitter, writeFrame } from "./frames.ts";
@@ -84,7 +85,6 @@ it("keeps what comes before the file is open, and gives it on under the indexes 
   expect(early.takes({ type: "tail", on: true })).toBe(false);
   expect(early.count).toBe(4);
   expect(read(early.adopt(registered))).toEqual([
-    { ...own, device: 0 },
     [
       1,
       "telemetry",
@@ -110,9 +110,35 @@ it("keeps what comes before the file is open, and gives it on under the indexes 
       ],
     ],
     [0, "device-status", 1e14, 3000, 30, "synced", { state: "lost" }],
+    [0, "gap", 0, expect.any(Number), expect.any(Number), expect.any(String), own.data],
   ]);
   // From here on the file takes it.
   expect(early.takes({ type: "frames", stream: 3, source: "modbus", bytes: framed(0) })).toBe(false);
+});
+
+it("takes back that a clock was plausible, when the file knows that it is wrong", () => {
+  const early = new Early();
+  const [gateway] = early.register(sites);
+  for (const clock of ["synced", "holdover"] as const) {
+    writer.begin("state", gateway!.index, 0, 0, clock);
+    writer.object({});
+    early.takes({ type: "frames", stream: 1, bytes: framed(1) });
+  }
+  doubtClock({ isWrong: true });
+  const told = read(early.adopt(registered)) as unknown[][];
+  doubtClock({ isWrong: false });
+  expect(told.map(([, , , , , clock]) => clock)).toEqual(["synced", "unsynced"]);
+});
+
+it("is bounded for what the gateway tells, too", () => {
+  const early = new Early();
+  const [gateway] = early.register(sites);
+  const data = { reason: "x".repeat(100_000) };
+  for (let i = 0; i < 400; i++) early.takes({ type: "event", kind: "gap", device: gateway!.index, data });
+  const kept = early.count;
+  expect(kept).toBeLessThan(260);
+  const told = read(early.adopt(registered));
+  expect(told.at(-1)).toMatchObject({ data: { cause: "handover_overflow", lostCount: 400 - kept } });
 });
 
 it("is bounded, and tells how much it could not keep", () => {

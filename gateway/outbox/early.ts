@@ -1,14 +1,18 @@
+import { clockDoubt } from "../clock.ts";
 import { EventReader, EventWriter, tag, type DictionaryDevice } from "../event.ts";
 import { gap } from "../gaps.ts";
 import type { RegisterDevice } from "./dictionaries.ts";
 import { frameHeadBytes, FrameSplitter, writeFrame } from "./frames.ts";
 import type { ToWorker } from "./outbox.ts";
+import { urgentEvent } from "./own-events.ts";
 import { PendingEvents } from "./pending.ts";
 
 /** Below what the outbox keeps of events that wait for their commit, to which these go. */
 const bytesMax = 24 * 1024 * 1024;
 /** Indexes of the file never get as far. */
 const firstIndex = 2 ** 30;
+/** Each start of a host is a stream of its own; the longest silent ones have ended. */
+const streamsMax = 64;
 
 type Frames = ToWorker & { type: "frames" };
 type OwnEvent = ToWorker & { type: "event" };
@@ -20,7 +24,6 @@ type OwnEvent = ToWorker & { type: "event" };
 export class Early {
   readonly #pending = new PendingEvents(bytesMax);
   readonly #splitters = new Map<number, FrameSplitter>();
-  #events: OwnEvent[] = [];
   #devices: DictionaryDevice[] = [];
 
   /** Gives indexes for the time being. */
@@ -36,21 +39,34 @@ export class Early {
 
   /** Events that are kept. */
   get count(): number {
-    return this.#pending.length + this.#events.length;
+    return this.#pending.length;
   }
 
-  /** Whether the message is kept here: frames, and events under an index for the time being. */
+  /** Those whose events are kept. */
+  get devices(): readonly RegisterDevice[] {
+    return this.#devices;
+  }
+
+  /**
+   * Whether the message is kept here: frames, and events under an index for the time being. Throws a RangeError when
+   * bytes are not frames.
+   */
   takes(message: ToWorker): message is Frames | OwnEvent {
     if (this.#devices.length === 0) return false;
-    if (message.type === "event" && message.device >= firstIndex) this.#events.push(message);
-    else if (message.type === "frames") this.#takeFrames(message);
+    if (message.type === "event" && message.device >= firstIndex) {
+      const { kind, device, data } = message;
+      this.#pending.push({ ...urgentEvent(kind, device, data), size: 0, stream: 0, source: "0" });
+    } else if (message.type === "frames") this.#takeFrames(message);
     else return false;
     return true;
   }
 
   #takeFrames({ stream, source = String(stream), bytes }: Frames): void {
     const splitter = this.#splitters.get(stream) ?? new FrameSplitter();
+    this.#splitters.delete(stream);
     this.#splitters.set(stream, splitter);
+    const [oldest] = this.#splitters.keys();
+    if (this.#splitters.size > streamsMax && oldest !== undefined) this.#splitters.delete(oldest);
     for (const frame of splitter.push(bytes)) this.#pending.push({ ...frame, stream, source });
   }
 
@@ -58,8 +74,6 @@ export class Early {
   *adopt(registered: readonly DictionaryDevice[]): Iterable<ToWorker> {
     const { devices, points } = indexesOf(this.#devices, registered);
     this.#devices = [];
-    for (const event of this.#events.splice(0))
-      yield { ...event, device: devices.get(event.device) ?? event.device };
     const writer = new EventWriter();
     while (this.#pending.length > 0) {
       const batch = this.#pending.next(1000, bytesMax);
@@ -106,7 +120,9 @@ function translated(
 ): Uint8Array {
   const reader = new EventReader();
   reader.open(body);
-  const { kind, device, timeMs, monoMs, clock } = reader;
+  const { kind, device, timeMs, monoMs } = reader;
+  // Only the file knew that it was.
+  const clock = reader.clock === "holdover" && clockDoubt().isWrong ? "unsynced" : reader.clock;
   writer.begin(kind, devices.get(device) ?? device, timeMs, monoMs, clock);
   if (kind !== "telemetry") writer.object(reader.object());
   else {

@@ -3,6 +3,7 @@ import { basename, dirname } from "node:path";
 import { gap } from "../gaps.ts";
 import { dropSalvaged, writeEpochs } from "./beside.ts";
 import { Warming } from "./check.ts";
+import type { Moment } from "./clock-fixes.ts";
 import { faultOf } from "./faults.ts";
 import type { Suspicion } from "./open.ts";
 import { Reopening, type Outage } from "./reopening.ts";
@@ -16,6 +17,8 @@ export interface KeeperOptions {
   bytesMax: number;
   gateway: string;
   sealEveryMs: number | undefined;
+  /** The first moment of this run. */
+  began: Moment | undefined;
   /** Bytes of the largest transaction. */
   transactionBytes: number;
   uplinks: string[];
@@ -60,7 +63,8 @@ export class QueueKeeper {
     this.#options = options;
     const { path, bytesMax, gateway, sealEveryMs } = options;
     const queue = { path, bytesMax, gateway, ...(sealEveryMs === undefined ? {} : { sealEveryMs }) };
-    this.#store = new OutboxStore({ ...queue, ...(suspect === undefined ? {} : { suspect }) });
+    const began = options.began === undefined ? {} : { began: options.began };
+    this.#store = new OutboxStore({ ...queue, ...began, ...(suspect === undefined ? {} : { suspect }) });
     this.#watch = new FileWatch(path);
     this.#reopening = new Reopening({
       open: (suspicion) => new OutboxStore({ ...queue, resume: this.#store.resume, suspect: suspicion }),

@@ -5,6 +5,7 @@ import { bootId } from "../clock.ts";
 import { Accounts } from "./accounts.ts";
 import { putAside, sweepAside, writeEpochs, readEpochs } from "./beside.ts";
 import { checkBytesMax } from "./check.ts";
+import type { Moment } from "./clock-fixes.ts";
 import { isDamage } from "./faults.ts";
 import { corrupt, type EpochRecord } from "./rows.ts";
 import { openDatabase } from "./schema.ts";
@@ -18,6 +19,8 @@ export interface QueueOptions {
   /** Its id goes into the seals. */
   gateway?: string;
   sealEveryMs?: number;
+  /** The first moment of this run, when something was read before the file was opened. */
+  began?: Moment;
   /** Given when a running gateway opens its queue again: epoch and numbers go on. */
   resume?: Resume;
   /** SQLite called the file corrupt: "check" all its pages before it is trusted again, or do not trust it at all. */

@@ -6,6 +6,7 @@ import type { Message } from "../uplink/flights.ts";
 import type { LanesOptions } from "../uplink/cuts.ts";
 import type { AuditedBooks, BooksLine } from "./books.ts";
 import type { ClockDoubt } from "../clock.ts";
+import type { Moment } from "./clock-fixes.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { RosterEntry } from "./runs.ts";
 import type { Books, RegisterDevice } from "./store.ts";
@@ -18,6 +19,8 @@ export interface OutboxOptions {
   commitEventsMax: number;
   /** Length of the periods that are sealed; an hour by default. */
   sealEveryMs?: number;
+  /** The first moment of this run; by default that of the file's opening. */
+  began?: Moment;
   /** The gateway's own id: device of its own events. */
   gateway: string;
   uplinks: LanesOptions[];

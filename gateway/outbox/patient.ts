@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { clockState, monotonicMs } from "../clock.ts";
 import { Durations } from "../durations.ts";
 import type { DictionaryDevice } from "../event.ts";
 import { Early } from "./early.ts";
@@ -15,6 +16,9 @@ type Emit = (message: FromWorker, transfer: ArrayBuffer[]) => void;
 const firstPauseMs = 1000;
 const pauseMsMax = 10_000;
 const messagesMax = 10_000;
+const problemPauseMs = 10_000;
+/** Of a question of our own; the supervisor's begin at 1. */
+const ownId = 0;
 
 /**
  * The outbox from its first moment: while the disk does not let it open its file (read-only, full, not mounted)
@@ -30,12 +34,13 @@ export class PatientOutbox {
   #registering: number | undefined;
   #failure = "";
   #suspect: Suspicion = false;
+  #problemAtMs = -Infinity;
   #pauseMs = firstPauseMs;
   #timer: NodeJS.Timeout | undefined;
 
   /** Throws when waiting would not help: no permission, another process, a newer file. */
   constructor(options: OutboxOptions, emit: Emit) {
-    this.#options = options;
+    this.#options = { began: { wallMs: Date.now(), monoMs: monotonicMs(), state: clockState() }, ...options };
     this.#emit = emit;
     this.#open();
   }
@@ -44,6 +49,7 @@ export class PatientOutbox {
     if (this.#takeEarly(message)) return;
     if (this.#core !== undefined) {
       if (message.type === "request" && message.name === "register") this.#registering = message.id;
+      if (message.type === "request" && message.name === "close") this.#adoptAtEnd(this.#core);
       if (message.type === "request" && message.name === "early") this.#answerEarly(message, null);
       else this.#core.receive(message);
     } else if (message.type !== "request") this.#keep(message);
@@ -53,21 +59,37 @@ export class PatientOutbox {
       this.#emit({ type: "answer", id: message.id, result: { overdueMs: 0, failure: this.#failure } }, []);
     else if (message.name === "close") {
       clearTimeout(this.#timer);
-      const { count } = this.#early;
-      if (count > 0)
-        this.#emit(
-          { type: "problem", text: `${count} events of this run could not be stored and are lost` },
-          [],
-        );
+      this.#tellLost();
       this.#emit({ type: "answer", id: message.id, result: null }, []);
     } else if (message.name === "early")
       this.#answerEarly(message, this.#early.register(message.args[0] as RegisterDevice[]));
     else this.#keep(message);
   }
 
+  /** A stop after the file was opened and before the site's names came: those of the early devices will do. */
+  #adoptAtEnd(core: OutboxCore): void {
+    if (this.#early.count === 0) return;
+    this.#registering = ownId;
+    core.receive({ type: "request", id: ownId, name: "register", args: [this.#early.devices] });
+    this.#tellLost();
+  }
+
+  #tellLost(): void {
+    const { count } = this.#early;
+    const text = `${count} events of this run could not be stored and are lost`;
+    if (count > 0) this.#emit({ type: "problem", text }, []);
+  }
+
   /** Their room in the host is free again at once: nobody who is read before the file is open waits for the disk. */
   #takeEarly(message: ToWorker): boolean {
-    if (!this.#early.takes(message)) return false;
+    try {
+      if (!this.#early.takes(message)) return false;
+    } catch (error) {
+      const nowMs = performance.now();
+      if (nowMs - this.#problemAtMs > problemPauseMs)
+        this.#emit({ type: "problem", text: sentence(error) }, []);
+      this.#problemAtMs = nowMs;
+    }
     if (message.type === "frames" && message.bytes.length > 0) {
       const { stream, bytes } = message;
       this.#emit({ type: "accepted", stream, bytes: bytes.length, dropped: true }, []);
@@ -103,7 +125,8 @@ export class PatientOutbox {
         this.#open();
         return;
       }
-      if (faultOf(error) === "other") throw error;
+      // Once it waits it goes on: what it keeps would be lost with it.
+      if (faultOf(error) === "other" && this.#failure === "") throw error;
       const text = sentence(error);
       if (text !== this.#failure) this.#emit({ type: "failure", text }, []);
       this.#failure = text;

@@ -47,10 +47,12 @@ export class Runs {
   readonly #accounts: Accounts;
   readonly #before: Run | undefined;
   readonly #last: LastAccepted | undefined;
-  readonly #startedMs = Date.now();
+  /** As the clock shows it now. */
+  readonly #startedMs: number;
 
-  /** To be made before the next epoch is opened. */
-  constructor(database: Database.Database, accounts: Accounts) {
+  /** To be made before the next epoch is opened. `beganMonoMs`: the first moment of this run. */
+  constructor(database: Database.Database, accounts: Accounts, beganMonoMs = monotonicMs()) {
+    this.#startedMs = Math.round(Date.now() - Math.max(0, monotonicMs() - beganMonoMs));
     this.#database = database;
     this.#accounts = accounts;
     this.#before = database

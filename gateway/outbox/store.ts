@@ -106,8 +106,8 @@ export class OutboxStore {
       this.losses = new Losses(database);
       this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
       this.#floor = Math.max(0, ...this.#salvageRecords().map(({ last }) => last));
-      this.runs = new Runs(database, this.accounts);
-      this.clock = new ClockFixes(database, bootId(), this.runs.lastInThisBoot());
+      this.runs = new Runs(database, this.accounts, options.began?.monoMs);
+      this.clock = new ClockFixes(database, bootId(), this.runs.lastInThisBoot(), options.began);
       const known = this.#statements.epochs.all() as EpochRecord[];
       const next = resume ?? nextEpoch(path, known, this.#lastId);
       this.epoch = next.epoch;
