@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../bench/processes.ts";
 import { LinkRig } from "./link-rig.ts";
 import { SmallDisk } from "./small-disk.ts";
 import type { Outcome, Scale, Trial } from "./trial.ts";
@@ -36,6 +37,8 @@ async function start(isKnown: boolean, forMs: number): Promise<Start> {
     remount("ro");
     const before = rig.device.servedMs.length;
     await rig.gateway(uplink);
+    // A busy machine needs its time to start the gateway.
+    await until("the first poll", 30_000, () => rig.device.servedMs.length > before || undefined);
     await sleep(forMs);
     const early = rig.device.servedMs.length - before;
     if (early < forMs / 200 / 4) faults.push(`${early} polls in ${forMs} ms without the state folder`);
