@@ -53,8 +53,11 @@ export interface LinkEvents {
   opened(client: MqttClient, connack: IConnackPacket): void;
   message(topic: string, payload: Buffer, packet: IPublishPacket): void;
   ended(ended: Ended): void;
-  /** Another client seems to use our id, so this one stands back for `pauseMs`; 0: a first suspicion. */
-  contested?(pauseMs: number): void;
+  /**
+   * Another client uses our id, so this one stands back for `pauseMs`; 0: a first suspicion. `isGuess`: the broker
+   * has not said so, it has hung up on us again and again.
+   */
+  contested?(pauseMs: number, isGuess: boolean): void;
   /** Nothing of ours was on the way that could be why the broker hangs up. */
   isQuiet?(): boolean;
 }
@@ -174,7 +177,7 @@ export class MqttLink {
       const { pauseMs, contested } = isTurn
         ? { pauseMs: 0, contested: false }
         : this.#reconnect.reached(performance.now());
-      if (contested) this.#events.contested?.(pauseMs);
+      if (contested) this.#events.contested?.(pauseMs, true);
       if (pauseMs > 0) {
         // Waiting on an open connection would cost the broker one for each of us.
         socket.destroy();
@@ -290,7 +293,7 @@ export class MqttLink {
     const { pauseMs, contested } = this.#reconnect.ended(ending, performance.now(), suspicious);
     this.#timer = setTimeout(() => this.#begin(), pauseMs);
     this.#events.ended({ ending, reason, wasOpen, pauseMs, ...(code === undefined ? {} : { code }) });
-    if (contested) this.#events.contested?.(pauseMs);
+    if (contested) this.#events.contested?.(pauseMs, false);
   }
 
   #drop(): void {

@@ -118,7 +118,7 @@ export class MqttUplink {
         opened: (client, connack) => this.#established(client, connack),
         message: (topic, payload) => this.#received(topic, payload),
         ended: (ended) => this.#ended(ended),
-        contested: (pauseMs) => this.#contested(pauseMs),
+        contested: (pauseMs, isGuess) => this.#contested(pauseMs, isGuess),
         isQuiet: () => this.#inFlight.size === 0,
       },
     );
@@ -334,9 +334,13 @@ export class MqttUplink {
     if (ending === "taken-over") this.#alarmDuplicate("active");
   }
 
-  #contested(pauseMs: number): void {
+  #contested(pauseMs: number, isGuess: boolean): void {
     if (pauseMs === 0) return this.#alarmDuplicate("suspected");
-    const reason = `another box uses the id "${this.#identity.gateway}": this one stands back for ${Math.ceil(pauseMs / 1000)} s; give one of them an id of its own`;
+    const id = `"${this.#identity.gateway}"`;
+    const who = isGuess
+      ? `the broker has hung up twice in a minute while nothing was on the way, as it does when another box uses the id ${id}`
+      : `another box uses the id ${id}`;
+    const reason = `${who}: this one stands back for ${Math.ceil(pauseMs / 1000)} s; give one of them an id of its own`;
     this.#log.error({ code: "KERB-UP-DUPLICATE" }, reason);
     this.#status.reason = reason;
     this.#set("waiting");

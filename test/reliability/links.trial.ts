@@ -27,12 +27,14 @@ async function swallowed(scale: Scale): Promise<Outcome> {
       for (let round = 0; round < rounds; round++) {
         broker.fault({ kind: "swallow-puback", filter: "trial/up/#" });
         await noticed(rig, 20_000);
-        broker.fault(undefined);
         // The second half of the case: cut again and again while it sends again.
         for (let cut = 0; cut < 4; cut++) {
-          await sleep(300 + 100 * cut);
+          await rig.wait("the link", 20_000, ({ uplinks }) => uplinks[0]?.state === "connected");
+          await sleep(100 + 100 * cut);
           broker.fault({ kind: "drop-connections" });
+          await noticed(rig, 20_000);
         }
+        broker.fault(undefined);
         await rig.resumed(60_000);
       }
       const { lost, twice, list } = await rig.settle();

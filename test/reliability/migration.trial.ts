@@ -139,7 +139,7 @@ async function migrationKilled(scale: Scale, say: (progress: string) => void): P
   const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "kerb-migration-"));
   try {
     writeFirstVersion(join(folder, "template.db"));
-    const kills = scale === "short" ? 100 : 1000;
+    const kills = scale === "short" ? 200 : 1000;
     const steps = await killMigration(folder, "steps", kills);
     say(JSON.stringify(steps));
     // With one step only there is nothing to migrate.

@@ -12,7 +12,7 @@ export const trials: Trial[] = [
     passLine: "every invariant of R14 in every seed; a failing seed is printed",
     needs: [],
     run: async (scale, say) => {
-      const seeds = scale === "short" ? 60 : 10_000;
+      const seeds = scale === "short" ? 200 : 10_000;
       const hours = scale === "short" ? 0.25 : 24;
       const child = spawn(process.execPath, [soak, "--seeds", `${seeds}`, "--hours", `${hours}`], {
         stdio: ["ignore", "pipe", "inherit"],
