@@ -1,4 +1,16 @@
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { defineConfig } from "vitest/config";
+
+const contract = "test/contract/*.test.ts";
+
+/** The contract suite waits for devices that do not answer, so it begins first and its files run beside all others. */
+class ContractFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isContract = ({ project }: TestSpecification): boolean => project.name === "contract";
+    return [...sorted.filter(isContract), ...sorted.filter((file) => !isContract(file))];
+  }
+}
 
 const common = {
   setupFiles: ["test/setup.ts"],
@@ -9,10 +21,11 @@ const common = {
   // Vitest gives up after one second, which is no time on a busy machine.
   expect: { poll: { timeout: 15_000 } },
 };
-const contract = "test/contract/*.test.ts";
 
 export default defineConfig({
   test: {
+    maxWorkers: 6,
+    sequence: { sequencer: ContractFirst },
     projects: [
       {
         test: {
@@ -25,20 +38,9 @@ export default defineConfig({
             "test/**/*.test.ts",
           ],
           exclude: [contract],
-          maxWorkers: 3,
-          sequence: { groupOrder: 0 },
         },
       },
-      {
-        // They wait for devices that do not answer: all drivers at once take no more than the slowest.
-        test: {
-          ...common,
-          name: "contract",
-          include: [contract],
-          maxWorkers: 8,
-          sequence: { groupOrder: 1 },
-        },
-      },
+      { test: { ...common, name: "contract", include: [contract] } },
     ],
   },
 });

@@ -133,7 +133,7 @@ export class MqttRig {
   async listen(more: Tree, points: Tree[], records: Tree[] = [], deviceId?: string): Promise<Listening> {
     const connection = await this.connect(more, undefined, deviceId);
     const listening = new Listening(connection, points, records);
-    await sleep(100);
+    await turns(20);
     return listening;
   }
 
@@ -148,7 +148,7 @@ export class MqttRig {
   }
 }
 
-export async function until(what: string, isSo: () => boolean, withinMs = 5000): Promise<void> {
+export async function until(what: string, isSo: () => boolean, withinMs = 15_000): Promise<void> {
   const end = performance.now() + withinMs;
   while (!isSo()) {
     if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
@@ -156,8 +156,13 @@ export async function until(what: string, isSo: () => boolean, withinMs = 5000):
   }
 }
 
-/** Long enough for a message to have come, on a loaded machine. */
-export const settle = (): Promise<void> => sleep(150);
+/** Driver and broker are in this process: what is under way needs turns of its loop, and a loaded machine time. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await sleep(5);
+}
+
+/** Long enough for a message to have come. */
+export const settle = (): Promise<void> => turns(30);
 
 export const codeOf = (call: Promise<unknown>): Promise<string> =>
   call.then(

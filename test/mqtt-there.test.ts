@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { payloadBytes } from "../simulators/mqtt/sparkplug-speech.ts";
 import { point, runDevice, type Running } from "./mqtt-device.ts";
-import { MqttRig, until } from "./mqtt-rig.ts";
+import { MqttRig, settle, until } from "./mqtt-rig.ts";
 
 /** Whether a device behind a broker is there, as the host tells it. */
 
@@ -17,7 +17,7 @@ function run(rig: MqttRig, settings: Record<string, unknown>, address: object, s
 }
 const listening = async (one: Running): Promise<void> => {
   await until("listening", () => one.loop.report.state === "listening");
-  await sleep(150);
+  await settle();
 };
 const at = (ms: number): string => new Date(ms).toISOString();
 const plug = (name: string) => ({ format: "zigbee2mqtt", variables: { name } });
@@ -105,7 +105,7 @@ describe("the host of a device behind a broker", () => {
     rig.publish("zigbee2mqtt/r", { power: 5, last_seen: at(old) });
     await until("the value", () => one.events.some(({ kind }) => kind === "telemetry"));
     rig.publish("zigbee2mqtt/r", { power: 5, last_seen: at(old) });
-    await sleep(150);
+    await settle();
     expect(one.loop.report).toMatchObject({ state: "listening" });
     expect(one.loop.report.lastGoodMs).toBeUndefined();
     // A bridge whose clock is wrong tells times that go on.

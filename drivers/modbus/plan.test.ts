@@ -164,7 +164,7 @@ describe("registers that the device refuses", () => {
     expect(first.requests).toBeGreaterThan(3);
     for (let round = 0; round < 3; round++) {
       const next = await read(points);
-      expect(next).toEqual({ answers: expected, requests: 3 });
+      expect(next).toMatchObject({ answers: expected, requests: 3 });
     }
     expect((await read(row(40))).requests).toBe(3);
     expect(lines).toHaveLength(1);
@@ -175,7 +175,7 @@ describe("registers that the device refuses", () => {
     const { read } = await deviceWithout((register) => register >= 12 && register < 15);
     const points = pointsOf({ register: 10 }, { register: 11 }, { register: 16 }, { register: 20 });
     expect((await read(points)).answers).toEqual([10, 11, 16, 20]);
-    expect(await read(points)).toEqual({ answers: [10, 11, 16, 20], requests: 2 });
+    expect(await read(points)).toMatchObject({ answers: [10, 11, 16, 20], requests: 2 });
   });
 
   test("because they are too many are asked for in halves", async () => {
@@ -184,7 +184,7 @@ describe("registers that the device refuses", () => {
     const points = row(100);
     const expected = points.map(({ address }) => address.register);
     expect((await read(points)).answers).toEqual(expected);
-    expect(await read(points)).toEqual({ answers: expected, requests: 2 });
+    expect(await read(points)).toMatchObject({ answers: expected, requests: 2 });
   });
 
   test("if they are many are found over several reads", async () => {
@@ -208,7 +208,7 @@ describe("registers that the device refuses", () => {
     );
     const expected = [1, refused, 4];
     expect((await read(points)).answers).toEqual(expected);
-    expect(await read(points)).toEqual({ answers: expected, requests: 2 });
+    expect(await read(points)).toMatchObject({ answers: expected, requests: 2 });
   });
 
   test("if they are all of them, one is still asked, and good again when it answers", async () => {
@@ -217,10 +217,10 @@ describe("registers that the device refuses", () => {
     const points = row(4);
     const all = points.map(() => refused);
     expect((await read(points)).answers).toEqual(all);
-    expect(await read(points)).toEqual({ answers: all, requests: 1 });
+    expect(await read(points)).toMatchObject({ answers: all, requests: 1 });
     isMissing = false;
     expect((await read(points)).answers).toEqual([0, refused, refused, refused]);
-    expect(await read(points)).toEqual({ answers: [0, 1, 2, 3], requests: 1 });
+    expect(await read(points)).toMatchObject({ answers: [0, 1, 2, 3], requests: 1 });
   });
 });
 
