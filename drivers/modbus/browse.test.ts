@@ -286,7 +286,7 @@ describe("browse", { timeout: 30_000 }, () => {
         const [start, count] = [request.readUInt16BE(8), request.readUInt16BE(10)];
         if (request[7] !== 3 || start + count <= 4) own(request, socket, index);
       },
-      { timeout: 60 },
+      { timeout: 200 },
     );
     const found = await listed(connection);
     expect(found).toMatchObject({ code: "resolved" });

@@ -96,9 +96,9 @@ export function answer(transaction: number, unit = 1): Buffer {
 }
 
 export async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + 5000;
+  const end = Date.now() + 20_000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error("it did not happen within 5 s");
+    if (Date.now() > end) throw new Error("it did not happen within 20 s");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
