@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { urlOf } from "./endpoint.ts";
-import { address, settings } from "./settings.ts";
+import { address, settings, urlOf } from "./settings.ts";
 
 const problem = (schema: typeof settings | typeof address, value: unknown): string =>
   schema

@@ -8,6 +8,8 @@ export class Tape {
   full: "bytes" | "frames" | "connections" | "records" | undefined;
   /** What was handed on and not kept, because it would fill the tape. */
   readonly skipped = new Set<string>();
+  /** Texts by which this one device is known, where its driver knows them. */
+  readonly names = new Set<string>();
   #bytes = 0;
   #frames = 0;
   readonly #startedMs = performance.now();
@@ -37,8 +39,8 @@ export class Tape {
 
 /** Who stands between a driver and its device. */
 export interface Tap {
-  /** Where the driver finds its device, or is called by it. */
-  readonly place: WirePlace;
+  /** Where the driver finds its device, or is called by it; undefined: where it is, for nobody stands in between. */
+  readonly place: WirePlace | undefined;
   readonly tape: Tape;
   /** Settles when a device that calls has called. */
   readonly called?: Promise<void>;

@@ -1,0 +1,200 @@
+import {
+  BrowsePathResult,
+  CallRequest,
+  CreateMonitoredItemsRequest,
+  CreateSubscriptionRequest,
+  CreateSubscriptionResponse,
+  DataValue,
+  DeleteSubscriptionsRequest,
+  DeleteSubscriptionsResponse,
+  PublishRequest,
+  ReadRequest,
+  ReadResponse,
+  type ReadValueId,
+  StatusCodes,
+  TranslateBrowsePathsToNodeIdsRequest,
+  TranslateBrowsePathsToNodeIdsResponse,
+} from "node-opcua-client";
+import { type Caller, fault, listenInClear, type Request, type Response } from "./clear.ts";
+import { Recording, type Said } from "./recording.ts";
+import { RecordedSubscription } from "./recorded-subscription.ts";
+
+/** A server that has what a recorded one told (`kerb profile test`, `kerb simulate --cassette`). */
+
+/** Whoever has not subscribed by then does not. */
+const subscribeMsMax = 5000;
+const defaultKeepAliveCount = 10;
+
+export interface RecordedOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Longest pause between two things that are told. */
+  readonly gapMsMax: number;
+  readonly log: (text: string) => void;
+}
+
+/** What all callers have in common. */
+class Desk {
+  readonly counts = { answered: 0, unknown: 0 };
+  readonly recording: Recording;
+  readonly options: RecordedOptions;
+  /** What is added to recorded times, so that the last of them is now. */
+  shiftMs = 0;
+  #busy = 0;
+  #lastMs = performance.now() + subscribeMsMax;
+  #ids = 0;
+
+  constructor(recording: Recording, options: RecordedOptions) {
+    this.recording = recording;
+    this.options = options;
+    this.begin();
+  }
+
+  begin(): void {
+    const { beganMs, endMs } = this.recording;
+    this.shiftMs = beganMs === undefined ? 0 : Date.now() - beganMs - endMs;
+  }
+
+  id(): number {
+    return ++this.#ids;
+  }
+
+  busy(by: 1 | -1): void {
+    this.#busy += by;
+    this.#lastMs = performance.now();
+  }
+
+  asked(): void {
+    this.#lastMs = Math.max(this.#lastMs, performance.now());
+  }
+
+  quietMs(): number {
+    return this.#busy > 0 ? 0 : Math.max(0, performance.now() - this.#lastMs);
+  }
+
+  unknown(what: string): void {
+    this.counts.unknown++;
+    this.options.log(`not on the tape: ${what}`);
+  }
+
+  /** The value with its times moved to those of now. */
+  moved(value: DataValue): DataValue {
+    const moved = value.clone();
+    for (const name of ["sourceTimestamp", "serverTimestamp"] as const) {
+      const time = value[name];
+      if (time) moved[name] = new Date(time.getTime() + this.shiftMs);
+    }
+    return moved;
+  }
+}
+
+/** Starts the server. Rejects with the socket's error when the place is taken; throws where a message is none. */
+export async function startRecorded(messages: readonly Said[], options: RecordedOptions) {
+  const desk = new Desk(new Recording(messages), options);
+  const server = await listenInClear(options, () => new RecordedCaller(desk));
+  return {
+    place: { host: options.host, port: server.port },
+    counts: desk.counts,
+    quietMs: () => desk.quietMs(),
+    close: () => server.close(),
+  };
+}
+
+class RecordedCaller implements Caller {
+  readonly #desk: Desk;
+  readonly #subscriptions = new Map<number, RecordedSubscription>();
+  readonly #waiting: ((response: Response) => void)[] = [];
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+  }
+
+  serve(request: Request, answer: (response: Response) => void): Response | undefined {
+    if (request instanceof PublishRequest) return this.#publish(answer);
+    this.#desk.asked();
+    if (request instanceof DeleteSubscriptionsRequest) return this.#delete(request);
+    const response = this.#answer(request);
+    if (response === undefined) this.#desk.unknown(request.schema.name.replace(/Request$/, ""));
+    else this.#desk.counts.answered++;
+    return response ?? fault("BadServiceUnsupported");
+  }
+
+  gone(): void {
+    for (const one of this.#subscriptions.values()) one.end();
+    this.#subscriptions.clear();
+  }
+
+  #answer(request: Request): Response | undefined {
+    const { recording } = this.#desk;
+    if (request instanceof ReadRequest)
+      return recording.refusal(request) ?? this.#read(request.nodesToRead ?? []);
+    if (request instanceof TranslateBrowsePathsToNodeIdsRequest)
+      return recording.refusal(request) ?? this.#paths(request);
+    if (request instanceof CreateSubscriptionRequest)
+      return recording.refusal(request) ?? this.#create(request);
+    if (request instanceof CreateMonitoredItemsRequest)
+      return (
+        this.#subscriptions.get(request.subscriptionId)?.items(request) ?? fault("BadSubscriptionIdInvalid")
+      );
+    if (request instanceof CallRequest)
+      return recording.call(request.methodsToCall ?? []) ?? recording.refusal(request);
+    return undefined;
+  }
+
+  #read(nodes: readonly ReadValueId[]): Response {
+    const { recording, counts } = this.#desk;
+    const all = recording.read(nodes);
+    const results = nodes.map((node, i) => {
+      const value = all?.[i] ?? recording.value(node);
+      if (value !== undefined) return this.#desk.moved(value);
+      this.#desk.unknown(String(node.nodeId));
+      counts.answered--;
+      return new DataValue({ statusCode: StatusCodes.BadNodeIdUnknown });
+    });
+    return new ReadResponse({ results });
+  }
+
+  #paths({ browsePaths }: TranslateBrowsePathsToNodeIdsRequest): Response {
+    const results = (browsePaths ?? []).map((path) => {
+      const result = this.#desk.recording.path(path);
+      if (result !== undefined) return result;
+      this.#desk.unknown(
+        String(path.relativePath.elements?.map(({ targetName }) => targetName.name).join("/")),
+      );
+      return new BrowsePathResult({ statusCode: StatusCodes.BadNoMatch, targets: [] });
+    });
+    return new TranslateBrowsePathsToNodeIdsResponse({ results });
+  }
+
+  #create(request: CreateSubscriptionRequest): Response {
+    const made = this.#desk.recording.subscription;
+    const response = new CreateSubscriptionResponse({
+      subscriptionId: this.#desk.id(),
+      revisedPublishingInterval: made?.revisedPublishingInterval ?? request.requestedPublishingInterval,
+      revisedLifetimeCount: made?.revisedLifetimeCount ?? request.requestedLifetimeCount,
+      revisedMaxKeepAliveCount:
+        made?.revisedMaxKeepAliveCount ?? (request.requestedMaxKeepAliveCount || defaultKeepAliveCount),
+    });
+    this.#desk.begin();
+    const subscription = new RecordedSubscription(response, this.#desk, () => this.#waiting.shift());
+    this.#subscriptions.set(response.subscriptionId, subscription);
+    return response;
+  }
+
+  #publish(answer: (response: Response) => void): Response | undefined {
+    if (this.#subscriptions.size === 0) return fault("BadNoSubscription");
+    this.#waiting.push(answer);
+    for (const one of this.#subscriptions.values()) one.asked();
+    return undefined;
+  }
+
+  #delete({ subscriptionIds }: DeleteSubscriptionsRequest): Response {
+    const results = (subscriptionIds ?? []).map((id) => {
+      const one = this.#subscriptions.get(id);
+      one?.end();
+      this.#subscriptions.delete(id);
+      return one === undefined ? StatusCodes.BadSubscriptionIdInvalid : StatusCodes.Good;
+    });
+    return new DeleteSubscriptionsResponse({ results });
+  }
+}
