@@ -71,6 +71,11 @@ export function messageOf(bytes: Buffer): Request | Response {
   return message as Request | Response;
 }
 
+/** A message with contents as they are: what the library's constructors copy loses structures that it does not know. */
+export function filled<Message extends object>(message: Message, contents: Partial<Message>): Message {
+  return Object.assign(message, contents);
+}
+
 /** One client that is connected. */
 export interface Caller {
   /** Answers what is asked inside a session; undefined: later, by `answer`. */

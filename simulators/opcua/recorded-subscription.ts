@@ -16,7 +16,7 @@ import {
   StatusCodes,
   Variant,
 } from "node-opcua-client";
-import type { Response } from "./clear.ts";
+import { filled, type Response } from "./clear.ts";
 import { Keys, namesOf, type Recording, type Told } from "./recording.ts";
 
 /** One subscription at a recorded server: what was told is told again to the items that are there now. */
@@ -102,7 +102,7 @@ export class RecordedSubscription {
     const { recording, options } = this.#server;
     try {
       const firsts = [...this.#items.values()].flatMap(({ handle, first }) => {
-        return first === undefined ? [] : [{ clientHandle: handle, value: this.#server.moved(first) }];
+        return first === undefined ? [] : [this.#value(handle, first)];
       });
       await this.#say(firsts, []);
       const groups = [...Map.groupBy(recording.told, ({ ms }) => ms)];
@@ -130,17 +130,21 @@ export class RecordedSubscription {
       if (item === undefined) continue;
       const { handle: clientHandle, names } = item;
       if ("data" in what)
-        values.push(new MonitoredItemNotification({ clientHandle, value: this.#server.moved(what.data) }));
+        values.push(this.#value(clientHandle, what.data));
       else {
         const fields = what.event.eventFields ?? [];
         const eventFields = names.map((name, i) => {
           const field = fields[what.names.indexOf(name)] ?? new Variant({ dataType: DataType.Null });
           return name === timeName && names.indexOf(name) === i ? this.#movedTime(field) : field;
         });
-        events.push(new EventFieldList({ clientHandle, eventFields }));
+        events.push(filled(new EventFieldList(), { clientHandle, eventFields }));
       }
     }
     return [values, events];
+  }
+
+  #value(clientHandle: number, data: DataValue): MonitoredItemNotification {
+    return filled(new MonitoredItemNotification(), { clientHandle, value: this.#server.moved(data) });
   }
 
   /** When it happened; the same time told as a value of its own is one that was measured. */
@@ -151,12 +155,12 @@ export class RecordedSubscription {
   }
 
   async #say(
-    values: readonly { clientHandle: number; value: DataValue }[],
-    events: readonly EventFieldList[],
+    monitoredItems: MonitoredItemNotification[],
+    events: EventFieldList[],
   ): Promise<void> {
     const data = [
-      ...(values.length === 0 ? [] : [new DataChangeNotification({ monitoredItems: [...values] })]),
-      ...(events.length === 0 ? [] : [new EventNotificationList({ events: [...events] })]),
+      ...(monitoredItems.length === 0 ? [] : [filled(new DataChangeNotification(), { monitoredItems })]),
+      ...(events.length === 0 ? [] : [filled(new EventNotificationList(), { events })]),
     ];
     if (data.length > 0) await this.#send(data, ++this.#sequence);
   }
@@ -166,16 +170,12 @@ export class RecordedSubscription {
     sequenceNumber: number,
   ): Promise<void> {
     const answer = await this.#asking();
-    answer(
-      new PublishResponse({
-        subscriptionId: this.#id,
-        notificationMessage: new NotificationMessage({
-          sequenceNumber,
-          publishTime: new Date(),
-          notificationData,
-        }),
-      }),
-    );
+    const notificationMessage = filled(new NotificationMessage(), {
+      sequenceNumber,
+      publishTime: new Date(),
+      notificationData,
+    });
+    answer(filled(new PublishResponse(), { subscriptionId: this.#id, notificationMessage }));
   }
 
   /** Rejects when the subscription ends. */

@@ -15,7 +15,7 @@ import {
   TranslateBrowsePathsToNodeIdsRequest,
   TranslateBrowsePathsToNodeIdsResponse,
 } from "node-opcua-client";
-import { type Caller, fault, listenInClear, type Request, type Response } from "./clear.ts";
+import { type Caller, fault, filled, listenInClear, type Request, type Response } from "./clear.ts";
 import { Recording, type Said } from "./recording.ts";
 import { RecordedSubscription } from "./recorded-subscription.ts";
 
@@ -79,12 +79,13 @@ class Desk {
 
   /** The value with its times moved to those of now. */
   moved(value: DataValue): DataValue {
-    const moved = value.clone();
-    for (const name of ["sourceTimestamp", "serverTimestamp"] as const) {
-      const time = value[name];
-      if (time) moved[name] = new Date(time.getTime() + this.shiftMs);
-    }
-    return moved;
+    const { sourceTimestamp, serverTimestamp } = value;
+    const now = (time: Date | null) => (time ? new Date(time.getTime() + this.shiftMs) : null);
+    return filled(new DataValue(), {
+      ...value,
+      sourceTimestamp: now(sourceTimestamp),
+      serverTimestamp: now(serverTimestamp),
+    });
   }
 }
 
@@ -151,7 +152,7 @@ class RecordedCaller implements Caller {
       counts.answered--;
       return new DataValue({ statusCode: StatusCodes.BadNodeIdUnknown });
     });
-    return new ReadResponse({ results });
+    return filled(new ReadResponse(), { results });
   }
 
   #paths({ browsePaths }: TranslateBrowsePathsToNodeIdsRequest): Response {
@@ -163,7 +164,7 @@ class RecordedCaller implements Caller {
       );
       return new BrowsePathResult({ statusCode: StatusCodes.BadNoMatch, targets: [] });
     });
-    return new TranslateBrowsePathsToNodeIdsResponse({ results });
+    return filled(new TranslateBrowsePathsToNodeIdsResponse(), { results });
   }
 
   #create(request: CreateSubscriptionRequest): Response {
