@@ -285,6 +285,7 @@ export interface WirePlace {
 
 /** Who keeps what driver and device say to each other, told by the driver itself. */
 export interface WireEar {
+  /** Behind each question comes its answer; an answer without one came by itself. */
   said(from: "kerb" | "device", message: Uint8Array): void;
   /** A text by which this one device is known. */
   named(text: string): void;

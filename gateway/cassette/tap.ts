@@ -149,8 +149,13 @@ async function datagramTap({ host, port }: WirePlace): Promise<Tap> {
 async function sessionTap({ overhear }: Extract<Way, { over: "opcua" }>): Promise<Tap> {
   const tape = new Tape();
   const frames = tape.connection();
+  let isAsked = false;
   const stop = await overhear({
-    said: (from, message) => tape.keep(frames, from, message),
+    said: (from, message) => {
+      if (from === "device" && !isAsked) tape.told();
+      isAsked = from === "kerb";
+      tape.keep(frames, from, message);
+    },
     named: (text) => void tape.names.add(text),
   });
   return { tape, place: undefined, close: async () => stop() };

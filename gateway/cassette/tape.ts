@@ -10,6 +10,10 @@ export class Tape {
   readonly skipped = new Set<string>();
   /** Texts by which this one device is known, where its driver knows them. */
   readonly names = new Set<string>();
+  /** How often the device has told something by itself, where that can be told from an answer. */
+  news = 0;
+  #newsMs = -Infinity;
+  #isStopped = false;
   #bytes = 0;
   #frames = 0;
   readonly #startedMs = performance.now();
@@ -21,12 +25,33 @@ export class Tape {
     return frames;
   }
 
-  /** Nothing that comes from now on is kept. */
+  /** Nothing that comes from now on is kept, because there is no room. */
   end(limit: NonNullable<Tape["full"]>): void {
     this.full ??= limit;
   }
 
+  /** Nothing that comes from now on is kept, because all is on it. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Is kept what comes now? */
+  get isKeeping(): boolean {
+    return this.full === undefined && !this.#isStopped;
+  }
+
+  told(): void {
+    this.news++;
+    this.#newsMs = performance.now();
+  }
+
+  /** How long the device has told nothing by itself. */
+  calmMs(): number {
+    return performance.now() - this.#newsMs;
+  }
+
   keep(frames: Frame[], from: Frame["from"], chunk: Uint8Array): void {
+    if (this.#isStopped) return;
     if (this.#bytes + chunk.length > cassetteLimits.bytesMax) this.end("bytes");
     if (this.#frames >= cassetteLimits.framesMax) this.end("frames");
     if (this.full !== undefined) return;

@@ -43,7 +43,12 @@ const callersMax = 64;
 const idType = 4;
 
 export function fault(
-  code: "BadServiceUnsupported" | "BadNoSubscription" | "BadSubscriptionIdInvalid" | "BadSessionIdInvalid",
+  code:
+    | "BadServiceUnsupported"
+    | "BadNoSubscription"
+    | "BadSubscriptionIdInvalid"
+    | "BadSessionIdInvalid"
+    | "BadTooManyPublishRequests",
 ): ServiceFault {
   return new ServiceFault({ responseHeader: { serviceResult: StatusCodes[code] } });
 }

@@ -23,13 +23,10 @@ import { Keys, namesOf, type Recording, type Told } from "./recording.ts";
 
 /** What it takes of the server. */
 interface Server {
-  readonly recording: Recording;
   readonly options: { readonly gapMsMax: number };
-  readonly shiftMs: number;
   id(): number;
   busy(by: 1 | -1): void;
   unknown(what: string): void;
-  moved(value: DataValue): DataValue;
 }
 type Answer = (response: Response) => void;
 
@@ -45,6 +42,7 @@ const timeName = JSON.stringify([[0, "Time"]]);
 export class RecordedSubscription {
   readonly #id: number;
   readonly #keepAliveMs: number;
+  readonly #recording: Recording;
   readonly #server: Server;
   readonly #waiting: () => Answer | undefined;
   readonly #keys = new Keys();
@@ -57,11 +55,13 @@ export class RecordedSubscription {
   /** `waiting` gives, and takes away, a request for news that waits. */
   constructor(
     { subscriptionId, revisedPublishingInterval, revisedMaxKeepAliveCount }: CreateSubscriptionResponse,
+    recording: Recording,
     server: Server,
     waiting: () => Answer | undefined,
   ) {
     this.#id = subscriptionId;
     this.#keepAliveMs = Math.max(100, revisedPublishingInterval * revisedMaxKeepAliveCount);
+    this.#recording = recording;
     this.#server = server;
     this.#waiting = waiting;
     server.busy(1);
@@ -72,7 +72,7 @@ export class RecordedSubscription {
   }
 
   #item(wanted: MonitoredItemCreateRequest): MonitoredItemCreateResult {
-    const { recording } = this.#server;
+    const recording = this.#recording;
     const { requestedParameters, itemToMonitor } = wanted;
     const key = this.#keys.keyOf(wanted);
     const made = recording.item(key);
@@ -99,16 +99,16 @@ export class RecordedSubscription {
   }
 
   async #tell(): Promise<void> {
-    const { recording, options } = this.#server;
+    const { gapMsMax } = this.#server.options;
     try {
       const firsts = [...this.#items.values()].flatMap(({ handle, first }) => {
         return first === undefined ? [] : [this.#value(handle, first)];
       });
       await this.#say(firsts, []);
-      const groups = [...Map.groupBy(recording.told, ({ ms }) => ms)];
+      const groups = [...Map.groupBy(this.#recording.told, ({ ms }) => ms)];
       let beforeMs = groups[0]?.[0] ?? 0;
       for (const [ms, told] of groups) {
-        await this.#pause(Math.min(ms - beforeMs, options.gapMsMax));
+        await this.#pause(Math.min(ms - beforeMs, gapMsMax));
         beforeMs = ms;
         await this.#say(...this.#fitted(told));
       }
@@ -129,8 +129,7 @@ export class RecordedSubscription {
       const item = this.#items.get(key);
       if (item === undefined) continue;
       const { handle: clientHandle, names } = item;
-      if ("data" in what)
-        values.push(this.#value(clientHandle, what.data));
+      if ("data" in what) values.push(this.#value(clientHandle, what.data));
       else {
         const fields = what.event.eventFields ?? [];
         const eventFields = names.map((name, i) => {
@@ -144,20 +143,17 @@ export class RecordedSubscription {
   }
 
   #value(clientHandle: number, data: DataValue): MonitoredItemNotification {
-    return filled(new MonitoredItemNotification(), { clientHandle, value: this.#server.moved(data) });
+    return filled(new MonitoredItemNotification(), { clientHandle, value: this.#recording.moved(data) });
   }
 
   /** When it happened; the same time told as a value of its own is one that was measured. */
   #movedTime(field: Variant): Variant {
     if (!(field.value instanceof Date)) return field;
-    const value = new Date(field.value.getTime() + this.#server.shiftMs);
+    const value = this.#recording.movedTime(field.value);
     return new Variant({ dataType: DataType.DateTime, value });
   }
 
-  async #say(
-    monitoredItems: MonitoredItemNotification[],
-    events: EventFieldList[],
-  ): Promise<void> {
+  async #say(monitoredItems: MonitoredItemNotification[], events: EventFieldList[]): Promise<void> {
     const data = [
       ...(monitoredItems.length === 0 ? [] : [filled(new DataChangeNotification(), { monitoredItems })]),
       ...(events.length === 0 ? [] : [filled(new EventNotificationList(), { events })]),

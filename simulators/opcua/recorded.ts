@@ -24,6 +24,7 @@ import { RecordedSubscription } from "./recorded-subscription.ts";
 /** Whoever has not subscribed by then does not. */
 const subscribeMsMax = 5000;
 const defaultKeepAliveCount = 10;
+const publishesMax = 100;
 
 export interface RecordedOptions {
   readonly host: string;
@@ -36,23 +37,15 @@ export interface RecordedOptions {
 /** What all callers have in common. */
 class Desk {
   readonly counts = { answered: 0, unknown: 0 };
-  readonly recording: Recording;
+  readonly messages: readonly Said[];
   readonly options: RecordedOptions;
-  /** What is added to recorded times, so that the last of them is now. */
-  shiftMs = 0;
   #busy = 0;
   #lastMs = performance.now() + subscribeMsMax;
   #ids = 0;
 
-  constructor(recording: Recording, options: RecordedOptions) {
-    this.recording = recording;
+  constructor(messages: readonly Said[], options: RecordedOptions) {
+    this.messages = messages;
     this.options = options;
-    this.begin();
-  }
-
-  begin(): void {
-    const { beganMs, endMs } = this.recording;
-    this.shiftMs = beganMs === undefined ? 0 : Date.now() - beganMs - endMs;
   }
 
   id(): number {
@@ -76,22 +69,11 @@ class Desk {
     this.counts.unknown++;
     this.options.log(`not on the tape: ${what}`);
   }
-
-  /** The value with its times moved to those of now. */
-  moved(value: DataValue): DataValue {
-    const { sourceTimestamp, serverTimestamp } = value;
-    const now = (time: Date | null) => (time ? new Date(time.getTime() + this.shiftMs) : null);
-    return filled(new DataValue(), {
-      ...value,
-      sourceTimestamp: now(sourceTimestamp),
-      serverTimestamp: now(serverTimestamp),
-    });
-  }
 }
 
-/** Starts the server. Rejects with the socket's error when the place is taken; throws where a message is none. */
+/** Starts the server. Rejects with the socket's error when the place is taken. */
 export async function startRecorded(messages: readonly Said[], options: RecordedOptions) {
-  const desk = new Desk(new Recording(messages), options);
+  const desk = new Desk(messages, options);
   const server = await listenInClear(options, () => new RecordedCaller(desk));
   return {
     place: { host: options.host, port: server.port },
@@ -101,13 +83,20 @@ export async function startRecorded(messages: readonly Said[], options: Recorded
   };
 }
 
+/** To each who connects the tape is told from its beginning. */
 class RecordedCaller implements Caller {
   readonly #desk: Desk;
+  #told: Recording | undefined;
   readonly #subscriptions = new Map<number, RecordedSubscription>();
   readonly #waiting: ((response: Response) => void)[] = [];
 
   constructor(desk: Desk) {
     this.#desk = desk;
+  }
+
+  get #recording(): Recording {
+    this.#told ??= new Recording(this.#desk.messages, this.#desk.options.log);
+    return this.#told;
   }
 
   serve(request: Request, answer: (response: Response) => void): Response | undefined {
@@ -126,30 +115,26 @@ class RecordedCaller implements Caller {
   }
 
   #answer(request: Request): Response | undefined {
-    const { recording } = this.#desk;
-    if (request instanceof ReadRequest)
-      return recording.refusal(request) ?? this.#read(request.nodesToRead ?? []);
-    if (request instanceof TranslateBrowsePathsToNodeIdsRequest)
-      return recording.refusal(request) ?? this.#paths(request);
-    if (request instanceof CreateSubscriptionRequest)
-      return recording.refusal(request) ?? this.#create(request);
+    const recording = this.#recording;
+    const refusal = recording.refusal(request);
+    if (refusal !== undefined) return refusal;
+    if (request instanceof ReadRequest) return this.#read(request.nodesToRead ?? []);
+    if (request instanceof TranslateBrowsePathsToNodeIdsRequest) return this.#paths(request);
+    if (request instanceof CreateSubscriptionRequest) return this.#create(request);
     if (request instanceof CreateMonitoredItemsRequest)
       return (
         this.#subscriptions.get(request.subscriptionId)?.items(request) ?? fault("BadSubscriptionIdInvalid")
       );
-    if (request instanceof CallRequest)
-      return recording.call(request.methodsToCall ?? []) ?? recording.refusal(request);
-    return undefined;
+    return request instanceof CallRequest ? recording.call(request.methodsToCall ?? []) : undefined;
   }
 
   #read(nodes: readonly ReadValueId[]): Response {
-    const { recording, counts } = this.#desk;
+    const recording = this.#recording;
     const all = recording.read(nodes);
     const results = nodes.map((node, i) => {
       const value = all?.[i] ?? recording.value(node);
-      if (value !== undefined) return this.#desk.moved(value);
+      if (value !== undefined) return recording.moved(value);
       this.#desk.unknown(String(node.nodeId));
-      counts.answered--;
       return new DataValue({ statusCode: StatusCodes.BadNodeIdUnknown });
     });
     return filled(new ReadResponse(), { results });
@@ -157,7 +142,7 @@ class RecordedCaller implements Caller {
 
   #paths({ browsePaths }: TranslateBrowsePathsToNodeIdsRequest): Response {
     const results = (browsePaths ?? []).map((path) => {
-      const result = this.#desk.recording.path(path);
+      const result = this.#recording.path(path);
       if (result !== undefined) return result;
       this.#desk.unknown(
         String(path.relativePath.elements?.map(({ targetName }) => targetName.name).join("/")),
@@ -168,7 +153,7 @@ class RecordedCaller implements Caller {
   }
 
   #create(request: CreateSubscriptionRequest): Response {
-    const made = this.#desk.recording.subscription;
+    const made = this.#recording.subscription;
     const response = new CreateSubscriptionResponse({
       subscriptionId: this.#desk.id(),
       revisedPublishingInterval: made?.revisedPublishingInterval ?? request.requestedPublishingInterval,
@@ -176,14 +161,16 @@ class RecordedCaller implements Caller {
       revisedMaxKeepAliveCount:
         made?.revisedMaxKeepAliveCount ?? (request.requestedMaxKeepAliveCount || defaultKeepAliveCount),
     });
-    this.#desk.begin();
-    const subscription = new RecordedSubscription(response, this.#desk, () => this.#waiting.shift());
+    const subscription = new RecordedSubscription(response, this.#recording, this.#desk, () =>
+      this.#waiting.shift(),
+    );
     this.#subscriptions.set(response.subscriptionId, subscription);
     return response;
   }
 
   #publish(answer: (response: Response) => void): Response | undefined {
     if (this.#subscriptions.size === 0) return fault("BadNoSubscription");
+    if (this.#waiting.length >= publishesMax) return fault("BadTooManyPublishRequests");
     this.#waiting.push(answer);
     for (const one of this.#subscriptions.values()) one.asked();
     return undefined;

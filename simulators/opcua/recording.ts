@@ -3,7 +3,7 @@ import {
   CreateMonitoredItemsResponse,
   CreateSubscriptionResponse,
   DataChangeNotification,
-  type DataValue,
+  DataValue,
   EventFilter,
   EventNotificationList,
   PublishResponse,
@@ -21,7 +21,7 @@ import {
   type MonitoredItemCreateResult,
   type ReadValueId,
 } from "node-opcua-client";
-import { messageOf, type Request, type Response } from "./clear.ts";
+import { filled, messageOf, type Request, type Response } from "./clear.ts";
 
 /** What a recorded server has told, by what it was asked. */
 
@@ -53,10 +53,6 @@ class Sequence<Item> {
     const item = this.#items[this.#next];
     if (this.#next < this.#items.length - 1) this.#next++;
     return item;
-  }
-
-  get last(): Item | undefined {
-    return this.#items.at(-1);
   }
 }
 
@@ -117,40 +113,45 @@ export class Keys {
 /** Pairs of what was asked and answered, and what came by itself. */
 export class Recording {
   readonly told: Told[] = [];
-  /** When the last was said. */
-  readonly endMs: number;
-  /** The server's own time at the beginning, ms since 1970; undefined: it has told none. */
-  readonly beganMs: number | undefined;
+  /** What is added to recorded times, so that the last of them is now. */
+  readonly #shiftMs: number;
   readonly #reads = new Map<string, Sequence<ReadResponse>>();
   readonly #values = new Map<string, Sequence<DataValue>>();
   readonly #paths = new Map<string, Sequence<BrowsePathResult>>();
   readonly #calls = new Map<string, Sequence<Response>>();
   readonly #items = new Map<string, MonitoredItemCreateResult>();
-  /** Refusals, by the name of what was asked. */
-  readonly #refusals = new Map<string, Response>();
+  readonly #refusals = new Map<string, Sequence<Response>>();
   subscription: CreateSubscriptionResponse | undefined;
   #keys = new Keys();
   readonly #names = new Map<string, readonly string[]>();
 
-  /** Throws where a message is none. */
-  constructor(messages: readonly Said[]) {
+  /** `log` is told of what is no message; it is left out. */
+  constructor(messages: readonly Said[], log: (text: string) => void) {
     let asked: Request | undefined;
     let beganMs: number | undefined;
-    for (const { ms, from, bytes } of messages) {
-      const message = messageOf(bytes);
-      if (from === "kerb") asked = message as Request;
-      else {
-        const response = message as Response;
-        if (!this.#news(ms, response) && asked !== undefined) this.#answered(asked, response);
-        beganMs ??= timeIn(response, ms);
+    for (const [i, { ms, from, bytes }] of messages.entries()) {
+      if (from === "kerb") asked = undefined;
+      try {
+        const message = messageOf(bytes);
+        if (from === "kerb") asked = message as Request;
+        else {
+          this.#heard(ms, asked, message as Response);
+          beganMs ??= timeIn(message as Response, ms);
+        }
+      } catch (error) {
+        log(`frame ${i + 1} is no message of OPC UA: ${String(error)}`);
       }
     }
-    this.endMs = messages.at(-1)?.ms ?? 0;
-    this.beganMs = beganMs;
+    const endMs = messages.at(-1)?.ms ?? 0;
+    this.#shiftMs = beganMs === undefined ? 0 : Date.now() - beganMs - endMs;
+  }
+
+  #heard(ms: number, asked: Request | undefined, response: Response): void {
+    if (!this.#news(ms, response) && asked !== undefined) this.#answered(asked, response);
   }
 
   #answered(asked: Request, response: Response): void {
-    if (response.schema.name === "ServiceFault") this.#refusals.set(asked.schema.name, response);
+    if (response.schema.name === "ServiceFault") add(this.#refusals, kindOf(asked), response);
     else if (asked instanceof ReadRequest && response instanceof ReadResponse) {
       const nodes = asked.nodesToRead ?? [];
       add(this.#reads, listOf(nodes), response);
@@ -206,9 +207,23 @@ export class Recording {
     this.told.push({ ms, key, what });
   }
 
+  /** The value with its times moved to those of now. */
+  moved(value: DataValue): DataValue {
+    const { sourceTimestamp, serverTimestamp } = value;
+    return filled(new DataValue(), {
+      ...value,
+      sourceTimestamp: sourceTimestamp && this.movedTime(sourceTimestamp),
+      serverTimestamp: serverTimestamp && this.movedTime(serverTimestamp),
+    });
+  }
+
+  movedTime(time: Date): Date {
+    return new Date(time.getTime() + this.#shiftMs);
+  }
+
   /** How the same was refused; undefined: it was not. */
   refusal(asked: Request): Response | undefined {
-    return this.#refusals.get(asked.schema.name);
+    return this.#refusals.get(kindOf(asked))?.next();
   }
 
   /** The answer to the same list of nodes. */
@@ -216,13 +231,12 @@ export class Recording {
     return this.#reads.get(listOf(nodes))?.next()?.results ?? undefined;
   }
 
-  /** What one node has told, by whatever list it was asked or by itself. */
+  /** What one node has told, by whatever list it was asked, or what it told last by itself. */
   value(node: Place): DataValue | undefined {
     const place = placeOf(node);
-    const news = () => this.told.find(({ key, what }) => "data" in what && key === `${place}  0`);
-    const found = this.#values.get(place)?.next();
-    if (found !== undefined) return found;
-    const what = news()?.what;
+    const read = this.#values.get(place)?.next();
+    if (read !== undefined) return read;
+    const what = this.told.findLast(({ key }) => key === `${place}  0`)?.what;
     return what !== undefined && "data" in what ? what.data : undefined;
   }
 
@@ -239,6 +253,10 @@ export class Recording {
     return this.#items.get(key);
   }
 }
+
+/** What was refused: a read of these nodes, or any such request. */
+const kindOf = (asked: Request): string =>
+  asked instanceof ReadRequest ? `Read ${listOf(asked.nodesToRead ?? [])}` : asked.schema.name;
 
 const listOf = (nodes: readonly ReadValueId[]): string => nodes.map(placeOf).join();
 
