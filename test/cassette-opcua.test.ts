@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Cassette } from "../gateway/cassette/cassette.ts";
 import { formsOf } from "../gateway/cassette/scrub.ts";
 import { playCassette } from "../gateway/cli/cassettes.ts";
+import { loadCassette } from "../gateway/cli/load-cassette.ts";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
 import { applicationUri, pretendIdentity } from "../simulators/opcua/certificate.ts";
@@ -34,7 +35,7 @@ afterAll(async () => {
 async function served(id: string, profile: string, own: Record<string, unknown>): Promise<string> {
   const port = await freePort();
   const place =
-    own["endpoint"] === undefined ? { host, port } : { endpoint: `${String(own["endpoint"])}:${port}` };
+    typeof own["endpoint"] === "string" ? { endpoint: `${own["endpoint"]}:${port}` } : { host, port };
   const site = tapes.site(`${id}.yaml`, [{ driver: "opcua", ...own, ...place, id, profile }]);
   const [device] = (await loadSite(site)).devices;
   const server = await startSimulator(device!, 1, undefined, 300);
@@ -78,6 +79,14 @@ describe("a server", () => {
     60_000,
   );
 
+  it("by a serial number is told without it where it shall be hidden", async () => {
+    const site = await served("numbered", "opc-foundation/vehicle-scale", { security: "none" });
+    const { cassette, text, bytes, file } = await tapes.record(site, "numbered", { hideSerial: true });
+    expect(cassette.scrubbed).toContain("serial number");
+    expect(text + bytes.toString("latin1")).not.toContain("SIM1");
+    expect(await playCassette(cassette, file)).toEqual(same);
+  }, 60_000);
+
   it("that tells nothing by itself is asked as often as it was, and each answer is that of its turn", async () => {
     const points = {
       second: { address: { path: "tsc:CycleSecond", type: "UInt16" }, unit: "s", poll: "fast" },
@@ -105,10 +114,11 @@ describe("a server", () => {
   }, 60_000);
 });
 
+const fileOf = (profile: string, folder = `${root}/firmware-profiles`) =>
+  `${folder}/${profile}.cassettes/simulator.yaml`;
+
 describe("the library's cassettes", () => {
   const scale = "opc-foundation/vehicle-scale";
-  const fileOf = (profile: string, folder = `${root}/firmware-profiles`) =>
-    `${folder}/${profile}.cassettes/simulator.yaml`;
 
   it("answer whoever asks for less, in another order, or polls what was told", async () => {
     const profiles = tapes.path("profiles");
@@ -118,18 +128,15 @@ describe("the library's cassettes", () => {
     const played = async (changed: string) => {
       writeFileSync(profile, changed);
       const file = fileOf("opcua/signal-controller", profiles);
-      return playCassette(
-        (await import("../gateway/cli/load-cassette.ts")).loadCassette(file),
-        file,
-        profiles,
-      );
+      return playCassette(loadCassette(file), file, profiles);
     };
     const polled = text.replace(/(cycle\.length:[^]*?poll: )push/, "$1fast");
     expect(polled).not.toBe(text);
     expect(await played(polled)).toEqual(same);
     const gone = await played(text.replace('"tsc:Plan"', '"tsc:Plans"'));
     expect(gone.differences.map(({ point }) => point)).toEqual(["plan"]);
-    expect(gone).toMatchObject({ failure: undefined, unknown: 1 });
+    expect(gone.failure).toBeUndefined();
+    expect(gone.unknown).toBeGreaterThan(0);
   }, 60_000);
 
   it("answer a gateway again and again, by kerb simulate --cassette", async () => {
@@ -138,18 +145,21 @@ describe("the library's cassettes", () => {
     const site = tapes.site("again.yaml", [
       { id: "scale", driver: "opcua", profile: scale, security: "none", host, port },
     ]);
-    const first = await tapes.record(site, "scale", { forMs: 2000 });
-    const second = await tapes.record(site, "scale", { forMs: 2000 });
-    expect(first.cassette.records.length).toBeGreaterThan(0);
-    expect(second.cassette.records).toEqual(first.cassette.records);
-    expect(second.cassette.reads.at(-1)).toEqual(first.cassette.reads.at(-1));
+    const { records } = loadCassette(fileOf(scale));
+    for (const _ of [1, 2]) {
+      const { cassette } = await tapes.record(site, "scale", { forMs: 2000 });
+      // At its own pace it has not told all of them by then.
+      expect(cassette.records.length).toBeGreaterThan(0);
+      expect(cassette.records).toEqual(records.slice(0, cassette.records.length));
+    }
   }, 60_000);
 
   it("whose bytes are no messages are a verdict, and no crash", async () => {
-    const { loadCassette } = await import("../gateway/cli/load-cassette.ts");
     const cassette = loadCassette(fileOf(scale));
-    for (const { bytes } of cassette.connections.flat()) bytes.fill(0xff, 6);
-    const { failure, differences } = await playCassette(cassette, "broken");
+    const connections = cassette.connections.map((frames) =>
+      frames.map((frame) => ({ ...frame, bytes: frame.bytes.subarray(0, frame.bytes.length / 2) })),
+    );
+    const { failure, differences } = await playCassette({ ...cassette, connections }, "broken");
     expect(failure ?? differences.length).toBeTruthy();
   }, 60_000);
 });

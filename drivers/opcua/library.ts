@@ -49,7 +49,7 @@ const { BinaryStream } = inside("node-opcua-binary-stream") as {
   BinaryStream: { createGrowable(bytes: number, bytesMax: number): Stream };
 };
 const { encodeExpandedNodeId } = inside("node-opcua-basic-types") as {
-  encodeExpandedNodeId(id: unknown, stream: Stream): void;
+  encodeExpandedNodeId: (id: unknown, stream: Stream) => void;
 };
 
 /** What the library makes of a request or its answer. */

@@ -1,6 +1,5 @@
 import type { WireEar } from "../../gateway/driver.ts";
 import {
-  AttributeIds,
   type Message,
   messageBytes,
   type PublishResponse,
@@ -77,9 +76,8 @@ function withHeader(message: Message, header: object): Buffer {
 /** The URI of the server itself, which is often its host's name. */
 function ownName(request: Message, response: Message): string | undefined {
   if (!(request instanceof ReadRequest) || !(response instanceof ReadResponse)) return undefined;
-  const at = (request.nodesToRead ?? []).findIndex(
-    ({ nodeId, attributeId }) => attributeId === AttributeIds.Value && nodeId.toString() === namespaces,
-  );
-  const [, own] = (response.results?.[at]?.value?.value ?? []) as unknown[];
+  const at = (request.nodesToRead ?? []).findIndex(({ nodeId }) => String(nodeId) === namespaces);
+  const list: unknown = response.results?.[at]?.value?.value;
+  const own: unknown = Array.isArray(list) ? list[1] : undefined;
   return typeof own === "string" && own !== "" ? own : undefined;
 }

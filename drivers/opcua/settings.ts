@@ -184,9 +184,9 @@ export type Address = z.infer<typeof address>;
 export type Scalar = z.infer<typeof scalar>;
 
 /** "opc.tcp://192.168.1.9:4840/UA" and, for messages, "192.168.1.9:4840". */
-export function urlOf({ endpoint, host = "", port, path }: Settings): { url: string; place: string } {
+export function urlOf({ endpoint, host = "", port, path: below }: Settings): { url: string; place: string } {
   const shown = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-  const behind = path === "" || path.startsWith("/") ? path : `/${path}`;
+  const behind = below === "" || below.startsWith("/") ? below : `/${below}`;
   const url = endpoint ?? `opc.tcp://${shown}:${port}${behind}`;
   const [, authority = "", rest = ""] = /^opc\.tcp:\/\/([^/]+)(.*)$/s.exec(url) ?? [];
   const place = /:\d+$/.test(authority) ? authority : `${authority}:4840`;

@@ -146,11 +146,11 @@ async function datagramTap({ host, port }: WirePlace): Promise<Tap> {
 }
 
 /** The driver tells it. */
-async function sessionTap({ overhear }: Extract<Way, { over: "opcua" }>): Promise<Tap> {
+async function sessionTap(way: Extract<Way, { over: "opcua" }>): Promise<Tap> {
   const tape = new Tape();
   const frames = tape.connection();
   let isAsked = false;
-  const stop = await overhear({
+  const stop = await way.overhear({
     said: (from, message) => {
       if (from === "device" && !isAsked) tape.told();
       isAsked = from === "kerb";

@@ -40,7 +40,10 @@ function unveiled(device: DeviceConfig): DeviceConfig {
  * The reads of a device that is listened to: of the last, what is known when nothing is on its way. What is told
  * while it is asked would be on the tape and not in the readings: then it is asked once more.
  */
-async function settled(field: FieldDevice, tape: Tap["tape"]): Promise<Outcome["reads"]> {
+export async function settled(
+  field: Pick<FieldDevice, "read">,
+  tape: Tap["tape"],
+): Promise<Outcome["reads"]> {
   const { signal } = new AbortController();
   const reads: Outcome["reads"] = [{}];
   for (let again = againMax; ; again--) {

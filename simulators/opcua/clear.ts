@@ -32,8 +32,8 @@ setWarningLogger(silent);
 
 export type Layer = ServerSecureChannelLayer;
 export type Response = Parameters<Layer["send_response"]>[1];
-type Message = Parameters<Layer["send_response"]>[2];
-export type Request = Message["request"];
+type Heard = Parameters<Layer["send_response"]>[2];
+export type Request = Heard["request"];
 
 const transportProfile = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary";
 const sessionMs = 3_600_000;
@@ -62,10 +62,10 @@ const { BinaryStream } = inside("node-opcua-binary-stream") as {
   BinaryStream: new (bytes: Buffer) => Stream;
 };
 const { decodeExpandedNodeId } = inside("node-opcua-basic-types") as {
-  decodeExpandedNodeId(stream: Stream): NodeId;
+  decodeExpandedNodeId: (stream: Stream) => NodeId;
 };
 const { getStandardDataTypeFactory } = inside("node-opcua-factory") as {
-  getStandardDataTypeFactory(): { constructObject(id: NodeId): { decode(stream: Stream): void } };
+  getStandardDataTypeFactory: () => { constructObject(id: NodeId): { decode(stream: Stream): void } };
 };
 
 /** The request or response in a message. Throws where there is none. */
@@ -99,7 +99,7 @@ export async function listenInClear(
     socket.on("error", () => socket.destroy());
     socket.on("close", () => open.delete(socket));
     const { localPort = 0 } = socket;
-    new Line(socket, `opc.tcp://${host}:${localPort}`, connected());
+    new Line(`opc.tcp://${host}:${localPort}`, connected()).open(socket);
   });
   server.maxConnections = callersMax;
   await new Promise<void>((resolve, reject) => {
@@ -126,14 +126,14 @@ class Line {
   readonly #endpoint: EndpointDescription;
   readonly #sessions = new Set<string>();
 
-  constructor(socket: Socket, url: string, caller: Caller) {
+  constructor(url: string, caller: Caller) {
     this.#caller = caller;
     this.#endpoint = endpointOf(url);
-    const layer = new ServerSecureChannelLayer({
+    this.#layer = new ServerSecureChannelLayer({
       parent: {
         // Of a channel without security none of it is used.
         certificateManager: undefined as never,
-        getCertificate: () => Buffer.alloc(0) as never,
+        getCertificate: () => Buffer.alloc(0),
         getCertificateChain: () => [],
         getKeyOperations: () => undefined as never,
         getEndpointDescription: (mode, policy) =>
@@ -142,16 +142,19 @@ class Line {
       timeout: handshakeMs,
       defaultSecureTokenLifetime: tokenMs,
     });
-    this.#layer = layer;
+  }
+
+  open(socket: Socket): void {
+    const layer = this.#layer;
     layer.on("abort", () => socket.destroy());
-    layer.on("message", (message: Message) => this.#heard(message));
-    socket.on("close", () => caller.gone());
+    layer.on("message", (message: Heard) => this.#heard(message));
+    socket.on("close", () => this.#caller.gone());
     layer.init(socket as Parameters<Layer["init"]>[0], (error) => {
       if (error) socket.destroy();
     });
   }
 
-  #heard(message: Message): void {
+  #heard(message: Heard): void {
     const { request } = message;
     const answer = (response: Response): void => {
       try {

@@ -21,7 +21,7 @@ import {
   type MonitoredItemCreateResult,
   type ReadValueId,
 } from "node-opcua-client";
-import { filled, messageOf, type Request, type Response } from "./clear.ts";
+import { messageOf, type Request, type Response } from "./clear.ts";
 
 /** What a recorded server has told, by what it was asked. */
 
@@ -65,7 +65,7 @@ function add<Item>(map: Map<string, Sequence<Item>>, key: string, item: Item): v
 type Place = Pick<ReadValueId, "nodeId" | "attributeId" | "indexRange">;
 /** One attribute of one node. */
 const placeOf = ({ nodeId, attributeId, indexRange }: Place): string =>
-  JSON.stringify([String(nodeId), attributeId, (indexRange as unknown as string | null) ?? ""]);
+  JSON.stringify([String(nodeId), attributeId, indexRange ?? ""]);
 
 const pathOf = ({ startingNode, relativePath }: BrowsePath): string =>
   JSON.stringify([
@@ -209,12 +209,10 @@ export class Recording {
 
   /** The value with its times moved to those of now. */
   moved(value: DataValue): DataValue {
-    const { sourceTimestamp, serverTimestamp } = value;
-    return filled(new DataValue(), {
-      ...value,
-      sourceTimestamp: sourceTimestamp && this.movedTime(sourceTimestamp),
-      serverTimestamp: serverTimestamp && this.movedTime(serverTimestamp),
-    });
+    const moved = Object.assign(new DataValue(), value);
+    for (const name of ["sourceTimestamp", "serverTimestamp"] as const)
+      moved[name] &&= this.movedTime(moved[name]);
+    return moved;
   }
 
   movedTime(time: Date): Date {
