@@ -289,6 +289,8 @@ export interface WireEar {
   said(from: "kerb" | "device", message: Uint8Array): void;
   /** A text by which this one device is known. */
   named(text: string): void;
+  /** Something could not be told; what it was, in the plural. */
+  left(what: string): void;
 }
 
 /**

@@ -42,17 +42,14 @@ export function overhear(wanted: string, ear: WireEar): () => void {
     if (place !== wanted || !kept.test(name)) return;
     const isPushed = pushed.test(name);
     if (isPushed && isEmpty(response)) return;
-    const requestHandle = ++count;
-    const { serviceResult } = response.responseHeader;
-    const answer = withHeader(response, {
-      responseHeader: new ResponseHeader({ timestamp: never, requestHandle, serviceResult }),
-    });
-    if (!isPushed)
-      ear.said(
-        "kerb",
-        withHeader(request, { requestHeader: new RequestHeader({ timestamp: never, requestHandle }) }),
-      );
-    ear.said("device", answer);
+    try {
+      const [asked, answered] = pairOf(request, response, ++count);
+      if (!isPushed) ear.said("kerb", asked);
+      ear.said("device", answered);
+    } catch {
+      // What the library has read and cannot write.
+      ear.left("messages that cannot be written again");
+    }
     const own = ownName(request, response);
     if (own !== undefined) ear.named(own);
   };
@@ -65,6 +62,13 @@ function isEmpty(response: Response): boolean {
   if (!/^(?:Publish|Republish)Response$/.test(response.schema.name)) return true;
   const { notificationMessage } = response as unknown as PublishResponse;
   return (notificationMessage.notificationData?.length ?? 0) === 0;
+}
+
+function pairOf(request: Request, response: Response, requestHandle: number): [Buffer, Buffer] {
+  const { serviceResult } = response.responseHeader;
+  const requestHeader = new RequestHeader({ timestamp: never, requestHandle });
+  const responseHeader = new ResponseHeader({ timestamp: never, requestHandle, serviceResult });
+  return [withHeader(request, { requestHeader }), withHeader(response, { responseHeader })];
 }
 
 /** The message's bytes with another header than its own. */

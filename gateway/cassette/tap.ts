@@ -157,6 +157,7 @@ async function sessionTap(way: Extract<Way, { over: "opcua" }>): Promise<Tap> {
       tape.keep(frames, from, message);
     },
     named: (text) => void tape.names.add(text),
+    left: (what) => void tape.skipped.add(what),
   });
   return { tape, place: undefined, close: async () => stop() };
 }
