@@ -38,7 +38,7 @@ async function served(id: string, profile: string, own: Record<string, unknown>)
     typeof own["endpoint"] === "string" ? { endpoint: `${own["endpoint"]}:${port}` } : { host, port };
   const site = tapes.site(`${id}.yaml`, [{ driver: "opcua", ...own, ...place, id, profile }]);
   const [device] = (await loadSite(site)).devices;
-  const server = await startSimulator(device!, 1, undefined, 300);
+  const server = await startSimulator(device!, 1, undefined, 500);
   closing.push(() => server.close());
   return site;
 }
@@ -55,7 +55,7 @@ describe("a server", () => {
     "%s is recorded in its session, without anything that makes one, and tells the same again",
     async (id, profile, own) => {
       const site = await served(id, profile, own);
-      const { cassette, text, bytes, file } = await tapes.record(site, id, { forMs: 3000 });
+      const { cassette, text, bytes, file } = await tapes.record(site, id, { forMs: 4000 });
       expect(cassette).toMatchObject({ over: "opcua", way: "listens", unstable: [], limits: [] });
       expect(cassette.settings).toEqual({ security: "none", host });
       expect(Object.keys(cassette.reads.at(-1) ?? {}).length).toBeGreaterThan(6);
