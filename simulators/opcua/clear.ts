@@ -30,7 +30,7 @@ setDebugLogger(silent);
 setErrorLogger(silent);
 setWarningLogger(silent);
 
-export type Layer = ServerSecureChannelLayer;
+type Layer = ServerSecureChannelLayer;
 export type Response = Parameters<Layer["send_response"]>[1];
 type Heard = Parameters<Layer["send_response"]>[2];
 export type Request = Heard["request"];

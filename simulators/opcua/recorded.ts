@@ -26,7 +26,7 @@ const subscribeMsMax = 5000;
 const defaultKeepAliveCount = 10;
 const publishesMax = 100;
 
-export interface RecordedOptions {
+interface RecordedOptions {
   readonly host: string;
   readonly port: number;
   /** Longest pause between two things that are told. */
