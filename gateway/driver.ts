@@ -283,6 +283,16 @@ export interface WirePlace {
   readonly port: number;
 }
 
+/** Who keeps what driver and device say to each other, told by the driver itself. */
+export interface WireEar {
+  /** Behind each question comes its answer; an answer without one came by itself. */
+  said(from: "kerb" | "device", message: Uint8Array): void;
+  /** A text by which this one device is known. */
+  named(text: string): void;
+  /** Something could not be told; what it was, in the plural. */
+  left(what: string): void;
+}
+
 /**
  * By what bytes a device of these settings is reached, for who stands between driver and device (`kerb record`):
  * `settings.ts` may export `wire(settings): Wire`. `moved` gives the settings that lead to another place, over TCP
@@ -312,6 +322,16 @@ export type Wire<Settings> =
       /** Where it is TLS: who kerb is, with the contents of its files. Throws where one cannot be used. */
       secured?(): TlsOptions;
       instead?: Record<string, unknown>;
+    }
+  | {
+      /** What is asked and answered inside a session, whatever protects it; `moved`: in clear, with no login. */
+      over: "opcua";
+      host: string;
+      port: number;
+      moved(place: WirePlace): Settings;
+      /** What this process says to the device from now on, until what it gives is called. */
+      overhear(ear: WireEar): Promise<() => void>;
+      instead: Record<string, unknown>;
     }
   | {
       over: "serial";

@@ -40,13 +40,6 @@ beforeAll(async () => {
     },
     { id: "digest", driver: "http", profile: "generic/xml-weather", ...(await place()), ...auth("digest") },
     { id: "ups", driver: "snmp", profile: "ups/rfc1628", community, ...(await place()) },
-    {
-      id: "server",
-      driver: "opcua",
-      profile: "opcua/signal-controller",
-      security: "none",
-      host: "127.0.0.1",
-    },
     { id: "posts", driver: "http", profile: "generic/radar-counter-webhook", webhook: hook },
     { id: "camera", driver: "onvif", profile: "onvif/profile-t", host: "127.0.0.1", tls: {}, ...login },
     { id: "sealed", driver: "snmp", profile: "ups/rfc1628", host: "127.0.0.1", version: "3", security },
@@ -133,7 +126,6 @@ describe("a recorded device", () => {
 
 describe("what cannot be recorded", () => {
   it("is refused in one sentence", async () => {
-    expect(await refusal("server")).toMatch(/^server cannot be recorded: each session of OPC UA .* → /);
     expect(await refusal("posts")).toMatch(
       /^posts cannot be recorded: it posts by itself.* → keep one of its posts/,
     );

@@ -110,6 +110,7 @@ const byName: Record<string, string> = {
   "gateway/cli/field.ts": "drivers/*/index.ts",
   "gateway/cli/simulate.ts": "simulators/*/index.ts",
   "gateway/cassette/player-mqtt.ts": "simulators/*/index.ts",
+  "gateway/cassette/player-opcua.ts": "simulators/*/index.ts",
 };
 
 const simulatorContract = "simulators/simulator.ts";

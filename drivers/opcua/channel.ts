@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { DeviceError } from "../../gateway/driver.ts";
 import { deviceError, oneLine } from "./failures.ts";
+import { overheard } from "./overheard.ts";
 import type { Identity } from "./pki.ts";
 import {
   ClientSecureChannelLayer,
@@ -138,6 +139,8 @@ export class Channel {
       // Its own timer is only a fuse behind ours.
       request.requestHeader.timeoutHint = timeoutMs + 60_000;
       this.#layer.performMessageTransaction(request, (error, response) => {
+        const answer = response ?? (error as { response?: unknown } | null)?.response;
+        if (answer !== undefined) overheard(this.place, request, answer);
         // Some servers refuse with the service's own response instead of a fault.
         const refused = response?.responseHeader.serviceResult.isGoodish() === false;
         if (error) fail(error);

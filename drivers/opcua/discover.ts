@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { DeviceError, type DriverContext, type Identity } from "../../gateway/driver.ts";
 import { Channel, unprotected } from "./channel.ts";
-import { endpointsOf, firstCertificate, urlOf } from "./endpoint.ts";
+import { endpointsOf, firstCertificate } from "./endpoint.ts";
 import {
   ApplicationType,
   FindServersRequest,
@@ -11,7 +11,7 @@ import {
   type FindServersResponse,
 } from "./library.ts";
 import { fingerprintOf } from "./pki.ts";
-import type { Settings } from "./settings.ts";
+import { urlOf, type Settings } from "./settings.ts";
 
 /** What a device that was found is reached with; this file must not load zod for the schema's own. */
 const defaults = {

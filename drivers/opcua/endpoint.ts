@@ -8,23 +8,13 @@ import {
   type GetEndpointsResponse,
 } from "./library.ts";
 import { fingerprintOf, identityIn, pin, pinOf } from "./pki.ts";
-import type { Settings } from "./settings.ts";
+import { urlOf, type Settings } from "./settings.ts";
 
 const modes = {
   none: MessageSecurityMode.None,
   sign: MessageSecurityMode.Sign,
   "sign-and-encrypt": MessageSecurityMode.SignAndEncrypt,
 } as const;
-
-/** "opc.tcp://192.168.1.9:4840/UA" and, for messages, "192.168.1.9:4840". */
-export function urlOf({ endpoint, host = "", port, path }: Settings): { url: string; place: string } {
-  const shown = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-  const behind = path === "" || path.startsWith("/") ? path : `/${path}`;
-  const url = endpoint ?? `opc.tcp://${shown}:${port}${behind}`;
-  const [, authority = "", rest = ""] = /^opc\.tcp:\/\/([^/]+)(.*)$/s.exec(url) ?? [];
-  const place = /:\d+$/.test(authority) ? authority : `${authority}:4840`;
-  return { url: `opc.tcp://${place}${rest}`, place };
-}
 
 /** Asks a server for its endpoints, on the channel that is given. */
 export async function endpointsOf(

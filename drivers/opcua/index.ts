@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DeviceError, type Driver, type DriverContext } from "../../gateway/driver.ts";
 import { OpcuaConnection, type Remains } from "./connection.ts";
 import { discover } from "./discover.ts";
-import { openEndpoint, urlOf, type OpenEndpoint } from "./endpoint.ts";
+import { openEndpoint, type OpenEndpoint } from "./endpoint.ts";
 import { activate, closeSession, openSession, type Session } from "./session.ts";
-import type { Address, Settings } from "./settings.ts";
+import { urlOf, type Address, type Settings } from "./settings.ts";
 
 /** Sessions whose server could not be told that they are over, by device: the next connect takes them over. */
 const left = new Map<string, Remains & { url: string }>();

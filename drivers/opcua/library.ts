@@ -41,6 +41,31 @@ const inside = createRequire(createRequire(import.meta.url).resolve("node-opcua-
 const { defaultClientTransportFactory } = inside("node-opcua-transport") as {
   defaultClientTransportFactory: Factory;
 };
+interface Stream {
+  readonly buffer: Buffer;
+  readonly length: number;
+}
+const { BinaryStream } = inside("node-opcua-binary-stream") as {
+  BinaryStream: { createGrowable(bytes: number, bytesMax: number): Stream };
+};
+const { encodeExpandedNodeId } = inside("node-opcua-basic-types") as {
+  encodeExpandedNodeId: (id: unknown, stream: Stream) => void;
+};
+
+/** What the library makes of a request or its answer. */
+export interface Message {
+  readonly schema: { readonly name: string; readonly encodingDefaultBinary?: unknown };
+  encode(stream: unknown): void;
+}
+
+/** A message as it stands in a channel: the number of its type, then itself (OPC 10000-6, 5.2.9). */
+export function messageBytes(message: Message, bytesMax: number): Buffer {
+  const stream = BinaryStream.createGrowable(1024, bytesMax);
+  encodeExpandedNodeId(message.schema.encodingDefaultBinary, stream);
+  message.encode(stream);
+  return Buffer.from(stream.buffer.subarray(0, stream.length));
+}
+
 /** Less than any server must take (OPC 10000-6, 7.1.2.3: 8192). */
 const chunkBytesMin = 1024;
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { urlOf } from "./endpoint.ts";
-import { address, settings } from "./settings.ts";
+import { address, settings, urlOf, wire } from "./settings.ts";
 
 const problem = (schema: typeof settings | typeof address, value: unknown): string =>
   schema
@@ -70,4 +69,21 @@ describe("an address", () => {
   ])("takes %s", (node) => {
     expect(problem(address, { node })).toBe("");
   });
+});
+
+test.each([
+  [{ host: "10.1.2.3" }, "10.1.2.3", 4840],
+  [{ host: "fe80::1", port: 4841 }, "fe80::1", 4841],
+  [{ endpoint: "opc.tcp://box.local/UA" }, "box.local", 4840],
+  [{ endpoint: "opc.tcp://[::1]:4842" }, "::1", 4842],
+])("a recording of %o is of its place, and is played in clear without a login", (given, host, port) => {
+  const login = { user: "viewer", password: "secret", pin: "ab".repeat(32) };
+  const way = wire(settings.parse({ ...given, ...login }));
+  expect(way).toMatchObject({ over: "opcua", host, port });
+  if (way.over !== "opcua") throw new Error(way.over);
+  const moved = way.moved({ host: "127.0.0.1", port: 9 });
+  expect(urlOf(moved).place).toBe("127.0.0.1:9");
+  expect(moved).toMatchObject({ security: "none" });
+  expect(Object.keys(moved)).not.toEqual(expect.arrayContaining(["user"]));
+  expect(JSON.stringify({ ...moved, ...way.instead })).not.toMatch(/viewer|secret|abab|box/);
 });

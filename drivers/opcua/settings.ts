@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire } from "../../gateway/driver.ts";
+import type { Wire, WireEar, WirePlace } from "../../gateway/driver.ts";
 
 /** Settings and addresses of OPC UA servers (OPC 10000-4, -6). */
 
@@ -183,18 +183,46 @@ export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 export type Scalar = z.infer<typeof scalar>;
 
-/** No two sessions have the same bytes: channel numbers, nonces and times are in every message. */
+/** "opc.tcp://192.168.1.9:4840/UA" and, for messages, "192.168.1.9:4840". */
+export function urlOf({ endpoint, host = "", port, path: below }: Settings): { url: string; place: string } {
+  const shown = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+  const behind = below === "" || below.startsWith("/") ? below : `/${below}`;
+  const url = endpoint ?? `opc.tcp://${shown}:${port}${behind}`;
+  const [, authority = "", rest = ""] = /^opc\.tcp:\/\/([^/]+)(.*)$/s.exec(url) ?? [];
+  const place = /:\d+$/.test(authority) ? authority : `${authority}:4840`;
+  return { url: `opc.tcp://${place}${rest}`, place };
+}
+
+/** Whom a cassette is played to: nobody is trusted, and nobody logs in. */
+const unsaid = {
+  endpoint: undefined,
+  port: undefined,
+  policy: undefined,
+  pin: undefined,
+  trust: undefined,
+  user: undefined,
+  password: undefined,
+  certificate: undefined,
+  key: undefined,
+};
+
+/** What is asked and answered in the session, whatever protects it; no two have the same bytes. */
 export function wire(given: Settings): Wire<Settings> {
-  const isClear = given.security === "none";
-  const en = isClear
-    ? "each session of OPC UA has channel numbers, nonces and times of its own, so a recorded one cannot be played"
-    : "OPC UA signs or encrypts each message here";
-  const vi = isClear
-    ? "mỗi phiên OPC UA có số kênh, nonce và thời gian riêng nên không phát lại được"
-    : "OPC UA ở đây ký hoặc mã hóa từng thông điệp";
-  const cure = {
-    en: "keep what the server has as a list, and hold the profile against that: kerb browse DEVICE --json",
-    vi: "hãy lưu danh sách của máy chủ rồi đối chiếu hồ sơ với nó: kerb browse DEVICE --json",
+  const { place } = urlOf(given);
+  const { host = "", port = "" } = /^\[?(?<host>.*?)\]?:(?<port>\d+)$/.exec(place)?.groups ?? {};
+  const moved = (at: WirePlace): Settings => {
+    const {
+      endpoint: _,
+      pin: _pin,
+      user: _user,
+      password: _word,
+      certificate: _own,
+      key: _key,
+      ...rest
+    } = given;
+    return { ...rest, ...at, security: "none" };
   };
-  return { over: "none", cannot: { en, vi }, cure };
+  const overhear = async (ear: WireEar) => (await import("./overheard.ts")).overhear(place, ear);
+  const instead = { ...unsaid, host: "127.0.0.1", security: "none" };
+  return { over: "opcua", host, port: Number(port), moved, overhear, instead };
 }

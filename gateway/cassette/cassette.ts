@@ -32,8 +32,10 @@ const cassetteSchema = z.strictObject({
   recorded: z.string().describe("ISO 8601, UTC"),
   kerb: z.string(),
   over: z
-    .enum(["tcp", "udp", "calls", "mqtt"])
-    .describe("calls: the device called; mqtt: packets of what was published and listened to"),
+    .enum(["tcp", "udp", "calls", "mqtt", "opcua"])
+    .describe(
+      "calls: the device called; mqtt: packets of what was published and listened to; opcua: messages inside a session",
+    ),
   way: z
     .enum(["asks", "listens"])
     .describe("asks: all reads are compared; listens: what was known in the end"),

@@ -4,6 +4,7 @@ import type { Cassette } from "./cassette.ts";
 import { bytewise, counterOffsets, type Fit, findTurn } from "./matching.ts";
 import { startCaller } from "./player-calls.ts";
 import { startPublisher } from "./player-mqtt.ts";
+import { startServer } from "./player-opcua.ts";
 import type { Player, PlayerOptions } from "./playing.ts";
 import { isTree, treewise } from "./tree.ts";
 import { type Side, sidesOf, type Turn } from "./turns.ts";
@@ -202,6 +203,7 @@ async function datagramPlayer(
 export function startPlayer(cassette: Cassette, options: PlayerOptions): Promise<Player> {
   if (cassette.over === "calls") return startCaller(cassette, options);
   if (cassette.over === "mqtt") return startPublisher(cassette, options);
+  if (cassette.over === "opcua") return startServer(cassette, options);
   const reel = new Reel(cassette, options.log);
   const place = { host: "127.0.0.1", port: 0, ...options };
   return cassette.over === "udp" ? datagramPlayer(reel, place) : streamPlayer(reel, place);

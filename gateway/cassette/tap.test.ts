@@ -15,7 +15,7 @@ it("hands on every byte, keeps no more than fit, and says where it ended and who
   const tap = await openTap({ over: "tcp", host: "127.0.0.1", port, moved: () => ({}) });
   try {
     let received = 0;
-    const near = connect(tap.place.port, tap.place.host);
+    const near = connect(tap.place!.port, tap.place!.host);
     near.on("data", (bytes) => (received += bytes.length));
     near.write("?");
     await new Promise((resolve) => near.on("close", resolve));
@@ -39,7 +39,7 @@ it("keeps that the device hung up", async () => {
   const { port } = server.address() as AddressInfo;
   const tap = await openTap({ over: "tcp", host: "127.0.0.1", port, moved: () => ({}) });
   try {
-    const near = connect(tap.place.port, tap.place.host);
+    const near = connect(tap.place!.port, tap.place!.host);
     near.resume();
     near.write("?");
     await new Promise((resolve) => near.on("close", resolve));

@@ -13,7 +13,7 @@ const loopback = "127.0.0.1";
 
 /** Where a device listens, or the line it is on. */
 type Way = Exclude<Wire<unknown>, { over: "none" }>;
-type Far = Exclude<Way, { over: "calls" }>;
+type Far = Exclude<Way, { over: "calls" | "opcua" }>;
 
 /** The other end of one connection. */
 interface End {
@@ -145,11 +145,29 @@ async function datagramTap({ host, port }: WirePlace): Promise<Tap> {
   };
 }
 
+/** The driver tells it. */
+async function sessionTap(way: Extract<Way, { over: "opcua" }>): Promise<Tap> {
+  const tape = new Tape();
+  const frames = tape.connection();
+  let isAsked = false;
+  const stop = await way.overhear({
+    said: (from, message) => {
+      if (from === "device" && !isAsked) tape.told();
+      isAsked = from === "kerb";
+      tape.keep(frames, from, message);
+    },
+    named: (text) => void tape.names.add(text),
+    left: (what) => void tape.skipped.add(what),
+  });
+  return { tape, place: undefined, close: async () => stop() };
+}
+
 /**
- * Opens a tap in front of a device: on loopback, or for one that calls where it calls. Rejects with the socket's
- * error when no port can be had.
+ * Opens a tap in front of a device: on loopback, or for one that calls where it calls; or listens to what its driver
+ * tells. Rejects with the socket's error when no port can be had.
  */
 export function openTap(way: Way): Promise<Tap> {
   if (way.over === "calls") return callsTap(way);
+  if (way.over === "opcua") return sessionTap(way);
   return way.over === "udp" ? datagramTap(way) : streamTap(way);
 }

@@ -8,6 +8,12 @@ export class Tape {
   full: "bytes" | "frames" | "connections" | "records" | undefined;
   /** What was handed on and not kept, because it would fill the tape. */
   readonly skipped = new Set<string>();
+  /** Texts by which this one device is known, where its driver knows them. */
+  readonly names = new Set<string>();
+  /** How often the device has told something by itself, where that can be told from an answer. */
+  news = 0;
+  #newsMs = -Infinity;
+  #isStopped = false;
   #bytes = 0;
   #frames = 0;
   readonly #startedMs = performance.now();
@@ -19,12 +25,33 @@ export class Tape {
     return frames;
   }
 
-  /** Nothing that comes from now on is kept. */
+  /** Nothing that comes from now on is kept, because there is no room. */
   end(limit: NonNullable<Tape["full"]>): void {
     this.full ??= limit;
   }
 
+  /** Nothing that comes from now on is kept, because all is on it. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Is kept what comes now? */
+  get isKeeping(): boolean {
+    return this.full === undefined && !this.#isStopped;
+  }
+
+  told(): void {
+    this.news++;
+    this.#newsMs = performance.now();
+  }
+
+  /** How long the device has told nothing by itself. */
+  calmMs(): number {
+    return performance.now() - this.#newsMs;
+  }
+
   keep(frames: Frame[], from: Frame["from"], chunk: Uint8Array): void {
+    if (this.#isStopped) return;
     if (this.#bytes + chunk.length > cassetteLimits.bytesMax) this.end("bytes");
     if (this.#frames >= cassetteLimits.framesMax) this.end("frames");
     if (this.full !== undefined) return;
@@ -37,8 +64,8 @@ export class Tape {
 
 /** Who stands between a driver and its device. */
 export interface Tap {
-  /** Where the driver finds its device, or is called by it. */
-  readonly place: WirePlace;
+  /** Where the driver finds its device, or is called by it; undefined: where it is, for nobody stands in between. */
+  readonly place: WirePlace | undefined;
   readonly tape: Tape;
   /** Settles when a device that calls has called. */
   readonly called?: Promise<void>;

@@ -64,7 +64,7 @@ export async function record(id: string, options: RecordOptions): Promise<number
   const tap = await tapOf(way, recording, language);
   let taken: Take;
   try {
-    const moved = { ...device, settings: way.moved(tap.place) };
+    const moved = tap.place === undefined ? device : { ...device, settings: way.moved(tap.place) };
     taken = await take(moved, site.gateway.stateFolder, tap, forMs, stopSignal());
   } catch (thrown) {
     // Behind the tap the driver sees only that somebody hung up.

@@ -64,16 +64,17 @@ export class Recording {
     const own = secretsOf(this.device, this.#site.files, this.#site.file);
     const given = this.#hide.map((text) => ({ what: "--hide", text }));
     const all = [...own, ...given];
-    // Where a community stands in a datagram is known; a login of MQTT is in no packet that is kept.
+    // Where a community stands in a datagram is known; a login of MQTT or OPC UA is in nothing that is kept.
     const isPlaced = ({ what }: Secret) =>
-      (over === "udp" && communities.test(what)) || (over === "mqtt" && /^(?:username|password)$/.test(what));
+      (over === "udp" && communities.test(what)) ||
+      ((over === "mqtt" || over === "opcua") && /^(?:user(?:name)?|password)$/.test(what));
     const short = shortSecrets(all).find((one) => !isPlaced(one));
     if (short !== undefined) throw this.refused(words.short(short.what, secretCharsMin), words.shortCure);
     return all;
   }
 
   /** Everything that must not be in it. Throws where some of it cannot be found for sure. */
-  #hidden(way: Way, { place }: Tap, { who, heard }: Take, known: readonly Secret[]): Secret[] {
+  #hidden(way: Way, { place, tape }: Tap, { who, heard }: Take, known: readonly Secret[]): Secret[] {
     const words = recordWords[this.#language];
     if (heard.isTooMuch) throw this.refused(words.manyPersonal, words.privateCure);
     const personal = [...heard.personal.keys()].map((text): Secret => {
@@ -83,15 +84,21 @@ export class Recording {
     if (short !== undefined) throw this.refused(words.short(short.what, secretCharsMin), words.privateCure);
     const serials = this.#hidesSerial ? [who.serial ?? "", ...serialsOf(this.device)] : [];
     const named = "host" in way && way.over !== "calls" ? way.host : "";
-    // A bare name may be a word of topics, and says nothing of where the broker is.
-    const host = way.over === "mqtt" && !/[.:]/.test(named) ? "" : named;
+    // A bare name may be a word of topics or nodes, and says nothing of where the broker or server is.
+    const isBare = (way.over === "mqtt" || way.over === "opcua") && !/[.:]/.test(named);
+    const host = isBare ? "" : named;
+    // What profile or site call it by themselves must be found again.
+    const { points, records, identify, settings } = this.device;
+    const written = JSON.stringify([points, records, identify, settings]);
+    const names = [...tape.names].filter((text) => !written.includes(JSON.stringify(text).slice(1, -1)));
     return [
       ...known,
       ...personal,
       ...[...new Set(serials)]
         .filter((text) => text.length >= secretCharsMin)
         .map((text) => ({ what: "serial number", text })),
-      { what: "addresses", text: `${place.host}:${place.port}` },
+      ...names.map((text) => ({ what: "names of the device", text })),
+      ...(place === undefined ? [] : [{ what: "addresses", text: `${place.host}:${place.port}` }]),
       ...(host.length >= secretCharsMin ? [{ what: "addresses", text: host, isWord: true }] : []),
     ];
   }

@@ -8,13 +8,14 @@ import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
 const gapMsMax = 10_000;
 const defaultPort = 1502;
 const defaultBrokerPort = 18_830;
+const defaultSessionPort = 14_840;
 const defaultCalledPort = 12_111;
 
 /** Where a device calls is where kerb listened when it was recorded. */
 function portOf({ over, settings }: Cassette): number {
   const { port } = settings;
   if (over === "calls") return typeof port === "number" ? port : defaultCalledPort;
-  return over === "mqtt" ? defaultBrokerPort : defaultPort;
+  return over === "mqtt" ? defaultBrokerPort : over === "opcua" ? defaultSessionPort : defaultPort;
 }
 
 /** `kerb simulate --cassette`: a device that answers as the recorded one did, until Ctrl-C. */

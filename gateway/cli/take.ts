@@ -10,6 +10,8 @@ import { pause } from "./output.ts";
 
 const readsMax = 10;
 const lookMs = 200;
+const calmMs = 50;
+const againMax = 10;
 /** A device that calls tries again within a minute. */
 const callMsMax = 90_000;
 
@@ -34,6 +36,28 @@ function unveiled(device: DeviceConfig): DeviceConfig {
   };
 }
 
+/**
+ * The reads of a device that is listened to: of the last, what is known when nothing is on its way. What is told
+ * while it is asked would be on the tape and not in the readings: then it is asked once more.
+ */
+export async function settled(
+  field: Pick<FieldDevice, "read">,
+  tape: Tap["tape"],
+): Promise<Outcome["reads"]> {
+  const { signal } = new AbortController();
+  const reads: Outcome["reads"] = [{}];
+  for (let again = againMax; ; again--) {
+    for (let looks = againMax; looks > 0 && tape.calmMs() < calmMs; looks--) await pause(calmMs, signal);
+    const before = tape.news;
+    const read = expectedRead(await field.read({ points: [], raw: false }, signal));
+    if (tape.news !== before && again > 0) reads.push({});
+    else {
+      tape.stop();
+      return [...reads, read];
+    }
+  }
+}
+
 /** Reads a device behind a tap, or listens to it, until the time is over, a limit is reached or `stop` aborts. */
 export async function take(
   device: DeviceConfig,
@@ -53,7 +77,7 @@ export async function take(
   const heard = new Heard(
     personalFields(device),
     () => tape.end("records"),
-    () => tape.full === undefined,
+    () => tape.isKeeping,
   );
   const options = { points: [], raw: false };
   const { signal } = new AbortController();
@@ -68,7 +92,7 @@ export async function take(
     const isOver = () => tape.full !== undefined || stop.aborted;
     if (way === "listens") {
       while (leftMs() > 0 && !isOver()) await pause(Math.min(lookMs, Math.max(0, leftMs())), stop);
-      reads.push({}, expectedRead(await field.read(options, signal)));
+      reads.push(...(await settled(field, tape)));
     } else {
       const periodMs = Math.min(Math.max(Math.min(device.pollMs.normal, forMs / 3), lookMs), 10_000);
       reads.push(expectedRead(first));
@@ -83,7 +107,7 @@ export async function take(
     }
     const identity = comparedIdentity(field.identity);
     const limits = tape.full === undefined ? [] : [tape.full];
-    return { way, reads, who: field.identity, identity, records: heard.records, heard, limits };
+    return { way, reads, who: field.identity, identity, records: [...heard.records], heard, limits };
   } finally {
     await field.close();
   }

@@ -10,6 +10,8 @@ import { Front } from "./front.ts";
 import { loadLibrary, type Library } from "./library.ts";
 import { Space, type Naming } from "./space.ts";
 
+export { startRecorded } from "./recorded.ts";
+
 /** A device's settings as `drivers/opcua/settings.ts` parses them, as far as a pretend device needs them. */
 interface Settings extends Naming {
   endpoint?: string;
