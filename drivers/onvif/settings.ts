@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Wire } from "../../gateway/driver.ts";
+import { face } from "./face.ts";
 
 /** Settings and addresses of ONVIF cameras (ONVIF Core 26.06; profiles T, M and G). */
 
@@ -148,9 +149,6 @@ export const address = z
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
-
-/** Events about faces are about persons: no star of a topic stands for them. */
-export const face = /(?<!inter|sur)face|facial/i;
 
 /** Number plates, and what is told of faces: only as a field with a privacy. */
 export function personal({ item = "", part, topic }: Address, record?: Address): boolean {

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
-import type { TlsOptions } from "node:tls";
 import { z } from "zod";
 import type { Wire } from "../../gateway/driver.ts";
+import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { statusFacts } from "./sxl.ts";
 
@@ -236,16 +235,6 @@ function isOf(siteId: string, begin: Uint8Array): boolean | undefined {
     return false;
   }
   return found;
-}
-
-/** What the files of the certificates hold, for a TLS server. Throws where one cannot be read. */
-export function certificatesOf({ cert, key, ca, minVersion }: NonNullable<Settings["tls"]>): TlsOptions {
-  return {
-    cert: readFileSync(cert),
-    key: readFileSync(key),
-    ...(ca === undefined ? {} : { ca: readFileSync(ca), requestCert: true }),
-    minVersion,
-  };
 }
 
 /** What the SXL says of a status, and the core specification of the rest: for the lint. */
