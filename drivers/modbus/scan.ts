@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeviceError } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
 import { exceptionName, isBitTable, readFunction, readPdu, type Table } from "./codec.ts";
 import { isEmpty } from "./guess.ts";
-import { aborted, type Link } from "./link.ts";
+import { aborted, lost, type Link } from "./link.ts";
 import { range } from "./plan.ts";
 import type { Settings } from "./settings.ts";
 
@@ -331,17 +330,13 @@ export class Scan {
   /** No answer: some devices say nothing where others refuse. Throws when it says nothing to anything. */
   async #missed(request: Request): Promise<void> {
     this.#silences++;
-    const lost = new DeviceError(
-      request.strayBytes > 0 ? "garbage" : "silent",
-      `${this.#place}: no answer to ${request.text}`,
-    );
     if (this.#known === undefined) {
-      if (this.#silences >= silencesAtFirst) throw lost;
+      if (this.#silences >= silencesAtFirst) throw lost(this.#place, request);
       return;
     }
     const { table, start, count } = this.#known;
     const check = await this.#ask(table, start, count);
-    if (check.request.state === "lost" || check.request.exception === 11) throw lost;
+    if (check.request.state === "lost" || check.request.exception === 11) throw lost(this.#place, request);
   }
 
   async #pause(ms: number): Promise<void> {
