@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
 import { answersTo, beganMs, kindOf, Likeness, type Packet, Packets, packetsOf, uuidsOf } from "./packets.ts";
@@ -14,8 +15,6 @@ const againMs = 1000;
 const freshMax = 10_000;
 /** What kerb asks for earlier than by this is not kept waiting. */
 const aheadMsMax = 1000;
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** One recorded connection, played on one socket. */
 class Conversation {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Cassette, Frame } from "./cassette.ts";
 import { packetOf } from "./mqtt-messages.ts";
 import type { Player, PlayerOptions } from "./playing.ts";
@@ -58,8 +59,6 @@ function messagesOf({ connections }: Cassette): { filters: Set<string>; messages
   return { filters, messages: messages.toSorted((a, b) => a.ms - b.ms) };
 }
 
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
 /** One tape, and who has asked for what is on it. */
 class Publisher {
   readonly counts = { answered: 0, unknown: 0 };
@@ -101,7 +100,7 @@ class Publisher {
   subscribed(filter: string): void {
     this.#wanted.delete(filter);
     this.#news?.();
-    if (this.#running === undefined && this.#isUnplayed) this.#quietFromMs = Infinity;
+    if (this.#isUnplayed) this.#quietFromMs = Infinity;
     this.#isUnplayed = false;
     this.#running ??= this.#play().finally(() => (this.#running = undefined));
   }
