@@ -30,7 +30,7 @@ const byName: Record<string, string> = {
   "gateway/host/main.ts": "drivers/*/index.ts",
   "gateway/cli/field.ts": "drivers/*/index.ts",
   "gateway/cli/simulate.ts": "simulators/*/index.ts",
-  "gateway/cassette/player-mqtt.ts": "simulators/*/index.ts",
+  "gateway/cli/broker.ts": "simulators/*/index.ts",
 };
 
 const simulatorContract = "simulators/simulator.ts";
