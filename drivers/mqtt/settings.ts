@@ -219,6 +219,5 @@ export function wire(given: Settings): Wire<Settings> {
 
 /** What the address makes of a payload; without a type it is what the device writes: for the lint. */
 export function facts({ type }: Address) {
-  if (type === undefined) return {};
-  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+  return type === undefined ? {} : { gives: type };
 }

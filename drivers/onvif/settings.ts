@@ -161,9 +161,9 @@ export const siteOnly = ["user", "password", "auth"] as const;
 
 const asked = {
   "clock-skew": { gives: "number", isWhole: true },
-  reachability: { gives: "boolean", raw: [0, 1] },
+  reachability: { gives: "boolean" },
   recording: { gives: "text" },
-  rtsp: { gives: "boolean", raw: [0, 1] },
+  rtsp: { gives: "boolean" },
   video: { gives: "number", raw: [0, Infinity] },
 } as const;
 
@@ -171,7 +171,7 @@ const asked = {
 export function facts({ reading, type }: Address) {
   if (reading !== undefined) return asked[reading];
   if (type === "time") return { gives: "text" as const };
-  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+  return { gives: type };
 }
 
 /** The bytes between kerb and a camera; those of its RTSP server are others. */

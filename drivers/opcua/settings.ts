@@ -163,7 +163,7 @@ export function facts({ type, layout, member }: Address) {
   if (raw !== undefined) return { gives: "number" as const, raw, isWhole: true };
   if (own === "Float") return { gives: "number" as const, raw: [-floatMax, floatMax] as const };
   if (own === "Double") return { gives: "number" as const };
-  if (own === "Boolean") return { gives: "boolean" as const, raw: [0, 1] as const };
+  if (own === "Boolean") return { gives: "boolean" as const };
   return { gives: "text" as const };
 }
 

@@ -240,13 +240,10 @@ function isOf(siteId: string, begin: Uint8Array): boolean | undefined {
 /** What the SXL says of a status, and the core specification of the rest: for the lint. */
 export function facts(of: Address) {
   if ("status" in of) return statusFacts(of);
-  if ("aggregated" in of)
-    return of.aggregated === "se"
-      ? { gives: "boolean" as const, raw: [0, 1] as const }
-      : { gives: "text" as const };
-  if ("argument" in of) return { gives: of.as, ...(of.as === "boolean" ? { raw: [0, 1] as const } : {}) };
+  if ("aggregated" in of) return { gives: of.aggregated === "se" ? ("boolean" as const) : ("text" as const) };
+  if ("argument" in of) return { gives: of.as };
   if (!("field" in of)) return {};
   if (of.field === "priority") return { gives: "number" as const, raw: [1, 3] as const, isWhole: true };
   const isState = ["active", "acknowledged", "suspended"].includes(of.field);
-  return isState ? { gives: "boolean" as const, raw: [0, 1] as const } : { gives: "text" as const };
+  return { gives: isState ? ("boolean" as const) : ("text" as const) };
 }

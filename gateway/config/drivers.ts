@@ -11,7 +11,7 @@ export interface AddressFacts {
   cells?: { table: string; first: number; count: number; most: number };
   /** What `read` answers for it; absent: it depends on the device. */
   gives?: "number" | "boolean" | "text";
-  /** The least and the greatest raw number that it can hold. */
+  /** The least and the greatest raw number that it can hold; of a boolean 0 and 1, which need no saying. */
   raw?: readonly [least: number, greatest: number];
   /** Every text that it can be. */
   words?: readonly string[];
