@@ -4,6 +4,8 @@ import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { statusFacts } from "./sxl.ts";
 
+export { retold } from "./retold.ts";
+
 /**
  * Settings and addresses of sites that speak RSMP 3.1.2 to 3.2.2. The site is the one that calls: `host` and
  * `port` say where kerb listens, and several sites share one port.

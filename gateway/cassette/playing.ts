@@ -1,3 +1,4 @@
+import type { DriverSchemas } from "../config/drivers.ts";
 import type { WirePlace } from "../driver.ts";
 
 /** What whoever plays a cassette is told, and tells. */
@@ -25,6 +26,8 @@ export interface PlayerOptions {
   gapMsMax: number;
   /** For what was published: the broker that it is published on. */
   startBroker: StartBroker;
+  /** For a device that calls: its driver's own, `DriverSchemas.retold`. */
+  retold?: DriverSchemas["retold"];
   /** Told of what is not on the tape. */
   log: (text: string) => void;
 }

@@ -1,5 +1,6 @@
 import type { Cassette } from "../cassette/cassette.ts";
 import { startPlayer } from "../cassette/player.ts";
+import { driverSchemas, listDrivers } from "../config/drivers.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { startBroker } from "./broker.ts";
 import { languageOf } from "./language.ts";
@@ -28,7 +29,10 @@ export async function simulateCassette(
   const cassette = loadCassette(file, languageOf(undefined));
   const port = given ?? portOf(cassette);
   const signal = stopSignal();
-  const player = await startPlayer(cassette, { port, gapMsMax, startBroker, log });
+  // A tape is a file like any other: only what is installed is loaded by the name that it has.
+  const isKnown = listDrivers().includes(cassette.driver);
+  const retold = isKnown ? (await driverSchemas(cassette.driver)).retold : undefined;
+  const player = await startPlayer(cassette, { port, gapMsMax, startBroker, retold, log });
   const address = `${player.place.host}:${player.place.port}`;
   const { profile, over } = cassette;
   if (isJson) printData("simulate", { profile, over, address, pid: process.pid });

@@ -35,6 +35,16 @@ export interface DriverSchemas {
   facts?: (address: never, settings: never) => AddressFacts;
   /** By what bytes a device is reached; absent: it cannot be recorded. */
   wire?: (settings: never) => Wire<Record<string, unknown>>;
+  /**
+   * Of a device that calls: what it would have said to a request that is on no tape, by all that it has `told`;
+   * undefined: it is no such request.
+   */
+  retold?:
+    | ((
+        request: Record<string, unknown>,
+        told: readonly Record<string, unknown>[],
+      ) => Record<string, unknown>[] | undefined)
+    | undefined;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));
