@@ -3,11 +3,12 @@ import { defineConfig } from "vitest/config";
 
 const contract = "test/contract/*.test.ts";
 
+const isContract = ({ project }: TestSpecification): boolean => project.name === "contract";
+
 /** The contract suite waits for devices that do not answer, so it begins first and its files run beside all others. */
 class ContractFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const isContract = ({ project }: TestSpecification): boolean => project.name === "contract";
     return [...sorted.filter(isContract), ...sorted.filter((file) => !isContract(file))];
   }
 }

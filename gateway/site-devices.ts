@@ -34,6 +34,11 @@ export function registration(device: DeviceConfig): RegisterDevice {
   };
 }
 
+/** The gateway itself and its devices, in this order. */
+export function registrations(gateway: string, devices: readonly DeviceConfig[]): RegisterDevice[] {
+  return [{ id: gateway, type: "gateway", profile: "", points: [] }, ...devices.map(registration)];
+}
+
 /** 32 bytes as base64url. */
 const keyChars = 43;
 

@@ -24,7 +24,7 @@ import {
   lanesOf,
   personalData,
   readWithoutFolder,
-  registration,
+  registrations,
   roster,
   snapshotRule,
 } from "./site-devices.ts";
@@ -124,10 +124,7 @@ export class Supervisor implements Vitals {
     const opened = await opening;
     await this.#stopHosts();
     if (this.#isStopping) return;
-    const registered = await outbox.request("register", [
-      { id: gateway.id, type: "gateway", profile: "", points: [] },
-      ...enabled.map(registration),
-    ]);
+    const registered = await outbox.request("register", registrations(gateway.id, enabled));
     const [self, ...indexes] = registered.devices;
     const gatewayIndex = self?.index ?? 0;
     doubtClock(opened.clock);
@@ -165,8 +162,7 @@ export class Supervisor implements Vitals {
   async #startEarly(outbox: Outbox, enabled: Site["devices"]): Promise<void> {
     const { gateway } = this.#site;
     const asked = await readWithoutFolder(enabled);
-    const self = { id: gateway.id, type: "gateway", profile: "", points: [] };
-    const early = await outbox.request("early", [self, ...asked.map(registration)]);
+    const early = await outbox.request("early", registrations(gateway.id, asked));
     if (early === null || this.#isStopping) return;
     const hosted = asked.map((device, i) => ({
       driver: device.driver,

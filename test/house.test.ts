@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, posix } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { parseAst } from "vitest/node";
+import { type Import, importsOf, isCode } from "./imports.ts";
 
 /** The rules of the house that no type and no unit test can see: who imports whom, what stands in the folder. */
 
@@ -19,89 +19,10 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
   .filter((path) => path !== "" && existsSync(join(root, path)));
 
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
-const isCode = (path: string): boolean => /\.(ts|mjs)$/.test(path);
 /** Tests beside the code, and what they share: never part of the product. */
 const isTest = (path: string): boolean => /\.test\.ts$|(^|\/)(testing|test-[a-z-]+)\.ts$|^test\//.test(path);
 
 // ---------------------------------------------------------------------------------------------- who imports whom
-
-interface Import {
-  /** From the root, "*" for what is only known at run time: "drivers/*\/index.ts". undefined: nothing is known. */
-  target: string | undefined;
-  /** process: a worker's or a child's file, named by `new URL("…", import.meta.url)`. */
-  kind: "static" | "type" | "dynamic" | "process";
-}
-
-type Node = { type: string } & Record<string, unknown>;
-
-function isNode(value: unknown): value is Node {
-  return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
-}
-
-/** A string, a template or `new URL(…, import.meta.url).href` as text. */
-function specifierOf(node: unknown): string | undefined {
-  if (!isNode(node)) return undefined;
-  if (node.type === "Literal" && typeof node["value"] === "string") return node["value"];
-  if (node.type === "TemplateLiteral") {
-    const quasis = node["quasis"] as { value: { cooked: string } }[];
-    return quasis.map(({ value }) => value.cooked).join("*");
-  }
-  if (node.type === "MemberExpression") return specifierOf(node["object"]);
-  if (node.type === "NewExpression") return specifierOf((node["arguments"] as unknown[])[0]);
-  return undefined;
-}
-
-const typeOnly = (list: unknown, kind: string): boolean =>
-  Array.isArray(list) && list.length > 0 && list.every((one: Node) => one[kind] === "type");
-
-function importOf(node: Node): (Omit<Import, "target"> & { specifier: string | undefined }) | undefined {
-  const specifier = specifierOf(node["source"]);
-  switch (node.type) {
-    case "ImportDeclaration": {
-      const isType = node["importKind"] === "type" || typeOnly(node["specifiers"], "importKind");
-      return { specifier, kind: isType ? "type" : "static" };
-    }
-    case "ExportAllDeclaration":
-    case "ExportNamedDeclaration": {
-      if (!isNode(node["source"])) return undefined;
-      const isType = node["exportKind"] === "type" || typeOnly(node["specifiers"], "exportKind");
-      return { specifier, kind: isType ? "type" : "static" };
-    }
-    case "TSImportType":
-      return { specifier, kind: "type" };
-    case "ImportExpression":
-      return { specifier, kind: "dynamic" };
-    case "NewExpression": {
-      const [first, base] = node["arguments"] as (Node | undefined)[];
-      const isUrl = (node["callee"] as Node)["name"] === "URL" && base?.type === "MemberExpression";
-      const path = specifierOf(first);
-      return isUrl && path !== undefined && isCode(path) ? { specifier: path, kind: "process" } : undefined;
-    }
-  }
-  return undefined;
-}
-
-/** Every import of a file that names one of our own; what npm and Node bring is anybody's. */
-function importsOf(path: string, text: string): Import[] {
-  const found: Import[] = [];
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) return value.forEach(visit);
-    if (!isNode(value)) return;
-    const one = importOf(value);
-    if (one !== undefined) {
-      const { specifier, ...rest } = one;
-      const isForeign =
-        specifier !== undefined && /^[a-z@]/i.test(specifier) && !specifier.startsWith("file:");
-      const target = specifier?.startsWith(".") ? posix.join(posix.dirname(path), specifier) : undefined;
-      if (!isForeign) found.push({ target, ...rest });
-    }
-    // What a dynamic import loads has been taken; a URL in it is no second one.
-    if (value.type === "ImportExpression") return;
-    for (const child of Object.values(value)) visit(child);
-  };
-  visit(parseAst(text, { lang: path.endsWith(".ts") ? "ts" : "js" }));
-  return found;
-}
 
 /** The only places where the gateway reaches a driver or a simulator, and what they load by its name. */
 const byName: Record<string, string> = {
@@ -109,8 +30,8 @@ const byName: Record<string, string> = {
   "gateway/host/main.ts": "drivers/*/index.ts",
   "gateway/cli/field.ts": "drivers/*/index.ts",
   "gateway/cli/simulate.ts": "simulators/*/index.ts",
-  "gateway/cassette/player-mqtt.ts": "simulators/*/index.ts",
   "gateway/cassette/player-opcua.ts": "simulators/*/index.ts",
+  "gateway/cli/broker.ts": "simulators/*/index.ts",
 };
 
 const simulatorContract = "simulators/simulator.ts";
@@ -120,7 +41,7 @@ const sharedBySimulators = [simulatorContract, "simulators/media.ts"];
 /** Why an import breaks the rules; undefined = it does not. */
 function breach(path: string, { target, kind }: Import): string | undefined {
   const [zone, name] = path.split("/");
-  if (zone === "test") return undefined;
+  if (zone === "test" || target?.startsWith("npm:") === true) return undefined;
   // Exempt: a test may load what it has just written.
   if (target === undefined) return isTest(path) ? undefined : "loads a file that cannot be known from here";
   if (target.startsWith("test/")) {
@@ -313,6 +234,22 @@ describe("who imports whom", () => {
     for (const [path, target] of Object.entries(byName)) {
       expect(importsOf(path, read(path)).map((one) => one.target)).toContain(target);
     }
+  });
+
+  test("a host loads no zod, no YAML and no SQLite", () => {
+    const starts = files.filter((path) => /^(gateway\/host\/main|drivers\/[^/]+\/index)\.ts$/.test(path));
+    const loaded = new Set(starts);
+    const found: string[] = [];
+    // A set is also walked over what is added on the way.
+    for (const path of loaded) {
+      for (const { target = "", kind } of importsOf(path, read(path))) {
+        if (kind === "type" || kind === "process") continue;
+        if (/^npm:(zod|yaml|better-sqlite3)\b/.test(target)) found.push(`${path} -> ${target}`);
+        else if (files.includes(target)) loaded.add(target);
+      }
+    }
+    expect(starts.length).toBeGreaterThan(8);
+    expect(found).toEqual([]);
   });
 
   test.each(plants)("finds a planted break: $name", ({ path, text }) => {

@@ -241,7 +241,7 @@ export const siteOnly = ["tls", "auth", "insecure", "webhook"] as const;
 
 /** A document says what it likes within its type: for the lint. */
 export function facts({ type }: Address) {
-  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+  return { gives: type };
 }
 
 /** The bytes between kerb and a device that is asked; those that it posts by itself come to another port. */

@@ -212,7 +212,7 @@ function bcd(digits: number, count: number): Answer {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Text up to its first NUL without the blanks behind it: UTF-8, or else Latin-1. */
-export function text(bytes: Uint8Array, at: number, size: number, swapped: boolean): string {
+function text(bytes: Uint8Array, at: number, size: number, swapped: boolean): string {
   const characters = bytes.slice(at, at + size);
   if (swapped) {
     for (let index = 0; index + 1 < size; index += 2) {
@@ -227,4 +227,11 @@ export function text(bytes: Uint8Array, at: number, size: number, swapped: boole
   } catch {
     return Buffer.from(used).toString("latin1").trimEnd();
   }
+}
+
+/** The same without control characters: a device may answer anything, and this is shown to people. */
+export function printable(bytes: Uint8Array, at: number, size: number): string {
+  return text(bytes, at, size, false)
+    .replaceAll(/\p{Cc}/gu, "")
+    .trim();
 }

@@ -1,8 +1,8 @@
 import { DeviceError, type Identity } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
 import { exceptionName, identificationFunction } from "./codec.ts";
-import { text } from "./decode.ts";
-import type { Link } from "./link.ts";
+import { printable } from "./decode.ts";
+import { lost, type Link } from "./link.ts";
 
 const objectNames = [
   "VendorName",
@@ -71,12 +71,7 @@ export async function identify(
       packet = parsePacket(bytes.subarray(at, at + length), objects);
     });
     await link.run(batch, signal);
-    if (request.state === "lost") {
-      throw new DeviceError(
-        request.strayBytes > 0 ? "garbage" : "silent",
-        `${place}: no answer to ${request.text}`,
-      );
-    }
+    if (request.state === "lost") throw lost(place, request);
     if (request.state === "refused") {
       const code = request.exception === 11 ? "silent" : request.exception === 6 ? "busy" : "unsupported";
       throw new DeviceError(code, `${place}: ${request.text}: ${exceptionName(request.exception)}`);
@@ -94,15 +89,10 @@ function parsePacket(pdu: Uint8Array, objects: Map<number, string>): Packet | un
   for (let left = pdu[6]!; left > 0; left--) {
     const end = at + 2 + (pdu[at + 1] ?? Number.NaN);
     if (!(end <= pdu.length)) return undefined;
-    objects.set(pdu[at]!, printable(text(pdu, at + 2, end - at - 2, false)));
+    objects.set(pdu[at]!, printable(pdu, at + 2, end - at - 2));
     at = end;
   }
   return { conformity: pdu[3]!, nextObject: pdu[4] === 0xff ? pdu[5] : undefined };
-}
-
-/** A device may answer anything, and this is shown to people. */
-function printable(answer: string): string {
-  return answer.replaceAll(/\p{Cc}/gu, "").trim();
 }
 
 function identityOf(objects: Map<number, string>): Identity {

@@ -1,5 +1,5 @@
 import { DeviceError } from "../../gateway/driver.ts";
-import type { Batch } from "./batch.ts";
+import type { Batch, Request } from "./batch.ts";
 import type { Framing } from "./codec.ts";
 
 /** The way to one unit, over whichever transport. */
@@ -24,6 +24,11 @@ export function aborted(place: string): DeviceError {
 /** The error of a call that ran while, or was made after, the connection was closed. */
 export function closed(place: string): DeviceError {
   return new DeviceError("closed", `${place}: the connection is closed`);
+}
+
+/** The error of a request that was not answered. */
+export function lost(place: string, { strayBytes, text }: Request): DeviceError {
+  return new DeviceError(strayBytes > 0 ? "garbage" : "silent", `${place}: no answer to ${text}`);
 }
 
 const waitingMax = 256;

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeviceError } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
 import { exceptionName, isBitTable, readFunction, readPdu, type Table } from "./codec.ts";
 import { isEmpty } from "./guess.ts";
-import { aborted, type Link } from "./link.ts";
+import { aborted, lost, type Link } from "./link.ts";
 import { range } from "./plan.ts";
 import type { Settings } from "./settings.ts";
 
@@ -85,7 +84,7 @@ export class Scan {
   readonly #place: string;
   readonly #untilMs: number;
   readonly #signal: AbortSignal;
-  readonly #spanMax: number;
+  readonly #valuesMax: number;
   /** Tables that answer whatever is asked. */
   readonly #sampled = new Set<Table>();
   /** Registers that are not there by themselves. */
@@ -93,6 +92,8 @@ export class Scan {
   #requests = 0;
   #silences = 0;
   #found = 0;
+  /** Of registers only those that hold something. */
+  #values = 0;
   /** Something that it has answered before, to see whether it is still there. */
   #known: { table: Table; start: number; count: number } | undefined;
 
@@ -107,7 +108,7 @@ export class Scan {
     this.#place = place;
     this.#untilMs = request.untilMs;
     this.#signal = request.signal;
-    this.#spanMax = request.valuesMax;
+    this.#valuesMax = request.valuesMax;
     this.countMax = { registers: settings.maxRegistersPerRead, bits: settings.maxBitsPerRead };
     this.hasPairs = settings.evenCount;
   }
@@ -173,6 +174,7 @@ export class Scan {
       const before = looksBack ? await this.#before(table, at) : [];
       const span: Span = { table, start: at - before.length, words: before };
       this.spans.push(span);
+      this.#count(table, before);
       const isSampled = await this.#grow(span, at, end, unit);
       if (isSampled) return;
       // What lies directly behind the block has been refused with it.
@@ -272,12 +274,12 @@ export class Scan {
   #take(span: Span, words: readonly number[]): void {
     span.words.push(...words);
     this.#found += words.length;
-    const isBits = isBitTable(span.table);
-    const values = this.spans.reduce(
-      (sum, one) => sum + (isBits ? one.words.length : one.words.filter((word) => !isEmpty(word)).length),
-      0,
-    );
-    if (values > this.#spanMax) this.ended = "limit";
+    this.#count(span.table, words);
+    if (this.#values > this.#valuesMax) this.ended = "limit";
+  }
+
+  #count(table: Table, words: readonly number[]): void {
+    this.#values += isBitTable(table) ? words.length : words.filter((word) => !isEmpty(word)).length;
   }
 
   /** One request; refusals of any kind are answers. Throws `DeviceError` when the device is lost. */
@@ -328,17 +330,13 @@ export class Scan {
   /** No answer: some devices say nothing where others refuse. Throws when it says nothing to anything. */
   async #missed(request: Request): Promise<void> {
     this.#silences++;
-    const lost = new DeviceError(
-      request.strayBytes > 0 ? "garbage" : "silent",
-      `${this.#place}: no answer to ${request.text}`,
-    );
     if (this.#known === undefined) {
-      if (this.#silences >= silencesAtFirst) throw lost;
+      if (this.#silences >= silencesAtFirst) throw lost(this.#place, request);
       return;
     }
     const { table, start, count } = this.#known;
     const check = await this.#ask(table, start, count);
-    if (check.request.state === "lost" || check.request.exception === 11) throw lost;
+    if (check.request.state === "lost" || check.request.exception === 11) throw lost(this.#place, request);
   }
 
   async #pause(ms: number): Promise<void> {

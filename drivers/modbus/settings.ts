@@ -129,7 +129,7 @@ interface Type {
 }
 /** Registers and raw numbers of a type; "text" has its own length, and floats show more decimals than they hold. */
 const types: Record<string, Type> = {
-  bool: { registers: 1, gives: "boolean", raw: [0, 1], isWhole: true },
+  bool: { registers: 1, gives: "boolean", isWhole: true },
   uint16: { registers: 1, raw: [0, 0xffff], isWhole: true },
   int16: { registers: 1, raw: [-0x8000, 0x7fff], isWhole: true },
   uint32: { registers: 2, raw: [0, 2 ** 32 - 1], isWhole: true },
@@ -162,7 +162,7 @@ export function facts({ table, register, type, bit, length }: Address, given: un
     cells,
     gives: "number" as const,
     ...holds,
-    ...(isBits ? { gives: "boolean" as const, raw: [0, 1] as const } : {}),
+    ...(isBits ? { gives: "boolean" as const } : {}),
     ...(why === undefined ? {} : { unreachable: why }),
   };
 }

@@ -1,8 +1,8 @@
 import { DeviceError, type Identity } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
-import { exceptionName, readFunction } from "./codec.ts";
-import { text } from "./decode.ts";
-import type { Link } from "./link.ts";
+import { exceptionName, readPdu } from "./codec.ts";
+import { printable } from "./decode.ts";
+import { lost, type Link } from "./link.ts";
 import type { Settings } from "./settings.ts";
 
 /**
@@ -91,17 +91,17 @@ class Registers {
   }
 
   async #one(start: number, count: number): Promise<Uint8Array | undefined> {
-    const pdu = Uint8Array.of(readFunction.holding, start >> 8, start & 0xff, 0, count);
-    const request = new Request(pdu, `read holding ${start} (SunSpec)`, 2 * count);
+    const request = new Request(
+      readPdu("holding", start, count),
+      `read holding ${start} (SunSpec)`,
+      2 * count,
+    );
     let found: Uint8Array | undefined;
     const batch = new Batch([request], this.#link.framing, this.#asks.unit, (_, bytes, at) => {
       found = bytes.slice(at + 2, at + 2 + 2 * count);
     });
     await this.#link.run(batch, this.#signal);
-    if (request.state === "lost") {
-      const code = request.strayBytes > 0 ? "garbage" : "silent";
-      throw new DeviceError(code, `${this.#place}: no answer to ${request.text}`);
-    }
+    if (request.state === "lost") throw lost(this.#place, request);
     this.exception = request.exception;
     if (request.state === "refused" && request.exception === 11) throw this.refusal("silent", request.text);
     // It may say who it is the next time; until then it must not be taken for another one.
@@ -163,11 +163,8 @@ async function chainFrom(registers: Registers, start: number): Promise<Chain> {
   return { models, broken: `more than ${modelsMax} models` };
 }
 
-/** A device may answer anything, and this is shown to people. */
 function textIn(block: Uint8Array, [from, length]: readonly [number, number]): string {
-  return text(block, 2 * from, 2 * length, false)
-    .replaceAll(/\p{Cc}/gu, "")
-    .trim();
+  return printable(block, 2 * from, 2 * length);
 }
 
 /** The models in words that fit a line: "1 common, 203 meter, wye". */

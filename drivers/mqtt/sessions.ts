@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 
 /** A message that the broker has been given no PUBACK for. */
 export interface Unacknowledged {
@@ -10,7 +9,10 @@ export interface Unacknowledged {
   readonly held: Promise<boolean>;
 }
 
-const saved = z.strictObject({ own: z.string().regex(/^[0-9a-f]{8}$/), filters: z.array(z.string()) });
+interface Saved {
+  own: string;
+  filters: string[];
+}
 
 const sessions = new Map<string, KeptSession>();
 
@@ -90,11 +92,13 @@ export class KeptSession {
   }
 }
 
-function read(path: string): z.infer<typeof saved> | undefined {
+function read(path: string): Saved | undefined {
   try {
-    return saved.parse(JSON.parse(readFileSync(path, "utf8")));
+    const { own, filters } = JSON.parse(readFileSync(path, "utf8")) as Partial<Record<keyof Saved, unknown>>;
+    const isSound = typeof own === "string" && /^[0-9a-f]{8}$/.test(own) && Array.isArray(filters);
+    if (isSound && filters.every((one) => typeof one === "string")) return { own, filters };
   } catch {
     // None yet, or none that can be read: it begins anew.
-    return undefined;
   }
+  return undefined;
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Wire, WirePlace } from "../../gateway/driver.ts";
 import { parsePath } from "./json-path.ts";
+import { portOf } from "./names.ts";
 import { filterProblem, ownTopics, placeholder, variablesOf } from "./topics.ts";
 
 /** Settings and addresses of devices that speak over an MQTT broker. Topic filters follow MQTT 5, clause 4.7. */
@@ -209,9 +210,8 @@ export const siteOnly = ["tls", "username", "password"] as const;
 /** What is published and listened to: the packets' numbers begin anywhere, and say nothing. */
 export function wire(given: Settings): Wire<Settings> {
   const { tls, ...rest } = given;
-  const port = given.port ?? (tls === undefined ? 1883 : 8883);
   const moved = (place: WirePlace): Settings => ({ ...rest, ...place });
-  const plain = { over: "mqtt", host: given.host, port, moved } as const;
+  const plain = { over: "mqtt", host: given.host, port: portOf(given), moved } as const;
   if (tls === undefined) return plain;
   const reach = async () => (await import("./reach.ts")).reach(given);
   return { ...plain, reach, instead: { tls: undefined, port: undefined } };
@@ -219,6 +219,5 @@ export function wire(given: Settings): Wire<Settings> {
 
 /** What the address makes of a payload; without a type it is what the device writes: for the lint. */
 export function facts({ type }: Address) {
-  if (type === undefined) return {};
-  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+  return type === undefined ? {} : { gives: type };
 }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Answer, RecordPhase } from "../../gateway/driver.ts";
 import { timeMsOf } from "./clock.ts";
-import { face, type Address } from "./settings.ts";
+import { face } from "./face.ts";
+import type { Address } from "./settings.ts";
 import { all, at, isTree, textAt } from "./soap.ts";
 
 /** Notifications of a camera: what it tells, and where in it the wanted values are. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Wire } from "../../gateway/driver.ts";
+import { face } from "./face.ts";
 
 /** Settings and addresses of ONVIF cameras (ONVIF Core 26.06; profiles T, M and G). */
 
@@ -149,9 +150,6 @@ export const address = z
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 
-/** Events about faces are about persons: no star of a topic stands for them. */
-export const face = /(?<!inter|sur)face|facial/i;
-
 /** Number plates, and what is told of faces: only as a field with a privacy. */
 export function personal({ item = "", part, topic }: Address, record?: Address): boolean {
   const isFace = face.test(`${record?.topic ?? ""} ${topic ?? ""} ${item}`);
@@ -163,9 +161,9 @@ export const siteOnly = ["user", "password", "auth"] as const;
 
 const asked = {
   "clock-skew": { gives: "number", isWhole: true },
-  reachability: { gives: "boolean", raw: [0, 1] },
+  reachability: { gives: "boolean" },
   recording: { gives: "text" },
-  rtsp: { gives: "boolean", raw: [0, 1] },
+  rtsp: { gives: "boolean" },
   video: { gives: "number", raw: [0, Infinity] },
 } as const;
 
@@ -173,7 +171,7 @@ const asked = {
 export function facts({ reading, type }: Address) {
   if (reading !== undefined) return asked[reading];
   if (type === "time") return { gives: "text" as const };
-  return { gives: type, ...(type === "boolean" ? { raw: [0, 1] as const } : {}) };
+  return { gives: type };
 }
 
 /** The bytes between kerb and a camera; those of its RTSP server are others. */

@@ -11,7 +11,8 @@ import {
   type FindServersResponse,
 } from "./library.ts";
 import { fingerprintOf } from "./pki.ts";
-import { urlOf, type Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
+import { urlOf } from "./url.ts";
 
 /** What a device that was found is reached with; this file must not load zod for the schema's own. */
 const defaults = {

@@ -8,7 +8,8 @@ import {
   type GetEndpointsResponse,
 } from "./library.ts";
 import { fingerprintOf, identityIn, pin, pinOf } from "./pki.ts";
-import { urlOf, type Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
+import { urlOf } from "./url.ts";
 
 const modes = {
   none: MessageSecurityMode.None,

@@ -4,7 +4,8 @@ import { OpcuaConnection, type Remains } from "./connection.ts";
 import { discover } from "./discover.ts";
 import { openEndpoint, type OpenEndpoint } from "./endpoint.ts";
 import { activate, closeSession, openSession, type Session } from "./session.ts";
-import { urlOf, type Address, type Settings } from "./settings.ts";
+import type { Address, Settings } from "./settings.ts";
+import { urlOf } from "./url.ts";
 
 /** Sessions whose server could not be told that they are over, by device: the next connect takes them over. */
 const left = new Map<string, Remains & { url: string }>();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { address, settings, urlOf, wire } from "./settings.ts";
+import { address, settings, wire } from "./settings.ts";
+import { urlOf } from "./url.ts";
 
 const problem = (schema: typeof settings | typeof address, value: unknown): string =>
   schema

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { urlOf } from "./url.ts";
 import type { Wire, WireEar, WirePlace } from "../../gateway/driver.ts";
 
 /** Settings and addresses of OPC UA servers (OPC 10000-4, -6). */
@@ -163,7 +164,7 @@ export function facts({ type, layout, member }: Address) {
   if (raw !== undefined) return { gives: "number" as const, raw, isWhole: true };
   if (own === "Float") return { gives: "number" as const, raw: [-floatMax, floatMax] as const };
   if (own === "Double") return { gives: "number" as const };
-  if (own === "Boolean") return { gives: "boolean" as const, raw: [0, 1] as const };
+  if (own === "Boolean") return { gives: "boolean" as const };
   return { gives: "text" as const };
 }
 
@@ -182,16 +183,6 @@ export const siteOnly = [
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 export type Scalar = z.infer<typeof scalar>;
-
-/** "opc.tcp://192.168.1.9:4840/UA" and, for messages, "192.168.1.9:4840". */
-export function urlOf({ endpoint, host = "", port, path: below }: Settings): { url: string; place: string } {
-  const shown = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-  const behind = below === "" || below.startsWith("/") ? below : `/${below}`;
-  const url = endpoint ?? `opc.tcp://${shown}:${port}${behind}`;
-  const [, authority = "", rest = ""] = /^opc\.tcp:\/\/([^/]+)(.*)$/s.exec(url) ?? [];
-  const place = /:\d+$/.test(authority) ? authority : `${authority}:4840`;
-  return { url: `opc.tcp://${place}${rest}`, place };
-}
 
 /** Whom a cassette is played to: nobody is trusted, and nobody logs in. */
 const unsaid = {

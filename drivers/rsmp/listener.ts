@@ -1,9 +1,10 @@
 import { createServer, isIPv6, type Server, type Socket } from "node:net";
 import { DeviceError, type DriverContext } from "../../gateway/driver.ts";
+import { certificatesOf } from "./certificates.ts";
 import { packetOf, PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { idOf, readVersion, typeOf, type VersionMessage } from "./messages.ts";
 import { Session } from "./session.ts";
-import { certificatesOf, type Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 import { agree } from "./versions.ts";
 
 /** Callers that have not said who they are. */

@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
-import type { TlsOptions } from "node:tls";
 import { z } from "zod";
 import type { Wire } from "../../gateway/driver.ts";
+import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { statusFacts } from "./sxl.ts";
+
+export { retold } from "./retold.ts";
 
 /**
  * Settings and addresses of sites that speak RSMP 3.1.2 to 3.2.2. The site is the one that calls: `host` and
@@ -238,26 +239,13 @@ function isOf(siteId: string, begin: Uint8Array): boolean | undefined {
   return found;
 }
 
-/** What the files of the certificates hold, for a TLS server. Throws where one cannot be read. */
-export function certificatesOf({ cert, key, ca, minVersion }: NonNullable<Settings["tls"]>): TlsOptions {
-  return {
-    cert: readFileSync(cert),
-    key: readFileSync(key),
-    ...(ca === undefined ? {} : { ca: readFileSync(ca), requestCert: true }),
-    minVersion,
-  };
-}
-
 /** What the SXL says of a status, and the core specification of the rest: for the lint. */
 export function facts(of: Address) {
   if ("status" in of) return statusFacts(of);
-  if ("aggregated" in of)
-    return of.aggregated === "se"
-      ? { gives: "boolean" as const, raw: [0, 1] as const }
-      : { gives: "text" as const };
-  if ("argument" in of) return { gives: of.as, ...(of.as === "boolean" ? { raw: [0, 1] as const } : {}) };
+  if ("aggregated" in of) return { gives: of.aggregated === "se" ? ("boolean" as const) : ("text" as const) };
+  if ("argument" in of) return { gives: of.as };
   if (!("field" in of)) return {};
   if (of.field === "priority") return { gives: "number" as const, raw: [1, 3] as const, isWhole: true };
   const isState = ["active", "acknowledged", "suspended"].includes(of.field);
-  return isState ? { gives: "boolean" as const, raw: [0, 1] as const } : { gives: "text" as const };
+  return { gives: isState ? ("boolean" as const) : ("text" as const) };
 }

@@ -68,8 +68,7 @@ export function statusFacts({
   as: "text" | "number" | "boolean";
   of?: "chars" | "list" | undefined;
 }) {
-  if (as === "boolean") return { gives: as, raw: [0, 1] as const };
-  const known = of === "chars" ? undefined : valueOf(status, name);
+  const known = as === "boolean" || of === "chars" ? undefined : valueOf(status, name);
   if (known === undefined || typeof known === "string") return { gives: as };
   const [first] = known;
   if (as === "number")

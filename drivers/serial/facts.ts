@@ -42,9 +42,8 @@ function held({ as, at }: Field) {
   const width = Array.isArray(at) ? at[1] : undefined;
   switch (as) {
     case "text":
-      return { gives: "text" as const };
     case "boolean":
-      return { gives: "boolean" as const, raw: [0, 1] as const };
+      return { gives: as };
     case "hex":
       return whole(16 ** Math.min(width ?? hexDigitsMax, hexDigitsMax) - 1);
     case "bcd":

@@ -195,7 +195,7 @@ const byType = {
   hex: { gives: "text" },
   oid: { gives: "text" },
   bcd: { ...counted, raw: [0, 999_999_999_999_999] },
-  bits: { gives: "boolean", raw: [0, 1] },
+  bits: { gives: "boolean" },
   // A bitmap in octets has no end of its own; the simulator's and kerb's is 64 octets.
   stage: { ...counted, raw: [0, 512] },
 } as const;

@@ -6,6 +6,8 @@ import type { Frame } from "./cassette.ts";
  * the next is known by its look: ids that are UUIDs, and times.
  */
 
+export type Json = Record<string, unknown>;
+
 export interface Packet {
   from: Frame["from"];
   /** When it was complete, since the recording began. */
@@ -15,6 +17,8 @@ export interface Packet {
 }
 
 const formFeed = "\f";
+/** A packet as it is said. */
+export const textOf = (value: Json): string => JSON.stringify(value) + formFeed;
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
 const time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 const isWhole = (pattern: RegExp, text: string): boolean => text.match(pattern)?.[0] === text;

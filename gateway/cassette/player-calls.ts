@@ -1,8 +1,19 @@
 import type { Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import type { WirePlace } from "../driver.ts";
 import type { Cassette } from "./cassette.ts";
-import { answersTo, beganMs, kindOf, Likeness, type Packet, Packets, packetsOf, uuidsOf } from "./packets.ts";
-import { statusAnswer } from "./statuses.ts";
+import {
+  answersTo,
+  beganMs,
+  type Json,
+  kindOf,
+  Likeness,
+  type Packet,
+  Packets,
+  packetsOf,
+  textOf,
+  uuidsOf,
+} from "./packets.ts";
 import type { Player, PlayerOptions } from "./playing.ts";
 import { call, freePort } from "./tap-calls.ts";
 
@@ -14,8 +25,6 @@ const againMs = 1000;
 const freshMax = 10_000;
 /** What kerb asks for earlier than by this is not kept waiting. */
 const aheadMsMax = 1000;
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** One recorded connection, played on one socket. */
 class Conversation {
@@ -75,7 +84,7 @@ class Conversation {
       same ??
       (alike.length > 0 ? undefined : asked.find((one) => !this.#done.has(one) && kindOf(one) === kind));
     const [again] = alike.slice(-1);
-    const composed = alike.length > 0 ? undefined : statusAnswer(live, this.#packets);
+    const composed = alike.length > 0 ? undefined : this.#composed(live.value);
     if (composed !== undefined) {
       if (found !== undefined) this.#done.add(found);
       for (const id of uuidsOf(composed)) this.#fresh.add(id);
@@ -85,6 +94,15 @@ class Conversation {
       this.#likeness.learn(found.value, live.value);
       this.#done.add(found);
     } else if (again !== undefined) this.#answerAgain(again, live.text);
+  }
+
+  /** What the device would have said to this, by what it has said on the tape. */
+  #composed(live: unknown): string | undefined {
+    const told = this.#packets.filter(({ from }) => from === "device").map(({ value }) => value as Json);
+    return this.#options
+      .retold?.(live as Json, told)
+      ?.map(textOf)
+      .join("");
   }
 
   /** How long the tape goes on until this one. */

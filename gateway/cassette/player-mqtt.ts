@@ -1,25 +1,13 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Cassette, Frame } from "./cassette.ts";
 import { packetOf } from "./mqtt-messages.ts";
-import type { Player, PlayerOptions } from "./playing.ts";
+import type { Broker, Player, PlayerOptions } from "./playing.ts";
 
 /** Plays what was published: a broker that has what was retained, and tells the rest to whoever has subscribed. */
 
 /** A filter that is not asked for any more, and a command that is not given, are waited for no longer. */
 const patienceMs = 1500;
 const subscribeMsMax = 5000;
-
-/** The simulators' broker, as far as a player needs it. */
-interface Broker {
-  readonly port: number;
-  publish(topic: string, payload: Buffer, options: { qos: 0 | 1; retain: boolean }): void;
-  close(): Promise<void>;
-}
-type StartBroker = (options: {
-  host: string;
-  port: number;
-  heard: (topic: string) => void;
-  subscribed: (filter: string) => void;
-}) => Promise<Broker>;
 
 interface Message {
   from: Frame["from"];
@@ -57,8 +45,6 @@ function messagesOf({ connections }: Cassette): { filters: Set<string>; messages
   );
   return { filters, messages: messages.toSorted((a, b) => a.ms - b.ms) };
 }
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** One tape, and who has asked for what is on it. */
 class Publisher {
@@ -101,7 +87,7 @@ class Publisher {
   subscribed(filter: string): void {
     this.#wanted.delete(filter);
     this.#news?.();
-    if (this.#running === undefined && this.#isUnplayed) this.#quietFromMs = Infinity;
+    if (this.#isUnplayed) this.#quietFromMs = Infinity;
     this.#isUnplayed = false;
     this.#running ??= this.#play().finally(() => (this.#running = undefined));
   }
@@ -154,11 +140,9 @@ class Publisher {
 
 /** Rejects with the socket's error when the place is taken. */
 export async function startPublisher(cassette: Cassette, options: PlayerOptions): Promise<Player> {
-  const name = "mqtt";
-  const { startBroker } = (await import(`../../simulators/${name}/index.ts`)) as { startBroker: StartBroker };
   const publisher = new Publisher(cassette, options);
   const { host = "127.0.0.1", port = 0 } = options;
-  const broker = await startBroker({
+  const broker = await options.startBroker({
     host,
     port,
     heard: (topic) => publisher.heard(topic),

@@ -14,6 +14,8 @@ import { type Side, sidesOf, type Turn } from "./turns.ts";
 /** A request that is not on the tape grows no further. */
 const pendingBytesMax = 65_536;
 
+type Placed = PlayerOptions & { host: string; port: number };
+
 interface Said {
   bytes: Buffer;
   gapMs: number;
@@ -147,7 +149,7 @@ function serve(socket: Socket, reel: Reel, gapMsMax: number): void {
   mouth.tell(reel.greeting());
 }
 
-async function streamPlayer(reel: Reel, { host, port, gapMsMax }: Required<PlayerOptions>): Promise<Player> {
+async function streamPlayer(reel: Reel, { host, port, gapMsMax }: Placed): Promise<Player> {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
@@ -170,10 +172,7 @@ async function streamPlayer(reel: Reel, { host, port, gapMsMax }: Required<Playe
   };
 }
 
-async function datagramPlayer(
-  reel: Reel,
-  { host, port, gapMsMax }: Required<PlayerOptions>,
-): Promise<Player> {
+async function datagramPlayer(reel: Reel, { host, port, gapMsMax }: Placed): Promise<Player> {
   const socket = createSocket("udp4");
   const mouths = new Map<number, Mouth>();
   await new Promise<void>((resolve, reject) => {

@@ -14,6 +14,7 @@ import { SiteFiles } from "../config/site-files.ts";
 import { DeviceError, type Identity } from "../driver.ts";
 import { ConfigError } from "../errors.ts";
 import { profileFolder } from "../profiles.ts";
+import { startBroker } from "./broker.ts";
 import { FieldDevice } from "./field.ts";
 import { pause } from "./output.ts";
 
@@ -104,11 +105,11 @@ export async function playCassette(
   folder = profileFolder,
 ): Promise<Verdict> {
   const device = await deviceOf(cassette, file, folder);
-  const { wire } = await driverSchemas(cassette.driver);
+  const { wire, retold } = await driverSchemas(cassette.driver);
   const way = wire?.(device.settings as never);
   if (way === undefined || way.over === "none")
     return { differences: [], unknown: 0, failure: `${cassette.driver} cannot be played` };
-  const player = await startPlayer(cassette, { gapMsMax, log: () => {} });
+  const player = await startPlayer(cassette, { gapMsMax, startBroker, retold, log: () => {} });
   try {
     const moved = { ...device, settings: way.moved(player.place) };
     const found = await outcomeOf(moved, cassette, player);

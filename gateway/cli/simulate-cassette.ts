@@ -1,11 +1,14 @@
 import type { Cassette } from "../cassette/cassette.ts";
 import { startPlayer } from "../cassette/player.ts";
+import { driverSchemas, listDrivers } from "../config/drivers.ts";
 import { exitCodes, printable } from "../errors.ts";
+import { startBroker } from "./broker.ts";
 import { languageOf } from "./language.ts";
 import { loadCassette } from "./load-cassette.ts";
 import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
 
 const gapMsMax = 10_000;
+const log = (text: string): void => hint(printable(text));
 const defaultPort = 1502;
 const defaultBrokerPort = 18_830;
 const defaultSessionPort = 14_840;
@@ -27,7 +30,10 @@ export async function simulateCassette(
   const cassette = loadCassette(file, languageOf(undefined));
   const port = given ?? portOf(cassette);
   const signal = stopSignal();
-  const player = await startPlayer(cassette, { port, gapMsMax, log: (text) => hint(printable(text)) });
+  // A tape is a file like any other: only what is installed is loaded by the name that it has.
+  const isKnown = listDrivers().includes(cassette.driver);
+  const retold = isKnown ? (await driverSchemas(cassette.driver)).retold : undefined;
+  const player = await startPlayer(cassette, { port, gapMsMax, startBroker, retold, log });
   const address = `${player.place.host}:${player.place.port}`;
   const { profile, over } = cassette;
   if (isJson) printData("simulate", { profile, over, address, pid: process.pid });

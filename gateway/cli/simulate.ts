@@ -6,6 +6,7 @@ import { exitCodes, printable } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
+import { startBroker } from "./broker.ts";
 import { CommandError, notFoundError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
 import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
@@ -39,10 +40,6 @@ const recordEveryMs = 20_000;
 const defaultPort = 1502;
 const defaultBrokerPort = 18_830;
 
-function module(path: string): Promise<unknown> {
-  return import(new URL(`../../simulators/${path}/index.ts`, import.meta.url).href);
-}
-
 /** A version that the profile is for. */
 function plausibleFirmware(range: string): string {
   const named = range.match(/\d+(?:\.\d+)*/g) ?? [];
@@ -69,7 +66,9 @@ function explained(error: unknown, what: string): unknown {
 }
 
 async function simulatorOf(driver: string): Promise<StartSimulator> {
-  const found = await module(driver).catch((error: NodeJS.ErrnoException) => {
+  const found: unknown = await import(
+    new URL(`../../simulators/${driver}/index.ts`, import.meta.url).href
+  ).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ERR_MODULE_NOT_FOUND" && error.message.includes(`simulators/${driver}/index.ts`))
       return {};
     throw error;
@@ -250,11 +249,6 @@ function chosen(devices: readonly DeviceConfig[], ids: readonly string[] | undef
 }
 
 async function simulateBroker(options: SimulateOptions): Promise<number> {
-  const { startBroker } = (await module("mqtt")) as {
-    startBroker: (settings: {
-      port: number;
-    }) => Promise<{ url: string; port: number; close: () => Promise<void> }>;
-  };
   const signal = stopSignal();
   const broker = await startBroker({ port: options.port ?? defaultBrokerPort }).catch((error: unknown) => {
     throw explained(error, "the broker");

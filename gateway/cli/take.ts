@@ -71,8 +71,6 @@ export async function take(
   if (called !== undefined)
     await Promise.race([called, pause(callMsMax, AbortSignal.any([stop, over.signal]))]);
   over.abort();
-  let startedMs = performance.now();
-  const leftMs = () => startedMs + forMs - performance.now();
   // What is told when the tape has ended need not be on it.
   const heard = new Heard(
     personalFields(device),
@@ -83,7 +81,8 @@ export async function take(
   const { signal } = new AbortController();
   const personal = { how: "clear", legalBasis: "recording" } as const;
   const field = await FieldDevice.open(unveiled(device), stateFolder, stop, personal, heard);
-  startedMs = performance.now();
+  const endMs = performance.now() + forMs;
+  const leftMs = () => endMs - performance.now();
   try {
     const first = await field.read(options, stop);
     const isPushed = device.points.some(({ poll }) => poll === "push") || device.records.length > 0;

@@ -11,7 +11,7 @@ export interface AddressFacts {
   cells?: { table: string; first: number; count: number; most: number };
   /** What `read` answers for it; absent: it depends on the device. */
   gives?: "number" | "boolean" | "text";
-  /** The least and the greatest raw number that it can hold. */
+  /** The least and the greatest raw number that it can hold; of a boolean 0 and 1, which need no saying. */
   raw?: readonly [least: number, greatest: number];
   /** Every text that it can be. */
   words?: readonly string[];
@@ -35,6 +35,16 @@ export interface DriverSchemas {
   facts?: (address: never, settings: never) => AddressFacts;
   /** By what bytes a device is reached; absent: it cannot be recorded. */
   wire?: (settings: never) => Wire<Record<string, unknown>>;
+  /**
+   * Of a device that calls: what it would have said to a request that is on no tape, by all that it has `told`;
+   * undefined: it is no such request.
+   */
+  retold?:
+    | ((
+        request: Record<string, unknown>,
+        told: readonly Record<string, unknown>[],
+      ) => Record<string, unknown>[] | undefined)
+    | undefined;
 }
 
 const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));

@@ -103,7 +103,7 @@ describe("a device that is another model", () => {
     running.set("model", 44);
     const identify = { standard: false, expect: [{ address: register(0), equals: 33 }] };
     const { loop, telemetry } = run({ type: "tcp", port: portOf(running), unit: 1, identify });
-    await expect.poll(() => loop.report.state).toBe("wrong-device");
+    await expect.poll(() => loop.report.state, { timeout: 3000 }).toBe("wrong-device");
     expect(loop.report.reason).toMatch(/holds 44, the profile expects 33/);
     await expect(loop.readNow([], false)).rejects.toThrow(/not connected/);
     const before = running.counts.requests;
@@ -126,13 +126,13 @@ describe("a device that does not answer", () => {
     await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
     const lastGoodMs = loop.report.lastGoodMs ?? 0;
     // Told at the loss already, for nobody may live to tell its end.
-    await expect.poll(() => gaps.length).toBe(1);
+    await expect.poll(() => gaps.length, { timeout: 3000 }).toBe(1);
     const from = new Date(lastGoodMs).toISOString();
     expect(gaps[0]).toMatchObject({ device: 1, cause: "device_offline", code: "silent", open: true, from });
     running.fault(undefined);
     await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("online");
     const backMs = Date.now();
-    await expect.poll(() => gaps.length).toBe(2);
+    await expect.poll(() => gaps.length, { timeout: 3000 }).toBe(2);
     const [, gap] = gaps;
     expect(gap).toMatchObject({ device: 1, cause: "device_offline", code: "silent", open: false });
     expect(gap?.["from"]).toBe(from);
@@ -150,7 +150,7 @@ describe("a device that does not answer", () => {
     const { loop, gaps } = run({ type: "tcp", port: portOf(running), unit: 1 });
     await expect.poll(() => loop.report.state, { timeout: 5000 }).toBe("lost");
     await loop.stop();
-    await expect.poll(() => gaps.length).toBe(2);
+    await expect.poll(() => gaps.length, { timeout: 3000 }).toBe(2);
     expect(gaps[1]).toMatchObject({ cause: "device_offline", code: "silent", open: true });
     expect(gaps[1]?.["from"]).toBe(gaps[0]?.["from"]);
     expect(Math.abs(Date.parse(String(gaps[0]?.["from"])) - startedMs)).toBeLessThan(1000);
@@ -179,7 +179,7 @@ describe("the polls of a device", () => {
     await expect.poll(() => loop.report.state, { timeout: 8000 }).toBe("online");
     check();
     await loop.stop();
-    await expect.poll(() => reports.length).toBe(2);
+    await expect.poll(() => reports.length, { timeout: 3000 }).toBe(2);
     const sum = (count: string) => reports.reduce((all, report) => all + Number(report[count]), 0);
     expect(sum("polls")).toBe(sum("answered") + sum("failed") + sum("missed"));
   }, 20_000);

@@ -122,7 +122,6 @@ export class DeviceLoop {
       await Promise.race([this.#listen(session.signal) ?? polling, polling, asking]);
     } finally {
       session.abort();
-      this.#pause.wake();
       await this.#close();
       // Its next poll or question must not meet the next connection.
       await Promise.allSettled([polling, asking]);
@@ -188,7 +187,6 @@ export class DeviceLoop {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#session?.abort();
-    this.#pause.wake();
     await this.#pictures.end();
     await this.#close();
   }

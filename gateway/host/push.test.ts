@@ -49,10 +49,10 @@ describe("a device that pushes", () => {
     expect(await held).toBe(false);
     expect(handover.mark()).toBeGreaterThan(at);
     handover.credit(1 << 23);
-    await expect.poll(() => of("transaction").length).toBeGreaterThan(10_000);
+    await expect.poll(() => of("transaction").length, { timeout: 3000 }).toBeGreaterThan(10_000);
     expect(of("alarm")).toEqual([]);
     to.record(0, [1, true], { phase: "initial" });
-    await expect.poll(() => of("alarm").length).toBe(1);
+    await expect.poll(() => of("alarm").length, { timeout: 3000 }).toBe(1);
   });
 
   it("shows what has been heard while points before it have not", async () => {
@@ -204,7 +204,7 @@ describe("a device that pushes", () => {
     (await sink()).alive();
     losses[0]?.(new DeviceError("hung-up", "gone"));
     // A last will comes once: nobody tells it a second time.
-    await expect.poll(() => loop.report.state).toBe("lost");
+    await expect.poll(() => loop.report.state, { timeout: 3000 }).toBe("lost");
     expect(loop.report).toMatchObject({ code: "hung-up", reason: "gone" });
     (await sink(1)).alive();
     expect(loop.report.state).toBe("online");
@@ -253,7 +253,7 @@ describe("a device that pushes", () => {
     (await sink()).readings([{ index: 0, answer: garbage }]);
     expect(loop.report.state).toBe("listening");
     losses[0]?.(new DeviceError("garbage", "five in a row"));
-    await expect.poll(() => loop.report.state).toBe("lost");
+    await expect.poll(() => loop.report.state, { timeout: 3000 }).toBe("lost");
     (await sink(1)).readings([{ index: 0, answer: garbage }]);
     expect(loop.report.state).toBe("lost");
     (await sink(1)).readings([{ index: 0, answer: 5 }], { isOld: true });
@@ -277,7 +277,7 @@ describe("a device that pushes", () => {
     const again = await sink(1);
     expect(deaf()).toEqual([]);
     again.alive();
-    await expect.poll(() => deaf().length).toBe(1);
+    await expect.poll(() => deaf().length, { timeout: 3000 }).toBe(1);
     const data = deaf()[0]?.data ?? {};
     expect(data).toMatchObject({ cause: "not_listening", code: "rejected", open: false });
     expect(data).not.toHaveProperty("pollsMissed");

@@ -35,6 +35,7 @@ export class Recognition {
   #strange: string | undefined;
   #tellsNothing = false;
   #isUnsaved = false;
+  readonly #pause = new Pause();
 
   readonly #keeps: boolean;
 
@@ -54,11 +55,7 @@ export class Recognition {
   async due(signal: AbortSignal, phase = 1): Promise<boolean> {
     // Who has no way to say is asked no more than once a day.
     const everyMs = this.#tellsNothing ? 86_400_000 : (this.#device.identifyMs ?? identifyMsDefault);
-    const pause = new Pause();
-    const wake = (): void => pause.wake();
-    signal.addEventListener("abort", wake);
-    await pause.sleep(everyMs * (0.5 + phase / 2), signal);
-    signal.removeEventListener("abort", wake);
+    await this.#pause.sleep(everyMs * (0.5 + phase / 2), signal);
     return !signal.aborted;
   }
 

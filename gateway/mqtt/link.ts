@@ -58,7 +58,7 @@ export interface LinkEvents {
    * has not said so, it has hung up on us again and again.
    */
   contested?(pauseMs: number, isGuess: boolean): void;
-  /** Nothing of ours was on the way that could be why the broker hangs up. */
+  /** Nothing of ours was on the way that could be why the broker hangs up. Absent where nothing ever could be. */
   isQuiet?(): boolean;
 }
 
@@ -287,13 +287,19 @@ export class MqttLink {
   #over(ending: Ending, reason: string, code?: number): void {
     if (this.#isStopped) return;
     const wasOpen = this.#isOpen;
-    // MQTT 3.1.1 and older brokers have no word for a take-over: they hang up on a session that did nothing.
-    const suspicious = ending === "closed" && code === undefined && this.#events.isQuiet?.() === true;
+    const why = ending === "closed" ? this.#whyClosed(code) : undefined;
     this.#drop();
-    const { pauseMs, contested } = this.#reconnect.ended(ending, performance.now(), suspicious);
+    const { pauseMs, contested } = this.#reconnect.ended(ending, performance.now(), why);
     this.#timer = setTimeout(() => this.#begin(), pauseMs);
     this.#events.ended({ ending, reason, wasOpen, pauseMs, ...(code === undefined ? {} : { code }) });
     if (contested) this.#events.contested?.(pauseMs, false);
+  }
+
+  #whyClosed(code: number | undefined): "blamed" | "suspicious" | undefined {
+    const isQuiet = this.#events.isQuiet?.();
+    if (isQuiet === false) return "blamed";
+    // MQTT 3.1.1 and older brokers have no word for a take-over: they hang up on a session that did nothing.
+    return isQuiet === true && code === undefined ? "suspicious" : undefined;
   }
 
   #drop(): void {

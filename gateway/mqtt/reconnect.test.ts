@@ -3,9 +3,15 @@ import { Reconnect, spreadOf, type Ending } from "./reconnect.ts";
 
 const options = { firstMs: 1000, maxMs: 60_000, spreadMs: () => spreadOf(500), random: () => 1 };
 
-function held(reconnect: Reconnect, fromMs: number, forMs: number, ending: Ending): number {
+function held(
+  reconnect: Reconnect,
+  fromMs: number,
+  forMs: number,
+  ending: Ending,
+  why?: "suspicious" | "blamed",
+): number {
   reconnect.opened(fromMs);
-  return reconnect.ended(ending, fromMs + forMs).pauseMs;
+  return reconnect.ended(ending, fromMs + forMs, why).pauseMs;
 }
 
 describe("when to connect again", () => {
@@ -27,15 +33,14 @@ describe("when to connect again", () => {
 
   it("is doubled for each session in a row that did not hold, and for each refusal; late where a message may be why", () => {
     const reconnect = new Reconnect(options);
-    const pauses = [0, 1, 2, 3, 4].map((i) => held(reconnect, i * 10_000, 2000, "closed"));
+    const pauses = [0, 1, 2, 3, 4].map((i) => held(reconnect, i * 10_000, 2000, "closed", "blamed"));
     expect(pauses).toEqual([1000, 1000, 1000, 2000, 4000]);
     expect(held(reconnect, 50_000, 100_000, "closed")).toBe(0);
-    const quiet = new Reconnect(options);
-    const pausesOfQuiet = [0, 1, 2].map((i) => {
-      quiet.opened(i * 100_000);
-      return quiet.ended("closed", i * 100_000 + 2000, true).pauseMs;
-    });
-    expect(pausesOfQuiet).toEqual([1000, 2000, 4000]);
+    for (const why of ["suspicious", undefined] as const) {
+      const other = new Reconnect(options);
+      const others = [0, 1, 2].map((i) => held(other, i * 100_000, 2000, "closed", why));
+      expect(others).toEqual([1000, 2000, 4000]);
+    }
     const refused = [0, 1, 2].map((i) => reconnect.ended("refused", 150_000 + i).pauseMs);
     expect(refused).toEqual([1000, 2000, 4000]);
   });
@@ -76,19 +81,19 @@ describe("when to connect again", () => {
   it("takes a silent session that is hung up on for a take-over only when the port is open right after", () => {
     const clone = new Reconnect(options);
     clone.opened(0);
-    clone.ended("closed", 100_000, true);
+    clone.ended("closed", 100_000, "suspicious");
     expect(clone.reached(100_001)).toEqual({ pauseMs: 0, contested: false });
     clone.opened(100_002);
-    clone.ended("closed", 101_000, true);
+    clone.ended("closed", 101_000, "suspicious");
     expect(clone.reached(101_001)).toEqual({ pauseMs: 60_000, contested: true });
     const other = new Reconnect(options);
     other.opened(0);
-    other.ended("closed", 1000, true);
+    other.ended("closed", 1000, "suspicious");
     expect(other.reached(1001), "a suspicion").toEqual({ pauseMs: 0, contested: true });
     const restarts = new Reconnect(options);
     for (let i = 0; i < 4; i++) {
       restarts.opened(i * 5000);
-      restarts.ended("closed", i * 5000 + 1000, true);
+      restarts.ended("closed", i * 5000 + 1000, "suspicious");
       restarts.ended("away", i * 5000 + 1001);
       expect(restarts.reached(i * 5000 + 2000).contested).toBe(false);
     }

@@ -28,8 +28,8 @@ export function spreadOf(clients: number = clientsUnknown): number {
 const stableMs = 60_000;
 /** The pause is this share of the outage so far, so that a short one is noticed soon and a long one costs little. */
 const outageShare = 1 / 60;
-/** A message that kills the connection is known after so many hang-ups; what waits behind it shall not wait longer. */
-const hangUpsUntilBlamed = 3;
+/** Tries of a message that the broker refuses or hangs up on; what waits behind it shall not wait longer. */
+export const triesMax = 3;
 const takeOversMax = 2;
 /** Where the broker says that another client has come. Without its word the pause begins short: it is a guess. */
 const takeOverPauseMs = 3_600_000;
@@ -67,10 +67,15 @@ export class Reconnect {
   }
 
   /**
-   * The connection or the attempt is over; gives back how long to wait before the next one, ms. `suspicious`: it
-   * looks as if another client had come with our id, if the port is open right after.
+   * The connection or the attempt is over; gives back how long to wait before the next one, ms. "suspicious": it
+   * looks as if another client had come with our id, if the port is open right after. "blamed": a message of ours
+   * that was on the way may be why it was hung up on.
    */
-  ended(ending: Ending, nowMs: number, suspicious = false): { pauseMs: number; contested: boolean } {
+  ended(
+    ending: Ending,
+    nowMs: number,
+    why?: "suspicious" | "blamed",
+  ): { pauseMs: number; contested: boolean } {
     const { firstMs, maxMs } = this.#options;
     const isFirst = this.#downMs === undefined;
     this.#downMs ??= nowMs;
@@ -79,12 +84,11 @@ export class Reconnect {
     if (held !== undefined && held >= stableMs) this.#falls = this.#guesses = 0;
     else if (held !== undefined || ending === "refused") this.#falls++;
     if (ending === "away") this.#isHerd = true;
-    this.#suspectHeldMs = suspicious ? held : undefined;
+    this.#suspectHeldMs = why === "suspicious" ? held : undefined;
     if (ending === "taken-over" && this.#isContested(nowMs))
       return { pauseMs: takeOverPauseMs, contested: true };
     const jitter = 0.5 + this.#random() / 2;
-    const isBlamed = ending === "closed" && !suspicious;
-    const doublings = Math.max(0, this.#falls - (isBlamed ? hangUpsUntilBlamed : 1));
+    const doublings = Math.max(0, this.#falls - (why === "blamed" ? triesMax : 1));
     const fallen = this.#falls === 0 ? 0 : Math.min(maxMs, firstMs * 2 ** Math.min(16, doublings));
     const outage = Math.min(maxMs, Math.max(firstMs, (nowMs - this.#downMs) * outageShare));
     // The port is looked at without a pause: that it is closed tells a broker that died from a cut of our own.

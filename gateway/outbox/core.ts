@@ -149,7 +149,10 @@ export class OutboxCore {
     const stored = this.#store.newer(lastId, commitRowsMax + 1);
     const { unsure } = this.#pending;
     this.#pending.unsure = [];
-    if (areStored(unsure, stored)) this.#confirm(this.#pending.done(unsure));
+    if (areStored(unsure, stored)) {
+      this.#pending.done(unsure);
+      this.#confirm(unsure);
+    }
     this.#renewLanes();
     this.#recovered();
     this.#schedule(0);

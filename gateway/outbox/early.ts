@@ -74,12 +74,12 @@ export class Early {
   *adopt(registered: readonly DictionaryDevice[]): Iterable<ToWorker> {
     const { devices, points } = indexesOf(this.#devices, registered);
     this.#devices = [];
-    const writer = new EventWriter();
+    const [reader, writer] = [new EventReader(), new EventWriter()];
     while (this.#pending.length > 0) {
       const batch = this.#pending.next(1000, bytesMax);
       this.#pending.done(batch);
       for (const { source, lane, body } of batch) {
-        const own = translated(writer, body, devices, points);
+        const own = translated(reader, writer, body, devices, points);
         const bytes = Buffer.alloc(own.length + frameHeadBytes);
         writeFrame(bytes, 0, lane, own);
         yield { type: "frames", stream: 0, source, bytes };
@@ -113,12 +113,12 @@ function indexesOf(
 }
 
 function translated(
+  reader: EventReader,
   writer: EventWriter,
   body: Uint8Array,
   devices: ReadonlyMap<number, number>,
   points: ReadonlyMap<number, number>,
 ): Uint8Array {
-  const reader = new EventReader();
   reader.open(body);
   const { kind, device, timeMs, monoMs } = reader;
   // Only the file knew that it was.

@@ -68,22 +68,15 @@ export class PendingEvents {
     return batch;
   }
 
-  /** A batch of `next` is stored; some of it may have been dropped since. Returns what had not been. */
-  done(batch: readonly Pending[]): Pending[] {
-    const all: Pending[] = [];
+  /** A batch of `next` is stored. Nothing of it can have been dropped since: it was `unsure`, or there was no time. */
+  done(batch: readonly Pending[]): void {
     for (const [source, stored] of Map.groupBy(batch, (event) => event.source)) {
-      const events = this.#sources.get(source) ?? [];
-      const known = new Set(stored);
-      const isHead = events[stored.length - 1] === stored.at(-1);
-      const rest = isHead ? events.slice(stored.length) : events.filter((event) => !known.has(event));
-      const left = isHead ? stored : events.filter((event) => known.has(event));
-      this.#forget(left);
-      all.push(...left);
+      const rest = this.#sources.get(source)?.slice(stored.length) ?? [];
+      this.#forget(stored);
       // Whom this transaction had no room for comes first in the next one.
       this.#sources.delete(source);
       if (rest.length > 0) this.#sources.set(source, rest);
     }
-    return all;
   }
 
   /** What was dropped since the last call. */

@@ -206,6 +206,21 @@ const plants: Plant[] = [
     "pretend",
     '"wide" cannot be shown: the address gives a number',
   ],
+  // Booleans of any driver are 0 and 1.
+  [
+    "generic/feeder-pillar-http",
+    'dark.value", type: boolean }',
+    'dark.value", type: boolean }\n    fixed: 2',
+    "pretend",
+    "the raw value 2 cannot be shown: the type holds 0 … 1",
+  ],
+  [
+    "rsmp/tlc",
+    "{ status: S0007, name: status, of: list, item: 1, as: boolean }",
+    "{ status: S0007, name: status, of: list, item: 1, as: boolean }\n    fixed: 2",
+    "pretend",
+    "the raw value 2 cannot be shown: the type holds 0 … 1",
+  ],
   // Modbus: a bit is true or false.
   [
     "eastron/sdm630",

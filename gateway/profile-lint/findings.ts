@@ -86,7 +86,8 @@ export class Lint {
   /** What the driver knows of an address that its schema has parsed. */
   facts(address: unknown): AddressFacts {
     if (address === undefined) return {};
-    return this.schemas.facts?.(address as never, this.profile.settings as never) ?? {};
+    const facts = this.schemas.facts?.(address as never, this.profile.settings as never) ?? {};
+    return facts.gives === "boolean" ? { ...facts, raw: [0, 1] } : facts;
   }
 }
 

@@ -5,11 +5,19 @@ import type { Store } from "./store.ts";
 const epochsMax = 256;
 /** Jumps that are kept of one epoch: proofs before others, the newest first. */
 const stepsMax = 64;
+/** Epochs whose jumps are kept in memory. */
+const knownMax = 1000;
 
 /** The true time of a moment, and the latest that it can be by the arrival of what tells it, ms. */
 export interface RightTime {
   ms: number;
   latestMs: number;
+}
+
+interface Step {
+  mono: number;
+  wall: number;
+  received_ms: number;
 }
 
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
@@ -20,6 +28,8 @@ const isWhole = (value: unknown): value is number => Number.isSafeInteger(value)
  */
 export class ClockSteps {
   readonly #store: Store;
+  /** By epoch and gateway, as far as it was asked for: what a wrong clock tells must not cost a query each. */
+  readonly #known = new Map<string, readonly Step[]>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -38,6 +48,7 @@ export class ClockSteps {
       if (this.#store.run("INSERT OR IGNORE INTO clock_set VALUES (?, ?, ?, ?, ?, ?)", ...values) === 0)
         continue;
       isNews = true;
+      this.#known.clear();
       const surplus =
         "SELECT mono FROM clock_set WHERE gw = ? AND ep = ? ORDER BY proved DESC, mono DESC LIMIT -1 OFFSET ?";
       const sql = `DELETE FROM clock_set WHERE gw = ? AND ep = ? AND mono IN (${surplus})`;
@@ -49,12 +60,22 @@ export class ClockSteps {
   /** The true time by the first proof after it, else by the first plausible clock; undefined: not known. */
   right(gateway: string, epoch: number, monoMs: number | undefined): RightTime | undefined {
     if (monoMs === undefined) return undefined;
-    const sql =
-      "SELECT mono, wall, received_ms FROM clock_set WHERE gw = ? AND ep = ? AND mono >= ? ORDER BY proved DESC, mono LIMIT 1";
-    const step = this.#store.all(sql, gateway, epoch, Math.floor(monoMs))[0];
+    const step = this.#of(gateway, epoch).find(({ mono }) => mono >= Math.floor(monoMs));
     if (step === undefined) return undefined;
-    const ms = Math.round((step["wall"] as number) - ((step["mono"] as number) - monoMs));
-    return { ms, latestMs: step["received_ms"] as number };
+    return { ms: Math.round(step.wall - (step.mono - monoMs)), latestMs: step.received_ms };
+  }
+
+  /** The jumps of an epoch, proofs before others, the earliest first. */
+  #of(gateway: string, epoch: number): readonly Step[] {
+    const key = `${epoch}\n${gateway}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const sql =
+      "SELECT mono, wall, received_ms FROM clock_set WHERE gw = ? AND ep = ? ORDER BY proved DESC, mono";
+    const steps = this.#store.all(sql, gateway, epoch) as unknown as Step[];
+    if (this.#known.size >= knownMax) this.#known.clear();
+    this.#known.set(key, steps);
+    return steps;
   }
 
   /** The event with its times as they are known by now; a corrected one is "holdover" and keeps the time that it was told with. */

@@ -36,7 +36,7 @@ export function openDatabase(path: string): Database.Database {
     if (version === 1) database.exec("DROP TABLE IF EXISTS seal");
     // Until then nothing was learnt of clocks that were set: the view reads once more what is stored.
     if (database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'clock_set'").get() === undefined)
-      database.exec("DROP TABLE IF EXISTS clock_step; DROP TABLE IF EXISTS latest_cursor");
+      database.exec("DROP TABLE IF EXISTS latest_cursor");
     database.exec(schema);
     database.pragma(`user_version = ${schemaVersion}`);
     database.prepare("SELECT count(*) FROM ledger").get();

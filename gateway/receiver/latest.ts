@@ -168,8 +168,8 @@ export class Latest {
       const { gateway, epoch, monoMs } = event;
       const key = `${gateway}\n${event.device}`;
       const state = changed.get(key) ?? this.#state(gateway, event.device);
+      const right = event.clock === "unsynced" ? clockSteps.right(gateway, epoch, monoMs) : undefined;
       try {
-        const right = event.clock === "unsynced" ? clockSteps.right(gateway, epoch, monoMs) : undefined;
         if (applyEvent(state, event, row.receivedMs, right)) changed.set(key, state);
       } catch {
         // A gateway that breaks the format loses this event in the view, and never stops it for the others.

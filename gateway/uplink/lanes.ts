@@ -1,3 +1,4 @@
+import { triesMax } from "../mqtt/reconnect.ts";
 import type { CutRecord, OutboxStore, RowLane, StoredRow } from "../outbox/store.ts";
 import type { Acknowledged, Acknowledgement } from "./acknowledgement.ts";
 import { Backlog, Receivers, UrgentMark } from "./backlog.ts";
@@ -18,8 +19,6 @@ import type { Chosen, Cut, LanesOptions } from "./cuts.ts";
 const urgentEventsMax = 64;
 /** Live batches that may wait for the window; when the link is too thin for more, the oldest become fill. */
 const liveWaitingMax = 64;
-/** Tries of a batch that the broker refuses or hangs up on, before its events become dead letters. */
-const refusalsMax = 3;
 /** Cuts remembered; beyond it the oldest are forgotten and cut anew if they are ever needed again. */
 const cutsMax = 20_000;
 const deadMax = 1000;
@@ -154,7 +153,7 @@ export class Lanes {
     if (rows.length > 1 && cut.deaths >= 2 && this.#size.learn(cut.bytes, cut.bytes >> 1)) {
       this.#withdraw(cut);
       this.#split(cut, rows, cut.rowLane === 0 ? "event" : "fill");
-    } else if (cut.deaths >= refusalsMax && cut.witnessed) {
+    } else if (cut.deaths >= triesMax && cut.witnessed) {
       this.#size.learn(cut.bytes, cut.bytes - 1);
       this.#withdraw(cut);
       this.#bury(cut, rows, "kills-connection");
@@ -392,7 +391,7 @@ export class Lanes {
     const { batch: cut, lane } = flying;
     try {
       if (reason === 0x95) return this.#split(cut, this.#rows(cut), lane);
-      if (reason === 0x99 && cut.tries >= refusalsMax) return this.#bury(cut, this.#rows(cut), "refused");
+      if (reason === 0x99 && cut.tries >= triesMax) return this.#bury(cut, this.#rows(cut), "refused");
     } catch (error) {
       // The disk refused too: what is neither split nor laid aside is still to be sent.
       this.#requeue(cut);

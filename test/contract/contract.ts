@@ -396,8 +396,9 @@ function isSilence(error: unknown): boolean {
   return error instanceof DeviceError && error.code === "silent";
 }
 
+/** A point that was not answered; one that was refused, or is of no use, is no sign of a busy machine. */
 function isLost(answer: Answer): boolean {
-  return typeof answer === "object" && answer.value === null;
+  return typeof answer === "object" && answer.code === "timeout";
 }
 
 /** Booleans as 0 and 1, big integers and codes as numbers, floats without the noise of 32 bits. */

@@ -9,6 +9,7 @@ import { loadCassette } from "../../gateway/cli/load-cassette.ts";
 import { Tapes } from "../cassette-rig.ts";
 import { freePort } from "../ports.ts";
 import { kept, until } from "./opcua-rig.ts";
+import { startBroker } from "../../simulators/mqtt/index.ts";
 import { loadLibrary } from "../../simulators/opcua/library.ts";
 import { programPath, runProgram } from "./processes.ts";
 
@@ -124,7 +125,9 @@ describe("a cassette of the library", () => {
     async () => {
       const cassette = loadCassette(scale);
       const unknown: string[] = [];
-      const player = kept(await startPlayer(cassette, { gapMsMax: 50, log: (text) => unknown.push(text) }));
+      const player = kept(
+        await startPlayer(cassette, { gapMsMax: 50, startBroker, log: (text) => unknown.push(text) }),
+      );
       const session = await openClient(player.place.port);
       const namespaces = (await session.read({ nodeId: "i=2255", attributeId: AttributeIds.Value })).value
         .value as string[];

@@ -1,7 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { once } from "node:events";
 import { Ajv, type ValidateFunction } from "ajv";
 import { FieldDevice } from "../../gateway/cli/field.ts";
 import { startSimulator } from "../../gateway/cli/simulate.ts";
@@ -16,6 +14,7 @@ import { lintProfiles } from "../../gateway/profile-lint/lint.ts";
 import { hostDevice, registration } from "../../gateway/site-devices.ts";
 import { readYaml } from "../../gateway/yaml.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
+import { freePort } from "../ports.ts";
 
 /**
  * A process that takes profile files and does with each all that kerb does with a profile: the loader, the lint, the
@@ -119,15 +118,6 @@ async function prepare(device: DeviceConfig, profile: Profile): Promise<void> {
   driver.line?.(device.settings);
   for (const { address, derive } of device.points) if (derive === undefined) driver.describe(address);
   rankProfiles({ vendor: "a".repeat(200), model: "RUT241", firmware: "1.0" }, profile.driver, [profile]);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** The simulator of the device, and its driver before that, which is cut short: an error is a sentence, or of the device. */

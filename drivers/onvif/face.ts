@@ -1,0 +1,2 @@
+/** Events about faces are about persons: no star of a topic stands for them. */
+export const face = /(?<!inter|sur)face|facial/i;
