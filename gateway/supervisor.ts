@@ -94,8 +94,8 @@ export class Supervisor implements Vitals {
   #started = false;
   /** A start that is still under way starts nothing any more. */
   #isStopping = false;
-  /** The outbox says that its file cannot be opened now. */
-  readonly #mustWait = Promise.withResolvers<void>();
+  /** The outbox says that its file cannot be opened now. Most often it never does: nothing large may wait for it. */
+  readonly #mustWait = Promise.withResolvers<true>();
   readonly #tails = new Set<(events: KerbEvent[]) => void>();
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
   readonly #fatal: (error: Error) => void;
@@ -119,7 +119,7 @@ export class Supervisor implements Vitals {
     this.#outbox = outbox;
     const opening = outbox.request("open");
     const enabled = devices.filter((device) => device.enabled);
-    const mustWait = await Promise.race([opening.then(() => false), this.#mustWait.promise.then(() => true)]);
+    const mustWait = await Promise.race([opening.then(() => false), this.#mustWait.promise]);
     if (mustWait) await this.#startEarly(outbox, enabled);
     const opened = await opening;
     await this.#stopHosts();
@@ -254,6 +254,7 @@ export class Supervisor implements Vitals {
     folder: string | undefined,
   ): void {
     for (const [driver, group] of Map.groupBy(devices, (entry) => entry.driver)) {
+      const ids = group.map(({ device }) => device.id);
       const host = new Host({
         driver,
         ...(folder === undefined ? {} : { folder: join(folder, driver) }),
@@ -265,8 +266,7 @@ export class Supervisor implements Vitals {
         changed: (report) => this.#changed(report),
         quarantined: (device, news) => this.#quarantined(device, news),
         failed: (reason) => {
-          const own = group.map(({ device }) => device);
-          this.#lostWith(driver, own, reason);
+          this.#lostWith(driver, ids, reason);
           this.#outbox?.tell({
             type: "event",
             kind: "device-status",
@@ -275,7 +275,7 @@ export class Supervisor implements Vitals {
           });
         },
         returned: (fromMs, reason) => {
-          const details = { driver, reason, devices: group.map(({ device }) => device.id) };
+          const details = { driver, reason, devices: ids };
           this.#outbox?.tell({
             type: "event",
             kind: "gap",
@@ -315,7 +315,7 @@ export class Supervisor implements Vitals {
   }
 
   #storage(text: string | undefined): void {
-    if (text !== undefined) this.#mustWait.resolve();
+    if (text !== undefined) this.#mustWait.resolve(true);
     if (text === undefined) this.#log.info({ code: "KERB-OUT-OK" }, "the outbox takes events again");
     else
       this.#log.error(
@@ -391,8 +391,8 @@ export class Supervisor implements Vitals {
   }
 
   /** What a host said before it ended is not so any more, until the next start of it says something. */
-  #lostWith(driver: string, devices: readonly HostDevice[], reason: string): void {
-    for (const { id } of devices) {
+  #lostWith(driver: string, devices: readonly string[], reason: string): void {
+    for (const id of devices) {
       const report = this.#reports.get(id);
       if (report?.state !== "online" && report?.state !== "listening") continue;
       const why = `the ${driver} host has ended: ${reason}`;

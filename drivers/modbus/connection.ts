@@ -87,11 +87,12 @@ export class ModbusConnection implements Connection<Address> {
       if (total > 0) await this.#link.run(batch, signal);
       if (batch.answered !== total) await this.#account(plan, signal);
       else if (plan.isProbe && total > 0) this.#knowledge.forget();
-      const { answers, atMs } = plan;
+      const { answers } = plan;
       // Requests sent together and answered at once have one time.
       const isOneMoment =
         total <= this.#link.inFlightMax && batch.answered === total && performance.now() - begunMs < momentMs;
-      return isOneMoment || atMs === undefined ? { answers } : { answers, atMs };
+      const atMs = isOneMoment ? undefined : plan.atMs;
+      return atMs === undefined ? { answers } : { answers, atMs };
     } finally {
       this.#turn.give();
     }

@@ -141,8 +141,9 @@ export class Plan {
   /** As long as the answers; copying it is the fastest way to a new array. */
   readonly #blank: Answer[];
   answers: Answer[] = [];
-  /** Arrival of each answer, once `timed` has been called. */
-  atMs: number[] | undefined;
+  /** What has arrived since `timed` was called, in order. Most reads have no use for a time of each answer. */
+  #arrivals: { points: Iterable<number>; atMs: number }[] | undefined;
+  #timedMs = 0;
   #raw = false;
 
   constructor(
@@ -176,7 +177,7 @@ export class Plan {
 
   begin(raw: boolean): void {
     this.answers = this.#blank.slice();
-    this.atMs = undefined;
+    this.#arrivals = undefined;
     this.#raw = raw;
     this.batch.reset();
     for (const [point, reading] of this.#known) this.answers[point] = { ...reading };
@@ -184,26 +185,31 @@ export class Plan {
 
   /** From now on note when each answer arrives. */
   timed(): void {
-    this.atMs ??= Array.from<number>({ length: this.answers.length }).fill(performance.now());
+    if (this.#arrivals !== undefined) return;
+    this.#arrivals = [];
+    this.#timedMs = performance.now();
+  }
+
+  /** Arrival of each answer, once `timed` has been called; of those that came before, of that call. */
+  get atMs(): number[] | undefined {
+    if (this.#arrivals === undefined) return undefined;
+    const times = this.answers.map(() => this.#timedMs);
+    for (const { points, atMs } of this.#arrivals) for (const point of points) times[point] = atMs;
+    return times;
   }
 
   /** Makes all points of some atoms bad. */
   fail(atoms: readonly Atom[], code: string, reason: string): void {
     for (const atom of atoms) {
-      for (const point of atom.points) {
-        this.answers[point] = bad(code, reason);
-        if (this.atMs !== undefined) this.atMs[point] = performance.now();
-      }
+      for (const point of atom.points) this.answers[point] = bad(code, reason);
+      this.#arrivals?.push({ points: atom.points, atMs: performance.now() });
     }
   }
 
   #accept(block: Block, bytes: Uint8Array, at: number): void {
     decode(this.decoder, block.layout, bytes, at, this.answers);
     const { points, offsets } = block.layout;
-    if (this.atMs !== undefined) {
-      const now = performance.now();
-      for (const point of points) this.atMs[point] = now;
-    }
+    this.#arrivals?.push({ points, atMs: performance.now() });
     if (!this.#raw) return;
     points.forEach((point, index) => {
       const answer = this.answers[point]!;

@@ -1,4 +1,4 @@
-import { createHistogram } from "node:perf_hooks";
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 
 /** How late the main loop was in the last 10 to 20 seconds, ms. */
 export interface LoopDelay {
@@ -8,6 +8,8 @@ export interface LoopDelay {
 }
 
 const periodMs = 100;
+/** To one in a hundred: each more costs ten times the memory. */
+const newHistogram = (): RecordableHistogram => createHistogram({ figures: 2 });
 const rotateMs = 10_000;
 
 /**
@@ -15,8 +17,8 @@ const rotateMs = 10_000;
  * Not `monitorEventLoopDelay`: its `reset` forgets a pause that has begun, and it cannot look back over two spans.
  */
 export class LoopProbe {
-  #current = createHistogram();
-  #before = createHistogram();
+  #current = newHistogram();
+  #before = newHistogram();
   #lastMs = performance.now();
   #rotatedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
@@ -37,7 +39,7 @@ export class LoopProbe {
   }
 
   get delay(): LoopDelay {
-    const both = createHistogram();
+    const both = newHistogram();
     both.add(this.#before);
     both.add(this.#current);
     if (both.count === 0) return { p50Ms: 0, p99Ms: 0, maxMs: 0 };

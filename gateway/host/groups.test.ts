@@ -4,6 +4,7 @@ import type { Answer, Driver, Sink } from "../driver.ts";
 import { EventReader, quality } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
+import { phaseOf } from "./groups.ts";
 import { Handover } from "./handover.ts";
 import { pointLike } from "./test-point.ts";
 
@@ -71,4 +72,17 @@ it("what has to be polled after all keeps the doubt about the firmware, and is a
   } finally {
     await loop.stop();
   }
+});
+
+it.each([
+  [1, 1, 1],
+  [20, 20, 1],
+  [200, 25, 8],
+  [2001, 251, 8],
+])("of %i devices at %i moments of a period at most %i are polled together", (devices, moments, together) => {
+  const phases = Array.from({ length: devices }, (_, i) => phaseOf(i, devices));
+  const groups = [...Map.groupBy(phases, (phase) => phase).values()];
+  expect(phases.every((phase) => phase >= 0 && phase < 1)).toBe(true);
+  expect(groups).toHaveLength(moments);
+  expect(Math.max(...groups.map((group) => group.length))).toBe(together);
 });

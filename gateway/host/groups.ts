@@ -7,6 +7,10 @@ import { saneTimeMs } from "./push.ts";
 const names = ["fast", "normal", "slow"] as const;
 /** Answers of one poll that lie further apart than this carry their own times. */
 const spreadMs = 10;
+/** Devices that are polled at one moment: to wake up costs as much as to read one. */
+const polledTogether = 8;
+/** Few devices have a moment each. */
+const momentsMin = 20;
 type GroupName = (typeof names)[number];
 
 /** Points that are polled together. */
@@ -47,6 +51,12 @@ function grouped(points: readonly HostPoint[]): ByGroup {
   return { fast: of("fast"), normal: of("normal"), slow: of("slow") };
 }
 
+/** Where in its period (0 to 1) a device is polled, so that a host's devices are spread over it in small groups. */
+export function phaseOf(position: number, devices: number): number {
+  const moments = Math.min(devices, Math.max(momentsMin, Math.ceil(devices / polledTogether)));
+  return Math.floor((position / devices) * moments) / moments;
+}
+
 /** The group whose poll is due first. */
 export function nextOf(groups: readonly Group[]): Group | undefined {
   let next = groups[0];
@@ -82,7 +92,7 @@ export function timesOf(
 
 /**
  * The poll groups with these points. A new connection keeps the schedule of the last one (`before`); the first
- * poll lies at `phase` (0 to 1) of the period, so that a host's devices are spread over it.
+ * poll lies at `phase` (0 to 1) of the period.
  */
 export function planGroups(
   before: readonly Group[],

@@ -7,6 +7,7 @@ import { EventWriter } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { shrinkHeap } from "../memory.ts";
 import { DeviceLoop } from "./device.ts";
+import { phaseOf } from "./groups.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
@@ -85,7 +86,7 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
       startDevice(
         driver,
         device,
-        position / devices.length,
+        phaseOf(position, devices.length),
         shared?.line,
         shared?.scope ?? own,
         message.folder,

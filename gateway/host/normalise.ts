@@ -79,6 +79,22 @@ function compiledOf(points: readonly HostPoint[]): Compiled[] {
   return known;
 }
 
+/** All positions of a list in which each sample of each point is told; undefined: that has to be looked at. */
+const plainLists = new WeakMap<readonly HostPoint[], readonly number[]>();
+
+function plainPositions(points: readonly HostPoint[]): readonly number[] | undefined {
+  const known = plainLists.get(points);
+  if (known !== undefined) return known;
+  const isPlain = points.every(
+    ({ index, deadband, swingingDoor, once }) =>
+      index >= 0 && deadband === undefined && swingingDoor === undefined && once !== true,
+  );
+  if (!isPlain) return undefined;
+  const positions = points.map((_, position) => position);
+  plainLists.set(points, positions);
+  return positions;
+}
+
 const statusBits: Record<QualityStatus, number> = { good: 0, uncertain: quality.uncertain, bad: quality.bad };
 
 /** Positions of the answers that the value at this one is made from. Profiles are free of circles. */
@@ -124,6 +140,7 @@ function compile(points: readonly HostPoint[]): Compiled[] {
 export class Normaliser {
   readonly points: readonly HostPoint[];
   readonly #compiled: readonly Compiled[];
+  readonly #plain: readonly number[] | undefined;
   readonly #firstIndex: number;
   readonly #last: Last[];
   /** The device's own time of the sample that was told last, of points that are told once. */
@@ -141,6 +158,7 @@ export class Normaliser {
     this.#toldMs = before === undefined ? new Map() : before.#toldMs;
     this.#doors = before === undefined ? new Map() : before.#doors;
     this.#compiled = compiledOf(points);
+    this.#plain = plainPositions(points);
     this.#firstIndex = firstIndex;
     this.#last = points.some(({ deadband }) => deadband !== undefined)
       ? points.map(() => ({ ...untold }))
@@ -232,7 +250,8 @@ export class Normaliser {
     answers: readonly Answer[],
     { nowMs, offsets, held }: { nowMs: number; offsets: readonly number[] | undefined; held: Held[] },
     given: readonly number[] | undefined,
-  ): number[] {
+  ): readonly number[] {
+    if (given === undefined && this.#plain !== undefined) return this.#plain;
     const positions: number[] = [];
     const pushed = given === undefined ? undefined : this.told(given);
     const count = pushed?.length ?? this.#compiled.length;

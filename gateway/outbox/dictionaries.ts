@@ -87,11 +87,23 @@ export class Dictionaries {
 
   #load(): Dictionary {
     const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
+    // Two hundred equal devices have the same texts; the file gives each a copy of its own.
+    const texts = new Map<string, string>();
+    const once = <Text extends string>(text: Text): Text => {
+      if (!texts.has(text)) texts.set(text, text);
+      return texts.get(text) as Text;
+    };
     const byDevice = Map.groupBy(points, (point) => point.device);
     const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
       ...device,
       ...this.#sites.get(device.index),
-      points: (byDevice.get(device.index) ?? []).map(({ device: _device, ...point }) => point),
+      points: (byDevice.get(device.index) ?? []).map(({ index, name, unit, kind, decimals }) => ({
+        index,
+        name: once(name),
+        unit: once(unit),
+        kind: once(kind),
+        decimals,
+      })),
     }));
     const json = JSON.stringify(devices);
     const hash = dictionaryHash(json);

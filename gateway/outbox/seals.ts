@@ -341,7 +341,7 @@ function succeeds(read: () => void): boolean {
 function prepare(database: Database.Database) {
   return {
     rows: database.prepare(
-      "SELECT id, lane, recorded AS recordedMs, crc, body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+      "SELECT id, lane, recorded AS recordedMs, crc, body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ? + 0",
     ),
     firstRow: database.prepare("SELECT min(id) AS id FROM event WHERE id BETWEEN ? AND ?"),
     firstGap: database.prepare("SELECT min(first) AS first FROM tombstone WHERE epoch = ?"),
@@ -357,6 +357,8 @@ function prepare(database: Database.Database) {
     pruneSeals: database.prepare(
       "DELETE FROM seal WHERE uplink = ? AND (epoch, no) IN (SELECT epoch, no FROM seal WHERE uplink = ? ORDER BY epoch DESC, no DESC LIMIT -1 OFFSET ?)",
     ),
-    pending: database.prepare("SELECT epoch, no, body FROM seal WHERE uplink = ? ORDER BY epoch, no LIMIT ?"),
+    pending: database.prepare(
+      "SELECT epoch, no, body FROM seal WHERE uplink = ? ORDER BY epoch, no LIMIT ? + 0",
+    ),
   };
 }

@@ -1,6 +1,9 @@
 import type Database from "better-sqlite3";
 
-/** The queue's statements, prepared once for its only connection. */
+/**
+ * The queue's statements, prepared once for its only connection. A limit is an expression: SQLite looks at the value
+ * of a bare parameter there to plan, and would prepare the statement anew at each call.
+ */
 export function prepare(database: Database.Database) {
   const row = "id, lane, recorded AS recordedMs, crc, body";
   return {
@@ -14,25 +17,25 @@ export function prepare(database: Database.Database) {
     epochs: database.prepare("SELECT epoch, base, boot FROM epoch ORDER BY base, epoch"),
     insert: database.prepare("INSERT INTO event (id, lane, recorded, crc, body) VALUES (?, ?, ?, ?, ?)"),
     rows: database.prepare(
-      `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 1 ORDER BY id LIMIT ?`,
+      `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 1 ORDER BY id LIMIT ? + 0`,
     ),
     urgentRows: database.prepare(
-      `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 0 ORDER BY id LIMIT ?`,
+      `SELECT ${row} FROM event WHERE id BETWEEN ? AND ? AND lane = 0 ORDER BY id LIMIT ? + 0`,
     ),
-    newer: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ?`),
+    newer: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ? + 0`),
     salvages: database.prepare("SELECT file, last, readable FROM salvage ORDER BY file"),
     first: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 1 ORDER BY id LIMIT 1"),
     urgentFirst: database.prepare("SELECT id FROM event WHERE id >= ? AND lane = 0 ORDER BY id LIMIT 1"),
     oldest: database.prepare(
-      "SELECT id, lane, recorded AS recordedMs, substr(body, 1, 32) AS body FROM event WHERE lane = ? ORDER BY id LIMIT ?",
+      "SELECT id, lane, recorded AS recordedMs, substr(body, 1, 32) AS body FROM event WHERE lane = ? ORDER BY id LIMIT ? + 0",
     ),
     oldestRow: database.prepare("SELECT recorded FROM event ORDER BY id LIMIT 1"),
     count: database.prepare("SELECT count(*) AS rows FROM event"),
     remove: database.prepare("DELETE FROM event WHERE id = ?"),
     removeRange: database.prepare("DELETE FROM event WHERE id BETWEEN ? AND ?"),
-    anyRows: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ?`),
+    anyRows: database.prepare(`SELECT ${row} FROM event WHERE id > ? ORDER BY id LIMIT ? + 0`),
     releasable: database.prepare(
-      "SELECT id, lane, substr(body, 1, 12) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+      "SELECT id, lane, substr(body, 1, 12) AS body FROM event WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ? + 0",
     ),
     rowIds: database.prepare("SELECT id FROM event WHERE id BETWEEN ? AND ? ORDER BY id").pluck(),
     forgetIndexes: database.prepare("DELETE FROM sqlite_sequence WHERE name IN ('device', 'point')"),

@@ -125,7 +125,9 @@ export class OutboxStore {
         everyMs: options.sealEveryMs,
         dictionary: () => this.dictionary,
         isIntact: (row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) === row.crc,
-        asSent: (sender, row) => ({ ...row, ...this.corrected(row, this.#fixOf(sender, row)) }),
+        // What no fix corrects is as it was stored, whichever its batch was frozen with.
+        asSent: (sender, row) =>
+          this.corrected(row) === row ? row : { ...row, ...this.corrected(row, this.#fixOf(sender, row)) },
         epochs: () => this.#epochs,
         lastIdOf: (record) => this.lastIdOf(record),
       });

@@ -164,7 +164,7 @@ export class ChainHash {
       const isSame = (names: number[]) => names.every((point, i) => point === plainPoints[i]);
       const make = () => {
         const names = [...plainPoints.subarray(0, count)];
-        return { names, digests: names.map((point) => pointOf(known, dictionary, point)) };
+        return { names, digests: names.map((point) => pointOf(known, dictionary, reader.device, point)) };
       };
       this.#plain(count, known.shapes.of(reader.device, count, isSame, make));
     } else {
@@ -350,10 +350,17 @@ function isPlain(readings: readonly EventReading[], timeMs: number): boolean {
   return true;
 }
 
-function pointOf({ point }: DictionaryDigests, dictionary: Dictionary, index: number): Digest {
+/** Looked for in the device's own list first: an index of all points takes megabytes, and chains alone would need it. */
+function pointOf(
+  { point }: DictionaryDigests,
+  dictionary: Dictionary,
+  device: number,
+  index: number,
+): Digest {
   const known = point[index];
   if (known !== undefined) return known;
-  const meaning = dictionary.point(index)?.point;
+  const own = dictionary.device(device)?.points.find((candidate) => candidate.index === index);
+  const meaning = own ?? dictionary.point(index)?.point;
   if (meaning === undefined) throw new RangeError(`point index ${index} has no meaning`);
   return (point[index] = points.of(meaning.name, meaning.unit));
 }

@@ -11,6 +11,7 @@ import {
   type QualityDetail,
   type ReadingValue,
 } from "../event.ts";
+import { Column } from "./column.ts";
 import type { BatchHeader, DecodedBatch, Dictionary, Row } from "./encoding.ts";
 
 /**
@@ -19,21 +20,9 @@ import type { BatchHeader, DecodedBatch, Dictionary, Row } from "./encoding.ts";
  */
 export const contentType = "application/vnd.kerb.batch.v1+json";
 
-const powers = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8] as const;
 const reader = new EventReader();
-
-/** A decimal integer as JSON text. Plain digits, because String(double) costs ten times as much. */
-function decimalText(integer: number, digits: number): string {
-  if (digits === 0) return `${integer}`;
-  const power = powers[digits] ?? 1;
-  const absolute = integer < 0 ? -integer : integer;
-  const whole = Math.floor(absolute / power);
-  const rest = absolute - whole * power;
-  const sign = integer < 0 ? "-" : "";
-  if (rest === 0) return `${sign}${whole}`;
-  const fraction = `${power + rest}`.slice(1);
-  return `${sign}${whole}.${fraction}`;
-}
+/** Of the batch at hand. */
+const columns = { k: new Column(), p: new Column(), dt: new Column(), x: new Column(), rd: new Column() };
 
 /** Renders rows of one epoch, in order, into the JSON text of one batch. */
 export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): string {
@@ -41,7 +30,7 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
   if (first === undefined) throw new RangeError("a batch has at least one event");
   reader.open(first.body);
   const t0 = reader.timeMs;
-  const columns = { k: "", p: "", dt: "", x: "", rd: "" };
+  for (const column of Object.values(columns)) column.clear();
   const sparse: Record<"xs" | "q" | "qd" | "rt" | "skip" | "ev" | "ck" | "mono", string[]> = {
     xs: [],
     q: [],
@@ -66,10 +55,9 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
     if (reader.clock !== clock) sparse.ck.push(`${i},${clockStates.indexOf(reader.clock)}`);
     clock = reader.clock;
     if (clock === "unsynced") sparse.mono.push(`${i},${Math.round(reader.monoMs)}`);
-    const comma = i === 0 ? "" : ",";
-    columns.dt += comma + (reader.timeMs - time);
-    columns.rd += comma + (row.recordedMs - recorded);
-    columns.k += comma + reader.count;
+    columns.dt.integer(reader.timeMs - time);
+    columns.rd.integer(row.recordedMs - recorded);
+    columns.k.integer(reader.count);
     time = reader.timeMs;
     recorded = row.recordedMs;
     if (reader.kind !== "telemetry") {
@@ -78,17 +66,14 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
       continue;
     }
     const unsynced = clock === "unsynced" ? quality.clockUnsynced : 0;
-    let p = "";
-    let x = "";
     while (reader.next()) {
-      const separator = position === 0 ? "" : ",";
-      p += separator + (reader.point - point);
+      columns.p.integer(reader.point - point);
       point = reader.point;
       const type = reader.type;
-      if (type >= tag.decimal) x += separator + decimalText(reader.number, type - tag.decimal);
-      else if (type === tag.f64) x += separator + reader.number;
+      if (type >= tag.decimal) columns.x.decimal(reader.number, type - tag.decimal);
+      else if (type === tag.f64) columns.x.text(String(reader.number));
       else {
-        x += `${separator}null`;
+        columns.x.text("null");
         if (type !== tag.null) sparse.xs.push(`${position},${JSON.stringify(reader.value())}`);
       }
       const bits = reader.quality | unsynced;
@@ -97,12 +82,10 @@ export function encodeColumnar(header: BatchHeader, rows: readonly Row[]): strin
       if (reader.timeOffsetMs !== 0) sparse.rt.push(`${position},${reader.timeOffsetMs}`);
       position++;
     }
-    columns.p += p;
-    columns.x += x;
   }
   let text = `{"v":1,"gw":${JSON.stringify(header.gateway)},"ep":${header.epoch},"seq":${first.seq},"n":${rows.length}`;
   text += `,"lane":"${header.lane}","dict":"${header.dictionary.hash}","t0":${t0},"r0":${first.recordedMs}`;
-  for (const [name, column] of Object.entries(columns)) text += `,"${name}":[${column}]`;
+  for (const [name, column] of Object.entries(columns)) text += `,"${name}":[${column.toString()}]`;
   for (const [name, list] of Object.entries(sparse)) {
     if (list.length > 0) text += `,"${name}":[${list.join(",")}]`;
   }

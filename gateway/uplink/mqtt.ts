@@ -59,7 +59,9 @@ const innocentCodes: ReadonlySet<number> = new Set([0x87, 0x93, 0x96, 0x97, 0x98
 export class MqttUplink {
   readonly #config: UplinkConfig;
   readonly #outbox: Pick<Outbox, "request" | "tell">;
-  readonly #identity: UplinkIdentity;
+  readonly #identity: Omit<UplinkIdentity, "dictionary">;
+  /** As it goes out: as text it takes megabytes, for as long as the gateway runs. */
+  readonly #dictionary: { hash: string; payload: Buffer };
   readonly #log: Logger;
   readonly #memory: LinkMemory;
   readonly #link: Link;
@@ -81,7 +83,10 @@ export class MqttUplink {
   ) {
     this.#config = config;
     this.#outbox = outbox;
-    this.#identity = identity;
+    const { dictionary, ...own } = identity;
+    this.#identity = own;
+    const { hash, json } = dictionary;
+    this.#dictionary = { hash, payload: compress(`{"v":1,"dict":"${hash}","devices":${json}}`) };
     this.#log = log.child({ uplink: config.id });
     const { folder } = identity;
     this.#memory = new LinkMemory(
@@ -245,7 +250,7 @@ export class MqttUplink {
   }
 
   #birth(session: number): Record<string, unknown> {
-    const { epoch, epochs, software, dictionary } = this.#identity;
+    const { epoch, epochs, software } = this.#identity;
     return {
       v: 1,
       online: true,
@@ -254,22 +259,14 @@ export class MqttUplink {
       // Earlier epochs with their last number, so that a lost tail shows as a hole.
       epochs: epochs.filter(([ended, last]) => ended !== epoch && last > 0).slice(-8),
       sw: software,
-      dict: dictionary.hash,
+      dict: this.#dictionary.hash,
       custody: "C3",
       ts: Date.now(),
     };
   }
 
-  /** The dictionary has grown: the receiver gets it before the first batch that needs it. */
-  dictionaryChanged(dictionary: { hash: string; json: string }): void {
-    this.#identity.dictionary = dictionary;
-    const { client } = this.#link;
-    if (client !== undefined) this.#publishDictionary(client);
-  }
-
   #publishDictionary(client: MqttClient): void {
-    const { hash, json } = this.#identity.dictionary;
-    const payload = compress(`{"v":1,"dict":"${hash}","devices":${json}}`);
+    const { payload } = this.#dictionary;
     if (payload.length + packetOverheadBytes > this.#packetBytesMax) {
       // Sending it would end the connection each time; the receiver keeps what it cannot read yet.
       this.#log.error(
