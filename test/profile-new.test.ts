@@ -315,6 +315,29 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(await kerb("profile", "new", ...args, "--force")).toMatchObject({ code: 5 });
   });
 
+  test("lists a meter that is silent when it is asked who it is, and says what to do about that", async () => {
+    const server = await scriptedServer("tcp", (request, socket) => {
+      const pdu = request.subarray(7);
+      if (pdu[0] === 43) return;
+      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
+    });
+    open.push(server);
+    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
+    const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+    const file = bench.site("mute-browse", [thing, { ...thing, id: "told", functions: [3] }]);
+    const listed = await kerb("browse", "thing", "--site", file, "--under", "holding 0-20", "--json");
+    expect(listed).toMatchObject({ code: 0 });
+    expect(JSON.parse(listed.out)).toMatchObject({ data: { identity: {}, count: 4 } });
+    const asked = await kerb("identify", "thing", "--site", file, "--lang", "en");
+    expect(asked).toMatchObject({ code: 5 });
+    expect(asked.err).toMatch(/function 43\b.*may still answer reads.*kerb browse thing.*functions:/s);
+    expect((await kerb("identify", "thing", "--site", file, "--lang", "vi")).err).toMatch(
+      /kerb browse thing.*functions:/s,
+    );
+    // The cure holds.
+    expect(await kerb("identify", "told", "--site", file)).toMatchObject({ code: 0 });
+  });
+
   test("says of a draft that was cut off that it is not complete, and takes no secret into addresses", async () => {
     const device = await pretend("generic/json-meter");
     const { path } = device.profile.points[0]!.address as { path: string };

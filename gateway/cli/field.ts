@@ -61,6 +61,22 @@ export async function openDevice(
   });
 }
 
+/** `openDevice`, but one without a profile that is silent when it is asked who it is may answer all else: `isMute`. */
+export async function openAny(
+  device: DeviceConfig,
+  stateFolder: string,
+  stop: AbortSignal,
+): Promise<{ open: OpenDevice; isMute: boolean }> {
+  try {
+    return { open: await openDevice(device, stateFolder, stop), isMute: false };
+  } catch (error) {
+    const isSilent = error instanceof DeviceError && error.code === "silent";
+    if (!isSilent || device.identify !== undefined || stop.aborted) throw error;
+    const unasked = { ...device, identify: { standard: false, expect: [] } };
+    return { open: await openDevice(unasked, stateFolder, stop), isMute: true };
+  }
+}
+
 /** A device that has been opened and asked who it is. */
 export class FieldDevice {
   readonly identity: Identity;

@@ -22,7 +22,7 @@ import { profileFolder, profileSchema } from "../profiles.ts";
 import { type BrowseOptions, isComplete, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
 import { type CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
-import { openDevice, type OpenDevice } from "./field.ts";
+import { openAny, type OpenDevice } from "./field.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { newWords } from "./profile-new-words.ts";
@@ -94,22 +94,6 @@ function write(file: string, text: string, { force, lang }: ProfileNewOptions): 
     writeFileSync(file, text, { flag: force === true ? "w" : "wx" });
   } catch (error) {
     throw cannotWrite(file, error, languageOf(lang));
-  }
-}
-
-/** Opens a device; one that is silent when it is asked who it is may answer all else. */
-async function openAny(
-  device: DeviceConfig,
-  stateFolder: string,
-  stop: AbortSignal,
-): Promise<{ open: OpenDevice; isMute: boolean }> {
-  try {
-    return { open: await openDevice(device, stateFolder, stop), isMute: false };
-  } catch (error) {
-    const isSilent = error instanceof DeviceError && error.code === "silent";
-    if (!isSilent || device.identify !== undefined || stop.aborted) throw error;
-    const unasked = { ...device, identify: { standard: false, expect: [] } };
-    return { open: await openDevice(unasked, stateFolder, stop), isMute: true };
   }
 }
 

@@ -12,8 +12,9 @@ import { hostDevice } from "../site-devices.ts";
 import type { Point } from "../profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { closed } from "../host/identify.ts";
-import { type CommandError, deviceFailure, notFoundError, tableError, usageError } from "./errors.ts";
-import { FieldDevice, openDevice } from "./field.ts";
+import { CommandError, deviceFailure, notFoundError, tableError, usageError } from "./errors.ts";
+import { FieldDevice, openAny } from "./field.ts";
+import { identifyWords } from "./identify-words.ts";
 import type { Talker } from "./listen.ts";
 import type { HeardRecord } from "./records.ts";
 import { askOnce, controlSocket, SilentError } from "./site.ts";
@@ -205,6 +206,13 @@ class GatewaySource implements Source {
   }
 }
 
+/** Its line is open and nothing comes back: a unit number that is wrong, or a device that does not know the question. */
+function muteFailure({ id, driver }: DeviceConfig, language: Language): CommandError {
+  const { mute, muteCure } = identifyWords[language];
+  const { complaint } = deviceFailure(id, "silent", mute(driver), language);
+  return new CommandError({ ...complaint, hint: `${muteCure(id, driver)}; ${complaint.hint}` });
+}
+
 /** Reads the device itself; opens it again after a failure. */
 class DirectSource implements Source {
   readonly via = "direct";
@@ -258,9 +266,10 @@ class DirectSource implements Source {
       { keeps: false },
     );
     try {
-      const { connection, found } = await openDevice(device, this.#stateFolder, signal);
-      await closed(connection);
-      const { identity, mismatch } = found;
+      const { open, isMute } = await openAny(device, this.#stateFolder, signal);
+      await closed(open.connection);
+      if (isMute) throw muteFailure(device, this.#request.language);
+      const { identity, mismatch } = open.found;
       if (accept) await looking.accept(identity);
       looking.take(identity);
       return { identity, ...looking.verdict, ...(mismatch === undefined ? {} : { mismatch }) };
