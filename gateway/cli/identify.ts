@@ -38,12 +38,14 @@ function doubtsOf(
   device: DeviceConfig,
   found: Found,
   matches: readonly Match[],
+  marked: ReadonlySet<string>,
   language: Language,
 ): string[] {
   const words = identifyWords[language];
   const { identity, mismatch } = found;
   const own = matches.find(({ profile }) => profile === device.profile);
-  const [best] = matches;
+  // The markers of another profile were not read: whether it fits is open.
+  const best = matches.find(({ profile }) => !marked.has(profile));
   const says = [identity.vendor, identity.model, identity.firmware, identity.serial];
   const isBetter =
     own !== undefined &&
@@ -134,8 +136,10 @@ export async function identify(id: string, options: IdentifyOptions): Promise<nu
     source = await openSource(site, id, { points: [], raw: false, asksWho: true, language });
     const isAccepted = options.accept === true;
     const found: Found = await source.identify(isAccepted, stopSignal());
-    const matches = rankProfiles(found.identity, device.driver, library(device.driver));
-    const doubts = doubtsOf(device, found, matches, language);
+    const profiles = library(device.driver);
+    const matches = rankProfiles(found.identity, device.driver, profiles);
+    const marked = new Set(profiles.flatMap((one) => (one.identify.expect.length > 0 ? [one.id] : [])));
+    const doubts = doubtsOf(device, found, matches, marked, language);
     if (options.json === true) {
       const { profile = null, firmwareRange, serial = null, driver } = device;
       const says = { profile, firmware: firmwareRange, serial, driver };
