@@ -338,6 +338,25 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(await kerb("identify", "told", "--site", file)).toMatchObject({ code: 0 });
   });
 
+  test("asks a device that tells nothing of itself for its SunSpec models, and says which setting that takes", async () => {
+    const device = await pretend("sunspec/meter-203");
+    const asked = await kerb("identify", "thing", "--site", device.file, "--json");
+    expect(asked).toMatchObject({ code: 0 });
+    const { data } = JSON.parse(asked.out) as { data: { identity: object; doubts: string[] } };
+    expect(data.identity).toMatchObject({
+      more: { "SunSpec models": expect.stringContaining("203") as string },
+    });
+    expect(data.identity).toHaveProperty("model");
+    expect(data.doubts).toEqual([expect.stringContaining("sunspec: true") as string]);
+    expect(await draft(device, "acme/sun", "--under", "holding 40000-40180")).toMatchObject({ code: 0 });
+    expect(loadProfile("acme/sun", drafts()).identify.is).toHaveProperty("model");
+    // Another one is what it was without the question.
+    const other = await pretend("eastron/sdm630");
+    const plain = await kerb("identify", "thing", "--site", other.file, "--json");
+    expect(JSON.parse(plain.out)).toMatchObject({ data: { identity: {} } });
+    expect(plain.out).not.toContain("sunspec: true");
+  });
+
   test("says of a draft that was cut off that it is not complete, and takes no secret into addresses", async () => {
     const device = await pretend("generic/json-meter");
     const { path } = device.profile.points[0]!.address as { path: string };

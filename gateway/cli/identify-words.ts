@@ -16,6 +16,8 @@ interface IdentifyWords {
   noneFits(driver: string): string;
   better(found: string, site: string): string;
   sayNothing: string;
+  needs(settings: string): string;
+  mayNeed(settings: string): string;
   mute(driver: string): string;
   muteCure(device: string, driver: string): string;
 }
@@ -50,6 +52,9 @@ export const identifyWords: Record<Language, IdentifyWords> = {
     noneFits: (driver) => `no profile of ${driver} fits what the device says of itself`,
     better: (found, site) => `${found} fits better than ${site}, which the site file says`,
     sayNothing: "the device says nothing of itself: compare its name plate with the site file",
+    needs: (settings) =>
+      `it says who it is only when it is asked so: write "${settings}" at it in the site file`,
+    mayNeed: (settings) => `with "${settings}" at it in the site file it may say who it is`,
     mute: (driver) => `it was reached, and does not answer who it is${question[driver]?.name ?? ""}`,
     muteCure: (device, driver) =>
       `it may still answer reads: kerb browse ${device} shows that, and then ${(question[driver] ?? unasked).en}`,
@@ -75,6 +80,9 @@ export const identifyWords: Record<Language, IdentifyWords> = {
     noneFits: (driver) => `không hồ sơ nào của ${driver} hợp với điều thiết bị tự khai`,
     better: (found, site) => `${found} hợp hơn ${site} đang ghi trong tệp cấu hình`,
     sayNothing: "thiết bị không tự khai báo: đối chiếu nhãn trên thiết bị với tệp cấu hình",
+    needs: (settings) =>
+      `thiết bị chỉ tự khai khi được hỏi cách này: ghi "${settings}" ở nó trong tệp cấu hình`,
+    mayNeed: (settings) => `nếu ghi "${settings}" ở nó trong tệp cấu hình, thiết bị có thể tự khai`,
     mute: (driver) => `đã nối được, nhưng không trả lời khi hỏi nó là ai${question[driver]?.name ?? ""}`,
     muteCure: (device, driver) =>
       `thiết bị vẫn có thể trả lời lệnh đọc: kerb browse ${device} cho biết điều đó, rồi ${(question[driver] ?? unasked).vi}`,
