@@ -349,7 +349,10 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(data.identity).toHaveProperty("model");
     expect(data.doubts).toEqual([expect.stringContaining("sunspec: true") as string]);
     expect(await draft(device, "acme/sun", "--under", "holding 40000-40180")).toMatchObject({ code: 0 });
-    expect(loadProfile("acme/sun", drafts()).identify.is).toHaveProperty("model");
+    const drafted = loadProfile("acme/sun", drafts());
+    expect(drafted.identify.is).toHaveProperty("model");
+    // So it fits another unit of the model, too.
+    expect(drafted.settings).toMatchObject({ sunspec: true });
     // Another one is what it was without the question.
     const other = await pretend("eastron/sdm630");
     const plain = await kerb("identify", "thing", "--site", other.file, "--json");

@@ -18,7 +18,7 @@ mkdirSync(join(folder, "acme"));
 const { address } = await driverSchemas("http");
 const models = loadModels();
 
-function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: string) {
+function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: string, own = {}) {
   return draftProfile({
     driver: "http",
     className: undefined,
@@ -26,6 +26,7 @@ function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: s
     identity,
     entries,
     isMute: false,
+    settings: own,
     left: ["left out by a limit"],
     ended: undefined,
     date: "2026-11-22",
@@ -59,6 +60,15 @@ describe("a draft", () => {
     expect(nameLines([])).toEqual(['vendor: "Unknown"', 'model: "Unknown"']);
     expect(nameLines([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
     expect(nameLines([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
+  });
+
+  test("keeps the settings that the device was read with, and those that its answers need", async () => {
+    const needs = value(["Flow"], { settings: { utcOffset: "+07:00" } });
+    const { text } = drafted([needs], {}, undefined, { decimal: ",", format: "csv" });
+    expect(text).toMatch(/^ {2}decimal: "," # as it was read$/m);
+    expect(text).toMatch(/^ {2}utcOffset: .* # as the device answered$/m);
+    const { profile } = await loaded(text);
+    expect(profile.settings).toEqual({ decimal: ",", format: "csv", utcOffset: "+07:00" });
   });
 
   test("says what is told as such, and what is not as a guess", async () => {
