@@ -451,6 +451,19 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     const pushed = await run("--from", "posts");
     expect(pushed).toMatchObject({ code: 2 });
     expect(pushed.err).toMatch(/posts: the driver mqtt has no way to ask .*mosquitto_sub/s);
+    // A line says nothing of itself, and without a grammar nothing can be recorded: a profile comes first.
+    const line = await pretend("generic/nmea-weather");
+    const { transport } = line.settings;
+    const weather = { id: "weather", driver: "serial", profile: "generic/nmea-weather", transport };
+    const serial = bench.site("line", [weather]);
+    const silent = await kerb("profile", "new", "--from", "weather", "--site", serial, "--lang", "en");
+    expect(silent).toMatchObject({ code: 2 });
+    expect(silent.err).toMatch(/copy the profile .* first.*then kerb record DEVICE/s);
+    const empty = await kerb("record", "gone", "--site", file, "--for", "1s", "--lang", "en");
+    expect(empty).toMatchObject({ code: 2, out: "" });
+    expect(empty.err).toMatch(
+      /gone cannot be recorded: it has no points to read\n.*profile.*kerb profile new/s,
+    );
     expect(await run("--from", "gone", "--class", "energy-metre")).toMatchObject({
       code: 2,
       err: expect.stringMatching(/there is no class "energy-metre".*energy-meter/s) as string,
