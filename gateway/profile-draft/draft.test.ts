@@ -71,6 +71,24 @@ describe("a draft", () => {
     expect(profile.settings).toEqual({ decimal: ",", format: "csv", utcOffset: "+07:00" });
   });
 
+  test("says once what the other addresses need that it offers", async () => {
+    const by = (path: string, namespaces: Record<string, string>) => [
+      { address: { path }, settings: { namespaces } },
+    ];
+    const { text } = drafted([
+      value(["Flow"], { also: by("/di:Pump/flow", { di: "http://opcfoundation.org/UA/DI/" }) }),
+      value(["Level"], { also: by("/di:Pump/m:level", { m: "urn:acme:m" }) }),
+      value(["Mode"], { address: { path: "/x", pick: "$.no", bad: 1 }, also: by("/z:mode", { z: "urn:z" }) }),
+    ]);
+    const said = text.replaceAll(/\n *# /g, " ");
+    expect(said).toMatch(/also \{ path: "\/di:Pump\/flow" \}/);
+    const whole =
+      /addresses behind "also" need in the settings: \{ namespaces: \{ di: "http:[^"]*", m: "urn:acme:m" \} \}/g;
+    expect(said.match(whole)).toHaveLength(1);
+    expect((await loaded(text)).profile.settings).toEqual({});
+    expect(drafted([value(["Flow"])]).text).not.toContain('"also"');
+  });
+
   test("says what is told as such, and what is not as a guess", async () => {
     const { text, points, guesses, commands } = drafted(
       [

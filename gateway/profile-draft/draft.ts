@@ -142,6 +142,14 @@ function settingLines(own: Record<string, unknown>, needed: Record<string, unkno
   return lines.length === 0 ? [] : ["settings:", ...lines];
 }
 
+/** What the addresses that are offered beside the points' own cannot be used without. */
+function alsoLines(entries: readonly Browsed[]): string[] {
+  const needed = settingsNeeded(entries.flatMap(({ also = [] }) => also.slice(0, 1)));
+  return Object.keys(needed).length === 0
+    ? []
+    : comment(`The addresses behind "also" need in the settings: ${flowText(needed)}`, "");
+}
+
 function together(parts: readonly Part[]): string[] {
   return parts.flatMap(({ lines }) => lines);
 }
@@ -179,6 +187,7 @@ export function draftProfile(draft: Draft): Drafted {
     ...topLines(draft),
     ...settingLines(draft.settings, needed),
     ...identifyLines(draft),
+    ...alsoLines(entries.filter(({ address }) => draft.rules.isAddress(address))),
     ...(sum(points, "points") === 0 ? ["points: {}", ...together(points)] : ["points:", ...together(points)]),
     ...(sum(records, "points") === 0 ? together(records) : recordLines),
     ...(commands.length === 0
