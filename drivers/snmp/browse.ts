@@ -201,9 +201,9 @@ class Walk {
 }
 
 /** The object of this very OID, behind which a walk begins; undefined: there is none. */
-async function objectAt(oid: string, { get }: Asks): Promise<Varbind | undefined> {
+async function objectAt(oid: string, asks: Asks): Promise<Varbind | undefined> {
   try {
-    const [found] = await get(oid);
+    const [found] = await asks.get(oid);
     return found === undefined || exceptionOf(found) !== undefined ? undefined : found;
   } catch (error) {
     if (error instanceof Refusal) return undefined;

@@ -52,6 +52,10 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
   ...more,
 });
 
+const by = (path: string, namespaces: Record<string, string>) => [
+  { address: { path }, settings: { namespaces } },
+];
+
 const nameLines = (...of: Parameters<typeof drafted>) =>
   drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
 
@@ -72,9 +76,6 @@ describe("a draft", () => {
   });
 
   test("says once what the other addresses need that it offers", async () => {
-    const by = (path: string, namespaces: Record<string, string>) => [
-      { address: { path }, settings: { namespaces } },
-    ];
     const { text } = drafted([
       value(["Flow"], { also: by("/di:Pump/flow", { di: "http://opcfoundation.org/UA/DI/" }) }),
       value(["Level"], { also: by("/di:Pump/m:level", { m: "urn:acme:m" }) }),
