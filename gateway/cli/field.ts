@@ -39,7 +39,7 @@ export interface OpenDevice {
 }
 
 /** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
-export async function openDevice(
+async function openDevice(
   device: DeviceConfig,
   stateFolder: string,
   signal: AbortSignal,
