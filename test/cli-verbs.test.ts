@@ -41,6 +41,21 @@ describe("the command line", () => {
     [["simulate"], /nothing to simulate was named\n\s+do\s+kerb simulate eastron\/sdm630/],
     [["simulate", "eastron/sdm630", "--site", "config/sites/district.yaml"], /exclude each other/],
     [["simulate", "eastron/sdm630", "--device", "meter-01"], /--device is for a site/],
+    [
+      ["simulate", "eastron/sdm630", "--firmware", "2.0"],
+      /--firmware changes nothing: eastron\/sdm630 tells none/,
+    ],
+    [
+      ["simulate", "eastron/sdm630", "--serial", "/dev/nope"],
+      /\/dev\/nope cannot be opened \(.*No such file/,
+    ],
+    [
+      ["simulate", "generic/nmea-weather", "--serial", "/dev/nope"],
+      /\/dev\/nope cannot be opened .*\n +do +.*socat/,
+    ],
+    [["profile", "new"], /'--from <device>' not specified\n +do +kerb profile new --help/],
+    [["profile", "new", "acme/x", "--form", "y"], /\n +do +(kerb profile new --help|did you mean --from)/],
+    [["profile", "nwe"], /no verb "profile nwe"\n +do +did you mean: kerb profile new\?/],
     [["check"], /missing required argument 'file'/],
     [["status", "extra"], /too many arguments/],
   ])("%j is refused in one sentence with the cure", (args, sentence) => {
@@ -49,6 +64,15 @@ describe("the command line", () => {
     expect(err).toMatch(/^ {2}do +\S/m);
     expect({ code, out }).toEqual({ code: 2, out: "" });
   });
+
+  it.each(["simulate", "profiles"])(
+    "%s says how a file is named that it does not take for a profile",
+    (verb) => {
+      const { code, err } = kerb([verb, "acme/ups.yml"]);
+      expect(code).toBe(3);
+      expect(err).toMatch(/no profile "acme\/ups\.yml"\n +do +.*ending in \.yaml/);
+    },
+  );
 
   it("says the same to machines", () => {
     const { code, out, err } = kerb(["sttus", "--json"]);

@@ -17,16 +17,16 @@ afterEach(async () => {
 
 const meter = { vendor: "Kerb Works", model: "K-1", firmware: "2.3", serial: "A0042" };
 
-async function site(serial?: string) {
+async function site(serial?: string, profile = "sunspec/meter-203") {
   const folder = mkdtempSync(join(tmpdir(), "kerb-identify-"));
   cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
-  const rig = await IdentityRig.open("modbus", "sunspec/meter-203", meter);
+  const rig = await IdentityRig.open("modbus", profile, meter);
   cleanups.push(() => rig.close());
   const port = Number(/:(\d+) /.exec(rig.simulator.address)?.[1]);
   const device = {
     id: "meter-01",
     driver: "modbus",
-    profile: "sunspec/meter-203",
+    profile,
     transport: { type: "tcp", host: "127.0.0.1", port },
     unit: 1,
     identifyEvery: "10s",
@@ -79,6 +79,18 @@ it("says who a device is and which profiles fit, in both languages, and notes no
   const vietnamese = await run("identify", "meter-01", "--site", file, "--lang", "vi");
   expect(vietnamese.out).toMatch(/sunspec\/meter-203 +chung +.*firmware 2\.3 nằm trong \*/);
   expect(() => readFileSync(pin)).toThrow("ENOENT");
+}, 60_000);
+
+it("does not doubt a site file for a profile whose markers nobody has read", async () => {
+  const { file } = await site(undefined, "eastron/sdm630");
+  const { code, out } = await run("identify", "meter-01", "--site", file, "--json");
+  expect(code).toBe(0);
+  const { doubts, matches } = dataOf(out) as {
+    doubts: string[];
+    matches: { profile: string; rank: string }[];
+  };
+  expect(matches[0]).toMatchObject({ profile: "sunspec/meter-203", rank: "generic" });
+  expect(doubts.join("\n")).not.toContain("fits better");
 }, 60_000);
 
 it("knows no device of another name, and one that is silent", async () => {

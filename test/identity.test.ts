@@ -192,6 +192,18 @@ describe.each(["modbus43", "sunspec", "chain", "onvif", "http"] as const)("anoth
   }, 40_000);
 });
 
+describe("a unit that is accepted before anything has been noticed", () => {
+  it("is read by the points of its own firmware", async () => {
+    const rig = await open("http");
+    const { loop, told } = rig.run({ identifyMs: 600_000 });
+    await expect.poll(() => told.map(({ point }) => point), { timeout: waitMs }).toContain("old");
+    rig.become({ serial: "B0007", firmware: "2.5" });
+    expect(await loop.identifyNow(true)).toMatchObject({ writable: true });
+    await expect.poll(() => told.at(-1)?.point, { timeout: waitMs }).toBe("fresh");
+    expect(loop.report.identity).toMatchObject({ serial: "B0007" });
+  }, 40_000);
+});
+
 describe("the serial number of the site file", () => {
   it("counts more than who was there first, and cannot be accepted away", async () => {
     const rig = await open("sunspec");

@@ -315,6 +315,51 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(await kerb("profile", "new", ...args, "--force")).toMatchObject({ code: 5 });
   });
 
+  test("lists a meter that is silent when it is asked who it is, and says what to do about that", async () => {
+    const server = await scriptedServer("tcp", (request, socket) => {
+      const pdu = request.subarray(7);
+      if (pdu[0] === 43) return;
+      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
+    });
+    open.push(server);
+    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
+    const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+    const file = bench.site("mute-browse", [thing, { ...thing, id: "told", functions: [3] }]);
+    const listed = await kerb("browse", "thing", "--site", file, "--under", "holding 0-20", "--json");
+    expect(listed).toMatchObject({ code: 0 });
+    expect(JSON.parse(listed.out)).toMatchObject({ data: { identity: {}, count: 4 } });
+    const asked = await kerb("identify", "thing", "--site", file, "--lang", "en");
+    expect(asked).toMatchObject({ code: 5 });
+    expect(asked.err).toMatch(/function 43\b.*may still answer reads.*kerb browse thing.*functions:/s);
+    expect((await kerb("identify", "thing", "--site", file, "--lang", "vi")).err).toMatch(
+      /kerb browse thing.*functions:/s,
+    );
+    // The cure holds.
+    expect(await kerb("identify", "told", "--site", file)).toMatchObject({ code: 0 });
+  });
+
+  test("asks a device that tells nothing of itself for its SunSpec models, and says which setting that takes", async () => {
+    const device = await pretend("sunspec/meter-203");
+    const asked = await kerb("identify", "thing", "--site", device.file, "--json");
+    expect(asked).toMatchObject({ code: 0 });
+    const { data } = JSON.parse(asked.out) as { data: { identity: object; doubts: string[] } };
+    expect(data.identity).toMatchObject({
+      more: { "SunSpec models": expect.stringContaining("203") as string },
+    });
+    expect(data.identity).toHaveProperty("model");
+    expect(data.doubts).toEqual([expect.stringContaining("sunspec: true") as string]);
+    expect(await draft(device, "acme/sun", "--under", "holding 40000-40180")).toMatchObject({ code: 0 });
+    const drafted = loadProfile("acme/sun", drafts());
+    expect(drafted.identify.is).toHaveProperty("model");
+    // So it fits another unit of the model, too.
+    expect(drafted.settings).toMatchObject({ sunspec: true });
+    // Another one is what it was without the question.
+    const other = await pretend("eastron/sdm630");
+    const plain = await kerb("identify", "thing", "--site", other.file, "--json");
+    expect(JSON.parse(plain.out)).toMatchObject({ data: { identity: {} } });
+    expect(plain.out).not.toContain("sunspec: true");
+  });
+
   test("says of a draft that was cut off that it is not complete, and takes no secret into addresses", async () => {
     const device = await pretend("generic/json-meter");
     const { path } = device.profile.points[0]!.address as { path: string };
@@ -406,6 +451,19 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     const pushed = await run("--from", "posts");
     expect(pushed).toMatchObject({ code: 2 });
     expect(pushed.err).toMatch(/posts: the driver mqtt has no way to ask .*mosquitto_sub/s);
+    // A line says nothing of itself, and without a grammar nothing can be recorded: a profile comes first.
+    const line = await pretend("generic/nmea-weather");
+    const { transport } = line.settings;
+    const weather = { id: "weather", driver: "serial", profile: "generic/nmea-weather", transport };
+    const serial = bench.site("line", [weather]);
+    const silent = await kerb("profile", "new", "--from", "weather", "--site", serial, "--lang", "en");
+    expect(silent).toMatchObject({ code: 2 });
+    expect(silent.err).toMatch(/copy the profile .* first.*then kerb record DEVICE/s);
+    const empty = await kerb("record", "gone", "--site", file, "--for", "1s", "--lang", "en");
+    expect(empty).toMatchObject({ code: 2, out: "" });
+    expect(empty.err).toMatch(
+      /gone cannot be recorded: it has no points to read\n.*profile.*kerb profile new/s,
+    );
     expect(await run("--from", "gone", "--class", "energy-metre")).toMatchObject({
       code: 2,
       err: expect.stringMatching(/there is no class "energy-metre".*energy-meter/s) as string,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Browsed } from "../../gateway/driver.ts";
+import type { Browsed, LeftOut } from "../../gateway/driver.ts";
 import { connect, failure, http, patient, scripted } from "./testing.ts";
 
 /** Listing one document of a device that is not known. */
@@ -24,6 +24,22 @@ test("a document is fetched once, whatever its format turns out to be", async ()
   expect(found[1]!.guesses).toMatchObject([
     { type: "text", why: expect.stringMatching(/decimal/) as string },
   ]);
+});
+
+test("what a member is called is no bound: it is listed as what an address cannot name", async () => {
+  const body = JSON.stringify({ level: 7, 'the "real" level': 8, "": { deep: 9 } });
+  const server = await scripted((_, socket) => socket.write(http(200, body)));
+  const connection = await connect(server.port);
+  const request = { under: "/x", entriesMax: 50, depthMax: 16, untilMs: performance.now() + 10_000 };
+  const found: (Browsed | LeftOut)[] = [];
+  for await (const one of connection.browse!({ ...request, signal: patient() })) found.push(one);
+  const why = { more: { why: "an address cannot name it" } };
+  expect(found).toMatchObject([
+    { path: ["level"], answer: 7 },
+    { what: "value", path: ['the "real" level'], ...why },
+    { what: "value", path: [""], ...why },
+  ]);
+  expect(found.filter((one) => "address" in one)).toHaveLength(1);
 });
 
 test("a path that no address may have is refused before the device is asked", async () => {

@@ -29,13 +29,16 @@ interface Leaf {
   value: unknown;
 }
 
+/** What no pick leads to. */
+type Nameless = Pick<Leaf, "path">;
+
 function stepTo(member: string): string | undefined {
   if (plainMember.test(member)) return `.${member}`;
   return member === "" || member.includes('"') ? undefined : `["${member}"]`;
 }
 
 /** The values of a tree from its root on, level by level no deeper than a pick may go. */
-function* leaves(value: unknown, pick: string, path: string[]): Generator<Leaf | "more"> {
+function* leaves(value: unknown, pick: string, path: string[]): Generator<Leaf | Nameless | "more"> {
   if (Array.isArray(value)) {
     for (const [i, item] of value.slice(0, itemsMax).entries())
       yield* leaves(item, `${pick}[${i}]`, [...path, String(i)]);
@@ -43,8 +46,10 @@ function* leaves(value: unknown, pick: string, path: string[]): Generator<Leaf |
   } else if (typeof value === "object" && value !== null) {
     for (const [member, inner] of Object.entries(value)) {
       const step = stepTo(member);
-      if (step === undefined || parsePick(pick + step) === undefined) yield "more";
-      else yield* leaves(inner, pick + step, [...path, member.slice(0, 100)]);
+      const inside = [...path, member.slice(0, 100)];
+      if (step === undefined) yield { path: inside };
+      else if (parsePick(pick + step) === undefined) yield "more";
+      else yield* leaves(inner, pick + step, inside);
     }
   } else yield { pick, path: path.length === 0 ? ["value"] : path, value };
 }
@@ -124,11 +129,13 @@ export async function* browse(
   let [entries, more, empty, over] = [0, 0, 0, 0];
   for (const leaf of leaves(document.tree, "$", [])) {
     if (leaf === "more") more++;
-    else if (leaf.value === null || leaf.value === "") empty++;
+    else if ("pick" in leaf && (leaf.value === null || leaf.value === "")) empty++;
     else if (entries >= Math.min(entriesMax, leavesMax)) over++;
     else {
       entries++;
-      yield entryOf(leaf, { path: under, format }, document, settings);
+      yield "pick" in leaf
+        ? entryOf(leaf, { path: under, format }, document, settings)
+        : { what: "value", path: leaf.path, more: { why: "an address cannot name it" } };
     }
   }
   if (over > 0) yield { left: entries >= entriesMax ? "limit" : "bound", entries: over };

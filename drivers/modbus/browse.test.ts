@@ -225,6 +225,50 @@ describe("browse", { timeout: 30_000 }, () => {
     expect(found.entries[0]!.settings).toEqual({ evenCount: true });
   });
 
+  test("takes no register for a pair because another table has pairs only", async () => {
+    const own = floats(0, measured, "ABCD");
+    const { connection } = await device((request, socket) => {
+      const [start, count] = [request.readUInt16BE(8), request.readUInt16BE(10)];
+      const isOdd = request[7] === 4 && (start % 2 === 1 || count % 2 === 1);
+      const pdu = isOdd
+        ? [0x84, 2]
+        : pduOf(request, {
+            input: (at) => (at === 13 ? 0 : at === 12 ? 2301 : own(at)),
+            holding: (at) => [500, 611, 722][at - 1099],
+          });
+      socket.write(tcpAnswer(request, pdu));
+    });
+    const found = await listed(connection, { isWhole: true });
+    const named = found.entries.filter((one) => one.address !== undefined);
+    expect(named.map(({ path }) => path[0])).toEqual([
+      ...[1099, 1100, 1101].map((at) => `holding ${at}`),
+      ...[0, 2, 4, 6, 8, 10].map((at) => `input ${at}`),
+    ]);
+    // No profile can have both: who reads by pairs loses 1099, and who does not cannot read one alone.
+    expect(found.entries.map(({ settings }) => settings)).toEqual(found.entries.map(() => undefined));
+    expect(found.entries.find(({ path }) => path[0] === "input 12")?.more?.["why"]).toMatch(/evenCount/);
+    expect(found.left).toContainEqual({
+      left: "refused",
+      place: "input by single registers and odd counts",
+      reason: expect.stringMatching(/evenCount.*holding/) as string,
+    });
+    const points = named.map(({ address: one }, i) => ({ name: `p${i}`, address: address.parse(one) }));
+    const { answers } = await connection.read(points, { signal: patient() });
+    expect(answers).toEqual(named.map(({ answer }) => answer));
+  });
+
+  test("reads long blocks of pairs a second time as well", async () => {
+    const { connection } = await device((request, socket) => {
+      const [start, count] = [request.readUInt16BE(8), request.readUInt16BE(10)];
+      const isOdd = start % 2 === 1 || count % 2 === 1;
+      const pdu = isOdd ? [0x83, 2] : pduOf(request, { holding: (at) => (at < 130 ? 7 + at : undefined) });
+      socket.write(tcpAnswer(request, pdu));
+    });
+    const found = await listed(connection, { under: "holding 0-140" });
+    expect(found.entries.length).toBeGreaterThan(60);
+    expect(found.entries.every(({ changes }) => changes === false)).toBe(true);
+  });
+
   test("lists the coils of a small device, and only those that are set of a large one", async () => {
     const small = await device(coils(4, [2]));
     const found = await listed(small.connection, { under: "coil 0-9" });

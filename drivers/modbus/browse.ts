@@ -30,13 +30,24 @@ function scopesOf(under: string | undefined, place: string): Scope[] {
   return [first === undefined ? { table } : { table, first: from, last: to }];
 }
 
+const foundTables = ({ spans }: Scan): Table[] =>
+  tables.filter((table) => spans.some((span) => span.table === table && span.words.length > 0));
+
+/** Tables that have pairs only where others have not: no setting holds for both. */
+function oddTables(scan: Scan, { evenCount }: Settings): Table[] {
+  const found = foundTables(scan);
+  const isMixed = !evenCount && found.some((table) => !scan.paired.has(table));
+  return isMixed ? found.filter((table) => scan.paired.has(table)) : [];
+}
+
 /** Settings that a profile needs for the device to be read as it was here. */
 function neededBy(scan: Scan, settings: Settings): Record<string, unknown> {
   const { registers, bits } = scan.countMax;
+  const needsEven = scan.paired.size > 0 && !settings.evenCount && oddTables(scan, settings).length === 0;
   return {
     ...(registers < settings.maxRegistersPerRead ? { maxRegistersPerRead: registers } : {}),
     ...(bits < settings.maxBitsPerRead ? { maxBitsPerRead: bits } : {}),
-    ...(scan.hasPairs && !settings.evenCount ? { evenCount: true } : {}),
+    ...(needsEven ? { evenCount: true } : {}),
   };
 }
 
@@ -56,13 +67,20 @@ function bitsOf({ table, start, words }: Span): Browsed[] {
   );
 }
 
-function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed): Browsed {
+function entryOf(
+  { table, start }: Span,
+  { at, length, guesses, changes }: Guessed,
+  odd: readonly Table[],
+): Browsed {
   const register = start + at;
   const placed = guesses.map((guess) => ({ ...guess, address: { table, register, ...guess.address } }));
   const [best] = placed;
+  const isReadable = !odd.includes(table) || (register % 2 === 0 && length % 2 === 0);
   return {
     what: "value",
-    ...(best === undefined ? {} : { address: best.address, type: best.type, answer: best.answer }),
+    ...(best === undefined ? {} : { type: best.type, answer: best.answer }),
+    ...(best === undefined || !isReadable ? {} : { address: best.address }),
+    ...(isReadable ? {} : { more: { why: "the device gives it only with its neighbour (evenCount)" } }),
     path: [`${table} ${register}`],
     guesses: placed,
     ...(changes === undefined ? {} : { changes }),
@@ -72,7 +90,11 @@ function entryOf({ table, start }: Span, { at, guesses, changes }: Guessed): Bro
 type Later = Awaited<ReturnType<Scan["again"]>>;
 
 /** What is listed, and `table register` of everything that is in it. Large devices take a while: others get a turn. */
-async function entries(scan: Scan, later: Later): Promise<{ found: Browsed[]; listed: Set<string> }> {
+async function entries(
+  scan: Scan,
+  later: Later,
+  odd: readonly Table[],
+): Promise<{ found: Browsed[]; listed: Set<string> }> {
   const spans = scan.spans
     .filter(({ words }) => words.length > 0)
     .toSorted((a, b) => tables.indexOf(a.table) - tables.indexOf(b.table) || a.start - b.start);
@@ -91,7 +113,7 @@ async function entries(scan: Scan, later: Later): Promise<{ found: Browsed[]; li
     for (const one of guessed(span.words, later.get(span) ?? [], order)) {
       const { at, length } = one;
       if (span.words.slice(at, at + length).every(isEmpty)) continue;
-      found.push(entryOf(span, one));
+      found.push(entryOf(span, one, odd));
       for (let i = at; i < at + length; i++) listed.add(`${span.table} ${span.start + i}`);
     }
   }
@@ -112,8 +134,20 @@ function emptyRuns({ table, start, words }: Span, listed: ReadonlySet<string>) {
   return runs;
 }
 
-function* leftBy(scan: Scan, scopes: readonly Scope[], listed: ReadonlySet<string>): Generator<LeftOut> {
+function* leftBy(
+  scan: Scan,
+  scopes: readonly Scope[],
+  listed: ReadonlySet<string>,
+  odd: readonly Table[],
+): Generator<LeftOut> {
   if (scan.ended !== undefined && scan.ended !== "limit") yield { left: scan.ended };
+  const single = foundTables(scan).filter((table) => !scan.paired.has(table));
+  for (const table of odd)
+    yield {
+      left: "refused",
+      place: `${table} by single registers and odd counts`,
+      reason: `(evenCount: true reads them, but not single ones of ${single.join(", ")})`,
+    };
   for (const [place, reason] of scan.missing) yield { left: "refused", place, reason };
   const empty = scan.spans.flatMap((span) => emptyRuns(span, listed)).toSorted((a, b) => b.count - a.count);
   const shown = empty.slice(0, placesShown).map(({ place }) => place);
@@ -149,11 +183,12 @@ export async function* browse(
     failure = error;
   }
   const needed = neededBy(scan, settings);
-  const { found, listed } = await entries(scan, later);
+  const odd = oddTables(scan, settings);
+  const { found, listed } = await entries(scan, later, odd);
   for (const entry of found.slice(0, entriesMax))
     yield Object.keys(needed).length === 0 ? entry : { ...entry, settings: needed };
   if (found.length > entriesMax || scan.ended === "limit")
     yield { left: "limit", entries: Math.max(0, found.length - entriesMax) };
-  yield* leftBy(scan, scopes, listed);
+  yield* leftBy(scan, scopes, listed, odd);
   if (failure !== undefined) throw failure;
 }

@@ -77,8 +77,8 @@ export class Scan {
   ended: "time" | "limit" | "bound" | undefined;
   /** The device takes fewer registers at once than the settings allow. */
   readonly countMax: Record<"registers" | "bits", number>;
-  /** It refuses single registers and has pairs. */
-  hasPairs = false;
+  /** Tables that refuse single registers and have pairs. */
+  readonly paired = new Set<Table>();
   readonly #link: Link;
   readonly #settings: Settings;
   readonly #place: string;
@@ -110,7 +110,7 @@ export class Scan {
     this.#signal = request.signal;
     this.#valuesMax = request.valuesMax;
     this.countMax = { registers: settings.maxRegistersPerRead, bits: settings.maxBitsPerRead };
-    this.hasPairs = settings.evenCount;
+    if (settings.evenCount) this.paired.add("holding").add("input");
   }
 
   /** Looks at all scopes, the likely places of each first. Throws the `DeviceError` of a device that is lost. */
@@ -144,7 +144,8 @@ export class Scan {
   }
 
   #most(table: Table): number {
-    return this.countMax[isBitTable(table) ? "bits" : "registers"];
+    const most = this.countMax[isBitTable(table) ? "bits" : "registers"];
+    return this.paired.has(table) ? most - (most % 2) : most;
   }
 
   #isOver(): boolean {
@@ -192,19 +193,20 @@ export class Scan {
   /** How many registers from here on the device gives at least: 0, 1, or a pair where it has only these. */
   async #probe(table: Table, at: number): Promise<0 | 1 | 2> {
     if (this.#refused.has(`${table} ${at}`)) return 0;
-    if (!this.hasPairs && "words" in (await this.#read(table, at, 1))) return 1;
-    const mayPair = this.hasPairs || (at < 32 && this.spans.length === 0);
+    const isPaired = this.paired.has(table);
+    if (!isPaired && "words" in (await this.#read(table, at, 1))) return 1;
+    const mayPair = isPaired || (at < 32 && this.spans.every((span) => span.table !== table));
     if (isBitTable(table) || !mayPair || at % 2 !== 0 || at + 1 >= registersMax || this.missing.has(table))
       return 0;
     if (!("words" in (await this.#read(table, at, 2)))) return 0;
-    this.hasPairs = true;
+    this.paired.add(table);
     return 2;
   }
 
   /** What lies directly before a register that is there. */
   async #before(table: Table, at: number): Promise<number[]> {
     const words: number[] = [];
-    const least = this.hasPairs && !isBitTable(table) ? 2 : 1;
+    const least = this.paired.has(table) ? 2 : 1;
     for (let size = least; words.length < beforeMax && !this.#isOver();) {
       const from = at - words.length - size;
       const isRefused = from < 0 || this.#isKnown(table, from, size);
@@ -228,7 +230,7 @@ export class Scan {
   /** Reads on to the end of a block; true where the device seems to answer whatever it is asked. */
   async #grow(span: Span, from: number, end: number, unit: number): Promise<boolean> {
     const { table } = span;
-    const isPaired = this.hasPairs && !isBitTable(table);
+    const isPaired = this.paired.has(table);
     let size = this.#most(table);
     let empty = 0;
     let largest = 0;

@@ -192,6 +192,9 @@ function unasked(
     : undefined;
 }
 
+/** Most that speak SunSpec do not know function 43. */
+export const tellsMore = { sunspec: true };
+
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 

@@ -14,6 +14,10 @@ import { decode, exceptionOf, numberOf, textOf, types } from "./values.ts";
 /** Lists the objects of an agent: a walk over its tree, with types by the tags of the values (RFC 3416, 4.2.2). */
 
 type Following = (oid: string, count: number) => Promise<Varbind[]>;
+interface Asks {
+  following: Following;
+  get(oid: string): Promise<Varbind[]>;
+}
 
 const mib2 = "1.3.6.1.2.1";
 const enterprises = "1.3.6.1.4.1";
@@ -114,10 +118,11 @@ function entryOf(varbind: Varbind, charset: Settings["charset"]): Browsed {
 /** One walk, and what came of it. */
 class Walk {
   readonly left: LeftOut[] = [];
+  /** How many were found. */
+  objects = 0;
   readonly #settings: Settings;
   readonly #request: BrowseRequest;
   readonly #following: Following;
-  #objects = 0;
   #rows: number;
 
   constructor(settings: Settings, request: BrowseRequest, following: Following) {
@@ -151,7 +156,7 @@ class Walk {
           break;
         }
         if (this.#isOver()) return;
-        this.#objects++;
+        this.objects++;
         yield entryOf(one, this.#settings.charset);
       }
     }
@@ -160,9 +165,9 @@ class Walk {
   /** Notes once why it ends. */
   #isOver(): boolean {
     const why =
-      this.#objects >= this.#request.entriesMax
+      this.objects >= this.#request.entriesMax
         ? "limit"
-        : this.#objects >= objectsMax
+        : this.objects >= objectsMax
           ? "bound"
           : performance.now() >= this.#request.untilMs
             ? "time"
@@ -195,12 +200,23 @@ class Walk {
   }
 }
 
-/** The objects under an OID, or those that are the device's own; rejects with "rejected" where it is no OID. */
+/** The object of this very OID, behind which a walk begins; undefined: there is none. */
+async function objectAt(oid: string, asks: Asks): Promise<Varbind | undefined> {
+  try {
+    const [found] = await asks.get(oid);
+    return found === undefined || exceptionOf(found) !== undefined ? undefined : found;
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+}
+
+/** The objects under an OID, or those that are the device's own; rejects with "rejected" where there is nothing. */
 export async function* browse(
   settings: Settings,
   place: string,
   request: BrowseRequest,
-  following: Following,
+  asks: Asks,
 ): AsyncGenerator<Browsed | LeftOut> {
   const { under, untilMs } = request;
   if (under !== undefined && !oidPattern.test(under))
@@ -209,7 +225,12 @@ export async function* browse(
     yield { left: "time" };
     return;
   }
-  const walk = new Walk(settings, request, following);
-  yield* walk.run(under?.replace(/^\./, ""));
+  const from = under?.replace(/^\./, "");
+  const walk = new Walk(settings, request, asks.following);
+  yield* walk.run(from);
   yield* walk.left;
+  if (from === undefined || walk.objects > 0 || walk.left.length > 0) return;
+  const own = await objectAt(from, asks);
+  if (own === undefined) throw new DeviceError("rejected", `${place}: there is nothing at or below ${from}`);
+  yield entryOf(own, settings.charset);
 }

@@ -121,9 +121,10 @@ export class SnmpConnection implements Connection<Address> {
     // Nobody who only polls pays for it.
     const { browse } = await import("./browse.ts");
     const { signal } = request;
-    yield* browse(this.#settings, this.#client.place, request, (oid, count) =>
-      this.#inTurn(signal, () => this.#client.following(oid, count, signal)),
-    );
+    yield* browse(this.#settings, this.#client.place, request, {
+      following: (oid, count) => this.#inTurn(signal, () => this.#client.following(oid, count, signal)),
+      get: (oid) => this.#inTurn(signal, () => this.#client.get([oid], signal)),
+    });
   }
 
   close(): Promise<void> {

@@ -49,8 +49,12 @@ function shownType({ what, type = "", guesses, more = {} }: Browsed): string {
 }
 
 /** A command that may not be given stands in brackets. */
-function shownAccess({ what, access }: Browsed, command: string): string {
+function shownAccess(
+  { what, access }: Browsed,
+  { command, record }: Record<"command" | "record", string>,
+): string {
   if (what === "value") return access ?? "?";
+  if (what === "record") return record;
   return access === "none" ? `(${command})` : command;
 }
 
@@ -76,7 +80,7 @@ export function browseLines(entries: readonly Browsed[], language: Language): st
   const rows = entries.map((entry) => [
     `${entry.path.length > 1 ? "  " : ""}${printable(entry.path.at(-1) ?? "")}`,
     shownType(entry),
-    shownAccess(entry, words.command),
+    shownAccess(entry, words),
     shownAnswer(entry),
     shownRange(entry),
     shownAddress(entry),

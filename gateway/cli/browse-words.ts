@@ -8,6 +8,7 @@ interface BrowseWords {
   accessColumn: string;
   rangeColumn: string;
   command: string;
+  record: string;
   ownSession: string;
   underCure: string;
   settingsNeeded: string;
@@ -28,6 +29,7 @@ export const browseWords: Record<Language, BrowseWords> = {
     accessColumn: "ACCESS",
     rangeColumn: "RANGE",
     command: "command",
+    record: "record",
     ownSession: "listed with a session of its own",
     underCure:
       "name a place with --under as the driver's addresses have it: i=85, a path from the device's root, holding 0-199, 1.3.6.1.4.1, /api/status",
@@ -62,6 +64,7 @@ export const browseWords: Record<Language, BrowseWords> = {
     accessColumn: "QUYỀN",
     rangeColumn: "KHOẢNG",
     command: "lệnh",
+    record: "bản ghi",
     ownSession: "liệt kê bằng một phiên riêng",
     underCure:
       "nêu nơi cần hỏi bằng --under, ghi như trong địa chỉ của driver: i=85, đường dẫn từ gốc của thiết bị, holding 0-199, 1.3.6.1.4.1, /api/status",

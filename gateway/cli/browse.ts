@@ -7,7 +7,7 @@ import { ucumOf } from "../units.ts";
 import { browseLines, leftLines } from "./browse-table.ts";
 import { browseWords } from "./browse-words.ts";
 import { deviceFailure, notFoundError, usageError } from "./errors.ts";
-import { openDevice, type OpenDevice } from "./field.ts";
+import { openAny, type OpenDevice } from "./field.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
@@ -137,7 +137,7 @@ export async function browse(id: string, options: BrowseOptions): Promise<number
   const stop = stopSignal();
   let open: OpenDevice | undefined;
   try {
-    open = await openDevice(device, gateway.stateFolder, stop);
+    ({ open } = await openAny(device, gateway.stateFolder, stop));
     if (open.connection.browse === undefined)
       throw usageError(
         `${id}: ${browseWords[language].cannot(device.driver)}`,

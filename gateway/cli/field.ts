@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
+import { driverSchemas } from "../config/drivers.ts";
 import { askedOf } from "../derived.ts";
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
 import { quality } from "../event.ts";
 import {
+  closed,
   firmwareDoubt,
   identifyDevice,
   pointsFor,
@@ -37,7 +39,7 @@ export interface OpenDevice {
 }
 
 /** Loads the driver, connects and identifies. Throws `DeviceError` and leaves nothing open. */
-export async function openDevice(
+async function openDevice(
   device: DeviceConfig,
   stateFolder: string,
   signal: AbortSignal,
@@ -59,6 +61,55 @@ export async function openDevice(
       throw error;
     }
   });
+}
+
+/** A device that nobody knows. */
+export interface Stranger {
+  open: OpenDevice;
+  /** It is silent when it is asked who it is, and may answer all else. */
+  isMute: boolean;
+  /** Settings that it was opened with beside its own, because it says who it is only then. */
+  needed: Record<string, unknown>;
+}
+
+async function openMute(
+  device: DeviceConfig,
+  stateFolder: string,
+  stop: AbortSignal,
+): Promise<Omit<Stranger, "needed">> {
+  try {
+    return { open: await openDevice(device, stateFolder, stop), isMute: false };
+  } catch (error) {
+    const isSilent = error instanceof DeviceError && error.code === "silent";
+    if (!isSilent || device.identify !== undefined || stop.aborted) throw error;
+    const unasked = { ...device, identify: { standard: false, expect: [] } };
+    return { open: await openDevice(unasked, stateFolder, stop), isMute: true };
+  }
+}
+
+const saysWho = ({ identity }: Recognised): boolean => Object.keys(identity).length > 0;
+
+/** `openDevice`; one without a profile may be silent when it is asked who it is, and is asked in every way there is. */
+export async function openAny(
+  device: DeviceConfig,
+  stateFolder: string,
+  stop: AbortSignal,
+): Promise<Stranger> {
+  const first = await openMute(device, stateFolder, stop);
+  const { tellsMore = {} } = await driverSchemas(device.driver);
+  const isAsked = Object.keys(tellsMore).every((key) => device.settings[key] === tellsMore[key]);
+  if (isAsked || device.identify !== undefined || saysWho(first.open.found)) return { ...first, needed: {} };
+  // Many devices have one session only.
+  await closed(first.open.connection);
+  try {
+    const asking = { ...device, settings: { ...device.settings, ...tellsMore } };
+    const open = await openDevice(asking, stateFolder, stop);
+    if (saysWho(open.found)) return { open, isMute: false, needed: tellsMore };
+    await closed(open.connection);
+  } catch (error) {
+    if (!(error instanceof DeviceError) || stop.aborted) throw error;
+  }
+  return { ...(await openMute(device, stateFolder, stop)), needed: {} };
 }
 
 /** A device that has been opened and asked who it is. */

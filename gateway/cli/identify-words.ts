@@ -16,7 +16,24 @@ interface IdentifyWords {
   noneFits(driver: string): string;
   better(found: string, site: string): string;
   sayNothing: string;
+  needs(settings: string): string;
+  mayNeed(settings: string): string;
+  mute(driver: string): string;
+  muteCure(device: string, driver: string): string;
 }
+
+/** What a device is asked who it is with, where people know that by a name; and what keeps it from being asked. */
+const question: Partial<Record<string, { name: string; en: string; vi: string }>> = {
+  modbus: {
+    name: " (function 43)",
+    en: "leave 43 out of functions: in the site file (functions: [3, 4])",
+    vi: "bỏ 43 khỏi functions: trong tệp cấu hình (functions: [3, 4])",
+  },
+};
+const unasked = {
+  en: '"identify: { standard: false }" in its profile',
+  vi: '"identify: { standard: false }" trong hồ sơ',
+};
 
 /** Every language's words. */
 export const identifyWords: Record<Language, IdentifyWords> = {
@@ -35,6 +52,12 @@ export const identifyWords: Record<Language, IdentifyWords> = {
     noneFits: (driver) => `no profile of ${driver} fits what the device says of itself`,
     better: (found, site) => `${found} fits better than ${site}, which the site file says`,
     sayNothing: "the device says nothing of itself: compare its name plate with the site file",
+    needs: (settings) =>
+      `it says who it is only when it is asked so: write "${settings}" at it in the site file`,
+    mayNeed: (settings) => `with "${settings}" at it in the site file it may say who it is`,
+    mute: (driver) => `it was reached, and does not answer who it is${question[driver]?.name ?? ""}`,
+    muteCure: (device, driver) =>
+      `it may still answer reads: kerb browse ${device} shows that, and then ${(question[driver] ?? unasked).en}`,
   },
   vi: {
     siteSays: "tệp cấu hình ghi",
@@ -57,5 +80,11 @@ export const identifyWords: Record<Language, IdentifyWords> = {
     noneFits: (driver) => `không hồ sơ nào của ${driver} hợp với điều thiết bị tự khai`,
     better: (found, site) => `${found} hợp hơn ${site} đang ghi trong tệp cấu hình`,
     sayNothing: "thiết bị không tự khai báo: đối chiếu nhãn trên thiết bị với tệp cấu hình",
+    needs: (settings) =>
+      `thiết bị chỉ tự khai khi được hỏi cách này: ghi "${settings}" ở nó trong tệp cấu hình`,
+    mayNeed: (settings) => `nếu ghi "${settings}" ở nó trong tệp cấu hình, thiết bị có thể tự khai`,
+    mute: (driver) => `đã nối được, nhưng không trả lời khi hỏi nó là ai${question[driver]?.name ?? ""}`,
+    muteCure: (device, driver) =>
+      `thiết bị vẫn có thể trả lời lệnh đọc: kerb browse ${device} cho biết điều đó, rồi ${(question[driver] ?? unasked).vi}`,
   },
 };

@@ -1,14 +1,15 @@
 import { type DeviceConfig, loadSite } from "../config.ts";
+import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { firmwareDoubt } from "../host/identify.ts";
-import type { Identified } from "../host/messages.ts";
 import { type Match, rankProfiles, ranks } from "../profile-match.ts";
+import { flowText } from "../profile-draft/text.ts";
 import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
 import { identifyWords } from "./identify-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
-import { openSource, type Source, deviceNamed } from "./read-source.ts";
+import { openSource, type Source, deviceNamed, type WhoItIs } from "./read-source.ts";
 import { findSite, notRunning } from "./site.ts";
 import { table } from "./text.ts";
 
@@ -18,8 +19,6 @@ export interface IdentifyOptions {
   json?: boolean;
   lang?: Language;
 }
-
-type Found = Identified & { mismatch?: string };
 
 /** The profiles of the library that can be read; `kerb profiles` says what is wrong with the others. */
 function library(driver: string): Profile[] {
@@ -36,14 +35,16 @@ function library(driver: string): Profile[] {
 /** What makes one wonder whether the site file is right about the device. */
 function doubtsOf(
   device: DeviceConfig,
-  found: Found,
+  found: WhoItIs,
   matches: readonly Match[],
+  marked: ReadonlySet<string>,
   language: Language,
 ): string[] {
   const words = identifyWords[language];
   const { identity, mismatch } = found;
   const own = matches.find(({ profile }) => profile === device.profile);
-  const [best] = matches;
+  // The markers of another profile were not read: whether it fits is open.
+  const best = matches.find(({ profile }) => !marked.has(profile));
   const says = [identity.vendor, identity.model, identity.firmware, identity.serial];
   const isBetter =
     own !== undefined &&
@@ -59,7 +60,24 @@ function doubtsOf(
   ].filter((one) => one !== undefined);
 }
 
-function headLine(id: string, { identity }: Found, via: Source["via"], language: Language): string {
+const inLine = (settings: Record<string, unknown>): string => flowText(settings).replaceAll(/^\{ | \}$/g, "");
+
+/** Settings that it says who it is with, or may. */
+function settingDoubts(
+  { profile, settings }: DeviceConfig,
+  { identity }: WhoItIs,
+  needed: Record<string, unknown>,
+  language: Language,
+  untried: Record<string, unknown> = {},
+): string[] {
+  const words = identifyWords[language];
+  if (Object.keys(needed).length > 0) return [words.needs(inLine(needed))];
+  const isUntried = Object.keys(untried).some((key) => settings[key] !== untried[key]);
+  const isOpen = profile === undefined && Object.keys(identity).length === 0;
+  return isOpen && isUntried ? [words.mayNeed(inLine(untried))] : [];
+}
+
+function headLine(id: string, { identity }: WhoItIs, via: Source["via"], language: Language): string {
   const words = dictionary[language];
   const { vendor, model, firmware, serial, more = {} } = identity;
   const { certificate } = more;
@@ -86,7 +104,7 @@ function siteLine(device: DeviceConfig, language: Language): string {
 
 function show(
   device: DeviceConfig,
-  found: Found,
+  found: WhoItIs,
   matches: readonly Match[],
   doubts: readonly string[],
   language: Language,
@@ -133,9 +151,17 @@ export async function identify(id: string, options: IdentifyOptions): Promise<nu
   try {
     source = await openSource(site, id, { points: [], raw: false, asksWho: true, language });
     const isAccepted = options.accept === true;
-    const found: Found = await source.identify(isAccepted, stopSignal());
-    const matches = rankProfiles(found.identity, device.driver, library(device.driver));
-    const doubts = doubtsOf(device, found, matches, language);
+    const { needed = {}, ...found } = await source.identify(isAccepted, stopSignal());
+    const profiles = library(device.driver);
+    const matches = rankProfiles(found.identity, device.driver, profiles);
+    const marked = new Set(profiles.flatMap((one) => (one.identify.expect.length > 0 ? [one.id] : [])));
+    const { tellsMore } = await driverSchemas(device.driver);
+    // A running gateway asks as the site file says, and in no other way.
+    const untried = source.via === "gateway" ? tellsMore : undefined;
+    const doubts = [
+      ...doubtsOf(device, found, matches, marked, language),
+      ...settingDoubts(device, found, needed, language, untried),
+    ];
     if (options.json === true) {
       const { profile = null, firmwareRange, serial = null, driver } = device;
       const says = { profile, firmware: firmwareRange, serial, driver };

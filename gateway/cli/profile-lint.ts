@@ -9,6 +9,7 @@ import { listProfiles, profileFolder } from "../profiles.ts";
 import { notFoundError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { printLines } from "./output.ts";
+import { ownFileCure } from "./profiles.ts";
 import { counted } from "./text.ts";
 
 interface Options {
@@ -21,8 +22,7 @@ function fileOf(given: string): string {
   const ids = listProfiles();
   if (ids.includes(given)) return join(profileFolder, `${given}.yaml`);
   if (given.endsWith(".yaml") && existsSync(given)) return given;
-  const cure =
-    "kerb profiles lists those that ship; a profile of your own is named by its file, ending in .yaml";
+  const cure = `kerb profiles lists those that ship; ${ownFileCure}`;
   throw notFoundError(`there is no profile "${given}"${didYouMean(given, ids)}`, cure);
 }
 

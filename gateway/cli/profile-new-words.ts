@@ -54,7 +54,7 @@ export const newWords: Record<Language, NewWords> = {
       mqtt: "it tells by itself: listen with mosquitto_sub -v -t '#', and copy the profile that is nearest to it",
       rsmp: "the signal exchange list says what it has: begin with a copy of the profile rsmp/tlc",
       serial:
-        "its line says nothing of itself: record it (kerb record DEVICE), and copy the profile of its dialect",
+        "its line says nothing of itself: copy the profile of its dialect first (kerb profiles), write it at the device, then kerb record DEVICE shows what comes",
     },
     otherCure: "copy the profile that is nearest to it (kerb profiles)",
     wrote: (file, points, records, guesses) =>
@@ -99,7 +99,8 @@ export const newWords: Record<Language, NewWords> = {
     cure: {
       mqtt: "thiết bị tự gửi: hãy nghe bằng mosquitto_sub -v -t '#', rồi chép hồ sơ gần giống nhất",
       rsmp: "danh mục trao đổi tín hiệu cho biết nó có gì: hãy bắt đầu từ bản sao của hồ sơ rsmp/tlc",
-      serial: "đường nối tiếp không tự khai: hãy ghi lại (kerb record DEVICE), rồi chép hồ sơ cùng giao thức",
+      serial:
+        "đường nối tiếp không tự khai: trước hết hãy chép hồ sơ cùng giao thức (kerb profiles) và ghi nó ở thiết bị, rồi kerb record DEVICE cho thấy dữ liệu",
     },
     otherCure: "hãy chép hồ sơ gần giống nhất (kerb profiles)",
     wrote: (file, points, records, guesses) =>

@@ -11,18 +11,19 @@ import { basename, dirname, join, resolve } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
-import { DeviceError, type Identity, type LeftOut } from "../driver.ts";
+import { DeviceError, type LeftOut } from "../driver.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
 import { closed } from "../host/identify.ts";
 import { draftId, draftProfile, type Draft } from "../profile-draft/draft.ts";
 import { secretOf } from "../profile-draft/private.ts";
+import { modelSettings } from "../profile-draft/settings.ts";
 import { lintProfiles } from "../profile-lint/lint.ts";
 import { didYouMean } from "../config/words.ts";
 import { profileFolder, profileSchema } from "../profiles.ts";
 import { type BrowseOptions, isComplete, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
 import { type CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
-import { openDevice, type OpenDevice } from "./field.ts";
+import { openAny, type OpenDevice, type Stranger } from "./field.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { newWords } from "./profile-new-words.ts";
@@ -97,22 +98,6 @@ function write(file: string, text: string, { force, lang }: ProfileNewOptions): 
   }
 }
 
-/** Opens a device; one that is silent when it is asked who it is may answer all else. */
-async function openAny(
-  device: DeviceConfig,
-  stateFolder: string,
-  stop: AbortSignal,
-): Promise<{ open: OpenDevice; isMute: boolean }> {
-  try {
-    return { open: await openDevice(device, stateFolder, stop), isMute: false };
-  } catch (error) {
-    const isSilent = error instanceof DeviceError && error.code === "silent";
-    if (!isSilent || device.identify !== undefined || stop.aborted) throw error;
-    const unasked = { ...device, identify: { standard: false, expect: [] } };
-    return { open: await openDevice(unasked, stateFolder, stop), isMute: true };
-  }
-}
-
 /** Ends of a listing at which more would have been found. */
 const cuts: readonly LeftOut["left"][] = ["limit", "depth", "time", "bound"];
 
@@ -134,13 +119,14 @@ function endOf(
 }
 
 async function draftOf(
-  { driver }: DeviceConfig,
-  identity: Identity,
+  { driver, settings }: DeviceConfig,
+  { open: { found }, needed }: Stranger,
   listing: Listing,
   options: ProfileNewOptions,
   isStopped: boolean,
 ): Promise<Omit<Draft, "isMute">> {
-  const { address, personal } = await driverSchemas(driver);
+  const schemas = await driverSchemas(driver);
+  const { address, personal } = schemas;
   const { entries, left } = listing;
   const limits = { ...defaults, ...options };
   // A host's address in the driver's sentence would be the site's.
@@ -148,7 +134,8 @@ async function draftOf(
   return {
     driver,
     className: options.class,
-    identity,
+    identity: found.identity,
+    settings: modelSettings(schemas, { ...settings, ...needed }),
     entries,
     // The driver's reasons may hold what the device told.
     left: left.map((one) => browseWords.en.left({ ...one, reason: "" }, limits)),
@@ -254,7 +241,7 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
       throw notFoundError(`${device.id}: ${printable(failure.message)}`, browseWords[language].underCure);
     if (failure !== undefined && entries.length === 0) throw failure;
     if (entries.length === 0) throw notFoundError(words.nothing(device.id), words.nothingCure);
-    const draft = await draftOf(device, identity, listing, options, stop.aborted);
+    const draft = await draftOf(device, opened, listing, options, stop.aborted);
     const drafted = draftProfile({ ...draft, given, isMute: opened.isMute });
     write(file, drafted.text, options);
     const ended = endOf(listing, stop.aborted, language, options, ({ message }) =>

@@ -8,6 +8,9 @@ import { notFoundError } from "./errors.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { shownUnit, span, table } from "./text.ts";
 
+/** How a person names a profile that does not ship with kerb. */
+export const ownFileCure = "a profile of your own is named by its file, ending in .yaml";
+
 /** A profile by its id, or by its file. Throws the sentence with the nearest id when there is none. */
 export function profileNamed(id: string): Profile {
   const ids = listProfiles();
@@ -16,7 +19,10 @@ export function profileNamed(id: string): Profile {
     const vendor = dirname(resolve(id));
     return loadProfile(`${basename(vendor)}/${basename(id, ".yaml")}`, dirname(vendor));
   }
-  throw notFoundError(`there is no profile "${id}"${didYouMean(id, ids)}`, "kerb profiles lists them");
+  throw notFoundError(
+    `there is no profile "${id}"${didYouMean(id, ids)}`,
+    `kerb profiles lists those that ship; ${ownFileCure}`,
+  );
 }
 
 /** What an address looks like without its driver: "holding 40072 int16". */

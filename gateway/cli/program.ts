@@ -372,7 +372,9 @@ function usageOf(error: CommanderError, args: readonly string[], language: Langu
   const [sentence = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   const known = verbs.some(({ name }) => name === verb);
   const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
-  const help = `kerb ${known ? `${verb} ` : ""}--help`;
+  // A verb of a group has a help of its own.
+  const inner = verb === "profile" && ["new", "lint", "test"].includes(args[1] ?? "") ? `${args[1]} ` : "";
+  const help = `kerb ${known ? `${verb} ${inner}` : ""}--help`;
   const vi = language === "vi";
   if (error.code === "commander.help")
     return usageError(

@@ -12,8 +12,9 @@ import { hostDevice } from "../site-devices.ts";
 import type { Point } from "../profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { closed } from "../host/identify.ts";
-import { type CommandError, deviceFailure, notFoundError, tableError, usageError } from "./errors.ts";
-import { FieldDevice, openDevice } from "./field.ts";
+import { CommandError, deviceFailure, notFoundError, tableError, usageError } from "./errors.ts";
+import { FieldDevice, openAny } from "./field.ts";
+import { identifyWords } from "./identify-words.ts";
 import type { Talker } from "./listen.ts";
 import type { HeardRecord } from "./records.ts";
 import { askOnce, controlSocket, SilentError } from "./site.ts";
@@ -32,6 +33,9 @@ export interface Request {
   language: Language;
 }
 
+/** Who is there. `needed`: settings that the site file has not, without which it does not say that. */
+export type WhoItIs = Identified & { mismatch?: string; needed?: Record<string, unknown> };
+
 /** Where readings come from: the running gateway, or the wire itself. */
 export interface Source extends Talker {
   via: "gateway" | "direct";
@@ -44,7 +48,7 @@ export interface Source extends Talker {
   /** Throws `CommandError`. */
   read(signal: AbortSignal, names?: readonly string[]): Promise<LatestReading[]>;
   /** Asks who it is; `accept`: this is the right unit from here on. Throws `CommandError`. */
-  identify(accept: boolean, signal: AbortSignal): Promise<Identified & { mismatch?: string }>;
+  identify(accept: boolean, signal: AbortSignal): Promise<WhoItIs>;
   close(): Promise<void>;
 }
 
@@ -205,6 +209,13 @@ class GatewaySource implements Source {
   }
 }
 
+/** Its line is open and nothing comes back: a unit number that is wrong, or a device that does not know the question. */
+function muteFailure({ id, driver }: DeviceConfig, language: Language): CommandError {
+  const words = identifyWords[language];
+  const { complaint } = deviceFailure(id, "silent", words.mute(driver), language);
+  return new CommandError({ ...complaint, hint: `${words.muteCure(id, driver)}; ${complaint.hint}` });
+}
+
 /** Reads the device itself; opens it again after a failure. */
 class DirectSource implements Source {
   readonly via = "direct";
@@ -249,7 +260,7 @@ class DirectSource implements Source {
     }
   }
 
-  async identify(accept: boolean, signal: AbortSignal): Promise<Identified & { mismatch?: string }> {
+  async identify(accept: boolean, signal: AbortSignal): Promise<WhoItIs> {
     const device = this.#device;
     const folder = join(this.#stateFolder, "drivers", device.driver);
     const looking = new Recognition(
@@ -258,12 +269,15 @@ class DirectSource implements Source {
       { keeps: false },
     );
     try {
-      const { connection, found } = await openDevice(device, this.#stateFolder, signal);
-      await closed(connection);
-      const { identity, mismatch } = found;
-      if (accept) await looking.accept(identity);
-      looking.take(identity);
-      return { identity, ...looking.verdict, ...(mismatch === undefined ? {} : { mismatch }) };
+      const { open, isMute, needed } = await openAny(device, this.#stateFolder, signal);
+      await closed(open.connection);
+      if (isMute) throw muteFailure(device, this.#request.language);
+      const { identity, mismatch } = open.found;
+      // The gateway hears what the device tells with the settings of the site file, and no more.
+      const told = Object.keys(needed).length === 0 ? identity : {};
+      if (accept) await looking.accept(told);
+      looking.take(told);
+      return { identity, needed, ...looking.verdict, ...(mismatch === undefined ? {} : { mismatch }) };
     } catch (error) {
       if (accept && isOfSiteFile(error)) throw siteFileError(error);
       if (!(error instanceof DeviceError)) throw error;

@@ -3,6 +3,8 @@ import type { Language } from "../config/error-texts.ts";
 /** What `kerb record` and `kerb profile test` say. */
 interface RecordWords {
   refused(device: string, why: string): string;
+  noPoints: string;
+  noPointsCure: string;
   noWay(driver: string): string;
   noWayCure: string;
   short(what: string, least: number): string;
@@ -49,6 +51,9 @@ interface RecordWords {
 export const recordWords: Record<Language, RecordWords> = {
   en: {
     refused: (device, why) => `${device} cannot be recorded: ${why}`,
+    noPoints: "it has no points to read",
+    noPointsCure:
+      "give it a profile first: kerb profiles lists those that are known, kerb profile new --from DEVICE drafts one",
     noWay: (driver) => `the driver ${driver} does not say where its bytes go`,
     noWayCure: "record a device that speaks in clear; drivers/<driver>/README.md says what can be recorded",
     short: (what, least) =>
@@ -100,6 +105,9 @@ export const recordWords: Record<Language, RecordWords> = {
   },
   vi: {
     refused: (device, why) => `không ghi được ${device}: ${why}`,
+    noPoints: "nó không có điểm đo nào để đọc",
+    noPointsCure:
+      "trước hết hãy cho nó một hồ sơ: kerb profiles liệt kê các hồ sơ đã có, kerb profile new --from DEVICE lập bản nháp",
     noWay: (driver) => `trình điều khiển ${driver} không cho biết các byte của nó đi đâu`,
     noWayCure: "hãy ghi thiết bị truyền không mã hóa; drivers/<driver>/README.md cho biết ghi được gì",
     short: (what, least) => `${what} ngắn hơn ${least} ký tự nên không chắc tìm và che được hết`,

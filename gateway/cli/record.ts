@@ -57,6 +57,8 @@ export async function record(id: string, options: RecordOptions): Promise<number
   const out = resolve(options.out ?? `${id}.cassette.yaml`);
   if (existsSync(out)) throw usageError(words.exists(shownFile(out)), words.existsCure, language);
   const recording = new Recording(site, device, options, language);
+  if (device.points.length === 0 && device.records.length === 0)
+    throw recording.refused(words.noPoints, words.noPointsCure);
   const way = await recording.way();
   const secrets = recording.secrets(way);
   const forMs = options.forMs ?? defaultForMs;

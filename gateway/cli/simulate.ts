@@ -46,6 +46,17 @@ function plausibleFirmware(range: string): string {
   return ["1.0", ...named].find((version) => inFirmwareRange(version, range)) ?? "1.0";
 }
 
+/** Why the serial port of these settings cannot be used; undefined: it has none. */
+function portFailure({ transport, port }: Record<string, unknown>, error: unknown): CommandError | undefined {
+  const path =
+    typeof transport === "object" && transport !== null ? (transport as { port?: unknown }).port : port;
+  if (typeof path !== "string" || error instanceof CommandError) return undefined;
+  return usageError(
+    `${path} cannot be opened (${(error as Error).message})`,
+    "name a serial port of this machine (ls /dev/serial/by-id), or one end of a pair: socat -d -d pty,rawer pty,rawer",
+  );
+}
+
 /** "listen EADDRINUSE: address already in use 127.0.0.1:1502" as a sentence with its cure. */
 function explained(error: unknown, what: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
@@ -102,7 +113,7 @@ export async function startSimulator(
       seed,
     });
   } catch (error) {
-    throw explained(error, model.id);
+    throw portFailure(model.settings, error) ?? explained(error, model.id);
   }
 }
 
@@ -263,6 +274,13 @@ async function simulateBroker(options: SimulateOptions): Promise<number> {
   return exitCodes.ok;
 }
 
+/** Does a device of the profile say its firmware, or is it read by it? */
+function knowsFirmware({ identify, templates }: Profile): boolean {
+  return (
+    identify.standard || identify.firmware !== undefined || templates.some(({ when }) => when !== undefined)
+  );
+}
+
 /** `kerb simulate`: a pretend device of a profile, one for each device of a site, or a broker; until Ctrl-C. */
 export async function simulate(profile: string | undefined, options: SimulateOptions): Promise<number> {
   if (options.list === true) return profiles(undefined, options);
@@ -284,7 +302,15 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
   }
   if (profile !== undefined && options.device !== undefined)
     throw usageError("--device is for a site; a profile is one device", "leave --device out");
-  if (profile !== undefined) return runSimulators([await modelOf(profileNamed(profile), options)], options);
+  if (profile !== undefined) {
+    const named = profileNamed(profile);
+    if (options.firmware !== undefined && !knowsFirmware(named))
+      throw usageError(
+        `--firmware changes nothing: ${named.id} tells none, and no point of it depends on one`,
+        "leave --firmware out",
+      );
+    return runSimulators([await modelOf(named, options)], options);
+  }
   for (const name of ["port", "unit", "serial", "firmware"] as const) {
     if (options[name] === undefined) continue;
     throw usageError(

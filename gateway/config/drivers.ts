@@ -27,6 +27,8 @@ export interface DriverSchemas {
   address: z.ZodType;
   /** Settings that no profile can have and a pretend device needs: `kerb simulate PROFILE` puts them in. */
   example?: Record<string, unknown>;
+  /** Settings with which a device that tells nothing of itself may say who it is. */
+  tellsMore?: Record<string, unknown>;
   /** Settings that a profile must not have: whom to trust, and secrets. */
   siteOnly?: readonly string[];
   /** Does an address (a field's with that of its record) name a person or a vehicle? */

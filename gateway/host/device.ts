@@ -147,8 +147,8 @@ export class DeviceLoop {
         recogniseDevice(this.#options.driver, this.#connected(), this.#device.identify, signal),
       ),
     );
-    if (accept) await this.#recognition.accept(found);
     const before = this.#recognition.firmware;
+    if (accept) await this.#recognition.accept(found);
     this.#recognise(found);
     if (this.#recognition.firmware !== before) this.#plan();
     this.#options.changed(this.report);

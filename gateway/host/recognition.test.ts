@@ -100,4 +100,30 @@ describe("who a device is found to be", () => {
       now: { firmware: "2.0" },
     });
   });
+
+  it("has the firmware of the unit that answers, and not of the one that was removed", async () => {
+    const one = new Recognition({ ...device, firmwareRange: ">=2 <3" }, { folder, log: () => {} });
+    one.take({ serial: "A-1", firmware: "2.1" });
+    expect(one.verdict).toEqual({ writable: true });
+    const other = { serial: "B-2" };
+    one.take(other);
+    expect(one).toMatchObject({ firmware: undefined, verdict: { unwritable: { code: "other-unit" } } });
+    await one.accept(other);
+    one.take(other);
+    expect(one.verdict).toMatchObject({ writable: false, unwritable: { code: "firmware-untold" } });
+    // Nor has the first one that of the second when it is put back and says nothing of it.
+    one.take({ serial: "B-2", firmware: "9" });
+    one.take({ serial: "A-1", firmware: "9" });
+    one.take({ serial: "B-2" });
+    expect(one.verdict).toMatchObject({ unwritable: { code: "firmware-untold" } });
+    expect(one.doubt).toBeUndefined();
+  });
+
+  it("is accepted with the firmware that it tells then, though nobody asks it again", async () => {
+    const one = new Recognition({ ...device, firmwareRange: ">=2 <3" }, { folder, log: () => {} });
+    one.take({ serial: "A-1", firmware: "9" });
+    expect(one.doubt).toContain("firmware 9");
+    await one.accept({ serial: "B-2" });
+    expect(one).toMatchObject({ firmware: undefined, doubt: undefined });
+  });
 });

@@ -87,8 +87,11 @@ export class Recognition {
     this.#isAsked = true;
     // Who has told something before is only silent this time.
     this.#tellsNothing = Object.keys({ ...this.#seen, ...now }).length === 0;
-    this.firmware = now.firmware ?? this.firmware;
-    const told = [...this.#unitNews(now), ...this.#firmwareNews()];
+    const before = this.#strange;
+    const unitNews = this.#unitNews(now);
+    // Another unit has a firmware of its own, whether it tells it or not.
+    this.firmware = now.firmware ?? (this.#strange === before ? this.firmware : undefined);
+    const told = [...unitNews, ...this.#firmwareNews()];
     this.#seen = { ...this.#seen, ...now };
     this.#unwritable = this.#strangeUnit(now) ?? this.#strangeFirmware();
     // What one tells that cannot be told from a stranger is not noted as the unit's.
@@ -108,7 +111,8 @@ export class Recognition {
     await this.#pin.write(now);
     this.#isOpen = true;
     this.#pinned = this.#seen = now;
-    this.#strange = this.#unreadable = undefined;
+    this.#strange = this.#unreadable = this.doubt = undefined;
+    this.firmware = now.firmware;
   }
 
   /** Reads once what was known before this start. */

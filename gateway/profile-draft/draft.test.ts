@@ -18,7 +18,7 @@ mkdirSync(join(folder, "acme"));
 const { address } = await driverSchemas("http");
 const models = loadModels();
 
-function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: string) {
+function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: string, own = {}) {
   return draftProfile({
     driver: "http",
     className: undefined,
@@ -26,6 +26,7 @@ function drafted(entries: readonly Browsed[], identity: Identity = {}, named?: s
     identity,
     entries,
     isMute: false,
+    settings: own,
     left: ["left out by a limit"],
     ended: undefined,
     date: "2026-11-22",
@@ -51,6 +52,10 @@ const value = (path: string[], more: Partial<Browsed> = {}): Browsed => ({
   ...more,
 });
 
+const by = (path: string, namespaces: Record<string, string>) => [
+  { address: { path }, settings: { namespaces } },
+];
+
 const nameLines = (...of: Parameters<typeof drafted>) =>
   drafted(...of).text.match(/^(vendor|model): "[^"]*"/gm);
 
@@ -59,6 +64,30 @@ describe("a draft", () => {
     expect(nameLines([])).toEqual(['vendor: "Unknown"', 'model: "Unknown"']);
     expect(nameLines([], {}, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "flow-200"']);
     expect(nameLines([], { model: "F2" }, "acme/flow-200")).toEqual(['vendor: "acme"', 'model: "F2"']);
+  });
+
+  test("keeps the settings that the device was read with, and those that its answers need", async () => {
+    const needs = value(["Flow"], { settings: { utcOffset: "+07:00" } });
+    const { text } = drafted([needs], {}, undefined, { decimal: ",", format: "csv" });
+    expect(text).toMatch(/^ {2}decimal: "," # as it was read$/m);
+    expect(text).toMatch(/^ {2}utcOffset: .* # as the device answered$/m);
+    const { profile } = await loaded(text);
+    expect(profile.settings).toEqual({ decimal: ",", format: "csv", utcOffset: "+07:00" });
+  });
+
+  test("says once what the other addresses need that it offers", async () => {
+    const { text } = drafted([
+      value(["Flow"], { also: by("/di:Pump/flow", { di: "http://opcfoundation.org/UA/DI/" }) }),
+      value(["Level"], { also: by("/di:Pump/m:level", { m: "urn:acme:m" }) }),
+      value(["Mode"], { address: { path: "/x", pick: "$.no", bad: 1 }, also: by("/z:mode", { z: "urn:z" }) }),
+    ]);
+    const said = text.replaceAll(/\n *# /g, " ");
+    expect(said).toMatch(/also \{ path: "\/di:Pump\/flow" \}/);
+    const whole =
+      /addresses behind "also" need in the settings: \{ namespaces: \{ di: "http:[^"]*", m: "urn:acme:m" \} \}/g;
+    expect(said.match(whole)).toHaveLength(1);
+    expect((await loaded(text)).profile.settings).toEqual({});
+    expect(drafted([value(["Flow"])]).text).not.toContain('"also"');
   });
 
   test("says what is told as such, and what is not as a guess", async () => {

@@ -1,4 +1,5 @@
 import type { Browsed, Identity } from "../driver.ts";
+import { mergeSettings } from "../profiles.ts";
 import { pointOf, recordOf, settingsNeeded, type Part, type Rules } from "./points.ts";
 import { veiled } from "./private.ts";
 import { comment, flowText, remark, slug } from "./text.ts";
@@ -15,6 +16,8 @@ export interface Draft {
   entries: readonly Browsed[];
   /** It does not answer when it is asked who it is. */
   isMute: boolean;
+  /** Settings of the device that its model needs as well. */
+  settings: Record<string, unknown>;
   /** What was left out, as English sentences. */
   left: readonly string[];
   /** Why the listing ended early; undefined: it did not. */
@@ -130,6 +133,23 @@ function topLines(draft: Draft): string[] {
   ];
 }
 
+function settingLines(own: Record<string, unknown>, needed: Record<string, unknown>): string[] {
+  const all = Object.entries(mergeSettings(own, needed));
+  const lines = all.map(([key, value]) => {
+    const why = key in needed ? "as the device answered" : "as it was read";
+    return `  ${key}: ${flowText(value)}${remark(why)}`;
+  });
+  return lines.length === 0 ? [] : ["settings:", ...lines];
+}
+
+/** What the addresses that are offered beside the points' own cannot be used without. */
+function alsoLines(entries: readonly Browsed[]): string[] {
+  const needed = settingsNeeded(entries.flatMap(({ also = [] }) => also.slice(0, 1)));
+  return Object.keys(needed).length === 0
+    ? []
+    : comment(`The addresses behind "also" need in the settings: ${flowText(needed)}`, "");
+}
+
 function together(parts: readonly Part[]): string[] {
   return parts.flatMap(({ lines }) => lines);
 }
@@ -157,7 +177,7 @@ export function draftProfile(draft: Draft): Drafted {
   const points = entries.filter(({ what }) => what === "value").map((one) => pointOf(one, taken, rules));
   const records = entries.filter(({ what }) => what === "record").map((one) => recordOf(one, taken, rules));
   const commands = entries.filter(({ what }) => what === "command");
-  const settings = settingsNeeded(entries.filter(({ what }) => what !== "command"));
+  const needed = settingsNeeded(entries.filter(({ what }) => what !== "command"));
   const recordLines = records.length === 0 ? [] : ["records:", ...together(records)];
   const commandLines = commands.flatMap(({ path, address }) =>
     comment(`- ${path.join(" / ")}: ${address === undefined ? "no address" : flowText(address)}`, "", "  "),
@@ -165,15 +185,9 @@ export function draftProfile(draft: Draft): Drafted {
   const lines = [
     ...head(draft),
     ...topLines(draft),
-    ...(Object.keys(settings).length === 0
-      ? []
-      : [
-          "settings:",
-          ...Object.entries(settings).map(
-            ([key, value]) => `  ${key}: ${flowText(value)}${remark("as the device answered")}`,
-          ),
-        ]),
+    ...settingLines(draft.settings, needed),
     ...identifyLines(draft),
+    ...alsoLines(entries.filter(({ address }) => draft.rules.isAddress(address))),
     ...(sum(points, "points") === 0 ? ["points: {}", ...together(points)] : ["points:", ...together(points)]),
     ...(sum(records, "points") === 0 ? together(records) : recordLines),
     ...(commands.length === 0

@@ -26,7 +26,7 @@ const textShownMax = 32;
 const guessesMax = 24;
 
 /** The settings that these entries need, together. */
-export function settingsNeeded(entries: readonly Browsed[]): Record<string, unknown> {
+export function settingsNeeded(entries: readonly Pick<Browsed, "settings">[]): Record<string, unknown> {
   return entries.reduce<Record<string, unknown>>(
     (needed, { settings = {} }) => mergeSettings(needed, settings),
     {},

@@ -118,15 +118,19 @@ export function sayUnreachable(lint: Lint, path: Path, name: string, { unreachab
   );
 }
 
+const sayEmpty = (lint: Lint, path: Path, range: string): void =>
+  lint.say("reach", path, `no firmware lies in ${range}`, `không có firmware nào nằm trong ${range}`);
+
 function checkReach(lint: Lint, placed: readonly Placed[]): void {
   const { firmware } = lint.profile;
+  const isNowhere = isEmptyRange(firmware);
+  if (isNowhere) sayEmpty(lint, ["firmware"], firmware);
   for (const { path, name, facts, when, point } of placed) {
     sayUnreachable(lint, path, name, facts);
     if (point?.when === undefined) continue;
     const at = [...path, "when"];
-    if (isEmptyRange(when))
-      lint.say("reach", at, `no firmware lies in ${when}`, `không có firmware nào nằm trong ${when}`);
-    else if (!rangesOverlap(when, firmware))
+    if (isEmptyRange(when)) sayEmpty(lint, at, when);
+    else if (!isNowhere && !rangesOverlap(when, firmware))
       lint.say(
         "reach",
         at,

@@ -143,6 +143,7 @@ export const plants: Plant[] = [
     "{ table: holding, register: 65535, type: uint32 }",
     '34:14 "native.stock" is never read: it ends beyond register 65535',
   ],
+  ["reach", 'firmware: ">=1.0 <3.0"', 'firmware: ">=2 <1"', "7:11 no firmware lies in >=2 <1"],
   ["reach", 'when: "<2.0"', 'when: "<1.0"', "55:11 no firmware of the profile (>=1.0 <3.0) lies in <1.0"],
   ["reach", 'when: "<2.0"', 'when: ">=2.0 <1.5"', "55:11 no firmware lies in >=2.0 <1.5"],
   [
