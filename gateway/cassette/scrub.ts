@@ -1,4 +1,5 @@
 import { digitFiller, filler, type Frame } from "./cassette.ts";
+import { packing } from "./http-bodies.ts";
 import { personalPlaces, secretMember } from "./personal.ts";
 import { communityPlace } from "./tree.ts";
 import { joined } from "./turns.ts";
@@ -182,6 +183,14 @@ class Stream {
   }
 }
 
+/** How what a device said on a connection is packed, so that nothing can be found in it; undefined: it is not. */
+export function packedIn(frames: readonly Frame[]): string | undefined {
+  return packing(new Stream("device", framesFrom("device", frames)).text);
+}
+
+const framesFrom = (from: Frame["from"], frames: readonly Frame[]): Frame[] =>
+  frames.filter((frame) => frame.from === from);
+
 /**
  * Hides every secret in every way of writing, and what looks like a login. Gives what was found, by name, and the
  * secrets that are nowhere. Texts that are too short to be found are left to where the protocol has their place.
@@ -203,13 +212,7 @@ export function scrub(
     .filter(({ text }) => text.length >= secretCharsMin)
     .map((secret) => [secret, formsOf(secret.text)] as const);
   const streams = connections.flatMap((frames) =>
-    (["kerb", "device"] as const).map(
-      (from) =>
-        new Stream(
-          from,
-          frames.filter((frame) => frame.from === from),
-        ),
-    ),
+    (["kerb", "device"] as const).map((from) => new Stream(from, framesFrom(from, frames))),
   );
   for (const stream of streams) {
     for (const [secret, ways] of forms) {

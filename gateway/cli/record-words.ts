@@ -9,6 +9,8 @@ interface RecordWords {
   shortCure: string;
   privateCure: string;
   veiled: string;
+  packed(how: string): string;
+  packedCure: string;
   unplayable(why: string): string;
   unplayableCure: string;
   nothing: string;
@@ -56,6 +58,9 @@ export const recordWords: Record<Language, RecordWords> = {
     shortCure: "give the device a longer one first",
     privateCure: "record while nobody passes, or a device that tells nothing personal",
     veiled: "something personal that it told is not to be found in its bytes, so it cannot be scrubbed",
+    packed: (how) =>
+      `its answers come packed (${how}) though nobody asked for that, so what is secret in them cannot be found`,
+    packedCure: "turn compression off in the device's web server while you record",
     unplayable: (why) => `the scrubbed recording does not play (${why})`,
     unplayableCure: "record for longer (--for 2m), or only what is polled",
     nothing: "no reading came out of it",
@@ -106,6 +111,8 @@ export const recordWords: Record<Language, RecordWords> = {
     shortCure: "trước hết hãy đặt giá trị dài hơn cho thiết bị",
     privateCure: "hãy ghi lúc không có ai đi qua, hoặc ghi thiết bị không gửi dữ liệu cá nhân",
     veiled: "có dữ liệu cá nhân không tìm thấy được trong các byte nên không che được",
+    packed: (how) => `thiết bị gửi dữ liệu nén (${how}) dù không ai yêu cầu nên không tìm được bí mật để che`,
+    packedCure: "hãy tắt nén trong máy chủ web của thiết bị trong lúc ghi",
     unplayable: (why) => `bản ghi sau khi che không phát lại được (${why})`,
     unplayableCure: "hãy ghi lâu hơn (--for 2m), hoặc chỉ ghi những gì được hỏi",
     nothing: "không có giá trị nào",

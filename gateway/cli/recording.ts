@@ -1,6 +1,6 @@
 import { type Cassette, cassetteText } from "../cassette/cassette.ts";
 import { withoutUnstable } from "../cassette/expected.ts";
-import { scrub, type Secret, secretCharsMin, veiled } from "../cassette/scrub.ts";
+import { packedIn, scrub, type Secret, secretCharsMin, veiled } from "../cassette/scrub.ts";
 import { blankSettings, secretsOf, serialsOf, shortSecrets } from "../cassette/secrets.ts";
 import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig, Site } from "../config.ts";
@@ -110,6 +110,8 @@ export class Recording {
     const { device } = this;
     const secrets = this.#hidden(way, tap, taken, known);
     const connections = tap.tape.connections.filter((frames) => frames.length > 0);
+    const packed = connections.map(packedIn).find((how) => how !== undefined);
+    if (packed !== undefined) throw this.refused(words.packed(packed), words.packedCure);
     const { found, nowhere } = scrub(connections, secrets);
     const mustBeThere = ({ what, text }: Secret) =>
       (what === "serial number" && text === taken.who.serial) ||
