@@ -86,3 +86,55 @@ it.each([
   },
   30_000,
 );
+
+const key = "SECRET12345";
+
+it("what opens the device in an address of a point is neither in its requests nor in its settings", async () => {
+  const site = await pillar(
+    "opens",
+    (request, response) => {
+      // It calls the key otherwise, so that only who knows it finds it.
+      const echo = { level: 4.2, asked: `${request.url}`, note: `hello ${key}, or variable-4711 a/b-cd` };
+      response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(echo));
+    },
+    {
+      variables: { k: "variable-4711", lane: "north" },
+      points: {
+        level: {
+          address: { path: `/s?apikey=${key}&lane={lane}`, pick: "$.level" },
+          label: { en: `water, ${key}`, vi: "nước" },
+          unit: "m",
+        },
+        second: { address: { path: "/s?key={k}&n=1", pick: "$.level" }, unit: "m" },
+        third: {
+          address: { path: "/s?session=a%2Fb-cd&user=me&pwd=${secret:web}", pick: "$.level" },
+          unit: "m",
+        },
+        set: {
+          address: {
+            path: "/s",
+            pick: "$.level",
+            write: { path: "/w", body: { login: { name: "body-secret", pin: 8_251 }, to: "{value}" } },
+          },
+          unit: "m",
+        },
+      },
+    },
+  );
+  const { cassette, text, bytes, file } = await tapes.record(site, "opens");
+  const inIt = text + bytes.toString("latin1");
+  const all = [key, "variable-4711", "a%2Fb-cd", "a/b-cd", "user=me", password, "body-secret", "8251"];
+  for (const secret of all) expect(inIt, secret).not.toContain(secret);
+  expect(cassette.settings).toMatchObject({
+    variables: { k: "x".repeat(13), lane: "north" },
+    points: {
+      level: { address: { path: `/s?apikey=${"x".repeat(key.length)}&lane={lane}` }, unit: "m" },
+      second: { address: { path: "/s?key={k}&n=1" } },
+      third: { address: { path: `/s?session=xxxxxxxx&user=xx&pwd=${"x".repeat(password.length)}` } },
+      set: { address: { write: { body: { to: "{value}" } } } },
+    },
+  });
+  expect(cassette.unstable).toEqual([]);
+  expect(Object.keys(cassette.reads.at(-1) ?? {})).toEqual(["level", "second", "third", "set"]);
+  expect(await playCassette(cassette, file)).toEqual({ ...same, unknown: 0 });
+}, 30_000);
