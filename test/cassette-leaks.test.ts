@@ -87,6 +87,22 @@ it.each([
   30_000,
 );
 
+it("what comes in chunks is looked through as if it came in one", async () => {
+  // Every name and every secret lies across at least one of them.
+  const parts = document.match(/[^]{1,7}/g) ?? [];
+  const site = await pillar("chunks", (_, response) => {
+    response.writeHead(200, { "Content-Type": "application/json" });
+    for (const part of parts) response.write(part);
+    response.end();
+  });
+  const { cassette, bytes, text, file } = await tapes.record(site, "chunks");
+  const body = bytes.toString("latin1").replaceAll(/\r\n[0-9a-f]{1,2}\r\n/g, "");
+  expect(body).toContain(`{"level":4.2,"owner":"${"x".repeat(told.owner.length)}"`);
+  for (const secret of secrets) expect(text + body, secret).not.toContain(secret);
+  expect(Object.keys(cassette.reads.at(-1) ?? {})).toEqual(["level"]);
+  expect(await playCassette(cassette, file)).toEqual({ ...same, unknown: 0 });
+}, 30_000);
+
 const key = "SECRET12345";
 
 it("what opens the device in an address of a point is neither in its requests nor in its settings", async () => {

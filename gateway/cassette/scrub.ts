@@ -1,5 +1,5 @@
 import { digitFiller, filler, type Frame } from "./cassette.ts";
-import { packing } from "./http-bodies.ts";
+import { chunkFraming, packing } from "./http-bodies.ts";
 import { personalPlaces, secretMember } from "./personal.ts";
 import { communityPlace } from "./tree.ts";
 import { joined } from "./turns.ts";
@@ -115,21 +115,43 @@ function numberPlace(text: string, start: number, end: number): "number" | "text
   return isBare ? "number" : "text";
 }
 
-/** One direction of a connection as a stream: what is hidden may be split over frames. */
+/** One direction of a connection as a stream: what is hidden may be split over frames, and over chunks of HTTP. */
 class Stream {
   readonly from: Frame["from"];
+  /** Without what stands between the chunks, which must stay as it is. */
   readonly bytes: Buffer;
   readonly text: string;
   readonly #frames: readonly Frame[];
+  /** Where these bytes are in the frames. */
+  readonly #parts: { start: number; end: number; at: number }[] = [];
+  readonly #extensions: readonly { start: number; end: number }[];
 
   constructor(from: Frame["from"], frames: readonly Frame[]) {
     this.from = from;
     this.#frames = frames;
-    this.bytes = joined(frames).bytes;
+    const { bytes } = joined(frames);
+    const { framing, extensions } = chunkFraming(bytes.toString("latin1"));
+    this.#extensions = extensions;
+    let [at, start] = [0, 0];
+    for (const cut of [...framing, { start: bytes.length, end: bytes.length }]) {
+      const end = start + cut.start - at;
+      if (end > start) this.#parts.push({ start, end, at });
+      [at, start] = [cut.end, end];
+    }
+    this.bytes = Buffer.concat(
+      this.#parts.map((part) => bytes.subarray(part.at, part.at + part.end - part.start)),
+    );
     this.text = this.bytes.toString("latin1");
   }
 
   hide(from: number, end: number, by: number = filler): void {
+    for (const part of this.#parts) {
+      const [first, last] = [Math.max(from, part.start), Math.min(end, part.end)];
+      if (first < last) this.#hideAt(part.at + first - part.start, part.at + last - part.start, by);
+    }
+  }
+
+  #hideAt(from: number, end: number, by: number): void {
     let start = 0;
     for (const { bytes, hidden } of this.#frames) {
       const stop = start + hidden.length;
@@ -141,6 +163,12 @@ class Stream {
       }
       start = stop;
     }
+  }
+
+  /** Nobody reads them. */
+  hideExtensions(): boolean {
+    for (const { start, end } of this.#extensions) this.#hideAt(start, end, filler);
+    return this.#extensions.length > 0;
   }
 
   hideText(form: Buffer, secret: Secret): boolean {
@@ -220,6 +248,7 @@ export function scrub(
       there.add(secret);
       found.add(secret.what);
     }
+    if (stream.hideExtensions()) found.add("extensions of chunks");
     if (stream.hidePersonal()) found.add("personal members");
     for (const what of stream.hideLooks()) found.add(what);
   }
