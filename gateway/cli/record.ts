@@ -5,7 +5,7 @@ import { openTap } from "../cassette/tap.ts";
 import type { Tap } from "../cassette/tape.ts";
 import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
-import { DeviceError } from "../driver.ts";
+import { DeviceError, type WirePlace } from "../driver.ts";
 import { exitCodes, shownFile } from "../errors.ts";
 import { deviceFailure, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
@@ -44,6 +44,13 @@ async function tapOf(way: Parameters<typeof openTap>[0], recording: Recording, l
   }
 }
 
+/** What the driver said of the tap's place, said of the device's. */
+function atDevice(text: string, way: Parameters<typeof openTap>[0], tapped: WirePlace | undefined): string {
+  if (tapped === undefined) return text;
+  const place = "path" in way ? way.path : `${way.host}:${way.port}`;
+  return text.replaceAll(`${tapped.host}:${tapped.port}`, place);
+}
+
 /**
  * `kerb record`: what a device and its driver say to each other, into a cassette. Asks the device itself, beside a
  * running gateway too. Exit codes: 2 cannot be recorded, 3 unknown device, 5 no answer.
@@ -70,7 +77,8 @@ export async function record(id: string, options: RecordOptions): Promise<number
     // Behind the tap the driver sees only that somebody hung up.
     const error = tap.failure ?? thrown;
     if (!(error instanceof DeviceError)) throw error;
-    throw deviceFailure(id, error.code, error.message, language);
+    const seen = atDevice(error.message, way, tap.place);
+    throw deviceFailure(id, error.code, seen, language);
   } finally {
     await tap.close();
   }

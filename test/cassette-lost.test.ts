@@ -1,0 +1,87 @@
+import { type AddressInfo, createServer } from "node:net";
+import { afterAll, describe, expect, it } from "vitest";
+import { record } from "../gateway/cli/record.ts";
+import { complaintOf, Tapes } from "./cassette-rig.ts";
+import { freePort } from "./ports.ts";
+
+/** Devices that cannot be recorded, because they are not there, or are not what the site file says. */
+
+const tapes = new Tapes();
+const closing: (() => unknown)[] = [];
+const host = "127.0.0.1";
+
+afterAll(async () => {
+  for (const close of closing) await close();
+  tapes.close();
+});
+
+async function complaint(id: string, own: Record<string, unknown>) {
+  const site = tapes.site(`${id}.yaml`, [{ id, ...own }]);
+  const out = tapes.path(`${id}.cassette.yaml`);
+  return complaintOf(() => record(id, { site, out, forMs: 500, json: true, lang: "en" }));
+}
+
+const meter = (transport: object) => ({ driver: "modbus", profile: "eastron/sdm630", unit: 1, transport });
+const ups = (place: object) => ({
+  driver: "snmp",
+  profile: "ups/rfc1628",
+  community: "night-owl-77",
+  ...place,
+});
+const dust = (transport: object) => ({ driver: "serial", profile: "met-one/bam-1020", transport });
+const nobody = "no-such-device.invalid";
+
+describe("a device that is not there is told as by kerb read", () => {
+  it.each([
+    [
+      "nothing listens (TCP)",
+      async (port: number) => [meter({ type: "tcp", host, port }), "REFUSED", `${host}:${port}`],
+    ],
+    [
+      "no such host (TCP)",
+      async (port: number) => [
+        meter({ type: "tcp", host: nobody, port }),
+        "UNREACHABLE",
+        `${nobody}:${port}`,
+      ],
+    ],
+    ["nothing listens (UDP)", async (port: number) => [ups({ host, port }), "REFUSED", `${host}:${port}`]],
+    [
+      "no such host (UDP)",
+      async (port: number) => [ups({ host: nobody, port }), "UNREACHABLE", `${nobody}:${port}`],
+    ],
+    [
+      "no such port (Modbus)",
+      async () => [meter({ type: "rtu", port: "/dev/nope", baud: 9600 }), "REFUSED", "/dev/nope"],
+    ],
+    [
+      "no such port (serial)",
+      async () => [dust({ type: "serial", port: "/dev/nope", baud: 9600 }), "REFUSED", "/dev/nope"],
+    ],
+    [
+      "nobody answers",
+      async () => {
+        const server = createServer((socket) => socket.on("error", () => {}).resume());
+        await new Promise<void>((resolve) => server.listen(0, host, resolve));
+        closing.push(() => server.close());
+        const { port } = server.address() as AddressInfo;
+        return [meter({ type: "tcp", host, port }), "SILENT", `${host}:${port}`];
+      },
+    ],
+  ] as [string, (port: number) => Promise<[object, string, string]>][])(
+    "%s",
+    async (_, make) => {
+      const [own, code, place] = await make(await freePort());
+      const {
+        code: found,
+        exitCode,
+        hint,
+        details,
+      } = await complaint("lost", own as Record<string, unknown>);
+      expect({ found, exitCode }).toEqual({ found: `KERB-DEV-${code}`, exitCode: 5 });
+      expect(hint).toMatch(/\S/);
+      expect(details?.find(([name]) => name === "seen")?.[1]).toContain(place);
+    },
+    30_000,
+  );
+});
