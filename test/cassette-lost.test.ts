@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
 import { record } from "../gateway/cli/record.ts";
@@ -84,4 +85,25 @@ describe("a device that is not there is told as by kerb read", () => {
     },
     30_000,
   );
+});
+
+describe("a device that is not what the site file says", () => {
+  const transport = async () => ({ type: "tcp", host, port: await freePort() });
+
+  it("is not recorded as a device of its profile", async () => {
+    const own = { driver: "modbus", unit: 1, transport: await transport() };
+    const site = tapes.site("meter.yaml", [{ id: "meter", profile: "eastron/sdm630", ...own }]);
+    await tapes.simulated("--site", site);
+    const { exitCode, title, hint } = await complaint("other", { profile: "sunspec/meter-203", ...own });
+    expect(exitCode).toBe(2);
+    expect(title).toMatch(/^other cannot be recorded: it is another device than its profile says \(.+\)$/);
+    expect(hint).toContain("kerb identify other");
+    // Where all is refused that the site file asks for, nothing is shown of it either.
+    const address = { table: "holding", register: 60_000, type: "uint16" };
+    const bad = await complaint("bad", { ...own, points: { level: { address, unit: "m" } } });
+    expect(bad.exitCode).toBe(2);
+    expect(bad.title).toBe("bad cannot be recorded: none of its readings is good");
+    expect(bad.hint).toContain("kerb read bad");
+    expect(readdirSync(tapes.folder).filter((name) => name.includes("cassette"))).toEqual([]);
+  }, 60_000);
 });

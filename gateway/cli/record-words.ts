@@ -9,6 +9,10 @@ interface RecordWords {
   shortCure: string;
   privateCure: string;
   veiled: string;
+  otherDevice(why: string): string;
+  otherDeviceCure(device: string): string;
+  noneGood: string;
+  noneGoodCure(device: string): string;
   packed(how: string): string;
   packedCure: string;
   unplayable(why: string): string;
@@ -58,6 +62,11 @@ export const recordWords: Record<Language, RecordWords> = {
     shortCure: "give the device a longer one first",
     privateCure: "record while nobody passes, or a device that tells nothing personal",
     veiled: "something personal that it told is not to be found in its bytes, so it cannot be scrubbed",
+    otherDevice: (why) => `it is another device than its profile says (${why})`,
+    otherDeviceCure: (device) =>
+      `kerb identify ${device} shows which profile fits: write that in the site file, or the right address`,
+    noneGood: "none of its readings is good",
+    noneGoodCure: (device) => `kerb read ${device} shows why: correct its addresses or its profile first`,
     packed: (how) =>
       `its answers come packed (${how}) though nobody asked for that, so what is secret in them cannot be found`,
     packedCure: "turn compression off in the device's web server while you record",
@@ -111,6 +120,12 @@ export const recordWords: Record<Language, RecordWords> = {
     shortCure: "trước hết hãy đặt giá trị dài hơn cho thiết bị",
     privateCure: "hãy ghi lúc không có ai đi qua, hoặc ghi thiết bị không gửi dữ liệu cá nhân",
     veiled: "có dữ liệu cá nhân không tìm thấy được trong các byte nên không che được",
+    otherDevice: (why) => `đây là thiết bị khác với hồ sơ của nó (${why})`,
+    otherDeviceCure: (device) =>
+      `kerb identify ${device} cho biết hồ sơ nào hợp: hãy ghi hồ sơ đó vào tệp cấu hình, hoặc sửa địa chỉ`,
+    noneGood: "không có giá trị nào đọc được là tốt",
+    noneGoodCure: (device) =>
+      `kerb read ${device} cho biết lý do: trước hết hãy sửa địa chỉ hoặc hồ sơ của nó`,
     packed: (how) => `thiết bị gửi dữ liệu nén (${how}) dù không ai yêu cầu nên không tìm được bí mật để che`,
     packedCure: "hãy tắt nén trong máy chủ web của thiết bị trong lúc ghi",
     unplayable: (why) => `bản ghi sau khi che không phát lại được (${why})`,

@@ -7,6 +7,7 @@ import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { DeviceError, type WirePlace } from "../driver.ts";
 import { exitCodes, shownFile } from "../errors.ts";
+import { WrongDeviceError } from "../host/identify.ts";
 import { deviceFailure, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
@@ -74,6 +75,8 @@ export async function record(id: string, options: RecordOptions): Promise<number
     const moved = { ...device, settings: way.moved(tap.place) };
     taken = await take(moved, site.gateway.stateFolder, tap, forMs, stopSignal());
   } catch (thrown) {
+    if (thrown instanceof WrongDeviceError)
+      throw recording.refused(words.otherDevice(thrown.message), words.otherDeviceCure(id));
     // Behind the tap the driver sees only that somebody hung up.
     const error = tap.failure ?? thrown;
     if (!(error instanceof DeviceError)) throw error;

@@ -108,6 +108,9 @@ export class Recording {
   async cassette(way: Way, tap: Tap, taken: Take, known: readonly Secret[]): Promise<Cassette> {
     const words = recordWords[this.#language];
     const { device } = this;
+    const readings = taken.reads.flatMap((read) => Object.values(read));
+    if (taken.records.length === 0 && readings.length > 0 && readings.every(({ status }) => status === "bad"))
+      throw this.refused(words.noneGood, words.noneGoodCure(device.id));
     const secrets = this.#hidden(way, tap, taken, known);
     const connections = tap.tape.connections.filter((frames) => frames.length > 0);
     const packed = connections.map(packedIn).find((how) => how !== undefined);

@@ -4,6 +4,7 @@ import { Heard } from "../cassette/heard.ts";
 import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { Identity } from "../driver.ts";
+import { WrongDeviceError } from "../host/identify.ts";
 import { comparedIdentity, personalFields } from "./cassettes.ts";
 import { FieldDevice } from "./field.ts";
 import { pause } from "./output.ts";
@@ -34,7 +35,10 @@ function unveiled(device: DeviceConfig): DeviceConfig {
   };
 }
 
-/** Reads a device behind a tap, or listens to it, until the time is over, a limit is reached or `stop` aborts. */
+/**
+ * Reads a device behind a tap, or listens to it, until the time is over, a limit is reached or `stop` aborts. Throws
+ * `WrongDeviceError` where it is not what its profile expects.
+ */
 export async function take(
   device: DeviceConfig,
   stateFolder: string,
@@ -61,6 +65,7 @@ export async function take(
   const field = await FieldDevice.open(unveiled(device), stateFolder, stop, personal, heard);
   startedMs = performance.now();
   try {
+    if (field.mismatch !== undefined) throw new WrongDeviceError(field.mismatch);
     const first = await field.read(options, stop);
     const isPushed = device.points.some(({ poll }) => poll === "push") || device.records.length > 0;
     const way = isPushed || first.some(({ unheard }) => unheard === true) ? "listens" : "asks";
