@@ -107,3 +107,20 @@ describe("a device that is not what the site file says", () => {
     expect(readdirSync(tapes.folder).filter((name) => name.includes("cassette"))).toEqual([]);
   }, 60_000);
 });
+
+it("a recording that cannot be written is told before the device is asked", async () => {
+  let calls = 0;
+  const server = createServer((socket) => (calls++, socket.destroy()));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  closing.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const site = tapes.site("unwritable.yaml", [{ id: "meter", ...meter({ type: "tcp", host, port }) }]);
+  for (const out of [`${site}/meter.yaml`, `${site}/more/meter.yaml`]) {
+    const { exitCode, title, hint } = await complaintOf(() =>
+      record("meter", { site, out, forMs: 500, json: true, lang: "en" }),
+    );
+    expect({ exitCode, calls }).toEqual({ exitCode: 2, calls: 0 });
+    expect(title).toMatch(/meter\.yaml cannot be written \(E\w+\)$/);
+    expect(hint).toContain("--out FILE");
+  }
+}, 30_000);

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { cassetteText } from "../cassette/cassette.ts";
 import { openTap } from "../cassette/tap.ts";
@@ -11,6 +11,7 @@ import { WrongDeviceError } from "../host/identify.ts";
 import { deviceFailure, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { checkFolder, writeOut } from "./out-file.ts";
 import { deviceNamed } from "./read-source.ts";
 import { recordWords } from "./record-words.ts";
 import { Recording } from "./recording.ts";
@@ -64,6 +65,7 @@ export async function record(id: string, options: RecordOptions): Promise<number
   const device = deviceNamed(site.devices, id, file);
   const out = resolve(options.out ?? `${id}.cassette.yaml`);
   if (existsSync(out)) throw usageError(words.exists(shownFile(out)), words.existsCure, language);
+  checkFolder(out, language);
   const recording = new Recording(site, device, options, language);
   const way = await recording.way();
   const secrets = recording.secrets(way);
@@ -86,7 +88,7 @@ export async function record(id: string, options: RecordOptions): Promise<number
     await tap.close();
   }
   const cassette = await recording.cassette(way, tap, taken, secrets);
-  writeFileSync(out, cassetteText(cassette), { flag: "wx", mode: 0o600 });
+  writeOut(out, cassetteText(cassette), { flag: "wx", mode: 0o600 }, language);
   const { scrubbed, limits, unstable, reads, records, connections, leftOut = 0 } = cassette;
   const counts = { frames: connections.flat().length, reads: reads.length, records: records.length };
   if (options.json === true)
