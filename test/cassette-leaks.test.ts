@@ -154,3 +154,20 @@ it("what opens the device in an address of a point is neither in its requests no
   expect(Object.keys(cassette.reads.at(-1) ?? {})).toEqual(["level", "second", "third", "set"]);
   expect(await playCassette(cassette, file)).toEqual({ ...same, unknown: 0 });
 }, 30_000);
+
+it("what is not to be had without its secret is refused in one sentence", async () => {
+  writeFileSync(tapes.path("secrets/path"), "/hidden-level");
+  const site = await pillar(
+    "whole",
+    (_, response) => response.writeHead(200, { "Content-Type": "application/json" }).end('{"level":4.2}'),
+    { points: { level: { address: { path: "${secret:path}", pick: "$.level" }, unit: "m" } } },
+  );
+  const { exitCode, title } = await complaintOf(() =>
+    tapes.record(site, "whole", { forMs: 500, lang: "en" }),
+  );
+  expect(exitCode).toBe(2);
+  expect(title).toMatch(
+    /^whole cannot be recorded: the scrubbed recording does not play \(.*expected a path/,
+  );
+  expect(title).not.toMatch(/hidden-level|cassette-\d|\n/);
+}, 30_000);

@@ -17,6 +17,7 @@ interface RecordWords {
   packedCure: string;
   unplayable(why: string): string;
   unplayableCure: string;
+  unplayableSettingCure: string;
   nothing: string;
   exists(file: string): string;
   existsCure: string;
@@ -72,6 +73,8 @@ export const recordWords: Record<Language, RecordWords> = {
     packedCure: "turn compression off in the device's web server while you record",
     unplayable: (why) => `the scrubbed recording does not play (${why})`,
     unplayableCure: "record for longer (--for 2m), or only what is polled",
+    unplayableSettingCure:
+      "write there only the secret itself by ${secret:NAME}, and the rest of the setting beside it",
     nothing: "no reading came out of it",
     exists: (file) => `${file} is there already`,
     existsCure: "name another file with --out FILE, or remove it",
@@ -130,6 +133,8 @@ export const recordWords: Record<Language, RecordWords> = {
     packedCure: "hãy tắt nén trong máy chủ web của thiết bị trong lúc ghi",
     unplayable: (why) => `bản ghi sau khi che không phát lại được (${why})`,
     unplayableCure: "hãy ghi lâu hơn (--for 2m), hoặc chỉ ghi những gì được hỏi",
+    unplayableSettingCure:
+      "hãy chỉ để phần bí mật trong ${secret:NAME}, phần còn lại của thiết lập thì viết bên cạnh",
     nothing: "không có giá trị nào",
     exists: (file) => `${file} đã có sẵn`,
     existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc xóa tệp đó",
