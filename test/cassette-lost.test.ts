@@ -88,10 +88,8 @@ describe("a device that is not there is told as by kerb read", () => {
 });
 
 describe("a device that is not what the site file says", () => {
-  const transport = async () => ({ type: "tcp", host, port: await freePort() });
-
   it("is not recorded as a device of its profile", async () => {
-    const own = { driver: "modbus", unit: 1, transport: await transport() };
+    const own = { driver: "modbus", unit: 1, transport: { type: "tcp", host, port: await freePort() } };
     const site = tapes.site("meter.yaml", [{ id: "meter", profile: "eastron/sdm630", ...own }]);
     await tapes.simulated("--site", site);
     const { exitCode, title, hint } = await complaint("other", { profile: "sunspec/meter-203", ...own });
