@@ -35,10 +35,7 @@ function unveiled(device: DeviceConfig): DeviceConfig {
   };
 }
 
-/**
- * Reads a device behind a tap, or listens to it, until the time is over, a limit is reached or `stop` aborts. Throws
- * `WrongDeviceError` where it is not what its profile expects.
- */
+/** Reads a device behind a tap, or listens to it, until the time is over, a limit is reached or `stop` aborts. */
 export async function take(
   device: DeviceConfig,
   stateFolder: string,
@@ -65,6 +62,7 @@ export async function take(
   const field = await FieldDevice.open(unveiled(device), stateFolder, stop, personal, heard);
   startedMs = performance.now();
   try {
+    // A recording of another model would be evidence for this one.
     if (field.mismatch !== undefined) throw new WrongDeviceError(field.mismatch);
     const first = await field.read(options, stop);
     const isPushed = device.points.some(({ poll }) => poll === "push") || device.records.length > 0;
