@@ -73,10 +73,9 @@ it("ends while somebody who called inside TLS has said nothing yet", async () =>
 it("says why nobody was reached, until somebody is", async () => {
   const port = await freePort();
   const tap = await openTap({ over: "tcp", host: "127.0.0.1", port, moved: () => ({}) });
-  const { host = "", port: tapped = 0 } = tap.place ?? {};
   const tried = () =>
     new Promise<void>((resolve) => {
-      const near = connect(tapped, host, () => near.write("?"));
+      const near = connect(tap.place?.port ?? 0, tap.place?.host, () => near.write("?"));
       near.on("error", () => {});
       near.on("close", () => resolve());
       near.resume();
