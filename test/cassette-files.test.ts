@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it, vi } from "vitest";
 import { cassetteText } from "../gateway/cassette/cassette.ts";
 import { loadCassette } from "../gateway/cli/load-cassette.ts";
 import { profileTest } from "../gateway/cli/profile-test.ts";
+import { ConfigError } from "../gateway/errors.ts";
 import { complaintOf, root, Tapes } from "./cassette-rig.ts";
 
 /** Files of cassettes that are not there, not readable, not whole, too large or empty. */
@@ -133,6 +134,25 @@ async function tested(files: string[], options = {}) {
     spy.mockRestore();
   }
 }
+
+describe("a cassette that does not fit what kerb has now", () => {
+  const level = readFileSync(`${root}/firmware-profiles/qdy/qdy30a.cassettes/simulator.yaml`, "utf8");
+  it.each([
+    ["profile", level.replace(/^profile: .*/m, 'profile: "qdy/qdy30x"'), "qdy30x"],
+    ["driver", level.replace(/^driver: .*/m, 'driver: "modbuss"'), "modbus"],
+    ["settings", level.replace(/^settings: \{/m, 'settings: {"unitt":1,'), "settings.unitt: "],
+  ])("is told with the line of its %s", async (key, text, word) => {
+    const name = file(`unfit-${key}.yaml`, text);
+    const line = lineOf(text, `\n${key}:`) + 1;
+    const told = await profileTest([name], { lang: "en" }).catch((error: unknown) => error);
+    if (!(told instanceof ConfigError)) throw new Error("it has not failed");
+    const shown = told.render();
+    expect(shown).toContain(`unfit-${key}.yaml:${line}:1`);
+    expect(shown).toContain(word);
+    // What was made of it to check it is in no file.
+    expect(shown).not.toMatch(/devices|cassette-\d/);
+  });
+});
 
 describe("a cassette that compares nothing", () => {
   it.each([

@@ -20,14 +20,14 @@ const isPicture = (packet: Packet): boolean =>
   packet.cmd === "publish" &&
   pictureHeads.some((head) => Buffer.from(packet.payload).subarray(0, head.length).equals(head));
 
-/** The packet as a tape has it; undefined: it is not kept. */
-function keptOf(packet: Packet): Buffer | undefined {
+/** The packet as a tape has it; undefined: it is not kept. Throws where MQTT 3.1.1 has none for it. */
+function keptOf(packet: Packet, from: Frame["from"]): Buffer | undefined {
   if (packet.cmd === "publish") {
     const { topic, payload, qos, retain } = packet;
     const number = qos === 0 ? {} : { messageId: 1 };
     return mqttPacket.generate({ cmd: "publish", topic, payload, qos, retain, dup: false, ...number });
   }
-  if (packet.cmd !== "subscribe") return undefined;
+  if (packet.cmd !== "subscribe" || from !== "kerb") return undefined;
   const subscriptions = packet.subscriptions.map(({ topic, qos }) => ({ topic, qos }));
   return mqttPacket.generate({ cmd: "subscribe", messageId: 1, subscriptions });
 }
@@ -39,11 +39,19 @@ export function messages(tape: Tape, frames: Frame[]): Record<Frame["from"], (ch
   const side = (from: Frame["from"]) => {
     const parser = mqttPacket.parser(version);
     let isBroken = false;
+    const kept = (packet: Packet): Buffer | undefined => {
+      try {
+        return isBroken ? undefined : keptOf(packet, from);
+      } catch {
+        isBroken = true;
+        return undefined;
+      }
+    };
     parser.on("error", () => (isBroken = true));
     parser.on("packet", (packet) => {
       const { cmd } = packet;
       if (cmd === "connect") version.protocolVersion = packet.protocolVersion ?? 4;
-      const bytes = keptOf(packet);
+      const bytes = kept(packet);
       if (bytes === undefined) return;
       if (isPicture(packet)) tape.skipped.add("pictures");
       else if (bytes.length <= keptBytesMax) tape.keep(frames, from, bytes);

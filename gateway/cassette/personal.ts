@@ -11,6 +11,10 @@ const memberName = `(?:[^"]{0,100}(?:${person}|${secret})[^"]{0,100}|user|driver
 /** The end of a text behind which a password or login stands. */
 export const secretMember = new RegExp(`"(?:${memberName}|pin|key|code)"\\s*:\\s*$`, "i");
 
+const wholeMember = new RegExp(`^(?:${memberName}|pin|key)$`, "i");
+/** Is a member of this name a secret, or somebody's? */
+export const isPersonalMember = (name: string): boolean => wholeMember.test(name);
+
 /** A place in a text; in a number only its digits can be hidden. */
 export interface Place {
   start: number;
@@ -56,9 +60,14 @@ function members(text: string): Place[] {
 }
 
 const said = `(?!(?:true|false|[01])["<])`;
+/** What opens a device by its query alone. */
+const queryName = "key|app_?id|auth|sig|signature|session(?:_?id)?|sid|user";
 /** Elsewhere than in JSON. What ONVIF calls a token is the name of a channel. */
 const others = [
-  new RegExp(`[?&][\\w.-]{0,100}(?:${person}|${secret})[\\w.-]{0,100}=([^&\\s#"'<>]+)`, "dgi"),
+  new RegExp(
+    `[?&](?:[\\w.-]{0,100}(?:${person}|${secret})[\\w.-]{0,100}|${queryName})=([^&\\s#"'<>]+)`,
+    "dgi",
+  ),
   new RegExp(`\\bName="[^"]{0,100}(?:${person})[^"]{0,100}"\\s+Value="${said}([^"]+)"`, "dgi"),
   new RegExp(`\\bValue="${said}([^"]+)"\\s+Name="[^"]{0,100}(?:${person})[^"]{0,100}"`, "dgi"),
   new RegExp(

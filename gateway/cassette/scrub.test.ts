@@ -73,6 +73,33 @@ describe("what is scrubbed", () => {
     expect(scrubbed(frames("device", told.slice(0, 20), told.slice(20)), []).text).toBe(left ?? told);
   });
 
+  describe("in chunks", () => {
+    const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    it.each([
+      ["a secret", "4\r\n<Geh\r\nA\r\neim-9-Wort\r\n2;o=Geheim\r\n>.\r\n0\r\n\r\n", "<xxx|xxxxxxxxxx|>."],
+      ["a name", '5\r\n{"own\r\n09  \r\ner":"An"}\r\n0\r\n\r\n', '{"own|er":"xx"}'],
+      ["a number", '8\r\n{"pin":1\r\n6\r\n234,"a\r\n4\r\n":1}\r\n0\r\n\r\n', '{"pin":1|111,"a|":1}'],
+      ["a login", "5\r\n?a=1&\r\n7\r\npwd=abc\r\n5\r\nd&b=2\r\n", "?a=1&|pwd=xxx|x&b=2"],
+      ["a chunk that is not whole", "4\r\n<Geh\r\nFF\r\neim-9-Wort", "<xxx|xxxxxxxxxx"],
+    ])("%s", (_, body, left) => {
+      const secrets = ["Geheim-9-Wort", "1234"].map((text) => ({ what: "password", text }));
+      // Two other answers come before it on the same connection.
+      const before = `HTTP/1.1 204 No\r\n\r\n${head}2\r\nok\r\n0\r\n\r\n`;
+      const list = frames("device", before, head, body.slice(0, 9), body.slice(9));
+      scrub([list], secrets);
+      const text = Buffer.concat(list.map(({ bytes }) => bytes)).toString();
+      const chunks = text
+        .split(head)
+        .slice(1)
+        .map((one) =>
+          one
+            .replaceAll(/^[\da-f]+ *(;x+)?\r\n|\r\n0\r\n\r\n$/gi, "")
+            .replaceAll(/\r\n[\da-f]+ *(;x+)?\r\n/gi, "|"),
+        );
+      expect(chunks.map((one) => one.replace(/\r\n$/, ""))).toEqual(["ok", left]);
+    });
+  });
+
   it("pictures that are written as text", () => {
     const picture = Buffer.concat([Buffer.from("ffd8ffe0", "hex"), Buffer.alloc(60, 7)]).toString("base64");
     const long = "QUJD".repeat(200);

@@ -1,4 +1,5 @@
 import { digitFiller, filler, type Frame } from "./cassette.ts";
+import { chunkFraming, packing } from "./http-bodies.ts";
 import { personalPlaces, secretMember } from "./personal.ts";
 import { communityPlace } from "./tree.ts";
 import { joined } from "./turns.ts";
@@ -114,21 +115,43 @@ function numberPlace(text: string, start: number, end: number): "number" | "text
   return isBare ? "number" : "text";
 }
 
-/** One direction of a connection as a stream: what is hidden may be split over frames. */
+/** One direction of a connection as a stream: what is hidden may be split over frames, and over chunks of HTTP. */
 class Stream {
   readonly from: Frame["from"];
+  /** Without what stands between the chunks, which must stay as it is. */
   readonly bytes: Buffer;
   readonly text: string;
   readonly #frames: readonly Frame[];
+  /** Where these bytes are in the frames. */
+  readonly #parts: { start: number; end: number; at: number }[] = [];
+  readonly #extensions: readonly { start: number; end: number }[];
 
   constructor(from: Frame["from"], frames: readonly Frame[]) {
     this.from = from;
     this.#frames = frames;
-    this.bytes = joined(frames).bytes;
+    const { bytes } = joined(frames);
+    const { framing, extensions } = chunkFraming(bytes.toString("latin1"));
+    this.#extensions = extensions;
+    let [at, start] = [0, 0];
+    for (const cut of [...framing, { start: bytes.length, end: bytes.length }]) {
+      const end = start + cut.start - at;
+      if (end > start) this.#parts.push({ start, end, at });
+      [at, start] = [cut.end, end];
+    }
+    this.bytes = Buffer.concat(
+      this.#parts.map((part) => bytes.subarray(part.at, part.at + part.end - part.start)),
+    );
     this.text = this.bytes.toString("latin1");
   }
 
   hide(from: number, end: number, by: number = filler): void {
+    for (const part of this.#parts) {
+      const [first, last] = [Math.max(from, part.start), Math.min(end, part.end)];
+      if (first < last) this.#hideAt(part.at + first - part.start, part.at + last - part.start, by);
+    }
+  }
+
+  #hideAt(from: number, end: number, by: number): void {
     let start = 0;
     for (const { bytes, hidden } of this.#frames) {
       const stop = start + hidden.length;
@@ -140,6 +163,12 @@ class Stream {
       }
       start = stop;
     }
+  }
+
+  /** Nobody reads them. */
+  hideExtensions(): boolean {
+    for (const { start, end } of this.#extensions) this.#hideAt(start, end, filler);
+    return this.#extensions.length > 0;
   }
 
   hideText(form: Buffer, secret: Secret): boolean {
@@ -182,6 +211,14 @@ class Stream {
   }
 }
 
+/** How what a device said on a connection is packed, so that nothing can be found in it; undefined: it is not. */
+export function packedIn(frames: readonly Frame[]): string | undefined {
+  return packing(new Stream("device", framesFrom("device", frames)).text);
+}
+
+const framesFrom = (from: Frame["from"], frames: readonly Frame[]): Frame[] =>
+  frames.filter((frame) => frame.from === from);
+
 /**
  * Hides every secret in every way of writing, and what looks like a login. Gives what was found, by name, and the
  * secrets that are nowhere. Texts that are too short to be found are left to where the protocol has their place.
@@ -203,13 +240,7 @@ export function scrub(
     .filter(({ text }) => text.length >= secretCharsMin)
     .map((secret) => [secret, formsOf(secret.text)] as const);
   const streams = connections.flatMap((frames) =>
-    (["kerb", "device"] as const).map(
-      (from) =>
-        new Stream(
-          from,
-          frames.filter((frame) => frame.from === from),
-        ),
-    ),
+    (["kerb", "device"] as const).map((from) => new Stream(from, framesFrom(from, frames))),
   );
   for (const stream of streams) {
     for (const [secret, ways] of forms) {
@@ -217,6 +248,7 @@ export function scrub(
       there.add(secret);
       found.add(secret.what);
     }
+    if (stream.hideExtensions()) found.add("extensions of chunks");
     if (stream.hidePersonal()) found.add("personal members");
     for (const what of stream.hideLooks()) found.add(what);
   }

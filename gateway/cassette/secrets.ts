@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { DeviceConfig } from "../config.ts";
-import { commonKeys } from "../config/device-schema.ts";
 import { isRecord } from "../config/path.ts";
 import { References } from "../config/references.ts";
 import { readYaml } from "../yaml.ts";
 import { looksLikeNumber, type Secret, secretCharsMin, withoutSecret } from "./scrub.ts";
+import { isKerbsWord, secretParts, withoutParts } from "./written.ts";
 
 /** What of a site file must not get into a cassette, and its device without that. */
 
@@ -24,7 +24,35 @@ function isSecret(path: readonly string[]): boolean {
   return secretKey.test(key) || (path.at(-2) === "auth" && key === "value");
 }
 
-/** Everything secret in the device's settings, and all that the site's files name by reference. */
+/** The device as the site file has it, references unresolved. */
+function entryOf({ id, place }: DeviceConfig): Record<string, unknown> {
+  const { value } = readYaml(place.file, { references: false });
+  const list = isRecord(value) && Array.isArray(value["devices"]) ? (value["devices"] as unknown[]) : [];
+  const entry = list.find((one) => isRecord(one) && one["id"] === id);
+  return isRecord(entry) ? entry : {};
+}
+
+/** What is secret in addresses: as the site file writes them, and in variables of which any address makes a secret. */
+function addressSecrets(device: DeviceConfig, references: References): Secret[] {
+  const { points, records } = entryOf(device);
+  const own = leaves({ points, records }).flatMap(({ path, value }) => {
+    if (typeof value !== "string") return [];
+    const { texts } = secretParts(references.resolve(value).text, path);
+    // A shorter one is hidden where it stands.
+    const long = texts.filter((text) => text.length >= secretCharsMin);
+    return long.map((text): Secret => ({ what: path.join("."), text }));
+  });
+  const { variables } = device.settings;
+  const named = leaves({ points: device.points, records: device.records }).flatMap(({ path, value }) =>
+    typeof value === "string" ? secretParts(value, path).variables : [],
+  );
+  const used = Object.entries(isRecord(variables) ? variables : {}).flatMap(([name, text]): Secret[] =>
+    named.includes(name) && typeof text === "string" ? [{ what: `variables.${name}`, text }] : [],
+  );
+  return [...own, ...used];
+}
+
+/** Everything secret in the device's settings and addresses, and all that the site's files name by reference. */
 export function secretsOf(device: DeviceConfig, files: readonly string[], mainFile: string): Secret[] {
   const secrets: Secret[] = [];
   const own = leaves(device.settings);
@@ -35,6 +63,7 @@ export function secretsOf(device: DeviceConfig, files: readonly string[], mainFi
     if (typeof value === "string" && value !== "" && isSecret(path))
       secrets.push({ what: path.join("."), text: value });
   }
+  secrets.push(...addressSecrets(device, new References(device.place.file, referencesFolder(mainFile))));
   for (const file of files) {
     const references = new References(file, referencesFolder(mainFile));
     for (const [written] of readFileSync(file, "utf8").matchAll(/\$\{(?:env|file|secret):[^{}]*\}/g)) {
@@ -95,8 +124,14 @@ function blanked(value: unknown, blanks: Blanks, path: readonly string[] = []): 
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [key, blanked(item, blanks, [...path, key])]),
     );
-  if (typeof value !== "string") return value;
-  const { text } = blanks.references.resolve(value);
+  const isOfPoint = path[0] === "points" || path[0] === "records";
+  if (isOfPoint && typeof value === "number") return withoutParts(value, path);
+  if (typeof value !== "string" || (isOfPoint && isKerbsWord(path))) return value;
+  const { text } = blanks.references.resolve(isOfPoint ? withoutFiles(value, blanks.references) : value);
+  if (isOfPoint) {
+    if (text !== value && looksLikeNumber(text)) return withoutParts(Number(text), path);
+    return withoutParts(blankedText(text, blanks.secrets, "x"), path);
+  }
   const isReference = text !== value;
   if (isReference && !isSecret(path) && /^[-+]?\d+(\.\d+)?$/.test(text)) return Number(text);
   const place = blanks.places[text];
@@ -104,7 +139,18 @@ function blanked(value: unknown, blanks: Blanks, path: readonly string[] = []): 
   // A user who is called like his password would be refused by some.
   const filler = /user/i.test(path.at(-1) ?? "") ? "u" : "x";
   if (isReference || isSecret(path)) return filler.repeat(text.length);
-  return blanks.secrets.reduce(
+  return blankedText(text, blanks.secrets, filler);
+}
+
+/** What stands in a file of the site's is secret, however short it is. */
+function withoutFiles(text: string, references: References): string {
+  return text.replaceAll(/\$\{(?:file|secret):[^{}]*\}/g, (written) => {
+    return "x".repeat(references.resolve(written).text.length);
+  });
+}
+
+function blankedText(text: string, secrets: readonly Secret[], filler: string): string {
+  return secrets.reduce(
     (left, secret) =>
       secret.text.length < secretCharsMin
         ? left
@@ -122,15 +168,12 @@ export function blankSettings(
   secrets: readonly Secret[],
   places: Readonly<Record<string, string>>,
 ): Record<string, unknown> {
-  const { file } = device.place;
-  const { value } = readYaml(file, { references: false });
-  const list = isRecord(value) && Array.isArray(value["devices"]) ? (value["devices"] as unknown[]) : [];
-  const entry = list.find((one) => isRecord(one) && one["id"] === device.id);
-  const own = isRecord(entry) ? Object.entries(entry) : [];
+  const own = Object.entries(entryOf(device));
   const kept = own.filter(([key]) => !siteKeys.includes(key));
-  const blanks = { references: new References(file, referencesFolder(mainFile)), secrets, places };
-  // What is no setting of the driver (which points, which limits) has no secrets, and no places.
-  return Object.fromEntries(
-    kept.map(([key, item]) => [key, commonKeys.includes(key) ? item : blanked(item, blanks, [key])]),
-  );
+  const blanks = {
+    references: new References(device.place.file, referencesFolder(mainFile)),
+    secrets,
+    places,
+  };
+  return Object.fromEntries(kept.map(([key, item]) => [key, blanked(item, blanks, [key])]));
 }

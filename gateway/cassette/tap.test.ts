@@ -69,3 +69,29 @@ it("ends while somebody who called inside TLS has said nothing yet", async () =>
   await tap.close();
   await hungUp;
 }, 8000);
+
+it("says why nobody was reached, until somebody is", async () => {
+  const port = await freePort();
+  const tap = await openTap({ over: "tcp", host: "127.0.0.1", port, moved: () => ({}) });
+  const tried = () =>
+    new Promise<void>((resolve) => {
+      const near = connect(tap.place?.port ?? 0, tap.place?.host, () => near.write("?"));
+      near.on("error", () => {});
+      near.on("close", () => resolve());
+      near.resume();
+    });
+  await tried();
+  expect(tap.failure).toMatchObject({
+    code: "refused",
+    message: expect.stringContaining(`127.0.0.1:${port}`),
+  });
+  const server = createServer((socket) => socket.end("bye"));
+  try {
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    await tried();
+    expect(tap.failure).toBeUndefined();
+  } finally {
+    await tap.close();
+    server.close();
+  }
+});

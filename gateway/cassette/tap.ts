@@ -1,10 +1,11 @@
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
-import { type AddressInfo, connect, createServer, isIPv6, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, isIPv6, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Wire, WirePlace } from "../driver.ts";
+import { DeviceError, type Wire, type WirePlace } from "../driver.ts";
 import { callsTap } from "./tap-calls.ts";
 import type { Frame } from "./cassette.ts";
 import { messages } from "./mqtt-messages.ts";
+import { portErrorCode, Reach } from "./reach.ts";
 import { type Tap, Tape } from "./tape.ts";
 
 /** Stands between a driver and its device, hands every byte on and keeps it. */
@@ -21,10 +22,20 @@ interface End {
   close(): void;
 }
 
-function socketEnd(far: Duplex, near: Socket, heard: (chunk: Buffer) => void): End {
+function socketEnd(far: Duplex, near: Socket, heard: (chunk: Buffer) => void, reach: Reach): End {
   far.on("end", () => heard(Buffer.alloc(0)));
   // A device that cannot be reached must look to the driver as it does without a tap: refused or cut off.
-  far.on("error", () => near.resetAndDestroy());
+  let isReached = false;
+  const reached = () => {
+    isReached = true;
+    reach.succeeded();
+  };
+  if (far instanceof Socket && far.connecting) far.once("connect", reached);
+  else reached();
+  far.on("error", (error) => {
+    if (!isReached) reach.failed(error);
+    near.resetAndDestroy();
+  });
   far.on("close", () => near.destroySoon());
   far.on("data", heard);
   return { write: (chunk) => void far.write(chunk), close: () => void far.destroy() };
@@ -38,7 +49,12 @@ async function serialEnd(
   const { path, baud: baudRate, parity, dataBits, stopBits } = line;
   const port = new SerialPort({ path, baudRate, parity, dataBits, stopBits, autoOpen: false });
   await new Promise<void>((resolve, reject) => {
-    port.open((error) => (error === null ? resolve() : reject(error)));
+    port.open((error) => {
+      if (error === null) return resolve();
+      // A port may be called "Airblock".
+      const code = portErrorCode(error.message.replaceAll(path, ""));
+      reject(new DeviceError(code, `${path}: ${error.message}`, { cause: error }));
+    });
   });
   port.on("error", () => {});
   port.on("data", heard);
@@ -46,25 +62,30 @@ async function serialEnd(
 }
 
 /** Rejects where the device cannot be reached in a way that must be told. */
-async function openEnd(far: Far, near: Socket, heard: (chunk: Buffer) => void): Promise<End> {
-  if (far.over === "serial") return serialEnd(far, heard);
+async function openEnd(far: Far, near: Socket, heard: (chunk: Buffer) => void, reach: Reach): Promise<End> {
+  if (far.over === "serial") {
+    const end = await serialEnd(far, heard);
+    reach.succeeded();
+    return end;
+  }
   const { host, port } = far;
   const plain = far.reach === undefined ? connect({ host, port, noDelay: true }) : await far.reach();
-  return socketEnd(plain, near, heard);
+  return socketEnd(plain, near, heard, reach);
 }
 
 async function streamTap(far: Far): Promise<Tap> {
   const tape = new Tape();
   const open = new Set<Socket>();
-  let failure: Error | undefined;
+  const reach = new Reach("path" in far ? far.path : `${far.host}:${far.port}`);
   const server = createServer((near) => {
     open.add(near);
     const frames = tape.connection();
     const { kerb, device } = far.over === "mqtt" ? messages(tape, frames) : bytesOf(tape, frames);
-    const end = openEnd(far, near, (chunk) => {
+    const told = (chunk: Buffer): void => {
       device(chunk);
       if (!near.destroyed && chunk.length > 0) near.write(chunk);
-    });
+    };
+    const end = openEnd(far, near, told, reach);
     near.setNoDelay(true);
     near.on("data", (chunk) => {
       kerb(chunk);
@@ -76,7 +97,7 @@ async function streamTap(far: Far): Promise<Tap> {
       end.then((one) => one.close()).catch(() => {});
     });
     end.catch((error: Error) => {
-      failure ??= error;
+      reach.failed(error);
       near.resetAndDestroy();
     });
   });
@@ -88,7 +109,7 @@ async function streamTap(far: Far): Promise<Tap> {
     tape,
     place: { host: loopback, port: (server.address() as AddressInfo).port },
     get failure() {
-      return failure;
+      return reach.failure;
     },
     close: () =>
       new Promise((resolve) => {
@@ -118,27 +139,41 @@ async function datagramTap({ host, port }: WirePlace): Promise<Tap> {
   const tape = new Tape();
   const near = createSocket("udp4");
   await bound(near);
-  const askers = new Map<number, { far: DatagramSocket; frames: Frame[] }>();
+  const reach = new Reach(`${host}:${port}`);
+  let isOpen = true;
+  const askers = new Map<number, { far: DatagramSocket; frames: Frame[]; isUp: Promise<boolean> }>();
+  const ask = (asker: number) => {
+    const far = createSocket(isIPv6(host) ? "udp6" : "udp4");
+    const frames = tape.connection();
+    far.on("error", (error) => reach.failed(error));
+    far.on("message", (answer) => {
+      reach.succeeded();
+      tape.keep(frames, "device", answer);
+      near.send(answer, asker, loopback);
+    });
+    // Only to who is connected the network tells that nothing listens there.
+    const isUp = new Promise<boolean>((resolve) => {
+      far.once("connect", () => resolve(true));
+      far.once("error", () => resolve(false));
+    });
+    far.connect(port, host);
+    const one = { far, frames, isUp };
+    askers.set(asker, one);
+    return one;
+  };
   near.on("message", (chunk, { port: asker }) => {
-    let one = askers.get(asker);
-    if (one === undefined) {
-      const far = createSocket(isIPv6(host) ? "udp6" : "udp4");
-      const frames = tape.connection();
-      far.on("error", () => {});
-      far.on("message", (answer) => {
-        tape.keep(frames, "device", answer);
-        near.send(answer, asker, loopback);
-      });
-      one = { far, frames };
-      askers.set(asker, one);
-    }
-    tape.keep(one.frames, "kerb", chunk);
-    one.far.send(chunk, port, host);
+    const { far, frames, isUp } = askers.get(asker) ?? ask(asker);
+    tape.keep(frames, "kerb", chunk);
+    void isUp.then((isConnected) => isConnected && isOpen && far.send(chunk));
   });
   return {
     tape,
     place: { host: loopback, port: near.address().port },
+    get failure() {
+      return reach.failure;
+    },
     async close() {
+      isOpen = false;
       near.close();
       for (const { far } of askers.values()) far.close();
     },

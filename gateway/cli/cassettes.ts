@@ -12,7 +12,8 @@ import { YamlDocument } from "../config/document.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { SiteFiles } from "../config/site-files.ts";
 import { DeviceError, type Identity } from "../driver.ts";
-import { ConfigError } from "../errors.ts";
+import { fileBytesMax, readText } from "../config/file-text.ts";
+import { ConfigError, type Diagnostic } from "../errors.ts";
 import { profileFolder } from "../profiles.ts";
 import { startBroker } from "./broker.ts";
 import { FieldDevice } from "./field.ts";
@@ -25,6 +26,7 @@ const gapMsMax = 100;
 /** A device that says nothing by itself for this long has said all that is on the tape. */
 const quietMs = 700;
 const quietTriesMax = 1800;
+const shownCharsMax = 160;
 let plays = 0;
 
 /** The cassettes of the library: `firmware-profiles/<vendor>/<model>.cassettes/*.yaml`, sorted. */
@@ -49,6 +51,27 @@ export function comparedIdentity({ vendor, model, firmware }: Identity): Record<
   return Object.fromEntries(known) as Record<string, string>;
 }
 
+/** Mistakes of what was made of a cassette, at the lines of its file that hold them. */
+function inCassette(mistakes: readonly Diagnostic[], file: string): Diagnostic[] {
+  const content = readText(file, fileBytesMax);
+  const lines = "text" in content ? content.text.split("\n") : [];
+  return mistakes.map((mistake) => {
+    if (mistake.file !== file) return mistake;
+    const { path = "", message } = mistake;
+    const member = path.replace(/^devices(?: "[^"]*"|\[0\])\.?/, "");
+    const name = member === "driver" || member === "profile" ? member : "settings";
+    const line = lines.findIndex((one) => one.startsWith(`${name}:`)) + 1;
+    return {
+      ...mistake,
+      line,
+      column: 1,
+      sourceLine: (lines[line - 1] ?? "").slice(0, shownCharsMax),
+      message: name === "settings" && member !== "" ? `settings.${member}: ${message}` : message,
+      path: name === "settings" && member !== "" ? `settings.${member}` : name,
+    };
+  });
+}
+
 /** The device of a cassette by the profile as it is now. Throws `ConfigError`. */
 async function deviceOf(cassette: Cassette, file: string, folder: string): Promise<DeviceConfig> {
   const { profile, driver, settings } = cassette;
@@ -59,7 +82,7 @@ async function deviceOf(cassette: Cassette, file: string, folder: string): Promi
   const files = new SiteFiles(folder);
   const device = await checkDevice(files, document, ["devices", 0]);
   const mistakes = [...files.found, ...document.mistakes].filter(({ severity }) => severity === "error");
-  if (device === undefined || mistakes.length > 0) throw new ConfigError(mistakes);
+  if (device === undefined || mistakes.length > 0) throw new ConfigError(inCassette(mistakes, file));
   return device;
 }
 

@@ -115,13 +115,14 @@ export async function openAny(
 /** A device that has been opened and asked who it is. */
 export class FieldDevice {
   readonly identity: Identity;
+  /** What is not as the profile expects it of its model. */
+  readonly mismatch: string | undefined;
   /** Why this may be another model than the profile's. */
   readonly doubt: string | undefined;
   readonly #driver: Driver<unknown, unknown>;
   readonly #connection: Connection<unknown>;
   readonly #device: HostDevice;
   readonly #points: readonly HostPoint[];
-  readonly #isOther: boolean;
   readonly #ear: Ear | undefined;
   #listening: Listening | undefined;
 
@@ -138,7 +139,7 @@ export class FieldDevice {
     this.#connection = connection;
     this.#device = hostDevice(device, undefined, personal);
     this.identity = found.identity;
-    this.#isOther = found.mismatch !== undefined;
+    this.mismatch = found.mismatch;
     this.doubt = found.mismatch ?? firmwareDoubt(found.identity, device.firmwareRange);
     this.#points = pointsFor(hostPoints(device), found.identity.firmware, device.firmwareRange);
   }
@@ -198,7 +199,7 @@ export class FieldDevice {
     if (points.length === 0) return [];
     const normaliser = new Normaliser(points);
     normaliser.extraQuality = this.#extraQuality;
-    if (this.#isOther) normaliser.extraCode = "wrong-device";
+    if (this.mismatch !== undefined) normaliser.extraCode = "wrong-device";
     try {
       const result = await within(readTimeoutMs, signal, (inner) =>
         this.#connection.read(askedOf(points), { signal: inner, raw }),

@@ -1,12 +1,4 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
@@ -22,10 +14,11 @@ import { didYouMean } from "../config/words.ts";
 import { profileFolder, profileSchema } from "../profiles.ts";
 import { type BrowseOptions, isComplete, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
-import { type CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
+import { deviceFailure, notFoundError, usageError } from "./errors.ts";
 import { openAny, type OpenDevice, type Stranger } from "./field.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { checkFolder, writeOut } from "./out-file.ts";
 import { newWords } from "./profile-new-words.ts";
 import { deviceNamed } from "./read-source.ts";
 import { findSite } from "./site.ts";
@@ -57,12 +50,6 @@ function idOf({ out }: ProfileNewOptions): string | undefined {
   return profileId.test(id) ? id : undefined;
 }
 
-function cannotWrite(file: string, error: unknown, language: Language): CommandError {
-  const words = newWords[language];
-  const { code = String(error) } = error as NodeJS.ErrnoException;
-  return usageError(words.cannotWrite(shownFile(file), code), words.cannotWriteCure, language);
-}
-
 function isDraft(file: string): boolean {
   try {
     return readFileSync(file, "utf8").startsWith(draftMark);
@@ -79,23 +66,7 @@ function checkPlace(file: string, { force, lang }: ProfileNewOptions): void {
     throw usageError(words.exists(shownFile(file)), words.existsCure, language);
   if (force === true && existsSync(file) && !isDraft(file))
     throw usageError(words.noDraft(shownFile(file)), words.noDraftCure, language);
-  let folder = dirname(file);
-  while (!existsSync(folder)) folder = dirname(folder);
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    readdirSync(folder);
-  } catch (error) {
-    throw cannotWrite(file, error, language);
-  }
-}
-
-function write(file: string, text: string, { force, lang }: ProfileNewOptions): void {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text, { flag: force === true ? "w" : "wx" });
-  } catch (error) {
-    throw cannotWrite(file, error, languageOf(lang));
-  }
+  checkFolder(file, language);
 }
 
 /** Ends of a listing at which more would have been found. */
@@ -243,7 +214,7 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
     if (entries.length === 0) throw notFoundError(words.nothing(device.id), words.nothingCure);
     const draft = await draftOf(device, opened, listing, options, stop.aborted);
     const drafted = draftProfile({ ...draft, given, isMute: opened.isMute });
-    write(file, drafted.text, options);
+    writeOut(file, drafted.text, { flag: options.force === true ? "w" : "wx" }, language);
     const ended = endOf(listing, stop.aborted, language, options, ({ message }) =>
       words.lost(printable(message)),
     );

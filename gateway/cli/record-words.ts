@@ -11,8 +11,15 @@ interface RecordWords {
   shortCure: string;
   privateCure: string;
   veiled: string;
+  otherDevice(why: string): string;
+  otherDeviceCure(device: string): string;
+  noneGood: string;
+  noneGoodCure(device: string): string;
+  packed(how: string): string;
+  packedCure: string;
   unplayable(why: string): string;
   unplayableCure: string;
+  unplayableSettingCure: string;
   nothing: string;
   exists(file: string): string;
   existsCure: string;
@@ -61,8 +68,18 @@ export const recordWords: Record<Language, RecordWords> = {
     shortCure: "give the device a longer one first",
     privateCure: "record while nobody passes, or a device that tells nothing personal",
     veiled: "something personal that it told is not to be found in its bytes, so it cannot be scrubbed",
+    otherDevice: (why) => `it is another device than its profile says (${why})`,
+    otherDeviceCure: (device) =>
+      `kerb identify ${device} shows which profile fits: write that in the site file, or the right address`,
+    noneGood: "none of its readings is good",
+    noneGoodCure: (device) => `kerb read ${device} shows why: correct its addresses or its profile first`,
+    packed: (how) =>
+      `its answers come packed (${how}) though nobody asked for that, so what is secret in them cannot be found`,
+    packedCure: "turn compression off in the device's web server while you record",
     unplayable: (why) => `the scrubbed recording does not play (${why})`,
     unplayableCure: "record for longer (--for 2m), or only what is polled",
+    unplayableSettingCure:
+      "write there only the secret itself by ${secret:NAME}, and the rest of the setting beside it",
     nothing: "no reading came out of it",
     exists: (file) => `${file} is there already`,
     existsCure: "name another file with --out FILE, or remove it",
@@ -114,8 +131,18 @@ export const recordWords: Record<Language, RecordWords> = {
     shortCure: "trước hết hãy đặt giá trị dài hơn cho thiết bị",
     privateCure: "hãy ghi lúc không có ai đi qua, hoặc ghi thiết bị không gửi dữ liệu cá nhân",
     veiled: "có dữ liệu cá nhân không tìm thấy được trong các byte nên không che được",
+    otherDevice: (why) => `đây là thiết bị khác với hồ sơ của nó (${why})`,
+    otherDeviceCure: (device) =>
+      `kerb identify ${device} cho biết hồ sơ nào hợp: hãy ghi hồ sơ đó vào tệp cấu hình, hoặc sửa địa chỉ`,
+    noneGood: "không có giá trị nào đọc được là tốt",
+    noneGoodCure: (device) =>
+      `kerb read ${device} cho biết lý do: trước hết hãy sửa địa chỉ hoặc hồ sơ của nó`,
+    packed: (how) => `thiết bị gửi dữ liệu nén (${how}) dù không ai yêu cầu nên không tìm được bí mật để che`,
+    packedCure: "hãy tắt nén trong máy chủ web của thiết bị trong lúc ghi",
     unplayable: (why) => `bản ghi sau khi che không phát lại được (${why})`,
     unplayableCure: "hãy ghi lâu hơn (--for 2m), hoặc chỉ ghi những gì được hỏi",
+    unplayableSettingCure:
+      "hãy chỉ để phần bí mật trong ${secret:NAME}, phần còn lại của thiết lập thì viết bên cạnh",
     nothing: "không có giá trị nào",
     exists: (file) => `${file} đã có sẵn`,
     existsCure: "hãy đặt tên tệp khác bằng --out FILE, hoặc xóa tệp đó",

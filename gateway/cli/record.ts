@@ -1,15 +1,17 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { cassetteText } from "../cassette/cassette.ts";
 import { openTap } from "../cassette/tap.ts";
 import type { Tap } from "../cassette/tape.ts";
 import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
-import { DeviceError } from "../driver.ts";
+import { DeviceError, type WirePlace } from "../driver.ts";
 import { exitCodes, shownFile } from "../errors.ts";
+import { WrongDeviceError } from "../host/identify.ts";
 import { deviceFailure, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { checkFolder, writeOut } from "./out-file.ts";
 import { deviceNamed } from "./read-source.ts";
 import { recordWords } from "./record-words.ts";
 import { Recording } from "./recording.ts";
@@ -44,6 +46,13 @@ async function tapOf(way: Parameters<typeof openTap>[0], recording: Recording, l
   }
 }
 
+/** What the driver said of the tap's place, said of the device's. */
+function atDevice(text: string, way: Parameters<typeof openTap>[0], tapped: WirePlace | undefined): string {
+  if (tapped === undefined) return text;
+  const place = "path" in way ? way.path : `${way.host}:${way.port}`;
+  return text.replaceAll(`${tapped.host}:${tapped.port}`, place);
+}
+
 /**
  * `kerb record`: what a device and its driver say to each other, into a cassette. Asks the device itself, beside a
  * running gateway too. Exit codes: 2 cannot be recorded, 3 unknown device, 5 no answer.
@@ -56,6 +65,7 @@ export async function record(id: string, options: RecordOptions): Promise<number
   const device = deviceNamed(site.devices, id, file);
   const out = resolve(options.out ?? `${id}.cassette.yaml`);
   if (existsSync(out)) throw usageError(words.exists(shownFile(out)), words.existsCure, language);
+  checkFolder(out, language);
   const recording = new Recording(site, device, options, language);
   if (device.points.length === 0 && device.records.length === 0)
     throw recording.refused(words.noPoints, words.noPointsCure);
@@ -69,15 +79,18 @@ export async function record(id: string, options: RecordOptions): Promise<number
     const moved = tap.place === undefined ? device : { ...device, settings: way.moved(tap.place) };
     taken = await take(moved, site.gateway.stateFolder, tap, forMs, stopSignal());
   } catch (thrown) {
+    if (thrown instanceof WrongDeviceError)
+      throw recording.refused(words.otherDevice(thrown.message), words.otherDeviceCure(id));
     // Behind the tap the driver sees only that somebody hung up.
     const error = tap.failure ?? thrown;
     if (!(error instanceof DeviceError)) throw error;
-    throw deviceFailure(id, error.code, error.message, language);
+    const seen = atDevice(error.message, way, tap.place);
+    throw deviceFailure(id, error.code, seen, language);
   } finally {
     await tap.close();
   }
   const cassette = await recording.cassette(way, tap, taken, secrets);
-  writeFileSync(out, cassetteText(cassette), { flag: "wx", mode: 0o600 });
+  writeOut(out, cassetteText(cassette), { flag: "wx", mode: 0o600 }, language);
   const { scrubbed, limits, unstable, reads, records, connections, leftOut = 0 } = cassette;
   const counts = { frames: connections.flat().length, reads: reads.length, records: records.length };
   if (options.json === true)

@@ -1,6 +1,6 @@
 import { type Cassette, cassetteText } from "../cassette/cassette.ts";
 import { withoutUnstable } from "../cassette/expected.ts";
-import { scrub, type Secret, secretCharsMin, veiled } from "../cassette/scrub.ts";
+import { packedIn, scrub, type Secret, secretCharsMin, veiled } from "../cassette/scrub.ts";
 import { blankSettings, secretsOf, serialsOf, shortSecrets } from "../cassette/secrets.ts";
 import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig, Site } from "../config.ts";
@@ -8,7 +8,7 @@ import type { Language } from "../config/error-texts.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { fileBytesMax } from "../config/file-text.ts";
 import type { Wire } from "../driver.ts";
-import { printable } from "../errors.ts";
+import { ConfigError, printable } from "../errors.ts";
 import { playCassette } from "./cassettes.ts";
 import { type CommandError, usageError } from "./errors.ts";
 import { recordWords } from "./record-words.ts";
@@ -111,12 +111,29 @@ export class Recording {
     return Object.fromEntries(all.filter(([, value]) => value !== undefined));
   }
 
+  /** Throws where a setting cannot be checked any more, once what is secret in it is blanked. */
+  async #played(cassette: Cassette): ReturnType<typeof playCassette> {
+    const words = recordWords[this.#language];
+    try {
+      return await playCassette(cassette, this.device.id);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const { message = error.message } = error.diagnostics[0] ?? {};
+      throw this.refused(words.unplayable(message), words.unplayableSettingCure);
+    }
+  }
+
   /** The cassette of a take, scrubbed and played once. Throws where it cannot be either. */
   async cassette(way: Way, tap: Tap, taken: Take, known: readonly Secret[]): Promise<Cassette> {
     const words = recordWords[this.#language];
     const { device } = this;
+    const readings = taken.reads.flatMap((read) => Object.values(read));
+    if (taken.records.length === 0 && readings.length > 0 && readings.every(({ status }) => status === "bad"))
+      throw this.refused(words.noneGood, words.noneGoodCure(device.id));
     const secrets = this.#hidden(way, tap, taken, known);
     const connections = tap.tape.connections.filter((frames) => frames.length > 0);
+    const packed = connections.map(packedIn).find((how) => how !== undefined);
+    if (packed !== undefined) throw this.refused(words.packed(packed), words.packedCure);
     const { found, nowhere } = scrub(connections, secrets);
     const mustBeThere = ({ what, text }: Secret) =>
       (what === "serial number" && text === taken.who.serial) ||
@@ -141,7 +158,7 @@ export class Recording {
       reads: veiled(taken.reads, secrets),
       records: veiled(taken.records, secrets),
     };
-    const { differences, failure } = await playCassette(cassette, device.id);
+    const { differences, failure } = await this.#played(cassette);
     const kept = withoutUnstable(cassette, differences);
     const isEmpty = kept.reads.every((read) => Object.keys(read).length === 0) && kept.records.length === 0;
     const why = failure ?? differences[0]?.point ?? words.nothing;

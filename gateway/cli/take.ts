@@ -4,6 +4,7 @@ import { Heard } from "../cassette/heard.ts";
 import type { Tap } from "../cassette/tape.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { Identity } from "../driver.ts";
+import { WrongDeviceError } from "../host/identify.ts";
 import { comparedIdentity, personalFields } from "./cassettes.ts";
 import { FieldDevice } from "./field.ts";
 import { pause } from "./output.ts";
@@ -84,6 +85,8 @@ export async function take(
   const endMs = performance.now() + forMs;
   const leftMs = () => endMs - performance.now();
   try {
+    // A recording of another model would be evidence for this one.
+    if (field.mismatch !== undefined) throw new WrongDeviceError(field.mismatch);
     const first = await field.read(options, stop);
     const isPushed = device.points.some(({ poll }) => poll === "push") || device.records.length > 0;
     const way = isPushed || first.some(({ unheard }) => unheard === true) ? "listens" : "asks";
