@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { commandErrors } from "./commands/error-texts.ts";
 import {
   configErrors,
   deviceErrors,
@@ -32,6 +33,7 @@ export const errorTable = {
   ...outboxErrors,
   ...uplinkErrors,
   ...healthErrors,
+  ...commandErrors,
 };
 
 export type ErrorCode = keyof typeof errorTable;
