@@ -213,7 +213,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Text up to its first NUL without the blanks behind it: UTF-8, or else Latin-1. */
 export function text(bytes: Uint8Array, at: number, size: number, swapped: boolean): string {
-  const characters = bytes.slice(at, at + size);
+  // A copy, which `slice` of a Buffer is not.
+  const characters = new Uint8Array(bytes.subarray(at, at + size));
   if (swapped) {
     for (let index = 0; index + 1 < size; index += 2) {
       characters[index] = bytes[at + index + 1]!;
