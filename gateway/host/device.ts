@@ -29,6 +29,7 @@ import { becomes, newReport, PollCounter } from "./poll-report.ts";
 import { Recognition } from "./recognition.ts";
 import { reopenMs, Standing } from "./standing.ts";
 import { StatusPoints } from "./status-points.ts";
+import { Turns } from "./turns.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -53,13 +54,10 @@ export class DeviceLoop {
   #push: Push | undefined;
   /** Positions of push points that the device will not push. */
   readonly #pulled = new Set<number>();
-  #busy: Promise<void> = Promise.resolve();
   readonly #standing = new Standing();
   /** Why the connection was closed at a call of ours; a subscription knows only that it was. */
   #cause: unknown;
-  /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
-  #isSuspect = true;
-  #aliveMs = 0;
+  readonly #turns: Turns;
   readonly #recognition: Recognition;
   #report: ReturnType<typeof newReport>;
   readonly #reads = new Durations();
@@ -77,6 +75,7 @@ export class DeviceLoop {
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
     this.#recognition = new Recognition(options.device, options.context);
+    this.#turns = new Turns(options.line, this.#stopping.signal);
     this.#pictures = new Pictures(
       this.#device,
       () => this.#connection,
@@ -177,7 +176,7 @@ export class DeviceLoop {
     if (isGood) this.#report.lastGoodMs = Date.now();
     // Of a device that only pushes the outage says it all.
     const isTold = this.#outage.isTold && this.#groups.length === 0;
-    this.#alive();
+    this.#turns.alive();
     this.#set("online");
     this.#outage.read(Date.now());
     const deaf = this.#deaf.end([]);
@@ -211,14 +210,9 @@ export class DeviceLoop {
     this.#plan();
   }
 
-  #alive(): void {
-    this.#isSuspect = false;
-    this.#aliveMs = performance.now();
-  }
-
   #recognise(identity: Identity): void {
     if (Object.keys(identity).length > 0) {
-      this.#alive();
+      this.#turns.alive();
       this.#report.identity = identity;
     }
     for (const data of this.#recognition.take(identity)) this.#event("device-status", data);
@@ -312,7 +306,7 @@ export class DeviceLoop {
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
     this.#standing.polled();
-    this.#alive();
+    this.#turns.alive();
     this.#set("online");
     this.#publish(group, result);
   }
@@ -368,40 +362,21 @@ export class DeviceLoop {
     throw new DeviceError("closed", `${this.#device.id} is not connected`);
   }
 
-  /** Runs `work` alone on the connection and on its line; a failure costs the connection. */
-  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    const before = this.#busy;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#busy = promise;
-    let release: (() => void) | undefined;
+  /** Runs `work` alone on the connection and on its line; a failure costs the connection. `urgent`: see `Turns`. */
+  async #alone<Result>(work: () => Promise<Result>, urgent?: AbortSignal): Promise<Result> {
+    const release = await this.#turns.take(urgent);
+    const startedMs = performance.now();
     try {
-      await before;
-      const { line } = this.#options;
-      release = await line?.acquire({
-        isSuspect: this.#isSuspect,
-        aliveMs: this.#aliveMs,
-        signal: this.#stopping.signal,
-      });
       this.#options.turn?.();
-      const startedMs = performance.now();
-      try {
-        return await work();
-      } catch (error) {
-        this.#cause = error;
-        await this.#close();
-        if (error instanceof WrongDeviceError) {
-          this.#alive();
-          throw error;
-        }
-        const nowMs = performance.now();
-        const mayRetry = line?.spent(nowMs - startedMs, nowMs) ?? true;
-        // A lone lost answer may be noise; when several units fail, each has to wait.
-        this.#isSuspect ||= !mayRetry || this.#standing.failures > 0;
-        throw error;
-      }
+      return await work();
+    } catch (error) {
+      this.#cause = error;
+      await this.#close();
+      if (error instanceof WrongDeviceError) this.#turns.alive();
+      else this.#turns.failed(startedMs, this.#standing.failures > 0);
+      throw error;
     } finally {
-      release?.();
-      resolve();
+      release();
     }
   }
 
@@ -421,7 +396,7 @@ export class DeviceLoop {
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
     if (error instanceof WrongDeviceError) this.#set("wrong-device", "wrong-device", reason);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
-    else if (standing.isLoneLoss && this.#report.state === "online" && !this.#isSuspect) {
+    else if (standing.isLoneLoss && this.#report.state === "online" && !this.#turns.isSuspect) {
       if (spentMs < reopenMs) await this.#pause.sleep(reopenMs - spentMs, this.#stopping.signal);
       return;
     } else this.#set("lost", code, reason);
