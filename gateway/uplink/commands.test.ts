@@ -172,9 +172,9 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
     await box.connect(server.url);
     await server.kill();
     await expect.poll(() => box.client?.connected).toBe(false);
-    box.lane.tell({ id: id(90), body: `{"state":"running"}` });
     const many = waitingMax + 10;
     for (let n = 0; n < many; n++) box.lane.tell({ id: id(n), body: `{"n":${n}}` });
+    box.lane.tell({ id: id(90), body: `{"state":"running"}` });
     box.lane.tell({ id: id(90), body: `{"state":"done"}` });
     await server.restart();
     const centre = await ioc(server.url, []);
