@@ -44,6 +44,8 @@ export const commandBytesMax = 8192;
 /** From `issued` to `notAfter`. */
 export const lifeMsMax = 60_000;
 export const leaseMsMax = 86_400_000;
+/** The issuer that stands for whoever operates the gateway on site. */
+export const localIssuer = "local";
 const argsMax = 16;
 const textMax = 256;
 const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
@@ -133,14 +135,14 @@ function hasKeyTwice(text: string, document: object): boolean {
 }
 
 /** Checks a parsed document; the text of a mistake names the key. */
-function mistakeIn(document: Record<string, unknown>): Refusal | undefined {
+function mistakeIn(document: Record<string, unknown>, isSigned: boolean): Refusal | undefined {
   const wrong = (reason: string): Refusal => ({ code: "KERB-CMD-SCHEMA", reason });
   for (const key of Object.keys(document)) {
     if (!Object.hasOwn(rules, key)) return wrong(`unknown key ${JSON.stringify(key.slice(0, 40))}`);
   }
   for (const [key, { needed, rule }] of Object.entries(rules)) {
     if (!Object.hasOwn(document, key)) {
-      if (needed) return wrong(`missing key "${key}"`);
+      if (needed && (isSigned || key !== "sig")) return wrong(`missing key "${key}"`);
       continue;
     }
     const expected = rule(document[key]);
@@ -171,7 +173,12 @@ export function parseCommand(bytes: Uint8Array): Command | Refusal {
   if (typeof document !== "object" || document === null || Array.isArray(document))
     return { code: "KERB-CMD-JSON", reason: "it is not a JSON object" };
   if (hasKeyTwice(text, document)) return { code: "KERB-CMD-JSON", reason: "it has a key twice" };
-  return mistakeIn(document as Record<string, unknown>) ?? (document as Command);
+  return mistakeIn(document as Record<string, unknown>, true) ?? (document as Command);
+}
+
+/** Why a command that was made on this box does not have its form; undefined: it has. */
+export function contentMistake(content: CommandContent): Refusal | undefined {
+  return mistakeIn({ ...content }, false);
 }
 
 export function isRefusal(given: object): given is Refusal {
@@ -188,10 +195,10 @@ export function contentDigest(command: CommandContent): string {
   return createHash("sha256").update(contentBytes(command)).digest("base64url");
 }
 
-/** SHA-256 over device, operation and arguments: what an arm token is bound to. */
-export function argsDigest({ dev, op, args }: CommandContent): string {
+/** SHA-256 over device, operation, arguments and lease: what an arm token is bound to. */
+export function argsDigest({ dev, op, args, lease = 0 }: CommandContent): string {
   return createHash("sha256")
-    .update(canonicalJson([dev, op, args]))
+    .update(canonicalJson([dev, op, args, lease]))
     .digest("base64url");
 }
 

@@ -25,8 +25,12 @@ const opened = { gw: "gw-01" };
 
 async function opening(folder: string, more: Partial<JournalOptions> = {}) {
   const entries: Entry[] = [];
-  const journal = await Journal.open({ folder, now, ...more }, opened, (entry) => entries.push(entry));
-  return { journal, entries };
+  let isOpen = false;
+  const each = (entry: Entry) => void (isOpen || entries.push(entry));
+  const journal = await Journal.open({ folder, now, each, ...more }, opened);
+  isOpen = true;
+  // The last one says that it was opened.
+  return { journal, entries: entries.slice(0, -1) };
 }
 
 /** A journal of so many records beside `opened`. */

@@ -31,6 +31,8 @@ export interface Moment {
 export interface JournalOptions {
   folder: string;
   now: () => Moment;
+  /** Every record: at the start those that are there, then each when it is on the disk, in their order. */
+  each?: (entry: Entry) => void;
   /** What a new segment begins with, so that no older one is needed to know what is still under way. */
   standing?: () => Record<string, unknown>;
   segmentBytesMax?: number;
@@ -81,17 +83,13 @@ export class Journal {
   }
 
   /**
-   * Opens a folder (made where there is none), gives every record to `each`, cuts off a torn end and declares it in the
-   * record `opened`. Rejects where the folder cannot be read or written.
+   * Opens a folder (made where there is none), cuts off a torn end and declares it in the record `opened`. Rejects where
+   * the folder cannot be read or written.
    */
-  static async open(
-    options: JournalOptions,
-    opened: Record<string, unknown>,
-    each: (entry: Entry) => void = () => {},
-  ): Promise<Journal> {
+  static async open(options: JournalOptions, opened: Record<string, unknown>): Promise<Journal> {
     await mkdir(options.folder, { recursive: true, mode: 0o700 });
     const journal = new Journal(options);
-    const torn = await journal.#read(each);
+    const torn = await journal.#read();
     await journal.append({ ev: "opened", boot: options.now().boot, ...opened, ...torn });
     return journal;
   }
@@ -141,6 +139,7 @@ export class Journal {
         if (begun !== undefined) this.#queue.unshift(begun);
         const { text, entries, tip } = this.#fill(taken);
         await this.#commit(text, tip);
+        for (const entry of entries) this.#options.each?.(entry);
         taken.forEach(({ resolve }, i) => resolve(entries[i]!));
       } catch (error) {
         if (taken.length === 0) taken.push(...this.#queue.splice(0));
@@ -236,8 +235,8 @@ export class Journal {
       await rm(join(folder, segmentFile(segment)), { force: true });
   }
 
-  async #read(each: (entry: Entry) => void): Promise<Partial<Torn>> {
-    const { folder } = this.#options;
+  async #read(): Promise<Partial<Torn>> {
+    const { folder, each = () => {} } = this.#options;
     let whole = 0;
     let broken: { offset: number; place: string } | undefined;
     let isBehind = false;
