@@ -5,31 +5,31 @@ import { Durations } from "../durations.ts";
 import { EventWriter, type EventKind } from "../event.ts";
 import { backOffMs } from "./back-off.ts";
 import type { DeviceOptions } from "./device-options.ts";
-import {
-  byClass,
-  nextOf,
-  ownTimes,
-  ownPoints,
-  planGroups,
-  polled,
-  skipOvertaken,
-  timesOf,
-  type Group,
-} from "./groups.ts";
+import { byClass, nextOf, planGroups, polled, skipOvertaken, timesOf, type Group } from "./groups.ts";
 import { HeldBack } from "./held-back.ts";
-import { closed, recogniseDevice, within, withFactors, WrongDeviceError } from "./identify.ts";
+import { closed, recogniseDevice, within, WrongDeviceError } from "./identify.ts";
 import { Push, sourceOffsets, type PushTimes } from "./push.ts";
-import type { DeviceState, HostDevice, HostPoint, Identified, LatestReading } from "./messages.ts";
-import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
+import type {
+  DeviceState,
+  HostDevice,
+  HostPoint,
+  Identified,
+  LatestReading,
+  WriteOutcome,
+  WriteRequest,
+} from "./messages.ts";
+import { inOrder, type Normaliser } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { becomes, newReport, PollCounter } from "./poll-report.ts";
+import { readNow } from "./read-now.ts";
 import { Recognition } from "./recognition.ts";
 import { reopenMs, Standing } from "./standing.ts";
 import { StatusPoints } from "./status-points.ts";
 import { Turns } from "./turns.ts";
+import { Writing } from "./writing.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -58,6 +58,7 @@ export class DeviceLoop {
   /** Why the connection was closed at a call of ours; a subscription knows only that it was. */
   #cause: unknown;
   readonly #turns: Turns;
+  readonly #writing: Writing;
   readonly #recognition: Recognition;
   #report: ReturnType<typeof newReport>;
   readonly #reads = new Durations();
@@ -76,6 +77,16 @@ export class DeviceLoop {
     this.#byClass = byClass(options.device.points);
     this.#recognition = new Recognition(options.device, options.context);
     this.#turns = new Turns(options.line, this.#stopping.signal);
+    this.#writing = new Writing({
+      device: options.device,
+      ending: this.#stopping.signal,
+      points: () => this.#recognition.points(options.device.points),
+      verdict: () => this.#recognition.verdict,
+      connection: () => this.#connection,
+      push: () => this.#push,
+      alone: (work, urgent) => this.#alone(work, urgent),
+      reopen: () => this.#reopen(),
+    });
     this.#pictures = new Pictures(
       this.#device,
       () => this.#connection,
@@ -127,6 +138,13 @@ export class DeviceLoop {
       await Promise.allSettled([polling, asking]);
       this.#heldBack.release();
     }
+  }
+
+  /** Whoever polls or listens on what is lost shall notice now. */
+  #reopen(): void {
+    if (this.#connection !== undefined) return;
+    this.#session?.abort();
+    this.#pause.wake();
   }
 
   async #pollOn(signal: AbortSignal): Promise<void> {
@@ -452,19 +470,25 @@ export class DeviceLoop {
     return inOrder(this.#device.points, readings);
   }
 
+  /** Writes one point once, ahead of the polls, and reads it back; see `WriteOutcome`. Never rejects. */
+  write(request: WriteRequest): Promise<WriteOutcome> {
+    return this.#writing.write(request);
+  }
+
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */
-  async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
-    const { driver } = this.#options;
-    const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
-    const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
-    const points = withFactors(ownPoints(this.#groups), names);
-    // What is pushed cannot be asked for: it is shown with the age that it has.
-    if (points.length === 0) return this.#connected() && inOrder(this.#device.points, pushed);
-    const normaliser = new Normaliser(points, this.#device.firstIndex);
-    normaliser.extraQuality = this.#recognition.extraQuality;
-    const result = await this.#read(points, raw);
-    const shown = shownReadings(driver, points, normaliser, result, ownTimes(Date.now()));
-    return inOrder(this.#device.points, [...pushed, ...shown.filter(isWanted)]);
+  readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
+    return readNow(
+      {
+        driver: this.#options.driver,
+        device: this.#device,
+        groups: this.#groups,
+        push: this.#push,
+        extraQuality: this.#recognition.extraQuality,
+        read: (points) => this.#read(points, raw),
+        connected: () => this.#connected(),
+      },
+      names,
+    );
   }
 
   async #close(): Promise<void> {
