@@ -30,6 +30,9 @@ export interface DeskOptions {
   writeTimeoutMs?: number;
   /** Before a return or a reading is tried again for the first time; then twice as long, up to a minute. */
   retryFirstMs?: number;
+  /** Of the journal; absent: 16 segments of 1 MiB. */
+  segmentBytesMax?: number;
+  segmentsMax?: number;
   /** Refused commands on the record in a minute; more are only counted. */
   refusalsPerMinute?: number;
 }

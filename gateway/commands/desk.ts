@@ -72,11 +72,8 @@ export class CommandDesk {
   /** Reads the journal and takes up what was under way. Rejects where the folder cannot be read or written. */
   static async open(options: DeskOptions, policy: Policy): Promise<CommandDesk> {
     const memory = new Memory();
-    const { folder, now, gateway } = options;
-    const journal = await Journal.open(
-      { folder, now, each: (entry) => memory.take(entry), standing: () => memory.standing() },
-      { gw: gateway },
-    );
+    const kept = { each: memory.take.bind(memory), standing: memory.standing.bind(memory) };
+    const journal = await Journal.open({ ...options, ...kept }, { gw: options.gateway });
     const desk = new CommandDesk(new Bench(options, journal, memory, new DeviceQueue()), policy);
     await desk.#takeUp();
     return desk;

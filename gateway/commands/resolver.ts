@@ -94,12 +94,12 @@ export class Resolver {
     const found = isThere
       ? await queue.run(one.dev, () => this.#read(known)).catch(() => undefined)
       : undefined;
-    one.isReading = false;
     if (this.#bench.isStopping || !this.#cases.has(one.id)) return;
     const isOver = options.now().wallMs - known.state.at > giveUpMs;
-    if (found === undefined && !isOver) return this.#later(one);
-    this.#cases.delete(one.id);
+    one.isReading = found !== undefined || isOver;
+    if (!one.isReading) return this.#later(one);
     await this.#end(known, found);
+    this.#cases.delete(one.id);
   }
 
   /** What the points show that nobody knows of; undefined: one of them could not be read. */

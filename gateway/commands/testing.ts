@@ -133,9 +133,9 @@ export class Site {
   constructor(folder: string, config: Partial<CommandsConfig> = {}) {
     this.folder = folder;
     this.policy = new Policy({ ...site, ...config }, devices);
-    this.field.values.set("light-01/dim", 50);
-    this.field.values.set("light-01/boost", false);
-    this.field.values.set("light-01/lamp", false);
+    const shown = { dim: 50, lamp: false, scene: "off", "flow.L1": 0, boost: false };
+    for (const [name, value] of Object.entries(shown)) this.field.values.set(`light-01/${name}`, value);
+    this.field.values.set("sign-01/text", "");
   }
 
   open(more: Partial<DeskOptions> = {}): Promise<CommandDesk> {
@@ -188,4 +188,13 @@ export async function recordsOf(folder: string): Promise<Record<string, unknown>
     for await (const { text } of linesOf(folder, segment))
       records.push(JSON.parse(text) as Record<string, unknown>);
   return records;
+}
+
+/** Waits until something holds, up to 10 s. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  const endMs = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`not within 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
