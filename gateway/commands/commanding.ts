@@ -171,7 +171,11 @@ export class Commanding {
     for (const [uplink, lane] of this.#lanes) {
       // A token is for whoever has asked for it.
       const isAsked = reply?.uplink === uplink;
-      lane.tell({ id: state.id, body: isAsked ? JSON.stringify(state) : body, reply: isAsked ? reply : undefined });
+      lane.tell({
+        id: state.id,
+        body: isAsked ? JSON.stringify(state) : body,
+        reply: isAsked ? reply : undefined,
+      });
     }
     this.orders.moved(state);
     return this.#events.tell(state, this.#indexes.get(state.dev) ?? this.#indexes.get(state.gw) ?? 0);

@@ -86,7 +86,21 @@ export class CommandDesk {
   async take(bytes: Uint8Array, topic: string, reply?: Reply): Promise<CommandState> {
     const origin = checkOrigin(bytes, topic, this.#around());
     if (!isRefusal(origin)) return this.#judge(origin.command, origin.issuer, origin.digest, reply);
-    const { code, reason, claims } = origin;
+    return this.#turnAway(bytes, topic, origin, reply);
+  }
+
+  /** A command that the broker had kept: nobody knows for how long, so it is not looked into. */
+  refuseKept(bytes: Uint8Array, topic: string, reply?: Reply): Promise<CommandState> {
+    const reason = "the broker had kept it";
+    return this.#turnAway(bytes, topic, { code: "KERB-CMD-RETAINED", reason }, reply);
+  }
+
+  async #turnAway(
+    bytes: Uint8Array,
+    topic: string,
+    { code, reason, claims }: Refusal & { claims?: Command },
+    reply: Reply | undefined,
+  ): Promise<CommandState> {
     // Whoever has not signed must not seem to answer for a command that somebody has.
     const isTaken = claims !== undefined && this.#knownOf(claims.id) !== undefined;
     const state = this.#bench.state({

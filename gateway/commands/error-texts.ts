@@ -29,6 +29,18 @@ export const commandErrors = {
     },
     retry: false,
   },
+  "KERB-CMD-RETAINED": {
+    title: { en: "A command was kept by the broker", vi: "Lệnh bị máy chủ MQTT lưu lại" },
+    likely: {
+      en: "the sender has published it with the retain flag, so it would come again at each connection",
+      vi: "bên gửi đặt cờ retain, nên lệnh sẽ đến lại mỗi lần kết nối",
+    },
+    do: {
+      en: "send commands without retain, and clear the topic with an empty retained message",
+      vi: "gửi lệnh không kèm retain, và xóa topic bằng một tin rỗng có retain",
+    },
+    retry: false,
+  },
   "KERB-CMD-JSON": {
     title: { en: "A command is not JSON", vi: "Lệnh không phải JSON" },
     likely: {

@@ -1,6 +1,6 @@
 import type { LatestReading } from "../host/messages.ts";
 import type { Point } from "../profiles.ts";
-import { type CommandMode, type CommandValue, isRefusal, type Refusal } from "./command.ts";
+import { type CommandMode, type CommandValue, type Refusal } from "./command.ts";
 import type { CommandDesk } from "./desk.ts";
 import type { AskHost } from "./host-field.ts";
 import type { Policy } from "./policy.ts";
@@ -199,5 +199,3 @@ export function localRequest(args: Record<string, unknown>): LocalRequest {
     ...(typeof arm === "string" ? { arm } : {}),
   };
 }
-
-void isRefusal;

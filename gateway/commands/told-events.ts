@@ -37,9 +37,7 @@ export class ToldEvents {
     const body = this.#writer.bytes();
     const frame = Buffer.allocUnsafeSlow(frameHeadBytes + body.length);
     const bytes = writeFrame(frame, 0, 0, body);
-    const committed = new Promise<void>((resolve, reject) =>
-      this.#waiting.push({ bytes, resolve, reject }),
-    );
+    const committed = new Promise<void>((resolve, reject) => this.#waiting.push({ bytes, resolve, reject }));
     this.#frames(commandStream, frame);
     return committed;
   }
