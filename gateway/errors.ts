@@ -21,6 +21,8 @@ export const exitCodes = {
   findings: 6,
   notAllowed: 7,
   timedOut: 8,
+  notDone: 9,
+  unsure: 10,
   configInvalid: 78,
   newerOutbox: 79,
   interrupted: 130,

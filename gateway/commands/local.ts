@@ -14,6 +14,7 @@ export interface OrderedPoint {
   value: CommandValue;
   unit: string;
   decimals: number;
+  kind?: "number" | "boolean" | "text";
   before?: LatestReading;
   least?: number;
   most?: number;
@@ -114,9 +115,10 @@ export class LocalOrders {
     }
     const of = (name: string) => readings.find((one) => one.point === name);
     const before = of(point);
-    const { least, most, step, words, only, needsArm, twoPerson, leaseMsMax, alwaysLeased } = rules;
+    const { kind, least, most, step, words, only, needsArm, twoPerson, leaseMsMax, alwaysLeased } = rules;
     return {
       ...bare,
+      kind,
       ...(before === undefined ? {} : { before }),
       ...(Number.isFinite(least) ? { least } : {}),
       ...(Number.isFinite(most) ? { most } : {}),
