@@ -188,6 +188,19 @@ export class CommandRig {
     this.#ends.push(end);
   }
 
+  /** The real command line; the simulator lives in this process, so nothing may block it. */
+  async kerb(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const env = { PATH: process.env["PATH"] ?? "", HOME: this.folder, LANG: "C.UTF-8", USER: "ky-thuat-1" };
+    const child = spawn(launcher, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const [out, err]: [string[], string[]] = [[], []];
+    child.stdout.on("data", (text: Buffer) => out.push(text.toString()));
+    child.stderr.on("data", (text: Buffer) => err.push(text.toString()));
+    const code = await new Promise<number>((resolve) =>
+      child.once("close", (status) => resolve(status ?? -1)),
+    );
+    return { code, out: out.join(""), err: err.join("") };
+  }
+
   async close(): Promise<void> {
     await this.stop();
     for (const end of this.#ends.splice(0).toReversed()) await end();

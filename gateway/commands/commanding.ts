@@ -25,8 +25,9 @@ interface UplinkReply extends ReplyTo {
   uplink: string;
 }
 
-/** Commands that wait until the journal has been read. */
+/** Commands that wait until the journal has been read, or their device has been heard of, and how long for that. */
 const waitingMax = 64;
+const settleMs = 10_000;
 const reopenMs = 10_000;
 
 /**
@@ -45,6 +46,8 @@ export class Commanding {
   #desk: CommandDesk | undefined;
   #waiting: ArrivedCommand[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #settleTimer: NodeJS.Timeout | undefined;
+  #isSettled = false;
   #opening: Promise<void> | undefined;
   #isStopping = false;
 
@@ -69,6 +72,10 @@ export class Commanding {
   /** Begins: `devices` are dictionary indexes by id, the gateway's own among them. */
   start(devices: readonly { id: string; index: number }[]): void {
     this.#indexes = new Map(devices.map(({ id, index }) => [id, index]));
+    this.#settleTimer = setTimeout(() => {
+      this.#isSettled = true;
+      this.#goOn();
+    }, settleMs);
     this.#opening = this.#open();
   }
 
@@ -81,6 +88,7 @@ export class Commanding {
   /** Something has changed about a device. */
   changed({ id, state }: DeviceReport): void {
     if (state === "online") this.#desk?.deviceChanged(id);
+    this.#goOn();
   }
 
   /** The outbox has taken events, ours among them. */
@@ -92,6 +100,7 @@ export class Commanding {
   async close(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#settleTimer);
     await this.#opening;
     await this.#desk?.close();
   }
@@ -119,7 +128,7 @@ export class Commanding {
         this.#policy,
       );
       this.#desk = desk;
-      for (const command of this.#waiting.splice(0)) this.#take(desk, command);
+      this.#goOn();
     } catch (error) {
       const text = `commands are refused, their journal cannot be opened: ${(error as Error).message}`;
       log.error({ code: "KERB-CMD-JOURNAL" }, text);
@@ -137,9 +146,27 @@ export class Commanding {
   }
 
   #arrived(command: ArrivedCommand): void {
-    if (this.#desk !== undefined) this.#take(this.#desk, command);
+    if (this.#desk !== undefined && !this.#mustWait(command)) this.#take(this.#desk, command);
     else if (this.#waiting.length < waitingMax && !this.#isStopping) this.#waiting.push(command);
+    else if (this.#desk !== undefined) this.#take(this.#desk, command);
     else this.#turnAway(command);
+  }
+
+  /** After a start the IOC is there before the devices: what it sends again must not be refused for that. */
+  #mustWait({ topic }: ArrivedCommand): boolean {
+    const device = topic.slice(topic.lastIndexOf("/") + 1);
+    if (this.#isSettled || !this.#policy.hasDevice(device)) return false;
+    const { state = "starting" } = this.#gateway.report(device) ?? {};
+    return state === "starting";
+  }
+
+  #goOn(): void {
+    const desk = this.#desk;
+    if (desk === undefined) return;
+    for (const command of this.#waiting.splice(0)) {
+      if (this.#mustWait(command)) this.#waiting.push(command);
+      else this.#take(desk, command);
+    }
   }
 
   #take(desk: CommandDesk, { uplink, topic, payload, reply, retained }: ArrivedCommand): void {
