@@ -1,8 +1,6 @@
 import { existsSync, globSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
-import type { CommandsConfig } from "./commands/policy.ts";
-import { checkCommands, isWhole } from "./config/commands.ts";
 import { checkDevice, type DeviceConfig } from "./config/devices.ts";
 import type { YamlDocument } from "./config/document.ts";
 import { type Path, valueAt } from "./config/path.ts";
@@ -45,8 +43,6 @@ export interface Site {
   /** Where health checks and metrics are served; undefined: nowhere. */
   health: { host: string; port: number } | undefined;
   devices: DeviceConfig[];
-  /** Who may command what; undefined: the IOC nothing. */
-  commands?: CommandsConfig | undefined;
   warnings: Diagnostic[];
 }
 
@@ -164,7 +160,6 @@ export async function loadSite(file: string, options: { profileFolder?: string }
   if (site !== undefined) warnings(main, site, devices.length);
   warnOfPlace(main, ["gateway", "location"], site?.gateway.location);
   warnOfRecords(main, site?.privacy.snapshots?.records ?? [], devices);
-  if (isWhole(main, devices)) checkCommands(main, site?.commands, devices);
   const { found } = loading;
   const mistakes = found.filter(({ severity }) => severity === "error");
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);
@@ -185,7 +180,6 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     log: site.log,
     health: hostAndPort(site.health.listen ?? ""),
     devices: devices.map((device) => ({ ...device, location: device.location ?? location })),
-    commands: site.commands,
     warnings: found.filter(({ severity }) => severity === "warning"),
   };
 }

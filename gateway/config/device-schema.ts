@@ -1,9 +1,7 @@
 import { z } from "zod";
 import { profileSchema } from "../profiles.ts";
 import { durationBetween } from "../quantities.ts";
-import { deviceWriteSchema } from "./commands-schema.ts";
-import { word } from "./id-schema.ts";
-import { label, levelsSchema, locationSchema } from "./site-schema.ts";
+import { label, levelsSchema, locationSchema, word } from "./site-schema.ts";
 
 const pollPeriod = durationBetween("1ms", "24h");
 
@@ -58,7 +56,6 @@ export function deviceSchema(drivers: readonly string[]) {
     records: z.record(z.string(), z.unknown()).optional(),
     location: locationSchema.optional().describe("where it stands; where the cabinet does if not given"),
     levels: levelsSchema.optional(),
-    write: deviceWriteSchema.optional(),
     serial: z
       .string()
       .min(1)

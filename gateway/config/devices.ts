@@ -20,11 +20,9 @@ import {
   recordDefinitionsSchema,
   recordOverridesSchema,
 } from "./device-schema.ts";
-import type { DeviceWrite } from "../commands/policy.ts";
 import type { Levels, Place } from "../event.ts";
 import type { YamlDocument } from "./document.ts";
 import { type DriverSchemas, driverSchemas } from "./drivers.ts";
-import { checkDeviceWrite } from "./commands.ts";
 import { isRecord, type Path, valueAt } from "./path.ts";
 import { levelsOf, placeOf, warnOfPlace } from "./places.ts";
 import type { OpenProfile, SiteFiles } from "./site-files.ts";
@@ -59,8 +57,6 @@ export interface DeviceConfig {
   alarms: Profile["alarms"];
   /** A device that pushes and says nothing for this long is lost, ms; 0 = never. */
   silenceMs: number;
-  /** What may be written; undefined: nothing. */
-  write?: DeviceWrite | undefined;
   place: { file: string; line: number };
 }
 
@@ -85,7 +81,7 @@ function straightened(
 }
 
 function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
-  const { id, name, driver, enabled, poll, silence, serial, identifyEvery, location, levels, write } = common;
+  const { id, name, driver, enabled, poll, silence, serial, identifyEvery, location, levels } = common;
   return {
     id,
     name: name ?? id,
@@ -98,7 +94,6 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
     firmwareRange: profile?.firmware ?? "*",
     serial,
     identifyMs: identifyEvery,
-    write,
     identity: profile === undefined ? undefined : { vendor: profile.vendor, model: profile.model },
     pollMs: {
       fast: poll?.fast ?? profile?.poll.fast ?? 1000,
@@ -411,7 +406,6 @@ export async function checkDevice(
   const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);
   if (common === undefined || settings === undefined || points === undefined || records === undefined)
     return undefined;
-  checkDeviceWrite(document, path, common.write, points);
   const { line } = document.locate([...path, "id"]);
   return {
     ...described(common, opened?.profile),

@@ -1,10 +1,15 @@
 import { z } from "zod";
 import { byteSizeBetween, durationBetween } from "../quantities.ts";
-import { commandsSchema } from "./commands-schema.ts";
-import { word } from "./id-schema.ts";
 
 /** Devices in one file. */
 export const devicesMax = 1000;
+
+/** An id or a part of a topic: so many small letters, digits and hyphens. */
+export function word(least: number, most: number) {
+  return z.string().regex(new RegExp(`^[a-z0-9-]{${least},${most}}$`), {
+    error: `expected ${least} to ${most} small letters, digits or "-"`,
+  });
+}
 
 /** A name as people say it. */
 export const label = z.string().min(1).max(120);
@@ -206,7 +211,6 @@ export const siteSchema = z.strictObject({
         'personal data may leave as it is only by a decision: write it as "legalBasis", or use token or drop',
     })
     .prefault({}),
-  commands: commandsSchema.optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
   health: healthEndpoint.prefault({}),
   include: z
