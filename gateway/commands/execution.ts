@@ -27,9 +27,10 @@ export function aboutCommand({ id, dev, by, mode, args }: CommandContent, isLoca
 /** Beyond the time that the host has for it: whoever is still silent has nothing to say. */
 const graceMs = 5000;
 
+const unknown = (reason: string): WriteOutcome => ({ state: "unknown", code: "KERB-CMD-HOST", reason });
+
 /** The host's answer to an order; one that nobody gives, or that is none, means that nobody knows. */
 export async function carryOut(bench: Bench, order: WriteOrder): Promise<WriteOutcome> {
-  const unknown = (reason: string): WriteOutcome => ({ state: "unknown", code: "KERB-CMD-HOST", reason });
   const late = new AbortController();
   const signal = AbortSignal.any([bench.signal, late.signal]);
   let timer: NodeJS.Timeout | undefined;

@@ -25,15 +25,15 @@ export interface WriteOutcome {
 }
 
 /** The value of a point, read now; null: it has no good one, and why. */
-export interface ReadOutcome {
+interface ReadOutcome {
   value: CommandValue | null;
   code?: string;
   reason?: string;
 }
 
 /** Executes once and never repeats. Rejects where nobody can say whether it was written. */
-export type Execute = (order: WriteOrder, signal: AbortSignal) => Promise<WriteOutcome>;
-export type ReadPoint = (device: string, point: string, signal: AbortSignal) => Promise<ReadOutcome>;
+type Execute = (order: WriteOrder, signal: AbortSignal) => Promise<WriteOutcome>;
+type ReadPoint = (device: string, point: string, signal: AbortSignal) => Promise<ReadOutcome>;
 
 export interface Field {
   execute: Execute;

@@ -13,14 +13,13 @@ export class DeviceQueue {
     const tail = this.#tails.get(device);
     const running = tail === undefined ? task() : tail.then(task);
     this.#counts.set(device, this.count(device) + 1);
-    const ended = running
-      .catch(() => {})
-      .then(() => {
-        this.#counts.set(device, this.count(device) - 1);
-        if (this.#tails.get(device) !== ended) return;
-        this.#tails.delete(device);
-        this.#counts.delete(device);
-      });
+    const end = () => {
+      this.#counts.set(device, this.count(device) - 1);
+      if (this.#tails.get(device) !== ended) return;
+      this.#tails.delete(device);
+      this.#counts.delete(device);
+    };
+    const ended = running.then(end, end);
     this.#tails.set(device, ended);
     return running;
   }
