@@ -17,7 +17,7 @@ export interface CommandsConfig {
 }
 
 /** `write` of a device of a site file; the limits narrow those of the profile. */
-interface DeviceWrite {
+export interface DeviceWrite {
   allow: readonly string[];
   limits?: Readonly<Record<string, { min?: number | undefined; max?: number | undefined }>> | undefined;
   /** Each point is armed by one person and committed by another. */
@@ -68,7 +68,7 @@ interface Commanded {
 const requestable = /^(plan|mode|lampTest)(\.|$)/;
 
 /** Whether a point of this class of device may be commanded at all, whatever profile and site file say. */
-function isPhase(deviceClass: string | undefined, point: string): boolean {
+export function isPhase(deviceClass: string | undefined, point: string): boolean {
   return deviceClass === "signal-controller" && !requestable.test(point);
 }
 

@@ -8,6 +8,11 @@ export class DeviceQueue {
     return this.#counts.get(device) ?? 0;
   }
 
+  /** How many are on all devices. */
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   /** Begins in the same turn where nothing else is under way. */
   run<Result>(device: string, task: () => Promise<Result>): Promise<Result> {
     const tail = this.#tails.get(device);
