@@ -5,8 +5,7 @@ import type { CommandCode } from "./error-texts.ts";
 /** Commands as they travel: their form, their signature, their ids. Plain code: it runs in the gateway's main thread. */
 
 export type CommandValue = number | string | boolean;
-export const commandModes = ["execute", "arm", "commit", "abort"] as const;
-export type CommandMode = (typeof commandModes)[number];
+export type CommandMode = "execute" | "arm" | "commit" | "abort";
 
 /** What a command says; all that is signed. Times are ms since 1970 UTC by the issuer's clock. */
 export interface CommandContent {
@@ -40,7 +39,7 @@ export interface Command extends CommandContent {
   sig: string;
 }
 
-export const commandBytesMax = 8192;
+const commandBytesMax = 8192;
 /** From `issued` to `notAfter`. */
 export const lifeMsMax = 60_000;
 export const leaseMsMax = 86_400_000;
@@ -134,9 +133,10 @@ function hasKeyTwice(text: string, document: object): boolean {
   return written !== count(document);
 }
 
+const wrong = (reason: string): Refusal => ({ code: "KERB-CMD-SCHEMA", reason });
+
 /** Checks a parsed document; the text of a mistake names the key. */
 function mistakeIn(document: Record<string, unknown>, isSigned: boolean): Refusal | undefined {
-  const wrong = (reason: string): Refusal => ({ code: "KERB-CMD-SCHEMA", reason });
   for (const key of Object.keys(document)) {
     if (!Object.hasOwn(rules, key)) return wrong(`unknown key ${JSON.stringify(key.slice(0, 40))}`);
   }

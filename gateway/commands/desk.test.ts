@@ -103,8 +103,7 @@ describe("a command", () => {
   it("waits for the one before on its device, and dies when that takes too long", async () => {
     const site = fresh();
     const desk = await site.open();
-    let release = () => {};
-    site.field.next = (_, obey) => new Promise((resolve) => (release = () => resolve(obey())));
+    const release = site.field.hold();
     const first = take(desk, site.content());
     const second = take(desk, site.content({ args: { dim: 45 } }));
     const other = take(desk, site.content({ ...sign, mode: "arm" }));
@@ -120,8 +119,7 @@ describe("a command", () => {
   it("fails where its device has gone while it waited", async () => {
     const site = fresh();
     const desk = await site.open();
-    let release = () => {};
-    site.field.next = (_, obey) => new Promise((resolve) => (release = () => resolve(obey())));
+    const release = site.field.hold();
     const first = take(desk, site.content());
     const second = take(desk, site.content({ args: { dim: 45 } }));
     await expect.poll(() => site.field.writes.length).toBe(1);
@@ -135,8 +133,7 @@ describe("a command", () => {
   it("is refused where too many wait", async () => {
     const site = fresh();
     const desk = await site.open();
-    let release = () => {};
-    site.field.next = (_, obey) => new Promise((resolve) => (release = () => resolve(obey())));
+    const release = site.field.hold();
     const waiting = Array.from({ length: 16 }, () => take(desk, site.content()));
     expect(await take(desk, site.content())).toMatchObject({ state: "rejected", code: "KERB-CMD-BUSY" });
     release();

@@ -41,6 +41,7 @@ export interface LocalOrder {
 
 /** Commands on their way to one device, and at all. */
 const waitingMax = 16;
+const openMax = 256;
 const stopMs = 5000;
 const refusalsPerMinute = 120;
 
@@ -229,14 +230,21 @@ export class CommandDesk {
       if (content.nonce !== undefined) this.#nonces.use(content.nonce);
     }
     if (isRefusal(plan)) return refuse({ code: plan.code, reason: plan.reason });
-    const isBusy =
-      this.#bench.queue.count(content.dev) >= waitingMax || this.#bench.memory.leases.length >= leasesMax;
-    if (isBusy && content.mode !== "abort")
-      return refuse({ code: "KERB-CMD-BUSY", reason: `more than ${waitingMax} for ${content.dev}` });
+    const busy = content.mode === "abort" ? undefined : this.#busy(content.dev);
+    if (busy !== undefined) return refuse({ code: "KERB-CMD-BUSY", reason: busy });
     if (content.arm !== undefined) this.#tokens.use(content.arm);
     return content.mode === "arm" || content.mode === "abort"
       ? this.#arm(content, issuer, digest, reply)
       : this.#run(content, issuer, digest, plan, reply);
+  }
+
+  /** Everything has an end: what is too much; undefined: there is room. */
+  #busy(device: string): string | undefined {
+    const { queue, memory } = this.#bench;
+    if (queue.count(device) >= waitingMax) return `${waitingMax} wait for ${device}`;
+    if (queue.total >= openMax) return `${openMax} wait`;
+    if (memory.leases.length >= leasesMax) return `${leasesMax} points are leased`;
+    return this.#resolver.ids.length >= openMax ? `of ${openMax} nobody knows what became` : undefined;
   }
 
   /** The first half of two steps, or its end: nothing goes to a device. */

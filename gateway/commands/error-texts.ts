@@ -532,16 +532,16 @@ export const commandErrors = {
   },
   "KERB-CMD-BEFORE": {
     title: {
-      en: "The earlier value of a lease cannot be read",
-      vi: "Không đọc được giá trị trước đó để trả lại",
+      en: "The value before a write cannot be read",
+      vi: "Không đọc được giá trị trước khi ghi",
     },
     likely: {
       en: "the device does not tell the point, or not well",
       vi: "thiết bị không cho biết giá trị điểm, hoặc giá trị không tốt",
     },
     do: {
-      en: "write without a lease, or see why the point is not good",
-      vi: "ghi không kèm thời hạn, hoặc xem vì sao điểm không tốt",
+      en: "see why the point is not good; nothing was written",
+      vi: "xem vì sao điểm không tốt; chưa có gì được ghi",
     },
     retry: false,
   },

@@ -1,7 +1,7 @@
 import type { Bench, Reply } from "./bench.ts";
 import { checkDevice, type Planned } from "./checks.ts";
 import type { CommandContent, CommandValue, Refusal } from "./command.ts";
-import type { WriteOrder, WriteOutcome } from "./order.ts";
+import { outcomeCode, type WriteOrder, type WriteOutcome } from "./order.ts";
 import type { CommandStage, CommandState } from "./state.ts";
 
 /** A command whose turn on its device has come: on the record first, then written once, then what came of it. */
@@ -27,9 +27,10 @@ export function aboutCommand({ id, dev, by, mode, args }: CommandContent, isLoca
 /** Beyond the time that the host has for it: whoever is still silent has nothing to say. */
 const graceMs = 5000;
 
+const unknown = (reason: string): WriteOutcome => ({ state: "unknown", code: "KERB-CMD-HOST", reason });
+
 /** The host's answer to an order; one that nobody gives, or that is none, means that nobody knows. */
 export async function carryOut(bench: Bench, order: WriteOrder): Promise<WriteOutcome> {
-  const unknown = (reason: string): WriteOutcome => ({ state: "unknown", code: "KERB-CMD-HOST", reason });
   const late = new AbortController();
   const signal = AbortSignal.any([bench.signal, late.signal]);
   let timer: NodeJS.Timeout | undefined;
@@ -42,7 +43,8 @@ export async function carryOut(bench: Bench, order: WriteOrder): Promise<WriteOu
   try {
     const asked = async () => bench.options.field.execute(order, signal);
     const outcome = await Promise.race([asked(), given]);
-    return ["done", "failed", "unknown"].includes(outcome?.state) ? outcome : unknown("no such answer");
+    if (!["done", "failed", "unknown"].includes(outcome?.state)) return unknown("no such answer");
+    return outcome.code === undefined ? outcome : { ...outcome, code: outcomeCode(outcome.code) };
   } catch (error) {
     return unknown(error instanceof Error ? error.message : String(error));
   } finally {
@@ -77,7 +79,7 @@ class Sum {
     if (reason !== undefined) this.more.reason = reason;
     if (before !== undefined) this.more.before = { ...this.more.before, [point]: before };
     if (readBack !== undefined) this.more.readBack = { ...this.more.readBack, [point]: readBack };
-    if (writtenMs !== undefined) this.more.writtenMs = (this.more.writtenMs ?? 0) + writtenMs;
+    if (writtenMs !== undefined) this.more.writtenMs = writtenMs;
   }
 
   fail(stage: CommandStage, { code, reason }: Refusal): void {

@@ -13,7 +13,7 @@ import {
  * moved: it stands where another one did · segment-missing: a whole file is gone · tail-missing: the newest records
  * are gone · rewritten: the record that the head names has another hash.
  */
-export interface JournalBreak {
+interface JournalBreak {
   what: "changed" | "missing" | "moved" | "segment-missing" | "tail-missing" | "rewritten";
   segment: number;
   /** Of that segment, from 1. */

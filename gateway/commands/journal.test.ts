@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { checkJournal } from "./journal-check.ts";
-import { type Entry, headFile, segmentFile, segmentsOf } from "./journal-lines.ts";
+import { type Entry, headFile, lineOf, segmentFile, segmentsOf } from "./journal-lines.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "kerb-journal-"));
@@ -154,6 +154,14 @@ describe("the journal of commands", () => {
     expect((await checkJournal(folder)).break).toBeUndefined();
   });
 
+  it("takes records even where what is under way fills a segment", async () => {
+    const more = { segmentBytesMax: 2000, standing: () => ({ leases: "x".repeat(3000) }) };
+    const folder = await written(10, more);
+    expect((await checkJournal(folder)).break).toBeUndefined();
+    const all = (await segmentsOf(folder)).flatMap((one) => linesIn(folder, one));
+    expect(all.filter((line) => line.includes('"ev":"note"'))).toHaveLength(10);
+  });
+
   it("says so when it cannot be written, goes on when it can be again, and tells no record twice", async () => {
     const folder = fresh();
     const { journal } = await opening(folder, { segmentBytesMax: 600 });
@@ -209,6 +217,18 @@ describe("the check of a journal", () => {
         line: i + 2,
       });
     }
+  });
+
+  it("names the line after one that was made anew with a hash of its own", async () => {
+    const folder = await written(5);
+    const lines = linesIn(folder);
+    const { prev, hash: _, ...entry } = JSON.parse(lines[2]!) as Entry & { prev: string; hash: string };
+    const { line } = lineOf({ ...entry, i: 7 }, prev);
+    rewrite(folder, lines.with(2, line.trimEnd()));
+    expect((await checkJournal(folder)).break).toMatchObject({
+      what: "changed",
+      place: `${segmentFile(1)}:4`,
+    });
   });
 
   it("tells a tail that was cut off, by the head", async () => {

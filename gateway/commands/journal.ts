@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rm, truncate } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { ClockState } from "../event.ts";
 import {
@@ -69,6 +69,8 @@ export class Journal {
   #tip: Tip = chainStart;
   #segment = 0;
   #size = 0;
+  /** Records in the segment. */
+  #lines = 0;
   #file: FileHandle | undefined;
   #head: FileHandle | undefined;
   #queue: Waiting[] = [];
@@ -139,6 +141,7 @@ export class Journal {
         if (begun !== undefined) this.#queue.unshift(begun);
         const { text, entries, tip } = this.#fill(taken);
         await this.#commit(text, tip);
+        this.#lines += entries.length;
         for (const entry of entries) this.#options.each?.(entry);
         taken.forEach(({ resolve }, i) => resolve(entries[i]!));
       } catch (error) {
@@ -158,11 +161,13 @@ export class Journal {
       next === undefined ? "" : lineOf({ ...next.entry, n: this.#tip.n } as Entry, this.#tip.hash).line;
     // Its number may be longer than that of the one before.
     const bytes = Buffer.byteLength(sample) + 8;
-    if (this.#segment === 0 || (this.#size > 0 && this.#size + bytes > this.#bytesMax)) {
+    // What is under way may fill a segment alone: one record beside it is always taken.
+    if (this.#segment === 0 || (this.#lines > 1 && this.#size + bytes > this.#bytesMax)) {
       await this.#file?.close();
       this.#file = undefined;
       this.#segment++;
       this.#size = 0;
+      this.#lines = 0;
     }
     const { standing, now } = this.#options;
     if (this.#size > 0 || this.#tip.n === 0 || standing === undefined) return undefined;
@@ -189,7 +194,7 @@ export class Journal {
       const entry = { ...next.entry, n: n + 1 + lost } as Entry;
       const { line, hash: own } = lineOf(entry, hash);
       const bytes = Buffer.byteLength(line);
-      if (text !== "" && size + bytes > this.#bytesMax) break;
+      if (this.#lines + entries.length > 1 && size + bytes > this.#bytesMax) break;
       text += line;
       size += bytes;
       n = entry.n;
@@ -207,7 +212,7 @@ export class Journal {
     if (this.#file === undefined) {
       const path = join(folder, segmentFile(this.#segment));
       this.#file = await open(path, "a", 0o600);
-      // An attempt that failed may have left a part of its lines.
+      // A power cut, or an attempt that failed, may have left a part of its lines.
       if ((await this.#file.stat()).size !== this.#size) await truncate(path, this.#size);
     }
     await this.#file.appendFile(text);
@@ -242,7 +247,7 @@ export class Journal {
     let isBehind = false;
     const segments = await segmentsOf(folder);
     for (const segment of segments) {
-      [this.#segment, whole, broken, isBehind] = [segment, 0, undefined, false];
+      [this.#segment, this.#lines, whole, broken, isBehind] = [segment, 0, 0, undefined, false];
       for await (const { text, line, offset, isWhole } of linesOf(folder, segment)) {
         const entry = isWhole ? readLine(text) : undefined;
         if (entry === undefined) {
@@ -251,6 +256,7 @@ export class Journal {
         }
         const { n, hash } = entry;
         this.#tip = { n, hash };
+        this.#lines++;
         isBehind ||= broken !== undefined;
         whole = offset + Buffer.byteLength(text) + 1;
         each(entry);
@@ -264,18 +270,12 @@ export class Journal {
     if (isBehind) {
       // Records stand behind it: whatever it is, it is no torn end, and not ours to cut.
       this.#size = Number.MAX_SAFE_INTEGER;
+      this.#lines = Number.MAX_SAFE_INTEGER;
       return { ...torn, broken: broken.place };
     }
-    const path = join(folder, segmentFile(this.#segment));
-    const file = await open(path, "r+");
-    try {
-      const { size } = await file.stat();
-      await file.truncate(this.#size);
-      await file.datasync();
-      return { ...torn, bytes: size - this.#size };
-    } finally {
-      await file.close();
-    }
+    // The first record cuts it off.
+    const { size } = await stat(join(folder, segmentFile(this.#segment)));
+    return { ...torn, bytes: size - this.#size };
   }
 }
 

@@ -94,6 +94,21 @@ describe("a lease", () => {
     await desk.close();
   });
 
+  it("stays where nobody knew of another order, which has not come to the device", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    await take(desk, site.content(lease));
+    site.field.next = () => Promise.reject(new Error("the host has ended"));
+    expect(await take(desk, site.content({ args: { dim: 70 } }))).toMatchObject({ state: "unknown" });
+    await expect.poll(() => desk.pending.unknown).toEqual([]);
+    expect(desk.pending.leases).toHaveLength(1);
+    site.pass(10_000);
+    desk.deviceChanged("light-01");
+    await returned(desk);
+    expect(dim(site)).toBe(50);
+    await desk.close();
+  });
+
   it("is none where the earlier value cannot be read: nothing is written", async () => {
     const site = fresh();
     const desk = await site.open();
@@ -130,7 +145,7 @@ describe("a lease", () => {
     }
     await expect
       .poll(told)
-      .toMatchObject([{ code: "KERB-CMD-OFFLINE" }, { code: "rejected" }, { state: "done" }]);
+      .toMatchObject([{ code: "KERB-CMD-OFFLINE" }, { code: "KERB-DEV-REJECTED" }, { state: "done" }]);
     expect(dim(site)).toBe(50);
     await desk.close();
   });

@@ -35,6 +35,7 @@ export interface Lease {
 
 const knownMsMax = 7 * 86_400_000;
 const knownMax = 10_000;
+const untoldMax = 256;
 
 export class Memory {
   #boot = "";
@@ -78,7 +79,7 @@ export class Memory {
     else if (ev === "accepted" || (ev === "refused" && happening["state"] !== undefined)) {
       const { digest, state } = happening as unknown as Known;
       this.#remember(state.id, { digest, state, atMs: at, writes: [] });
-      if (ev === "refused") this.#untold.set(state.id, state);
+      if (ev === "refused") this.#toTell(state);
     } else if (ev === "executing") this.#executing(happening, mono);
     else if (ev === "wrote") this.#wrote(happening);
     else if (ev === "result") this.#result(happening["state"] as CommandState);
@@ -141,9 +142,15 @@ export class Memory {
   }
 
   #result(state: CommandState): void {
-    this.#untold.set(state.id, state);
+    this.#toTell(state);
     const known = this.#known.get(state.id);
     if (known !== undefined) known.state = state;
+  }
+
+  #toTell(state: CommandState): void {
+    this.#untold.set(state.id, state);
+    const [oldest = ""] = this.#untold.keys();
+    if (this.#untold.size > untoldMax) this.#untold.delete(oldest);
   }
 
   #stand(happening: Happening): void {

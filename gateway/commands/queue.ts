@@ -8,19 +8,23 @@ export class DeviceQueue {
     return this.#counts.get(device) ?? 0;
   }
 
+  /** How many are on all devices. */
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   /** Begins in the same turn where nothing else is under way. */
   run<Result>(device: string, task: () => Promise<Result>): Promise<Result> {
     const tail = this.#tails.get(device);
     const running = tail === undefined ? task() : tail.then(task);
     this.#counts.set(device, this.count(device) + 1);
-    const ended = running
-      .catch(() => {})
-      .then(() => {
-        this.#counts.set(device, this.count(device) - 1);
-        if (this.#tails.get(device) !== ended) return;
-        this.#tails.delete(device);
-        this.#counts.delete(device);
-      });
+    const end = () => {
+      this.#counts.set(device, this.count(device) - 1);
+      if (this.#tails.get(device) !== ended) return;
+      this.#tails.delete(device);
+      this.#counts.delete(device);
+    };
+    const ended = running.then(end, end);
     this.#tails.set(device, ended);
     return running;
   }

@@ -17,7 +17,7 @@ interface Case {
 }
 
 /** Whether a point shows what was ordered; scaled numbers come back with the noise of their scale. */
-export function isSameValue(read: CommandValue, ordered: CommandValue): boolean {
+function isSameValue(read: CommandValue, ordered: CommandValue): boolean {
   if (typeof read !== "number" || typeof ordered !== "number") return read === ordered;
   return Math.abs(read - ordered) <= 1e-9 * Math.max(1, Math.abs(ordered));
 }

@@ -26,7 +26,7 @@ const altered = (change: (text: string) => string) => (site: Site) => ({
 });
 /** A sound command with keys added, and signed with them. */
 const added = (more: object) => (site: Site) => ({
-  bytes: signed({ ...site.content(), ...more } as CommandContent),
+  bytes: signed({ ...site.content(), ...more }),
 });
 export const originAttacks: Attack[] = [
   // Size, topic, JSON.

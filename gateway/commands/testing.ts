@@ -20,11 +20,11 @@ function pair(): { key: string; secret: KeyObject } {
 export const ioc = pair();
 export const depot = pair();
 export const stranger = pair();
-export const gateway = "gw-01";
-export const city = "hcmc";
-export const startMs = 1_793_000_000_000;
+const gateway = "gw-01";
+const city = "hcmc";
+const startMs = 1_793_000_000_000;
 
-export const site: CommandsConfig = {
+const site: CommandsConfig = {
   issuers: [
     { id: "ioc", key: ioc.key, roles: ["traffic", "lights"] },
     { id: "depot", key: depot.key, roles: ["lights"] },
@@ -53,7 +53,7 @@ const point = (
   write: { ...write, ...more },
 });
 
-export const devices: CommandedDevice[] = [
+const devices: CommandedDevice[] = [
   {
     id: "light-01",
     class: "light-cabinet",
@@ -93,7 +93,7 @@ export const devices: CommandedDevice[] = [
 ];
 
 /** Devices in memory that do what they are told and note it; `next` takes the place of the next outcome. */
-export class Field {
+class Field {
   readonly writes: WriteOrder[] = [];
   readonly values = new Map<string, CommandValue>();
   next: ((order: WriteOrder, obey: () => WriteOutcome) => Promise<WriteOutcome>) | undefined;
@@ -111,6 +111,13 @@ export class Field {
     this.next = undefined;
     return next === undefined ? obey() : next(order, obey);
   };
+
+  /** The next write waits until what this gives is called. */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.next = (_, obey) => promise.then(obey);
+    return resolve;
+  }
 
   readonly read = async (device: string, name: string) =>
     this.canRead
