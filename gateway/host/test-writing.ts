@@ -61,11 +61,12 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     recordEveryMs: 0,
     points: parsed
       .filter(({ derive }) => derive === undefined)
-      .map(({ name: own, address, scale = 1, offset = 0, scaleFactor, simulated }) => ({
+      .map(({ name: own, address, scale = 1, offset = 0, scaleFactor, write, simulated }) => ({
         name: own,
         address,
         scale,
         offset,
+        isWritable: write !== undefined,
         ...(scaleFactor === undefined ? {} : { scaleFactor }),
         ...simulated,
       })),
@@ -153,7 +154,7 @@ export function modbusRig(more: Partial<Wanted> & { more?: Record<string, unknow
       },
       { name: "relay", address: { table: "coil", register: 4 }, kind: "boolean", ...writable },
       { name: "temperature", address: at(5, { type: "float32" }), ...writable },
-      { name: "count", address: at(7, { type: "uint32" }) },
+      { name: "count", address: at(7, { type: "uint32" }), simulated: { fixed: 77 } },
       { name: "power", address: at(9, { type: "int16" }), scaleFactor: "factor", ...writable },
       { name: "factor", address: at(10, { type: "int16" }), simulated: { fixed: -1 } },
       { name: "lamp", address: at(1, { type: "bool", bit: 5 }), kind: "boolean", ...writable },

@@ -218,7 +218,7 @@ describe("who is not known is not written to", () => {
         serial: "A1",
         identify: {
           standard: false,
-          serial: { table: "holding", register: 7, type: "uint16" },
+          serial: { table: "holding", register: 8, type: "uint16" },
           expect: [],
         },
       },
