@@ -36,6 +36,7 @@ interface Wanted {
 
 export interface Rig {
   loop: DeviceLoop;
+  points: readonly HostPoint[];
   simulator: Simulator;
   /** What the simulator was told to change. */
   written(): string[];
@@ -71,6 +72,7 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
         ...simulated,
       })),
   });
+  const hostPoints = parsed.map(({ simulated: _, ...point }, index) => pointLike({ ...point, index }));
   const folder = mkdtempSync(join(tmpdir(), "kerb-writing-"));
   const stream = new PassThrough();
   stream.resume();
@@ -95,13 +97,14 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
       silenceMs: 0,
       personalData: { how: "drop" },
       pollMs: { fast: 60_000, normal: 60_000, slow: 60_000 },
-      points: parsed.map(({ simulated: _, ...point }, index) => pointLike({ ...point, index })),
+      points: hostPoints,
       ...device,
     },
   });
   const ended = loop.run();
   return {
     loop,
+    points: hostPoints,
     simulator,
     written: () => (simulator.writes?.all ?? []).map(({ what }) => what),
     write: (point, value, timeoutMs = 3000) => loop.write({ point, value, timeoutMs }),
