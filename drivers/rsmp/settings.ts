@@ -127,8 +127,17 @@ const alarmCode = z.string().regex(/^A\d{4}$/, { error: 'an alarm code is "A0001
  * traffic lights). No profile and no setting allows them.
  */
 export const neverGiven: readonly string[] = [
-  ...["M0005", "M0006", "M0008", "M0010", "M0011", "M0012"],
-  ...["M0013", "M0019", "M0020", "M0021", "M0022"],
+  "M0005",
+  "M0006",
+  "M0008",
+  "M0010",
+  "M0011",
+  "M0012",
+  "M0013",
+  "M0019",
+  "M0020",
+  "M0021",
+  "M0022",
 ];
 
 const status = z

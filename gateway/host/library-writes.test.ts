@@ -76,7 +76,7 @@ describe("values of the library", () => {
             address: point.derive === undefined ? inWritableTable(point.address) : undefined,
             write: { interlock: [] },
             simulated: point.fixed === undefined ? {} : { fixed: point.fixed as number | string },
-          })) as unknown as Parameters<typeof rigOf>[0]["points"],
+          })),
       });
       await online(rig);
       const tried = { done: 0, refused: 0 };

@@ -72,7 +72,9 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
         ...simulated,
       })),
   });
-  const hostPoints = parsed.map(({ simulated: _, ...point }, index) => pointLike({ ...point, index }));
+  const hostPoints = parsed.map(({ simulated: _simulated, ...point }, index) =>
+    pointLike({ ...point, index }),
+  );
   const folder = mkdtempSync(join(tmpdir(), "kerb-writing-"));
   const stream = new PassThrough();
   stream.resume();
@@ -124,15 +126,12 @@ export async function online({ loop }: Rig): Promise<void> {
 
 export const writable = { write: { interlock: [] } };
 
+const at = (register: number, own: Record<string, unknown> = {}) => ({ table: "holding", register, ...own });
+
 /** A Modbus device with what the tests write to. */
 export function modbusRig(more: Partial<Wanted> & { more?: Record<string, unknown> } = {}): Promise<Rig> {
   const functions = [1, 2, 3, 4, 5, 6, 15, 16, 22];
   const settings = { transport: { type: "tcp", host: "127.0.0.1", port: 0 }, functions, ...more.more };
-  const at = (register: number, own: Record<string, unknown> = {}) => ({
-    table: "holding",
-    register,
-    ...own,
-  });
   return rigOf({
     driver: "modbus",
     settings,

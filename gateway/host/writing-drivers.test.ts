@@ -160,6 +160,13 @@ test("snmp: a phase is never driven, whatever the profile says", async () => {
   expect(rig.written()).toEqual([]);
 });
 
+/** The device tells values, and they are heard. */
+async function told(rig: Rig, values: Record<string, number>): Promise<void> {
+  for (const [point, value] of Object.entries(values)) rig.simulator.set(point, value);
+  const [point, value] = Object.entries(values)[0]!;
+  await expect.poll(() => rig.loop.latest().find((one) => one.point === point)?.value).toEqual(value);
+}
+
 describe("mqtt", () => {
   const state = { path: "$.state", type: "boolean", isTrue: "ON", isFalse: "OFF", write: {} };
   const mqtt = () =>
@@ -188,11 +195,6 @@ describe("mqtt", () => {
       }),
       true,
     );
-  const told = async (rig: Rig, values: Record<string, number>) => {
-    for (const [point, value] of Object.entries(values)) rig.simulator.set(point, value);
-    const [point, value] = Object.entries(values)[0]!;
-    await expect.poll(() => rig.loop.latest().find((one) => one.point === point)?.value).toEqual(value);
-  };
 
   test("waits until the device tells what it was told", async () => {
     const rig = await mqtt();
