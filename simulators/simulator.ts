@@ -40,6 +40,8 @@ export interface SimulatedPoint {
   readonly scaleFactor?: string;
   /** A fixed raw value (an identity text, a scale factor, a marker). */
   readonly fixed?: number | string;
+  /** The profile lets it be written; where a protocol knows what is for writing, other points are not. */
+  readonly isWritable?: boolean;
 }
 
 /** A record of the profile: values that the device tells together, as one message or event of its protocol. */

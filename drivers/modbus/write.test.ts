@@ -108,9 +108,10 @@ describe("on the wire", () => {
   });
 });
 
+const whole = (low: bigint, high: bigint) =>
+  fc.bigInt(low, high).map((value) => (BigInt(Number(value)) === value ? Number(value) : value));
+
 describe("what the registers hold is what was written", () => {
-  const whole = (low: bigint, high: bigint) =>
-    fc.bigInt(low, high).map((value) => (BigInt(Number(value)) === value ? Number(value) : value));
   const values: [Address["type"], fc.Arbitrary<Value>][] = [
     ["uint16", fc.integer({ min: 0, max: 0xffff })],
     ["int16", fc.integer({ min: -0x8000, max: 0x7fff })],
@@ -264,22 +265,22 @@ describe("the answer", () => {
   });
 });
 
-describe("on a two-wire line whose adapter gives each request back", () => {
-  const line = (isDead: () => boolean): Script => {
-    return (request, socket) => {
-      socket.write(request);
-      const pdu = request.subarray(1, -2);
-      if (pdu[0]! < 5)
-        socket.write(
-          rtuFrame(
-            1,
-            registersPdu(pdu, () => 3),
-          ),
-        );
-      else if (!isDead()) socket.write(rtuFrame(1, [...echo(pdu)]));
-    };
+const line = (isDead: () => boolean): Script => {
+  return (request, socket) => {
+    socket.write(request);
+    const pdu = request.subarray(1, -2);
+    if (pdu[0]! < 5)
+      socket.write(
+        rtuFrame(
+          1,
+          registersPdu(pdu, () => 3),
+        ),
+      );
+    else if (!isDead()) socket.write(rtuFrame(1, [...echo(pdu)]));
   };
+};
 
+describe("on a two-wire line whose adapter gives each request back", () => {
   test.each([
     { register: 11 },
     { register: 11, type: "uint32" },

@@ -13,8 +13,8 @@ interface Asked {
   /** Bits of the doubt about the whole device. */
   extraQuality: number;
   /** Reads between polls; not called where there is nothing to ask for. */
-  read(points: readonly HostPoint[]): Promise<ReadResult>;
-  connected(): void;
+  read: (points: readonly HostPoint[]) => Promise<ReadResult>;
+  connected: () => void;
 }
 
 /** The named points, or all, read now; what is pushed cannot be asked for and is shown with the age that it has. */

@@ -36,6 +36,7 @@ interface Wanted {
 
 export interface Rig {
   loop: DeviceLoop;
+  points: readonly HostPoint[];
   simulator: Simulator;
   /** What the simulator was told to change. */
   written(): string[];
@@ -61,15 +62,19 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     recordEveryMs: 0,
     points: parsed
       .filter(({ derive }) => derive === undefined)
-      .map(({ name: own, address, scale = 1, offset = 0, scaleFactor, simulated }) => ({
+      .map(({ name: own, address, scale = 1, offset = 0, scaleFactor, write, simulated }) => ({
         name: own,
         address,
         scale,
         offset,
+        isWritable: write !== undefined,
         ...(scaleFactor === undefined ? {} : { scaleFactor }),
         ...simulated,
       })),
   });
+  const hostPoints = parsed.map(({ simulated: _simulated, ...point }, index) =>
+    pointLike({ ...point, index }),
+  );
   const folder = mkdtempSync(join(tmpdir(), "kerb-writing-"));
   const stream = new PassThrough();
   stream.resume();
@@ -94,13 +99,14 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
       silenceMs: 0,
       personalData: { how: "drop" },
       pollMs: { fast: 60_000, normal: 60_000, slow: 60_000 },
-      points: parsed.map(({ simulated: _, ...point }, index) => pointLike({ ...point, index })),
+      points: hostPoints,
       ...device,
     },
   });
   const ended = loop.run();
   return {
     loop,
+    points: hostPoints,
     simulator,
     written: () => (simulator.writes?.all ?? []).map(({ what }) => what),
     write: (point, value, timeoutMs = 3000) => loop.write({ point, value, timeoutMs }),
@@ -120,15 +126,12 @@ export async function online({ loop }: Rig): Promise<void> {
 
 export const writable = { write: { interlock: [] } };
 
+const at = (register: number, own: Record<string, unknown> = {}) => ({ table: "holding", register, ...own });
+
 /** A Modbus device with what the tests write to. */
 export function modbusRig(more: Partial<Wanted> & { more?: Record<string, unknown> } = {}): Promise<Rig> {
   const functions = [1, 2, 3, 4, 5, 6, 15, 16, 22];
   const settings = { transport: { type: "tcp", host: "127.0.0.1", port: 0 }, functions, ...more.more };
-  const at = (register: number, own: Record<string, unknown> = {}) => ({
-    table: "holding",
-    register,
-    ...own,
-  });
   return rigOf({
     driver: "modbus",
     settings,
@@ -153,7 +156,7 @@ export function modbusRig(more: Partial<Wanted> & { more?: Record<string, unknow
       },
       { name: "relay", address: { table: "coil", register: 4 }, kind: "boolean", ...writable },
       { name: "temperature", address: at(5, { type: "float32" }), ...writable },
-      { name: "count", address: at(7, { type: "uint32" }) },
+      { name: "count", address: at(7, { type: "uint32" }), simulated: { fixed: 77 } },
       { name: "power", address: at(9, { type: "int16" }), scaleFactor: "factor", ...writable },
       { name: "factor", address: at(10, { type: "int16" }), simulated: { fixed: -1 } },
       { name: "lamp", address: at(1, { type: "bool", bit: 5 }), kind: "boolean", ...writable },
