@@ -100,7 +100,7 @@ export class CommandRig {
     this.broker = await startBroker(this.folder);
     this.#ends.push(() => this.broker.kill());
     const port = await freePort();
-    const { ratePerMinute = 6000, poll = "200ms", protocol = 5, more = {} } = this.#options;
+    const { ratePerMinute = 600, poll = "200ms", protocol = 5, more = {} } = this.#options;
     const light = {
       id: device,
       driver: "modbus",

@@ -18,6 +18,13 @@ const dimWrite = (percent: number): string =>
   `function 6 holding 0 = ${percent.toString(16).padStart(4, "0")}`;
 const impostor = issuerKeyOf(newIssuerKey().pem);
 
+function lines(out: string) {
+  return out
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as { kind: string; ok: boolean; data: Record<string, unknown> });
+}
+
 /** A gateway of its own for each file of trials, told to write nothing in between. */
 function rigged(options: Parameters<typeof CommandRig.start>[0] = {}) {
   const made = {} as { rig: CommandRig; commander: Commander; written: () => string[] };
@@ -208,11 +215,6 @@ describe.skipIf(mosquittoPath === undefined)("over MQTT 3.1.1", () => {
 
 describe.skipIf(mosquittoPath === undefined)("the command line", () => {
   const on = rigged();
-  const lines = (out: string) =>
-    out
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as { kind: string; ok: boolean; data: Record<string, unknown> });
   const command = (...more: string[]) => {
     const { rig } = on;
     const who = ["--key", rig.keyFile, "--issuer", "an.nguyen@ioc", "--role", "lights"];

@@ -96,12 +96,14 @@ export async function auditVerify(options: AuditOptions): Promise<number> {
   return check.break === undefined ? exitCodes.ok : exitCodes.findings;
 }
 
+function part(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
 /** The parts of a record that say the most, in one line. */
 function recordLine(entry: Entry): string {
   const { n, at, ev, ...rest } = entry;
   const record = rest as Record<string, unknown>;
-  const part = (value: unknown): Record<string, unknown> =>
-    typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   const about = { ...part(record["cmd"]), ...part(record["state"]), ...record };
   const word = (key: string): string => (typeof about[key] === "string" ? about[key] : "");
   const told = part(record["state"])["state"] ?? (ev === "wrote" ? record["state"] : undefined);

@@ -135,10 +135,10 @@ export function failureOf(
 }
 
 /** "dim 70, lamp true" */
-export function shownValues(values: Record<string, unknown> | undefined): string {
+export function shownValues(values: CommandState["before"]): string {
   return printable(
     Object.entries(values ?? {})
-      .map(([point, value]) => `${point} ${value === null ? "-" : String(value)}`)
+      .map(([point, value]) => `${point} ${value ?? "-"}`)
       .join(", "),
   );
 }

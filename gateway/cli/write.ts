@@ -123,7 +123,7 @@ async function carryOut(
     }
     const { before, readBack, leaseMs } = state;
     const parts = [
-      ` ${isReturn ? words.returned : words.stage[state.state]} ${span(performance.now() - startedMs)}`,
+      ` ${isReturn && state.state === "done" ? words.returned : words.stage[state.state]} ${span(performance.now() - startedMs)}`,
       ...(before === undefined ? [] : [`${words.before} ${shownValues(before)}`]),
       ...(readBack === undefined ? [] : [`${words.readBack} ${shownValues(readBack)}`]),
       ...(leaseMs === undefined || isReturn ? [] : [`${words.returnsAfter} ${span(leaseMs)}`]),

@@ -37,7 +37,7 @@ const reopenMs = 10_000;
 export class Commanding {
   readonly orders: LocalOrders;
   readonly #gateway: CommandedGateway;
-  readonly #site: Pick<Site, "gateway" | "commands">;
+  readonly #site: Pick<Site, "gateway">;
   readonly #policy: Policy;
   readonly #events: ToldEvents;
   readonly #lanes = new Map<string, CommandLane>();
@@ -53,18 +53,18 @@ export class Commanding {
 
   /** undefined: nothing of this site may be written. */
   static of(site: Site, gateway: CommandedGateway): Commanding | undefined {
-    const isOpen = site.commands !== undefined || site.devices.some(({ write }) => write !== undefined);
+    const isHeard = site.commands.issuers.length > 0;
+    const isOpen = isHeard || site.devices.some(({ write }) => (write?.allow.length ?? 0) > 0);
     return isOpen ? new Commanding(site, gateway) : undefined;
   }
 
   private constructor(site: Site, gateway: CommandedGateway) {
     const { commands, devices } = site;
-    const nobody = { issuers: [], roles: {}, ratePerMinute: 60, clock: "synced" as const };
-    this.#site = { gateway: site.gateway, commands };
+    this.#site = { gateway: site.gateway };
     this.#gateway = gateway;
     const enabled = devices.filter((device) => device.enabled);
     // Made now: the points do not stay in this thread.
-    this.#policy = new Policy(commands ?? nobody, enabled);
+    this.#policy = new Policy(commands, enabled);
     this.#events = new ToldEvents(gateway.frames);
     this.orders = new LocalOrders(enabled, this.#policy, gateway.ask, () => this.#desk);
   }
@@ -134,7 +134,9 @@ export class Commanding {
       log.error({ code: "KERB-CMD-JOURNAL" }, text);
       for (const command of this.#waiting.splice(0)) this.#turnAway(command);
       if (this.#isStopping) return;
-      this.#timer = setTimeout(() => (this.#opening = this.#open()), reopenMs);
+      this.#timer = setTimeout(() => {
+        this.#opening = this.#open();
+      }, reopenMs);
     }
   }
 

@@ -2,7 +2,7 @@ import type { DeviceErrorCode } from "../driver.ts";
 import { deviceErrorCode, errorTable } from "../errors.ts";
 import type { HostRequest, LatestReading, WriteOutcome as HostOutcome } from "../host/messages.ts";
 import type { CommandCode } from "./error-texts.ts";
-import type { Field, ReadOutcome, WriteOrder, WriteOutcome } from "./order.ts";
+import type { Field, WriteOrder, WriteOutcome } from "./order.ts";
 
 /** The devices as the desk reaches them: through the hosts. */
 
@@ -68,7 +68,7 @@ export function hostField(ask: AskHost): Field {
       const told = await unlessAborted(ask(device, request, timeoutMs + hostGraceMs), signal);
       return outcomeOf(told as HostOutcome, performance.now() - startedMs);
     },
-    async read(device, point, signal): Promise<ReadOutcome> {
+    async read(device, point, signal) {
       const request: HostRequest = { name: "read", device, points: [point], raw: false };
       const readings = (await unlessAborted(ask(device, request), signal)) as LatestReading[];
       const reading = readings.find((one) => one.point === point);

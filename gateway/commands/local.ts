@@ -136,12 +136,18 @@ export class LocalOrders {
     };
   }
 
+  /** The result, also where it was only counted and not told. */
+  async #order(desk: CommandDesk, { device: dev, ...order }: LocalRequest): Promise<CommandState> {
+    const state = await desk.local({ dev, ...order });
+    return { ...state, source: "local", dev, args: order.args };
+  }
+
   /** Writes; yields each state of the command, and with a lease also that of its return. */
   async *write(request: LocalRequest, signal: AbortSignal): AsyncGenerator<CommandState> {
     const desk = this.#desk();
     if (desk === undefined) throw new Error("the journal of commands is not open yet: try again in a moment");
     const queue: CommandState[] = [];
-    let wake = (): void => {};
+    let wake: (() => void) | undefined;
     let id: string | undefined;
     let hasEnded = false;
     let leased = false;
@@ -153,21 +159,16 @@ export class LocalOrders {
           : state.id === id || (leased && state.returns === id);
       if (!isOurs) return;
       id ??= state.id;
-      if (state.returns === undefined || state.state === "done") queue.push(state);
-      // Somebody else's order may end it before its time, which nobody is told here: the client need not wait.
-      hasEnded ||= state.returns === undefined ? isEnd(state) && state.leaseMs === undefined : true;
+      queue.push(state);
+      // A return that fails is tried again; the end of it is that it is done.
+      hasEnded ||= isFinal(state) && (state.returns !== undefined || state.leaseMs === undefined);
       leased ||= state.leaseMs !== undefined;
-      wake();
+      wake?.();
     };
     this.#watchers.add(watch);
-    signal.addEventListener("abort", () => wake());
+    signal.addEventListener("abort", () => wake?.());
     try {
-      const { device: dev, ...order } = request;
-      const done = desk.local({ dev, ...order }).then((state) => {
-        // What was only counted, and not told, ends here as well.
-        if (id === undefined) watch({ ...state, source: "local", dev, args: request.args });
-      });
-      done.catch(() => {});
+      void this.#order(desk, request).then((state) => id === undefined && watch(state));
       for (;;) {
         yield* queue.splice(0);
         if (signal.aborted || (hasEnded && queue.length === 0)) return;
@@ -180,10 +181,6 @@ export class LocalOrders {
       this.#watchers.delete(watch);
     }
   }
-}
-
-function isEnd(state: CommandState): boolean {
-  return isFinal(state);
 }
 
 /** The request of a client of the control socket, which anybody of its group may have written. Throws a sentence. */

@@ -179,7 +179,7 @@ export class Commander {
 
   #opened(client: MqttClient): void {
     this.#said = undefined;
-    for (const gateway of this.#gateways.keys()) this.#subscribe(client, gateway);
+    for (const gateway of this.#gateways.keys()) void this.#subscribe(client, gateway);
     // What was sent before the connection broke may not have arrived.
     for (const one of this.#cases.values()) void this.#send(one);
   }

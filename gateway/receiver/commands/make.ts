@@ -75,6 +75,6 @@ export function issuerKeyOf(pem: string | Buffer): KeyObject {
 
 /** What `commands.issuers` of a site file has as `key`: 32 bytes in base64. */
 export function publicKeyOf(key: KeyObject): string {
-  const { x = "" } = createPublicKey(key as never).export({ format: "jwk" });
+  const { x = "" } = createPublicKey(key).export({ format: "jwk" });
   return Buffer.from(x, "base64url").toString("base64");
 }

@@ -32,8 +32,9 @@ const pendingMax = 1000;
 const flushMs = 50;
 
 /** As told: what is only true of one telling of it left out. */
-function nameOf({ replay: _, arm: __, nonce: ___, nonceMs: ____, ...state }: CommandState): string {
-  return JSON.stringify(Object.entries(state).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+function nameOf(state: CommandState): string {
+  const { replay: _, nonceMs: __, ...told } = state;
+  return JSON.stringify(Object.entries(told).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /**
