@@ -19,8 +19,9 @@ describe("hostile and broken commands", () => {
   it("are many, and each of the desk's codes is among them", () => {
     expect(attacks.length).toBeGreaterThanOrEqual(60);
     expect(new Set(attacks.map(({ name }) => name)).size).toBe(attacks.length);
-    // These come of an execution, of too much at once, or of a disk that fails.
+    // These come of the broker, of an execution, of too much at once, or of a disk that fails.
     const others = [
+      "RETAINED",
       "BUSY",
       "JOURNAL",
       "INTERLOCK",

@@ -3,8 +3,8 @@ import { EventWriter } from "../event.ts";
 import { frameHeadBytes, writeFrame } from "../outbox/frames.ts";
 import type { CommandState } from "./state.ts";
 
-/** A stream of the outbox that no host has: theirs count up from 1. */
-export const commandStream = -1;
+/** A stream of the outbox that no host has: theirs count up from 1, and below it no commit is told. */
+const commandStream = Number.MAX_SAFE_INTEGER;
 /** Events that wait for their commit; a disk that hangs must not fill the memory. */
 const waitingMax = 4096;
 
