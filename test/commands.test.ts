@@ -175,6 +175,21 @@ describe.skipIf(mosquittoPath === undefined)("a command to a gateway that was aw
     expect(on.written()).toEqual([dimWrite(75)]);
   }, 60_000);
 
+  it("is sent again when it is born, where the broker has forgotten it", async () => {
+    const { rig, commander } = on;
+    await rig.stop();
+    const following = commander.execute(rig.wanted({ dim: 95 }, { lifeMs: 60_000 }), rig.key);
+    // Without a file of its own it keeps no session.
+    await rig.broker.kill();
+    await rig.broker.restart();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await rig.run();
+    const { state, sent } = await following;
+    expect(state).toBe("done");
+    expect(sent).toBeGreaterThan(1);
+    expect(on.written()).toEqual([dimWrite(95)]);
+  }, 60_000);
+
   it("is known again after a restart: the same bytes are not executed twice", async () => {
     const { rig, commander } = on;
     const command = makeCommand(rig.wanted({ dim: 65 }, { lifeMs: 60_000 }), rig.key);
