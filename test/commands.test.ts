@@ -165,7 +165,7 @@ describe.skipIf(mosquittoPath === undefined)("a command to a gateway that was aw
   it("is executed when it is born again, once, and never after its time", async () => {
     const { rig, commander } = on;
     await rig.stop();
-    const late = commander.execute(rig.wanted({ dim: 5 }, { lifeMs: 300 }), rig.key, { graceMs: 8000 });
+    const late = commander.execute(rig.wanted({ dim: 5 }, { lifeMs: 300 }), rig.key, { graceMs: 4000 });
     const inTime = commander.execute(rig.wanted({ dim: 75 }, { lifeMs: 60_000 }), rig.key);
     await new Promise((resolve) => setTimeout(resolve, 400));
     await rig.run();

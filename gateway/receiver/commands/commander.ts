@@ -46,6 +46,8 @@ const keepaliveMs = 20_000;
 const retryFirstMs = 250;
 const retryMaxMs = 5000;
 
+class DeniedError extends Error {}
+
 /** One command that is followed. */
 class Case {
   readonly command: Command;
@@ -190,7 +192,7 @@ export class Commander {
       .subscribeAsync([`${city}/rsp/v1/${gateway}/+`, `${city}/st/v1/${gateway}`], { qos: 1 })
       .then((grants) => {
         if (!grants.some(({ qos }) => qos >= 128)) return;
-        throw new Error(`the broker denies the subscription to the answers of ${gateway}`);
+        throw new DeniedError(`the broker denies the subscription to the answers of ${gateway}`);
       });
     subscribed.catch((error: Error) => this.#say(error.message));
     this.#gateways.set(gateway, subscribed);
@@ -204,9 +206,9 @@ export class Commander {
     if (client === undefined) return void this.#gateways.set(command.gw, undefined);
     try {
       await (this.#gateways.get(command.gw) ?? this.#subscribe(client, command.gw));
-    } catch {
-      // It has been said; without answers a command is not sent.
-      return one.end();
+    } catch (error) {
+      // Without answers a command is not sent; a connection that broke over it comes back.
+      return error instanceof DeniedError ? one.end() : undefined;
     }
     const leftMs = command.notAfter - Date.now();
     if (client !== this.#link.client || leftMs <= 0 || this.#cases.get(command.id) !== one) return;
