@@ -114,6 +114,7 @@ describe("a command", () => {
     expect(await second).toMatchObject({ state: "expired", code: "KERB-CMD-EXPIRED" });
     expect(site.field.writes).toHaveLength(1);
     await desk.close();
+    expect((await recordsOf(site.folder)).filter(({ ev }) => ev === "executing")).toHaveLength(1);
   });
 
   it("fails where its device has gone while it waited", async () => {
