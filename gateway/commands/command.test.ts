@@ -13,6 +13,7 @@ import {
   signCommand,
   verifyCommand,
 } from "./command.ts";
+import { outcomeCode } from "./order.ts";
 import { ioc, Site, stranger } from "./testing.ts";
 
 const bytes = (value: unknown) => Buffer.from(JSON.stringify(value));
@@ -119,6 +120,31 @@ describe("a command", () => {
 
   it("names its issuer", () => {
     expect(["ioc", "an.nguyen@ioc"].map(issuerOf)).toEqual(["ioc", "ioc"]);
+  });
+});
+
+describe("what a host says of a write", () => {
+  it("is told in the codes of the table", () => {
+    const said = [
+      "interlock",
+      "not-connected",
+      "other-unit",
+      "unreadable",
+      "rejected",
+      "KERB-CMD-HOST",
+      "odd",
+      "toString",
+    ];
+    expect(said.map(outcomeCode)).toEqual([
+      "KERB-CMD-INTERLOCK",
+      "KERB-CMD-OFFLINE",
+      "KERB-CMD-IDENTITY",
+      "KERB-CMD-BEFORE",
+      "KERB-DEV-REJECTED",
+      "KERB-CMD-HOST",
+      "odd",
+      "toString",
+    ]);
   });
 });
 

@@ -114,6 +114,7 @@ describe("a command", () => {
     expect(await second).toMatchObject({ state: "expired", code: "KERB-CMD-EXPIRED" });
     expect(site.field.writes).toHaveLength(1);
     await desk.close();
+    expect((await recordsOf(site.folder)).filter(({ ev }) => ev === "executing")).toHaveLength(1);
   });
 
   it("fails where its device has gone while it waited", async () => {
@@ -203,6 +204,34 @@ describe("a command", () => {
     site.pass(86_400_001);
     await settled(desk);
     expect(site.told.at(-1)).toMatchObject({ state: "unknown", resolved: true, code: "KERB-CMD-UNRESOLVED" });
+    await desk.close();
+  });
+
+  it("of which nobody knows is read before its point is written to again", async () => {
+    const site = fresh();
+    const desk = await site.open({ retryFirstMs: 60_000 });
+    site.field.next = async (_, obey) => {
+      obey();
+      throw new Error("the host has ended");
+    };
+    const first = await take(desk, site.content());
+    await take(desk, site.content({ args: { lamp: true } }));
+    expect(desk.pending.unknown).toEqual([first.id]);
+    await take(desk, site.content({ args: { dim: 45 } }));
+    expect(site.told.findLast(({ id }) => id === first.id)).toMatchObject({
+      state: "done",
+      readBack: { dim: 40 },
+    });
+    expect(desk.pending.unknown).toEqual([]);
+    site.field.next = () => Promise.reject(new Error("the host has ended"));
+    const second = await take(desk, site.content({ args: { dim: 50 } }));
+    site.field.canRead = false;
+    await take(desk, site.content({ args: { dim: 55 } }));
+    expect(site.told.findLast(({ id }) => id === second.id)).toMatchObject({
+      state: "unknown",
+      resolved: true,
+      code: "KERB-CMD-UNRESOLVED",
+    });
     await desk.close();
   });
 });

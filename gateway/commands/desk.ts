@@ -64,8 +64,8 @@ export class CommandDesk {
   private constructor(bench: Bench, policy: Policy) {
     this.#bench = bench;
     this.policy = policy;
-    this.#leases = new Leases(bench);
     this.#resolver = new Resolver(bench, () => this.#leases.look());
+    this.#leases = new Leases(bench, this.#resolver.before.bind(this.#resolver));
     const { refusalsPerMinute: perMinute = refusalsPerMinute } = bench.options;
     this.#refusals = new Refusals(perMinute, (codes) => bench.journal.note({ ev: "suppressed", codes }));
   }
@@ -289,7 +289,8 @@ export class CommandDesk {
     const accepted = this.#accept(content, digest, state, moved);
     accepted.catch(() => {});
     const untilMs = this.#bench.options.now().monoMs + lifeMs;
-    const job = { content, isLocal, points, untilMs, accepted, reply, moved };
+    const settle = this.#resolver.before.bind(this.#resolver);
+    const job = { content, isLocal, points, untilMs, settle, accepted, reply, moved };
     const result = await this.#bench.queue.run(dev, () => runJob(this.#bench, job));
     this.#end(result);
     if (result.state === "unknown") this.#resolver.add(result);

@@ -12,6 +12,8 @@ export interface Job {
   points: Planned[];
   /** Monotonic ms at which it dies. */
   untilMs: number;
+  /** Finds out what became of writes to these points of which nobody knows, as long as it shows. */
+  settle: (device: string, points: readonly string[]) => Promise<void>;
   /** It is on the record; rejects where it cannot be. */
   accepted: Promise<void>;
   reply: Reply | undefined;
@@ -144,6 +146,10 @@ export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
   else if (gone !== undefined) sum.fail("failed", gone);
   else {
     const begun: string[] = [];
+    await job.settle(
+      content.dev,
+      points.map(({ point }) => point.name),
+    );
     for (const planned of points) {
       const isDone = await writePoint(bench, job, planned, sum);
       begun.push(planned.point.name);

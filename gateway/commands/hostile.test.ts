@@ -54,6 +54,12 @@ describe("hostile and broken commands", () => {
     expect((await checkJournal(site.folder)).break).toBeUndefined();
   });
 
+  it("cannot open a signal phase, whatever the site file lists", () => {
+    const { policy } = new Site("unused");
+    expect(policy.point("tsc-01", "plan")).toBeDefined();
+    expect(policy.point("tsc-01", "signal.group1")).toBeUndefined();
+  });
+
   it("would be executed without what is wrong with them", async () => {
     const site = new Site(join(root, String(++folders)));
     const desk = await site.open();

@@ -69,8 +69,6 @@ export class Journal {
   #tip: Tip = chainStart;
   #segment = 0;
   #size = 0;
-  /** Records in the segment. */
-  #lines = 0;
   #file: FileHandle | undefined;
   #head: FileHandle | undefined;
   #queue: Waiting[] = [];
@@ -141,7 +139,6 @@ export class Journal {
         if (begun !== undefined) this.#queue.unshift(begun);
         const { text, entries, tip } = this.#fill(taken);
         await this.#commit(text, tip);
-        this.#lines += entries.length;
         for (const entry of entries) this.#options.each?.(entry);
         taken.forEach(({ resolve }, i) => resolve(entries[i]!));
       } catch (error) {
@@ -161,13 +158,11 @@ export class Journal {
       next === undefined ? "" : lineOf({ ...next.entry, n: this.#tip.n } as Entry, this.#tip.hash).line;
     // Its number may be longer than that of the one before.
     const bytes = Buffer.byteLength(sample) + 8;
-    // What is under way may fill a segment alone: one record beside it is always taken.
-    if (this.#segment === 0 || (this.#lines > 1 && this.#size + bytes > this.#bytesMax)) {
+    if (this.#segment === 0 || (this.#size > 0 && this.#size + bytes > this.#bytesMax)) {
       await this.#file?.close();
       this.#file = undefined;
       this.#segment++;
       this.#size = 0;
-      this.#lines = 0;
     }
     const { standing, now } = this.#options;
     if (this.#size > 0 || this.#tip.n === 0 || standing === undefined) return undefined;
@@ -189,12 +184,14 @@ export class Journal {
     let text = "";
     let size = this.#size;
     const entries: Entry[] = [];
+    // What is under way may fill a segment alone: one record beside it is always taken.
+    const least = this.#size === 0 ? 2 : 1;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       const lost = typeof next.entry["lost"] === "number" ? next.entry["lost"] : 0;
       const entry = { ...next.entry, n: n + 1 + lost } as Entry;
       const { line, hash: own } = lineOf(entry, hash);
       const bytes = Buffer.byteLength(line);
-      if (this.#lines + entries.length > 1 && size + bytes > this.#bytesMax) break;
+      if (entries.length >= least && size + bytes > this.#bytesMax) break;
       text += line;
       size += bytes;
       n = entry.n;
@@ -247,7 +244,7 @@ export class Journal {
     let isBehind = false;
     const segments = await segmentsOf(folder);
     for (const segment of segments) {
-      [this.#segment, this.#lines, whole, broken, isBehind] = [segment, 0, 0, undefined, false];
+      [this.#segment, whole, broken, isBehind] = [segment, 0, undefined, false];
       for await (const { text, line, offset, isWhole } of linesOf(folder, segment)) {
         const entry = isWhole ? readLine(text) : undefined;
         if (entry === undefined) {
@@ -256,7 +253,6 @@ export class Journal {
         }
         const { n, hash } = entry;
         this.#tip = { n, hash };
-        this.#lines++;
         isBehind ||= broken !== undefined;
         whole = offset + Buffer.byteLength(text) + 1;
         each(entry);
@@ -270,7 +266,6 @@ export class Journal {
     if (isBehind) {
       // Records stand behind it: whatever it is, it is no torn end, and not ours to cut.
       this.#size = Number.MAX_SAFE_INTEGER;
-      this.#lines = Number.MAX_SAFE_INTEGER;
       return { ...torn, broken: broken.place };
     }
     // The first record cuts it off.

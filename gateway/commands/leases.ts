@@ -1,7 +1,7 @@
 import type { Bench } from "./bench.ts";
 import { checkDevice } from "./checks.ts";
 import { newCommandId } from "./command.ts";
-import { carryOut } from "./execution.ts";
+import { carryOut, type Job } from "./execution.ts";
 import type { Lease } from "./memory.ts";
 
 /** Points that go back by themselves: when their time is over, also after a restart, and again until they are back. */
@@ -23,10 +23,12 @@ interface Attempt {
 export class Leases {
   readonly #bench: Bench;
   readonly #attempts = new Map<string, Attempt>();
+  readonly #settle: Job["settle"];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(bench: Bench) {
+  constructor(bench: Bench, settle: Job["settle"]) {
     this.#bench = bench;
+    this.#settle = settle;
   }
 
   /** Returns what is due, and comes back when the next one is. */
@@ -104,6 +106,8 @@ export class Leases {
       attempt.told = refused.code;
       return;
     }
+    await this.#settle(dev, [point]);
+    if (memory.lease(dev, point)?.id !== of) return;
     if (attempt.told === undefined)
       await journal.append({ ev: "returning", of, dev, point, value: returnTo });
     const outcome = await carryOut(this.#bench, {

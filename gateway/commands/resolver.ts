@@ -14,6 +14,8 @@ interface Case {
   timer: NodeJS.Timeout | undefined;
   pauseMs: number;
   isReading: boolean;
+  /** What has become of it is known, and goes on the record. */
+  isEnding: boolean;
 }
 
 /** Whether a point shows what was ordered; scaled numbers come back with the noise of their scale. */
@@ -59,7 +61,14 @@ export class Resolver {
   /** Looks into a command after a while: what was sent may still be on its way. */
   add({ id, dev }: CommandState): void {
     if (this.#cases.has(id)) return;
-    const one: Case = { id, dev, timer: undefined, pauseMs: this.#bench.retryFirstMs, isReading: false };
+    const one: Case = {
+      id,
+      dev,
+      timer: undefined,
+      pauseMs: this.#bench.retryFirstMs,
+      isReading: false,
+      isEnding: false,
+    };
     this.#cases.set(id, one);
     this.#later(one);
   }
@@ -70,6 +79,19 @@ export class Resolver {
       if (one.dev !== device) continue;
       one.pauseMs = this.#bench.retryFirstMs;
       this.#later(one);
+    }
+  }
+
+  /** Reads these points before they are written to again, in the turn of that write: afterwards it is too late. */
+  async before(device: string, points: readonly string[]): Promise<void> {
+    for (const one of this.#cases.values()) {
+      const known = this.#bench.memory.known(one.id);
+      const isMine = known?.writes.some(({ point }) => points.includes(point)) === true;
+      if (one.dev !== device || !isMine || one.isEnding || isFinal(known.state)) continue;
+      one.isEnding = true;
+      const found = await this.#read(known).catch(() => undefined);
+      await this.#end(known, found, "its points were ordered anew before they could be read");
+      this.#drop(one);
     }
   }
 
@@ -86,20 +108,28 @@ export class Resolver {
 
   async #look(one: Case): Promise<void> {
     const { memory, queue, options } = this.#bench;
-    if (one.isReading) return;
+    if (one.isReading || one.isEnding) return;
     const known = memory.known(one.id);
-    if (known === undefined || isFinal(known.state)) return void this.#cases.delete(one.id);
+    if (known === undefined || isFinal(known.state)) return this.#drop(one);
     one.isReading = true;
     const isThere = options.facts(one.dev)?.state === "online";
     const found = isThere
-      ? await queue.run(one.dev, () => this.#read(known)).catch(() => undefined)
+      ? await queue
+          .run(one.dev, async () => (one.isEnding ? undefined : this.#read(known)))
+          .catch(() => undefined)
       : undefined;
-    if (this.#bench.isStopping || !this.#cases.has(one.id)) return;
+    one.isReading = false;
+    if (this.#bench.isStopping || one.isEnding) return;
     const isOver = options.now().wallMs - known.state.at > giveUpMs;
-    one.isReading = found !== undefined || isOver;
-    if (!one.isReading) return this.#later(one);
-    await this.#end(known, found);
-    this.#cases.delete(one.id);
+    one.isEnding = found !== undefined || isOver;
+    if (!one.isEnding) return this.#later(one);
+    await this.#end(known, found, "its points could not be read");
+    this.#drop(one);
+  }
+
+  #drop({ id, timer }: Case): void {
+    clearTimeout(timer);
+    this.#cases.delete(id);
   }
 
   /** What the points show that nobody knows of; undefined: one of them could not be read. */
@@ -114,11 +144,14 @@ export class Resolver {
     return found;
   }
 
-  async #end({ state, writes }: Known, found: Map<Write, CommandValue> | undefined): Promise<void> {
+  async #end(
+    { state, writes }: Known,
+    found: Map<Write, CommandValue> | undefined,
+    reason: string,
+  ): Promise<void> {
     const { code: _, reason: __, ...about } = state;
     const { at } = this.#bench;
     if (found === undefined) {
-      const reason = "its points could not be read";
       await this.#bench.result({ ...state, at, resolved: true, code: "KERB-CMD-UNRESOLVED", reason });
       return;
     }

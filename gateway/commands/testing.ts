@@ -63,11 +63,12 @@ const devices: CommandedDevice[] = [
       point("scene", "text", {}, { 0: "off", 1: "evening", 2: "night" }),
       point("flow.L1", "number", { limits: [-5, 5], values: [-5, 0, 2.5] }),
       point("boost", "boolean", { leaseMax: 30_000 }),
+      point("count", "number"),
       point("closed", "number"),
       { name: "energy", kind: "number", values: undefined, write: undefined },
     ],
     write: {
-      allow: ["dim", "lamp", "scene", "flow.L1", "boost", "energy"],
+      allow: ["dim", "lamp", "scene", "flow.L1", "boost", "energy", "count"],
       limits: { dim: { min: 10 }, "flow.L1": { max: 100 } },
     },
   },
