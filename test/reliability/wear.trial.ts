@@ -134,8 +134,7 @@ async function wear(scale: Scale, say: (progress: string) => void): Promise<Outc
     return {
       trials: events,
       figure: `${bytes.toFixed(0)} B/event, ${flushes.toFixed(2)} flushes/s, ${((after.counts.writes - before.counts.writes) / span).toFixed(1)} writes/s at ${(events / span).toFixed(0)} events/s`,
-      passed:
-        bytes <= bytesPerEventMax[scale] && flushes <= flushesPerSecondMax && deleted > events / 2,
+      passed: bytes <= bytesPerEventMax[scale] && flushes <= flushesPerSecondMax && deleted > events / 2,
     };
   } finally {
     for (const program of programs) await program.stop();
