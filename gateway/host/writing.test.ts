@@ -189,6 +189,27 @@ describe("a write", () => {
     expect(rig.written()).toHaveLength(1);
   });
 
+  test("that only another unit shows, which has come in its place, is unknown", async () => {
+    const rig = await modbus({
+      more: { timeout: 200 },
+      device: {
+        identify: {
+          standard: false,
+          serial: { table: "holding", register: 8, type: "uint16" },
+          expect: [],
+        },
+      },
+    });
+    rig.simulator.writes!.heard = () => {
+      rig.simulator.set("count", 78);
+      rig.simulator.fault("silent");
+      setTimeout(() => rig.simulator.fault(undefined), 300);
+    };
+    expect(await rig.write("level", 50, 3000)).toMatchObject({ state: "unknown", code: "silent" });
+    await expect.poll(() => rig.loop.report.unwritable?.code, { timeout: 10_000 }).toBe("other-unit");
+    expect(rig.written()).toHaveLength(1);
+  });
+
   test("to a device that does not answer before it is failed, and nothing is sent", async () => {
     const rig = await modbus({ more: { timeout: 200 } });
     rig.simulator.fault("silent");

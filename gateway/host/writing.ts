@@ -214,7 +214,11 @@ export class Writing {
       return false;
     }
     try {
-      return await this.#place.alone(() => this.#isThere(attempt), attempt.signal);
+      const isThere = await this.#place.alone(() => this.#isThere(attempt), attempt.signal);
+      // Who answers after a reconnect may be somebody else.
+      if (this.#place.verdict().writable) return isThere;
+      attempt.found = undefined;
+      return false;
     } catch {
       // A turn that did not come says nothing of the device.
       if (attempt.signal.aborted) return false;

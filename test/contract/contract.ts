@@ -97,19 +97,12 @@ export interface PushTable {
 /** The same everywhere, or one for transports with a listener and another for a wire that is always there. */
 export type PushOutcomes = readonly string[] | { listener: readonly string[]; wire: readonly string[] };
 
-/** What the suite needs of a driver that has `write`: raw values for a point of the profile, and what is only read. */
-export interface WriteTable extends Pick<ReadTable, "profile"> {
-  point: string;
-  values: readonly [number, number];
-  /** Absent: only the device knows what may be written. */
-  readOnly?: unknown;
-}
-
 /** `test/contract/<driver>.ts` exports this as `table`. At least one of `read` and `push` is there. */
 export interface ContractTable {
   read?: ReadTable;
   push?: PushTable;
-  write?: WriteTable;
+  /** Raw values for a point, and an address that is only read, where the driver itself knows. */
+  write?: { profile: string; point: string; values: readonly [number, number]; readOnly?: unknown };
   /** Settings with which a device says who it is by the protocol's own means; absent: it has none. */
   identify?: Tree;
   /** What the protocol's own fields leave of `profileIdentity`; absent: all of it. */

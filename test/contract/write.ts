@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Connection } from "../../gateway/driver.ts";
-import { codeOf, patient, type Rig, type Subject, type WriteTable } from "./contract.ts";
+import { codeOf, patient, type ContractTable, type Rig, type Subject } from "./contract.ts";
 import type { Check, Open } from "./push.ts";
 
 /** The part of the contract suite for drivers whose devices act: `Connection.write`. */
 
 const abortMs = 200;
+
+type WriteTable = NonNullable<ContractTable["write"]>;
 
 /** What the simulator was told to change. */
 const written = (rig: Rig) => rig.simulator().writes?.all ?? [];
