@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as settled } from "node:timers/promises";
 import { afterAll, expect, it } from "vitest";
 import { EventReader } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
@@ -16,12 +17,11 @@ const done: CommandState = { v: 1, id: "x", gw: "gw-1", dev: "d", state: "done",
 /** Settled promises by their number. */
 function following(promises: Promise<void>[]): string[] {
   const ended: string[] = [];
-  promises.forEach((promise, i) =>
+  for (const [i, promise] of promises.entries())
     promise.then(
       () => ended.push(`${i} told`),
       () => ended.push(`${i} lost`),
-    ),
-  );
+    );
   return ended;
 }
 
@@ -41,16 +41,15 @@ it("makes an urgent event of a state, without its token, and waits for its commi
   ]);
   const { stream = 0 } = first ?? {};
   const size = frame?.size ?? 0;
-  const settle = () => new Promise((resolve) => setImmediate(resolve));
   events.accepted(1, 3 * size, false);
   events.accepted(stream, size - 1, false);
-  await settle();
+  await settled();
   expect(ended).toEqual([]);
   events.accepted(stream, 1 + size, false);
-  await settle();
+  await settled();
   expect(ended).toEqual(["0 told", "1 told"]);
   events.accepted(stream, size, true);
-  await settle();
+  await settled();
   expect(ended).toEqual(["0 told", "1 told", "2 lost"]);
 });
 
