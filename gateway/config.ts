@@ -1,6 +1,8 @@
 import { existsSync, globSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
+import type { CommandsConfig } from "./commands/policy.ts";
+import { checkCommands } from "./config/commands.ts";
 import { checkDevice, type DeviceConfig } from "./config/devices.ts";
 import type { YamlDocument } from "./config/document.ts";
 import { type Path, valueAt } from "./config/path.ts";
@@ -39,6 +41,8 @@ export interface Site {
       | { records: string[]; devices?: string[] | undefined; keep: number; sizeMax: number }
       | undefined;
   };
+  /** Who may command its devices. */
+  commands: CommandsConfig;
   log: { level: "debug" | "info" | "warn" | "error" };
   /** Where health checks and metrics are served; undefined: nowhere. */
   health: { host: string; port: number } | undefined;
@@ -160,6 +164,9 @@ export async function loadSite(file: string, options: { profileFolder?: string }
   if (site !== undefined) warnings(main, site, devices.length);
   warnOfPlace(main, ["gateway", "location"], site?.gateway.location);
   warnOfRecords(main, site?.privacy.snapshots?.records ?? [], devices);
+  // A device that is wrong is none of those that a role may name.
+  const isSound = !loading.found.some(({ severity }) => severity === "error");
+  if (site !== undefined && isSound) checkCommands(main, site.commands, devices);
   const { found } = loading;
   const mistakes = found.filter(({ severity }) => severity === "error");
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);
@@ -177,6 +184,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     },
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
     privacy: site.privacy,
+    commands: site.commands,
     log: site.log,
     health: hostAndPort(site.health.listen ?? ""),
     devices: devices.map((device) => ({ ...device, location: device.location ?? location })),

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { commandErrors } from "./commands/error-texts.ts";
 import {
   configErrors,
   deviceErrors,
@@ -20,6 +21,8 @@ export const exitCodes = {
   findings: 6,
   notAllowed: 7,
   timedOut: 8,
+  notDone: 9,
+  unsure: 10,
   configInvalid: 78,
   newerOutbox: 79,
   interrupted: 130,
@@ -32,6 +35,7 @@ export const errorTable = {
   ...outboxErrors,
   ...uplinkErrors,
   ...healthErrors,
+  ...commandErrors,
 };
 
 export type ErrorCode = keyof typeof errorTable;

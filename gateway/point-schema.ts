@@ -69,6 +69,9 @@ export const writeSchema = z
       .array(z.strictObject({ point: pointName, equals: scalar }))
       .default([])
       .describe("only while each of these points has this value, good and fresh"),
+    readBack: pointName
+      .optional()
+      .describe("the point that shows what was written, in the same words; absent: the point itself"),
     safety: z.boolean().default(false).describe("true: it must be armed, then committed"),
     leaseMax: duration.optional().describe("it goes back by itself after this long at most"),
   })
@@ -222,7 +225,7 @@ function checkWrite(
   say: Say,
 ) {
   if (write === undefined) return;
-  const { limits, step, values, interlock } = write;
+  const { limits, step, values, interlock, readBack } = write;
   const isNumber = point.kind === "number" && point.values === undefined;
   if (limits !== undefined && limits[0] >= limits[1]) say(["write", "limits"], "the lower limit comes first");
   for (const [key, given] of Object.entries({ limits, step }))
@@ -239,6 +242,8 @@ function checkWrite(
     if (!known)
       say(["write", "values", i], words === undefined ? `expected a ${point.kind}` : "not one of its values");
   });
+  if (readBack !== undefined && !isKnown(readBack, points, bits))
+    say(["write", "readBack"], `there is no point "${readBack}"`);
   interlock.forEach(({ point: other, equals }, i) => {
     const at = ["write", "interlock", i, "point"];
     const kind = kindOf(other, points);

@@ -321,6 +321,7 @@ describe("what may be written", () => {
       "",
       /^10 expected a number/,
     ],
+    ["an unknown place to read it back", "{ readBack: native.x }", "", /^10 there is no point "native.x"/],
     ["limits that cross", "{ limits: [9, 1] }", "", /^10 the lower limit comes first/],
     ["a step of a word", "{ step: 2 }", 'values: { "1": a },', /^10 only a number has this/],
     ["a word that it has not", "{ values: [b] }", 'values: { "1": a },', /^10 not one of its values/],

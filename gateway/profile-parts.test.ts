@@ -33,6 +33,19 @@ describe("points for each part", () => {
     expect(names({})).toEqual(["before", "after"]);
   });
 
+  it("are held to, and read back at, points of the same part", () => {
+    const write = { interlock: [{ point: "state", equals: 1 }], readBack: "state" };
+    const own = [
+      { name: "set", each: groups, write },
+      { name: "state", each: groups },
+    ];
+    const [, second] = withParts(own, { groups: 2 });
+    expect(second).toMatchObject({
+      name: "set.G2",
+      write: { interlock: [{ point: "state.G2", equals: 1 }], readBack: "state.G2" },
+    });
+  });
+
   it("have the names and ids that the setting lists, and those that want an id only where there is one", () => {
     const settings = { groups: ["AA+1=2SG1", { name: "north" }, { name: "south", id: "AA+1=2SG3" }] };
     const points = withParts(templates, settings);

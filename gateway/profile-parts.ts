@@ -30,7 +30,7 @@ interface Template {
   each?: Each | undefined;
   derive?: Derivation | undefined;
   scaleFactor?: string | undefined;
-  write?: { interlock: { point: string; equals: unknown }[] } | undefined;
+  write?: { interlock: { point: string; equals: unknown }[]; readBack?: string | undefined } | undefined;
 }
 
 /** The parts that a setting counts (`8`) or lists (`["AB+1=001SG001", { name: north, id: … }]`); else none. */
@@ -105,8 +105,12 @@ function ofPart({ derive, scaleFactor, write }: Omit<Template, "each">, rename: 
   return {
     ...(derive === undefined ? {} : { derive: renamed(derive, rename) }),
     ...(scaleFactor === undefined ? {} : { scaleFactor: rename(scaleFactor) }),
-    ...(write === undefined ? {} : { write: { ...write, interlock } }),
+    ...(write === undefined ? {} : { write: { ...write, interlock, ...readBackOf(write, rename) } }),
   };
+}
+
+function readBackOf({ readBack }: { readBack?: string | undefined }, rename: (name: string) => string) {
+  return readBack === undefined ? {} : { readBack: rename(readBack) };
 }
 
 /**

@@ -397,7 +397,7 @@ function simulatedPoint({
   scale,
   offset,
   ...point
-}: Omit<Field, "privacy" | "instance"> & { scaleFactor?: string | undefined }): SimulatedPoint {
+}: Omit<Field, "privacy" | "instance"> & Partial<Pick<Point, "scaleFactor" | "write">>): SimulatedPoint {
   return {
     name: pointName,
     address,
@@ -406,6 +406,7 @@ function simulatedPoint({
     ...(point.typical === undefined ? {} : { typical: point.typical }),
     ...(point.scaleFactor === undefined ? {} : { scaleFactor: point.scaleFactor }),
     ...(point.fixed === undefined ? {} : { fixed: rawOf(point.fixed) }),
+    ...(point.write === undefined ? {} : { isWritable: true }),
   };
 }
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { DeviceConfig, Site } from "./config.ts";
 import { driverSchemas, listDrivers } from "./config/drivers.ts";
-import { personalData, readWithoutFolder } from "./site-devices.ts";
+import { bare, personalData, readWithoutFolder } from "./site-devices.ts";
 
 let folder = "";
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "kerb-token-"))));
@@ -50,6 +50,15 @@ it("reads nobody without the state folder whose driver has to know whom to trust
     device("snmp", "push"),
   ]);
   expect(early.map(({ id }) => id)).toEqual(["modbus-fast", "serial-fast", "snmp-fast"]);
+});
+
+it("gives hosts of what may be written what must be seen at the device, and no more", () => {
+  const interlock = [{ point: "door", equals: false }];
+  const write = { interlock, readBack: "actual", safety: true, limits: [0, 1] };
+  const point = { name: "level", write } as unknown as Parameters<typeof bare>[0];
+  expect(bare(point)).toEqual({ name: "level", write: { interlock, readBack: "actual" } });
+  const { write: _, ...other } = point;
+  expect(bare(other)).toEqual({ name: "level" });
 });
 
 const drivers = fileURLToPath(new URL("../drivers", import.meta.url));

@@ -119,9 +119,11 @@ export function roster(
   }));
 }
 
-/** A point without what only people read, and what only commands are held to. */
-export function bare({ label: _1, texts: _2, source: _3, certainty: _4, write: _5, ...point }: Point) {
-  return point;
+/** A point without what only people read; of what commands are held to, what must be seen at the device. */
+export function bare({ label: _1, texts: _2, source: _3, certainty: _4, write, ...point }: Point) {
+  if (write === undefined) return point;
+  const { interlock, readBack } = write;
+  return { ...point, write: { interlock, ...(readBack === undefined ? {} : { readBack }) } };
 }
 
 export function hostDevice(

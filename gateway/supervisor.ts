@@ -7,7 +7,9 @@ import type { Logger } from "pino";
 import { clockState, doubtClock } from "./clock.ts";
 import type { Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
-import type { ClockState, KerbEvent } from "./event.ts";
+import { Commanding } from "./commands/commanding.ts";
+import { localRequest } from "./commands/local.ts";
+import type { ClockState } from "./event.ts";
 import { gap } from "./gaps.ts";
 import type { DeviceReport, HostRequest, HostDevice, LatestReading } from "./host/messages.ts";
 import { Latest, within } from "./health/latest.ts";
@@ -29,6 +31,7 @@ import {
   snapshotRule,
 } from "./site-devices.ts";
 import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
+import { Tails } from "./tails.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -66,7 +69,6 @@ export interface GatewayBooks extends AuditedBooks {
   lost: Record<string, number>;
 }
 
-const tailQueueMax = 5000;
 /** Who asks for the status gets what is known by then; a disk or a host may hang. */
 const statusWaitMs = 1500;
 /** Until hosts, worker and uplinks have taken over what they were given at the start. */
@@ -96,7 +98,9 @@ export class Supervisor implements Vitals {
   #isStopping = false;
   /** The outbox says that its file cannot be opened now. Most often it never does: nothing large may wait for it. */
   readonly #mustWait = Promise.withResolvers<true>();
-  readonly #tails = new Set<(events: KerbEvent[]) => void>();
+  readonly #tails = new Tails((on) => this.#outbox?.tell({ type: "tail", on }));
+  /** undefined: nothing of this site may be written. */
+  readonly #commanding: Commanding | undefined;
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
   readonly #fatal: (error: Error) => void;
 
@@ -104,6 +108,12 @@ export class Supervisor implements Vitals {
     this.#site = site;
     this.#log = log;
     this.#fatal = fatal;
+    this.#commanding = Commanding.of(site, {
+      log,
+      ask: (device, request, timeoutMs) => this.#ask(device, request, timeoutMs),
+      report: (device) => this.#reports.get(device),
+      frames: (stream, bytes) => this.#frames("commands", stream, bytes),
+    });
   }
 
   get socketPath(): string {
@@ -131,6 +141,7 @@ export class Supervisor implements Vitals {
     await outbox.request("roster", roster(devices, registered.devices));
     if (this.#isStopping) return;
     this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
+    this.#commanding?.start(registered.devices);
     const data = { state: "started", version };
     outbox.tell({ type: "event", kind: "device-status", device: gatewayIndex, data });
     const personal = personalData(this.#site, this.#log);
@@ -213,11 +224,10 @@ export class Supervisor implements Vitals {
       {
         accepted: (stream, bytes, dropped) => {
           for (const host of this.#hosts.values()) host.credit(stream, bytes, dropped);
+          this.#commanding?.accepted(stream, bytes, dropped);
         },
         send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
-        tail: (events) => {
-          for (const tail of this.#tails) tail(events);
-        },
+        tail: (events) => this.#tails.take(events),
         failure: (text) => this.#storage(text),
         problem: (text) => this.#log.warn({ code: "KERB-OUT-PROBLEM" }, text),
         died: (error) => this.#died(error),
@@ -243,6 +253,7 @@ export class Supervisor implements Vitals {
       const identity = { ...own, software, epoch, epochs, dictionary };
       const link = new MqttUplink(uplink, outbox, identity, this.#log);
       this.#uplinks.set(uplink.id, link);
+      this.#commanding?.attach(uplink.id, link.commands);
       link.start();
     }
   }
@@ -297,6 +308,7 @@ export class Supervisor implements Vitals {
 
   #changed(report: DeviceReport): void {
     this.#reports.set(report.id, report);
+    this.#commanding?.changed(report);
     const { id, state, code, reason } = report;
     const details = { device: id, ...(code === undefined ? {} : { code }) };
     if (state === "online" || state === "listening") this.#log.info(details, `${id} is ${state}`);
@@ -418,12 +430,12 @@ export class Supervisor implements Vitals {
     return this.#ask(id, { ...request, device: id }) as Promise<LatestReading[]>;
   }
 
-  async #ask(id: string, request: HostRequest): Promise<unknown> {
+  async #ask(id: string, request: HostRequest, timeoutMs?: number): Promise<unknown> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
     const host = this.#hosts.get(device.driver);
     if (host === undefined || !device.enabled) throw new Error(`device "${id}" is disabled`);
-    return host.request(request);
+    return host.request(request, timeoutMs);
   }
 
   /** The newest values of every device; none for one that has not been read or whose host is down. */
@@ -431,6 +443,12 @@ export class Supervisor implements Vitals {
     const enabled = this.#site.devices.filter((device) => device.enabled);
     const readings = await Promise.all(enabled.map(({ id }) => this.#readings(id).catch(() => [])));
     return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));
+  }
+
+  get #orders() {
+    if (this.#commanding === undefined)
+      throw new Error(`nothing may be written: no device in ${this.#site.file} has "write"`);
+    return this.#commanding.orders;
   }
 
   async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator {
@@ -446,35 +464,11 @@ export class Supervisor implements Vitals {
       yield await this.#readings(device, { points, raw: args["raw"] === true });
     } else if (verb === "identify")
       yield await this.#ask(device, { name: "identify", device, accept: args["accept"] === true });
-    else if (verb === "tail") yield* this.#tail(signal);
+    else if (verb === "write") yield* this.#orders.write(localRequest(args), signal);
+    else if (verb === "write-preview") yield await this.#orders.preview(localRequest(args));
+    else if (verb === "tail") yield* this.#tails.follow(signal);
     else if (verb === "retry-refused") yield (await this.#outbox?.request("retry")) ?? 0;
     else throw new Error(`unknown verb "${verb}"`);
-  }
-
-  async *#tail(signal: AbortSignal): AsyncGenerator<KerbEvent> {
-    let queue: KerbEvent[] = [];
-    let wake: (() => void) | undefined;
-    const take = (events: KerbEvent[]) => {
-      // A slow reader misses events on its screen, never in the outbox.
-      queue = [...queue, ...events].slice(-tailQueueMax);
-      wake?.();
-    };
-    this.#tails.add(take);
-    this.#outbox?.tell({ type: "tail", on: true });
-    signal.addEventListener("abort", () => wake?.());
-    try {
-      while (!signal.aborted) {
-        yield* queue.splice(0);
-        if (queue.length > 0) continue;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          if (signal.aborted) resolve();
-        });
-      }
-    } finally {
-      this.#tails.delete(take);
-      if (this.#tails.size === 0) this.#outbox?.tell({ type: "tail", on: false });
-    }
   }
 
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
@@ -484,6 +478,7 @@ export class Supervisor implements Vitals {
     this.#endSweeping();
     this.#control?.close();
     this.#loop.stop();
+    await this.#commanding?.close();
     // Whoever forgets what is acknowledged waits for the commit, and is let go only after it.
     this.#outbox?.tell({ type: "hurry" });
     await this.#stopHosts();

@@ -40,6 +40,8 @@ export interface SimulatedPoint {
   readonly scaleFactor?: string;
   /** A fixed raw value (an identity text, a scale factor, a marker). */
   readonly fixed?: number | string;
+  /** The profile lets it be written; where a protocol knows what is for writing, other points are not. */
+  readonly isWritable?: boolean;
 }
 
 /** A record of the profile: values that the device tells together, as one message or event of its protocol. */
@@ -82,7 +84,41 @@ export interface Simulator {
   fault(fault: Fault | undefined, delayMs?: number): void;
   /** Requests answered and refused so far. */
   readonly counts: { requests: number; errors: number };
+  /** What it was told to change; absent: nothing can be written to such a device. */
+  readonly writes?: WriteLog;
   close(): Promise<void>;
+}
+
+/** One thing that a device was told to change. */
+export interface Written {
+  /** `performance.now()`. */
+  readonly atMs: number;
+  /** `Simulator.counts.requests` then, this one counted. */
+  readonly request: number;
+  /** In the words of the protocol: "function 6 holding 11 = 01f4". */
+  readonly what: string;
+  /** false: the device said no. */
+  readonly isTaken: boolean;
+}
+
+const writesMax = 10_000;
+
+/** The newest 10,000 writes that reached a device, those that it refused among them. */
+export class WriteLog {
+  readonly all: Written[] = [];
+  /** Called after each, before the device answers: what is set or raised here meets the answer. */
+  heard: ((written: Written) => void) | undefined;
+  readonly #counts: { readonly requests: number };
+
+  constructor(counts: { readonly requests: number }) {
+    this.#counts = counts;
+  }
+
+  add(what: string, isTaken: boolean): void {
+    const written = { atMs: performance.now(), request: this.#counts.requests, what, isTaken };
+    if (this.all.push(written) > writesMax) this.all.shift();
+    this.heard?.(written);
+  }
 }
 
 /** `simulators/<driver>/index.ts` exports this as `start`. */

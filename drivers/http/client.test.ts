@@ -359,6 +359,9 @@ describe("a write", () => {
     [400, 60, "rejected: .*PATCH /lamps/1/level was answered with 400"],
     [403, 60, "denied"],
     [503, 60, "busy"],
+    // Nobody knows whether the device behind it has heard.
+    [502, 60, "silent: .*502"],
+    [504, 60, "silent: .*504"],
   ])("answered with %i", async (status, value, expected) => {
     const server = await scripted((_, socket) => socket.write(http(status, "")));
     const connection = await connect(server.port);

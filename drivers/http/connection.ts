@@ -148,7 +148,9 @@ export class HttpConnection implements Connection<Address> {
     this.#cache.clear();
     const { status } = await client.send({ method: write.method, path, headers, body }, signal);
     if (status >= 200 && status < 300) return;
-    const code = status === 403 ? "denied" : "rejected";
+    // A server in between that has heard nothing from the device does not say no.
+    const isOpen = status === 502 || status === 504;
+    const code = isOpen ? "silent" : status === 403 ? "denied" : "rejected";
     throw new DeviceError(
       code,
       `${this.#place}: ${write.method} ${shownPath(path)} was answered with ${status}`,

@@ -7,17 +7,26 @@ export class Request implements Expectation {
   readonly text: string;
   readonly functionCode: number;
   readonly dataBytes: number | undefined;
+  /** Of a write: the whole answer. */
+  readonly echo: Uint8Array | undefined;
   state: "unsent" | "pending" | "answered" | "refused" | "lost" = "unsent";
   /** The exception code when `refused`. */
   exception = 0;
   /** When `lost`: bytes that arrived meanwhile but were not the answer. */
   strayBytes = 0;
 
-  constructor(pdu: Uint8Array, text: string, dataBytes: number | undefined) {
+  /** `echoOf`: gives the answer to a request that writes. */
+  constructor(
+    pdu: Uint8Array,
+    text: string,
+    dataBytes: number | undefined,
+    echoOf?: (pdu: Uint8Array) => Uint8Array,
+  ) {
     this.pdu = pdu;
     this.text = text;
     this.functionCode = pdu[0]!;
     this.dataBytes = dataBytes;
+    this.echo = echoOf?.(pdu);
   }
 }
 

@@ -85,7 +85,7 @@ test("no part of an echo is taken for an answer, not even where its CRC fits", (
   const same = rtuFrame(4, [4, 2, 0xb1, 0]);
   expect([...same]).toEqual([...asked.subarray(0, 7)]);
   expect(findRtuAnswer(same, 7, wanted, asked)).toBeUndefined();
-  expect(findRtuAnswer(same, 7, wanted, asked, true)).toEqual({ at: 1, length: 4, exception: 0 });
+  expect(findRtuAnswer(same, 7, wanted, asked, { isLast: true })).toEqual({ at: 1, length: 4, exception: 0 });
 });
 
 test("a flipped bit is never taken", () => {

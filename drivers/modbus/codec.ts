@@ -77,10 +77,14 @@ export function readPdu(table: Table, start: number, count: number): Uint8Array 
   return Uint8Array.of(readFunction[table], start >> 8, start & 0xff, count >> 8, count & 0xff);
 }
 
-/** What a request expects: its function, and how many bytes of data (undefined = function 43, which says itself). */
+/**
+ * What a request expects: its function, and how many bytes of data (undefined = function 43, which says itself), or
+ * of a write the very bytes.
+ */
 export interface Expectation {
   readonly functionCode: number;
   readonly dataBytes: number | undefined;
+  readonly echo?: Uint8Array | undefined;
 }
 
 /**
@@ -90,6 +94,9 @@ export interface Expectation {
 export function judge(expected: Expectation, bytes: Uint8Array, at: number, length: number): number {
   const functionCode = bytes[at]!;
   if (functionCode === expected.functionCode) {
+    const { echo } = expected;
+    if (echo !== undefined)
+      return length === echo.length && echo.every((byte, index) => bytes[at + index] === byte) ? 0 : -1;
     if (expected.dataBytes === undefined) return length >= 7 ? 0 : -1;
     return bytes[at + 1] === expected.dataBytes && length === expected.dataBytes + 2 ? 0 : -1;
   }
@@ -109,21 +116,27 @@ export interface Found {
 /**
  * Searches `bytes[0, end)` for a frame with the right unit, function, length and CRC. What stands before it
  * (turnaround noise, the echo of the request on a two-wire adapter) is skipped. undefined = not yet.
- * `isLast`: no more bytes will come, so what may become an echo is none.
+ * `isLast`: no more bytes will come, so what may become an echo is none. `isEchoed`: the wire is known to give each
+ * request back, for many a write is answered by the very same bytes.
  */
 export function findRtuAnswer(
   bytes: Uint8Array,
   end: number,
   expected: Expectation,
   request: Uint8Array,
-  isLast = false,
+  { isLast = false, isEchoed = false }: { isLast?: boolean; isEchoed?: boolean } = {},
 ): Found | undefined {
   const unit = request[0];
+  const isSame = expected.echo?.length === request.length - 3;
+  let copies = 0;
   for (let at = 0; at + 5 <= end; at++) {
     if (bytes[at] !== unit) continue;
     // The head of an echo can be a valid answer, CRC and all: 04 04 02 B1 00 01 60 of 04 04 02 B1 00 01 60 00.
     const echoed = commonLength(bytes, at, end, request);
     if (echoed === request.length) {
+      if (isSame && (!isEchoed || copies > 0))
+        return { at: at + 1, length: request.length - 3, exception: 0 };
+      copies++;
       at += echoed - 1;
       continue;
     }
@@ -159,6 +172,7 @@ function commonLength(bytes: Uint8Array, at: number, end: number, request: Uint8
 function pduLength(expected: Expectation, bytes: Uint8Array, at: number, end: number): number {
   if (bytes[at] === (expected.functionCode | 0x80)) return 2;
   if (bytes[at] !== expected.functionCode) return 0;
+  if (expected.echo !== undefined) return expected.echo.length;
   if (expected.dataBytes !== undefined) return expected.dataBytes + 2;
   // Function 43: seven bytes of head, the last of which counts the objects: id, length, text.
   if (at + 7 > end) return 0;

@@ -9,14 +9,16 @@ import {
   type PointRequest,
   type ReadOptions,
   type ReadResult,
+  type Value,
 } from "../../gateway/driver.ts";
-import type { Batch, Request } from "./batch.ts";
+import { Batch, type Request } from "./batch.ts";
 import { identificationFunction, readFunction } from "./codec.ts";
 import { identify } from "./identify.ts";
 import { aborted, closed, Turn, type Link } from "./link.ts";
 import { Knowledge, makeBlock, Plan, range, refusal, type Atom, type Block } from "./plan.ts";
 import type { Address, Settings } from "./settings.ts";
 import { identifySunSpec } from "./sunspec.ts";
+import { writeRefusal, writeRequest } from "./write.ts";
 
 type Points = readonly PointRequest<Address>[];
 
@@ -96,6 +98,30 @@ export class ModbusConnection implements Connection<Address> {
     } finally {
       this.#turn.give();
     }
+  }
+
+  async write(point: PointRequest<Address>, value: Value, signal: AbortSignal): Promise<void> {
+    const request = writeRequest(point, value, this.#settings, this.#place);
+    await this.#enter(signal);
+    try {
+      if (this.#link.isEchoed === undefined) await this.#hear(point, signal);
+      const batch = new Batch([request], this.#link.framing, this.#settings.unit, () => {});
+      await this.#link.run(batch, signal);
+      if (request.state === "answered") return;
+      const refused = request.state === "refused" ? writeRefusal(request, this.#place) : this.#gone(batch);
+      if (refused !== undefined) throw refused;
+    } finally {
+      this.#turn.give();
+    }
+  }
+
+  /** Where nobody knows yet whether the wire gives requests back, a write could be taken for its own answer. */
+  async #hear({ name, address }: PointRequest<Address>, signal: AbortSignal): Promise<void> {
+    const { batch } = new Plan([{ name, address }], this.#settings, new Knowledge(), this.#link.framing);
+    if (batch.requests.length > 0) await this.#link.run(batch, signal);
+    if (this.#link.isEchoed !== undefined) return;
+    if (batch.requests.length > 0) throw this.#gone(batch);
+    throw new DeviceError("unsupported", `${this.#place}: ${name} is not read, and the line may echo`);
   }
 
   async *browse(request: BrowseRequest): AsyncGenerator<Browsed | LeftOut> {

@@ -2,7 +2,7 @@ import type { Answer, PointRequest, Value } from "../../gateway/driver.ts";
 import { isBitTable } from "./codec.ts";
 import type { Address } from "./settings.ts";
 
-type Order = NonNullable<Address["order"]>;
+export type Order = NonNullable<Address["order"]>;
 
 const BIT = 0; // of a coil or a discrete input
 const WORD_BIT = 1;
@@ -54,7 +54,7 @@ export function widthOf(address: Address): number {
 }
 
 /** Where byte `index` of a value (0 = most significant) stands in `bytes` bytes on the wire. */
-function wirePosition(order: Order, bytes: number, index: number): number {
+export function wirePosition(order: Order, bytes: number, index: number): number {
   const wordsReversed = order === "CDAB" || order === "DCBA";
   const bytesSwapped = order === "BADC" || order === "DCBA";
   const word = wordsReversed ? bytes / 2 - 1 - (index >> 1) : index >> 1;
@@ -212,8 +212,9 @@ function bcd(digits: number, count: number): Answer {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Text up to its first NUL without the blanks behind it: UTF-8, or else Latin-1. */
-function text(bytes: Uint8Array, at: number, size: number, swapped: boolean): string {
-  const characters = bytes.slice(at, at + size);
+export function text(bytes: Uint8Array, at: number, size: number, swapped: boolean): string {
+  // A copy, which `slice` of a Buffer is not.
+  const characters = new Uint8Array(bytes.subarray(at, at + size));
   if (swapped) {
     for (let index = 0; index + 1 < size; index += 2) {
       characters[index] = bytes[at + index + 1]!;

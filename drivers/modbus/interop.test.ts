@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ServerTCP } from "modbus-serial";
 import { afterEach, describe, expect, test } from "vitest";
+import type { Value } from "../../gateway/driver.ts";
 import type { Settings } from "./settings.ts";
 import { codeOf, connectTo, isInstalled, lineOf, patient, pointsOf, settingsOf, stop } from "./testing.ts";
 
@@ -147,6 +148,53 @@ async function readAll(wanted: Settings): Promise<void> {
   }
 }
 
+/** Writes to a foreign device, and has what is there then from its other clients' point of view: read anew. */
+async function writeAll(port: number): Promise<void> {
+  const functions = [1, 2, 3, 4, 5, 6, 15, 16, 22, 43];
+  const wanted = settingsOf(port, { unit: 3, timeout: 1000, functions });
+  const connection = await connectTo(wanted);
+  open.push(connection);
+  const values: [Record<string, unknown>, Value][] = [
+    [{ register: 50 }, 65_535],
+    [{ register: 51, type: "int16" }, -32_768],
+    [{ register: 52, type: "uint32", order: "CDAB" }, 4_000_000_001],
+    [{ register: 54, type: "int64" }, -5_000_000_001],
+    [{ register: 58, type: "float32", order: "BADC" }, 0.1],
+    [{ register: 60, type: "float64", order: "DCBA" }, 0.1],
+    [{ register: 64, type: "bcd32" }, 12_345_678],
+    [{ register: 66, type: "text", length: 5 }, "Đèn 1"],
+    [{ register: 71, type: "bool", bit: 5 }, true],
+    [{ register: 71, type: "bool", bit: 15 }, true],
+    [{ table: "coil", register: 20 }, true],
+    [{ table: "coil", register: 21 }, false],
+  ];
+  const places = pointsOf(...values.map(([where]) => where));
+  for (const [i, [, value]] of values.entries()) await connection.write!(places[i]!, value, patient());
+  const other = await connectTo(wanted);
+  open.push(other);
+  const { answers } = await other.read(places, { signal: patient() });
+  expect(answers).toEqual(values.map(([, value], i) => (i === 4 ? Math.fround(0.1) : value)));
+  const { answers: words } = await other.read(
+    pointsOf({ register: 50 }, { register: 71 }, { register: 49 }),
+    {
+      signal: patient(),
+    },
+  );
+  expect(words).toEqual([65_535, 0x8020, 0]);
+  // By functions 15 and 16 it is the same, and a register that is not there is refused.
+  const few = await connectTo(settingsOf(port, { unit: 3, timeout: 1000, functions: [1, 3, 15, 16] }));
+  open.push(few);
+  const [coil, register, far] = pointsOf(
+    { table: "coil", register: 21 },
+    { register: 51 },
+    { register: 300 },
+  );
+  await few.write!(coil!, true, patient());
+  await few.write!(register!, 77, patient());
+  expect((await other.read([coil!, register!], { signal: patient() })).answers).toEqual([true, 77]);
+  expect(await codeOf(few.write!(far!, 1, patient()))).toBe("rejected");
+}
+
 /** What a device that nobody has described holds, by type and value. */
 async function listAll(wanted: Settings): Promise<unknown[]> {
   const connection = await connectTo(wanted);
@@ -170,6 +218,7 @@ describe.runIf(python !== undefined)("pymodbus", () => {
       [30, "text", "KERB box"],
       [40, "uint16", 0x1234],
     ]);
+    await writeAll(port);
   });
 
   test.runIf(isInstalled("socat", "-V"))("over RTU on a pair of pseudo-terminals", async () => {

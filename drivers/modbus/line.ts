@@ -37,6 +37,8 @@ export class Line {
   users = 0;
   /** Counts the losses of the stream: a user that knows an older number has not heard of it yet. */
   generation = 0;
+  /** What the answers on this stream have told of it; see `Link`. */
+  isEchoed: boolean | undefined;
   #stream: ByteStream | undefined;
   #closing: Promise<void> | undefined;
   readonly #heard = new Uint8Array(heardBytesMax);
@@ -107,6 +109,7 @@ export class Line {
       throw stop.aborted ? reasonOf(stop) : hungUp(place);
     }
     this.#lastByteAt = performance.now();
+    this.isEchoed = undefined;
     this.#stream = stream;
   }
 
@@ -149,7 +152,7 @@ export class Line {
     const request = batch.requests[index]!;
     const frame = batch.frame(index);
     const answerMs = timeoutMs + this.#wireMs(frame.length + 5 + (request.dataBytes ?? rtuFrameBytesMax - 5));
-    const { functionCode, dataBytes } = request;
+    const { functionCode, dataBytes, echo } = request;
     request.state = "pending";
     this.#heardBytes = this.#forgottenBytes = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -157,17 +160,21 @@ export class Line {
     try {
       const isAnswered = await new Promise<boolean>((resolve, reject) => {
         const found = ({ exception, at, length }: Found) => {
+          if (echo === undefined) this.isEchoed = startsWith(this.#heard, at - 1, frame);
           batch.settle(index, exception, this.#heard, at, length);
           resolve(true);
         };
         onStop = () => reject(reasonOf(stop));
         stop.addEventListener("abort", onStop);
         timer = setTimeout(() => {
-          const last = findRtuAnswer(this.#heard, this.#heardBytes, request, frame, true);
+          const last = findRtuAnswer(this.#heard, this.#heardBytes, request, frame, {
+            isLast: true,
+            isEchoed: this.isEchoed === true,
+          });
           if (last === undefined) resolve(false);
           else found(last);
         }, answerMs);
-        this.#waiting = { functionCode, dataBytes, frame, found, fail: reject };
+        this.#waiting = { functionCode, dataBytes, echo, frame, found, fail: reject };
         stream.write(frame);
       });
       if (isAnswered) return true;
@@ -187,9 +194,9 @@ export class Line {
 
   #quarantine(request: Expectation, frame: Uint8Array, timeoutMs: number): void {
     const windowMs = Math.max(timeoutMs, lateWindowMsMin);
-    const { functionCode, dataBytes } = request;
+    const { functionCode, dataBytes, echo } = request;
     this.#overdue = {
-      expected: { functionCode, dataBytes },
+      expected: { functionCode, dataBytes, echo },
       // A copy: the plan that owns the frame may be gone when the answer comes.
       frame: frame.slice(),
       sinceMs: performance.now(),
@@ -245,7 +252,8 @@ export class Line {
     const expected = waiting ?? this.#overdue?.expected;
     const frame = waiting?.frame ?? this.#overdue?.frame;
     if (expected === undefined || frame === undefined) return;
-    const found = findRtuAnswer(this.#heard, this.#heardBytes, expected, frame);
+    const isEchoed = this.isEchoed === true;
+    const found = findRtuAnswer(this.#heard, this.#heardBytes, expected, frame, { isEchoed });
     if (found === undefined) return;
     if (waiting !== undefined) {
       this.#waiting = undefined;
@@ -288,6 +296,13 @@ export class Line {
     const bits = 1 + transport.dataBits + (transport.parity === "none" ? 0 : 1) + transport.stopBits;
     return (characters * bits * 1000) / transport.baud;
   }
+}
+
+/** Whether `bytes[0, end)` hold the whole of `part`. */
+function startsWith(bytes: Uint8Array, end: number, part: Uint8Array): boolean {
+  for (let from = 0; from + part.length <= end; from++)
+    if (part.every((byte, index) => bytes[from + index] === byte)) return true;
+  return false;
 }
 
 /** The error of a call that finds its line gone. */

@@ -7,6 +7,8 @@ export interface Link {
   readonly framing: Framing;
   /** Requests that may be out at once. */
   readonly inFlightMax: number;
+  /** Whether the wire gives each request back, as some two-wire adapters do; undefined: no answer has told yet. */
+  readonly isEchoed: boolean | undefined;
   /**
    * Sends the unsent requests of a batch. Resolves when all are settled, when one is `lost` (the rest is then
    * unsent) or when the batch is hopeless. Rejects with `hung-up`, `garbage`, `aborted`, `closed`, `refused`,

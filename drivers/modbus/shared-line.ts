@@ -25,6 +25,10 @@ class LineLink implements Link {
     this.#generation = line.generation;
   }
 
+  get isEchoed(): boolean | undefined {
+    return this.#line.isEchoed;
+  }
+
   async open(signal: AbortSignal): Promise<void> {
     await this.#stoppable(signal, (stop) => this.#line.open(this.#timeoutMs, stop));
     this.#generation = this.#line.generation;

@@ -20,6 +20,7 @@ export interface TcpOptions {
  */
 export class TcpLink implements Link {
   readonly framing = frameTcp;
+  readonly isEchoed = false;
   readonly inFlightMax: number;
   readonly #options: TcpOptions;
   readonly #chunkBytes: number;

@@ -65,7 +65,8 @@ export async function scriptedServer(kind: "tcp" | "rtu", script: Script): Promi
 
 function requestLength(kind: "tcp" | "rtu", bytes: Buffer): number {
   if (kind === "tcp") return bytes.length < 6 ? 6 : 6 + bytes.readUInt16BE(4);
-  return bytes[1] === 43 ? 7 : 8;
+  if (bytes[1] === 15 || bytes[1] === 16) return 9 + (bytes[6] ?? 0);
+  return bytes[1] === 43 ? 7 : bytes[1] === 22 ? 10 : 8;
 }
 
 /** A Modbus TCP answer to `request`, any part of which may be falsified. */

@@ -183,8 +183,16 @@ describe("commands", () => {
     expect(site.received).toEqual([]);
   });
 
-  test("that drive a phase have no address", () => {
-    for (const command of ["M0010", "M0011", "M0012"])
+  const driving = ["M0005", "M0006", "M0008", "M0010", "M0011", "M0012"];
+  test.each([...driving, "M0013", "M0019", "M0020", "M0021", "M0022"])(
+    "that drive a phase have no address, and are not sent whatever the settings say: %s",
+    async (command) => {
       expect(addressSchema.safeParse({ command, do: "setStart", name: "status" }).success).toBe(false);
-  });
+      const { site, connection } = await together({ commands: [command] });
+      const given = { name: "phase", address: { command, do: "setStart", name: "status", arguments: {} } };
+      expect(await codeOf(connection.write!(given, "True", patient()))).toBe("unsupported");
+      await sleep(20);
+      expect(site.received).toEqual([]);
+    },
+  );
 });

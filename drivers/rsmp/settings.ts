@@ -123,8 +123,23 @@ const component = z.string().min(1).max(200).optional().describe("default: the s
 const statusCode = z.string().regex(/^S\d{4}$/, { error: 'a status code is "S0001"' });
 const alarmCode = z.string().regex(/^A\d{4}$/, { error: 'an alarm code is "A0001"' });
 
-/** Commands that drive phases. No profile and no setting allows them. */
-const phaseCommands = ["M0010", "M0011", "M0012"];
+/**
+ * Commands that drive phases: by signal group, route or priority, by forced inputs, detectors or outputs (SXL for
+ * traffic lights). No profile and no setting allows them.
+ */
+export const neverGiven: readonly string[] = [
+  "M0005",
+  "M0006",
+  "M0008",
+  "M0010",
+  "M0011",
+  "M0012",
+  "M0013",
+  "M0019",
+  "M0020",
+  "M0021",
+  "M0022",
+];
 
 const status = z
   .strictObject({
@@ -179,7 +194,7 @@ const command = z.strictObject({
   command: z
     .string()
     .regex(/^M\d{4}$/)
-    .refine((code) => !phaseCommands.includes(code), { error: "kerb never drives a phase" }),
+    .refine((code) => !neverGiven.includes(code), { error: "kerb never drives a phase" }),
   do: z.string().min(1).describe("cO: setValue, setPlan"),
   name: z.string().min(1).describe("the argument that takes the written value"),
   arguments: z

@@ -1,7 +1,13 @@
 import { DeviceError, type Value } from "../../gateway/driver.ts";
 import type { CommandMessage, SiteMessage } from "./messages.ts";
 import type { Outcome, Session } from "./session.ts";
-import type { Address, AlarmCommandAddress, CommandAddress, Settings } from "./settings.ts";
+import {
+  neverGiven,
+  type Address,
+  type AlarmCommandAddress,
+  type CommandAddress,
+  type Settings,
+} from "./settings.ts";
 import { atLeast } from "./versions.ts";
 
 const alarmCommandsSince = { Acknowledge: "3.1.2", Suspend: "3.1.2", Resume: "3.1.2", Request: "3.1.5" };
@@ -19,6 +25,8 @@ export async function write(
 ): Promise<void> {
   if ("alarmCommand" in address) return tellAlarm(session, address, signal);
   if (!("command" in address)) throw session.error("unsupported", "this is not a command");
+  if (neverGiven.includes(address.command))
+    throw session.error("unsupported", `${address.command} drives phases, which kerb never does`);
   if (!settings.commands.includes(address.command))
     throw session.error("unsupported", `${address.command} is not among the commands that may be sent`);
   const component = address.component ?? session.main;

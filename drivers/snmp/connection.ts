@@ -26,15 +26,12 @@ import { exceptionOf, types } from "./values.ts";
 type Points = readonly PointRequest<Address>[];
 
 /**
- * Tables with which a controller's phases would be driven: kerb never writes them. NTCIP 1202
- * phaseControlGroupTable, preemptControlTable, ringControlGroupTable; UG405 utcControlTable.
+ * With what lies there a controller's phases would be driven: kerb never writes it, whatever a profile says. NTCIP
+ * 1202 asc (phases, detectors, overlaps, preemption, rings and their timing); UG405 utcControlTable.
  */
-const neverWritten = [
-  "1.3.6.1.4.1.1206.4.2.1.1.5.",
-  "1.3.6.1.4.1.1206.4.2.1.6.3.",
-  "1.3.6.1.4.1.1206.4.2.1.7.5.",
-  "1.3.6.1.4.1.13267.3.2.4.2.",
-];
+const neverWritten = ["1.3.6.1.4.1.1206.4.2.1.", "1.3.6.1.4.1.13267.3.2.4.2."];
+/** What asks the controller for a plan: NTCIP 1202 systemPatternControl, systemSyncControl. */
+const planRequests = ["1.3.6.1.4.1.1206.4.2.1.4.14.0", "1.3.6.1.4.1.1206.4.2.1.4.15.0"];
 /** These show a part or a meaning of an object, and a write sends the whole of it. */
 const readOnlyTypes = ["bits", "stage", "bcd"];
 
@@ -93,7 +90,7 @@ export class SnmpConnection implements Connection<Address> {
         oid !== undefined &&
         !oid.includes("{row}") &&
         !readOnlyTypes.includes(address.type) &&
-        !neverWritten.some((root) => oid.startsWith(root));
+        !drivesPhases(oid);
       if (!isWritable) throw new DeviceError("unsupported", `${place}: ${name} is not for writing`);
       try {
         await this.#client.set({ oid, ...encoded(address, value, `${place}: ${name}`) }, signal);
@@ -192,6 +189,10 @@ function rowOf(row: string | undefined): string | undefined {
   if (row === undefined || !row.startsWith("scn:")) return row;
   const octets = [...Buffer.from(row.slice("scn:".length), "latin1")];
   return [1, octets.length, ...octets].join(".");
+}
+
+function drivesPhases(oid: string): boolean {
+  return neverWritten.some((root) => oid.startsWith(root)) && !planRequests.includes(oid);
 }
 
 function encoded(address: Address, value: Value, what: string): Omit<Varbind, "oid"> {

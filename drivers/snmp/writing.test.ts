@@ -63,12 +63,24 @@ describe("writing", () => {
     ["phaseControlGroupVehCall", "1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1"],
     ["preemptControlState", "1.3.6.1.4.1.1206.4.2.1.6.3.1.2.1"],
     ["ringControlGroupForceOff", "1.3.6.1.4.1.1206.4.2.1.7.5.1.3.1"],
+    ["vehicleDetectorOptions", "1.3.6.1.4.1.1206.4.2.1.2.2.1.2.1"],
+    ["phaseMinimumGreen", "1.3.6.1.4.1.1206.4.2.1.1.2.1.4.1"],
+    ["overlapIncludedPhases", "1.3.6.1.4.1.1206.4.2.1.9.2.1.3.1"],
     ["utcControlFn", "1.3.6.1.4.1.13267.3.2.4.2.1.5.1.5.49"],
     ["utcControlLO, which switches the lamps off", "1.3.6.1.4.1.13267.3.2.4.2.1.11.1.5.49"],
   ])("phases are never driven: %s", async (_, oid) => {
     const { agent, connection } = await setUp(() => {});
     expect(await codeOf(connection.write!(point({ oid }), 1, signal))).toBe("unsupported");
     expect(agent.requests).toHaveLength(0);
+  });
+
+  test("a plan may be asked for", async () => {
+    const { agent, connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), {})),
+    );
+    for (const last of [14, 15])
+      await connection.write!(point({ oid: `1.3.6.1.4.1.1206.4.2.1.4.${last}.0` }), 3, signal);
+    expect(agent.requests).toHaveLength(2);
   });
 
   test.each([{ type: "bits", bit: 5 }, { type: "stage" }, { type: "bcd" }])(

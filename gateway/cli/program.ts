@@ -3,6 +3,7 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import type { CertificateOptions } from "./certificate.ts";
+import { addCommandVerbs } from "./command-verbs.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
@@ -74,6 +75,11 @@ class Verbs {
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
+    addCommandVerbs({
+      verb: (name) => this.#verb(name),
+      run: (kind, options, work) => this.#run(kind, options, work),
+      options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
+    });
     this.#pictures();
     this.#centre();
     this.#certificates();

@@ -34,6 +34,16 @@ const groups: [title: string, verbs: Verb[]][] = [
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
+      {
+        name: "write",
+        usage: "DEVICE POINT=VALUE",
+        summary: "write a point, after a look at what stands there; on the record, seen by the IOC",
+      },
+      {
+        name: "audit",
+        usage: "verify|show",
+        summary: "the journal of commands: is it what was written? what was ordered, and by whom?",
+      },
       { name: "snapshot", usage: "REF -o FILE", summary: "a kept picture, decrypted on this box" },
       {
         name: "books",
@@ -53,6 +63,11 @@ const groups: [title: string, verbs: Verb[]][] = [
     "The operations centre",
     [
       { name: "receive", usage: "", summary: "take events into custody and acknowledge them" },
+      {
+        name: "command",
+        usage: "GATEWAY DEVICE POINT=VALUE",
+        summary: "sign a command, send it and follow it to its end; keygen: a key to sign with",
+      },
       { name: "certificate", usage: "[GATEWAY]", summary: "hour by hour: is anything missing or altered?" },
     ],
   ],
@@ -104,7 +119,8 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books, certificate, profile lint, profile test), 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+    "            6 findings (health, books, certificate, audit, profile lint, profile test), 7 not allowed, 8 no answer in time,",
+    "            9 surely not executed, 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");
 }

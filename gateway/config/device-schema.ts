@@ -36,6 +36,29 @@ export const recordOverridesSchema = z.record(z.string(), z.strictObject({ enabl
 /** `records` of a device without a profile. */
 export const recordDefinitionsSchema = profileSchema.shape.records;
 
+/** `write` of a device. */
+const deviceWriteSchema = z
+  .strictObject({
+    allow: z.array(z.string().min(1).max(100)).max(500).describe("points that may be written"),
+    limits: z
+      .record(
+        z.string(),
+        z
+          .strictObject({ min: z.number().optional(), max: z.number().optional() })
+          .refine(({ min, max }) => min === undefined || max === undefined || min <= max, {
+            path: ["max"],
+            error: "max lies below min",
+          }),
+      )
+      .optional()
+      .describe("narrower than the profile's, in the point's unit"),
+    confirm: z
+      .literal("two-person")
+      .optional()
+      .describe("each point is armed by one person and committed by another"),
+  })
+  .describe("what may be written to it");
+
 /** The keys that devices of every driver have; the driver's own settings stand beside them. */
 export function deviceSchema(drivers: readonly string[]) {
   return z.strictObject({
@@ -62,6 +85,7 @@ export function deviceSchema(drivers: readonly string[]) {
       .max(200)
       .optional()
       .describe("serial number of the unit; another one at this address is read, and never written to"),
+    write: deviceWriteSchema.optional(),
     identifyEvery: durationBetween("10s", "24h")
       .default(600_000)
       .describe("how often it is asked again who it is (10m)"),

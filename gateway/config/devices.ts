@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { DeviceWrite } from "../commands/policy.ts";
 import { inputsOf, settled, withNeeded } from "../derived.ts";
 import { checkPoints } from "../point-schema.ts";
 import { tooMany, withParts } from "../profile-parts.ts";
@@ -21,6 +22,7 @@ import {
   recordOverridesSchema,
 } from "./device-schema.ts";
 import type { Levels, Place } from "../event.ts";
+import { checkDeviceWrite } from "./commands.ts";
 import type { YamlDocument } from "./document.ts";
 import { type DriverSchemas, driverSchemas } from "./drivers.ts";
 import { isRecord, type Path, valueAt } from "./path.ts";
@@ -42,6 +44,8 @@ export interface DeviceConfig {
   firmwareRange: string;
   /** The serial number of the unit, where the site file says it. */
   serial?: string | undefined;
+  /** What may be written to it, where the site file says so. */
+  write?: DeviceWrite | undefined;
   /** How often it is asked again who it is. */
   identifyMs?: number;
   /** Parsed by the driver's schema, with the profile's settings underneath. */
@@ -81,7 +85,7 @@ function straightened(
 }
 
 function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
-  const { id, name, driver, enabled, poll, silence, serial, identifyEvery, location, levels } = common;
+  const { id, name, driver, enabled, poll, silence, serial, identifyEvery, location, levels, write } = common;
   return {
     id,
     name: name ?? id,
@@ -93,6 +97,7 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
     levels: levels === undefined ? undefined : levelsOf(levels),
     firmwareRange: profile?.firmware ?? "*",
     serial,
+    write,
     identifyMs: identifyEvery,
     identity: profile === undefined ? undefined : { vendor: profile.vendor, model: profile.model },
     pollMs: {
@@ -406,6 +411,8 @@ export async function checkDevice(
   const identify = opened === undefined ? undefined : checkIdentify(schemas, opened);
   if (common === undefined || settings === undefined || points === undefined || records === undefined)
     return undefined;
+  if (common.write !== undefined)
+    checkDeviceWrite(document, [...path, "write"], common.write, points, opened?.profile.class);
   const { line } = document.locate([...path, "id"]);
   return {
     ...described(common, opened?.profile),

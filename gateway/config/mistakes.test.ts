@@ -34,7 +34,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown key with no near one",
     device("    colour: red\n"),
-    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, sunspec, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels, serial, identifyEvery',
+    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, sunspec, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels, serial, write, identifyEvery',
   ],
   [
     "unknown key inside a setting",
@@ -283,7 +283,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "an empty file",
     "",
-    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, log, health, include, devices)",
+    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, commands, log, health, include, devices)",
   ],
   [
     "three mistakes in file order",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { issuerKey, localIssuer } from "../commands/command.ts";
 import { byteSizeBetween, durationBetween } from "../quantities.ts";
 
 /** Devices in one file. */
@@ -163,6 +164,65 @@ const snapshots = z
   })
   .describe("still pictures that stay on the box, encrypted; events hold the reference, then the hash");
 
+const role = word(2, 40);
+
+function keyProblem(key: string): string | undefined {
+  try {
+    issuerKey(key);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Who may command the devices of a site. */
+export const commandsSchema = z
+  .strictObject({
+    issuers: z
+      .array(
+        z.strictObject({
+          id: word(2, 40)
+            .refine((id) => id !== localIssuer, {
+              error: `"${localIssuer}" is whoever is on site: choose another name`,
+            })
+            .describe("what commands name after the @ of `by`"),
+          key: z
+            .string()
+            .superRefine((key, context) => {
+              const problem = keyProblem(key);
+              if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+            })
+            .describe("its public key: raw Ed25519, 32 bytes in base64"),
+          roles: z.array(role).min(1).max(50).describe("names of `commands.roles`"),
+        }),
+      )
+      .max(64)
+      .default([])
+      .describe("whose signed commands are heard; without any nothing from the IOC is executed"),
+    roles: z
+      .record(
+        role,
+        z.strictObject({
+          devices: z.array(word(2, 40)).min(1).max(devicesMax),
+          points: z
+            .array(z.string().min(1).max(100))
+            .min(1)
+            .max(500)
+            .optional()
+            .describe("only these; without it all that the devices allow"),
+        }),
+      )
+      .default({}),
+    ratePerMinute: z.int().min(1).max(600).default(60).describe("commands of each issuer"),
+    clock: z
+      .enum(["synced", "holdover"])
+      .default("synced")
+      .describe(
+        "synced: a command is fresh only by a clock that a time server has proved, or by a nonce; holdover: by a plausible clock too",
+      ),
+  })
+  .describe("commands from the IOC");
+
 /** The site file (`gateway.yaml`) but for its devices, which each driver's own schema checks. */
 export const siteSchema = z.strictObject({
   version: z.literal(1),
@@ -211,6 +271,7 @@ export const siteSchema = z.strictObject({
         'personal data may leave as it is only by a decision: write it as "legalBasis", or use token or drop',
     })
     .prefault({}),
+  commands: commandsSchema.prefault({}),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
   health: healthEndpoint.prefault({}),
   include: z

@@ -5,30 +5,31 @@ import { Durations } from "../durations.ts";
 import { EventWriter, type EventKind } from "../event.ts";
 import { backOffMs } from "./back-off.ts";
 import type { DeviceOptions } from "./device-options.ts";
-import {
-  byClass,
-  nextOf,
-  ownTimes,
-  ownPoints,
-  planGroups,
-  polled,
-  skipOvertaken,
-  timesOf,
-  type Group,
-} from "./groups.ts";
+import { byClass, nextOf, planGroups, polled, skipOvertaken, timesOf, type Group } from "./groups.ts";
 import { HeldBack } from "./held-back.ts";
-import { closed, recogniseDevice, within, withFactors, WrongDeviceError } from "./identify.ts";
+import { closed, recogniseDevice, within, WrongDeviceError } from "./identify.ts";
 import { Push, sourceOffsets, type PushTimes } from "./push.ts";
-import type { DeviceState, HostDevice, HostPoint, Identified, LatestReading } from "./messages.ts";
-import { inOrder, Normaliser, shownReadings } from "./normalise.ts";
+import type {
+  DeviceState,
+  HostDevice,
+  HostPoint,
+  Identified,
+  LatestReading,
+  WriteOutcome,
+  WriteRequest,
+} from "./messages.ts";
+import { inOrder, type Normaliser } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
 import { PointAlarms } from "./point-alarms.ts";
 import { becomes, newReport, PollCounter } from "./poll-report.ts";
+import { readNow } from "./read-now.ts";
 import { Recognition } from "./recognition.ts";
 import { reopenMs, Standing } from "./standing.ts";
 import { StatusPoints } from "./status-points.ts";
+import { Turns } from "./turns.ts";
+import { Writing } from "./writing.ts";
 
 const connectTimeoutMs = 10_000;
 /** A read may take several requests; past this the device is taken for lost whatever its driver waits for. */
@@ -53,13 +54,11 @@ export class DeviceLoop {
   #push: Push | undefined;
   /** Positions of push points that the device will not push. */
   readonly #pulled = new Set<number>();
-  #busy: Promise<void> = Promise.resolve();
   readonly #standing = new Standing();
   /** Why the connection was closed at a call of ours; a subscription knows only that it was. */
   #cause: unknown;
-  /** Has not answered since it was last lost: on a shared line it gets its turn within the dead units' budget. */
-  #isSuspect = true;
-  #aliveMs = 0;
+  readonly #turns: Turns;
+  readonly #writing: Writing;
   readonly #recognition: Recognition;
   #report: ReturnType<typeof newReport>;
   readonly #reads = new Durations();
@@ -77,6 +76,17 @@ export class DeviceLoop {
     this.#device = options.device;
     this.#byClass = byClass(options.device.points);
     this.#recognition = new Recognition(options.device, options.context);
+    this.#turns = new Turns(options.line, this.#stopping.signal);
+    this.#writing = new Writing({
+      device: options.device,
+      ending: this.#stopping.signal,
+      points: () => this.#recognition.points(options.device.points),
+      verdict: () => this.#recognition.verdict,
+      connection: () => this.#connection,
+      push: () => this.#push,
+      alone: (work, urgent) => this.#alone(work, urgent),
+      reopen: () => this.#reopen(),
+    });
     this.#pictures = new Pictures(
       this.#device,
       () => this.#connection,
@@ -129,6 +139,13 @@ export class DeviceLoop {
     }
   }
 
+  /** Whoever polls or listens on what is lost shall notice now. */
+  #reopen(): void {
+    if (this.#connection !== undefined) return;
+    this.#session?.abort();
+    this.#pause.wake();
+  }
+
   async #pollOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) await this.#pollNext(signal);
   }
@@ -176,7 +193,7 @@ export class DeviceLoop {
     if (isGood) this.#report.lastGoodMs = Date.now();
     // Of a device that only pushes the outage says it all.
     const isTold = this.#outage.isTold && this.#groups.length === 0;
-    this.#alive();
+    this.#turns.alive();
     this.#set("online");
     this.#outage.read(Date.now());
     const deaf = this.#deaf.end([]);
@@ -209,14 +226,9 @@ export class DeviceLoop {
     this.#plan();
   }
 
-  #alive(): void {
-    this.#isSuspect = false;
-    this.#aliveMs = performance.now();
-  }
-
   #recognise(identity: Identity): void {
     if (Object.keys(identity).length > 0) {
-      this.#alive();
+      this.#turns.alive();
       this.#report.identity = identity;
     }
     for (const data of this.#recognition.take(identity)) this.#event("device-status", data);
@@ -310,7 +322,7 @@ export class DeviceLoop {
     this.#report.lastReadMs = performance.now() - startedMs;
     this.#reads.add(this.#report.lastReadMs);
     this.#standing.polled();
-    this.#alive();
+    this.#turns.alive();
     this.#set("online");
     this.#publish(group, result);
   }
@@ -366,40 +378,21 @@ export class DeviceLoop {
     throw new DeviceError("closed", `${this.#device.id} is not connected`);
   }
 
-  /** Runs `work` alone on the connection and on its line; a failure costs the connection. */
-  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    const before = this.#busy;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#busy = promise;
-    let release: (() => void) | undefined;
+  /** Runs `work` alone on the connection and on its line; a failure costs the connection. `urgent`: see `Turns`. */
+  async #alone<Result>(work: () => Promise<Result>, urgent?: AbortSignal): Promise<Result> {
+    const release = await this.#turns.take(urgent);
+    const startedMs = performance.now();
     try {
-      await before;
-      const { line } = this.#options;
-      release = await line?.acquire({
-        isSuspect: this.#isSuspect,
-        aliveMs: this.#aliveMs,
-        signal: this.#stopping.signal,
-      });
       this.#options.turn?.();
-      const startedMs = performance.now();
-      try {
-        return await work();
-      } catch (error) {
-        this.#cause = error;
-        await this.#close();
-        if (error instanceof WrongDeviceError) {
-          this.#alive();
-          throw error;
-        }
-        const nowMs = performance.now();
-        const mayRetry = line?.spent(nowMs - startedMs, nowMs) ?? true;
-        // A lone lost answer may be noise; when several units fail, each has to wait.
-        this.#isSuspect ||= !mayRetry || this.#standing.failures > 0;
-        throw error;
-      }
+      return await work();
+    } catch (error) {
+      this.#cause = error;
+      await this.#close();
+      if (error instanceof WrongDeviceError) this.#turns.alive();
+      else this.#turns.failed(startedMs, this.#standing.failures > 0);
+      throw error;
     } finally {
-      release?.();
-      resolve();
+      release();
     }
   }
 
@@ -419,7 +412,7 @@ export class DeviceLoop {
       this.#options.context.log("warn", `${reason}\n${(error as Error).stack ?? ""}`);
     if (error instanceof WrongDeviceError) this.#set("wrong-device", "wrong-device", reason);
     // One lost answer on a good link is met by a new connection at once; only a second failure is news.
-    else if (standing.isLoneLoss && this.#report.state === "online" && !this.#isSuspect) {
+    else if (standing.isLoneLoss && this.#report.state === "online" && !this.#turns.isSuspect) {
       if (spentMs < reopenMs) await this.#pause.sleep(reopenMs - spentMs, this.#stopping.signal);
       return;
     } else this.#set("lost", code, reason);
@@ -475,19 +468,25 @@ export class DeviceLoop {
     return inOrder(this.#device.points, readings);
   }
 
+  /** Writes one point once, ahead of the polls, and reads it back; see `WriteOutcome`. Never rejects. */
+  write(request: WriteRequest): Promise<WriteOutcome> {
+    return this.#writing.write(request);
+  }
+
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */
-  async readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
-    const { driver } = this.#options;
-    const isWanted = ({ point }: LatestReading) => names.length === 0 || names.includes(point);
-    const pushed = (this.#push?.shown(driver, true) ?? []).filter(isWanted);
-    const points = withFactors(ownPoints(this.#groups), names);
-    // What is pushed cannot be asked for: it is shown with the age that it has.
-    if (points.length === 0) return this.#connected() && inOrder(this.#device.points, pushed);
-    const normaliser = new Normaliser(points, this.#device.firstIndex);
-    normaliser.extraQuality = this.#recognition.extraQuality;
-    const result = await this.#read(points, raw);
-    const shown = shownReadings(driver, points, normaliser, result, ownTimes(Date.now()));
-    return inOrder(this.#device.points, [...pushed, ...shown.filter(isWanted)]);
+  readNow(names: readonly string[], raw: boolean): Promise<LatestReading[]> {
+    return readNow(
+      {
+        driver: this.#options.driver,
+        device: this.#device,
+        groups: this.#groups,
+        push: this.#push,
+        extraQuality: this.#recognition.extraQuality,
+        read: (points) => this.#read(points, raw),
+        connected: () => this.#connected(),
+      },
+      names,
+    );
   }
 
   async #close(): Promise<void> {

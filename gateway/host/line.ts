@@ -12,6 +12,8 @@ export interface Claim {
   isSuspect: boolean;
   /** When it last answered (`performance.now()`); while units are dying the ones seen alive go first. */
   aliveMs: number;
+  /** A write, which goes ahead of all that is read, whatever its unit owes. */
+  isUrgent?: boolean;
   signal?: AbortSignal;
 }
 
@@ -24,14 +26,15 @@ export class Line {
   #isTaken = false;
   #deadUntilMs = -Infinity;
   #wasSuspect = false;
+  readonly #urgent: Waiter[] = [];
   readonly #healthy: Waiter[] = [];
   readonly #suspects: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   /** Waits for the wire; the returned function gives it back. Rejects with "aborted" when the signal aborts. */
   acquire(claim: Claim = { isSuspect: false, aliveMs: 0 }): Promise<() => void> {
-    const { isSuspect, aliveMs, signal } = claim;
-    const queue = isSuspect ? this.#suspects : this.#healthy;
+    const { isSuspect, aliveMs, isUrgent = false, signal } = claim;
+    const queue = isUrgent ? this.#urgent : isSuspect ? this.#suspects : this.#healthy;
     return new Promise((resolve, reject) => {
       const give = () => {
         queue.splice(queue.indexOf(waiter), 1);
@@ -75,6 +78,8 @@ export class Line {
 
   #next(): void {
     if (this.#isTaken) return;
+    const urgent = this.#urgent.shift();
+    if (urgent !== undefined) return urgent.grant();
     const waitMs = this.deadWaitMs(performance.now());
     // Neither kind may keep the other from the wire for longer than one turn.
     const isSuspectDue = waitMs === 0 && this.#suspects.length > 0;

@@ -13,7 +13,7 @@ import { Line } from "./line.ts";
 import { limitLog } from "./log-rate.ts";
 import { PollClock } from "./poll-report.ts";
 import { Strangers } from "./strangers.ts";
-import type { FromHost, HostDevice, HostRequest, ToHost } from "./messages.ts";
+import type { FromHost, HostDevice, HostRequest, ToHost, WriteOutcome } from "./messages.ts";
 import { unpackDevices } from "./pack.ts";
 import { type Scope, Witness } from "./witness.ts";
 
@@ -169,13 +169,18 @@ function beat(): void {
 async function answer(request: HostRequest): Promise<unknown> {
   if (request.name === "devices") return [...loops.values()].map((loop) => loop.report);
   const loop = loops.get(request.device);
+  if (loop === undefined && request.name === "write") return noSuchDevice(request.device);
   if (loop === undefined) throw new Error(`this host runs no device "${request.device}"`);
   if (request.name === "latest") return loop.latest();
-  return witness.run(scopes.get(request.device) ?? { device: -1 }, () =>
-    request.name === "identify"
-      ? loop.identifyNow(request.accept)
-      : loop.readNow(request.points, request.raw),
-  );
+  return witness.run(scopes.get(request.device) ?? { device: -1 }, (): Promise<unknown> => {
+    if (request.name === "identify") return loop.identifyNow(request.accept);
+    return request.name === "write" ? loop.write(request) : loop.readNow(request.points, request.raw);
+  });
+}
+
+/** Held back, or of another host: surely nothing was written. */
+function noSuchDevice(device: string): WriteOutcome {
+  return { state: "failed", code: "no-such-device", reason: `this host runs no device "${device}"` };
 }
 
 async function stop(): Promise<void> {

@@ -15,6 +15,8 @@ export interface HostPoint extends Omit<
 > {
   address: unknown;
   index: number;
+  /** It may be written: while each of `interlock` is so, and seen to be done at `readBack` or at itself. */
+  write?: Pick<NonNullable<Point["write"]>, "interlock" | "readBack"> | undefined;
 }
 
 /** Where the profile says that a device tells who it is. */
@@ -154,7 +156,50 @@ export type HostRequest =
   | { name: "devices" }
   | { name: "latest"; device: string }
   | { name: "identify"; device: string; accept: boolean }
-  | { name: "read"; device: string; points: string[]; raw: boolean };
+  | { name: "read"; device: string; points: string[]; raw: boolean }
+  | ({ name: "write"; device: string } & WriteRequest);
+
+/** `value`: in the point's unit and words. The outcome comes `timeoutMs` later at most, and two seconds. */
+export interface WriteRequest {
+  point: string;
+  value: number | string | boolean;
+  timeoutMs: number;
+}
+
+/**
+ * What became of a write. done: it is there · failed: surely not written, or the device said no, or it took it and
+ * shows something else · unknown: it may have been written. `before`, `readBack`: the point as it was read right
+ * before and last. `writtenMs`: when the device had accepted it, ms since 1970.
+ */
+export interface WriteOutcome {
+  state: "done" | "failed" | "unknown";
+  /** A `WriteRefusal`, an `Unwritable` code, or that of a `DeviceError`. */
+  code?: string;
+  reason?: string;
+  before?: ReadingValue;
+  readBack?: ReadingValue;
+  writtenMs?: number;
+}
+
+/**
+ * Why a write was not done, where neither identity nor device says so. no-such-device · no-such-point: not at this
+ * firmware · not-writable: its profile or its driver has no way · unidentified: not asked yet who it is ·
+ * not-connected · no-turn: others kept the connection until the time was over · interlock · unreadable: what stands
+ * there now cannot be read · value: cannot be held exactly · not-as-commanded · not-read-back (only `unknown`).
+ */
+export type WriteRefusal =
+  | "no-such-device"
+  | "no-such-point"
+  | "not-writable"
+  | "unidentified"
+  | "not-connected"
+  | "no-turn"
+  | "interlock"
+  | "unreadable"
+  | "value"
+  | "not-as-commanded"
+  | "not-read-back"
+  | "internal";
 
 /** Host → supervisor. */
 export type FromHost =

@@ -33,6 +33,10 @@ export interface PushOutput {
 interface Latest {
   answer: Answer;
   timeMs: number;
+  /** When it came, on the clock of `performance.now()`. */
+  heardMs: number;
+  /** Somebody had kept it for us. */
+  isOld: boolean;
 }
 
 /** The time that a device gave, or the time of arrival when the device gave none that can be true. */
@@ -142,7 +146,8 @@ export class Push implements Sink {
       timeMs = Math.min(timeMs, ownMs);
       answers[index] = answer;
       positions.push(index);
-      if (!isOlder(answer, this.#latest[index]?.answer)) this.#latest[index] = { answer, timeMs: ownMs };
+      if (!isOlder(answer, this.#latest[index]?.answer))
+        this.#latest[index] = { answer, timeMs: ownMs, heardMs: performance.now(), isOld };
     }
     this.#tell(answers, positions, { timeMs, arrivalMs });
   }
@@ -252,6 +257,11 @@ export class Push implements Sink {
     // The reason may hold what the device has told.
     const why = field.privacy === "token" && personalData.how !== "clear" ? { code: detail?.code } : detail;
     return { ...shown, ...unit, ...(bits === 0 ? {} : { quality: { status, ...why } }) };
+  }
+
+  /** The newest that was heard of a point; undefined: nothing yet. */
+  heard(name: string): Readonly<Latest> | undefined {
+    return this.#latest[this.points.findIndex((point) => point.name === name)];
   }
 
   /** The newest value of each point that has been heard, for people; of the others that they are `unheard`. */

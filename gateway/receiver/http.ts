@@ -73,6 +73,7 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
     const recheck = context.req.query("recheck") !== undefined;
     return context.json(await receiver.certificates(gateway, { fromMs, toMs }, limit, recheck));
   });
+  commandsApi(api, receiver);
   api.route(
     "/ngsi-ld/v1",
     ngsiLdApi(() => receiver.view()),
@@ -86,6 +87,26 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
     return context.json({ error: `The request failed: ${error.message}.` }, 500);
   });
   return api;
+}
+
+/** What gateways have told of commands: all of one gateway, or of all, the newest first; and one by its id. */
+function commandsApi(api: Hono, receiver: Receiver): void {
+  api.get("/commands", (context) => {
+    const named = context.req.query("gw");
+    const gateway = named === undefined ? "" : known(receiver, named);
+    const limit = whole(context.req.query("limit"), "limit", 1, limitMax, 100);
+    const before = context.req.query("before") ?? "~";
+    const commands = receiver.view().commands.page(gateway, before, limit);
+    const next = commands.length === limit ? (commands.at(-1)?.id ?? null) : null;
+    return context.json({ commands, next });
+  });
+  api.get("/commands/:id", (context) => {
+    const id = context.req.param("id");
+    const [command] = receiver.view().commands.byId(id, context.req.query("gw"));
+    if (command === undefined)
+      throw new HTTPException(404, { message: `No gateway has told of a command "${id.slice(0, 40)}".` });
+    return context.json(command);
+  });
 }
 
 function known(receiver: Receiver, gateway: string): string {

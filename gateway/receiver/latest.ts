@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import type { DictionaryDevice, EventReading } from "../event.ts";
 import type { Dictionary } from "../uplink/encoding.ts";
 import type { Archive } from "./archive.ts";
+import { CommandRecord } from "./commands/record.ts";
 import {
   acceptedLast,
   applyEvent,
@@ -48,6 +49,7 @@ const valuesMax = 50_000;
  * steps, so it survives restarts, never stands in the way of custody, and can be thrown away.
  */
 export class Latest {
+  readonly commands: CommandRecord;
   readonly #store: Store;
   readonly #archive: Archive;
   readonly #online: (gateway: string) => boolean | undefined;
@@ -60,6 +62,7 @@ export class Latest {
 
   constructor(store: Store, archive: Archive, online: (gateway: string) => boolean | undefined) {
     this.#store = store;
+    this.commands = new CommandRecord(store);
     this.#archive = archive;
     this.#online = online;
     this.#follow(idleMs);
@@ -81,6 +84,7 @@ export class Latest {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.commands.close();
   }
 
   #turn(): void {
@@ -164,6 +168,7 @@ export class Latest {
     for (const step of events.filter(({ data }) => data?.["cause"] === "clock_step").slice(-stepsMax))
       if (clockSteps.take(step, row.receivedMs)) news.add(step.gateway);
     for (const event of events) {
+      this.commands.event(event, row.receivedMs);
       if (event.device === "" || event.device === event.gateway) continue;
       const { gateway, epoch, monoMs } = event;
       const key = `${gateway}\n${event.device}`;

@@ -164,6 +164,8 @@ export class BrokerLink {
       return `the broker refused the subscriptions: ${error instanceof Error ? error.message : String(error)}`;
     }
     this.#isSubscribed = true;
+    // A broker that denies the answers to commands takes nothing away: they come as events, too.
+    client.subscribe(`${city}/rsp/v1/+/+`, { qos: 1 }, () => {});
     return undefined;
   }
 
@@ -201,6 +203,7 @@ export class BrokerLink {
     if (kind === "up" && lane !== undefined) this.#receiver.take(gateway, lane, payload);
     else if (kind === "st") this.#receiver.birth(gateway, payload);
     else if (kind === "dict") this.#receiver.dictionary(gateway, payload);
+    else if (kind === "rsp") this.#receiver.answer(gateway, payload);
   }
 
   /** One line for each change of the state or its reason, not one for each attempt. */

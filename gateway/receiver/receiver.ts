@@ -10,7 +10,7 @@ import type { Seal } from "../uplink/seal.ts";
 import { parseBirth, parseDictionary, parseSeal, readBatch, type Birth, type ReadBatch } from "./messages.ts";
 import { Latest } from "./latest.ts";
 import { Pending } from "./pending.ts";
-import { mayLog, Rejections } from "./rejections.ts";
+import { mayLog, Rejections, sentence } from "./rejections.ts";
 import { SealChecks } from "./seal-check.ts";
 import { Store, type GatewayState, type RejectedRow } from "./store.ts";
 
@@ -151,6 +151,11 @@ export class Receiver {
       this.#changed(gateway);
       return "stored";
     });
+  }
+
+  /** Takes the state of a command as its gateway answers it. */
+  answer(gatewayId: string, payload: Uint8Array): void {
+    if (!this.#closed && this.knows(gatewayId)) this.#latest.commands.answer(gatewayId, payload);
   }
 
   /** Commits what is pending. False while the database refuses; it is tried again every second. */
@@ -492,8 +497,4 @@ export class Receiver {
       if (nowMs - ackMs >= waitMs) this.#acknowledge(state.id, false);
     }
   }
-}
-
-function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

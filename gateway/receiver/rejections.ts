@@ -56,3 +56,7 @@ export class Rejections {
     this.#pending.reject({ ...row, reason: reason.slice(0, reasonLengthMax) });
   }
 }
+
+export function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -124,6 +124,16 @@ CREATE TABLE IF NOT EXISTS latest_waiting (
   batch INTEGER PRIMARY KEY,
   gw TEXT NOT NULL
 ) STRICT;
+-- The commands that gateways have told of, with their states (JSON); of the view as well.
+CREATE TABLE IF NOT EXISTS command (
+  gw TEXT NOT NULL,
+  id TEXT NOT NULL,
+  device TEXT NOT NULL,
+  received_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (gw, id)
+) STRICT;
+CREATE INDEX IF NOT EXISTS command_id ON command (id);
 CREATE TABLE IF NOT EXISTS rejected (
   gw TEXT NOT NULL,
   slot INTEGER NOT NULL,

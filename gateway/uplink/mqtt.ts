@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { IClientOptions, IConnackPacket, MqttClient } from "mqtt";
+import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from "mqtt";
 import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
 import { LinkMemory } from "../mqtt/addresses.ts";
@@ -9,6 +9,7 @@ import type { Outbox } from "../outbox/outbox.ts";
 import { parseAcknowledgement } from "./acknowledgement.ts";
 import { contentType as cloudEventsType } from "./cloudevents.ts";
 import { contentType as columnarType } from "./columnar.ts";
+import { CommandLane } from "./commands.ts";
 import { compress } from "./encoding.ts";
 import type { Message } from "./flights.ts";
 
@@ -57,6 +58,8 @@ const innocentCodes: ReadonlySet<number> = new Set([0x87, 0x93, 0x96, 0x97, 0x98
 
 /** One MQTT destination: births, messages and their PUBACKs, and what the receiver says. */
 export class MqttUplink {
+  /** Commands from the IOC, and the states of them. */
+  readonly commands: CommandLane;
   readonly #config: UplinkConfig;
   readonly #outbox: Pick<Outbox, "request" | "tell">;
   readonly #identity: Omit<UplinkIdentity, "dictionary">;
@@ -103,6 +106,8 @@ export class MqttUplink {
       receiver: "unknown",
     };
     const { url, protocol, keepaliveMs, username, password, tls, reconnectMaxMs } = config;
+    const { city, gateway } = identity;
+    this.commands = new CommandLane({ uplink: config.id, city, gateway, protocol, log: this.#log });
     this.#link = makeLink(
       {
         url,
@@ -121,10 +126,10 @@ export class MqttUplink {
         prepare: () => this.#prepare(),
         connecting: () => this.#set("connecting"),
         opened: (client, connack) => this.#established(client, connack),
-        message: (topic, payload) => this.#received(topic, payload),
+        message: (topic, payload, packet) => this.#received(topic, payload, packet),
         ended: (ended) => this.#ended(ended),
         contested: (pauseMs, isGuess) => this.#contested(pauseMs, isGuess),
-        isQuiet: () => this.#inFlight.size === 0,
+        isQuiet: () => this.#inFlight.size === 0 && this.commands.isQuiet,
       },
     );
   }
@@ -233,6 +238,7 @@ export class MqttUplink {
     });
     const { receiveMaximum = 65_535, maximumPacketSize = Infinity } = connack.properties ?? {};
     this.#packetBytesMax = maximumPacketSize;
+    this.commands.opened(client, receiveMaximum);
     this.#publishDictionary(client);
     // Events follow when the broker has taken birth and dictionary, so that these never count beyond its window.
     this.#inFlight.set(birthKey, performance.now());
@@ -242,7 +248,7 @@ export class MqttUplink {
       this.#outbox.tell({
         type: "connected",
         uplink: this.#config.id,
-        windowMax: Math.min(this.#config.windowMax, receiveMaximum),
+        windowMax: Math.min(this.#config.windowMax, this.commands.windowLeft(receiveMaximum)),
         bytesMax: Math.min(this.#config.messageBytesMax, maximumPacketSize - packetOverheadBytes),
         session,
       });
@@ -278,7 +284,8 @@ export class MqttUplink {
     client.publish(this.#topic("dict"), payload, { qos: 1, retain: true });
   }
 
-  #received(topic: string, payload: Buffer): void {
+  #received(topic: string, payload: Buffer, packet: IPublishPacket): void {
+    if (this.commands.received(topic, payload, packet)) return;
     try {
       const document: unknown = JSON.parse(payload.toString("utf8"));
       if (typeof document !== "object" || document === null) throw new RangeError("not an object");
@@ -365,6 +372,7 @@ export class MqttUplink {
     this.#status.receiver = "unknown";
     const { size } = this.#inFlight;
     this.#inFlight.clear();
+    this.commands.closed();
     this.#outbox.tell({ type: "disconnected", uplink: this.#config.id, blamed: blamed && size > 0 });
   }
 

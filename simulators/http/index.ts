@@ -4,6 +4,7 @@ import {
   anyNumber,
   checkRoom,
   seededRandom,
+  WriteLog,
   type Fault,
   type SimulatedPoint,
   type Simulator,
@@ -32,6 +33,7 @@ const wrongClockMs = 7 * 3_600_000;
 /** A pretend HTTP device: it shows its points at their paths and posts what it tells. */
 class HttpDevice implements Simulator, Site {
   readonly counts = { requests: 0, errors: 0 };
+  readonly writes = new WriteLog(this.counts);
   readonly basePath: string;
   readonly #options: SimulatorOptions;
   readonly #settings: Settings;
@@ -144,7 +146,11 @@ class HttpDevice implements Simulator, Site {
       response.writeHead(status, headers).end();
     };
     if (challenges !== undefined) return refuse(401, { "WWW-Authenticate": challenges });
-    if (request.method !== "GET") return refuse((await this.#write(request, path)) ? 204 : 400);
+    if (request.method !== "GET") {
+      const isTaken = await this.#write(request, path);
+      // It may have fallen silent over what it was told.
+      return this.#fault === "silent" ? undefined : refuse(isTaken ? 204 : 400);
+    }
     const document = this.#documentAt(path);
     if (document === undefined) return refuse(404);
     const [body, type] = document;
@@ -176,6 +182,12 @@ class HttpDevice implements Simulator, Site {
   async #write(request: IncomingMessage, path: string): Promise<boolean> {
     let text = "";
     for await (const chunk of request) text += String(chunk);
+    const isTaken = this.#take(text, path);
+    this.writes.add(`${request.method} ${path} ${text}`, isTaken);
+    return isTaken;
+  }
+
+  #take(text: string, path: string): boolean {
     for (const point of this.#options.points) {
       const { write, path: own } = point.address as Address;
       if (write === undefined || fill(write.path ?? own ?? "", this.#style, true) !== path) continue;

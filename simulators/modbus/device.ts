@@ -41,13 +41,30 @@ class Refusal extends Error {
 /** The largest single object of a device identification: one answer of 253 bytes holds it. */
 const objectBytesMax = 240;
 
+/** The functions that change something, with the table that they change. */
+const writing = new Map<number, Table>([
+  [5, "coil"],
+  [6, "holding"],
+  [15, "coil"],
+  [16, "holding"],
+  [22, "holding"],
+]);
+
 /** One device without its wire: a request's PDU in, the answer's PDU out. Never throws. */
 export class Device {
   readonly #image: Image;
   readonly #quirks: Quirks;
   readonly #identity: Identity;
+  /** Told of each request that writes. */
+  readonly #wrote: (what: string, isTaken: boolean) => void;
 
-  constructor(image: Image, quirks: Quirks, identity: Identity) {
+  constructor(
+    image: Image,
+    quirks: Quirks,
+    identity: Identity,
+    wrote: (what: string, isTaken: boolean) => void = () => {},
+  ) {
+    this.#wrote = wrote;
     this.#image = image;
     this.#quirks = quirks;
     this.#identity = identity;
@@ -72,6 +89,17 @@ export class Device {
   /** The answer to one request PDU (function code and data), an exception included. */
   answer(pdu: Buffer): Buffer {
     const functionCode = pdu[0] ?? 0;
+    const answer = this.#answer(functionCode, pdu);
+    const table = writing.get(functionCode);
+    if (table !== undefined && pdu.length >= 5)
+      this.#wrote(
+        `function ${functionCode} ${table} ${pdu.readUInt16BE(1)} = ${pdu.toString("hex", 3)}`,
+        answer[0] === functionCode,
+      );
+    return answer;
+  }
+
+  #answer(functionCode: number, pdu: Buffer): Buffer {
     try {
       if (!this.#quirks.functions.has(functionCode)) throw new Refusal(exceptions.illegalFunction);
       return this.#serve(functionCode, pdu);

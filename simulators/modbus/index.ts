@@ -1,4 +1,4 @@
-import type { Simulator, StartSimulator } from "../simulator.ts";
+import { WriteLog, type Simulator, type StartSimulator } from "../simulator.ts";
 import { Endpoints } from "../media.ts";
 import { Device } from "./device.ts";
 import { Endpoint, type ModbusTransport } from "./endpoint.ts";
@@ -35,7 +35,10 @@ export const start: StartSimulator = async (options) => {
   const { seed = 1, log = () => {} } = options;
   const image = new Image([...options.points, ...chainEnd(options.points)], order, seed);
   const quirks = { functions: new Set(functions), maxRegistersPerRead, maxBitsPerRead, evenCount };
-  const unit = new Unit(id, new Device(image, quirks, options.identity), seed);
+  const counts = { requests: 0, errors: 0 };
+  const writes = new WriteLog(counts);
+  const device = new Device(image, quirks, options.identity, (what, isTaken) => writes.add(what, isTaken));
+  const unit = new Unit(id, device, seed, counts);
   const made = new Endpoint(transport, log);
   const endpoint = await endpoints.join(made, unit, ({ framing, place }) => {
     if (framing === made.framing) return;
@@ -44,7 +47,8 @@ export const start: StartSimulator = async (options) => {
   let closing: Promise<void> | undefined;
   const simulator: Simulator = {
     address: `${endpoint.place} unit ${id}`,
-    counts: unit.counts,
+    counts,
+    writes,
     set: (point, value) => image.set(point, value),
     fault(fault, delayMs = defaultDelayMs) {
       unit.raise(fault, delayMs, () => endpoint.reconcile());

@@ -14,7 +14,7 @@ const delayedMax = 64;
 export class Unit {
   readonly id: number;
   readonly device: Device;
-  readonly counts = { requests: 0, errors: 0 };
+  readonly counts: { requests: number; errors: number };
   fault: Fault | undefined;
   readonly title: string;
   readonly #random: () => number;
@@ -23,7 +23,8 @@ export class Unit {
   #lateSpent = false;
   #back: NodeJS.Timeout | undefined;
 
-  constructor(id: number, device: Device, seed: number) {
+  constructor(id: number, device: Device, seed: number, counts = { requests: 0, errors: 0 }) {
+    this.counts = counts;
     this.id = id;
     this.title = `unit ${id}`;
     this.device = device;
@@ -69,7 +70,9 @@ export class Unit {
         this.#lateSpent = true;
         return this.#sendLater(pdu, reply);
     }
-    this.#send(this.device.answer(pdu), reply);
+    const answer = this.device.answer(pdu);
+    // It may have fallen silent over what it was told.
+    if ((this.fault as Fault | undefined) !== "silent") this.#send(answer, reply);
   }
 
   #send(answer: Buffer, reply: Reply): void {

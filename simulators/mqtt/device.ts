@@ -3,6 +3,7 @@ import {
   anyNumber,
   checkRoom,
   seededRandom,
+  WriteLog,
   type Fault,
   type SimulatedPoint,
   type Simulator,
@@ -12,7 +13,17 @@ import {
 import { jsonSpeech, lorawanSpeech, onvifSpeech, zigbeeSpeech } from "./json-speech.ts";
 import { inTurn, Place, type PlaceSettings, type Resident } from "./place.ts";
 import { sparkplugSpeech } from "./sparkplug-speech.ts";
-import { addressOf, type Raw, type Said, type Settings, type Speech, type Valued } from "./speech.ts";
+import {
+  addressOf,
+  filled,
+  valueAt,
+  type Address,
+  type Raw,
+  type Said,
+  type Settings,
+  type Speech,
+  type Valued,
+} from "./speech.ts";
 
 const defaultDelayMs = 2000;
 /** A plausible device tells its values by itself so often. */
@@ -22,6 +33,7 @@ const clockErrorMs = 7 * 3_600_000;
 /** A pretend device behind a broker of this process. */
 class PretendDevice implements Resident {
   readonly counts = { requests: 0, errors: 0 };
+  readonly writes = new WriteLog(this.counts);
   readonly #options: SimulatorOptions;
   readonly #random: () => number;
   readonly #speech: Speech;
@@ -86,6 +98,31 @@ class PretendDevice implements Resident {
   heard(topic: string, payload: Buffer): void {
     this.counts.requests++;
     if (this.#speech.isAsked?.(topic, payload) === true) this.arrived();
+    this.#obey(topic, payload);
+  }
+
+  /** Does what its command topics say, and tells it. */
+  #obey(topic: string, payload: Buffer): void {
+    const { points, settings } = this.#options;
+    const { variables = {} } = settings as Settings;
+    const commanded = points.filter(({ address }) => {
+      const { write } = (address ?? {}) as Address;
+      const own = write?.topic === undefined ? this.#speech.commandTopic : filled(write.topic, variables);
+      return write !== undefined && own === topic;
+    });
+    if (commanded.length === 0) return;
+    const told = jsonOf(payload);
+    const given = commanded.map((point) => {
+      const { write, path = "$" } = addressOf(point);
+      return { point, raw: valueAt(told, write?.path ?? path) };
+    });
+    const known = given.filter(({ raw }) => ["number", "string", "boolean"].includes(typeof raw));
+    const before = this.#fault;
+    this.writes.add(`${topic} ${String(payload)}`, known.length > 0);
+    // Who falls silent over it has taken it all the same.
+    if (known.length === 0 || (before !== undefined && before !== "slow" && before !== "late")) return;
+    for (const { point, raw } of known) this.#pinned.set(point.name, pinnedOf(point, raw as Raw));
+    this.#tellValues();
   }
 
   set(name: string, value: number | string | undefined): void {
@@ -209,6 +246,21 @@ class PretendDevice implements Resident {
   }
 }
 
+function jsonOf(payload: Buffer): unknown {
+  try {
+    return JSON.parse(String(payload));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A raw value as the engineering value that makes it again. */
+function pinnedOf(point: SimulatedPoint, raw: Raw): number | string {
+  const { type, isTrue = true } = addressOf(point);
+  if (type === "boolean") return Number(raw === isTrue);
+  return typeof raw === "number" ? raw * point.scale + point.offset : String(raw);
+}
+
 /**
  * Starts a pretend device behind a broker at `settings.host` and `settings.port` (0: any free one); devices with
  * the same place share the broker. Rejects with an `Error` when the port is taken.
@@ -219,6 +271,7 @@ export const start: StartSimulator = async (options) => {
   const simulator: Simulator = {
     address: place.address,
     counts: device.counts,
+    writes: device.writes,
     set: (point, value) => device.set(point, value),
     tell: (record, values) => device.tell(record, values),
     fault: (fault, delayMs) => device.raise(fault, delayMs),

@@ -81,6 +81,7 @@ export function zigbeeSpeech(
     values: (all, timeMs) => [state(treeOf(all, plain), timeMs)],
     record: (_, fields, others, timeMs) => [state(treeOf([...others, ...fields], plain), timeMs)],
     goodbye: () => [isOnline("offline")],
+    commandTopic: `${base}/${name}/set`,
   };
 }
 

@@ -29,6 +29,8 @@ export interface Speech {
   room?(point: SimulatedPoint): Room;
   /** Whether a message asks for `hello` again. */
   isAsked?(topic: string, payload: Buffer): boolean;
+  /** Where it is told what to do, for points that do not say; absent: nowhere. */
+  commandTopic?: string;
 }
 
 /** A device's address as `drivers/mqtt/settings.ts` parses it, as far as a pretend device needs it. */
@@ -41,6 +43,7 @@ export interface Address {
   type?: "number" | "boolean" | "text";
   isTrue?: Raw;
   isFalse?: Raw;
+  write?: { topic?: string; path?: string };
   when?: { path: string; equals: Raw };
   state?: boolean;
 }
@@ -70,6 +73,17 @@ function stepsOf(path: string): (string | number)[] {
     if (part.startsWith("[")) return Number(part.slice(1, -1));
     return part.startsWith("'") ? part.slice(1, -1) : part;
   });
+}
+
+/** The value at a path of a tree; undefined where there is none. */
+export function valueAt(tree: unknown, path: string): unknown {
+  return stepsOf(path).reduce<unknown>(
+    (node, step) =>
+      typeof node === "object" && node !== null && Object.hasOwn(node, step)
+        ? (node as Record<string | number, unknown>)[step]
+        : undefined,
+    tree,
+  );
 }
 
 /** Writes a value into a tree of objects and lists, growing it. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Simulator, StartSimulator } from "../simulator.ts";
+import { WriteLog, type Simulator, type StartSimulator } from "../simulator.ts";
 import { Becoming } from "./becoming.ts";
 import { applicationUri, pretendIdentity } from "./certificate.ts";
 import { Front } from "./front.ts";
@@ -140,7 +140,16 @@ async function serve(
     becoming.look();
     if (counted.test(request.schema.name)) counts.requests++;
   });
+  const writes = new WriteLog(counts);
   server.on("response", (response) => {
+    const { name } = response.schema;
+    const results = (response as { results?: readonly { name?: string; statusCode?: { name: string } }[] })
+      .results;
+    if (name === "WriteResponse" || name === "CallResponse")
+      for (const one of results ?? []) {
+        const status = one.statusCode?.name ?? one.name ?? "";
+        writes.add(`${name}: ${status}`, status === "Good");
+      }
     if (response.schema.name === "ServiceFault") counts.errors++;
   });
   const lost = new Map<string, number>();
@@ -154,6 +163,7 @@ async function serve(
     server,
     space,
     counts,
+    writes,
     address: `127.0.0.1:${front.port}`,
     fingerprint: fingerprintOf(server),
     get sessions() {

@@ -1,4 +1,4 @@
-import type { Simulator, SimulatorOptions, StartSimulator } from "../simulator.ts";
+import { WriteLog, type Simulator, type SimulatorOptions, type StartSimulator } from "../simulator.ts";
 import type { AlarmNote } from "./alarm-board.ts";
 import { Controller, type StatusAnswer } from "./controller.ts";
 import { Site } from "./site.ts";
@@ -40,6 +40,7 @@ function eventOf({ cId, aCId, aSp, aTs }: Record<string, unknown>): string {
 class TrafficLightSite {
   readonly site: Site;
   readonly siteId: string;
+  readonly writes: WriteLog;
   readonly #options: SimulatorOptions;
   readonly #controller: Controller;
   readonly #subscriptions = new Subscriptions();
@@ -81,6 +82,7 @@ class TrafficLightSite {
         now: () => this.now(),
       },
     );
+    this.writes = new WriteLog(this.site.counts);
     this.#tick = setInterval(() => this.#onTick(), tickMs);
     const { recordEveryMs = 0, records = [] } = options;
     if (recordEveryMs > 0 && records.length > 0)
@@ -258,6 +260,8 @@ class TrafficLightSite {
       v: String(v),
     }));
     const rvs = args.length === 0 ? "arg is empty" : this.#controller.command(component, args);
+    const what = args.map(({ cCI, n, v }) => `${cCI} ${n} = ${v}`).join(", ");
+    this.writes.add(`${component}: ${what}`, typeof rvs !== "string");
     if (typeof rvs === "string") return this.site.acknowledge(message, rvs);
     this.site.acknowledge(message);
     this.site.tell("CommandResponse", { ntsOId: "", xNId: "", cId: component, cTS: this.#time, rvs });
@@ -337,6 +341,7 @@ export const start: StartSimulator = (options) => {
   return Promise.resolve({
     address: `${host}:${port} site ${running.siteId}`,
     counts: running.site.counts,
+    writes: running.writes,
     set: (point, value) => running.set(point, value),
     tell: (record, values) => running.tell(record, values),
     fault: (fault, delayMs) => running.fault(fault, delayMs),

@@ -24,6 +24,8 @@ export interface AgentOptions {
   writeCommunity: string;
   /** The most varbinds that the device takes in one request. */
   varbindsMax: number;
+  /** Told of each request that sets something. */
+  wrote?: (what: string, isTaken: boolean) => void;
 }
 
 /** An SNMP agent without its socket: a datagram in, the answer out. */
@@ -79,6 +81,10 @@ export class Agent {
     if (request.varbinds.length > this.#options.varbindsMax)
       return { ...refuse(errors.tooBig), varbinds: version === 0 ? request.varbinds : [] };
     const answer = this.#run(request, version, mayWrite, refuse);
+    if (request.type === pduTypes.set) {
+      const what = request.varbinds.map(({ oid, value }) => `${oid} = ${Buffer.from(value).toString("hex")}`);
+      this.#options.wrote?.(`set ${what.join(", ")}`, answer?.first === 0);
+    }
     if (answer === undefined || answer.first !== 0) return answer;
     const length = writePdu(answer).length + 100;
     if (length <= datagramBytesMax) return answer;

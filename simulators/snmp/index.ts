@@ -2,7 +2,13 @@ import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { networkInterfaces } from "node:os";
 import { isIPv6 } from "node:net";
-import type { Fault, Simulator, SimulatorOptions, StartSimulator } from "../simulator.ts";
+import {
+  WriteLog,
+  type Fault,
+  type Simulator,
+  type SimulatorOptions,
+  type StartSimulator,
+} from "../simulator.ts";
 import { Agent } from "./agent.ts";
 import { Engine } from "./engine.ts";
 import { addIdentity } from "./identity.ts";
@@ -85,7 +91,7 @@ class Manners {
 
 /** One pretend device on its socket. */
 class Device {
-  readonly counts = { requests: 0, errors: 0 };
+  readonly counts: { requests: number; errors: number };
   readonly manners = new Manners();
   readonly #agent: Agent;
   readonly #host: string;
@@ -95,7 +101,8 @@ class Device {
   #turn: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  constructor(agent: Agent, host: string, port: number) {
+  constructor(agent: Agent, host: string, port: number, counts: Device["counts"]) {
+    this.counts = counts;
     this.#agent = agent;
     this.#host = host;
     this.#port = port;
@@ -163,7 +170,8 @@ class Device {
       return;
     }
     const answer = this.#agent.answer(bytes);
-    if (answer === undefined) return;
+    // It may have fallen silent over what it was told.
+    if (answer === undefined || this.manners.isMute) return;
     if (answer.isError) this.counts.errors++;
     reply(answer.bytes);
   }
@@ -219,8 +227,17 @@ export const start: StartSimulator = async (options) => {
   addIdentity(mib, identity, oidsOf(options), performance.now());
   if (oidsOf(options).some((oid) => oid.includes("{row}"))) addRowColumn(mib, row);
   const engine = new Engine(engineId(host, ++started), userOf(settings));
-  const agent = new Agent(mib, engine, { version, community, writeCommunity, varbindsMax: maxOidsPerPdu });
-  const device = new Device(agent, host, settings.port ?? 0);
+  const counts = { requests: 0, errors: 0 };
+  const writes = new WriteLog(counts);
+  const wrote = (what: string, isTaken: boolean) => writes.add(what, isTaken);
+  const agent = new Agent(mib, engine, {
+    version,
+    community,
+    writeCommunity,
+    varbindsMax: maxOidsPerPdu,
+    wrote,
+  });
+  const device = new Device(agent, host, settings.port ?? 0, counts);
   await device.open();
   const traps = new TrapSender({
     device,
@@ -233,7 +250,8 @@ export const start: StartSimulator = async (options) => {
   });
   const simulator: Simulator = {
     address: device.place,
-    counts: device.counts,
+    counts,
+    writes,
     set(name, value) {
       const found = values.get(name);
       if (found === undefined) throw new Error(`the simulated device has no point "${name}"`);

@@ -1,5 +1,5 @@
 import type { SimulatedPoint } from "../simulator.ts";
-import { compareOids } from "./ber.ts";
+import { compareOids, items, tags } from "./ber.ts";
 import { errors } from "./message.ts";
 import { Bitmap, PointValue, valueOf, type Address } from "./points.ts";
 
@@ -106,8 +106,24 @@ export function addPoints(
 function addObject(mib: Mib, oid: string, value: PointValue): void {
   const before = mib.cell(oid);
   const own = (): Buffer => valueOf(value.address, value.raw());
-  if (before === undefined) mib.add(oid, { get: own });
+  if (before === undefined && value.point.isWritable === true)
+    mib.add(oid, { get: own, set: (bytes) => setTo(value, bytes, own()) });
+  else if (before === undefined) mib.add(oid, { get: own });
   else mib.add(oid, { ...before, get: () => (value.isPinned ? own() : before.get()) });
+}
+
+/** Takes a value of the kind that the object has now, or says why not. */
+function setTo(value: PointValue, bytes: Buffer, now: Buffer): number {
+  const [item] = items(bytes);
+  const { scale, offset } = value.point;
+  const { type } = value.address;
+  if (item === undefined || item.tag !== now[0]) return errors.wrongType;
+  if (item.tag === tags.octets && (type === "text" || type === "hex"))
+    value.set(item.body.toString(type === "hex" ? "hex" : "utf8"));
+  else if (item.body.length > 0 && item.body.length <= 5 && item.tag !== tags.octets)
+    value.set(item.body.readIntBE(0, item.body.length) * scale + offset);
+  else return errors.wrongValue;
+  return errors.none;
 }
 
 /** A walk is answered by as many rows as the point counts, or by one with its text. */

@@ -101,6 +101,8 @@ export type PushOutcomes = readonly string[] | { listener: readonly string[]; wi
 export interface ContractTable {
   read?: ReadTable;
   push?: PushTable;
+  /** Raw values for a point, and an address that is only read, where the driver itself knows. */
+  write?: { profile: string; point: string; values: readonly [number, number]; readOnly?: unknown };
   /** Settings with which a device says who it is by the protocol's own means; absent: it has none. */
   identify?: Tree;
   /** What the protocol's own fields leave of `profileIdentity`; absent: all of it. */

@@ -21,6 +21,12 @@ export const table: ContractTable = {
     alike: ["voltage.L1", "voltage.L2", "current.L1"],
     refused: { table: "holding", register: 60_000, type: "uint16" },
   },
+  write: {
+    profile: "dfrobot/sen0676",
+    point: "installationHeight",
+    values: [350, 0xfffe],
+    readOnly: { table: "input", register: 5, type: "uint16" },
+  },
   identify: { functions: [3, 4, 43] },
   browse: true,
   transports: [

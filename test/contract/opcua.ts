@@ -30,6 +30,7 @@ export const table: ContractTable = {
     alike: ["signalState.group1", "signalState.group2", "signalState.group3"],
     refused: { node: "i=999999" },
   },
+  write: { profile: "opcua/signal-controller", point: "plan", values: [3, 5] },
   push: {
     profile: "opc-foundation/vehicle-scale",
     record: "weighing",

@@ -22,6 +22,7 @@ import {
   type Subject,
   type Transport,
 } from "./contract.ts";
+import { checkWrite } from "./write.ts";
 import { isProving, proofComplaint, writeProof, type Score } from "./proof.ts";
 import { checkPush, type Check, type Open } from "./push.ts";
 
@@ -115,6 +116,7 @@ function checkAll(subject: Subject): void {
       checkNeighbours(transport, read, check, open);
     }
     if (push !== undefined) checkPush(subject, push, check, open);
+    if (subject.table.write !== undefined) checkWrite(subject, subject.table.write, check, open);
     if (subject.table.browse === true) checkBrowse(subject, check, open);
   });
 

@@ -1,0 +1,144 @@
+import type { CommandStage, CommandState } from "../commands/state.ts";
+import type { Language } from "../config/error-texts.ts";
+import { type ErrorCode, errorTable, exitCodes, printable } from "../errors.ts";
+import { CommandError, tableError } from "./errors.ts";
+
+/** What `kerb command`, `write` and `audit` say. */
+
+export const commandWords = {
+  en: {
+    command: "command",
+    before: "before",
+    readBack: "read back",
+    returnsAfter: "returns by itself after",
+    returned: "is back at",
+    token: "token",
+    validFor: "valid for",
+    sentAgain: "sent",
+    times: "times",
+    unanswered: "no answer came: the gateway did not get it, or its answers are lost",
+    unansweredHint:
+      "see whether the gateway is online and whether its site file opens anything for writing; the command is dead by now",
+    unknown: "nobody can say yet whether it was executed",
+    unknownHint:
+      "the gateway reads the point and tells the result as an event: GET /commands/ID at the receiver",
+    stage: {
+      accepted: "accepted",
+      rejected: "rejected",
+      running: "running",
+      done: "done",
+      failed: "failed",
+      expired: "expired",
+      unknown: "unknown",
+    } satisfies Record<CommandStage, string>,
+    now: "Now",
+    limits: "Limits",
+    interlock: "Interlock",
+    none: "none",
+    unread: "cannot be read",
+    step: "step",
+    returnsLine: (value: string, after: string) =>
+      `It goes back to ${value} after ${after}, even if this terminal closes.`,
+    twoSteps: "It is a safety point: it is armed, then committed.",
+    go: "Go? [y/N] ",
+    notWritten: "nothing was written",
+    saidNo: "nobody said yes",
+    needsYes: "nobody is there to say yes",
+    needsYesHint: "add --yes, or run it in a terminal",
+    recorded: (id: string, user: string) =>
+      `Recorded as command ${id}; the IOC sees it as local maintenance by ${user}.`,
+    twoPerson: "this point is armed by one person and committed by another",
+    twoPersonHint:
+      "kerb write … --arm gives a token; somebody else runs it again with --commit TOKEN within 15 s",
+    armed: (token: string, seconds: number) => `Armed. Within ${seconds} s: --commit ${token}`,
+  },
+  vi: {
+    command: "lệnh",
+    before: "trước đó",
+    readBack: "đọc lại",
+    returnsAfter: "tự trở lại sau",
+    returned: "đã trở lại",
+    token: "mã",
+    validFor: "hiệu lực",
+    sentAgain: "đã gửi",
+    times: "lần",
+    unanswered: "không có trả lời: gateway không nhận được, hoặc trả lời bị mất",
+    unansweredHint:
+      "xem gateway có trực tuyến không và tệp cấu hình có cho ghi gì không; lệnh này đã hết hạn",
+    unknown: "chưa rõ lệnh đã được thực hiện hay chưa",
+    unknownHint: "gateway sẽ đọc lại điểm và báo kết quả bằng sự kiện: GET /commands/ID tại bộ nhận",
+    stage: {
+      accepted: "đã nhận",
+      rejected: "từ chối",
+      running: "đang chạy",
+      done: "xong",
+      failed: "hỏng",
+      expired: "hết hạn",
+      unknown: "chưa rõ",
+    } satisfies Record<CommandStage, string>,
+    now: "Hiện tại",
+    limits: "Giới hạn",
+    interlock: "Khóa liên động",
+    none: "không có",
+    unread: "không đọc được",
+    step: "bước",
+    returnsLine: (value: string, after: string) =>
+      `Sẽ tự trở lại ${value} sau ${after}, kể cả khi đóng cửa sổ này.`,
+    twoSteps: "Đây là điểm an toàn: phải mở khóa rồi mới xác nhận.",
+    go: "Thực hiện? [y/N] ",
+    notWritten: "không ghi gì cả",
+    saidNo: "không có ai đồng ý",
+    needsYes: "không có ai ở đó để đồng ý",
+    needsYesHint: "thêm --yes, hoặc chạy trong cửa sổ lệnh",
+    recorded: (id: string, user: string) =>
+      `Đã ghi là lệnh ${id}; IOC thấy đây là bảo trì tại chỗ của ${user}.`,
+    twoPerson: "điểm này do một người mở khóa và người khác xác nhận",
+    twoPersonHint: "kerb write … --arm cho một mã; người khác chạy lại với --commit MÃ trong 15 giây",
+    armed: (token: string, seconds: number) => `Đã mở khóa. Trong ${seconds} giây: --commit ${token}`,
+  },
+};
+
+/** How a command line ends that was not done; undefined: it was. */
+export function failureOf(
+  place: string,
+  state: CommandState | undefined,
+  stage: CommandStage | "unanswered",
+  language: Language,
+): CommandError | undefined {
+  const words = commandWords[language];
+  if (stage === "done") return undefined;
+  if (stage === "unanswered") {
+    const title = `${place}: ${words.unanswered}`;
+    const hint = words.unansweredHint;
+    return new CommandError({ code: "KERB-CLI-FAILED", exitCode: exitCodes.timedOut, title, hint, language });
+  }
+  const exitCode = {
+    rejected: exitCodes.notAllowed,
+    failed: exitCodes.notDone,
+    expired: exitCodes.notDone,
+    unknown: exitCodes.unsure,
+    accepted: exitCodes.unsure,
+    running: exitCodes.unsure,
+  }[stage];
+  const { code = "", reason = "" } = state ?? {};
+  if (Object.hasOwn(errorTable, code))
+    return tableError(place, code as ErrorCode, reason, language, exitCode);
+  const isOpen = exitCode === exitCodes.unsure;
+  const about = isOpen ? words.unknown : words.stage[stage];
+  return new CommandError({
+    code: "KERB-CLI-FAILED",
+    exitCode,
+    title: printable(`${place}: ${about}${reason === "" ? "" : `: ${reason}`}`),
+    ...(isOpen ? { hint: words.unknownHint } : {}),
+    language,
+  });
+}
+
+/** "dim 70, lamp true" */
+export function shownValues(values: CommandState["before"]): string {
+  return printable(
+    Object.entries(values ?? {})
+      .map(([point, value]) => `${point} ${value ?? "-"}`)
+      .join(", "),
+  );
+}

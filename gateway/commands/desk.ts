@@ -1,0 +1,387 @@
+import { createHash } from "node:crypto";
+import { setImmediate as immediate } from "node:timers/promises";
+import { Bench, type DeskOptions, type Reply } from "./bench.ts";
+import { type Around, checkContent, checkOrigin, type Plan } from "./checks.ts";
+import {
+  argsDigest,
+  type Command,
+  type CommandContent,
+  type CommandMode,
+  type CommandValue,
+  contentDigest,
+  contentMistake,
+  isRefusal,
+  lifeMsMax,
+  localIssuer,
+  newCommandId,
+  type Refusal,
+} from "./command.ts";
+import { aboutCommand, runJob } from "./execution.ts";
+import type { Happening } from "./journal-lines.ts";
+import { Journal } from "./journal.ts";
+import { Leases, leasesMax } from "./leases.ts";
+import { type Known, Memory } from "./memory.ts";
+import type { Policy } from "./policy.ts";
+import { DeviceQueue } from "./queue.ts";
+import { Refusals } from "./refusals.ts";
+import { Resolver, stateAfterRestart } from "./resolver.ts";
+import type { CommandState } from "./state.ts";
+import { armMs, ArmTokens, nonceMs, Nonces, Rate } from "./tokens.ts";
+
+/** What somebody on site orders; `by` is the user as the box knows it. */
+export interface LocalOrder {
+  dev: string;
+  args: Record<string, CommandValue>;
+  by: string;
+  mode?: CommandMode;
+  arm?: string;
+  leaseMs?: number;
+  reason?: string;
+}
+
+/** Commands on their way to one device, and at all. */
+const waitingMax = 16;
+const openMax = 256;
+const stopMs = 5000;
+const refusalsPerMinute = 120;
+
+/**
+ * The gateway's desk for commands: checks each, puts it on the record, has it executed once, tells every state of it,
+ * answers a repeat from memory, returns leases and finds out what became of what a restart has cut through.
+ */
+export class CommandDesk {
+  policy: Policy;
+  readonly #bench: Bench;
+  readonly #leases: Leases;
+  readonly #resolver: Resolver;
+  readonly #tokens = new ArmTokens();
+  readonly #nonces = new Nonces();
+  readonly #rate = new Rate();
+  readonly #refusals: Refusals;
+  /** Accepted or refused, and not yet (or never) in the memory that comes from the journal. */
+  readonly #underWay = new Map<string, Pick<Known, "digest" | "state">>();
+
+  private constructor(bench: Bench, policy: Policy) {
+    this.#bench = bench;
+    this.policy = policy;
+    this.#resolver = new Resolver(bench, () => this.#leases.look());
+    this.#leases = new Leases(bench, this.#resolver.before.bind(this.#resolver));
+    const { refusalsPerMinute: perMinute = refusalsPerMinute } = bench.options;
+    this.#refusals = new Refusals(perMinute, (codes) => bench.journal.note({ ev: "suppressed", codes }));
+  }
+
+  /** Reads the journal and takes up what was under way. Rejects where the folder cannot be read or written. */
+  static async open(options: DeskOptions, policy: Policy): Promise<CommandDesk> {
+    const memory = new Memory();
+    const kept = { each: memory.take.bind(memory), standing: memory.standing.bind(memory) };
+    const journal = await Journal.open({ ...options, ...kept }, { gw: options.gateway });
+    const desk = new CommandDesk(new Bench(options, journal, memory, new DeviceQueue()), policy);
+    await desk.#takeUp();
+    return desk;
+  }
+
+  /**
+   * A command from the IOC. Resolves with its result (of one that is refused, or unknown, with that), which has been told
+   * by then. Never rejects.
+   */
+  async take(bytes: Uint8Array, topic: string, reply?: Reply): Promise<CommandState> {
+    const origin = checkOrigin(bytes, topic, this.#around());
+    if (!isRefusal(origin)) return this.#judge(origin.command, origin.issuer, origin.digest, reply);
+    return this.#turnAway(bytes, topic, origin, reply);
+  }
+
+  /** A command that the broker had kept: nobody knows for how long, so it is not looked into. */
+  refuseKept(bytes: Uint8Array, topic: string, reply?: Reply): Promise<CommandState> {
+    const reason = "the broker had kept it";
+    return this.#turnAway(bytes, topic, { code: "KERB-CMD-RETAINED", reason }, reply);
+  }
+
+  async #turnAway(
+    bytes: Uint8Array,
+    topic: string,
+    { code, reason, claims }: Refusal & { claims?: Command },
+    reply: Reply | undefined,
+  ): Promise<CommandState> {
+    // Whoever has not signed must not seem to answer for a command that somebody has.
+    const isTaken = claims !== undefined && this.#knownOf(claims.id) !== undefined;
+    const state = this.#bench.state({
+      id: claims === undefined || isTaken ? "" : claims.id,
+      dev: claims?.dev ?? "",
+      state: "rejected",
+      code,
+      reason,
+      unsigned: true,
+      source: "ioc",
+    });
+    if (!this.#refusals.take(code)) return state;
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const claimed = claims === undefined ? {} : { id: claims.id, dev: claims.dev, by: claims.by };
+    const told = {
+      ev: "refused",
+      code,
+      reason,
+      topic: topic.slice(0, 200),
+      bytes: bytes.length,
+      sha256,
+      ...claimed,
+    };
+    return this.#record(told, state, reply, false);
+  }
+
+  /** An order of somebody on site, who has no signature: the gateway's own socket has let him in. */
+  async local({ dev, args, by, mode = "execute", arm, leaseMs, reason }: LocalOrder): Promise<CommandState> {
+    const { wallMs } = this.#bench.options.now();
+    const issued = Math.round(wallMs);
+    const user = by
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9._-]/g, "-")
+      .slice(0, 64);
+    const content: CommandContent = {
+      v: 1,
+      id: newCommandId(issued),
+      gw: this.#bench.options.gateway,
+      dev,
+      op: "set",
+      args,
+      mode,
+      ...(arm === undefined ? {} : { arm }),
+      notAfter: issued + lifeMsMax,
+      issued,
+      by: `${user === "" ? "nobody" : user}@${localIssuer}`,
+      role: localIssuer,
+      ...(leaseMs === undefined ? {} : { lease: leaseMs }),
+      ...(reason === undefined ? {} : { reason }),
+    };
+    const mistake = contentMistake(content);
+    if (mistake !== undefined) return this.#refuse(content, localIssuer, "", mistake, undefined);
+    return this.#judge(content, localIssuer, contentDigest(content), undefined);
+  }
+
+  /** Something has changed about a device: what waits for it is tried at once. */
+  deviceChanged(device: string): void {
+    this.#resolver.wake(device);
+    this.#leases.wake(device);
+  }
+
+  /** A nonce for the next command of an issuer, good for 60 s, while the clock is not proved. */
+  nonce(issuer: string): string {
+    return this.#nonces.issue(issuer, this.#bench.options.now().monoMs);
+  }
+
+  /** The points that go back by themselves, and after how many ms; and the commands of which nobody knows. */
+  get pending(): {
+    leases: { dev: string; point: string; command: string; leftMs: number }[];
+    unknown: string[];
+  } {
+    const leases = this.#bench.memory.leases.map((lease) => ({
+      dev: lease.dev,
+      point: lease.point,
+      command: lease.id,
+      leftMs: this.#leases.leftMs(lease),
+    }));
+    return { leases, unknown: this.#resolver.ids };
+  }
+
+  /** Takes nothing more, waits a while for what is under way, and leaves the rest to the next start. */
+  async close(): Promise<void> {
+    this.#bench.isStopping = true;
+    this.#leases.stop();
+    this.#resolver.stop();
+    this.#refusals.flush();
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, stopMs);
+    });
+    await Promise.race([this.#bench.queue.idle(), patience]);
+    clearTimeout(timer);
+    this.#bench.abort();
+    // What was ended by that, and what was told, goes on the record.
+    await immediate();
+    await this.#bench.journal.close();
+  }
+
+  #around(): Around {
+    const { gateway, city, facts, now } = this.#bench.options;
+    const [tokens, nonces, rate] = [this.#tokens, this.#nonces, this.#rate];
+    return { gateway, city, policy: this.policy, facts, now: now(), tokens, nonces, rate };
+  }
+
+  #knownOf(id: string): Pick<Known, "digest" | "state"> | undefined {
+    return this.#underWay.get(id) ?? this.#bench.memory.known(id);
+  }
+
+  async #judge(
+    content: CommandContent | Command,
+    issuer: string,
+    digest: string,
+    reply: Reply | undefined,
+  ): Promise<CommandState> {
+    const known = this.#knownOf(content.id);
+    if (known?.digest === digest) return this.#again(known.state, reply);
+    const refuse = (refusal: Refusal) => this.#refuse(content, issuer, digest, refusal, reply);
+    if (known !== undefined)
+      return refuse({ code: "KERB-CMD-DUPLICATE", reason: "this id was another command's" });
+    if (this.#bench.isStopping) return refuse({ code: "KERB-CMD-STOPPING", reason: "it takes no more" });
+    const around = this.#around();
+    const plan = checkContent(content, issuer, around);
+    const { monoMs } = around.now;
+    if (!isRefusal(plan) || plan.isFresh === true) {
+      this.#rate.add(issuer, monoMs);
+      if (content.nonce !== undefined) this.#nonces.use(content.nonce);
+    }
+    if (isRefusal(plan)) return refuse({ code: plan.code, reason: plan.reason });
+    const busy = content.mode === "abort" ? undefined : this.#busy(content.dev);
+    if (busy !== undefined) return refuse({ code: "KERB-CMD-BUSY", reason: busy });
+    if (content.arm !== undefined) this.#tokens.use(content.arm);
+    return content.mode === "arm" || content.mode === "abort"
+      ? this.#arm(content, issuer, digest, reply)
+      : this.#run(content, issuer, digest, plan, reply);
+  }
+
+  /** Everything has an end: what is too much; undefined: there is room. */
+  #busy(device: string): string | undefined {
+    const { queue, memory } = this.#bench;
+    if (queue.count(device) >= waitingMax) return `${waitingMax} wait for ${device}`;
+    if (queue.total >= openMax) return `${openMax} wait`;
+    if (memory.leases.length >= leasesMax) return `${leasesMax} points are leased`;
+    return this.#resolver.ids.length >= openMax ? `of ${openMax} nobody knows what became` : undefined;
+  }
+
+  /** The first half of two steps, or its end: nothing goes to a device. */
+  async #arm(
+    content: CommandContent,
+    issuer: string,
+    digest: string,
+    reply: Reply | undefined,
+  ): Promise<CommandState> {
+    const { id, by, mode } = content;
+    const about = aboutCommand(content, issuer === localIssuer);
+    this.#underWay.set(id, { digest, state: this.#bench.state({ ...about, state: "accepted" }) });
+    let state = this.#bench.state({ ...about, state: "done" });
+    try {
+      await this.#accept(content, digest, state, undefined);
+      if (mode === "arm") {
+        const { monoMs } = this.#bench.options.now();
+        const arm = this.#tokens.arm(id, { issuer, by, digest: argsDigest(content) }, monoMs);
+        state = { ...state, arm, armMs };
+      }
+    } catch (error) {
+      state = { ...state, state: "rejected", code: "KERB-CMD-JOURNAL", reason: String(error) };
+    }
+    return this.#end(await this.#bench.result(state, reply));
+  }
+
+  async #run(
+    content: CommandContent,
+    issuer: string,
+    digest: string,
+    { points, lifeMs }: Plan,
+    reply: Reply | undefined,
+  ): Promise<CommandState> {
+    const { id, dev } = content;
+    const isLocal = issuer === localIssuer;
+    const state = this.#bench.state({ ...aboutCommand(content, isLocal), state: "accepted" });
+    this.#underWay.set(id, { digest, state });
+    const moved = (next: CommandState) => {
+      this.#underWay.set(id, { digest, state: next });
+      this.#bench.tell(next, reply);
+    };
+    const accepted = this.#accept(content, digest, state, moved);
+    accepted.catch(() => {});
+    const untilMs = this.#bench.options.now().monoMs + lifeMs;
+    const settle = this.#resolver.before.bind(this.#resolver);
+    const job = { content, isLocal, points, untilMs, settle, accepted, reply, moved };
+    const result = await this.#bench.queue.run(dev, () => runJob(this.#bench, job));
+    this.#end(result);
+    if (result.state === "unknown") this.#resolver.add(result);
+    this.#leases.look();
+    return result;
+  }
+
+  async #accept(
+    content: CommandContent,
+    digest: string,
+    state: CommandState,
+    moved: ((state: CommandState) => void) | undefined,
+  ): Promise<void> {
+    await this.#bench.journal.append({ ev: "accepted", digest, state, cmd: content });
+    moved?.(state);
+  }
+
+  /** From here on the memory knows it, unless its record has failed. */
+  #end(state: CommandState): CommandState {
+    const known = this.#underWay.get(state.id);
+    if (state.unrecorded !== true) this.#underWay.delete(state.id);
+    else if (known !== undefined) this.#underWay.set(state.id, { ...known, state });
+    for (const id of this.#underWay.keys()) {
+      if (this.#underWay.size <= 1000) break;
+      this.#underWay.delete(id);
+    }
+    return state;
+  }
+
+  /** The stored answer of a command that has come before. */
+  async #again(known: CommandState, reply: Reply | undefined): Promise<CommandState> {
+    const token = this.#tokens.of(known.id, this.#bench.options.now().monoMs);
+    const state: CommandState = { ...known, ...token, replay: true };
+    if (!this.#refusals.take("replay")) {
+      this.#bench.tell(state, reply);
+      return state;
+    }
+    return this.#record({ ev: "replay", id: known.id }, state, reply, false);
+  }
+
+  /** Refuses a command whose issuer is known: it is remembered, unless its id is another one's. */
+  async #refuse(
+    content: CommandContent,
+    issuer: string,
+    digest: string,
+    { code, reason }: Refusal,
+    reply: Reply | undefined,
+  ): Promise<CommandState> {
+    const about = aboutCommand(content, issuer === localIssuer);
+    const isNew = code !== "KERB-CMD-DUPLICATE" && code !== "KERB-CMD-STOPPING" && digest !== "";
+    const nonce = code === "KERB-CMD-CLOCK" ? { nonce: this.nonce(issuer), nonceMs } : {};
+    const state = this.#bench.state({ ...about, state: "rejected", code, reason, ...nonce });
+    if (!this.#refusals.take(code)) {
+      this.#bench.tell(state, reply);
+      return state;
+    }
+    const { nonce: _, ...kept } = state;
+    if (isNew) this.#underWay.set(state.id, { digest, state: kept });
+    const told = { ev: "refused", digest, code, reason, cmd: content, ...(isNew ? { state: kept } : {}) };
+    const ended = await this.#record(told, state, reply, isNew);
+    if (isNew) this.#end(ended);
+    return ended;
+  }
+
+  /** Puts something on the record, then tells the state. */
+  async #record(
+    happening: Happening,
+    state: CommandState,
+    reply: Reply | undefined,
+    isKept: boolean,
+  ): Promise<CommandState> {
+    let told = state;
+    try {
+      await this.#bench.journal.append(happening);
+    } catch (error) {
+      this.#bench.log(`a command that was refused is not on the record: ${String(error)}`);
+      told = { ...state, unrecorded: true };
+    }
+    this.#bench.tell(told, reply, isKept && told === state);
+    return told;
+  }
+
+  async #takeUp(): Promise<void> {
+    const { memory } = this.#bench;
+    for (const state of memory.untold) this.#bench.tell(state, undefined, true);
+    for (const known of memory.open) {
+      const { state } = known;
+      const now =
+        state.state === "unknown" ? state : await this.#bench.result(stateAfterRestart(this.#bench, known));
+      if (now.state === "unknown") this.#resolver.add(now);
+    }
+    this.#leases.look();
+  }
+}

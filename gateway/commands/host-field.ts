@@ -1,0 +1,81 @@
+import type { DeviceErrorCode } from "../driver.ts";
+import { deviceErrorCode, errorTable } from "../errors.ts";
+import type { HostRequest, LatestReading, WriteOutcome as HostOutcome } from "../host/messages.ts";
+import type { CommandCode } from "./error-texts.ts";
+import type { Field, WriteOrder, WriteOutcome } from "./order.ts";
+
+/** The devices as the desk reaches them: through the hosts. */
+
+/** Asks the host of a device; rejects where it is not running or does not answer. */
+export type AskHost = (device: string, request: HostRequest, timeoutMs?: number) => Promise<unknown>;
+
+/** A host takes two seconds longer than it was given, at most, and is on another core. */
+const hostGraceMs = 4000;
+
+/** What the error table calls the reasons of a host. */
+const codes: Readonly<Record<string, CommandCode>> = {
+  "no-such-device": "KERB-CMD-DEVICE",
+  "no-such-point": "KERB-CMD-POINT",
+  "not-writable": "KERB-CMD-POINT",
+  unidentified: "KERB-CMD-IDENTITY",
+  "firmware-unknown": "KERB-CMD-IDENTITY",
+  "firmware-untold": "KERB-CMD-IDENTITY",
+  "other-unit": "KERB-CMD-IDENTITY",
+  "unit-untold": "KERB-CMD-IDENTITY",
+  "unit-unreadable": "KERB-CMD-IDENTITY",
+  "not-connected": "KERB-CMD-OFFLINE",
+  "no-turn": "KERB-CMD-BUSY",
+  interlock: "KERB-CMD-INTERLOCK",
+  unreadable: "KERB-CMD-BEFORE",
+  value: "KERB-CMD-VALUE",
+  "not-as-commanded": "KERB-CMD-NOT-WRITTEN",
+  "not-read-back": "KERB-CMD-HOST",
+  internal: "KERB-CMD-HOST",
+};
+
+function codeOf(code: string): string {
+  const known = Object.hasOwn(codes, code) ? codes[code] : undefined;
+  const device = deviceErrorCode(code as DeviceErrorCode);
+  return known ?? (Object.hasOwn(errorTable, device) ? device : code);
+}
+
+function outcomeOf(told: HostOutcome, tookMs: number): WriteOutcome {
+  const { state, code, reason, before, readBack, writtenMs } = told;
+  return {
+    state,
+    ...(code === undefined ? {} : { code: codeOf(code) }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(before === undefined ? {} : { before }),
+    ...(readBack === undefined ? {} : { readBack }),
+    ...(writtenMs === undefined ? {} : { writtenMs: Math.round(tookMs) }),
+  };
+}
+
+function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  if (signal.aborted) return Promise.reject(new Error("the gateway stops"));
+  return new Promise((resolve, reject) => {
+    const end = () => reject(new Error("the gateway stops"));
+    signal.addEventListener("abort", end, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+  });
+}
+
+export function hostField(ask: AskHost): Field {
+  return {
+    async execute({ device, point, value, timeoutMs }: WriteOrder, signal): Promise<WriteOutcome> {
+      const startedMs = performance.now();
+      const request: HostRequest = { name: "write", device, point, value, timeoutMs };
+      const told = await unlessAborted(ask(device, request, timeoutMs + hostGraceMs), signal);
+      return outcomeOf(told as HostOutcome, performance.now() - startedMs);
+    },
+    async read(device, point, signal) {
+      const request: HostRequest = { name: "read", device, points: [point], raw: false };
+      const readings = (await unlessAborted(ask(device, request), signal)) as LatestReading[];
+      const reading = readings.find((one) => one.point === point);
+      if (reading === undefined) return { value: null, code: "KERB-CMD-POINT", reason: "it tells no value" };
+      const { value, status, code, reason = `it is ${status}`, unheard } = reading;
+      if (value !== null && status === "good" && unheard === undefined) return { value };
+      return { value: null, ...(code === undefined ? {} : { code: codeOf(code) }), reason };
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import type { Bench } from "./bench.ts";
+import { checkDevice } from "./checks.ts";
+import { newCommandId } from "./command.ts";
+import { carryOut, type Job } from "./execution.ts";
+import type { Lease } from "./memory.ts";
+
+/** Points that go back by themselves: when their time is over, also after a restart, and again until they are back. */
+
+export const leasesMax = 256;
+const retryMsMax = 60_000;
+
+interface Attempt {
+  /** The command whose lease it is; another one has its own attempts. */
+  id: string;
+  /** Monotonic ms; not tried before. */
+  notBeforeMs: number;
+  pauseMs: number;
+  /** The last failure that was told: the same one is not told again. */
+  told: string | undefined;
+  isRunning: boolean;
+}
+
+export class Leases {
+  readonly #bench: Bench;
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #settle: Job["settle"];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(bench: Bench, settle: Job["settle"]) {
+    this.#bench = bench;
+    this.#settle = settle;
+  }
+
+  /** Returns what is due, and comes back when the next one is. */
+  look(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const { memory, options } = this.#bench;
+    if (this.#bench.isStopping) return;
+    const nowMs = options.now().monoMs;
+    let waitMs = Infinity;
+    const keys = new Set<string>();
+    for (const lease of memory.leases) {
+      const key = `${lease.dev}/${lease.point}`;
+      keys.add(key);
+      const attempt = this.#attemptOf(key, lease.id);
+      const dueMs = Math.max(this.leftMs(lease), attempt.notBeforeMs - nowMs);
+      if (attempt.isRunning) continue;
+      if (dueMs <= 0) void this.#giveBack(lease, attempt);
+      else waitMs = Math.min(waitMs, dueMs);
+    }
+    for (const key of this.#attempts.keys()) if (!keys.has(key)) this.#attempts.delete(key);
+    if (waitMs < Infinity) this.#timer = setTimeout(() => this.look(), Math.ceil(waitMs)).unref();
+  }
+
+  /** A device may be there again. */
+  wake(device: string): void {
+    for (const [key, attempt] of this.#attempts)
+      if (key.startsWith(`${device}/`)) attempt.notBeforeMs = -Infinity;
+    this.look();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Until a lease is over, ms. Of another boot nobody knows how long ago it began: it is over. */
+  leftMs({ boot, fromMono, ms }: Lease): number {
+    const now = this.#bench.options.now();
+    return boot === now.boot ? Math.max(0, fromMono + ms - now.monoMs) : 0;
+  }
+
+  #attemptOf(key: string, id: string): Attempt {
+    const known = this.#attempts.get(key);
+    if (known?.id === id) return known;
+    const { retryFirstMs } = this.#bench;
+    const made = { id, notBeforeMs: -Infinity, pauseMs: retryFirstMs, told: undefined, isRunning: false };
+    this.#attempts.set(key, made);
+    return made;
+  }
+
+  async #giveBack(lease: Lease, attempt: Attempt): Promise<void> {
+    const { queue, options } = this.#bench;
+    attempt.isRunning = true;
+    await queue
+      .run(lease.dev, () => this.#write(lease, attempt))
+      .catch((error: unknown) => {
+        this.#bench.log(`the lease of ${lease.dev} ${lease.point} was not returned: ${String(error)}`);
+      });
+    attempt.isRunning = false;
+    attempt.notBeforeMs = options.now().monoMs + attempt.pauseMs;
+    attempt.pauseMs = Math.min(retryMsMax, attempt.pauseMs * 2);
+    this.look();
+  }
+
+  async #write({ id: of, dev, point, returnTo }: Lease, attempt: Attempt): Promise<void> {
+    const { memory, options, journal, writeTimeoutMs, isStopping } = this.#bench;
+    // While it waited for its turn the point may have been ordered anew.
+    const lease = memory.lease(dev, point);
+    if (lease?.id !== of || this.leftMs(lease) > 0 || isStopping) return;
+    const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
+    const refused = checkDevice(dev, false, options.facts(dev));
+    if (refused !== undefined) {
+      if (refused.code !== attempt.told)
+        this.#bench.tell(this.#bench.state({ ...about, state: "running", ...refused }));
+      attempt.told = refused.code;
+      return;
+    }
+    await this.#settle(dev, [point]);
+    if (memory.lease(dev, point)?.id !== of) return;
+    if (attempt.told === undefined)
+      await journal.append({ ev: "returning", of, dev, point, value: returnTo });
+    const outcome = await carryOut(this.#bench, {
+      device: dev,
+      point,
+      value: returnTo,
+      timeoutMs: writeTimeoutMs,
+    });
+    const { state, code, reason, readBack } = outcome;
+    const more = {
+      ...(code === undefined ? {} : { code }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(readBack === undefined ? {} : { readBack: { [point]: readBack } }),
+    };
+    if (state === "done") {
+      await journal.append({ ev: "returned", of, dev, point, value: returnTo });
+      this.#bench.tell(this.#bench.state({ ...about, state, ...more }));
+      return;
+    }
+    const failure = code ?? state;
+    if (failure === attempt.told) return;
+    attempt.told = failure;
+    journal.note({ ev: "not-returned", of, dev, point, ...outcome });
+    // It is tried again: this is not the end of it.
+    this.#bench.tell(this.#bench.state({ ...about, state: "running", ...more }));
+  }
+}

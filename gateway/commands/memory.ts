@@ -1,0 +1,168 @@
+import type { CommandValue } from "./command.ts";
+import type { Entry, Happening } from "./journal-lines.ts";
+import { type CommandState, isFinal } from "./state.ts";
+
+/** What the desk remembers of commands, leases and writes under way; the journal brings all of it back at a start. */
+
+/** A command that an issuer has signed, and where it stands. */
+export interface Known {
+  digest: string;
+  state: CommandState;
+  atMs: number;
+  writes: Write[];
+}
+
+/** One point of a command that was about to be written, and what came of it: undefined = nobody has said. */
+export interface Write {
+  point: string;
+  value: CommandValue;
+  state?: "done" | "failed" | "unknown";
+}
+
+/** A point that goes back by itself. `boot`, `fromMono`: when the time began to run. */
+export interface Lease {
+  id: string;
+  dev: string;
+  point: string;
+  value: CommandValue;
+  returnTo: CommandValue;
+  ms: number;
+  boot: string;
+  fromMono: number;
+  /** What held for the point before, where this one is not executed after all. */
+  previous?: Lease;
+}
+
+const knownMsMax = 7 * 86_400_000;
+const knownMax = 10_000;
+const untoldMax = 256;
+
+export class Memory {
+  #boot = "";
+  readonly #known = new Map<string, Known>();
+  readonly #leases = new Map<string, Lease>();
+  /** Results that are on the record, and of which nobody knows whether anybody has heard them. */
+  readonly #untold = new Map<string, CommandState>();
+
+  known(id: string): Known | undefined {
+    return this.#known.get(id);
+  }
+
+  lease(dev: string, point: string): Lease | undefined {
+    return this.#leases.get(`${dev}/${point}`);
+  }
+
+  get leases(): Lease[] {
+    return [...this.#leases.values()];
+  }
+
+  get untold(): CommandState[] {
+    return [...this.#untold.values()];
+  }
+
+  /** Commands without a result, and those whose result is not known. */
+  get open(): Known[] {
+    return [...this.#known.values()].filter(({ state }) => !isFinal(state));
+  }
+
+  /** What a new segment of the journal begins with. */
+  standing(): Record<string, unknown> {
+    return { leases: this.leases, open: this.open, untold: this.untold };
+  }
+
+  /** A record that is on the disk, or was there at the start: the same makes the same memory. */
+  take(entry: Entry): void {
+    const happening: Happening = entry;
+    const { ev, at, mono } = entry;
+    if (ev === "opened" || ev === "standing") this.#boot = happening["boot"] as string;
+    if (ev === "standing") this.#stand(happening);
+    else if (ev === "accepted" || (ev === "refused" && happening["state"] !== undefined)) {
+      const { digest, state } = happening as unknown as Known;
+      this.#remember(state.id, { digest, state, atMs: at, writes: [] });
+      if (ev === "refused") this.#toTell(state);
+    } else if (ev === "executing") this.#executing(happening, mono);
+    else if (ev === "wrote") this.#wrote(happening);
+    else if (ev === "result") this.#result(happening["state"] as CommandState);
+    else if (ev === "told") this.#untold.delete(happening["id"] as string);
+    else if (ev === "returned" || ev === "lease-end")
+      this.#leases.delete(`${String(happening["dev"])}/${String(happening["point"])}`);
+  }
+
+  #remember(id: string, known: Known): void {
+    this.#known.set(id, known);
+    if (
+      this.#known.size <= knownMax &&
+      (this.#known.values().next().value?.atMs ?? 0) > known.atMs - knownMsMax
+    )
+      return;
+    for (const [old, { state, atMs }] of this.#known) {
+      if (this.#known.size <= knownMax && atMs > known.atMs - knownMsMax) return;
+      // What is under way is never forgotten; there is a limit to how much that can be.
+      if (isFinal(state)) this.#known.delete(old);
+    }
+  }
+
+  #executing(happening: Happening, mono: number): void {
+    const { id, dev, point, value, lease } = happening as unknown as {
+      id: string;
+      dev: string;
+      point: string;
+      value: CommandValue;
+      lease?: { ms: number; returnTo: CommandValue };
+    };
+    this.#known.get(id)?.writes.push({ point, value });
+    if (lease === undefined) return;
+    const previous = this.lease(dev, point);
+    if (previous !== undefined) delete previous.previous;
+    this.#leases.set(`${dev}/${point}`, {
+      id,
+      dev,
+      point,
+      value,
+      ...lease,
+      boot: this.#boot,
+      fromMono: mono,
+      ...(previous === undefined ? {} : { previous }),
+    });
+  }
+
+  #wrote(happening: Happening): void {
+    const { id, dev, point, state } = happening as unknown as Write & { id: string; dev: string };
+    const write = this.#known.get(id)?.writes.find((one) => one.point === point);
+    if (write !== undefined && state !== undefined) write.state = state;
+    const key = `${dev}/${point}`;
+    const lease = this.#leases.get(key);
+    if (lease === undefined) return;
+    if (lease.id === id && state === "failed") {
+      if (lease.previous === undefined) this.#leases.delete(key);
+      else this.#leases.set(key, lease.previous);
+    }
+    // What was ordered since, and for good, does not go back.
+    if (lease.id !== id && state === "done") this.#leases.delete(key);
+  }
+
+  #result(state: CommandState): void {
+    this.#toTell(state);
+    const known = this.#known.get(state.id);
+    if (known !== undefined) known.state = state;
+  }
+
+  #toTell(state: CommandState): void {
+    this.#untold.set(state.id, state);
+    const [oldest = ""] = this.#untold.keys();
+    if (this.#untold.size > untoldMax) this.#untold.delete(oldest);
+  }
+
+  #stand(happening: Happening): void {
+    const { leases, open, untold } = happening as unknown as ReturnType<Memory["standing"]> & {
+      leases: Lease[];
+      open: Known[];
+      untold: CommandState[];
+    };
+    this.#leases.clear();
+    this.#untold.clear();
+    for (const lease of leases) this.#leases.set(`${lease.dev}/${lease.point}`, lease);
+    for (const known of open) if (!this.#known.has(known.state.id)) this.#remember(known.state.id, known);
+    for (const state of untold) this.#untold.set(state.id, state);
+  }
+}

@@ -1,0 +1,44 @@
+import type { KerbEvent } from "./event.ts";
+
+const queueMax = 5000;
+
+/** Those who watch events as they are accepted: `kerb tail`. */
+export class Tails {
+  readonly #watchers = new Set<(events: KerbEvent[]) => void>();
+  readonly #switch: (on: boolean) => void;
+
+  /** `turn`: whether anybody watches. */
+  constructor(turn: (on: boolean) => void) {
+    this.#switch = turn;
+  }
+
+  take(events: KerbEvent[]): void {
+    for (const watch of this.#watchers) watch(events);
+  }
+
+  async *follow(signal: AbortSignal): AsyncGenerator<KerbEvent> {
+    let queue: KerbEvent[] = [];
+    let wake: (() => void) | undefined;
+    const take = (events: KerbEvent[]) => {
+      // A slow reader misses events on its screen, never in the outbox.
+      queue = [...queue, ...events].slice(-queueMax);
+      wake?.();
+    };
+    this.#watchers.add(take);
+    this.#switch(true);
+    signal.addEventListener("abort", () => wake?.());
+    try {
+      while (!signal.aborted) {
+        yield* queue.splice(0);
+        if (queue.length > 0) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (signal.aborted) resolve();
+        });
+      }
+    } finally {
+      this.#watchers.delete(take);
+      if (this.#watchers.size === 0) this.#switch(false);
+    }
+  }
+}
