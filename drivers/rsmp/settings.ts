@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { neverGiven } from "./never-given.ts";
 import type { Wire } from "../../gateway/driver.ts";
 import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
@@ -122,24 +123,6 @@ export const settings = z.strictObject({
 const component = z.string().min(1).max(200).optional().describe("default: the site's main component");
 const statusCode = z.string().regex(/^S\d{4}$/, { error: 'a status code is "S0001"' });
 const alarmCode = z.string().regex(/^A\d{4}$/, { error: 'an alarm code is "A0001"' });
-
-/**
- * Commands that drive phases: by signal group, route or priority, by forced inputs, detectors or outputs (SXL for
- * traffic lights). No profile and no setting allows them.
- */
-export const neverGiven: readonly string[] = [
-  "M0005",
-  "M0006",
-  "M0008",
-  "M0010",
-  "M0011",
-  "M0012",
-  "M0013",
-  "M0019",
-  "M0020",
-  "M0021",
-  "M0022",
-];
 
 const status = z
   .strictObject({

@@ -1,13 +1,8 @@
 import { DeviceError, type Value } from "../../gateway/driver.ts";
 import type { CommandMessage, SiteMessage } from "./messages.ts";
 import type { Outcome, Session } from "./session.ts";
-import {
-  neverGiven,
-  type Address,
-  type AlarmCommandAddress,
-  type CommandAddress,
-  type Settings,
-} from "./settings.ts";
+import { neverGiven } from "./never-given.ts";
+import type { Address, AlarmCommandAddress, CommandAddress, Settings } from "./settings.ts";
 import { atLeast } from "./versions.ts";
 
 const alarmCommandsSince = { Acknowledge: "3.1.2", Suspend: "3.1.2", Resume: "3.1.2", Request: "3.1.5" };
