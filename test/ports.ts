@@ -7,10 +7,9 @@ const first = 20_000;
 const count = 12_000;
 
 function listens(thing: NodeJS.EventEmitter, listen: () => void): Promise<boolean> {
-  const outcome = Promise.race([
-    once(thing, "listening").then(() => true),
-    once(thing, "error").then(() => false),
-  ]);
+  const outcome = new Promise<boolean>((resolve) => {
+    thing.once("listening", () => resolve(true)).once("error", () => resolve(false));
+  });
   listen();
   return outcome;
 }
