@@ -122,6 +122,15 @@ const rules: Record<keyof Command, { needed: boolean; rule: Rule }> = {
   sig: { needed: true, rule: matches(/^[A-Za-z0-9+/]{85}[AQgw]==$/, "64 bytes in base64") },
 };
 
+const inside = (value: unknown): unknown[] =>
+  typeof value === "object" && value !== null ? Object.values(value) : [];
+
+/** A command is an object with objects in it; to look into what is deeper, level by level, would cost the stack. */
+const isTooDeep = (document: object): boolean =>
+  inside(document)
+    .flatMap(inside)
+    .some((value) => typeof value === "object" && value !== null);
+
 /** Keys in the whole text against keys that were kept: JSON with a key twice means two things to two readers. */
 function hasKeyTwice(text: string, document: object): boolean {
   const count = (value: unknown): number =>
@@ -172,6 +181,7 @@ export function parseCommand(bytes: Uint8Array): Command | Refusal {
   }
   if (typeof document !== "object" || document === null || Array.isArray(document))
     return { code: "KERB-CMD-JSON", reason: "it is not a JSON object" };
+  if (isTooDeep(document)) return wrong("objects or lists within those of its members");
   if (hasKeyTwice(text, document)) return { code: "KERB-CMD-JSON", reason: "it has a key twice" };
   return mistakeIn(document as Record<string, unknown>, true) ?? (document as Command);
 }

@@ -173,8 +173,12 @@ export class Commanding {
 
   #take(desk: CommandDesk, { uplink, topic, payload, reply, retained }: ArrivedCommand): void {
     const answer: UplinkReply = { ...reply, uplink };
-    if (retained) void desk.refuseKept(payload, topic, answer);
-    else void desk.take(payload, topic, answer);
+    const taken = retained ? desk.refuseKept(payload, topic, answer) : desk.take(payload, topic, answer);
+    // The desk never rejects; should it, that is the end of one command and not of the gateway.
+    taken.catch((error: unknown) => {
+      const { log } = this.#gateway;
+      log.error({ code: "KERB-CMD-JOURNAL" }, `a command on ${topic} was dropped: ${String(error)}`);
+    });
   }
 
   /** Without a journal nobody looks into a command: only a reply that was asked for can be answered. */

@@ -151,6 +151,7 @@ export class LocalOrders {
     let id: string | undefined;
     let hasEnded = false;
     let leased = false;
+    let failure: unknown;
     const shown = JSON.stringify(request.args);
     const watch = (state: CommandState): void => {
       const isOurs =
@@ -168,9 +169,17 @@ export class LocalOrders {
     this.#watchers.add(watch);
     signal.addEventListener("abort", () => wake?.());
     try {
-      void this.#order(desk, request).then((state) => id === undefined && watch(state));
+      this.#order(desk, request).then(
+        (state) => id === undefined && watch(state),
+        (error: unknown) => {
+          failure = error;
+          hasEnded = true;
+          wake?.();
+        },
+      );
       for (;;) {
         yield* queue.splice(0);
+        if (failure !== undefined) throw failure;
         if (signal.aborted || (hasEnded && queue.length === 0)) return;
         await new Promise<void>((resolve) => {
           wake = resolve;

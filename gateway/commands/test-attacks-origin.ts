@@ -66,6 +66,11 @@ export const originAttacks: Attack[] = [
     code: "KERB-CMD-TOPIC",
     send: (site) => ({ bytes: signed(site.content()), topic: "hcmc/cmd/v2/gw-01/light-01" }),
   },
+  {
+    name: "4,000 lists within each other",
+    code: "KERB-CMD-SCHEMA",
+    send: () => ({ bytes: Buffer.from(`{"a":${"[".repeat(4000)}${"]".repeat(4000)}}`) }),
+  },
   { name: "nothing", code: "KERB-CMD-JSON", send: () => ({ bytes: Buffer.alloc(0) }) },
   {
     name: "bytes that are no text",
