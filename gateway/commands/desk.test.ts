@@ -260,7 +260,7 @@ describe("the desk", () => {
 
   it("puts so many refused commands a minute on the record, and counts the others", async () => {
     const site = fresh();
-    const desk = await site.open({ refusalsPerMinute: 10 });
+    const desk = await site.open({ budgets: { unsigned: 10 } });
     for (let i = 0; i < 50; i++) await desk.take(signed(site.content(), stranger), topicOf("light-01"));
     await desk.take(Buffer.from("{"), topicOf("light-01"));
     expect(site.told).toHaveLength(10);

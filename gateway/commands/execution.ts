@@ -8,6 +8,7 @@ import type { CommandStage, CommandState } from "./state.ts";
 
 export interface Job {
   content: CommandContent;
+  digest: string;
   isLocal: boolean;
   points: Planned[];
   /** Monotonic ms at which it dies. */
@@ -136,7 +137,7 @@ async function writePoint(
 
 /** Runs a command on its device; resolves with its result, which is on the record and told. Never rejects. */
 export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
-  const { content, isLocal, points, untilMs, reply } = job;
+  const { content, digest, isLocal, points, untilMs, reply } = job;
   const { options } = bench;
   const sum = new Sum();
   const gone = checkDevice(content.dev, isLocal, options.facts(content.dev));
@@ -170,5 +171,5 @@ export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
     ...sum.more,
     ...(sum.stage === "done" && longest > 0 ? { leaseMs: longest } : {}),
   });
-  return bench.result(state, reply);
+  return bench.result(state, reply, isRecorded ? undefined : digest);
 }
