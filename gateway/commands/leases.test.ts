@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { CommandDesk } from "./desk.ts";
+import type { Happening } from "./journal-lines.ts";
+import { Memory } from "./memory.ts";
 import type { WriteOutcome } from "./order.ts";
 import { take } from "./test-attacks-rights.ts";
 import { recordsOf, Site } from "./testing.ts";
@@ -205,5 +207,67 @@ describe("a lease", () => {
     await returned(desk);
     expect(dim(site)).toBe(50);
     await desk.close();
+  });
+
+  it("stays where the device had taken the value and shows it too late", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    site.field.next = async (_, obey) => {
+      const { writtenMs } = obey();
+      return { state: "failed", code: "not-as-commanded", readBack: 45, writtenMs: writtenMs! };
+    };
+    expect(await take(desk, site.content(lease))).toMatchObject({ state: "failed" });
+    expect(desk.pending.leases).toMatchObject([{ point: "dim", leftMs: 10_000 }]);
+    site.pass(10_000);
+    desk.deviceChanged("light-01");
+    await returned(desk);
+    expect(dim(site)).toBe(50);
+    await desk.close();
+  });
+
+  it("stays where nobody knew of its write, whatever one look has found: it may come late", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    site.field.next = () => Promise.reject(new Error("the host has ended"));
+    const { id } = await take(desk, site.content(lease));
+    await expect.poll(() => site.told.findLast((one) => one.id === id)?.resolved).toBe(true);
+    expect(site.told.findLast((one) => one.id === id)).toMatchObject({ state: "failed" });
+    site.field.values.set("light-01/dim", 40);
+    expect(desk.pending.leases).toMatchObject([{ command: id, leftMs: 10_000 }]);
+    site.pass(10_000);
+    desk.deviceChanged("light-01");
+    await returned(desk);
+    expect(dim(site)).toBe(50);
+    await desk.close();
+  });
+
+  it("stays where the gateway ended in the middle of its write", () => {
+    const memory = new Memory();
+    const happened = (happening: Happening) =>
+      memory.take({ n: 1, at: 1, mono: 1, clock: "synced", ...happening });
+    const of = { id: "A", dev: "light-01", point: "dim" };
+    happened({ ev: "opened", boot: "boot-1" });
+    happened({ ev: "executing", ...of, value: 40, lease: { ms: 10_000, returnTo: 50 } });
+    happened({ ev: "wrote", ...of, state: "failed", resolved: true });
+    expect(memory.lease("light-01", "dim")).toMatchObject({ returnTo: 50 });
+    happened({ ev: "wrote", ...of, state: "failed" });
+    expect(memory.lease("light-01", "dim")).toBeUndefined();
+  });
+
+  it("is on the record before it is returned, also where it was put off first", async () => {
+    const site = fresh();
+    const desk = await site.open({ retryFirstMs: 1 });
+    await take(desk, site.content(lease));
+    site.facts.set("light-01", { state: "starting", writable: false });
+    site.pass(10_000);
+    desk.deviceChanged("light-01");
+    await expect.poll(() => site.told.at(-1)).toMatchObject({ code: "KERB-CMD-OFFLINE" });
+    site.facts.set("light-01", { state: "online", writable: true });
+    site.pass(60_000);
+    desk.deviceChanged("light-01");
+    await returned(desk);
+    await desk.close();
+    const kinds = (await recordsOf(site.folder)).map(({ ev }) => ev);
+    expect(kinds.filter((ev) => String(ev).startsWith("return"))).toEqual(["returning", "returned"]);
   });
 });

@@ -17,6 +17,8 @@ interface Attempt {
   pauseMs: number;
   /** The last failure that was told: the same one is not told again. */
   told: string | undefined;
+  /** That it is written is on the record; once more after another failure. */
+  isRecorded: boolean;
   isRunning: boolean;
 }
 
@@ -74,7 +76,14 @@ export class Leases {
     const known = this.#attempts.get(key);
     if (known?.id === id) return known;
     const { retryFirstMs } = this.#bench;
-    const made = { id, notBeforeMs: -Infinity, pauseMs: retryFirstMs, told: undefined, isRunning: false };
+    const made: Attempt = {
+      id,
+      notBeforeMs: -Infinity,
+      pauseMs: retryFirstMs,
+      told: undefined,
+      isRecorded: false,
+      isRunning: false,
+    };
     this.#attempts.set(key, made);
     return made;
   }
@@ -108,13 +117,16 @@ export class Leases {
     }
     await this.#settle(dev, [point]);
     if (memory.lease(dev, point)?.id !== of) return;
-    if (attempt.told === undefined)
+    if (!attempt.isRecorded) {
       await journal.append({ ev: "returning", of, dev, point, value: returnTo });
+      attempt.isRecorded = true;
+    }
     const outcome = await carryOut(this.#bench, {
       device: dev,
       point,
       value: returnTo,
       timeoutMs: writeTimeoutMs,
+      beginMs: writeTimeoutMs,
     });
     const { state, code, reason, readBack } = outcome;
     const more = {
@@ -130,6 +142,7 @@ export class Leases {
     const failure = code ?? state;
     if (failure === attempt.told) return;
     attempt.told = failure;
+    attempt.isRecorded = false;
     journal.note({ ev: "not-returned", of, dev, point, ...outcome });
     // It is tried again: this is not the end of it.
     this.#bench.tell(this.#bench.state({ ...about, state: "running", ...more }));

@@ -127,13 +127,20 @@ export class Memory {
   }
 
   #wrote(happening: Happening): void {
-    const { id, dev, point, state } = happening as unknown as Write & { id: string; dev: string };
+    const { id, dev, point, state, writtenMs, resolved } = happening as unknown as Write & {
+      id: string;
+      dev: string;
+      writtenMs?: number;
+      resolved?: true;
+    };
     const write = this.#known.get(id)?.writes.find((one) => one.point === point);
+    // What the device took, or may have taken, it may come to show late.
+    const wasSent = writtenMs !== undefined || resolved === true || write?.state === "unknown";
     if (write !== undefined && state !== undefined) write.state = state;
     const key = `${dev}/${point}`;
     const lease = this.#leases.get(key);
     if (lease === undefined) return;
-    if (lease.id === id && state === "failed") {
+    if (lease.id === id && state === "failed" && !wasSent) {
       if (lease.previous === undefined) this.#leases.delete(key);
       else this.#leases.set(key, lease.previous);
     }
