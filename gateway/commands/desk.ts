@@ -73,7 +73,12 @@ export class CommandDesk {
   static async open(options: DeskOptions, policy: Policy): Promise<CommandDesk> {
     const memory = new Memory();
     const kept = { each: memory.take.bind(memory), standing: memory.standing.bind(memory) };
-    const journal = await Journal.open({ ...options, ...kept }, { gw: options.gateway });
+    const opensUnrecorded = (error: unknown): boolean => {
+      if (memory.leases.length === 0) return false;
+      options.log?.(`nothing goes on the record: leases are returned, commands refused: ${String(error)}`);
+      return true;
+    };
+    const journal = await Journal.open({ ...options, ...kept, opensUnrecorded }, { gw: options.gateway });
     const desk = new CommandDesk(new Bench(options, journal, memory, new DeviceQueue()), policy);
     await desk.#takeUp();
     return desk;
@@ -391,6 +396,7 @@ export class CommandDesk {
       const now =
         state.state === "unknown" ? state : await this.#bench.result(stateAfterRestart(this.#bench, known));
       if (now.state === "unknown") this.#resolver.add(now);
+      else if (now.unrecorded === true) this.#underWay.set(now.id, { digest: known.digest, state: now });
     }
     this.#leases.look();
   }
