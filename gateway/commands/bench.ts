@@ -3,6 +3,7 @@ import type { Journal, Moment } from "./journal.ts";
 import type { Memory } from "./memory.ts";
 import type { Field } from "./order.ts";
 import type { DeviceQueue } from "./queue.ts";
+import type { Budgets } from "./refusals.ts";
 import type { CommandState } from "./state.ts";
 
 /** How the sender of a command wants its answers (MQTT 5); handed back with each of them. */
@@ -33,8 +34,8 @@ export interface DeskOptions {
   /** Of the journal; absent: 16 segments of 1 MiB. */
   segmentBytesMax?: number;
   segmentsMax?: number;
-  /** Refused commands on the record in a minute; more are only counted. */
-  refusalsPerMinute?: number;
+  /** Refused and repeated commands in a minute; more are only counted. */
+  budgets?: Partial<Budgets>;
 }
 
 /** What the parts of the desk work with. */
@@ -97,13 +98,16 @@ export class Bench {
     );
   }
 
-  /** Puts a result on the record, then tells it; where the record fails, it says so in what it tells. */
-  async result(state: CommandState, reply?: Reply): Promise<CommandState> {
+  /**
+   * Puts a result on the record, then tells it; where the record fails, it says so in what it tells. `digest`: of a
+   * command that is not on the record yet.
+   */
+  async result(state: CommandState, reply?: Reply, digest?: string): Promise<CommandState> {
     let told = state;
     try {
       // A token in a file that others may read would be no token.
       const { arm: _, nonce: __, ...kept } = state;
-      await this.journal.append({ ev: "result", state: kept });
+      await this.journal.append({ ev: "result", state: kept, ...(digest === undefined ? {} : { digest }) });
     } catch (error) {
       this.log(`the result of command ${state.id} is not on the record: ${String(error)}`);
       told = { ...state, unrecorded: true };

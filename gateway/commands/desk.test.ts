@@ -117,6 +117,22 @@ describe("a command", () => {
     expect((await recordsOf(site.folder)).filter(({ ev }) => ev === "executing")).toHaveLength(1);
   });
 
+  it("tells the host by when its write must begin", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    const release = site.field.hold();
+    const [first, second] = [take(desk, site.content()), take(desk, site.content({ args: { dim: 45 } }))];
+    await expect.poll(() => site.field.writes.length).toBe(1);
+    site.pass(25_000);
+    release();
+    await Promise.all([first, second]);
+    expect(site.field.writes).toMatchObject([
+      { beginMs: 10_000, timeoutMs: 10_000 },
+      { beginMs: 4800, timeoutMs: 10_000 },
+    ]);
+    await desk.close();
+  });
+
   it("fails where its device has gone while it waited", async () => {
     const site = fresh();
     const desk = await site.open();
@@ -155,9 +171,43 @@ describe("a command", () => {
       return obey();
     };
     const state = await take(desk, site.content({ args }));
-    expect(state).toMatchObject({ state: "failed", code: "KERB-CMD-INTERLOCK", readBack: { lamp: true } });
-    expect(state.reason).toBe("the door is shut; not written: scene");
+    expect(state).toMatchObject({ state: "failed", code: "KERB-CMD-PARTIAL", readBack: { lamp: true } });
+    expect(state.reason).toBe(
+      "written: lamp; failed: dim (KERB-CMD-INTERLOCK: the door is shut); not begun: scene",
+    );
     expect(site.field.writes.map(({ point }) => point)).toEqual(["lamp", "dim"]);
+    await desk.close();
+  });
+
+  it("has failed in part, and not expired, where its time was over between two points", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    site.field.next = async (_, obey) => {
+      site.pass(31_000);
+      return obey();
+    };
+    const state = await take(desk, site.content({ args: { lamp: true, dim: 60 } }));
+    expect(state).toMatchObject({ state: "failed", code: "KERB-CMD-PARTIAL" });
+    expect(state.reason).toMatch(/^written: lamp; failed: dim \(KERB-CMD-EXPIRED/);
+    await desk.close();
+  });
+
+  it("has failed in part where one point of which nobody knew was not written", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    site.field.next = async (_, obey) => {
+      site.field.next = () => Promise.reject(new Error("the host has ended"));
+      return obey();
+    };
+    const state = await take(desk, site.content({ args: { lamp: true, dim: 60 } }));
+    expect(state).toMatchObject({ state: "unknown", reason: "the host has ended; written: lamp" });
+    await settled(desk);
+    expect(site.told.findLast(({ id }) => id === state.id)).toMatchObject({
+      state: "failed",
+      resolved: true,
+      code: "KERB-CMD-PARTIAL",
+      reason: "written: lamp; not as ordered: dim",
+    });
     await desk.close();
   });
 
@@ -260,7 +310,7 @@ describe("the desk", () => {
 
   it("puts so many refused commands a minute on the record, and counts the others", async () => {
     const site = fresh();
-    const desk = await site.open({ refusalsPerMinute: 10 });
+    const desk = await site.open({ budgets: { unsigned: 10 } });
     for (let i = 0; i < 50; i++) await desk.take(signed(site.content(), stranger), topicOf("light-01"));
     await desk.take(Buffer.from("{"), topicOf("light-01"));
     expect(site.told).toHaveLength(10);

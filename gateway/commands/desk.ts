@@ -20,12 +20,12 @@ import { aboutCommand, runJob } from "./execution.ts";
 import type { Happening } from "./journal-lines.ts";
 import { Journal } from "./journal.ts";
 import { Leases, leasesMax } from "./leases.ts";
-import { type Known, Memory } from "./memory.ts";
+import { type Known, knownMax, Memory } from "./memory.ts";
 import type { Policy } from "./policy.ts";
 import { DeviceQueue } from "./queue.ts";
 import { Refusals } from "./refusals.ts";
 import { Resolver, stateAfterRestart } from "./resolver.ts";
-import type { CommandState } from "./state.ts";
+import { type CommandState, isFinal } from "./state.ts";
 import { armMs, ArmTokens, nonceMs, Nonces, Rate } from "./tokens.ts";
 
 /** What somebody on site orders; `by` is the user as the box knows it. */
@@ -43,7 +43,6 @@ export interface LocalOrder {
 const waitingMax = 16;
 const openMax = 256;
 const stopMs = 5000;
-const refusalsPerMinute = 120;
 
 /**
  * The gateway's desk for commands: checks each, puts it on the record, has it executed once, tells every state of it,
@@ -66,15 +65,20 @@ export class CommandDesk {
     this.policy = policy;
     this.#resolver = new Resolver(bench, () => this.#leases.look());
     this.#leases = new Leases(bench, this.#resolver.before.bind(this.#resolver));
-    const { refusalsPerMinute: perMinute = refusalsPerMinute } = bench.options;
-    this.#refusals = new Refusals(perMinute, (codes) => bench.journal.note({ ev: "suppressed", codes }));
+    const { budgets = {} } = bench.options;
+    this.#refusals = new Refusals(budgets, (codes) => bench.journal.note({ ev: "suppressed", codes }));
   }
 
   /** Reads the journal and takes up what was under way. Rejects where the folder cannot be read or written. */
   static async open(options: DeskOptions, policy: Policy): Promise<CommandDesk> {
     const memory = new Memory();
     const kept = { each: memory.take.bind(memory), standing: memory.standing.bind(memory) };
-    const journal = await Journal.open({ ...options, ...kept }, { gw: options.gateway });
+    const opensUnrecorded = (error: unknown): boolean => {
+      if (memory.leases.length === 0) return false;
+      options.log?.(`nothing goes on the record: leases are returned, commands refused: ${String(error)}`);
+      return true;
+    };
+    const journal = await Journal.open({ ...options, ...kept, opensUnrecorded }, { gw: options.gateway });
     const desk = new CommandDesk(new Bench(options, journal, memory, new DeviceQueue()), policy);
     await desk.#takeUp();
     return desk;
@@ -113,7 +117,7 @@ export class CommandDesk {
       unsigned: true,
       source: "ioc",
     });
-    if (!this.#refusals.take(code)) return state;
+    if (!this.#refusals.take("unsigned", code)) return state;
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     const claimed = claims === undefined ? {} : { id: claims.id, dev: claims.dev, by: claims.by };
     const told = {
@@ -226,7 +230,8 @@ export class CommandDesk {
     const plan = checkContent(content, issuer, around);
     const { monoMs } = around.now;
     if (!isRefusal(plan) || plan.isFresh === true) {
-      this.#rate.add(issuer, monoMs);
+      // One that is too many must not keep the next one out.
+      if (!isRefusal(plan) || plan.code !== "KERB-CMD-RATE") this.#rate.add(issuer, monoMs);
       if (content.nonce !== undefined) this.#nonces.use(content.nonce);
     }
     if (isRefusal(plan)) return refuse({ code: plan.code, reason: plan.reason });
@@ -258,8 +263,10 @@ export class CommandDesk {
     const about = aboutCommand(content, issuer === localIssuer);
     this.#underWay.set(id, { digest, state: this.#bench.state({ ...about, state: "accepted" }) });
     let state = this.#bench.state({ ...about, state: "done" });
+    let isRecorded = false;
     try {
       await this.#accept(content, digest, state, undefined);
+      isRecorded = true;
       if (mode === "arm") {
         const { monoMs } = this.#bench.options.now();
         const arm = this.#tokens.arm(id, { issuer, by, digest: argsDigest(content) }, monoMs);
@@ -268,7 +275,7 @@ export class CommandDesk {
     } catch (error) {
       state = { ...state, state: "rejected", code: "KERB-CMD-JOURNAL", reason: String(error) };
     }
-    return this.#end(await this.#bench.result(state, reply));
+    return this.#end(await this.#bench.result(state, reply, isRecorded ? undefined : digest));
   }
 
   async #run(
@@ -290,7 +297,7 @@ export class CommandDesk {
     accepted.catch(() => {});
     const untilMs = this.#bench.options.now().monoMs + lifeMs;
     const settle = this.#resolver.before.bind(this.#resolver);
-    const job = { content, isLocal, points, untilMs, settle, accepted, reply, moved };
+    const job = { content, digest, isLocal, points, untilMs, settle, accepted, reply, moved };
     const result = await this.#bench.queue.run(dev, () => runJob(this.#bench, job));
     this.#end(result);
     if (result.state === "unknown") this.#resolver.add(result);
@@ -313,9 +320,9 @@ export class CommandDesk {
     const known = this.#underWay.get(state.id);
     if (state.unrecorded !== true) this.#underWay.delete(state.id);
     else if (known !== undefined) this.#underWay.set(state.id, { ...known, state });
-    for (const id of this.#underWay.keys()) {
-      if (this.#underWay.size <= 1000) break;
-      this.#underWay.delete(id);
+    for (const [id, { state: kept }] of this.#underWay) {
+      if (this.#underWay.size <= knownMax) break;
+      if (isFinal(kept)) this.#underWay.delete(id);
     }
     return state;
   }
@@ -324,7 +331,8 @@ export class CommandDesk {
   async #again(known: CommandState, reply: Reply | undefined): Promise<CommandState> {
     const token = this.#tokens.of(known.id, this.#bench.options.now().monoMs);
     const state: CommandState = { ...known, ...token, replay: true };
-    if (!this.#refusals.take("replay")) {
+    if (!this.#refusals.take("answer", "replay")) return state;
+    if (!this.#refusals.take("replay", "replay")) {
       this.#bench.tell(state, reply);
       return state;
     }
@@ -340,18 +348,23 @@ export class CommandDesk {
     reply: Reply | undefined,
   ): Promise<CommandState> {
     const about = aboutCommand(content, issuer === localIssuer);
-    const isNew = code !== "KERB-CMD-DUPLICATE" && code !== "KERB-CMD-STOPPING" && digest !== "";
+    const isNew = code !== "KERB-CMD-DUPLICATE" && digest !== "";
     const nonce = code === "KERB-CMD-CLOCK" ? { nonce: this.nonce(issuer), nonceMs } : {};
     const state = this.#bench.state({ ...about, state: "rejected", code, reason, ...nonce });
-    if (!this.#refusals.take(code)) {
-      this.#bench.tell(state, reply);
-      return state;
-    }
     const { nonce: _, ...kept } = state;
     if (isNew) this.#underWay.set(state.id, { digest, state: kept });
-    const told = { ev: "refused", digest, code, reason, cmd: content, ...(isNew ? { state: kept } : {}) };
+    if (!this.#refusals.take("signed", code)) {
+      const unrecorded = { unrecorded: true } as const;
+      if (isNew) this.#end({ ...kept, ...unrecorded });
+      this.#bench.tell({ ...state, ...unrecorded }, reply);
+      return { ...state, ...unrecorded };
+    }
+    // It may still be good for another command: a token in a file that others may read would be no token.
+    const { arm: __, nonce: ___, ...cmd } = content;
+    const told = { ev: "refused", digest, code, reason, cmd, ...(isNew ? { state: kept } : {}) };
     const ended = await this.#record(told, state, reply, isNew);
-    if (isNew) this.#end(ended);
+    const { nonce: ____, ...remembered } = ended;
+    if (isNew) this.#end(remembered);
     return ended;
   }
 
@@ -369,6 +382,8 @@ export class CommandDesk {
       this.#bench.log(`a command that was refused is not on the record: ${String(error)}`);
       told = { ...state, unrecorded: true };
     }
+    // The next start would not know of it, and might execute what was told to be refused.
+    if (told !== state && state.code === "KERB-CMD-STOPPING") return told;
     this.#bench.tell(told, reply, isKept && told === state);
     return told;
   }
@@ -381,6 +396,7 @@ export class CommandDesk {
       const now =
         state.state === "unknown" ? state : await this.#bench.result(stateAfterRestart(this.#bench, known));
       if (now.state === "unknown") this.#resolver.add(now);
+      else if (now.unrecorded === true) this.#underWay.set(now.id, { digest: known.digest, state: now });
     }
     this.#leases.look();
   }

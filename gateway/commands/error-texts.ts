@@ -515,6 +515,21 @@ export const commandErrors = {
     },
     retry: false,
   },
+  "KERB-CMD-PARTIAL": {
+    title: {
+      en: "A part of a command was executed, and the rest was not",
+      vi: "Lệnh chỉ được thực hiện một phần",
+    },
+    likely: {
+      en: "one of its points could not be written after others had been",
+      vi: "một điểm không ghi được sau khi các điểm khác đã được ghi",
+    },
+    do: {
+      en: "see which points stand as ordered, then order the rest, or order those back",
+      vi: "xem điểm nào đã được ghi, rồi gửi lệnh cho phần còn lại hoặc ghi lại giá trị cũ",
+    },
+    retry: false,
+  },
   "KERB-CMD-UNRESOLVED": {
     title: {
       en: "Nobody will know whether a command was executed",

@@ -8,6 +8,7 @@ import type { CommandStage, CommandState } from "./state.ts";
 
 export interface Job {
   content: CommandContent;
+  digest: string;
   isLocal: boolean;
   points: Planned[];
   /** Monotonic ms at which it dies. */
@@ -70,13 +71,23 @@ async function earlierValue(bench: Bench, device: string, point: string): Promis
   }
 }
 
+/** What has become of the points of a command that was not done as a whole: "written: dim; not begun: scene". */
+export function inParts(parts: Readonly<Record<string, readonly string[]>>): string {
+  return Object.entries(parts)
+    .filter(([, points]) => points.length > 0)
+    .map(([what, points]) => `${what}: ${points.join(", ")}`)
+    .join("; ");
+}
+
 /** What a command's points have come to, together. */
 class Sum {
   stage: CommandStage = "done";
+  readonly written: string[] = [];
   readonly more: Partial<CommandState> = {};
 
   add(point: string, { state, code, reason, before, readBack, writtenMs }: WriteOutcome): void {
     this.stage = state;
+    if (state === "done") this.written.push(point);
     if (code !== undefined) this.more.code = code;
     if (reason !== undefined) this.more.reason = reason;
     if (before !== undefined) this.more.before = { ...this.more.before, [point]: before };
@@ -87,6 +98,27 @@ class Sum {
   fail(stage: CommandStage, { code, reason }: Refusal): void {
     this.stage = stage;
     Object.assign(this.more, { code, reason });
+  }
+
+  /** All was tried: what was `begun` and what was not, in the order of the points. */
+  end(points: readonly string[], begun: readonly string[]): void {
+    const { written } = this;
+    const left = points.filter((name) => !begun.includes(name));
+    const { code, reason = "it went wrong" } = this.more;
+    if (this.stage === "done") return;
+    if (this.stage === "unknown" || written.length === 0) {
+      const others = inParts({ written, "not written": left });
+      if (others !== "") this.more.reason = `${reason}; ${others}`;
+      return;
+    }
+    const failed = begun
+      .filter((name) => !written.includes(name))
+      .map((name) => `${name} (${code === undefined ? "" : `${code}: `}${reason})`);
+    // A part of it is executed: neither "expired" nor the code of the other part says so.
+    this.fail("failed", {
+      code: "KERB-CMD-PARTIAL",
+      reason: inParts({ written, failed, "not begun": left }),
+    });
   }
 }
 
@@ -119,7 +151,8 @@ async function writePoint(
     return false;
   }
   const { options, writeTimeoutMs } = bench;
-  if (bench.isStopping || options.now().monoMs >= job.untilMs) {
+  const leftMs = job.untilMs - options.now().monoMs;
+  if (bench.isStopping || leftMs <= 0) {
     bench.journal.note({ ev: "wrote", id, dev, point: point.name, state: "failed" });
     sum.fail(bench.isStopping ? "failed" : "expired", {
       code: bench.isStopping ? "KERB-CMD-STOPPING" : "KERB-CMD-EXPIRED",
@@ -128,7 +161,13 @@ async function writePoint(
     return false;
   }
   job.moved(bench.state({ ...aboutCommand(job.content, job.isLocal), state: "running" }));
-  const outcome = await carryOut(bench, { device: dev, point: point.name, value, timeoutMs: writeTimeoutMs });
+  const outcome = await carryOut(bench, {
+    device: dev,
+    point: point.name,
+    value,
+    timeoutMs: writeTimeoutMs,
+    beginMs: Math.min(writeTimeoutMs, leftMs),
+  });
   bench.journal.note({ ev: "wrote", id, dev, point: point.name, ...outcome });
   sum.add(point.name, outcome);
   return outcome.state === "done";
@@ -136,7 +175,7 @@ async function writePoint(
 
 /** Runs a command on its device; resolves with its result, which is on the record and told. Never rejects. */
 export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
-  const { content, isLocal, points, untilMs, reply } = job;
+  const { content, digest, isLocal, points, untilMs, reply } = job;
   const { options } = bench;
   const sum = new Sum();
   const gone = checkDevice(content.dev, isLocal, options.facts(content.dev));
@@ -146,18 +185,14 @@ export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
   else if (gone !== undefined) sum.fail("failed", gone);
   else {
     const begun: string[] = [];
-    await job.settle(
-      content.dev,
-      points.map(({ point }) => point.name),
-    );
+    const names = points.map(({ point }) => point.name);
+    await job.settle(content.dev, names);
     for (const planned of points) {
       const isDone = await writePoint(bench, job, planned, sum);
       begun.push(planned.point.name);
       if (!isDone) break;
     }
-    const left = points.map(({ point }) => point.name).filter((name) => !begun.includes(name));
-    if (left.length > 0)
-      sum.more.reason = `${sum.more.reason ?? "it went wrong"}; not written: ${left.join(", ")}`;
+    sum.end(names, begun);
   }
   const isRecorded = await job.accepted.then(
     () => true,
@@ -170,5 +205,5 @@ export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
     ...sum.more,
     ...(sum.stage === "done" && longest > 0 ? { leaseMs: longest } : {}),
   });
-  return bench.result(state, reply);
+  return bench.result(state, reply, isRecorded ? undefined : digest);
 }

@@ -28,6 +28,7 @@ describe("hostile and broken commands", () => {
       "RESTARTED",
       "HOST",
       "NOT-WRITTEN",
+      "PARTIAL",
       "UNRESOLVED",
       "BEFORE",
     ];

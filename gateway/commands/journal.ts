@@ -37,6 +37,8 @@ export interface JournalOptions {
   standing?: () => Record<string, unknown>;
   segmentBytesMax?: number;
   segmentsMax?: number;
+  /** Where nothing can be written at the start: true opens all the same, and `opened` goes before the first record. */
+  opensUnrecorded?: (error: unknown) => boolean;
 }
 
 interface Waiting {
@@ -75,6 +77,8 @@ export class Journal {
   #flushing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** Is not on the disk yet. */
+  #opened: Happening | undefined;
 
   private constructor(options: JournalOptions) {
     this.#options = options;
@@ -90,7 +94,13 @@ export class Journal {
     await mkdir(options.folder, { recursive: true, mode: 0o700 });
     const journal = new Journal(options);
     const torn = await journal.#read();
-    await journal.append({ ev: "opened", boot: options.now().boot, ...opened, ...torn });
+    const happening = { ev: "opened", boot: options.now().boot, ...opened, ...torn };
+    try {
+      await journal.append(happening);
+    } catch (error) {
+      if (options.opensUnrecorded?.(error) !== true) throw error;
+      journal.#opened = happening;
+    }
     return journal;
   }
 
@@ -124,9 +134,22 @@ export class Journal {
   #push(happening: Happening): Promise<Entry> {
     if (this.#isClosed) return Promise.reject(new Error("the journal is closed"));
     if (this.#queue.length >= queueMax) return Promise.reject(new Error("the journal's disk hangs"));
-    const { wallMs, monoMs, clock } = this.#options.now();
-    const entry = { at: Math.round(wallMs), mono: Math.round(monoMs), clock, ...happening };
+    const entry = this.#entry(happening);
     return new Promise((resolve, reject) => void this.#queue.push({ entry, resolve, reject }));
+  }
+
+  #entry(happening: Happening): Omit<Entry, "n"> {
+    const { wallMs, monoMs, clock } = this.#options.now();
+    return { at: Math.round(wallMs), mono: Math.round(monoMs), clock, ...happening };
+  }
+
+  /** What is still to be said of the start goes before everything else. */
+  #begin(): void {
+    if (this.#opened === undefined) return;
+    const resolve = () => {
+      this.#opened = undefined;
+    };
+    this.#queue.unshift({ entry: this.#entry(this.#opened), resolve, reject: () => {} });
   }
 
   async #flush(): Promise<void> {
@@ -134,6 +157,7 @@ export class Journal {
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const taken: Waiting[] = [];
+      this.#begin();
       try {
         const begun = await this.#room();
         if (begun !== undefined) this.#queue.unshift(begun);
@@ -142,7 +166,8 @@ export class Journal {
         for (const entry of entries) this.#options.each?.(entry);
         taken.forEach(({ resolve }, i) => resolve(entries[i]!));
       } catch (error) {
-        if (taken.length === 0) taken.push(...this.#queue.splice(0));
+        // Nothing comes onto the record before that of the start.
+        if (taken.length === 0 || this.#opened !== undefined) taken.push(...this.#queue.splice(0));
         await this.#file?.close().catch(() => {});
         this.#file = undefined;
         for (const { reject } of taken) reject(error as Error);
@@ -166,15 +191,7 @@ export class Journal {
     }
     const { standing, now } = this.#options;
     if (this.#size > 0 || this.#tip.n === 0 || standing === undefined) return undefined;
-    const { wallMs, monoMs, clock, boot } = now();
-    const entry = {
-      at: Math.round(wallMs),
-      mono: Math.round(monoMs),
-      clock,
-      ev: "standing",
-      boot,
-      ...standing(),
-    };
+    const entry = this.#entry({ ev: "standing", boot: now().boot, ...standing() });
     return { entry, resolve: () => {}, reject: () => {} };
   }
 

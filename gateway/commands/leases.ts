@@ -2,6 +2,7 @@ import type { Bench } from "./bench.ts";
 import { checkDevice } from "./checks.ts";
 import { newCommandId } from "./command.ts";
 import { carryOut, type Job } from "./execution.ts";
+import type { Happening } from "./journal-lines.ts";
 import type { Lease } from "./memory.ts";
 
 /** Points that go back by themselves: when their time is over, also after a restart, and again until they are back. */
@@ -17,6 +18,10 @@ interface Attempt {
   pauseMs: number;
   /** The last failure that was told: the same one is not told again. */
   told: string | undefined;
+  /** That it is written is on the record; once more after another failure. */
+  isRecorded: boolean;
+  /** The point is back, and only the record of that is missing: it is not written again. */
+  isBack: boolean;
   isRunning: boolean;
 }
 
@@ -74,7 +79,15 @@ export class Leases {
     const known = this.#attempts.get(key);
     if (known?.id === id) return known;
     const { retryFirstMs } = this.#bench;
-    const made = { id, notBeforeMs: -Infinity, pauseMs: retryFirstMs, told: undefined, isRunning: false };
+    const made: Attempt = {
+      id,
+      notBeforeMs: -Infinity,
+      pauseMs: retryFirstMs,
+      told: undefined,
+      isRecorded: false,
+      isBack: false,
+      isRunning: false,
+    };
     this.#attempts.set(key, made);
     return made;
   }
@@ -98,6 +111,10 @@ export class Leases {
     // While it waited for its turn the point may have been ordered anew.
     const lease = memory.lease(dev, point);
     if (lease?.id !== of || this.leftMs(lease) > 0 || isStopping) return;
+    if (attempt.isBack) {
+      await this.#record({ ev: "returned", of, dev, point, value: returnTo, late: true });
+      return;
+    }
     const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
     const refused = checkDevice(dev, false, options.facts(dev));
     if (refused !== undefined) {
@@ -108,13 +125,14 @@ export class Leases {
     }
     await this.#settle(dev, [point]);
     if (memory.lease(dev, point)?.id !== of) return;
-    if (attempt.told === undefined)
-      await journal.append({ ev: "returning", of, dev, point, value: returnTo });
+    // A disk that fails must not leave a barrier open: the point goes back, on the record or not.
+    attempt.isRecorded ||= await this.#record({ ev: "returning", of, dev, point, value: returnTo });
     const outcome = await carryOut(this.#bench, {
       device: dev,
       point,
       value: returnTo,
       timeoutMs: writeTimeoutMs,
+      beginMs: writeTimeoutMs,
     });
     const { state, code, reason, readBack } = outcome;
     const more = {
@@ -123,15 +141,30 @@ export class Leases {
       ...(readBack === undefined ? {} : { readBack: { [point]: readBack } }),
     };
     if (state === "done") {
-      await journal.append({ ev: "returned", of, dev, point, value: returnTo });
-      this.#bench.tell(this.#bench.state({ ...about, state, ...more }));
+      attempt.isBack = true;
+      const isKept = await this.#record({ ev: "returned", of, dev, point, value: returnTo });
+      const unrecorded = isKept ? {} : { unrecorded: true as const };
+      this.#bench.tell(this.#bench.state({ ...about, state, ...more, ...unrecorded }));
       return;
     }
     const failure = code ?? state;
     if (failure === attempt.told) return;
     attempt.told = failure;
+    attempt.isRecorded = false;
     journal.note({ ev: "not-returned", of, dev, point, ...outcome });
     // It is tried again: this is not the end of it.
     this.#bench.tell(this.#bench.state({ ...about, state: "running", ...more }));
+  }
+
+  /** False: it is not on the record, and the log says why. */
+  async #record(happening: Happening): Promise<boolean> {
+    try {
+      await this.#bench.journal.append(happening);
+      return true;
+    } catch (error) {
+      const { ev, dev, point } = happening;
+      this.#bench.log(`"${ev}" of ${String(dev)} ${String(point)} is not on the record: ${String(error)}`);
+      return false;
+    }
   }
 }

@@ -34,7 +34,7 @@ export interface Lease {
 }
 
 const knownMsMax = 7 * 86_400_000;
-const knownMax = 10_000;
+export const knownMax = 10_000;
 const untoldMax = 256;
 
 export class Memory {
@@ -82,7 +82,7 @@ export class Memory {
       if (ev === "refused") this.#toTell(state);
     } else if (ev === "executing") this.#executing(happening, mono);
     else if (ev === "wrote") this.#wrote(happening);
-    else if (ev === "result") this.#result(happening["state"] as CommandState);
+    else if (ev === "result") this.#result(happening, at);
     else if (ev === "told") this.#untold.delete(happening["id"] as string);
     else if (ev === "returned" || ev === "lease-end")
       this.#leases.delete(`${String(happening["dev"])}/${String(happening["point"])}`);
@@ -127,13 +127,20 @@ export class Memory {
   }
 
   #wrote(happening: Happening): void {
-    const { id, dev, point, state } = happening as unknown as Write & { id: string; dev: string };
+    const { id, dev, point, state, writtenMs, resolved } = happening as unknown as Write & {
+      id: string;
+      dev: string;
+      writtenMs?: number;
+      resolved?: true;
+    };
     const write = this.#known.get(id)?.writes.find((one) => one.point === point);
+    // What the device took, or may have taken, it may come to show late.
+    const wasSent = writtenMs !== undefined || resolved === true || write?.state === "unknown";
     if (write !== undefined && state !== undefined) write.state = state;
     const key = `${dev}/${point}`;
     const lease = this.#leases.get(key);
     if (lease === undefined) return;
-    if (lease.id === id && state === "failed") {
+    if (lease.id === id && state === "failed" && !wasSent) {
       if (lease.previous === undefined) this.#leases.delete(key);
       else this.#leases.set(key, lease.previous);
     }
@@ -141,10 +148,13 @@ export class Memory {
     if (lease.id !== id && state === "done") this.#leases.delete(key);
   }
 
-  #result(state: CommandState): void {
+  #result(happening: Happening, atMs: number): void {
+    const { state, digest } = happening as unknown as Pick<Known, "state"> & Partial<Known>;
     this.#toTell(state);
     const known = this.#known.get(state.id);
     if (known !== undefined) known.state = state;
+    // That it was accepted could not be recorded: how it has ended could.
+    else if (digest !== undefined) this.#remember(state.id, { digest, state, atMs, writes: [] });
   }
 
   #toTell(state: CommandState): void {

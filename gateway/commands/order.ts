@@ -10,6 +10,8 @@ export interface WriteOrder {
   point: string;
   value: CommandValue;
   timeoutMs: number;
+  /** Ms from the sending within which the write must begin: what waits for its turn longer than that is not written. */
+  beginMs: number;
 }
 
 /**

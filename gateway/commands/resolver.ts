@@ -1,5 +1,6 @@
 import type { Bench } from "./bench.ts";
 import type { CommandValue } from "./command.ts";
+import { inParts } from "./execution.ts";
 import type { Known, Write } from "./memory.ts";
 import { type CommandState, isFinal } from "./state.ts";
 
@@ -38,9 +39,16 @@ export function stateAfterRestart(bench: Bench, { state, writes }: Known): Comma
       code,
       reason: `${open.map(({ point }) => point).join(", ")} may be written`,
     };
-  if (left.length > 0) return { ...about, state: "failed", code, reason: `not written: ${left.join(", ")}` };
-  const isDone = writes.every((write) => write.state === "done");
-  return isDone ? { ...about, state: "done" } : { ...about, state: "failed", code, reason: "it had failed" };
+  const of = (became: Write["state"]) =>
+    writes.filter((write) => write.state === became).map(({ point }) => point);
+  const [written, failed] = [of("done"), of("failed")];
+  if (left.length + failed.length === 0) return { ...about, state: "done" };
+  if (written.length > 0) {
+    const reason = inParts({ written, failed, "not begun": left });
+    return { ...about, state: "failed", code: "KERB-CMD-PARTIAL", reason };
+  }
+  const reason = left.length > 0 ? inParts({ "not written": left }) : "it had failed";
+  return { ...about, state: "failed", code, reason };
 }
 
 export class Resolver {
@@ -167,14 +175,18 @@ export class Resolver {
         point,
         state: became,
         readBack: value,
+        resolved: true,
       });
     }
     const isThere = ({ point, value, state: became }: Write): boolean =>
       became === "done" || (readBack[point] !== undefined && isSameValue(readBack[point]!, value));
-    const wrong = [
-      ...writes.filter((write) => !isThere(write)).map(({ point }) => point),
-      ...Object.keys(state.args ?? {}).filter((point) => !writes.some((write) => write.point === point)),
-    ];
+    const there = writes.filter(isThere).map(({ point }) => point);
+    const points = new Set([...writes.map(({ point }) => point), ...Object.keys(state.args ?? {})]);
+    const wrong = [...points].filter((point) => !there.includes(point));
+    const failure =
+      there.length === 0
+        ? { code: "KERB-CMD-NOT-WRITTEN", reason: inParts({ "not as ordered": wrong }) }
+        : { code: "KERB-CMD-PARTIAL", reason: inParts({ written: there, "not as ordered": wrong }) };
     const ended: CommandState =
       wrong.length === 0
         ? { ...about, at, state: "done", resolved: true, readBack }
@@ -184,8 +196,7 @@ export class Resolver {
             state: "failed",
             resolved: true,
             readBack,
-            code: "KERB-CMD-NOT-WRITTEN",
-            reason: `not as ordered: ${wrong.join(", ")}`,
+            ...failure,
           };
     await this.#bench.result(ended);
     this.#resolved();
