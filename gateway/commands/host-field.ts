@@ -1,3 +1,4 @@
+import { monotonicMs } from "../clock.ts";
 import type { DeviceErrorCode } from "../driver.ts";
 import { deviceErrorCode, errorTable } from "../errors.ts";
 import type { HostRequest, LatestReading, WriteOutcome as HostOutcome } from "../host/messages.ts";
@@ -8,6 +9,9 @@ import type { Field, WriteOrder, WriteOutcome } from "./order.ts";
 
 /** Asks the host of a device; rejects where it is not running or does not answer. */
 export type AskHost = (device: string, request: HostRequest, timeoutMs?: number) => Promise<unknown>;
+
+/** `beginMs`: what is not begun so long after this is not begun at all. */
+type Ordered = WriteOrder & { beginMs?: number | undefined };
 
 /** A host takes two seconds longer than it was given, at most, and is on another core. */
 const hostGraceMs = 4000;
@@ -62,9 +66,10 @@ function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Prom
 
 export function hostField(ask: AskHost): Field {
   return {
-    async execute({ device, point, value, timeoutMs }: WriteOrder, signal): Promise<WriteOutcome> {
+    async execute({ device, point, value, timeoutMs, beginMs }: Ordered, signal): Promise<WriteOutcome> {
       const startedMs = performance.now();
-      const request: HostRequest = { name: "write", device, point, value, timeoutMs };
+      const begin = beginMs === undefined ? {} : { beginByMs: monotonicMs() + beginMs };
+      const request: HostRequest = { name: "write", device, point, value, timeoutMs, ...begin };
       const told = await unlessAborted(ask(device, request, timeoutMs + hostGraceMs), signal);
       return outcomeOf(told as HostOutcome, performance.now() - startedMs);
     },

@@ -164,6 +164,8 @@ export interface WriteRequest {
   point: string;
   value: number | string | boolean;
   timeoutMs: number;
+  /** The device is told before this or not at all ("no-turn"); `monotonicMs` of the asker, the same in every process. */
+  beginByMs?: number;
 }
 
 /**

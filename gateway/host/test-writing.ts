@@ -40,7 +40,12 @@ export interface Rig {
   simulator: Simulator;
   /** What the simulator was told to change. */
   written(): string[];
-  write(point: string, value: number | string | boolean, timeoutMs?: number): Promise<WriteOutcome>;
+  write(
+    point: string,
+    value: number | string | boolean,
+    timeoutMs?: number,
+    beginByMs?: number,
+  ): Promise<WriteOutcome>;
   close(): Promise<void>;
 }
 
@@ -109,7 +114,8 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     points: hostPoints,
     simulator,
     written: () => (simulator.writes?.all ?? []).map(({ what }) => what),
-    write: (point, value, timeoutMs = 3000) => loop.write({ point, value, timeoutMs }),
+    write: (point, value, timeoutMs = 3000, beginByMs = Infinity) =>
+      loop.write({ point, value, timeoutMs, beginByMs }),
     async close() {
       await loop.stop();
       await ended;

@@ -1,3 +1,4 @@
+import { monotonicMs } from "../clock.ts";
 import { askedOf, settled, withNeeded } from "../derived.ts";
 import { type Answer, type Connection, DeviceError, type Value } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
@@ -52,6 +53,8 @@ export interface WritePlace {
 interface Attempt extends WriteRequest {
   readonly untilMs: number;
   readonly signal: AbortSignal;
+  /** It must have begun before this. */
+  readonly late: AbortSignal;
   readonly target: HostPoint;
   /** What is looked at: the point, or where it can be seen. */
   readonly shownAt: string;
@@ -95,10 +98,13 @@ export class Writing {
     const untilMs = performance.now() + timeoutMs;
     const over = new AbortController();
     const timer = setTimeout(() => over.abort(), timeoutMs);
+    const late = new AbortController();
+    const lateMs = Math.min(timeoutMs, (request.beginByMs ?? Infinity) - monotonicMs());
+    const lateTimer = setTimeout(() => late.abort(), Math.max(0, lateMs));
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#one.acquire({ isSuspect: false, aliveMs: 0, signal: over.signal });
-      return await this.#write(request, untilMs, over.signal);
+      leave = await this.#one.acquire({ isSuspect: false, aliveMs: 0, signal: late.signal });
+      return await this.#write({ ...request, untilMs, signal: over.signal, late: late.signal });
     } catch (error) {
       return leave === undefined
         ? failed("no-turn", "an earlier write to the device took until the time was over")
@@ -106,10 +112,11 @@ export class Writing {
     } finally {
       leave?.();
       clearTimeout(timer);
+      clearTimeout(lateTimer);
     }
   }
 
-  async #write(request: WriteRequest, untilMs: number, signal: AbortSignal): Promise<WriteOutcome> {
+  async #write(request: WriteRequest & Pick<Attempt, "untilMs" | "signal" | "late">): Promise<WriteOutcome> {
     const all = this.#place.points();
     const target = all.find(({ name }) => name === request.point);
     if (target === undefined)
@@ -121,12 +128,12 @@ export class Writing {
     const wanted = all.filter(({ name }) => names.includes(name));
     const points = settled(withNeeded(all, wanted));
     const normaliser = new Normaliser(points, this.#place.device.firstIndex);
-    const attempt: Attempt = { ...request, untilMs, signal, target, shownAt, points, normaliser };
+    const attempt: Attempt = { ...request, target, shownAt, points, normaliser };
     let outcome: WriteOutcome | undefined;
     try {
-      outcome = await this.#place.alone(() => this.#turn(attempt), signal);
+      outcome = await this.#place.alone(() => this.#turn(attempt), request.late);
     } catch (error) {
-      if (attempt.sent === undefined) return this.#notSent(error, signal);
+      if (attempt.sent === undefined) return this.#notSent(error, request.late);
       attempt.doubt = attempt.writtenMs === undefined ? asDeviceError(error) : undefined;
       this.#place.reopen();
     }
@@ -152,9 +159,9 @@ export class Writing {
     return undefined;
   }
 
-  #notSent(error: unknown, signal: AbortSignal): WriteOutcome {
+  #notSent(error: unknown, late: AbortSignal): WriteOutcome {
     const { code, message } = asDeviceError(error);
-    if (signal.aborted && code === "aborted")
+    if (late.aborted && code === "aborted")
       return failed("no-turn", "the connection was taken by others until the time was over");
     if (code !== "closed") this.#place.reopen();
     return { state: "failed", code, reason: `nothing was written: ${message}` };
@@ -162,7 +169,7 @@ export class Writing {
 
   /** The part that nobody may come between: look, write, look. */
   async #turn(attempt: Attempt): Promise<WriteOutcome | undefined> {
-    const { target, value, signal } = attempt;
+    const { target, value, late, beginByMs = Infinity } = attempt;
     const connection = this.#place.connection();
     const refused = this.#refusal(target);
     if (refused !== undefined || connection?.write === undefined)
@@ -175,7 +182,9 @@ export class Writing {
     attempt.before = shown;
     const made = inverse(seen, positionOf(attempt, target.name), value);
     if ("reason" in made) return failed("value", made.reason);
-    if (signal.aborted) return failed("no-turn", "the time was over before it could be written");
+    // A process that was stopped meanwhile has not seen its timers end.
+    if (late.aborted || monotonicMs() >= beginByMs)
+      return failed("no-turn", "the time was over before it could be written");
     attempt.sent = { raw: made.raw, atMs: performance.now() };
     try {
       await this.#call(attempt, (stop) => connection.write!(target, made.raw, stop));
