@@ -8,7 +8,7 @@ import type { Driver } from "../driver.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
 import type { Line } from "./line.ts";
-import type { HostDevice, HostPoint, WriteOutcome } from "./messages.ts";
+import type { HostDevice, HostPoint, Shown, WriteOutcome } from "./messages.ts";
 import { pointLike } from "./test-point.ts";
 
 /** A device's loop before its simulator, as a host runs it, with the points of the test. */
@@ -46,6 +46,8 @@ export interface Rig {
     timeoutMs?: number,
     beginByMs?: number,
   ): Promise<WriteOutcome>;
+  /** What a point shows, as evidence. */
+  shown(point: string, value?: number | string | boolean, sinceMs?: number): Promise<Shown>;
   close(): Promise<void>;
 }
 
@@ -115,7 +117,13 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     simulator,
     written: () => (simulator.writes?.all ?? []).map(({ what }) => what),
     write: (point, value, timeoutMs = 3000, beginByMs = Infinity) =>
-      loop.write({ point, value, timeoutMs, beginByMs }),
+      loop.writing.write({ point, value, timeoutMs, beginByMs }),
+    shown: (point, value, sinceMs) =>
+      loop.writing.shown({
+        point,
+        ...(value === undefined ? {} : { value }),
+        ...(sinceMs === undefined ? {} : { sinceMs }),
+      }),
     async close() {
       await loop.stop();
       await ended;

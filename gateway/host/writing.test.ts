@@ -271,6 +271,43 @@ describe("a write that must begin in time", () => {
   });
 });
 
+describe("evidence of a write", () => {
+  test("is read now, at the point where the write is seen", async () => {
+    const rig = await modbus();
+    rig.simulator.set("setpoint", 9);
+    rig.simulator.set("actual", 4);
+    expect(await rig.shown("setpoint")).toEqual({ value: 4 });
+    expect(await rig.shown("setpoint", 9)).toEqual({ value: 4, isSame: false });
+    rig.simulator.set("actual", 9);
+    expect(await rig.shown("setpoint", 9, monotonicMs())).toEqual({ value: 9, isSame: true });
+  });
+
+  test("is in the words and to the digits that the device has", async () => {
+    const rig = await modbus();
+    rig.simulator.set("temperature", 0.1);
+    expect(await rig.shown("temperature", 0.1)).toMatchObject({ isSame: true });
+    expect(await rig.shown("temperature", 0.1001)).toMatchObject({ isSame: false });
+    rig.simulator.set("mode", 1);
+    expect(await rig.shown("mode", "on")).toEqual({ value: "on", isSame: true });
+    expect(await rig.shown("mode", "off")).toEqual({ value: "on", isSame: false });
+  });
+
+  test("is none of a point that is not written, of a silent device and of another unit", async () => {
+    const rig = await modbus({ more: { timeout: 200 } });
+    expect(await rig.shown("ghost")).toMatchObject({ value: null, code: "no-such-point" });
+    expect(await rig.shown("count")).toMatchObject({ value: null, code: "not-writable" });
+    rig.simulator.fault("silent");
+    expect(await rig.shown("level", 0)).toMatchObject({ value: null, code: "silent" });
+    const identify = {
+      standard: false,
+      serial: { table: "holding", register: 8, type: "uint16" },
+      expect: [],
+    };
+    const other = await modbus({ device: { serial: "A1", identify } });
+    expect(await other.shown("level", 0)).toMatchObject({ value: null, code: "other-unit" });
+  });
+});
+
 describe("who is not known is not written to", () => {
   test("another unit than the one that was there first", async () => {
     const rig = await modbus({
