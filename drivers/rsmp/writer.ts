@@ -75,9 +75,11 @@ function check(
   if (wrong?.quality === "undefined") throw refuse("the component does not exist");
   if (wrong !== undefined) throw refuse("the site does not know the command");
   const own = values.find((value) => value.name === name);
-  if (own === undefined) throw refuse(`the answer leaves out ${name}`);
-  if (own.quality !== "recent") throw refuse(`${name} is ${own.quality}`);
-  if (own.value !== given) throw refuse(`${name} is ${own.value ?? "nothing"}, not ${given}`);
+  // It has answered the command, and may have done it.
+  const doubt = (why: string): DeviceError => session.error("garbage", `${command}: ${why}`);
+  if (own === undefined) throw doubt(`the answer leaves out ${name}`);
+  if (own.quality !== "recent") throw doubt(`${name} is ${own.quality}`);
+  if (own.value !== given) throw doubt(`${name} is ${own.value ?? "nothing"}, not ${given}`);
 }
 
 async function tellAlarm(
