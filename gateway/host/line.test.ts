@@ -33,7 +33,7 @@ test("writes for which nobody waited cost the next one no turn", async () => {
   const claim = { isSuspect: false, aliveMs: 0 };
   for (let i = 0; i < 10; i++) (await line.acquire({ ...claim, isUrgent: true }))();
   const order: string[] = [];
-  const leave = await line.acquire(claim);
+  const leave = await line.acquire({ ...claim, isUrgent: true });
   const take = async (name: string, isUrgent: boolean) => {
     const back = await line.acquire({ ...claim, isUrgent });
     order.push(name);
