@@ -184,9 +184,10 @@ describe("commands", () => {
     expect(site.received).toEqual([]);
   });
 
-  const driving = ["M0005", "M0006", "M0008", "M0010", "M0011", "M0012"];
-  test.each([...driving, "M0013", "M0019", "M0020", "M0021", "M0022"])(
-    "that drive a phase have no address, and are not sent whatever the settings say: %s",
+  const driving = ["M0005", "M0006", "M0008", "M0010", "M0011", "M0012", "M0013", "M0019", "M0020", "M0021"];
+  const tables = ["M0004", "M0014", "M0015", "M0016", "M0017", "M0018", "M0023"];
+  test.each([...driving, "M0022", ...tables, "M0103", "M9999"])(
+    "that may drive a phase have no address, and are not sent whatever the settings say: %s",
     async (command) => {
       expect(addressSchema.safeParse({ command, do: "setStart", name: "status" }).success).toBe(false);
       const { site, connection } = await together({ commands: [command] });

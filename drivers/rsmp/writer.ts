@@ -1,7 +1,7 @@
 import { DeviceError, type Value } from "../../gateway/driver.ts";
 import type { CommandMessage, SiteMessage } from "./messages.ts";
+import { mayBeGiven } from "./may-be-given.ts";
 import type { Outcome, Session } from "./session.ts";
-import { neverGiven } from "./never-given.ts";
 import type { Address, AlarmCommandAddress, CommandAddress, Settings } from "./settings.ts";
 import { atLeast } from "./versions.ts";
 
@@ -20,8 +20,8 @@ export async function write(
 ): Promise<void> {
   if ("alarmCommand" in address) return tellAlarm(session, address, signal);
   if (!("command" in address)) throw session.error("unsupported", "this is not a command");
-  if (neverGiven.includes(address.command))
-    throw session.error("unsupported", `${address.command} drives phases, which kerb never does`);
+  if (!mayBeGiven.includes(address.command))
+    throw session.error("unsupported", `${address.command} may drive phases, which kerb never does`);
   if (!settings.commands.includes(address.command))
     throw session.error("unsupported", `${address.command} is not among the commands that may be sent`);
   const component = address.component ?? session.main;
