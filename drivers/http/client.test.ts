@@ -45,6 +45,20 @@ describe("one read", () => {
     expect(server.requests[0]).toMatch(/^GET \/api\/lamps\/a%2Fb HTTP/);
   });
 
+  it.each([
+    [400, "rejected"],
+    [501, "rejected"],
+    [500, "silent"],
+    [408, "silent"],
+    [507, "silent"],
+  ])("a write that is answered with %d is %s", async (status, code) => {
+    const server = await scripted((_, socket) => socket.write(http(status, "")));
+    const connection = await connect(server.port);
+    const [level] = points({ path: "/v", pick: "$.v", write: { method: "PUT", body: { v: "{value}" } } });
+    expect(await failure(connection.write!(level!, 1, patient()))).toMatch(new RegExp(`^${code}: `));
+    expect(server.requests).toHaveLength(1);
+  });
+
   it("gives a refused path its code and the others their values", async () => {
     const statuses: Record<string, Buffer> = {
       "/v": json({ v: 1 }),

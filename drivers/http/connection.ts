@@ -148,8 +148,8 @@ export class HttpConnection implements Connection<Address> {
     this.#cache.clear();
     const { status } = await client.send({ method: write.method, path, headers, body }, signal);
     if (status >= 200 && status < 300) return;
-    // A server in between that has heard nothing from the device does not say no.
-    const isOpen = status === 502 || status === 504;
+    // Who went wrong in the middle, or has heard nothing from the device behind it, does not say no.
+    const isOpen = (status >= 500 && status !== 501) || status === 408;
     const code = isOpen ? "silent" : status === 403 ? "denied" : "rejected";
     throw new DeviceError(
       code,

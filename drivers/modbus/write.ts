@@ -15,6 +15,8 @@ const registersMax = 123;
 /** Exceptions that do not say no: it is under way, or nobody knows whether it has arrived. */
 const acknowledged = 5;
 const targetSilent = 11;
+/** It broke off in the middle (Modbus Application Protocol 1.1b3, 7): what it had done by then it does not say. */
+const deviceFailure = 4;
 
 type Limits = Pick<Settings, "functions" | "order" | "evenCount">;
 
@@ -86,5 +88,6 @@ function registersPdu(code: number, register: number, bytes: Uint8Array): Uint8A
 export function writeRefusal({ exception, text }: Request, place: string): DeviceError | undefined {
   if (exception === acknowledged) return undefined;
   const why = `${place}: ${text}: modbus-${exception}, ${exceptionName(exception)}`;
+  if (exception === deviceFailure) return new DeviceError("garbage", why);
   return new DeviceError(exception === targetSilent ? "silent" : "rejected", why);
 }

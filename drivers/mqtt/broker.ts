@@ -6,7 +6,7 @@ import mqttPacket from "mqtt-packet";
 import { DeviceError } from "../../gateway/driver.ts";
 import { Absent, awayMsMax, type Granting, type Listening } from "./absent.ts";
 import { Custody, type Held } from "./custody.ts";
-import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable } from "./errors.ts";
+import { forgetRefusal, meaningOf, remember, throwIfRefused, unreachable, onItsWay } from "./errors.ts";
 import { clientIdOf, identifierOf, keyOf, placeOf, portOf, sessionKeyOf } from "./names.ts";
 import { shortTopic } from "./payload.ts";
 import { secured } from "./reach.ts";
@@ -252,10 +252,7 @@ export class Broker {
     await this.#answered(answer.promise, signal, `SUBSCRIBE ${filter}`);
   }
 
-  /**
-   * Publishes with QoS 1; resolves at the PUBACK. Rejects with `rejected` when its reason code says no, or that
-   * nobody listens.
-   */
+  /** Publishes with QoS 1; resolves at the PUBACK. `rejected`: its reason code says no, or that nobody listens. */
   async publish(topic: string, payload: string | Buffer, signal: AbortSignal): Promise<void> {
     const client = this.#connected();
     const answer = Promise.withResolvers<void>();
@@ -270,7 +267,9 @@ export class Broker {
         answer.reject(new DeviceError("rejected", text, { cause: error }));
       } else answer.reject(this.#hungUp(error));
     });
-    await this.#answered(answer.promise, signal, `PUBLISH ${topic}`);
+    await this.#answered(answer.promise, signal, `PUBLISH ${topic}`).catch((error: unknown) => {
+      throw error === this.#end ? onItsWay(error) : error;
+    });
   }
 
   /** Publishes with QoS 0 and without waiting; nothing is sent where the connection is over. */

@@ -87,3 +87,11 @@ export function throwIfRefused(key: string): void {
   if (performance.now() - last.atMs >= forMs) refusals.delete(key);
   else throw new DeviceError(last.error.code, last.error.message, { cause: last.error });
 }
+
+/** Why a session ended, for what was being published then: whoever is turned away may have been heard before. */
+export function onItsWay(error: unknown): unknown {
+  const isNo =
+    error instanceof DeviceError &&
+    ["busy", "denied", "refused", "rejected", "unsupported"].includes(error.code);
+  return isNo ? new DeviceError("hung-up", error.message, { cause: error }) : error;
+}

@@ -16,7 +16,7 @@ import {
 import { browse } from "./browse.ts";
 import { aborted, type Channel } from "./channel.ts";
 import type { OpenEndpoint } from "./endpoint.ts";
-import { codeOfStatus, statusName } from "./failures.ts";
+import { codeOfWrite, statusName, writeError } from "./failures.ts";
 import {
   AttributeIds,
   CallMethodRequest,
@@ -358,7 +358,11 @@ export class OpcuaConnection implements Connection<Address> {
         ...(index === undefined ? {} : { indexRange: String(index) }),
       } as unknown as ConstructorParameters<typeof WriteValue>[0]),
     ];
-    const { results } = await this.#send<WriteResponse>(new WriteRequest({ nodesToWrite }), signal);
+    const { results } = await this.#send<WriteResponse>(new WriteRequest({ nodesToWrite }), signal).catch(
+      (error: unknown) => {
+        throw writeError(error);
+      },
+    );
     this.#accepted(results?.[0], "write");
   }
 
@@ -381,7 +385,11 @@ export class OpcuaConnection implements Connection<Address> {
     const methodId = await this.#methodOf(objectId, method, signal);
     const inputArguments: Variant[] = type === undefined ? [] : [variantOf(value, type, this.#place)];
     const methodsToCall = [new CallMethodRequest({ objectId, methodId, inputArguments })];
-    const { results } = await this.#send<CallResponse>(new CallRequest({ methodsToCall }), signal);
+    const { results } = await this.#send<CallResponse>(new CallRequest({ methodsToCall }), signal).catch(
+      (error: unknown) => {
+        throw writeError(error);
+      },
+    );
     const wrong = results?.[0]?.inputArgumentResults?.find((one) => !one.isGoodish());
     this.#accepted(wrong ?? results?.[0]?.statusCode, method);
   }
@@ -396,9 +404,6 @@ export class OpcuaConnection implements Connection<Address> {
   #accepted(status: { name: string; isGoodish(): boolean } | undefined, what: string): void {
     if (status?.isGoodish() === true) return;
     const name = status === undefined ? "no result" : statusName(status);
-    const code = codeOfStatus(name);
-    // A refused value is no lost device.
-    const kind = code === "denied" || code === "unsupported" ? code : "rejected";
-    throw new DeviceError(kind, `${this.#place}: ${what}: ${name}`);
+    throw new DeviceError(codeOfWrite(name), `${this.#place}: ${what}: ${name}`);
   }
 }

@@ -23,6 +23,24 @@ export function codeOfStatus(name: string): DeviceErrorCode {
   return statusCodes.find(([pattern]) => pattern.test(name))?.[1] ?? "rejected";
 }
 
+/** Service results that say why a write or a call was not done (OPC 10000-4, 5.10.4, 5.11.2 and 7.38). */
+const notDone =
+  /^Bad(NotWritable|WriteNotSupported|TypeMismatch|OutOfRange|NodeId(Invalid|Unknown)|AttributeIdInvalid|IndexRange(Invalid|NoData|DataMismatch)|DataEncoding(Invalid|Unsupported)|InvalidArgument|ArgumentsMissing|TooManyArguments|MethodInvalid|NotExecutable|InvalidState|Locked|NothingToDo|TooManyOperations)$/;
+
+/** The kerb code of a result of a write or a call; whoever does not say that it was not done may have done it. */
+export function codeOfWrite(name: string): DeviceErrorCode {
+  const code = codeOfStatus(name);
+  if (code === "rejected" || code === "busy") return notDone.test(name) ? "rejected" : "garbage";
+  return code;
+}
+
+/** A refused service as a write or a call has to take it. */
+export function writeError(error: unknown): unknown {
+  const status = error instanceof DeviceError ? statusIn(error) : undefined;
+  if (!(error instanceof DeviceError) || status === undefined) return error;
+  return new DeviceError(codeOfWrite(status), error.message, { cause: error });
+}
+
 /** Symbolic name without what is attached to it: "Good#Overflow" is "Good". */
 export function statusName(status: { name: string }): string {
   return /^\w+/.exec(status.name)?.[0] ?? "Bad";

@@ -150,18 +150,19 @@ describe("commands", () => {
   });
 
   test.each([
-    ["another value", { v: "1", age: "recent" }, /timeplan is 1, not 3/],
-    ["an old value", { v: "3", age: "old" }, /timeplan is old/],
-    ["an unknown component", { v: null, age: "undefined" }, /component does not exist/],
-    ["an unknown command", { v: null, age: "unknown" }, /does not know the command/],
-  ])("that the site answers with %s were rejected", async (_, value, reason) => {
+    ["another value", { v: "1", age: "recent" }, /timeplan is 1, not 3/, "garbage"],
+    ["an old value", { v: "3", age: "old" }, /timeplan is old/, "garbage"],
+    ["another name", { n: "status", v: "True", age: "recent" }, /leaves out timeplan/, "garbage"],
+    ["an unknown component", { v: null, age: "undefined" }, /component does not exist/, "rejected"],
+    ["an unknown command", { v: null, age: "unknown" }, /does not know the command/, "rejected"],
+  ])("that the site answers with %s are not done", async (_, value, reason, code) => {
     const { site, connection } = await together(settings);
     const writing = connection.write!(plan, 3, patient());
     const checked = expect(writing).rejects.toThrow(reason);
     site.acknowledge(await site.next("CommandRequest"));
     site.say("CommandResponse", { cId: "TC1", cTS: now(), rvs: [{ cCI: "M0002", n: "timeplan", ...value }] });
     await checked;
-    expect(await codeOf(writing)).toBe("rejected");
+    expect(await codeOf(writing)).toBe(code);
   });
 
   test("that the site does not acknowledge were rejected, with its reason", async () => {
@@ -183,9 +184,10 @@ describe("commands", () => {
     expect(site.received).toEqual([]);
   });
 
-  const driving = ["M0005", "M0006", "M0008", "M0010", "M0011", "M0012"];
-  test.each([...driving, "M0013", "M0019", "M0020", "M0021", "M0022"])(
-    "that drive a phase have no address, and are not sent whatever the settings say: %s",
+  const driving = ["M0005", "M0006", "M0008", "M0010", "M0011", "M0012", "M0013", "M0019", "M0020", "M0021"];
+  const tables = ["M0004", "M0014", "M0015", "M0016", "M0017", "M0018", "M0023"];
+  test.each([...driving, "M0022", ...tables, "M0103", "M9999"])(
+    "that may drive a phase have no address, and are not sent whatever the settings say: %s",
     async (command) => {
       expect(addressSchema.safeParse({ command, do: "setStart", name: "status" }).success).toBe(false);
       const { site, connection } = await together({ commands: [command] });

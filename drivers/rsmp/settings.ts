@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { neverGiven } from "./never-given.ts";
+import { mayBeGiven } from "./may-be-given.ts";
 import type { Wire } from "../../gateway/driver.ts";
 import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
@@ -177,7 +177,9 @@ const command = z.strictObject({
   command: z
     .string()
     .regex(/^M\d{4}$/)
-    .refine((code) => !neverGiven.includes(code), { error: "kerb never drives a phase" }),
+    .refine((code) => mayBeGiven.includes(code), {
+      error: `kerb never drives a phase: only ${mayBeGiven.join(", ")} may be asked for`,
+    }),
   do: z.string().min(1).describe("cO: setValue, setPlan"),
   name: z.string().min(1).describe("the argument that takes the written value"),
   arguments: z

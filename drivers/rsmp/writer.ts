@@ -1,7 +1,7 @@
 import { DeviceError, type Value } from "../../gateway/driver.ts";
 import type { CommandMessage, SiteMessage } from "./messages.ts";
+import { mayBeGiven } from "./may-be-given.ts";
 import type { Outcome, Session } from "./session.ts";
-import { neverGiven } from "./never-given.ts";
 import type { Address, AlarmCommandAddress, CommandAddress, Settings } from "./settings.ts";
 import { atLeast } from "./versions.ts";
 
@@ -20,8 +20,8 @@ export async function write(
 ): Promise<void> {
   if ("alarmCommand" in address) return tellAlarm(session, address, signal);
   if (!("command" in address)) throw session.error("unsupported", "this is not a command");
-  if (neverGiven.includes(address.command))
-    throw session.error("unsupported", `${address.command} drives phases, which kerb never does`);
+  if (!mayBeGiven.includes(address.command))
+    throw session.error("unsupported", `${address.command} may drive phases, which kerb never does`);
   if (!settings.commands.includes(address.command))
     throw session.error("unsupported", `${address.command} is not among the commands that may be sent`);
   const component = address.component ?? session.main;
@@ -75,9 +75,11 @@ function check(
   if (wrong?.quality === "undefined") throw refuse("the component does not exist");
   if (wrong !== undefined) throw refuse("the site does not know the command");
   const own = values.find((value) => value.name === name);
-  if (own === undefined) throw refuse(`the answer leaves out ${name}`);
-  if (own.quality !== "recent") throw refuse(`${name} is ${own.quality}`);
-  if (own.value !== given) throw refuse(`${name} is ${own.value ?? "nothing"}, not ${given}`);
+  // It has answered the command, and may have done it.
+  const doubt = (why: string): DeviceError => session.error("garbage", `${command}: ${why}`);
+  if (own === undefined) throw doubt(`the answer leaves out ${name}`);
+  if (own.quality !== "recent") throw doubt(`${name} is ${own.quality}`);
+  if (own.value !== given) throw doubt(`${name} is ${own.value ?? "nothing"}, not ${given}`);
 }
 
 async function tellAlarm(

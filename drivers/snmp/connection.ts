@@ -14,7 +14,7 @@ import {
   type Value,
 } from "../../gateway/driver.ts";
 import type { Client } from "./client.ts";
-import { aborted, closed, Refusal } from "./errors.ts";
+import { aborted, closed, halfDone, Refusal } from "./errors.ts";
 import { Fetcher } from "./fetch.ts";
 import { identify } from "./identify.ts";
 import { listen } from "./notifications.ts";
@@ -97,7 +97,7 @@ export class SnmpConnection implements Connection<Address> {
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         throw new DeviceError(
-          "rejected",
+          halfDone.includes(error.status) ? "garbage" : "rejected",
           `${place}: ${name} = ${String(value).slice(0, 40)}: ${error.message}`,
         );
       }

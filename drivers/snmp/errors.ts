@@ -39,6 +39,8 @@ export const tooBig = 1;
 export const noSuchName = 2;
 export const genErr = 5;
 export const notWritable = 17;
+/** Of a set: part of it may have been done (RFC 3416, 4.2.5). */
+export const halfDone: readonly number[] = [genErr, 14, 15];
 
 export const statusName = (status: number): string => names[status] ?? `error-status-${status}`;
 

@@ -148,12 +148,12 @@ export class SignWriter {
   /** Signs that turn drums take their time; then the message that is shown must be the one with this id. */
   async #activated(id: Buffer): Promise<void> {
     const end = await this.#settled(objects.activateState, slowActivating, true);
-    if (end === slowActivatedError) throw this.#rejected("the sign could not change its face");
+    if (end === slowActivatedError) throw this.#accepted("the sign could not change its face");
     const [shown] = await this.#values(objects.source);
     if (!Buffer.isBuffer(shown?.value) || shown.value.equals(id)) return;
     const [error] = await this.#values(objects.activateError);
     const reason = activateErrors[numberFrom(error) ?? 1] ?? "other";
-    throw this.#rejected(
+    throw this.#accepted(
       `the sign shows ${shown.value.toString("hex")}, not ${id.toString("hex")} (${reason})`,
     );
   }
@@ -269,6 +269,11 @@ export class SignWriter {
       ? ""
       : "; stripDiacritics writes Vietnamese without its marks";
     return this.#rejected(`the sign cannot show ${shown.join(" ")}${cure}`);
+  }
+
+  /** It had taken the message; what became of it is not sure. */
+  #accepted(what: string): DeviceError {
+    return new DeviceError("garbage", `${this.#link.place}: ${what}`);
   }
 
   #rejected(what: string): DeviceError {

@@ -59,6 +59,13 @@ describe("writing", () => {
     });
   });
 
+  test.each([5, 14, 15])("error-status %d says nothing for sure", async (status) => {
+    const { connection } = await setUp((datagram, reply) =>
+      reply(answerTo(readRequest(datagram), { status, index: 1 })),
+    );
+    expect(await codeOf(connection.write!(point({}), 1, signal))).toBe("garbage");
+  });
+
   test.each([
     ["phaseControlGroupVehCall", "1.3.6.1.4.1.1206.4.2.1.1.5.1.6.1"],
     ["preemptControlState", "1.3.6.1.4.1.1206.4.2.1.6.3.1.2.1"],

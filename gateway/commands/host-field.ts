@@ -1,6 +1,8 @@
+import { monotonicMs } from "../clock.ts";
 import type { DeviceErrorCode } from "../driver.ts";
 import { deviceErrorCode, errorTable } from "../errors.ts";
-import type { HostRequest, LatestReading, WriteOutcome as HostOutcome } from "../host/messages.ts";
+import type { HostRequest, Shown, WriteOutcome as HostOutcome } from "../host/messages.ts";
+import type { CommandValue } from "./command.ts";
 import type { CommandCode } from "./error-texts.ts";
 import type { Field, WriteOrder, WriteOutcome } from "./order.ts";
 
@@ -8,6 +10,18 @@ import type { Field, WriteOrder, WriteOutcome } from "./order.ts";
 
 /** Asks the host of a device; rejects where it is not running or does not answer. */
 export type AskHost = (device: string, request: HostRequest, timeoutMs?: number) => Promise<unknown>;
+
+/** `beginMs`: what is not begun so long after this is not begun at all. */
+type Ordered = WriteOrder & { beginMs?: number | undefined };
+
+/**
+ * `ordered`: a point that shows this to the digits that the device has is told as this. `sinceMs`: what was heard
+ * before this says nothing (`monotonicMs`).
+ */
+interface Evidence {
+  ordered?: CommandValue | undefined;
+  sinceMs?: number | undefined;
+}
 
 /** A host takes two seconds longer than it was given, at most, and is on another core. */
 const hostGraceMs = 4000;
@@ -51,6 +65,12 @@ function outcomeOf(told: HostOutcome, tookMs: number): WriteOutcome {
   };
 }
 
+/** The desk's field, which can be asked for evidence of an order. */
+interface HostField extends Field {
+  execute(order: Ordered, signal: AbortSignal): ReturnType<Field["execute"]>;
+  read(device: string, point: string, signal: AbortSignal, evidence?: Evidence): ReturnType<Field["read"]>;
+}
+
 function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
   if (signal.aborted) return Promise.reject(new Error("the gateway stops"));
   return new Promise((resolve, reject) => {
@@ -60,22 +80,26 @@ function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Prom
   });
 }
 
-export function hostField(ask: AskHost): Field {
+export function hostField(ask: AskHost): HostField {
   return {
-    async execute({ device, point, value, timeoutMs }: WriteOrder, signal): Promise<WriteOutcome> {
+    async execute({ device, point, value, timeoutMs, beginMs }, signal) {
       const startedMs = performance.now();
-      const request: HostRequest = { name: "write", device, point, value, timeoutMs };
+      const begin = beginMs === undefined ? {} : { beginByMs: monotonicMs() + beginMs };
+      const request: HostRequest = { name: "write", device, point, value, timeoutMs, ...begin };
       const told = await unlessAborted(ask(device, request, timeoutMs + hostGraceMs), signal);
       return outcomeOf(told as HostOutcome, performance.now() - startedMs);
     },
-    async read(device, point, signal) {
-      const request: HostRequest = { name: "read", device, points: [point], raw: false };
-      const readings = (await unlessAborted(ask(device, request), signal)) as LatestReading[];
-      const reading = readings.find((one) => one.point === point);
-      if (reading === undefined) return { value: null, code: "KERB-CMD-POINT", reason: "it tells no value" };
-      const { value, status, code, reason = `it is ${status}`, unheard } = reading;
-      if (value !== null && status === "good" && unheard === undefined) return { value };
-      return { value: null, ...(code === undefined ? {} : { code: codeOf(code) }), reason };
+    async read(device, point, signal, { ordered, sinceMs } = {}) {
+      const about = {
+        ...(ordered === undefined ? {} : { value: ordered }),
+        ...(sinceMs === undefined ? {} : { sinceMs }),
+      };
+      const request: HostRequest = { name: "shown", device, point, ...about };
+      const told = (await unlessAborted(ask(device, request), signal)) as Shown;
+      const { value, isSame, code, reason = "it tells no value" } = told;
+      if (isSame === true && ordered !== undefined) return { value: ordered };
+      if (value !== null) return { value };
+      return { value, ...(code === undefined ? {} : { code: codeOf(code) }), reason };
     },
   };
 }

@@ -65,11 +65,11 @@ interface Commanded {
 }
 
 /** Of a signal controller only this is ever asked for: it decides on its phases by itself. */
-const requestable = /^(plan|mode|lampTest)(\.|$)/;
+const requestable: readonly string[] = ["plan", "mode", "lampTest"];
 
 /** Whether a point of this class of device may be commanded at all, whatever profile and site file say. */
 export function isPhase(deviceClass: string | undefined, point: string): boolean {
-  return deviceClass === "signal-controller" && !requestable.test(point);
+  return deviceClass === "signal-controller" && !requestable.includes(point);
 }
 
 function writable(

@@ -9,15 +9,7 @@ import { byClass, nextOf, planGroups, polled, skipOvertaken, timesOf, type Group
 import { HeldBack } from "./held-back.ts";
 import { closed, recogniseDevice, within, WrongDeviceError } from "./identify.ts";
 import { Push, sourceOffsets, type PushTimes } from "./push.ts";
-import type {
-  DeviceState,
-  HostDevice,
-  HostPoint,
-  Identified,
-  LatestReading,
-  WriteOutcome,
-  WriteRequest,
-} from "./messages.ts";
+import type { DeviceState, HostDevice, HostPoint, Identified, LatestReading } from "./messages.ts";
 import { inOrder, type Normaliser } from "./normalise.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
@@ -58,7 +50,8 @@ export class DeviceLoop {
   /** Why the connection was closed at a call of ours; a subscription knows only that it was. */
   #cause: unknown;
   readonly #turns: Turns;
-  readonly #writing: Writing;
+  /** Ahead of the polls. */
+  readonly writing: Writing;
   readonly #recognition: Recognition;
   #report: ReturnType<typeof newReport>;
   readonly #reads = new Durations();
@@ -77,7 +70,7 @@ export class DeviceLoop {
     this.#byClass = byClass(options.device.points);
     this.#recognition = new Recognition(options.device, options.context);
     this.#turns = new Turns(options.line, this.#stopping.signal);
-    this.#writing = new Writing({
+    this.writing = new Writing({
       device: options.device,
       ending: this.#stopping.signal,
       points: () => this.#recognition.points(options.device.points),
@@ -466,11 +459,6 @@ export class DeviceLoop {
     const { driver } = this.#options;
     const readings = [...(this.#push?.shown(driver) ?? []), ...polled(this.#groups, driver)];
     return inOrder(this.#device.points, readings);
-  }
-
-  /** Writes one point once, ahead of the polls, and reads it back; see `WriteOutcome`. Never rejects. */
-  write(request: WriteRequest): Promise<WriteOutcome> {
-    return this.#writing.write(request);
   }
 
   /** Reads now, between polls, with the bytes of each value. `names` empty: all points. */

@@ -5,6 +5,8 @@ import { DeviceError } from "../driver.ts";
  * time, all dead units together, so that it cannot eat the bus.
  */
 const deadShare = 0.2;
+/** So many writes one after the other while somebody waits to read: then there is one reading turn. */
+const urgentRowMax = 4;
 
 /** Who asks for the wire. */
 export interface Claim {
@@ -12,7 +14,7 @@ export interface Claim {
   isSuspect: boolean;
   /** When it last answered (`performance.now()`); while units are dying the ones seen alive go first. */
   aliveMs: number;
-  /** A write, which goes ahead of all that is read, whatever its unit owes. */
+  /** A write, which goes ahead of what is read, whatever its unit owes; each fifth turn is left to the reading. */
   isUrgent?: boolean;
   signal?: AbortSignal;
 }
@@ -26,6 +28,8 @@ export class Line {
   #isTaken = false;
   #deadUntilMs = -Infinity;
   #wasSuspect = false;
+  /** Urgent turns since the last other one for which somebody waited. */
+  #urgentRow = 0;
   readonly #urgent: Waiter[] = [];
   readonly #healthy: Waiter[] = [];
   readonly #suspects: Waiter[] = [];
@@ -78,11 +82,16 @@ export class Line {
 
   #next(): void {
     if (this.#isTaken) return;
-    const urgent = this.#urgent.shift();
-    if (urgent !== undefined) return urgent.grant();
     const waitMs = this.deadWaitMs(performance.now());
-    // Neither kind may keep the other from the wire for longer than one turn.
     const isSuspectDue = waitMs === 0 && this.#suspects.length > 0;
+    const isAwaited = isSuspectDue || this.#healthy.length > 0;
+    if (this.#urgent.length > 0 && !(isAwaited && this.#urgentRow >= urgentRowMax)) {
+      this.#urgentRow = isAwaited ? this.#urgentRow + 1 : 0;
+      this.#urgent.shift()?.grant();
+      return;
+    }
+    this.#urgentRow = 0;
+    // Neither kind may keep the other from the wire for longer than one turn.
     if (isSuspectDue && (this.#healthy.length === 0 || !this.#wasSuspect)) {
       this.#suspects.shift()?.grant();
       return;

@@ -174,7 +174,8 @@ async function answer(request: HostRequest): Promise<unknown> {
   if (request.name === "latest") return loop.latest();
   return witness.run(scopes.get(request.device) ?? { device: -1 }, (): Promise<unknown> => {
     if (request.name === "identify") return loop.identifyNow(request.accept);
-    return request.name === "write" ? loop.write(request) : loop.readNow(request.points, request.raw);
+    if (request.name === "write") return loop.writing.write(request);
+    return request.name === "shown" ? loop.writing.shown(request) : loop.readNow(request.points, request.raw);
   });
 }
 

@@ -157,13 +157,34 @@ export type HostRequest =
   | { name: "latest"; device: string }
   | { name: "identify"; device: string; accept: boolean }
   | { name: "read"; device: string; points: string[]; raw: boolean }
+  | ({ name: "shown"; device: string } & ShownRequest)
   | ({ name: "write"; device: string } & WriteRequest);
+
+/** A point that may be written. `sinceMs`: what the device told before this is no evidence (`monotonicMs`). */
+export interface ShownRequest {
+  point: string;
+  /** Whether it shows this; it may lack the digits that the device does not have. */
+  value?: number | string | boolean;
+  sinceMs?: number;
+}
+
+/** What is good and of now at the point's `readBack` or at itself; null: nobody can say, and why. */
+export interface Shown {
+  value: ReadingValue;
+  /** It shows what was asked about. */
+  isSame?: boolean;
+  /** As of a `WriteOutcome`. */
+  code?: string;
+  reason?: string;
+}
 
 /** `value`: in the point's unit and words. The outcome comes `timeoutMs` later at most, and two seconds. */
 export interface WriteRequest {
   point: string;
   value: number | string | boolean;
   timeoutMs: number;
+  /** The device is told before this or not at all ("no-turn"); `monotonicMs` of the asker, the same in every process. */
+  beginByMs?: number;
 }
 
 /**

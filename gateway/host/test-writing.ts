@@ -8,7 +8,7 @@ import type { Driver } from "../driver.ts";
 import { DeviceLoop } from "./device.ts";
 import { Handover } from "./handover.ts";
 import type { Line } from "./line.ts";
-import type { HostDevice, HostPoint, WriteOutcome } from "./messages.ts";
+import type { HostDevice, HostPoint, Shown, WriteOutcome } from "./messages.ts";
 import { pointLike } from "./test-point.ts";
 
 /** A device's loop before its simulator, as a host runs it, with the points of the test. */
@@ -40,7 +40,14 @@ export interface Rig {
   simulator: Simulator;
   /** What the simulator was told to change. */
   written(): string[];
-  write(point: string, value: number | string | boolean, timeoutMs?: number): Promise<WriteOutcome>;
+  write(
+    point: string,
+    value: number | string | boolean,
+    timeoutMs?: number,
+    beginByMs?: number,
+  ): Promise<WriteOutcome>;
+  /** What a point shows, as evidence. */
+  shown(point: string, value?: number | string | boolean, sinceMs?: number): Promise<Shown>;
   close(): Promise<void>;
 }
 
@@ -109,7 +116,14 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     points: hostPoints,
     simulator,
     written: () => (simulator.writes?.all ?? []).map(({ what }) => what),
-    write: (point, value, timeoutMs = 3000) => loop.write({ point, value, timeoutMs }),
+    write: (point, value, timeoutMs = 3000, beginByMs = Infinity) =>
+      loop.writing.write({ point, value, timeoutMs, beginByMs }),
+    shown: (point, value, sinceMs) =>
+      loop.writing.shown({
+        point,
+        ...(value === undefined ? {} : { value }),
+        ...(sinceMs === undefined ? {} : { sinceMs }),
+      }),
     async close() {
       await loop.stop();
       await ended;

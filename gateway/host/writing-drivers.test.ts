@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { monotonicMs } from "../clock.ts";
 import { online, rigOf, type Rig, writable } from "./test-writing.ts";
 
 /** The same writes over other protocols: a device that is asked, one that is subscribed to, and one that only pushes. */
@@ -215,6 +216,20 @@ describe("mqtt", () => {
     expect(outcome).toMatchObject({ state: "unknown", code: "not-read-back", before: 7 });
     expect(outcome.readBack).toBeUndefined();
     expect(rig.written()).toHaveLength(1);
+  });
+
+  test("what it had told before the write is no evidence later, and before a given moment neither", async () => {
+    const rig = await mqtt();
+    await told(rig, { level: 3, on: 0, door: 0, guarded: 0 });
+    expect(await rig.shown("level", 3)).toEqual({ value: 3, isSame: true });
+    expect(await rig.shown("level", 3, monotonicMs())).toMatchObject({ value: null, code: "unreadable" });
+    rig.simulator.writes!.heard = () => rig.simulator.fault("silent");
+    expect(await rig.write("level", 7, 300)).toMatchObject({ state: "unknown" });
+    expect(await rig.shown("level", 7)).toMatchObject({ value: null, code: "unreadable" });
+    rig.simulator.fault(undefined);
+    rig.simulator.writes!.heard = undefined;
+    await told(rig, { level: 8 });
+    expect(await rig.shown("level", 7)).toEqual({ value: 8, isSame: false });
   });
 
   test("another value that it tells says nothing for sure", async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { monotonicMs } from "../clock.ts";
 import { Line } from "./line.ts";
 import { modbusRig, online, type Rig } from "./test-writing.ts";
 
@@ -230,6 +231,80 @@ describe("a write", () => {
     expect(await writing).toMatchObject({ state: "unknown", code: "aborted" });
     expect(await rig.write("level", 51)).toMatchObject({ state: "failed" });
     expect(rig.written()).toHaveLength(1);
+  });
+});
+
+describe("a write that must begin in time", () => {
+  test("is not begun after that, whatever time it had to be done", async () => {
+    const rig = await modbus();
+    expect(await rig.write("level", 5, 3000, monotonicMs() - 1)).toMatchObject({
+      state: "failed",
+      code: "no-turn",
+    });
+    // The look before it takes longer than there is.
+    rig.simulator.fault("slow", 300);
+    expect(await rig.write("level", 6, 8000, monotonicMs() + 100)).toMatchObject({ code: "no-turn" });
+    rig.simulator.fault(undefined);
+    expect(rig.written()).toEqual([]);
+    expect(rig.loop.report.state).toBe("online");
+  });
+
+  test("does not wait for its turn any longer", async () => {
+    const rig = await modbus();
+    rig.simulator.writes!.heard = () => rig.simulator.set("level", 7);
+    const startedMs = performance.now();
+    const stubborn = rig.write("level", 50, 3000).then(() => performance.now());
+    expect(await rig.write("level", 51, 8000, monotonicMs() + 100)).toMatchObject({ code: "no-turn" });
+    const saidMs = performance.now();
+    expect(await stubborn).toBeGreaterThan(saidMs);
+    expect(saidMs - startedMs).toBeGreaterThan(90);
+    expect(rig.written()).toHaveLength(1);
+  });
+
+  test("that is begun in time has all its time to be seen", async () => {
+    const rig = await modbus();
+    rig.simulator.writes!.heard = () => {
+      rig.simulator.set("level", 0);
+      setTimeout(() => rig.simulator.set("level", 50), 1500);
+    };
+    expect(await rig.write("level", 50, 8000, monotonicMs() + 1000)).toMatchObject({ state: "done" });
+  });
+});
+
+describe("evidence of a write", () => {
+  test("is read now, at the point where the write is seen", async () => {
+    const rig = await modbus();
+    rig.simulator.set("setpoint", 9);
+    rig.simulator.set("actual", 4);
+    expect(await rig.shown("setpoint")).toEqual({ value: 4 });
+    expect(await rig.shown("setpoint", 9)).toEqual({ value: 4, isSame: false });
+    rig.simulator.set("actual", 9);
+    expect(await rig.shown("setpoint", 9, monotonicMs())).toEqual({ value: 9, isSame: true });
+  });
+
+  test("is in the words and to the digits that the device has", async () => {
+    const rig = await modbus();
+    rig.simulator.set("temperature", 0.1);
+    expect(await rig.shown("temperature", 0.1)).toMatchObject({ isSame: true });
+    expect(await rig.shown("temperature", 0.1001)).toMatchObject({ isSame: false });
+    rig.simulator.set("mode", 1);
+    expect(await rig.shown("mode", "on")).toEqual({ value: "on", isSame: true });
+    expect(await rig.shown("mode", "off")).toEqual({ value: "on", isSame: false });
+  });
+
+  test("is none of a point that is not written, of a silent device and of another unit", async () => {
+    const rig = await modbus({ more: { timeout: 200 } });
+    expect(await rig.shown("ghost")).toMatchObject({ value: null, code: "no-such-point" });
+    expect(await rig.shown("count")).toMatchObject({ value: null, code: "not-writable" });
+    rig.simulator.fault("silent");
+    expect(await rig.shown("level", 0)).toMatchObject({ value: null, code: "silent" });
+    const identify = {
+      standard: false,
+      serial: { table: "holding", register: 8, type: "uint16" },
+      expect: [],
+    };
+    const other = await modbus({ device: { serial: "A1", identify } });
+    expect(await other.shown("level", 0)).toMatchObject({ value: null, code: "other-unit" });
   });
 });
 

@@ -1,3 +1,4 @@
+import { monotonicMs } from "../clock.ts";
 import { askedOf, settled, withNeeded } from "../derived.ts";
 import { type Answer, type Connection, DeviceError, type Value } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
@@ -7,6 +8,8 @@ import { Line } from "./line.ts";
 import type {
   HostDevice,
   HostPoint,
+  Shown,
+  ShownRequest,
   Unwritable,
   WriteOutcome,
   WriteRefusal,
@@ -26,6 +29,7 @@ const lookOldMs = 3 * lookMostMs;
 const callLeastMs = 1000;
 const callMostMs = 15_000;
 const timeoutMostMs = 300_000;
+const shownTimeoutMs = 10_000;
 /** What a device has told by itself is as good as read for this long, where the profile has no `silence`. */
 const freshMs = 60_000;
 /** The device has said no, or never got to hear of it. */
@@ -48,15 +52,21 @@ export interface WritePlace {
   reopen(): void;
 }
 
-/** One write on its way. */
-interface Attempt extends WriteRequest {
+/** What is looked at together. */
+interface Sight {
   readonly untilMs: number;
+  readonly points: readonly HostPoint[];
+  readonly normaliser: Normaliser;
+}
+
+/** One write on its way. */
+interface Attempt extends WriteRequest, Sight {
   readonly signal: AbortSignal;
+  /** It must have begun before this. */
+  readonly late: AbortSignal;
   readonly target: HostPoint;
   /** What is looked at: the point, or where it can be seen. */
   readonly shownAt: string;
-  readonly points: readonly HostPoint[];
-  readonly normaliser: Normaliser;
   before?: ReadingValue;
   /** What the device was told, once it may have been. */
   sent?: { raw: Value; atMs: number };
@@ -75,6 +85,15 @@ const failed = (code: WriteRefusal | Unwritable["code"], reason: string): WriteO
   reason,
 });
 
+const noSuchPoint = ({ device }: WritePlace, point: string): WriteOutcome =>
+  failed("no-such-point", `${device.id} has no point "${point}"`);
+
+const nothingShown = ({ code, reason }: Pick<WriteOutcome, "code" | "reason"> = {}): Shown => ({
+  value: null,
+  ...(code === undefined ? {} : { code }),
+  ...(reason === undefined ? {} : { reason }),
+});
+
 function asDeviceError(error: unknown): DeviceError {
   return error instanceof DeviceError ? error : new DeviceError("garbage", String(error), { cause: error });
 }
@@ -84,6 +103,8 @@ export class Writing {
   readonly #place: WritePlace;
   /** A read-back must not see the next write. */
   readonly #one = new Line();
+  /** When the device was last told something that is seen at a point: what it told before that is no evidence. */
+  readonly #toldMs = new Map<string, number>();
 
   constructor(place: WritePlace) {
     this.#place = place;
@@ -95,10 +116,13 @@ export class Writing {
     const untilMs = performance.now() + timeoutMs;
     const over = new AbortController();
     const timer = setTimeout(() => over.abort(), timeoutMs);
+    const late = new AbortController();
+    const lateMs = Math.min(timeoutMs, (request.beginByMs ?? Infinity) - monotonicMs());
+    const lateTimer = setTimeout(() => late.abort(), Math.max(0, lateMs));
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#one.acquire({ isSuspect: false, aliveMs: 0, signal: over.signal });
-      return await this.#write(request, untilMs, over.signal);
+      leave = await this.#one.acquire({ isSuspect: false, aliveMs: 0, signal: late.signal });
+      return await this.#write({ ...request, untilMs, signal: over.signal, late: late.signal });
     } catch (error) {
       return leave === undefined
         ? failed("no-turn", "an earlier write to the device took until the time was over")
@@ -106,27 +130,80 @@ export class Writing {
     } finally {
       leave?.();
       clearTimeout(timer);
+      clearTimeout(lateTimer);
     }
   }
 
-  async #write(request: WriteRequest, untilMs: number, signal: AbortSignal): Promise<WriteOutcome> {
+  /** What came of a write, found out later: read now, or heard since. Never rejects. */
+  async shown({ point, value, sinceMs }: ShownRequest): Promise<Shown> {
+    const signal = AbortSignal.timeout(shownTimeoutMs);
+    const untilMs = performance.now() + shownTimeoutMs;
+    let leave: (() => void) | undefined;
+    try {
+      leave = await this.#one.acquire({ isSuspect: false, aliveMs: 0, signal });
+      const target = this.#place.points().find(({ name }) => name === point);
+      const refused = target === undefined ? noSuchPoint(this.#place, point) : this.#refusal(target);
+      if (target === undefined || refused !== undefined) return nothingShown(refused);
+      const shownAt = target.write?.readBack ?? point;
+      const sight = { ...this.#sight([shownAt]), untilMs };
+      const heardMs = (sinceMs ?? -Infinity) - monotonicMs() + performance.now();
+      const fromMs = Math.max(heardMs, this.#toldMs.get(shownAt) ?? -Infinity);
+      const seen = await this.#place.alone(() => this.#look(sight, fromMs), signal);
+      // Who answers after a reconnect may be somebody else.
+      const changed = this.#refusal(target);
+      if (changed !== undefined) return nothingShown(changed);
+      return this.#evidence(sight, seen, { point, shownAt, value, isTimed: sinceMs !== undefined });
+    } catch (error) {
+      const { code, message } = asDeviceError(error);
+      if (code !== "closed") this.#place.reopen();
+      return { value: null, code, reason: message };
+    } finally {
+      leave?.();
+    }
+  }
+
+  #evidence(
+    sight: Sight,
+    seen: Seen & { isHeard: boolean },
+    about: { point: string; value: ShownRequest["value"] | undefined; shownAt: string; isTimed: boolean },
+  ): Shown {
+    const { point, shownAt, value, isTimed } = about;
+    const position = positionOf(sight, shownAt);
+    if (position < 0) return nothingShown(noSuchPoint(this.#place, shownAt));
+    const one = sight.normaliser.single(position, seen.answers);
+    const isFresh = sight.normaliser
+      .sourcesOf(position)
+      .every((source) => this.#isFresh(sight, seen, source, isTimed));
+    if (one.quality !== 0 || !isFresh) {
+      const why = one.detail?.reason ?? one.detail?.code ?? "it has told nothing of late";
+      return nothingShown(failed("unreadable", `${shownAt} is not known: ${why}`));
+    }
+    if (value === undefined) return { value: one.value };
+    if (shownAt !== point) return { value: one.value, isSame: one.value === value };
+    const made = inverse(seen, position, value);
+    return { value: one.value, isSame: "raw" in made && shows(seen, position, value, made.raw) };
+  }
+
+  #sight(names: readonly string[]): Pick<Sight, "points" | "normaliser"> {
     const all = this.#place.points();
-    const target = all.find(({ name }) => name === request.point);
-    if (target === undefined)
-      return failed("no-such-point", `${this.#place.device.id} has no point "${request.point}"`);
+    const wanted = all.filter(({ name }) => names.includes(name));
+    const points = settled(withNeeded(all, wanted));
+    return { points, normaliser: new Normaliser(points, this.#place.device.firstIndex) };
+  }
+
+  async #write(request: WriteRequest & Pick<Attempt, "untilMs" | "signal" | "late">): Promise<WriteOutcome> {
+    const target = this.#place.points().find(({ name }) => name === request.point);
+    if (target === undefined) return noSuchPoint(this.#place, request.point);
     const refused = this.#refusal(target);
     if (refused !== undefined) return refused;
     const shownAt = target.write?.readBack ?? target.name;
     const names = [target.name, shownAt, ...(target.write?.interlock ?? []).map(({ point }) => point)];
-    const wanted = all.filter(({ name }) => names.includes(name));
-    const points = settled(withNeeded(all, wanted));
-    const normaliser = new Normaliser(points, this.#place.device.firstIndex);
-    const attempt: Attempt = { ...request, untilMs, signal, target, shownAt, points, normaliser };
+    const attempt: Attempt = { ...request, ...this.#sight(names), target, shownAt };
     let outcome: WriteOutcome | undefined;
     try {
-      outcome = await this.#place.alone(() => this.#turn(attempt), signal);
+      outcome = await this.#place.alone(() => this.#turn(attempt), request.late);
     } catch (error) {
-      if (attempt.sent === undefined) return this.#notSent(error, signal);
+      if (attempt.sent === undefined) return this.#notSent(error, request.late);
       attempt.doubt = attempt.writtenMs === undefined ? asDeviceError(error) : undefined;
       this.#place.reopen();
     }
@@ -152,9 +229,9 @@ export class Writing {
     return undefined;
   }
 
-  #notSent(error: unknown, signal: AbortSignal): WriteOutcome {
+  #notSent(error: unknown, late: AbortSignal): WriteOutcome {
     const { code, message } = asDeviceError(error);
-    if (signal.aborted && code === "aborted")
+    if (late.aborted && code === "aborted")
       return failed("no-turn", "the connection was taken by others until the time was over");
     if (code !== "closed") this.#place.reopen();
     return { state: "failed", code, reason: `nothing was written: ${message}` };
@@ -162,12 +239,13 @@ export class Writing {
 
   /** The part that nobody may come between: look, write, look. */
   async #turn(attempt: Attempt): Promise<WriteOutcome | undefined> {
-    const { target, value, signal } = attempt;
+    const { target, value, late, beginByMs = Infinity } = attempt;
     const connection = this.#place.connection();
     const refused = this.#refusal(target);
     if (refused !== undefined || connection?.write === undefined)
       return refused ?? failed("not-connected", `${this.#place.device.id} is not connected`);
     const seen = await this.#look(attempt);
+    attempt.isHeard = seen.isHeard;
     const locked = this.#interlock(attempt, seen);
     if (locked !== undefined) return locked;
     const shown = this.#shown(attempt, seen);
@@ -175,8 +253,11 @@ export class Writing {
     attempt.before = shown;
     const made = inverse(seen, positionOf(attempt, target.name), value);
     if ("reason" in made) return failed("value", made.reason);
-    if (signal.aborted) return failed("no-turn", "the time was over before it could be written");
+    // A process that was stopped meanwhile has not seen its timers end.
+    if (late.aborted || monotonicMs() >= beginByMs)
+      return failed("no-turn", "the time was over before it could be written");
     attempt.sent = { raw: made.raw, atMs: performance.now() };
+    this.#toldMs.set(attempt.shownAt, attempt.sent.atMs);
     try {
       await this.#call(attempt, (stop) => connection.write!(target, made.raw, stop));
     } catch (error) {
@@ -249,7 +330,8 @@ export class Writing {
   async #isThere(attempt: Attempt): Promise<boolean> {
     const { shownAt, target, value, sent } = attempt;
     attempt.found = undefined;
-    const seen = await this.#look(attempt);
+    const seen = await this.#look(attempt, sent?.atMs);
+    attempt.isHeard ||= seen.isHeard;
     const position = positionOf(attempt, shownAt);
     const { value: shown, quality: bits } = attempt.normaliser.single(position, seen.answers);
     if ((bits & quality.bad) === 0)
@@ -260,31 +342,29 @@ export class Writing {
   }
 
   /** Reads what matters to the write, or takes what the device has told by itself where it cannot be asked. */
-  async #look(attempt: Attempt): Promise<Seen & { isHeard: boolean }> {
-    const { points, normaliser } = attempt;
+  async #look(sight: Sight, sinceMs?: number): Promise<Seen & { isHeard: boolean }> {
+    const { points, normaliser } = sight;
     const connection = this.#place.connection();
     if (connection === undefined)
       throw new DeviceError("closed", `${this.#place.device.id} is not connected`);
     const asked = askedOf(points);
     try {
-      const { answers } = await this.#call(attempt, (stop) => connection.read(asked, { signal: stop }));
+      const { answers } = await this.#call(sight, (stop) => connection.read(asked, { signal: stop }));
       return { normaliser, answers, isHeard: false };
     } catch (error) {
       if (!(error instanceof DeviceError) || error.code !== "unsupported") throw error;
     }
-    attempt.isHeard = true;
-    const sinceMs = attempt.sent?.atMs ?? -Infinity;
     const answers = asked.map(({ name }) => {
       const heard = this.#place.push()?.heard(name);
       // What a broker had kept may be from before; what came before the write is.
-      const isOfNow = heard !== undefined && (attempt.sent === undefined || !heard.isOld);
-      return isOfNow && heard.heardMs >= sinceMs ? heard.answer : nothing;
+      const isOfNow = heard !== undefined && (sinceMs === undefined || !heard.isOld);
+      return isOfNow && heard.heardMs >= (sinceMs ?? -Infinity) ? heard.answer : nothing;
     });
     return { normaliser, answers, isHeard: true };
   }
 
   /** A call of the driver; it ends with the time that is left, but for a last second. */
-  #call<Result>({ untilMs }: Attempt, work: (stop: AbortSignal) => Promise<Result>): Promise<Result> {
+  #call<Result>({ untilMs }: Sight, work: (stop: AbortSignal) => Promise<Result>): Promise<Result> {
     const leftMs = Math.max(callLeastMs, untilMs - performance.now());
     return within(Math.min(callMostMs, leftMs), this.#place.ending, work);
   }
@@ -304,12 +384,19 @@ export class Writing {
     return undefined;
   }
 
-  #isFresh({ points }: Attempt, { answers, isHeard }: Seen & { isHeard: boolean }, source: number): boolean {
+  /** `isTimed`: whatever was heard too early was left out before. */
+  #isFresh(
+    { points }: Sight,
+    { answers, isHeard }: Seen & { isHeard: boolean },
+    source: number,
+    isTimed = false,
+  ): boolean {
     const answer = answers[source];
     if (typeof answer === "object" && answer.past === true) return false;
     if (!isHeard) return true;
     const heard = this.#place.push()?.heard(points[source]?.name ?? "");
     if (heard === undefined || heard.isOld) return false;
+    if (isTimed) return true;
     return performance.now() - heard.heardMs <= (this.#place.device.silenceMs || freshMs);
   }
 
@@ -342,6 +429,6 @@ function told({ before, found, writtenMs }: Attempt, outcome: WriteOutcome): Wri
   };
 }
 
-function positionOf({ points }: Attempt, name: string): number {
+function positionOf({ points }: Sight, name: string): number {
   return points.findIndex((point) => point.name === name);
 }
