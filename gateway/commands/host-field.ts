@@ -2,26 +2,13 @@ import { monotonicMs } from "../clock.ts";
 import type { DeviceErrorCode } from "../driver.ts";
 import { deviceErrorCode, errorTable } from "../errors.ts";
 import type { HostRequest, Shown, WriteOutcome as HostOutcome } from "../host/messages.ts";
-import type { CommandValue } from "./command.ts";
 import type { CommandCode } from "./error-texts.ts";
-import type { Field, WriteOrder, WriteOutcome } from "./order.ts";
+import type { Field, WriteOutcome } from "./order.ts";
 
 /** The devices as the desk reaches them: through the hosts. */
 
 /** Asks the host of a device; rejects where it is not running or does not answer. */
 export type AskHost = (device: string, request: HostRequest, timeoutMs?: number) => Promise<unknown>;
-
-/** `beginMs`: what is not begun so long after this is not begun at all. */
-type Ordered = WriteOrder & { beginMs?: number | undefined };
-
-/**
- * `ordered`: a point that shows this to the digits that the device has is told as this. `sinceMs`: what was heard
- * before this says nothing (`monotonicMs`).
- */
-interface Evidence {
-  ordered?: CommandValue | undefined;
-  sinceMs?: number | undefined;
-}
 
 /** A host takes two seconds longer than it was given, at most, and is on another core. */
 const hostGraceMs = 4000;
@@ -65,12 +52,6 @@ function outcomeOf(told: HostOutcome, tookMs: number): WriteOutcome {
   };
 }
 
-/** The desk's field, which can be asked for evidence of an order. */
-interface HostField extends Field {
-  execute(order: Ordered, signal: AbortSignal): ReturnType<Field["execute"]>;
-  read(device: string, point: string, signal: AbortSignal, evidence?: Evidence): ReturnType<Field["read"]>;
-}
-
 function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
   if (signal.aborted) return Promise.reject(new Error("the gateway stops"));
   return new Promise((resolve, reject) => {
@@ -80,13 +61,14 @@ function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Prom
   });
 }
 
-export function hostField(ask: AskHost): HostField {
+export function hostField(ask: AskHost): Field {
   return {
     async execute({ device, point, value, timeoutMs, beginMs }, signal) {
       const startedMs = performance.now();
-      const begin = beginMs === undefined ? {} : { beginByMs: monotonicMs() + beginMs };
-      const request: HostRequest = { name: "write", device, point, value, timeoutMs, ...begin };
-      const told = await unlessAborted(ask(device, request, timeoutMs + hostGraceMs), signal);
+      const beginByMs = monotonicMs() + beginMs;
+      const request: HostRequest = { name: "write", device, point, value, timeoutMs, beginByMs };
+      const patienceMs = beginMs + timeoutMs + hostGraceMs;
+      const told = await unlessAborted(ask(device, request, patienceMs), signal);
       return outcomeOf(told as HostOutcome, performance.now() - startedMs);
     },
     async read(device, point, signal, { ordered, sinceMs } = {}) {

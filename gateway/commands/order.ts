@@ -35,9 +35,23 @@ interface ReadOutcome {
   reason?: string;
 }
 
+/**
+ * `ordered`: a point that shows this to the digits that the device has is told as this. `sinceMs`: what was heard
+ * before this says nothing (`monotonicMs`).
+ */
+interface Evidence {
+  ordered?: CommandValue | undefined;
+  sinceMs?: number | undefined;
+}
+
 /** Executes once and never repeats. Rejects where nobody can say whether it was written. */
 type Execute = (order: WriteOrder, signal: AbortSignal) => Promise<WriteOutcome>;
-type ReadPoint = (device: string, point: string, signal: AbortSignal) => Promise<ReadOutcome>;
+type ReadPoint = (
+  device: string,
+  point: string,
+  signal: AbortSignal,
+  evidence?: Evidence,
+) => Promise<ReadOutcome>;
 
 export interface Field {
   execute: Execute;
