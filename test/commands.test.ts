@@ -114,7 +114,7 @@ describe.skipIf(mosquittoPath === undefined)("a command, from the IOC to the dev
     const { rig } = on;
     const client = await TestClient.connect(rig.broker.url, [`${city}/rsp/#`]);
     const command = makeCommand(dim(5), rig.key);
-    const responseTopic = `${city}/rsp/v1/desk-7`;
+    const responseTopic = `${city}/rsp/v1/${gatewayId}/desk-7`;
     const topic = `${city}/cmd/v1/${gatewayId}/${device}`;
     await client.publish(topic, Buffer.from(JSON.stringify(command)), {
       retain: true,
