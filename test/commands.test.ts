@@ -94,8 +94,8 @@ describe.skipIf(mosquittoPath === undefined)("a command, from the IOC to the dev
   it("is refused with its code, and nothing is written", async () => {
     const { rig, commander } = on;
     const refused: [string, Promise<Followed>][] = [
-      ["KERB-CMD-SIGNATURE", commander.execute(dim(1), impostor)],
-      ["KERB-CMD-ISSUER", commander.execute(dim(5, { by: "mallory" }), rig.key)],
+      ["KERB-CMD-SIGNATURE", commander.execute(dim(1, { lifeMs: 1000 }), impostor)],
+      ["KERB-CMD-ISSUER", commander.execute(dim(5, { by: "mallory", lifeMs: 1000 }), rig.key)],
       ["KERB-CMD-ROLE", commander.execute(dim(5, { role: "traffic" }), rig.key)],
       ["KERB-CMD-LIMIT", commander.execute(dim(105), rig.key)],
       ["KERB-CMD-STEP", commander.execute(dim(7), rig.key)],
