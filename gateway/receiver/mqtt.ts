@@ -165,7 +165,7 @@ export class BrokerLink {
     }
     this.#isSubscribed = true;
     // A broker that denies the answers to commands takes nothing away: they come as events, too.
-    client.subscribe(`${city}/rsp/v1/+/+`, { qos: 1 }, () => {});
+    client.subscribe({ [`${city}/rsp/v1/+/+`]: { qos: 1 } }, () => {});
     return undefined;
   }
 
