@@ -7,8 +7,8 @@ import type { Logger } from "pino";
 import { clockState, doubtClock } from "./clock.ts";
 import type { Site } from "./config.ts";
 import { openControl, type ControlRequest } from "./control.ts";
-import { Commanding } from "./commands/commanding.ts";
-import { localRequest } from "./commands/local.ts";
+import type { Commanding } from "./commands/commanding.ts";
+import { loadCommanding } from "./commands/loading.ts";
 import type { ClockState } from "./event.ts";
 import { gap } from "./gaps.ts";
 import type { DeviceReport, HostRequest, HostDevice, LatestReading } from "./host/messages.ts";
@@ -100,7 +100,7 @@ export class Supervisor implements Vitals {
   readonly #mustWait = Promise.withResolvers<true>();
   readonly #tails = new Tails((on) => this.#outbox?.tell({ type: "tail", on }));
   /** undefined: nothing of this site may be written. */
-  readonly #commanding: Commanding | undefined;
+  #commanding: Commanding | undefined;
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
   readonly #fatal: (error: Error) => void;
 
@@ -108,12 +108,6 @@ export class Supervisor implements Vitals {
     this.#site = site;
     this.#log = log;
     this.#fatal = fatal;
-    this.#commanding = Commanding.of(site, {
-      log,
-      ask: (device, request, timeoutMs) => this.#ask(device, request, timeoutMs),
-      report: (device) => this.#reports.get(device),
-      frames: (stream, bytes) => this.#frames("commands", stream, bytes),
-    });
   }
 
   get socketPath(): string {
@@ -139,6 +133,12 @@ export class Supervisor implements Vitals {
     const gatewayIndex = self?.index ?? 0;
     doubtClock(opened.clock);
     await outbox.request("roster", roster(devices, registered.devices));
+    this.#commanding = await loadCommanding(this.#site, {
+      log: this.#log,
+      ask: (device, request, timeoutMs) => this.#ask(device, request, timeoutMs),
+      report: (device) => this.#reports.get(device),
+      frames: (stream, bytes) => this.#frames("commands", stream, bytes),
+    });
     if (this.#isStopping) return;
     this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
     this.#commanding?.start(registered.devices);
@@ -445,10 +445,10 @@ export class Supervisor implements Vitals {
     return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));
   }
 
-  get #orders() {
-    if (this.#commanding === undefined)
-      throw new Error(`nothing may be written: no device in ${this.#site.file} has "write"`);
-    return this.#commanding.orders;
+  get #orders(): Commanding {
+    if (this.#commanding !== undefined) return this.#commanding;
+    if (!this.#started) throw new Error("the gateway is still starting");
+    throw new Error(`nothing may be written: no device in ${this.#site.file} has "write"`);
   }
 
   async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator {
@@ -464,8 +464,8 @@ export class Supervisor implements Vitals {
       yield await this.#readings(device, { points, raw: args["raw"] === true });
     } else if (verb === "identify")
       yield await this.#ask(device, { name: "identify", device, accept: args["accept"] === true });
-    else if (verb === "write") yield* this.#orders.write(localRequest(args), signal);
-    else if (verb === "write-preview") yield await this.#orders.preview(localRequest(args));
+    else if (verb === "write") yield* this.#orders.write(args, signal);
+    else if (verb === "write-preview") yield await this.#orders.preview(args);
     else if (verb === "tail") yield* this.#tails.follow(signal);
     else if (verb === "retry-refused") yield (await this.#outbox?.request("retry")) ?? 0;
     else throw new Error(`unknown verb "${verb}"`);

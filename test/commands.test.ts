@@ -94,8 +94,8 @@ describe.skipIf(mosquittoPath === undefined)("a command, from the IOC to the dev
   it("is refused with its code, and nothing is written", async () => {
     const { rig, commander } = on;
     const refused: [string, Promise<Followed>][] = [
-      ["KERB-CMD-SIGNATURE", commander.execute(dim(1), impostor)],
-      ["KERB-CMD-ISSUER", commander.execute(dim(5, { by: "mallory" }), rig.key)],
+      ["KERB-CMD-SIGNATURE", commander.execute(dim(1, { lifeMs: 1000 }), impostor)],
+      ["KERB-CMD-ISSUER", commander.execute(dim(5, { by: "mallory", lifeMs: 1000 }), rig.key)],
       ["KERB-CMD-ROLE", commander.execute(dim(5, { role: "traffic" }), rig.key)],
       ["KERB-CMD-LIMIT", commander.execute(dim(105), rig.key)],
       ["KERB-CMD-STEP", commander.execute(dim(7), rig.key)],
@@ -114,7 +114,7 @@ describe.skipIf(mosquittoPath === undefined)("a command, from the IOC to the dev
     const { rig } = on;
     const client = await TestClient.connect(rig.broker.url, [`${city}/rsp/#`]);
     const command = makeCommand(dim(5), rig.key);
-    const responseTopic = `${city}/rsp/v1/desk-7`;
+    const responseTopic = `${city}/rsp/v1/${gatewayId}/desk-7`;
     const topic = `${city}/cmd/v1/${gatewayId}/${device}`;
     await client.publish(topic, Buffer.from(JSON.stringify(command)), {
       retain: true,

@@ -47,9 +47,9 @@ export const commandWords = {
     needsYesHint: "add --yes, or run it in a terminal",
     recorded: (id: string, user: string) =>
       `Recorded as command ${id}; the IOC sees it as local maintenance by ${user}.`,
-    twoPerson: "this point is armed by one person and committed by another",
+    twoPerson: "this point is armed by one person and committed by another, one of them with a signature",
     twoPersonHint:
-      "kerb write … --arm gives a token; somebody else runs it again with --commit TOKEN within 15 s",
+      "kerb write … --arm gives a token, with which the IOC commits within 15 s; or the IOC arms, and its token goes here: --commit TOKEN",
     armed: (token: string, seconds: number) => `Armed. Within ${seconds} s: --commit ${token}`,
   },
   vi: {
@@ -92,8 +92,9 @@ export const commandWords = {
     needsYesHint: "thêm --yes, hoặc chạy trong cửa sổ lệnh",
     recorded: (id: string, user: string) =>
       `Đã ghi là lệnh ${id}; IOC thấy đây là bảo trì tại chỗ của ${user}.`,
-    twoPerson: "điểm này do một người mở khóa và người khác xác nhận",
-    twoPersonHint: "kerb write … --arm cho một mã; người khác chạy lại với --commit MÃ trong 15 giây",
+    twoPerson: "điểm này do một người mở khóa và người khác xác nhận, một trong hai phải có chữ ký số",
+    twoPersonHint:
+      "kerb write … --arm cho một mã để IOC xác nhận trong 15 giây; hoặc IOC mở khóa và mã được nhập ở đây: --commit MÃ",
     armed: (token: string, seconds: number) => `Đã mở khóa. Trong ${seconds} giây: --commit ${token}`,
   },
 };

@@ -5,9 +5,10 @@ import type { Site } from "../config.ts";
 import type { DeviceReport } from "../host/messages.ts";
 import type { ArrivedCommand, CommandLane, ReplyTo } from "../uplink/commands.ts";
 import type { DeviceFacts } from "./checks.ts";
+import type { Refusal } from "./command.ts";
 import { CommandDesk } from "./desk.ts";
 import { type AskHost, hostField } from "./host-field.ts";
-import { LocalOrders } from "./local.ts";
+import { LocalOrders, localRequest, type OrderPreview } from "./local.ts";
 import { Policy } from "./policy.ts";
 import type { CommandState } from "./state.ts";
 import { ToldEvents } from "./told-events.ts";
@@ -29,13 +30,23 @@ interface UplinkReply extends ReplyTo {
 const waitingMax = 64;
 const settleMs = 10_000;
 const reopenMs = 10_000;
+/** What is asked to be checked in a second: a signature takes its time, and the main thread has other work. */
+const checksPerSecond = 200;
+/** Answers a second to what was not even checked. */
+const busyPerSecond = 5;
+/** The desk waits 5 s for what is under way; a disk that hangs must not keep the rest from stopping. */
+const closeMs = 8000;
+const noJournal: Refusal = { code: "KERB-CMD-JOURNAL", reason: "the journal of commands is not open" };
+const tooMany: Refusal = { code: "KERB-CMD-BUSY", reason: `more than ${checksPerSecond} came in a second` };
 
 /**
  * Joins the desk to hosts, outbox, uplinks and control socket. Only where the site file opens something for writing:
  * else no command is asked for, and nothing is written.
  */
 export class Commanding {
-  readonly orders: LocalOrders;
+  readonly #orders: LocalOrders;
+  /** False: nothing may be written any more; what is still leased goes back. */
+  readonly #isOpen: boolean;
   readonly #gateway: CommandedGateway;
   readonly #site: Pick<Site, "gateway">;
   readonly #policy: Policy;
@@ -50,23 +61,18 @@ export class Commanding {
   #isSettled = false;
   #opening: Promise<void> | undefined;
   #isStopping = false;
+  #second = { sinceMs: Number.NEGATIVE_INFINITY, taken: 0 };
 
-  /** undefined: nothing of this site may be written. */
-  static of(site: Site, gateway: CommandedGateway): Commanding | undefined {
-    const isHeard = site.commands.issuers.length > 0;
-    const isOpen = isHeard || site.devices.some(({ write }) => (write?.allow.length ?? 0) > 0);
-    return isOpen ? new Commanding(site, gateway) : undefined;
-  }
-
-  private constructor(site: Site, gateway: CommandedGateway) {
+  constructor(site: Site, gateway: CommandedGateway, isOpen = true) {
     const { commands, devices } = site;
+    this.#isOpen = isOpen;
     this.#site = { gateway: site.gateway };
     this.#gateway = gateway;
     const enabled = devices.filter((device) => device.enabled);
     // Made now: the points do not stay in this thread.
     this.#policy = new Policy(commands, enabled);
     this.#events = new ToldEvents(gateway.frames);
-    this.orders = new LocalOrders(enabled, this.#policy, gateway.ask, () => this.#desk);
+    this.#orders = new LocalOrders(enabled, this.#policy, gateway.ask, () => this.#desk);
   }
 
   /** Begins: `devices` are dictionary indexes by id, the gateway's own among them. */
@@ -82,7 +88,7 @@ export class Commanding {
   /** Commands come by this uplink, and states go out on it. */
   attach(uplink: string, lane: CommandLane): void {
     this.#lanes.set(uplink, lane);
-    lane.listen((command) => this.#arrived(command));
+    if (this.#isOpen) lane.listen((command) => this.#arrived(command));
   }
 
   /** Something has changed about a device. */
@@ -96,13 +102,44 @@ export class Commanding {
     this.#events.accepted(stream, bytes, dropped);
   }
 
+  /** Writes, as somebody on site asks through the control socket; yields each state. */
+  write(args: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<CommandState> {
+    return this.#orders.write(localRequest(args), signal);
+  }
+
+  /** What is known of points before they are written. */
+  preview(args: Record<string, unknown>): Promise<OrderPreview> {
+    return this.#orders.preview(localRequest(args));
+  }
+
   /** Finishes what is under way, as far as it can in a few seconds. */
   async close(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#settleTimer);
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.#gateway.log.warn(
+          { code: "KERB-CMD-JOURNAL" },
+          "the journal of commands does not close in time",
+        );
+        resolve();
+      }, closeMs);
+    });
+    await Promise.race([this.#end(), patience]);
+    clearTimeout(timer);
+  }
+
+  /** The broker has let go of what waits here: it is answered, and not forgotten. */
+  async #end(): Promise<void> {
     await this.#opening;
-    await this.#desk?.close();
+    const desk = this.#desk;
+    for (const command of this.#waiting.splice(0)) {
+      if (desk === undefined) this.#turnAway(command, noJournal);
+      else this.#take(desk, command);
+    }
+    await desk?.close();
   }
 
   async #open(): Promise<void> {
@@ -128,16 +165,31 @@ export class Commanding {
         this.#policy,
       );
       this.#desk = desk;
+      this.#warnOfLeft(desk);
       this.#goOn();
     } catch (error) {
       const text = `commands are refused, their journal cannot be opened: ${(error as Error).message}`;
       log.error({ code: "KERB-CMD-JOURNAL" }, text);
-      for (const command of this.#waiting.splice(0)) this.#turnAway(command);
+      for (const command of this.#waiting.splice(0)) this.#turnAway(command, noJournal);
       if (this.#isStopping) return;
       this.#timer = setTimeout(() => {
         this.#opening = this.#open();
       }, reopenMs);
     }
+  }
+
+  /** Whoever takes "write" out of the site file is to know what stands in the field because of it. */
+  #warnOfLeft(desk: CommandDesk): void {
+    const { log } = this.#gateway;
+    const points = desk.pending.leases.map(({ dev, point }) => [dev, point] as const);
+    const closed = points.filter(([dev, point]) => this.#policy.point(dev, point) === undefined);
+    if (closed.length === 0) return;
+    const names = closed
+      .slice(0, 20)
+      .map(([dev, point]) => `${dev} ${point}`)
+      .join(", ");
+    const text = `${closed.length} leased points are not open for writing any more and cannot go back: ${names}; put them back into "write" until they have`;
+    log.error({ code: "KERB-CMD-LEASE" }, text);
   }
 
   #facts(device: string): DeviceFacts | undefined {
@@ -151,7 +203,7 @@ export class Commanding {
     if (this.#desk !== undefined && !this.#mustWait(command)) this.#take(this.#desk, command);
     else if (this.#waiting.length < waitingMax && !this.#isStopping) this.#waiting.push(command);
     else if (this.#desk !== undefined) this.#take(this.#desk, command);
-    else this.#turnAway(command);
+    else this.#turnAway(command, noJournal);
   }
 
   /** After a start the IOC is there before the devices: what it sends again must not be refused for that. */
@@ -171,7 +223,13 @@ export class Commanding {
     }
   }
 
-  #take(desk: CommandDesk, { uplink, topic, payload, reply, retained }: ArrivedCommand): void {
+  #take(desk: CommandDesk, command: ArrivedCommand): void {
+    const { uplink, topic, payload, reply, retained } = command;
+    const turn = this.#turn();
+    if (turn > checksPerSecond) {
+      if (turn <= checksPerSecond + busyPerSecond) this.#turnAway(command, tooMany);
+      return;
+    }
     const answer: UplinkReply = { ...reply, uplink };
     const taken = retained ? desk.refuseKept(payload, topic, answer) : desk.take(payload, topic, answer);
     // The desk never rejects; should it, that is the end of one command and not of the gateway.
@@ -181,8 +239,18 @@ export class Commanding {
     });
   }
 
-  /** Without a journal nobody looks into a command: only a reply that was asked for can be answered. */
-  #turnAway({ uplink, reply }: ArrivedCommand): void {
+  /** The how manieth of this second a command is. */
+  #turn(): number {
+    const nowMs = monotonicMs();
+    if (nowMs - this.#second.sinceMs >= 1000) this.#second = { sinceMs: nowMs, taken: 0 };
+    const { log } = this.#gateway;
+    if (++this.#second.taken === checksPerSecond + 1)
+      log.warn({ code: "KERB-CMD-BUSY" }, `commands are dropped: ${tooMany.reason}`);
+    return this.#second.taken;
+  }
+
+  /** Nobody looks into this command: only a reply that was asked for can be answered. */
+  #turnAway({ uplink, reply }: ArrivedCommand, { code, reason }: Refusal): void {
     const { id: gw } = this.#site.gateway;
     const state: CommandState = {
       v: 1,
@@ -191,8 +259,8 @@ export class Commanding {
       dev: "",
       state: "rejected",
       at: Date.now(),
-      code: "KERB-CMD-JOURNAL",
-      reason: "the journal of commands is not open",
+      code,
+      reason,
       unsigned: true,
     };
     this.#lanes.get(uplink)?.tell({ id: "", body: JSON.stringify(state), reply });
@@ -210,7 +278,7 @@ export class Commanding {
         reply: isAsked ? reply : undefined,
       });
     }
-    this.orders.moved(state);
+    this.#orders.moved(state);
     return this.#events.tell(state, this.#indexes.get(state.dev) ?? this.#indexes.get(state.gw) ?? 0);
   }
 }

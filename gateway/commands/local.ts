@@ -62,6 +62,8 @@ export class LocalOrders {
   readonly #ask: AskHost;
   readonly #desk: () => CommandDesk | undefined;
   readonly #watchers = new Set<(state: CommandState) => void>();
+  /** Commands whose order is known: of two that are the same each has its own. */
+  readonly #taken = new Set<string>();
 
   constructor(devices: readonly Device[], policy: Policy, ask: AskHost, desk: () => CommandDesk | undefined) {
     this.#policy = policy;
@@ -153,13 +155,19 @@ export class LocalOrders {
     let leased = false;
     let failure: unknown;
     const shown = JSON.stringify(request.args);
+    const isSame = ({ source, dev, args, mode }: CommandState): boolean =>
+      source === "local" &&
+      dev === request.device &&
+      (mode ?? "execute") === (request.mode ?? "execute") &&
+      JSON.stringify(args) === shown;
     const watch = (state: CommandState): void => {
       const isOurs =
         id === undefined
-          ? state.source === "local" && state.dev === request.device && JSON.stringify(state.args) === shown
+          ? isSame(state) && !this.#taken.has(state.id)
           : state.id === id || (leased && state.returns === id);
       if (!isOurs) return;
       id ??= state.id;
+      this.#taken.add(id);
       queue.push(state);
       // A return that fails is tried again; the end of it is that it is done.
       hasEnded ||= isFinal(state) && (state.returns !== undefined || state.leaseMs === undefined);
@@ -188,6 +196,7 @@ export class LocalOrders {
       }
     } finally {
       this.#watchers.delete(watch);
+      if (id !== undefined) this.#taken.delete(id);
     }
   }
 }

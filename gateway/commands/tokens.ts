@@ -1,4 +1,4 @@
-import { newToken, type Refusal } from "./command.ts";
+import { localIssuer, newToken, type Refusal } from "./command.ts";
 
 /** What is good for one time and a short while: arm tokens, nonces, the rate. In memory: a restart ends them all. */
 
@@ -57,6 +57,9 @@ export class ArmTokens {
       return { code: "KERB-CMD-ARM-OTHER", reason: `it was armed by ${armed.by}` };
     if (whose === "another" && armed.by === asked.by)
       return { code: "KERB-CMD-TWO-PERSON", reason: `${asked.by} has armed it: somebody else must commit` };
+    // Who is on site says himself who he is: two such names may be one man.
+    if (whose === "another" && armed.issuer === localIssuer && asked.issuer === localIssuer)
+      return { code: "KERB-CMD-TWO-PERSON", reason: "both are on site: one of the two must be signed" };
     return undefined;
   }
 

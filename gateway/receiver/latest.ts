@@ -168,7 +168,11 @@ export class Latest {
     for (const step of events.filter(({ data }) => data?.["cause"] === "clock_step").slice(-stepsMax))
       if (clockSteps.take(step, row.receivedMs)) news.add(step.gateway);
     for (const event of events) {
-      this.commands.event(event, row.receivedMs);
+      try {
+        this.commands.event(event, row.receivedMs);
+      } catch {
+        // As below: what one gateway tells never stops the view for the others.
+      }
       if (event.device === "" || event.device === event.gateway) continue;
       const { gateway, epoch, monoMs } = event;
       const key = `${gateway}\n${event.device}`;

@@ -1,4 +1,4 @@
-import mqtt, { type MqttClient } from "mqtt";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import pino from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -9,7 +9,11 @@ import {
   temporaryFolder,
   TestClient,
 } from "../receiver/testing.ts";
+import type { UplinkConfig } from "../config.ts";
+import { mqttLink } from "../mqtt/link.ts";
+import type { Outbox } from "../outbox/outbox.ts";
 import { type ArrivedCommand, CommandLane, waitingMax } from "./commands.ts";
+import { MqttUplink } from "./mqtt.ts";
 
 if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
 
@@ -81,7 +85,7 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
       await box.connect(url);
       const centre = await ioc(url);
       const bytes = Buffer.from([0, 255, 123, 10]);
-      const responseTopic = `${city}/rsp/v1/desk-7`;
+      const responseTopic = `${city}/rsp/v1/${gateway}/desk-7`;
       await centre.publish(topic, bytes, {
         properties: { responseTopic, correlationData: Buffer.from("c-1") },
       });
@@ -139,7 +143,7 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
       ]);
   });
 
-  it("writes nowhere but below the answers, whatever topic a command names", async () => {
+  it("writes nowhere but below its own answers, whatever topic a command names", async () => {
     const { url } = await broker();
     const box = new Gateway();
     await box.connect(url);
@@ -148,6 +152,7 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
       `${city}/up/v1/${gateway}/event`,
       `other/rsp/v1/${gateway}`,
       `${city}/rsp`,
+      `${city}/rsp/v1/gw-2/${id(1)}`,
       `${city}/rsp/${"x".repeat(300)}`,
     ];
     for (const responseTopic of wanted)
@@ -219,4 +224,60 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
     });
     expect(deaf.windowLeft(20)).toBe(20);
   });
+});
+
+/** Takes what is published and never says so. */
+function session(lane: CommandLane, packetBytesMax?: number): string[] {
+  const bodies: string[] = [];
+  const client = { subscribe: () => {}, publish: (_topic: string, body: string) => bodies.push(body) };
+  lane.opened(client as unknown as MqttClient, 4, packetBytesMax);
+  return bodies;
+}
+
+describe("CommandLane with a broker that is not pleased", () => {
+  it("gives up a state over which the session has ended twice, and not one that only waited", () => {
+    const { lane } = new Gateway();
+    lane.tell({ id: id(1), body: "first" });
+    lane.tell({ id: id(2), body: "second" });
+    expect(session(lane)).toEqual(["first"]);
+    lane.closed(true);
+    expect(session(lane)).toEqual(["first"]);
+    lane.closed(true);
+    expect(session(lane)).toEqual(["second"]);
+    for (let n = 0; n < 5; n++) {
+      lane.closed(false);
+      expect(session(lane)).toEqual(["second"]);
+    }
+  });
+
+  it("does not send what is larger than the broker takes", () => {
+    const { lane } = new Gateway();
+    lane.tell({ id: id(1), body: "x".repeat(3000) });
+    lane.tell({ id: id(2), body: "y" });
+    expect(session(lane, 4096)).toEqual(["y"]);
+  });
+});
+
+it("MqttUplink tells an MQTT 5 broker how much it takes at once", async () => {
+  const outbox = { request: () => Promise.resolve(1), tell: () => {} } as unknown as Outbox;
+  const asked: Promise<Partial<IClientOptions>>[] = [];
+  for (const protocol of [5, "3.1.1"] as const) {
+    const config = { id: "ioc", url: "mqtt://localhost", protocol, encoding: "columnar" } as UplinkConfig;
+    const identity = { device: 0, city, gateway, software: "kerb", epoch: 1, epochs: [] };
+    const dictionary = { hash: "9f3c21aa", json: "[]" };
+    const uplink = new MqttUplink(
+      config,
+      outbox,
+      { ...identity, dictionary },
+      pino({ level: "silent" }),
+      (options, events) => {
+        asked.push(Promise.resolve(events.prepare()));
+        return mqttLink(options, events);
+      },
+    );
+    expect(uplink.status.state).toBe("waiting");
+  }
+  const [five, older] = await Promise.all(asked);
+  expect(five?.properties?.maximumPacketSize).toBe(1024 * 1024);
+  expect(older?.properties).toBeUndefined();
 });

@@ -38,6 +38,8 @@ interface Waiting {
   topic: string;
   body: string;
   correlation: Uint8Array | undefined;
+  /** Sessions that the broker has ended while it was on its way. */
+  ends: number;
 }
 
 /** States that wait for the broker; beyond it the oldest go, which the IOC also gets as events. */
@@ -46,6 +48,12 @@ export const waitingMax = 64;
 const windowShare = 4;
 const topicBytesMax = 256;
 const correlationBytesMax = 1024;
+/** Of a larger command this much is kept, which is enough to be refused as too large. */
+const payloadBytesMax = 8193;
+/** Topic, properties and headers beside a state. */
+const packetOverheadBytes = 1536;
+/** Sessions that ended while a state was on its way; beyond it the broker is taken to mean the state. */
+const endsMax = 2;
 const idPattern = /^[0-9A-Z]{26}$/;
 const warnEveryMs = 60_000;
 
@@ -58,6 +66,7 @@ export class CommandLane {
   #take: ((command: ArrivedCommand) => void) | undefined;
   #client: MqttClient | undefined;
   #window = windowShare;
+  #packetBytesMax = Infinity;
   readonly #waiting: Waiting[] = [];
   readonly #onTheWay = new Set<Waiting>();
   #warnedMs = Number.NEGATIVE_INFINITY;
@@ -83,18 +92,32 @@ export class CommandLane {
     return Math.max(1, receiveMaximum - this.#shareOf(receiveMaximum));
   }
 
-  /** A session stands: subscribes, and tells what has waited. */
-  opened(client: MqttClient, receiveMaximum: number): void {
+  /** A session stands, new or (`isKept`) one that the broker has kept: subscribes, and tells what has waited. */
+  opened(client: MqttClient, receiveMaximum: number, packetBytesMax = Infinity, isKept = false): void {
     this.#client = client;
     this.#window = this.#shareOf(receiveMaximum);
+    this.#packetBytesMax = packetBytesMax;
     if (this.#take !== undefined) this.#subscribe(client);
+    // From when something could still be written.
+    else if (isKept) client.unsubscribe(`${this.#prefix}+`, () => {});
     this.#sendOn();
   }
 
-  /** The session is over: what was on its way waits again, before what came later. */
-  closed(): void {
+  /**
+   * The session is over: what was on its way waits again, before what came later. `blamed`: it may be why; a state that
+   * was there each time would be so for ever.
+   */
+  closed(blamed = false): void {
     this.#client = undefined;
-    this.#waiting.unshift(...this.#onTheWay);
+    const kept: Waiting[] = [];
+    for (const one of this.#onTheWay) {
+      if (blamed) one.ends++;
+      if (one.ends < endsMax) kept.push(one);
+    }
+    const dropped = this.#onTheWay.size - kept.length;
+    if (dropped > 0)
+      this.#warn(`the broker hung up over ${dropped} states of commands each time: they come as events only`);
+    this.#waiting.unshift(...kept);
     this.#onTheWay.clear();
     this.#bound();
   }
@@ -102,6 +125,7 @@ export class CommandLane {
   /** True: the message was meant for commands. */
   received(topic: string, payload: Buffer, { retain, properties }: IPublishPacket): boolean {
     if (!topic.startsWith(this.#prefix)) return false;
+    if (this.#take === undefined) this.#warn("a command came, and nothing of this site may be written");
     const { responseTopic, correlationData } = properties ?? {};
     const wanted = responseTopic !== undefined && this.#mayReply(responseTopic) ? responseTopic : undefined;
     const fits = correlationData !== undefined && correlationData.length <= correlationBytesMax;
@@ -112,7 +136,9 @@ export class CommandLane {
     this.#take?.({
       uplink: this.#options.uplink,
       topic,
-      payload,
+      // A copy: what waits must not hold on to all of what came.
+      payload:
+        payload.length <= payloadBytesMax ? payload : Uint8Array.from(payload.subarray(0, payloadBytesMax)),
       reply: Object.keys(reply).length === 0 ? undefined : reply,
       retained: retain,
     });
@@ -126,7 +152,7 @@ export class CommandLane {
     const own = idPattern.test(id) ? `${city}/rsp/v1/${gateway}/${id}` : undefined;
     for (const topic of new Set([own, wanted])) {
       if (topic === undefined) continue;
-      this.#replace({ key: `${topic}\n${id}`, topic, body, correlation });
+      this.#replace({ key: `${topic}\n${id}`, topic, body, correlation, ends: 0 });
     }
     this.#bound();
     this.#sendOn();
@@ -142,9 +168,10 @@ export class CommandLane {
 
   /** Whoever may send commands must not make this gateway write anywhere at the broker. */
   #mayReply(topic: string): boolean {
+    const { city, gateway } = this.#options;
     // oxlint-disable-next-line no-control-regex
     const isSound = !/[+#\u0000-\u001f\u007f]/.test(topic) && Buffer.byteLength(topic) <= topicBytesMax;
-    return isSound && topic.startsWith(`${this.#options.city}/rsp/`);
+    return isSound && topic.startsWith(`${city}/rsp/v1/${gateway}/`);
   }
 
   #subscribe(client: MqttClient): void {
@@ -187,6 +214,13 @@ export class CommandLane {
     while (this.#onTheWay.size < this.#window) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
+      const bytes = Buffer.byteLength(next.body) + packetOverheadBytes;
+      if (bytes > this.#packetBytesMax) {
+        this.#warn(
+          `a state of a command is too large for the broker (${bytes} bytes): it comes as an event only`,
+        );
+        continue;
+      }
       this.#onTheWay.add(next);
       this.#publish(client, next);
     }

@@ -51,6 +51,8 @@ const ackTimeoutMs = 10_000;
 const birthKey = 0;
 /** Topic, properties and headers beside the payload. */
 const packetOverheadBytes = 256;
+/** What a broker may send us at once: acknowledgements may be large, what is larger is none of ours. */
+const receivedBytesMax = 1 << 20;
 const sessionExpirySeconds = 300;
 const willDelaySeconds = 30;
 /** MQTT 5 reasons to end a session that say nothing against the messages on the way. */
@@ -219,7 +221,9 @@ export class MqttUplink {
         retain: true,
         ...(five ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
       },
-      ...(five ? { properties: { sessionExpiryInterval: sessionExpirySeconds } } : {}),
+      ...(five
+        ? { properties: { sessionExpiryInterval: sessionExpirySeconds, maximumPacketSize: receivedBytesMax } }
+        : {}),
     };
   }
 
@@ -238,7 +242,7 @@ export class MqttUplink {
     });
     const { receiveMaximum = 65_535, maximumPacketSize = Infinity } = connack.properties ?? {};
     this.#packetBytesMax = maximumPacketSize;
-    this.commands.opened(client, receiveMaximum);
+    this.commands.opened(client, receiveMaximum, maximumPacketSize, connack.sessionPresent);
     this.#publishDictionary(client);
     // Events follow when the broker has taken birth and dictionary, so that these never count beyond its window.
     this.#inFlight.set(birthKey, performance.now());
@@ -372,7 +376,7 @@ export class MqttUplink {
     this.#status.receiver = "unknown";
     const { size } = this.#inFlight;
     this.#inFlight.clear();
-    this.commands.closed();
+    this.commands.closed(blamed);
     this.#outbox.tell({ type: "disconnected", uplink: this.#config.id, blamed: blamed && size > 0 });
   }
 

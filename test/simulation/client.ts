@@ -186,6 +186,12 @@ export class SimulatedClient extends EventEmitter {
     return this;
   }
 
+  /** Of commands, which no gateway of the simulation has ever subscribed to. */
+  unsubscribe(_topic: string, done: Done): this {
+    this.#up(headBytes, () => this.#down(4, () => done(null)));
+    return this;
+  }
+
   subscribeAsync(topics: string[], options: { qos: 0 | 1 }): Promise<{ topic: string; qos: number }[]> {
     return new Promise((resolve) => {
       const wanted = Object.fromEntries(topics.map((topic) => [topic, options]));

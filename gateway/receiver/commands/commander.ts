@@ -30,7 +30,8 @@ export interface FollowOptions {
 
 /**
  * What became of a command as far as was heard. unanswered: nothing came, so either it never arrived and is dead by
- * now, or its answers are lost. unknown: nobody can say whether it was written, or no end was heard of.
+ * now, or its answers are lost; a rejection whose last state is `unsigned` is no more than that. unknown: nobody can say
+ * whether it was written, or no end was heard of.
  */
 export interface Followed {
   state: CommandStage | "unanswered";
@@ -42,6 +43,8 @@ export interface Followed {
 }
 
 const graceMsDefault = 30_000;
+/** Whoever is refused by his signature hears it at once, and it is the end so long after the command's time. */
+const unsignedGraceMs = 2000;
 const keepaliveMs = 20_000;
 const retryFirstMs = 250;
 const retryMaxMs = 5000;
@@ -55,6 +58,7 @@ class Case {
   readonly states: CommandState[] = [];
   sent = 0;
   readonly ended = Promise.withResolvers<Followed>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(command: Command, options: FollowOptions) {
     this.command = command;
@@ -63,16 +67,27 @@ class Case {
 
   take(state: CommandState): void {
     if (state.dev !== this.command.dev) return;
-    const before = this.states.at(-1);
+    const isKnown = this.states.some(({ unsigned }) => unsigned !== true);
     // Somebody else's command with the same id does not end this one.
-    if (state.state === "rejected" && before !== undefined) return;
+    if (state.state === "rejected" && isKnown) return;
+    if (state.unsigned === true && this.states.length > 0) return;
     this.states.push(state);
     this.options.heard?.(state);
-    if (isFinal(state)) this.end();
+    if (state.unsigned === true) this.#refused();
+    else if (isFinal(state)) this.end();
+  }
+
+  /** By somebody who cannot tell whether it was ours that he has seen: the end when our time is over. */
+  #refused(): void {
+    const leftMs = Math.max(0, this.command.notAfter - Date.now()) + unsignedGraceMs;
+    this.#timer = setTimeout(() => {
+      if (this.states.every(({ unsigned }) => unsigned === true)) this.end();
+    }, leftMs);
   }
 
   /** With what is known by now. */
   end(): void {
+    clearTimeout(this.#timer);
     const { states, sent } = this;
     const last = states.at(-1);
     const state = last === undefined ? "unanswered" : isFinal(last) ? last.state : "unknown";

@@ -105,3 +105,41 @@ it("still has them after a restart", async () => {
   receiver = open();
   expect(await commands()).toHaveLength(1);
 });
+
+/** A parser reads it, and whoever writes it down again runs out of stack. */
+const deep = `${'{"a":'.repeat(8000)}1${"}".repeat(8000)}`;
+
+it("keeps only what it knows of a state, and is not stopped by one that is nested without end", async () => {
+  const told = { ...state(1, "done"), before: 0, note: "x".repeat(2000), reason: "y".repeat(2000) };
+  const text = JSON.stringify({ ...told, readBack: { dim: 70, bad: [1] }, args: { dim: 70 } });
+  receiver.answer("gw-1", Buffer.from(text.replace('"before":0', `"before":${deep}`)));
+  answer(state(2, "done"));
+  take(event(1, { ...state(3, "done"), before: [[1]] }), event(2, state(4, "done")));
+  const all = await commands();
+  expect(all.map((one) => one.id)).toEqual([id(4), id(3), id(2), id(1)]);
+  expect(all[3]?.state).toEqual({ ...state(1, "done"), args: { dim: 70 }, reason: "y".repeat(1000) });
+});
+
+it("believes an event more than an answer, whatever time that names", async () => {
+  answer(state(1, "done", { at: 2_000_000_000_000, readBack: { dim: 1 } }));
+  expect((await commands())[0]).toMatchObject({ certain: false, state: { state: "done" } });
+  take(event(1, state(1, "failed", { code: "KERB-CMD-INTERLOCK" })));
+  expect((await commands())[0]).toMatchObject({ certain: true, state: { state: "failed" } });
+});
+
+it("has room for an event where answers have filled it, and none for answers without end", async () => {
+  answer(...Array.from({ length: 40 }, (_, n) => state(1, "done", { at: n + 1 })));
+  await commands();
+  take(event(1, state(1, "failed")));
+  const [command] = await commands();
+  expect(command).toMatchObject({ certain: true, state: { state: "failed" } });
+  expect(command?.states).toHaveLength(32);
+  const text = "z".repeat(8000);
+  answer(...Array.from({ length: 30 }, (_, n) => state(2, "done", { at: n + 1, args: { text } })));
+  expect(JSON.stringify(await get(`/commands/${id(2)}`)).length).toBeLessThan(80_000);
+});
+
+it("takes no answer about a command of next week", async () => {
+  answer({ ...state(1, "done"), id: `7${"Z".repeat(25)}` }, state(2, "done"));
+  expect((await commands()).map((one) => one.id)).toEqual([id(2)]);
+});

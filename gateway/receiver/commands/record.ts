@@ -1,3 +1,4 @@
+import { newCommandId } from "../../commands/command.ts";
 import type { CommandState } from "../../commands/state.ts";
 import { isFinal } from "../../commands/state.ts";
 import type { KerbEvent } from "../../event.ts";
@@ -24,10 +25,14 @@ interface Heard {
   by: ("answer" | "event")[];
 }
 
-/** Commands that are kept; the oldest go first. */
+/** Commands that are kept; those that were heard of first go first. */
 const keptMax = 100_000;
 const trimEvery = 1000;
 const statesMax = 32;
+/** Of one command; answers beyond it are left to the events. */
+const bodyCharsMax = 65_536;
+/** An id names its time; an answer about a command of later than this from now is nobody's. */
+const aheadMsMax = 86_400_000;
 const pendingMax = 1000;
 const flushMs = 50;
 
@@ -55,6 +60,7 @@ export class CommandRecord {
   answer(gateway: string, payload: Uint8Array): void {
     const state = parseState(gateway, payload);
     if (state === undefined || this.#pending.length >= pendingMax) return;
+    if (state.id > newCommandId(Date.now() + aheadMsMax)) return;
     this.#pending.push({ state, by: "answer", receivedMs: Date.now() });
     this.#timer ??= setTimeout(() => this.#flush(), flushMs);
     this.#timer.unref();
@@ -123,29 +129,45 @@ export class CommandRecord {
     const same = states.find((one) => nameOf(one.state) === name);
     if (same !== undefined && same.by.includes(by)) return;
     if (same !== undefined) same.by = [...same.by, by].toSorted();
-    else if (states.length < statesMax) states.push({ state, by: [by] });
+    else {
+      // Anybody at the broker can fill it with answers; an event has a right to its place.
+      const surplus = by === "event" && states.length >= statesMax ? states.findIndex(isAnswerOnly) : -1;
+      if (surplus >= 0) states.splice(surplus, 1);
+      if (states.length < statesMax) states.push({ state, by: [by] });
+    }
     states.sort((a, b) => rankOf(a) - rankOf(b) || a.state.at - b.state.at);
+    const body = JSON.stringify(states);
+    if (by === "answer" && body.length > bodyCharsMax) return;
     this.#store.run(
       "INSERT INTO command VALUES (?, ?, ?, ?, ?) ON CONFLICT (gw, id) DO UPDATE SET body = excluded.body",
       state.gw,
       state.id,
       state.dev,
       receivedMs,
-      JSON.stringify(states),
+      body,
     );
     if (++this.#sinceTrim < trimEvery) return;
     this.#sinceTrim = 0;
     this.#store.run(
-      "DELETE FROM command WHERE rowid IN (SELECT rowid FROM command ORDER BY id DESC LIMIT -1 OFFSET ?)",
+      "DELETE FROM command WHERE rowid IN (SELECT rowid FROM command ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
       keptMax,
     );
   }
 }
 
-/** A state that nothing follows stands last, also where a clock was set in between. */
-function rankOf({ state }: Heard): number {
+function isAnswerOnly({ by }: Heard): boolean {
+  return !by.includes("event");
+}
+
+/**
+ * A state that nothing follows stands last, also where a clock was set in between; and one that came as an event behind
+ * what was only answered, which anybody at the broker may have written.
+ */
+function rankOf(heard: Heard): number {
+  const { state } = heard;
   const ranks = { accepted: 0, running: 1, unknown: 2 } as Record<string, number>;
-  return isFinal(state) ? 3 : (ranks[state.state] ?? 3);
+  if (!isFinal(state)) return ranks[state.state] ?? 3;
+  return isAnswerOnly(heard) ? 3 : 4;
 }
 
 function rowOf(gateway: string, receivedMs: number, body: string): CommandRow {

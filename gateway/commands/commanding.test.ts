@@ -1,0 +1,161 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { IPublishPacket, MqttClient } from "mqtt";
+import pino from "pino";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Site as ConfiguredSite } from "../config.ts";
+import { CommandLane } from "../uplink/commands.ts";
+import { type CommandedGateway, Commanding } from "./commanding.ts";
+import { loadCommanding } from "./loading.ts";
+import { bytesOf, ioc, recordsOf, signed, Site, stranger, topicOf, until } from "./testing.ts";
+
+let folder: string;
+let log: string[];
+let gateway: CommandedGateway;
+let commanding: Commanding | undefined;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kerb-commanding-"));
+  log = [];
+  commanding = undefined;
+  gateway = {
+    log: pino({}, { write: (line: string) => void log.push(line) }),
+    ask: () => Promise.reject(new Error("no host")),
+    report: () => undefined,
+    frames: () => {},
+  };
+});
+afterEach(async () => {
+  await commanding?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const light = {
+  id: "light-01",
+  class: "light-cabinet",
+  enabled: true,
+  points: [{ name: "dim", kind: "number", unit: "%", write: { interlock: [], safety: false } }],
+  write: { allow: ["dim"] },
+};
+
+function siteOf(more: object = {}): ConfiguredSite {
+  return {
+    gateway: { id: "gw-01", city: "hcmc", stateFolder: folder },
+    commands: {
+      issuers: [{ id: "ioc", key: ioc.key, roles: ["lights"] }],
+      roles: { lights: { devices: ["light-01"] } },
+      ratePerMinute: 60,
+      clock: "synced",
+    },
+    devices: [light],
+    ...more,
+  } as unknown as ConfiguredSite;
+}
+
+/** A lane whose broker takes everything at once. */
+class Uplink {
+  readonly lane = new CommandLane({
+    uplink: "ioc",
+    city: "hcmc",
+    gateway: "gw-01",
+    protocol: 5,
+    log: gateway.log,
+  });
+  readonly said: string[] = [];
+  readonly answers: Record<string, unknown>[] = [];
+
+  constructor() {
+    const client = {
+      subscribe: (topic: string) => this.said.push(`subscribe ${topic}`),
+      unsubscribe: (topic: string) => this.said.push(`unsubscribe ${topic}`),
+      publish: (_topic: string, body: string, _options: object, done: () => void) => {
+        this.answers.push(JSON.parse(body) as Record<string, unknown>);
+        setImmediate(done);
+      },
+    };
+    this.lane.opened(client as unknown as MqttClient, 20, Infinity, true);
+  }
+
+  command(payload: Buffer): void {
+    const properties = { responseTopic: "hcmc/rsp/v1/gw-01/desk" };
+    this.lane.received(topicOf("light-01"), payload, {
+      retain: false,
+      properties,
+    } as unknown as IPublishPacket);
+  }
+}
+
+const nothingOpen = { commands: { issuers: [], roles: {}, ratePerMinute: 60, clock: "synced" }, devices: [] };
+const made = () => signed(new Site(folder).content());
+const codes = async (): Promise<unknown[]> =>
+  (await recordsOf(join(folder, "commands"))).flatMap(({ ev, code }) => (ev === "refused" ? [code] : []));
+
+describe("Commanding", () => {
+  it("refuses what still waits for a device when the gateway stops, and puts it on the record", async () => {
+    commanding = new Commanding(siteOf(), gateway);
+    const uplink = new Uplink();
+    commanding.attach("ioc", uplink.lane);
+    commanding.start([{ id: "light-01", index: 1 }]);
+    uplink.command(made());
+    expect(uplink.answers).toEqual([]);
+    await commanding.close();
+    expect(uplink.answers).toMatchObject([{ state: "rejected" }, { state: "rejected" }]);
+    expect(await codes()).toHaveLength(1);
+  });
+
+  it("checks so many signatures a second and no more, and answers few of the rest", async () => {
+    // A device that is not there is waited for by nobody.
+    commanding = new Commanding(siteOf({ devices: [] }), gateway);
+    const uplink = new Uplink();
+    commanding.attach("ioc", uplink.lane);
+    commanding.start([]);
+    uplink.command(Buffer.from("?"));
+    await until(() => uplink.answers.length > 0, "the journal is open");
+    const forged = signed(new Site(folder).content(), stranger);
+    for (let n = 0; n < 300; n++) uplink.command(forged);
+    await until(() => uplink.answers.some(({ code }) => code === "KERB-CMD-BUSY"), "an answer");
+    await commanding.close();
+    const busy = uplink.answers.filter(({ code }) => code === "KERB-CMD-BUSY");
+    expect(busy).toHaveLength(5);
+    expect(busy[0]).toMatchObject({ id: "", unsigned: true });
+    expect(log.filter((line) => line.includes("commands are dropped"))).toHaveLength(1);
+  });
+
+  it("refuses what is far too large by its size, and keeps little of it", async () => {
+    commanding = new Commanding(siteOf({ devices: [] }), gateway);
+    const uplink = new Uplink();
+    const sizes: number[] = [];
+    uplink.lane.listen(({ payload }) => void sizes.push(payload.buffer.byteLength));
+    uplink.command(Buffer.alloc(3_000_000, " "));
+    expect(sizes[0]).toBeLessThan(10_000);
+    commanding.attach("ioc", uplink.lane);
+    commanding.start([]);
+    uplink.command(Buffer.alloc(3_000_000, " "));
+    await until(() => uplink.answers.length > 0, "an answer");
+    expect(uplink.answers[0]).toMatchObject({ code: "KERB-CMD-SIZE" });
+  });
+});
+
+describe("loadCommanding", () => {
+  it("loads nothing where nothing may be written, nor ever was", async () => {
+    expect(await loadCommanding(siteOf(nothingOpen), gateway)).toBeUndefined();
+    commanding = await loadCommanding(siteOf(), gateway);
+    expect(commanding).toBeInstanceOf(Commanding);
+  });
+
+  it("asks for no commands where only leases are left, lets go of an old subscription, and says what stays", async () => {
+    mkdirSync(join(folder, "commands"));
+    const before = new Site(join(folder, "commands"));
+    const desk = await before.open();
+    await desk.take(signed(before.content({ args: { dim: 40 }, lease: 60_000 })), topicOf("light-01"));
+    await desk.close();
+    commanding = await loadCommanding(siteOf(nothingOpen), gateway);
+    const uplink = new Uplink();
+    commanding?.attach("ioc", uplink.lane);
+    commanding?.start([]);
+    expect(uplink.said).toEqual([`unsubscribe hcmc/cmd/v1/gw-01/+`]);
+    await until(() => log.some((line) => line.includes("light-01 dim")), "a word about the lease");
+    uplink.command(bytesOf({}));
+    expect(log.some((line) => line.includes("nothing of this site may be written"))).toBe(true);
+  });
+});
