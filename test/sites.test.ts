@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
   cpSync,
   globSync,
@@ -10,7 +9,6 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,6 +19,7 @@ import type { KerbEvent } from "../gateway/event.ts";
 import { listProfiles, loadProfile } from "../gateway/profiles.ts";
 import type { Certificate } from "../gateway/receiver/certificates.ts";
 import { Gateway, Program } from "./interop/processes.ts";
+import { freePort } from "./ports.ts";
 import { problemOf, strictChecks } from "./interop/smart-data-models.ts";
 
 /**
@@ -64,31 +63,13 @@ function start(...argument: string[]): Program {
   return program;
 }
 
-const portsTaken = new Set<number>();
-
-/** A port that nobody has, below those that the system gives to connections that go out: it stays free. */
-async function quietPort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (portsTaken.has(port)) continue;
-    portsTaken.add(port);
-    const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await Promise.race([
-      once(server, "listening").then(() => true),
-      once(server, "error").then(() => false),
-    ]);
-    server.close();
-    if (isFree) return port;
-  }
-}
-
 /** A copy of a worked site with free ports in place of its own. */
 async function copied(name: string, brokerPort: number): Promise<string> {
   let text = readFileSync(join(root, "config/sites", `${name}.yaml`), "utf8");
   text = text.replaceAll("mqtt://127.0.0.1:18830", `mqtt://127.0.0.1:${brokerPort}`);
   text = text.replace("sealEvery: 1m", "sealEvery: 5s");
   for (const port of new Set(text.match(/\b15\d{3}\b/g)))
-    text = text.replaceAll(new RegExp(`\\b${port}\\b`, "g"), String(await quietPort()));
+    text = text.replaceAll(new RegExp(`\\b${port}\\b`, "g"), String(await freePort()));
   const file = join(folder, "config/sites", `${name}.yaml`);
   writeFileSync(file, text);
   return file;
@@ -117,7 +98,7 @@ async function run(name: string, brokerPort: number): Promise<Running> {
 beforeAll(async () => {
   mkdirSync(join(folder, "config/sites"), { recursive: true });
   cpSync(join(root, "config/sites/secrets"), join(folder, "config/sites/secrets"), { recursive: true });
-  const port = await quietPort();
+  const port = await freePort();
   const broker = start("simulate", "broker", "--port", String(port));
   await broker.line((line) => line.includes("broker"));
   const at = ["--broker", `mqtt://127.0.0.1:${port}`, "--city", "demo", "--listen", "127.0.0.1:0"];
