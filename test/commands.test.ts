@@ -54,6 +54,7 @@ describe.skipIf(mosquittoPath === undefined)("a command, from the IOC to the dev
     const followed = await commander.execute(dim(70, { reason: "nghiệm thu" }), rig.key);
     expect(stages(followed)).toEqual(["accepted", "running", "done"]);
     expect(followed.last).toMatchObject({ state: "done", before: { dim: 40 }, readBack: { dim: 70 } });
+    expect(Math.abs((followed.last?.writtenMs ?? 0) - Date.now())).toBeLessThan(60_000);
     expect(on.written()).toEqual([dimWrite(70)]);
     const id = followed.last?.id ?? "";
     const find = async () => {

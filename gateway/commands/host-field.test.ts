@@ -31,15 +31,14 @@ test("evidence is asked of the host, and what shows as ordered is told as ordere
     return Promise.resolve(answers.shift());
   });
   const { signal } = new AbortController();
-  expect(await read("d", "level", signal, { ordered: 0.1, sinceMs: 5 })).toEqual({ value: 0.1 });
-  expect(await read("d", "level", signal, { ordered: 0.1 })).toEqual({ value: 4 });
+  expect(await read("d", "level", signal, 0.1)).toEqual({ value: 0.1 });
+  expect(await read("d", "level", signal, 0.1)).toEqual({ value: 4 });
   expect(await read("d", "level", signal)).toEqual({
     value: null,
-    code: "KERB-CMD-BEFORE",
     reason: "not known",
   });
   expect(requests).toEqual([
-    { name: "shown", device: "d", point: "level", value: 0.1, sinceMs: 5 },
+    { name: "shown", device: "d", point: "level", value: 0.1 },
     { name: "shown", device: "d", point: "level", value: 0.1 },
     { name: "shown", device: "d", point: "level" },
   ]);

@@ -31,26 +31,17 @@ export interface WriteOutcome {
 /** What a point shows (of one with a `readBack`: that), read now; null: it has no good value, and why. */
 interface ReadOutcome {
   value: CommandValue | null;
-  code?: string;
   reason?: string;
-}
-
-/**
- * `ordered`: a point that shows this to the digits that the device has is told as this. `sinceMs`: what was heard
- * before this says nothing (`monotonicMs`).
- */
-interface Evidence {
-  ordered?: CommandValue | undefined;
-  sinceMs?: number | undefined;
 }
 
 /** Executes once and never repeats. Rejects where nobody can say whether it was written. */
 type Execute = (order: WriteOrder, signal: AbortSignal) => Promise<WriteOutcome>;
+/** `ordered`: a point that shows this to the digits that the device has is told as this. */
 type ReadPoint = (
   device: string,
   point: string,
   signal: AbortSignal,
-  evidence?: Evidence,
+  ordered?: CommandValue,
 ) => Promise<ReadOutcome>;
 
 export interface Field {
@@ -61,7 +52,7 @@ export interface Field {
 /** What a host says of a write that it did not do, in the table's codes. */
 const hostCodes: Readonly<Record<string, CommandCode>> = {
   interlock: "KERB-CMD-INTERLOCK",
-  "no-such-device": "KERB-CMD-OFFLINE",
+  "no-such-device": "KERB-CMD-DEVICE",
   "not-connected": "KERB-CMD-OFFLINE",
   unidentified: "KERB-CMD-IDENTITY",
   "firmware-unknown": "KERB-CMD-IDENTITY",
@@ -76,6 +67,7 @@ const hostCodes: Readonly<Record<string, CommandCode>> = {
   value: "KERB-CMD-VALUE",
   "not-as-commanded": "KERB-CMD-NOT-WRITTEN",
   "not-read-back": "KERB-CMD-HOST",
+  internal: "KERB-CMD-HOST",
 };
 
 /** A host's or a driver's code as the error table has it; one that nobody knows stays as it is. */

@@ -145,8 +145,12 @@ export class Resolver {
     const found = new Map<Write, CommandValue>();
     for (const write of writes) {
       if (write.state === "done" || write.state === "failed") continue;
-      const ordered = { ordered: write.value };
-      const { value } = await this.#bench.options.field.read(dev, write.point, this.#bench.signal, ordered);
+      const { value } = await this.#bench.options.field.read(
+        dev,
+        write.point,
+        this.#bench.signal,
+        write.value,
+      );
       if (value === null) return undefined;
       found.set(write, value);
     }

@@ -21,6 +21,7 @@ export interface CommandState {
   /** Points as they were read before and after. */
   before?: Record<string, CommandValue | null>;
   readBack?: Record<string, CommandValue | null>;
+  /** When the device had accepted the last of them, ms since 1970 UTC by the gateway's clock. */
   writtenMs?: number;
   /** Of an `arm`: the token for the commit, and how long it is good. */
   arm?: string;

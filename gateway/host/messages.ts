@@ -160,12 +160,11 @@ export type HostRequest =
   | ({ name: "shown"; device: string } & ShownRequest)
   | ({ name: "write"; device: string } & WriteRequest);
 
-/** A point that may be written. `sinceMs`: what the device told before this is no evidence (`monotonicMs`). */
+/** A point that may be written. */
 export interface ShownRequest {
   point: string;
   /** Whether it shows this; it may lack the digits that the device does not have. */
   value?: number | string | boolean;
-  sinceMs?: number;
 }
 
 /** What is good and of now at the point's `readBack` or at itself; null: nobody can say, and why. */

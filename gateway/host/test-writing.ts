@@ -47,7 +47,7 @@ export interface Rig {
     beginByMs?: number,
   ): Promise<WriteOutcome>;
   /** What a point shows, as evidence. */
-  shown(point: string, value?: number | string | boolean, sinceMs?: number): Promise<Shown>;
+  shown(point: string, value?: number | string | boolean): Promise<Shown>;
   close(): Promise<void>;
 }
 
@@ -118,11 +118,10 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     written: () => (simulator.writes?.all ?? []).map(({ what }) => what),
     write: (point, value, timeoutMs = 3000, beginByMs = Infinity) =>
       loop.writing.write({ point, value, timeoutMs, beginByMs }),
-    shown: (point, value, sinceMs) =>
+    shown: (point, value) =>
       loop.writing.shown({
         point,
         ...(value === undefined ? {} : { value }),
-        ...(sinceMs === undefined ? {} : { sinceMs }),
       }),
     async close() {
       await loop.stop();

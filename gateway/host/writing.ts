@@ -135,7 +135,7 @@ export class Writing {
   }
 
   /** What came of a write, found out later: read now, or heard since. Never rejects. */
-  async shown({ point, value, sinceMs }: ShownRequest): Promise<Shown> {
+  async shown({ point, value }: ShownRequest): Promise<Shown> {
     const signal = AbortSignal.timeout(shownTimeoutMs);
     const untilMs = performance.now() + shownTimeoutMs;
     let leave: (() => void) | undefined;
@@ -146,13 +146,12 @@ export class Writing {
       if (target === undefined || refused !== undefined) return nothingShown(refused);
       const shownAt = target.write?.readBack ?? point;
       const sight = { ...this.#sight([shownAt]), untilMs };
-      const heardMs = (sinceMs ?? -Infinity) - monotonicMs() + performance.now();
-      const fromMs = Math.max(heardMs, this.#toldMs.get(shownAt) ?? -Infinity);
+      const fromMs = this.#toldMs.get(shownAt) ?? -Infinity;
       const seen = await this.#place.alone(() => this.#look(sight, fromMs), signal);
       // Who answers after a reconnect may be somebody else.
       const changed = this.#refusal(target);
       if (changed !== undefined) return nothingShown(changed);
-      return this.#evidence(sight, seen, { point, shownAt, value, isTimed: sinceMs !== undefined });
+      return this.#evidence(sight, seen, { point, shownAt, value });
     } catch (error) {
       const { code, message } = asDeviceError(error);
       if (code !== "closed") this.#place.reopen();
@@ -165,15 +164,15 @@ export class Writing {
   #evidence(
     sight: Sight,
     seen: Seen & { isHeard: boolean },
-    about: { point: string; value: ShownRequest["value"] | undefined; shownAt: string; isTimed: boolean },
+    about: { point: string; value: ShownRequest["value"] | undefined; shownAt: string },
   ): Shown {
-    const { point, shownAt, value, isTimed } = about;
+    const { point, shownAt, value } = about;
     const position = positionOf(sight, shownAt);
     if (position < 0) return nothingShown(noSuchPoint(this.#place, shownAt));
     const one = sight.normaliser.single(position, seen.answers);
     const isFresh = sight.normaliser
       .sourcesOf(position)
-      .every((source) => this.#isFresh(sight, seen, source, isTimed));
+      .every((source) => this.#isFresh(sight, seen, source));
     if (one.quality !== 0 || !isFresh) {
       const why = one.detail?.reason ?? one.detail?.code ?? "it has told nothing of late";
       return nothingShown(failed("unreadable", `${shownAt} is not known: ${why}`));
@@ -384,19 +383,12 @@ export class Writing {
     return undefined;
   }
 
-  /** `isTimed`: whatever was heard too early was left out before. */
-  #isFresh(
-    { points }: Sight,
-    { answers, isHeard }: Seen & { isHeard: boolean },
-    source: number,
-    isTimed = false,
-  ): boolean {
+  #isFresh({ points }: Sight, { answers, isHeard }: Seen & { isHeard: boolean }, source: number): boolean {
     const answer = answers[source];
     if (typeof answer === "object" && answer.past === true) return false;
     if (!isHeard) return true;
     const heard = this.#place.push()?.heard(points[source]?.name ?? "");
     if (heard === undefined || heard.isOld) return false;
-    if (isTimed) return true;
     return performance.now() - heard.heardMs <= (this.#place.device.silenceMs || freshMs);
   }
 
