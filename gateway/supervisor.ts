@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { clockState, doubtClock } from "./clock.ts";
 import type { Site } from "./config.ts";
-import { openControl, type ControlRequest } from "./control.ts";
+import { openControl } from "./control.ts";
+import { answer, type Answering } from "./control-verbs.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import { loadCommanding } from "./commands/loading.ts";
 import type { ClockState } from "./event.ts";
@@ -79,7 +80,7 @@ const controlRetryMs = 10_000;
  * The main thread: starts the outbox, a host for each driver and the uplinks, moves bytes between them, and
  * answers the control socket. It does nothing that takes long.
  */
-export class Supervisor implements Vitals {
+export class Supervisor implements Answering, Vitals {
   readonly #site: Site;
   readonly #log: Logger;
   readonly #startedMs = Date.now();
@@ -98,7 +99,7 @@ export class Supervisor implements Vitals {
   #isStopping = false;
   /** The outbox says that its file cannot be opened now. Most often it never does: nothing large may wait for it. */
   readonly #mustWait = Promise.withResolvers<true>();
-  readonly #tails = new Tails((on) => this.#outbox?.tell({ type: "tail", on }));
+  readonly tails = new Tails((on) => this.#outbox?.tell({ type: "tail", on }));
   /** undefined: nothing of this site may be written. */
   #commanding: Commanding | undefined;
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
@@ -135,7 +136,7 @@ export class Supervisor implements Vitals {
     await outbox.request("roster", roster(devices, registered.devices));
     this.#commanding = await loadCommanding(this.#site, {
       log: this.#log,
-      ask: (device, request, timeoutMs) => this.#ask(device, request, timeoutMs),
+      ask: (device, request, timeoutMs) => this.ask(device, request, timeoutMs),
       report: (device) => this.#reports.get(device),
       frames: (stream, bytes) => this.#frames("commands", stream, bytes),
     });
@@ -206,7 +207,7 @@ export class Supervisor implements Vitals {
   /** A disk that takes no socket now may take one later; the outbox waits for it, too. */
   async #openControl(): Promise<void> {
     try {
-      this.#control = await openControl(this.socketPath, (request, signal) => this.#answer(request, signal));
+      this.#control = await openControl(this.socketPath, (request, signal) => answer(this, request, signal));
     } catch (error) {
       if (!isPassing(error)) throw error;
       this.#log.error({ code: "KERB-OUT-READ-ONLY" }, `${(error as Error).message}; trying again`);
@@ -227,7 +228,7 @@ export class Supervisor implements Vitals {
           this.#commanding?.accepted(stream, bytes, dropped);
         },
         send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
-        tail: (events) => this.#tails.take(events),
+        tail: (events) => this.tails.take(events),
         failure: (text) => this.#storage(text),
         problem: (text) => this.#log.warn({ code: "KERB-OUT-PROBLEM" }, text),
         died: (error) => this.#died(error),
@@ -425,12 +426,14 @@ export class Supervisor implements Vitals {
     return (await this.#accounts.get(statusWaitMs)).answer ?? [];
   }
 
-  #readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
+  /** A device's newest values; with `read`, what it says now. */
+  readings(id: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]> {
     const request = read === undefined ? { name: "latest" as const } : { name: "read" as const, ...read };
-    return this.#ask(id, { ...request, device: id }) as Promise<LatestReading[]>;
+    return this.ask(id, { ...request, device: id }) as Promise<LatestReading[]>;
   }
 
-  async #ask(id: string, request: HostRequest, timeoutMs?: number): Promise<unknown> {
+  /** Asks the host of a device; rejects when there is none. */
+  async ask(id: string, request: HostRequest, timeoutMs?: number): Promise<unknown> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
     const host = this.#hosts.get(device.driver);
@@ -439,36 +442,22 @@ export class Supervisor implements Vitals {
   }
 
   /** The newest values of every device; none for one that has not been read or whose host is down. */
-  async #everyReading(): Promise<Record<string, LatestReading[]>> {
+  async everyReading(): Promise<Record<string, LatestReading[]>> {
     const enabled = this.#site.devices.filter((device) => device.enabled);
-    const readings = await Promise.all(enabled.map(({ id }) => this.#readings(id).catch(() => [])));
+    const readings = await Promise.all(enabled.map(({ id }) => this.readings(id).catch(() => [])));
     return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));
   }
 
-  get #orders(): Commanding {
+  /** Writes and commands; throws while nothing may be written. */
+  get orders(): Commanding {
     if (this.#commanding !== undefined) return this.#commanding;
     if (!this.#started) throw new Error("the gateway is still starting");
     throw new Error(`nothing may be written: no device in ${this.#site.file} has "write"`);
   }
 
-  async *#answer(request: ControlRequest, signal: AbortSignal): AsyncGenerator {
-    const { verb, args = {} } = request;
-    const device = typeof args["device"] === "string" ? args["device"] : "";
-    if (verb === "ping") yield true;
-    else if (verb === "status") yield await this.status();
-    else if (verb === "books") yield await this.books();
-    else if (verb === "latest")
-      yield await (args["device"] === undefined ? this.#everyReading() : this.#readings(device));
-    else if (verb === "read") {
-      const points = Array.isArray(args["points"]) ? args["points"].map(String) : [];
-      yield await this.#readings(device, { points, raw: args["raw"] === true });
-    } else if (verb === "identify")
-      yield await this.#ask(device, { name: "identify", device, accept: args["accept"] === true });
-    else if (verb === "write") yield* this.#orders.write(args, signal);
-    else if (verb === "write-preview") yield await this.#orders.preview(args);
-    else if (verb === "tail") yield* this.#tails.follow(signal);
-    else if (verb === "retry-refused") yield (await this.#outbox?.request("retry")) ?? 0;
-    else throw new Error(`unknown verb "${verb}"`);
+  /** Sends again what brokers have refused for good; how many messages. */
+  async retryRefused(): Promise<number> {
+    return (await this.#outbox?.request("retry")) ?? 0;
   }
 
   /** Stops the hosts, commits what they handed over, says goodbye to the IOC and closes the file. */
