@@ -293,7 +293,8 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(nowhere.err).toMatch(/GET \/: the server answers 404[^]*--under/);
   });
 
-  test("drafts a meter that is silent when it is asked who it is", async () => {
+  /** A meter of four registers that is silent when it is asked who it is. */
+  async function muteMeter() {
     const server = await scriptedServer("tcp", (request, socket) => {
       const pdu = request.subarray(7);
       if (pdu[0] === 43) return;
@@ -301,9 +302,13 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     });
     open.push(server);
     const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
-    const file = bench.site("mute", [
-      { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} },
-    ]);
+    const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+    return { server, thing };
+  }
+
+  test("drafts a meter that is silent when it is asked who it is", async () => {
+    const { server, thing } = await muteMeter();
+    const file = bench.site("mute", [thing]);
     const out = draftFile("acme/mute");
     const args = ["--from", "thing", "--site", file, "--under", "holding 0-20", "--out", out, "--lang", "en"];
     expect(await kerb("profile", "new", ...args)).toMatchObject({ code: 0 });
@@ -316,14 +321,7 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
   });
 
   test("lists a meter that is silent when it is asked who it is, and says what to do about that", async () => {
-    const server = await scriptedServer("tcp", (request, socket) => {
-      const pdu = request.subarray(7);
-      if (pdu[0] === 43) return;
-      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
-    });
-    open.push(server);
-    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
-    const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+    const { thing } = await muteMeter();
     const file = bench.site("mute-browse", [thing, { ...thing, id: "told", functions: [3] }]);
     const listed = await kerb("browse", "thing", "--site", file, "--under", "holding 0-20", "--json");
     expect(listed).toMatchObject({ code: 0 });
