@@ -136,6 +136,19 @@ function placeOf(address: unknown): string {
 
 const fourRegisters = (register: number) => (register < 4 ? 2300 + register : undefined);
 
+/** A meter of four registers that is silent when it is asked who it is. */
+async function muteMeter() {
+  const server = await scriptedServer("tcp", (request, socket) => {
+    const pdu = request.subarray(7);
+    if (pdu[0] === 43) return;
+    socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
+  });
+  open.push(server);
+  const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
+  const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+  return { server, thing };
+}
+
 describe("kerb profile new", { timeout: 120_000 }, () => {
   test("drafts a meter's floats and their order as the library has them, and reads the same values", async () => {
     const device = await pretend("eastron/sdm630");
@@ -292,19 +305,6 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
     expect(nowhere).toMatchObject({ code: 3 });
     expect(nowhere.err).toMatch(/GET \/: the server answers 404[^]*--under/);
   });
-
-  /** A meter of four registers that is silent when it is asked who it is. */
-  async function muteMeter() {
-    const server = await scriptedServer("tcp", (request, socket) => {
-      const pdu = request.subarray(7);
-      if (pdu[0] === 43) return;
-      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
-    });
-    open.push(server);
-    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
-    const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
-    return { server, thing };
-  }
 
   test("drafts a meter that is silent when it is asked who it is", async () => {
     const { server, thing } = await muteMeter();

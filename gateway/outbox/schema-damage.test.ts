@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EventWriter } from "../event.ts";
-import type { FromWorker, ToWorker } from "./outbox.ts";
+import type { FromWorker } from "./outbox.ts";
 import { PatientOutbox } from "./patient.ts";
 import { bytesMax, folder, path, start, stop } from "./testing.ts";
 
@@ -33,7 +33,7 @@ function refusal(file: Buffer): string | undefined {
   const options = { commitAfterMs: 10, commitEventsMax: 100, gateway: "gw-01", uplinks: [], path, bytesMax };
   try {
     const outbox = new PatientOutbox(options, (message) => said.push(message));
-    outbox.receive({ type: "request", id: 1, name: "close", args: [] } as ToWorker);
+    outbox.receive({ type: "request", id: 1, name: "close", args: [] });
   } catch (error) {
     return (error as Error).message;
   }
