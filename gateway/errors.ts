@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { cliErrors } from "./cli/error-texts.ts";
 import { commandErrors } from "./commands/error-texts.ts";
 import {
   configErrors,
@@ -9,6 +10,7 @@ import {
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
 import { healthErrors } from "./health/error-texts.ts";
+import { logErrors } from "./log-texts.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
 export const exitCodes = {
@@ -36,6 +38,8 @@ export const errorTable = {
   ...uplinkErrors,
   ...healthErrors,
   ...commandErrors,
+  ...logErrors,
+  ...cliErrors,
 };
 
 export type ErrorCode = keyof typeof errorTable;

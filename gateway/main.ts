@@ -1,4 +1,5 @@
 import { helpText, kerbVersion } from "./cli/verbs.ts";
+import { languageIn, languageOf, speak, withoutLanguage } from "./words.ts";
 
 /**
  * The `kerb` command line. Help and version come at once; any other word loads the verbs, and each verb loads what
@@ -8,13 +9,15 @@ import { helpText, kerbVersion } from "./cli/verbs.ts";
 // A reader that has gone (`kerb tail | head -1`) is no failure.
 process.stdout.on("error", () => process.exit(0));
 
-const [first] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const [first] = withoutLanguage(args);
 
+speak(languageIn(args));
 if (first === undefined || first === "--help" || first === "-h" || first === "help") {
-  process.stdout.write(helpText());
+  process.stdout.write(helpText(languageOf()));
 } else if (first === "--version" || first === "-V") {
   process.stdout.write(`${kerbVersion()}\n`);
 } else {
   const { runVerb } = await import("./cli/program.ts");
-  process.exit(await runVerb(process.argv.slice(2)));
+  process.exit(await runVerb(args));
 }
