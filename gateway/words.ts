@@ -5,8 +5,8 @@ import type { Language } from "./config/error-texts.ts";
 /** The shape of a dictionary: any text for a text, the same arguments for a sentence with places in it. */
 type Same<Words> = Words extends string
   ? string
-  : Words extends (...places: infer Places) => string
-    ? (...places: Places) => string
+  : Words extends (...places: infer Places) => infer Text
+    ? (...places: Places) => Same<Text>
     : { [Key in keyof Words]: Same<Words[Key]> };
 
 /** A topic's words in both languages (a file `*-words.ts`); the types see to it that both have the same keys. */

@@ -1,4 +1,5 @@
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
+import { languageOf } from "../words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
 
 /** Every verb's machine-readable line: `{"api":"kerb/v1","kind":…,"ok":true,"data":…}`. */
@@ -26,7 +27,12 @@ function complaintOf(error: unknown): Complaint {
   if (error instanceof CommandError) return error.complaint;
   if (error instanceof ConfigError) {
     const code = error.diagnostics[0]?.code ?? "KERB-CFG-VALUE";
-    return { code, exitCode: error.exitCode, title: error.message, hint: describeError(code, "en").do };
+    return {
+      code,
+      exitCode: error.exitCode,
+      title: error.message,
+      hint: describeError(code, languageOf()).do,
+    };
   }
   const title = error instanceof Error ? error.message : String(error);
   return { code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title };
