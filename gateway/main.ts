@@ -17,7 +17,16 @@ if (first === undefined || first === "--help" || first === "-h" || first === "he
   process.stdout.write(helpText(languageOf()));
 } else if (first === "--version" || first === "-V") {
   process.stdout.write(`${kerbVersion()}\n`);
+} else if (first === "__complete") {
+  const { complete } = await import("./cli/complete.ts");
+  await complete(args.slice(1));
+  process.exit();
 } else {
+  // Started by another kerb (the demo): this process must not outlive it, however it ends.
+  if (process.connected) {
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+    process.channel?.unref();
+  }
   const { runVerb } = await import("./cli/program.ts");
   process.exit(await runVerb(args));
 }

@@ -122,5 +122,7 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "files that kerb record made": "các tệp do kerb record tạo",
   "another folder of profiles than kerb's own": "thư mục hồ sơ khác với thư mục của kerb",
   "vendor/model: show its points": "hãng/model: hiện các điểm đo của nó",
+  "bash, zsh or fish": "bash, zsh hoặc fish",
+  "such as status, or profile new": "chẳng hạn status, hoặc profile new",
   "KERB-DEV-SILENT, dev-silent, or a group: KERB-DEV": "KERB-DEV-SILENT, dev-silent, hoặc một nhóm: KERB-DEV",
 };

@@ -280,6 +280,18 @@ export class Verbs {
       .action((code: string | undefined, options: Common) =>
         this.#run("explain", options, async () => (await import("./explain.ts")).explain(code, options)),
       );
+    this.#verb("completion")
+      .argument("<shell>", "bash, zsh or fish")
+      .action((shell: string, options: Common) =>
+        this.#run("completion", options, async () =>
+          (await import("./completion.ts")).completion(shell, options),
+        ),
+      );
+    this.#verb("schema")
+      .argument("[verb...]", "such as status, or profile new")
+      .action((verb: string[], options: Common) =>
+        this.#run("schema", options, async () => (await import("./schema.ts")).schema(verb, options)),
+      );
     this.#verb("version").action((options: Common) =>
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
     );
@@ -363,11 +375,6 @@ type ReceiveFlags = Omit<ReceiveOptions, keyof Common | "ackIntervalMs"> & { ack
 
 /** Runs the verb that the arguments name; gives the exit code. */
 export async function runVerb(args: string[]): Promise<number> {
-  // Started by another kerb (the demo): this process must not outlive it, however it ends.
-  if (process.connected) {
-    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
-    process.channel?.unref();
-  }
   const outcome: Outcome = { code: 0 };
   const { program } = new Verbs(outcome);
   if (languageOf() === "vi") await helpInVietnamese(program, args);
