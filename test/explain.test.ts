@@ -68,4 +68,11 @@ describe("kerb explain", () => {
     expect(near.err).toMatch(/no code "KERB-DEV-SILNT"\n +do +near it: KERB-DEV-SILENT\n/);
     expect(kerb(["explain", "x"]).err).toMatch(/no code "x"\n +do +kerb explain lists all codes/);
   });
+
+  it("is coloured where that is wanted, and in no pipe by itself", () => {
+    const escape = "\u001b[";
+    expect(kerb(["explain", "dev-silent"]).out).not.toContain(escape);
+    expect(kerb(["explain", "dev-silent"], { CLICOLOR_FORCE: "1" }).out).toContain(escape);
+    expect(kerb(["explain", "dev-silent"], { CLICOLOR_FORCE: "1", NO_COLOR: "1" }).out).not.toContain(escape);
+  });
 });

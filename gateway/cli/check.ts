@@ -2,6 +2,7 @@ import { loadSite, type Site } from "../config.ts";
 import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { checkWords } from "./check-words.ts";
+import { isColour } from "./text.ts";
 
 function fileLines({ files, devices, uplinks }: Site): string[] {
   const text = checkWords[languageOf()];
@@ -12,10 +13,6 @@ function fileLines({ files, devices, uplinks }: Site): string[] {
     const what = index === 0 ? text.whole(devices.length, drivers, uplinks.length) : text.devices(own);
     return `${shownFile(file).padEnd(width)}  ${text.ok}  ${what}`;
   });
-}
-
-function isColour(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY && (process.env["NO_COLOR"] ?? "") === "";
 }
 
 function envelope(ok: boolean, rest: Record<string, unknown>): string {

@@ -65,6 +65,18 @@ export const cliErrors = {
     },
     retry: false,
   },
+  "KERB-CLI-NEEDS-YES": {
+    title: { en: "Nobody is there to say yes", vi: "Không có ai ở đó để đồng ý" },
+    likely: {
+      en: "a command that changes something runs in a script, in a pipe or with --json",
+      vi: "lệnh làm thay đổi thiết bị hay cấu hình đang chạy trong script, qua đường ống hoặc với --json",
+    },
+    do: {
+      en: "run it in a terminal, or add --yes if it is meant",
+      vi: "chạy nó trong cửa sổ lệnh, hoặc thêm --yes nếu thật sự muốn",
+    },
+    retry: false,
+  },
   "KERB-CLI-FAILED": {
     title: { en: "A command could not be carried out", vi: "Không thực hiện được câu lệnh" },
     likely: {

@@ -1,6 +1,7 @@
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
+import { isColour } from "./text.ts";
 
 /** Every verb's machine-readable line: `{"api":"kerb/v1","kind":…,"ok":true,"data":…}`. */
 export function printData(kind: string, data: unknown): void {
@@ -43,8 +44,7 @@ export function reportFailure(kind: string, error: unknown, json: boolean): numb
   const complaint = complaintOf(error);
   if (json) printFailure(kind, complaint);
   else if (error instanceof ConfigError) {
-    const colour = process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "";
-    hint(error.render({ colour }));
+    hint(error.render({ colour: isColour(process.stderr) }));
   } else hint(renderComplaint(complaint));
   if (process.env["KERB_DEBUG"] !== undefined && error instanceof Error) hint(error.stack ?? "");
   return complaint.exitCode;

@@ -9,6 +9,7 @@ import { languageOf } from "./language.ts";
 import { printLines } from "./output.ts";
 import { noProfile } from "./profiles.ts";
 import { profilesWords } from "./profiles-words.ts";
+import { isColour } from "./text.ts";
 
 interface Options {
   json?: boolean;
@@ -58,7 +59,7 @@ export async function lintProfile(given: readonly string[], options: Options): P
   if (options.json === true) printJson(findings, count);
   else {
     const language = languageOf(options.lang);
-    const colour = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+    const colour = isColour(process.stdout);
     const told = findings.map((one) =>
       renderDiagnostic({ ...one, message: one.sentence[language] }, { colour }),
     );
