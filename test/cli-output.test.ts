@@ -69,12 +69,12 @@ function shown(args: readonly string[], { code, out, err }: Said): string {
 
 const snapshot = (name: string): string => join(root, "test", "cli-output", `${name}.txt`);
 
-describe("help", () => {
-  /** A verb's help and that of its inner verbs. */
-  function helps(command: Command): string[] {
-    return [command.helpInformation(), ...command.commands.flatMap(helps)];
-  }
+/** A verb's help and that of its inner verbs. */
+function helps(command: Command): string[] {
+  return [command.helpInformation(), ...command.commands.flatMap(helps)];
+}
 
+describe("help", () => {
   async function helpOf(name: string): Promise<string> {
     const texts: string[] = [];
     for (const language of languages) {
@@ -183,10 +183,9 @@ describe("a running gateway", () => {
     const pretended = ["meter-01", "light-01"];
     const devices = kerbProgram("simulate", ...at, "--device", ...pretended, "--json");
     const url = `mqtt://127.0.0.1:${brokerPort}`;
-    const receiver = kerbProgram(
-      ...["receive", "--broker", url, "--city", "test", "--listen", "127.0.0.1:0", "--json"],
-      ...["--database", join(folder, "receiver.db"), "--ack-interval", "100ms"],
-    );
+    const here = ["--listen", "127.0.0.1:0", "--database", join(folder, "receiver.db")];
+    const centre = ["receive", "--broker", url, "--city", "test", "--ack-interval", "100ms", "--json"];
+    const receiver = kerbProgram(...centre, ...here);
     await devices.line(/"simulate"/);
     const api = /"url":"([^"]+)"/.exec(await receiver.line(/"started"/))?.[1] ?? "";
     const gateway = kerbProgram("run", site);
@@ -262,7 +261,7 @@ describe("a running gateway", () => {
     for (const [name, args] of Object.entries(people(site, broken, at))) {
       const texts: string[] = [];
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
-      await expect.soft(`${texts.join("\n")}`).toMatchFileSnapshot(snapshot(name));
+      await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
     expect(await gateway.stop()).toBe(0);
   }, 90_000);

@@ -15,7 +15,9 @@ function shownExtra(one: Option | Argument): string {
   const { argChoices, defaultValue } = one;
   const envVar = "envVar" in one ? one.envVar : undefined;
   const parts = [
-    argChoices === undefined ? undefined : `chọn: ${argChoices.map((one) => JSON.stringify(one)).join(", ")}`,
+    argChoices === undefined
+      ? undefined
+      : `chọn: ${argChoices.map((choice) => JSON.stringify(choice)).join(", ")}`,
     defaultValue === undefined ? undefined : `mặc định: ${JSON.stringify(defaultValue)}`,
     envVar === undefined ? undefined : `biến môi trường: ${envVar}`,
   ].filter((part) => part !== undefined);

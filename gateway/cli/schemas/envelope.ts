@@ -3,7 +3,7 @@ import { z } from "zod";
 /** What all outputs with `--json` have in common: one envelope a line. */
 
 /** The data that a verb prints with `--json`, by the envelope's `kind`. */
-export type Outputs = Record<string, z.ZodType>;
+type Outputs = Record<string, z.ZodType>;
 
 /** Outputs of verbs; a verb of a group with its group before it: "profile new". */
 export type VerbOutputs = Record<string, Outputs>;
@@ -28,7 +28,7 @@ const mistake = z.strictObject({
 });
 
 /** Why a verb failed: the code is one of `kerb explain`, `title` and `hint` are for people. */
-export const failure = z.strictObject({
+const failure = z.strictObject({
   code: text.regex(/^KERB-[A-Z0-9]+(-[A-Z0-9]+)+$/),
   title: text,
   hint: text,
