@@ -264,7 +264,7 @@ describe("a running gateway", () => {
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
     expect(await gateway.stop()).toBe(0);
-  }, 90_000);
+  }, 240_000);
 });
 
 /** What is shown to people, by the name of its snapshot. */

@@ -70,7 +70,7 @@ describe("completion", () => {
     writeFileSync(join(folder, "a gateway.yaml"), "");
     expect(bashOffers(["kerb", "check", "a "])).toEqual(["a gateway.yaml"]);
     expect(bashOffers(["kerb", "ver"])).toEqual(["version"]);
-  });
+  }, 120_000);
 
   it.each(["zsh", "fish"])("the script of %s is one that it can read", (shell) => {
     const script = join(folder, `kerb.${shell}`);

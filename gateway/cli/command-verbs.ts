@@ -6,11 +6,14 @@ import type { WriteOptions } from "./write.ts";
 /** The verbs about commands, with their options: `write`, `command`, `audit`. */
 
 /** What the command line has for all its verbs. */
-interface Line {
+export interface Line {
   verb: (name: string) => Command;
   run: (kind: string, options: { json?: boolean }, work: () => Promise<number>) => Promise<void>;
+  /** `json` and `language` need not be added: every verb has them in the end. */
   options: {
+    json: () => Option;
     site: () => Option;
+    language: () => Option;
     timeSpan: (text: string) => number;
     number: (least: number, most: number) => (text: string) => number;
   };

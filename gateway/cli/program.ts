@@ -4,7 +4,7 @@ import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import { languageOf } from "../words.ts";
 import type { CertificateOptions } from "./certificate.ts";
-import { addCommandVerbs } from "./command-verbs.ts";
+import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
@@ -69,10 +69,9 @@ export class Verbs {
       .addOption(languageOption());
     this.#gateway();
     this.#field();
-    const line = {
-      verb: (name: string) => this.#verb(name),
-      run: (kind: string, options: { json?: boolean }, work: () => Promise<number>) =>
-        this.#run(kind, options, work),
+    const line: Line = {
+      verb: (name) => this.#verb(name),
+      run: (kind, options, work) => this.#run(kind, options, work),
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
     };
     addCommandVerbs(line);
