@@ -74,20 +74,21 @@ function helps(command: Command): string[] {
   return [command.helpInformation(), ...command.commands.flatMap(helps)];
 }
 
-describe("help", () => {
-  async function helpOf(name: string): Promise<string> {
-    const texts: string[] = [];
-    for (const language of languages) {
-      speak(language);
-      const { program } = new Verbs({ code: 0 });
-      if (language === "vi") await helpInVietnamese(program, ["--help"]);
-      const command = program.commands.find((one) => one.name() === name);
-      texts.push(...(command === undefined ? [] : helps(command)));
-    }
-    speak(undefined);
-    return texts.join("\n");
+/** The help of a verb in both languages. */
+async function helpOf(name: string): Promise<string> {
+  const texts: string[] = [];
+  for (const language of languages) {
+    speak(language);
+    const { program } = new Verbs({ code: 0 });
+    if (language === "vi") await helpInVietnamese(program, ["--help"]);
+    const command = program.commands.find((one) => one.name() === name);
+    texts.push(...(command === undefined ? [] : helps(command)));
   }
+  speak(undefined);
+  return texts.join("\n");
+}
 
+describe("help", () => {
   it.each(verbs.map(({ name }) => name))("of %s", async (name) => {
     const text = await helpOf(name);
     expect(text).toContain("Cách dùng: ");
