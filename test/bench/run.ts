@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { commands } from "./commands.ts";
 import { memoryLines, memoryPerDriver, type DriverMemory } from "./memory-per-driver.ts";
 import { details, machine, table, targetLines, targets } from "./report.ts";
 import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
@@ -56,19 +57,23 @@ const workloads: Record<string, Run> = {
   mixed: (name) => mixed(name, effort),
   outage: (name) => outage(name, "refuse", effort),
   "outage-black-hole": (name) => outage(name, "black-hole", effort),
+  "commands-200": (name) => commands(name, 200, effort),
+  // To compare with, only when asked for: what of it is the telemetry's.
+  "commands-1": (name) => commands(name, 1, effort),
 };
 /** Not a workload with readings: what each driver takes that has one device. */
 const memoryName = "rss-per-driver";
-const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed"];
+const compared = "commands-1";
+const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed", "commands-200"];
 
 function chosen(): string[] {
-  if (flags.only === undefined) return flags.quick ? quick : [...Object.keys(workloads), memoryName];
+  const all = Object.keys(workloads);
+  if (flags.only === undefined)
+    return flags.quick ? quick : [...all.filter((name) => name !== compared), memoryName];
   const names = flags.only.split(",");
   const unknown = names.find((name) => name !== memoryName && !(name in workloads));
   if (unknown !== undefined)
-    throw new Error(
-      `no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}, ${memoryName}`,
-    );
+    throw new Error(`no workload "${unknown}": there are ${all.join(", ")}, ${memoryName}`);
   return names;
 }
 
