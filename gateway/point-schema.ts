@@ -74,6 +74,11 @@ export const writeSchema = z
       .describe("the point that shows what was written, in the same words; absent: the point itself"),
     safety: z.boolean().default(false).describe("true: it must be armed, then committed"),
     leaseMax: duration.optional().describe("it goes back by itself after this long at most"),
+    automatic: scalar
+      .optional()
+      .describe(
+        "the value that gives control back to the device: where a lease goes back to instead of the earlier one; it may always be ordered",
+      ),
   })
   .describe("it may be written, where the site file allows it too");
 
@@ -89,6 +94,7 @@ interface Checked {
   values?: Record<string, unknown> | undefined;
   bits?: z.infer<typeof bitsSchema> | undefined;
   derive?: Derivation | undefined;
+  limits?: [number, number] | undefined;
   poll: string;
   once?: boolean | undefined;
   deadband?: number | undefined;
@@ -225,7 +231,7 @@ function checkWrite(
   say: Say,
 ) {
   if (write === undefined) return;
-  const { limits, step, values, interlock, readBack } = write;
+  const { limits, step, values, automatic, interlock, readBack } = write;
   const isNumber = point.kind === "number" && point.values === undefined;
   if (limits !== undefined && limits[0] >= limits[1]) say(["write", "limits"], "the lower limit comes first");
   for (const [key, given] of Object.entries({ limits, step }))
@@ -236,12 +242,20 @@ function checkWrite(
       : Object.values(point.values).map((one) =>
           typeof one === "string" ? one : (one as { is: string }).is,
         );
-  values?.forEach((value, i) => {
+  const checkValue = (value: unknown, ...at: (string | number)[]): void => {
     const known =
       typeof value === kindOf(name, points) && (words === undefined || words.includes(value as string));
     if (!known)
-      say(["write", "values", i], words === undefined ? `expected a ${point.kind}` : "not one of its values");
-  });
+      say(["write", ...at], words === undefined ? `expected a ${point.kind}` : "not one of its values");
+  };
+  values?.forEach((value, i) => checkValue(value, "values", i));
+  if (automatic !== undefined) checkValue(automatic, "automatic");
+  const [low, high] = point.limits ?? [-Infinity, Infinity];
+  if (typeof automatic === "number" && (automatic < low || automatic > high))
+    say(
+      ["write", "automatic"],
+      `outside of the point's own limits, ${low} to ${high}: it would not be written`,
+    );
   if (readBack !== undefined && !isKnown(readBack, points, bits))
     say(["write", "readBack"], `there is no point "${readBack}"`);
   interlock.forEach(({ point: other, equals }, i) => {

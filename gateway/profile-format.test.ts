@@ -326,6 +326,9 @@ describe("what may be written", () => {
     ["a step of a word", "{ step: 2 }", 'values: { "1": a },', /^10 only a number has this/],
     ["a word that it has not", "{ values: [b] }", 'values: { "1": a },', /^10 not one of its values/],
     ["a text for a number", "{ values: [b] }", "", /^10 expected a number/],
+    ["an automatic text for a number", "{ automatic: auto }", "", /^10 expected a number/],
+    ["an automatic word that it has not", "{ automatic: b }", 'values: { "1": a },', /^10 not one of its/],
+    ["an automatic value that it cannot show", "{ automatic: 255 }", "limits: [0, 100],", /^10 outside of/],
     ["an unknown key", "{ limit: [0, 1] }", "", /^10 unknown key "limit" - did you mean "limits"/],
   ])("is wrong: %s", (_, write, more, problem) => {
     expect(mistakes(writable(write, more))[0]).toMatch(problem);

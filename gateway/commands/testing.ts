@@ -64,11 +64,12 @@ const devices: CommandedDevice[] = [
       point("flow.L1", "number", { limits: [-5, 5], values: [-5, 0, 2.5] }),
       point("boost", "boolean", { leaseMax: 30_000 }),
       point("count", "number"),
+      point("level", "number", { limits: [1, 100], leaseMax: 30_000, automatic: 255 }),
       point("closed", "number"),
       { name: "energy", kind: "number", values: undefined, write: undefined },
     ],
     write: {
-      allow: ["dim", "lamp", "scene", "flow.L1", "boost", "energy", "count"],
+      allow: ["dim", "lamp", "scene", "flow.L1", "boost", "energy", "count", "level"],
       limits: { dim: { min: 10 }, "flow.L1": { max: 100 } },
     },
   },
