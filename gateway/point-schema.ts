@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Derivation, inputsOf } from "./derived.ts";
-import { duration } from "./quantities.ts";
+import { duration, durationBetween } from "./quantities.ts";
 import { unitProblem } from "./units.ts";
 
 /** Parts of a point of a profile that say more than where it is: words, bits, what it is made of, what it may be told. */
@@ -74,6 +74,9 @@ export const writeSchema = z
       .describe("the point that shows what was written, in the same words; absent: the point itself"),
     safety: z.boolean().default(false).describe("true: it must be armed, then committed"),
     leaseMax: duration.optional().describe("it goes back by itself after this long at most"),
+    refresh: durationBetween("100ms", "1h")
+      .optional()
+      .describe("written again so often while it is leased, for a device that else falls back by itself"),
     automatic: scalar
       .optional()
       .describe(
@@ -231,7 +234,9 @@ function checkWrite(
   say: Say,
 ) {
   if (write === undefined) return;
-  const { limits, step, values, automatic, interlock, readBack } = write;
+  const { limits, step, values, automatic, interlock, readBack, refresh, leaseMax } = write;
+  if (refresh !== undefined && leaseMax === undefined)
+    say(["write", "refresh"], "only what is leased is refreshed: it needs leaseMax");
   const isNumber = point.kind === "number" && point.values === undefined;
   if (limits !== undefined && limits[0] >= limits[1]) say(["write", "limits"], "the lower limit comes first");
   for (const [key, given] of Object.entries({ limits, step }))

@@ -329,6 +329,7 @@ describe("what may be written", () => {
     ["an automatic text for a number", "{ automatic: auto }", "", /^10 expected a number/],
     ["an automatic word that it has not", "{ automatic: b }", 'values: { "1": a },', /^10 not one of its/],
     ["an automatic value that it cannot show", "{ automatic: 255 }", "limits: [0, 100],", /^10 outside of/],
+    ["a refresh without a lease", "{ refresh: 20s }", "", /^10 only what is leased is refreshed/],
     ["an unknown key", "{ limit: [0, 1] }", "", /^10 unknown key "limit" - did you mean "limits"/],
   ])("is wrong: %s", (_, write, more, problem) => {
     expect(mistakes(writable(write, more))[0]).toMatch(problem);

@@ -41,7 +41,7 @@ function summary({ id, vendor, model, class: kind, driver, firmware, status, poi
 /** What may be written: "0 … 100, step 5, while door.open = false, armed first, for 30 s at most". */
 function shownWrite({ write }: Point): string {
   if (write === undefined) return "";
-  const { limits, step, values, interlock, safety, leaseMax } = write;
+  const { limits, step, values, interlock, safety, leaseMax, refresh, automatic } = write;
   const parts = [
     limits === undefined ? undefined : `${limits[0]} … ${limits[1]}`,
     step === undefined ? undefined : `step ${step}`,
@@ -49,6 +49,8 @@ function shownWrite({ write }: Point): string {
     ...interlock.map(({ point, equals }) => `while ${point} = ${equals}`),
     safety ? "armed first" : undefined,
     leaseMax === undefined ? undefined : `for ${span(leaseMax)} at most`,
+    automatic === undefined ? undefined : `back to ${automatic}`,
+    refresh === undefined ? undefined : `said again every ${span(refresh)}`,
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? "yes" : parts.join(", ");
 }

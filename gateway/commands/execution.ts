@@ -142,7 +142,9 @@ async function writePoint(
     sum.fail("failed", returnTo);
     return false;
   }
-  const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo } };
+  const { refreshMs } = point;
+  const refreshed = refreshMs === undefined ? {} : { refreshMs };
+  const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo, ...refreshed } };
   const recorded = bench.journal.append({ ev: "executing", id, dev, point: point.name, value, ...lease });
   try {
     await Promise.all([job.accepted, recorded]);

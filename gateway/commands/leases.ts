@@ -1,9 +1,10 @@
 import type { Bench } from "./bench.ts";
 import { checkDevice } from "./checks.ts";
-import { newCommandId } from "./command.ts";
+import { newCommandId, type Refusal } from "./command.ts";
 import { carryOut, type Job } from "./execution.ts";
 import type { Happening } from "./journal-lines.ts";
-import type { Lease } from "./memory.ts";
+import { type Lease, leaseLeftMs } from "./memory.ts";
+import { Refreshing } from "./refreshing.ts";
 
 /** Points that go back by themselves: when their time is over, also after a restart, and again until they are back. */
 
@@ -29,11 +30,13 @@ export class Leases {
   readonly #bench: Bench;
   readonly #attempts = new Map<string, Attempt>();
   readonly #settle: Job["settle"];
+  readonly #refreshing: Refreshing;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(bench: Bench, settle: Job["settle"]) {
     this.#bench = bench;
     this.#settle = settle;
+    this.#refreshing = new Refreshing(bench, this.#end.bind(this));
   }
 
   /** Returns what is due, and comes back when the next one is. */
@@ -56,6 +59,7 @@ export class Leases {
     }
     for (const key of this.#attempts.keys()) if (!keys.has(key)) this.#attempts.delete(key);
     if (waitMs < Infinity) this.#timer = setTimeout(() => this.look(), Math.ceil(waitMs)).unref();
+    this.#refreshing.look();
   }
 
   /** A device may be there again. */
@@ -69,10 +73,9 @@ export class Leases {
     clearTimeout(this.#timer);
   }
 
-  /** Until a lease is over, ms. Of another boot nobody knows how long ago it began: it is over. */
-  leftMs({ boot, fromMono, ms }: Lease): number {
-    const now = this.#bench.options.now();
-    return boot === now.boot ? Math.max(0, fromMono + ms - now.monoMs) : 0;
+  /** Until a lease is over, ms. */
+  leftMs(lease: Lease): number {
+    return leaseLeftMs(lease, this.#bench.options.now());
   }
 
   #attemptOf(key: string, id: string): Attempt {
@@ -154,6 +157,13 @@ export class Leases {
     journal.note({ ev: "not-returned", of, dev, point, ...outcome });
     // It is tried again: this is not the end of it.
     this.#bench.tell(this.#bench.state({ ...about, state: "running", ...more }));
+  }
+
+  /** It is over before its time, and nothing is written. */
+  async #end({ id: of, dev, point, returnTo }: Lease, { code, reason }: Refusal): Promise<void> {
+    if (!(await this.#record({ ev: "lease-end", of, dev, point, code, reason }))) return;
+    const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
+    this.#bench.tell(this.#bench.state({ ...about, state: "failed", code, reason }));
   }
 
   /** False: it is not on the record, and the log says why. */

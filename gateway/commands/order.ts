@@ -12,6 +12,8 @@ export interface WriteOrder {
   timeoutMs: number;
   /** Ms from the sending within which the write must begin: what waits for its turn longer than that is not written. */
   beginMs: number;
+  /** Only while the point shows this value already. */
+  isRefresh?: true;
 }
 
 /**
@@ -65,6 +67,7 @@ const hostCodes: Readonly<Record<string, CommandCode>> = {
   "no-turn": "KERB-CMD-BUSY",
   unreadable: "KERB-CMD-BEFORE",
   value: "KERB-CMD-VALUE",
+  lapsed: "KERB-CMD-LAPSED",
   "not-as-commanded": "KERB-CMD-NOT-WRITTEN",
   "not-read-back": "KERB-CMD-HOST",
   internal: "KERB-CMD-HOST",

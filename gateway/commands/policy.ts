@@ -52,6 +52,8 @@ export interface WritablePoint {
   /** Longest lease; with `alwaysLeased` it goes back after that even where the command asks for none. */
   leaseMsMax: number;
   alwaysLeased: boolean;
+  /** How often it is written again while it is leased. */
+  refreshMs: number | undefined;
 }
 
 interface Issuer {
@@ -97,6 +99,7 @@ function writable(
     twoPerson,
     leaseMsMax: write.leaseMax ?? leaseMsMax,
     alwaysLeased: write.leaseMax !== undefined,
+    refreshMs: write.refresh,
   };
 }
 

@@ -184,6 +184,8 @@ export interface WriteRequest {
   timeoutMs: number;
   /** The device is told before this or not at all ("no-turn"); `monotonicMs` of the asker, the same in every process. */
   beginByMs?: number;
+  /** It is said again to a device that falls back by itself: only while it shows this value already ("lapsed"). */
+  isRefresh?: true;
 }
 
 /**
@@ -205,7 +207,7 @@ export interface WriteOutcome {
  * Why a write was not done, where neither identity nor device says so. no-such-device · no-such-point: not at this
  * firmware · not-writable: its profile or its driver has no way · unidentified: not asked yet who it is ·
  * not-connected · no-turn: others kept the connection until the time was over · interlock · unreadable: what stands
- * there now cannot be read · value: cannot be held exactly · not-as-commanded · not-read-back (only `unknown`).
+ * there now cannot be read · value: cannot be held exactly · lapsed (of a refresh): it shows another value · not-as-commanded · not-read-back (only `unknown`).
  */
 export type WriteRefusal =
   | "no-such-device"
@@ -217,6 +219,7 @@ export type WriteRefusal =
   | "interlock"
   | "unreadable"
   | "value"
+  | "lapsed"
   | "not-as-commanded"
   | "not-read-back"
   | "internal";

@@ -252,6 +252,11 @@ export class Writing {
     attempt.before = shown;
     const made = inverse(seen, positionOf(attempt, target.name), value);
     if ("reason" in made) return failed("value", made.reason);
+    if (attempt.isRefresh === true && !this.#shows(attempt, seen, made.raw))
+      return failed(
+        "lapsed",
+        `${attempt.shownAt} is ${String(shown)}: the device has let go of ${String(value)}`,
+      );
     // A process that was stopped meanwhile has not seen its timers end.
     if (late.aborted || monotonicMs() >= beginByMs)
       return failed("no-turn", "the time was over before it could be written");
@@ -327,7 +332,7 @@ export class Writing {
 
   /** Whether what was sent stands there now; notes what does. */
   async #isThere(attempt: Attempt): Promise<boolean> {
-    const { shownAt, target, value, sent } = attempt;
+    const { shownAt, sent } = attempt;
     attempt.found = undefined;
     const seen = await this.#look(attempt, sent?.atMs);
     attempt.isHeard ||= seen.isHeard;
@@ -335,8 +340,14 @@ export class Writing {
     const { value: shown, quality: bits } = attempt.normaliser.single(position, seen.answers);
     if ((bits & quality.bad) === 0)
       attempt.found = { value: shown, atMs: performance.now(), isHeard: seen.isHeard };
-    if (sent === undefined) return false;
-    if (shownAt === target.name) return shows(seen, position, value, sent.raw);
+    return sent !== undefined && this.#shows(attempt, seen, sent.raw);
+  }
+
+  /** Whether what is ordered stands there, for which the device is told `raw`. */
+  #shows({ shownAt, target, value, normaliser, ...sight }: Attempt, seen: Seen, raw: Value): boolean {
+    const position = positionOf({ ...sight, normaliser }, shownAt);
+    if (shownAt === target.name) return shows(seen, position, value, raw);
+    const { value: shown, quality: bits } = normaliser.single(position, seen.answers);
     return bits === 0 && shown === value;
   }
 
