@@ -86,9 +86,8 @@ it("is refreshed while the lease lives, without its caller, and falls back by it
   await sleep(1.2 * lapseMs);
   await running();
   expect(await shown()).toBe("standalone");
-  const records = () => recordsOf(join(own, "state", "commands"));
   await expect
-    .poll(async () => (await records()).find(({ ev }) => ev === "lease-end"))
+    .poll(async () => (await recordsOf(join(own, "state", "commands"))).find(({ ev }) => ev === "lease-end"))
     .toMatchObject({ dev: "signals-01", code: "KERB-CMD-LAPSED" });
   // Nothing is said again to whoever has gone back to his own.
   expect(writes()).toBe(written);
