@@ -85,6 +85,12 @@ export const writeSchema = z
   })
   .describe("it may be written, where the site file allows it too");
 
+export const localOverrideSchema = z
+  .strictObject({ point: pointName, when: scalar })
+  .describe(
+    "what shows that a person at the device has taken over: nothing is written meanwhile, and leases end",
+  );
+
 /** A point as these checks see it. */
 interface Checked {
   address?: unknown;
@@ -226,6 +232,12 @@ function kindOf(name: string, points: Points): "number" | "string" | "boolean" |
   return point.values !== undefined || point.kind === "text" ? "string" : point.kind;
 }
 
+/** What a value is called; undefined: it has no names. */
+function valueWords(values: Checked["values"]): string[] | undefined {
+  if (values === undefined) return undefined;
+  return Object.values(values).map((one) => (typeof one === "string" ? one : (one as { is: string }).is));
+}
+
 function checkWrite(
   name: string,
   { write, ...point }: Checked,
@@ -241,12 +253,7 @@ function checkWrite(
   if (limits !== undefined && limits[0] >= limits[1]) say(["write", "limits"], "the lower limit comes first");
   for (const [key, given] of Object.entries({ limits, step }))
     if (given !== undefined && !isNumber) say(["write", key], "only a number has this");
-  const words =
-    point.values === undefined
-      ? undefined
-      : Object.values(point.values).map((one) =>
-          typeof one === "string" ? one : (one as { is: string }).is,
-        );
+  const words = valueWords(point.values);
   const checkValue = (value: unknown, ...at: (string | number)[]): void => {
     const known =
       typeof value === kindOf(name, points) && (words === undefined || words.includes(value as string));
@@ -271,6 +278,22 @@ function checkWrite(
     if (other === name) say(at, "a point cannot be its own interlock");
     else if (!isKnown(other, points, bits)) say(at, `there is no point "${other}"`);
   });
+}
+
+/** What is wrong with the point that shows that somebody operates the device; undefined: nothing. */
+export function localOverrideMistake(
+  { point, when }: z.infer<typeof localOverrideSchema>,
+  points: Points,
+): { at: "point" | "when"; message: string } | undefined {
+  const bits = bitNames(points);
+  if (!isKnown(point, points, bits)) return { at: "point", message: `there is no point "${point}"` };
+  const kind = bits.has(point) ? "boolean" : kindOf(point, points);
+  if (kind !== undefined && typeof when !== kind)
+    return { at: "when", message: `expected a ${kind === "string" ? "text" : kind}` };
+  const words = valueWords(pointOf(point, points)?.values);
+  return words === undefined || words.includes(when as string)
+    ? undefined
+    : { at: "when", message: "not one of its values" };
 }
 
 function checkReport({ swingingDoor, deadband, kind, values, once, poll }: Checked, say: Say): void {

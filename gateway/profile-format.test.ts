@@ -336,6 +336,25 @@ describe("what may be written", () => {
   });
 });
 
+describe("a local override", () => {
+  const points = `  native.a: { ${at(0)}, bits: { "3": native.hand } }\n  native.b: { ${at(1)}, values: { "1": local } }\n`;
+  const override = (rule: string) => points.replace(/$/, `localOverride: ${rule}\n`);
+
+  it("is a point with a value, also a bit", () => {
+    expect(load(override("{ point: native.b, when: local }")).localOverride?.when).toBe("local");
+    expect(load(override("{ point: native.hand, when: true }")).localOverride?.point).toBe("native.hand");
+  });
+
+  it.each([
+    ["of no point", "{ point: native.x, when: 1 }", /there is no point "native.x"/],
+    ["of another kind", "{ point: native.a, when: on }", /expected a number/],
+    ["of a bit that is no truth", "{ point: native.hand, when: 1 }", /expected a boolean/],
+    ["of a word that it has not", "{ point: native.b, when: remote }", /not one of its values/],
+  ])("is wrong: %s", (_, rule, problem) => {
+    expect(mistakes(override(rule))[0]).toMatch(problem);
+  });
+});
+
 describe("a swinging door", () => {
   it.each([
     ["beside a dead band", "deadband: 1", /^9 either deadband or swingingDoor/],

@@ -103,6 +103,21 @@ describe("Commanding", () => {
     expect(await codes()).toHaveLength(1);
   });
 
+  it("knows from the device's report that a person operates it on site", async () => {
+    const report = { id: "light-01", state: "online", writable: true, override: "door is true" };
+    gateway.report = () => report as ReturnType<CommandedGateway["report"]>;
+    const site = siteOf();
+    commanding = new Commanding({ ...site, commands: { ...site.commands, clock: "holdover" } }, gateway);
+    const uplink = new Uplink();
+    commanding.attach("ioc", uplink.lane);
+    commanding.start([{ id: "light-01", index: 1 }]);
+    const issued = Date.now();
+    const command = { ...new Site(folder).content(), issued, notAfter: issued + 30_000 };
+    uplink.command(signed(command));
+    await until(() => uplink.answers.length > 0, "an answer");
+    expect(uplink.answers[0]).toMatchObject({ code: "KERB-CMD-OVERRIDE", reason: "door is true" });
+  });
+
   it("checks so many signatures a second and no more, and answers few of the rest", async () => {
     // A device that is not there is waited for by nobody.
     commanding = new Commanding(siteOf({ devices: [] }), gateway);

@@ -52,7 +52,8 @@ export class Leases {
       const key = `${lease.dev}/${lease.point}`;
       keys.add(key);
       const attempt = this.#attemptOf(key, lease.id);
-      const dueMs = Math.max(this.leftMs(lease), attempt.notBeforeMs - nowMs);
+      const leftMs = this.#override(lease) === undefined ? this.leftMs(lease) : 0;
+      const dueMs = Math.max(leftMs, attempt.notBeforeMs - nowMs);
       if (attempt.isRunning) continue;
       if (dueMs <= 0) void this.#giveBack(lease, attempt);
       else waitMs = Math.min(waitMs, dueMs);
@@ -76,6 +77,12 @@ export class Leases {
   /** Until a lease is over, ms. */
   leftMs(lease: Lease): number {
     return leaseLeftMs(lease, this.#bench.options.now());
+  }
+
+  /** A person at the device has taken over, and it is not he whose lease it is. */
+  #override({ dev, isLocal }: Lease): Refusal | undefined {
+    const reason = isLocal === true ? undefined : this.#bench.options.facts(dev)?.override;
+    return reason === undefined ? undefined : { code: "KERB-CMD-OVERRIDE", reason };
   }
 
   #attemptOf(key: string, id: string): Attempt {
@@ -113,13 +120,17 @@ export class Leases {
     const { memory, options, journal, writeTimeoutMs, isStopping } = this.#bench;
     // While it waited for its turn the point may have been ordered anew.
     const lease = memory.lease(dev, point);
-    if (lease?.id !== of || this.leftMs(lease) > 0 || isStopping) return;
+    if (lease?.id !== of || isStopping) return;
+    const override = this.#override(lease);
+    if (override !== undefined) return this.#end(lease, override);
+    if (this.leftMs(lease) > 0) return;
     if (attempt.isBack) {
       await this.#record({ ev: "returned", of, dev, point, value: returnTo, late: true });
       return;
     }
     const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
-    const refused = checkDevice(dev, false, options.facts(dev));
+    const isLocal = lease.isLocal === true;
+    const refused = checkDevice(dev, isLocal, options.facts(dev));
     if (refused !== undefined) {
       if (refused.code !== attempt.told)
         this.#bench.tell(this.#bench.state({ ...about, state: "running", ...refused }));
@@ -136,7 +147,11 @@ export class Leases {
       value: returnTo,
       timeoutMs: writeTimeoutMs,
       beginMs: writeTimeoutMs,
+      ...(isLocal ? { isLocal } : {}),
     });
+    // He has come in this very moment.
+    if (outcome.code === "KERB-CMD-OVERRIDE")
+      return this.#end(lease, { code: outcome.code, reason: outcome.reason ?? "" });
     const { state, code, reason, readBack } = outcome;
     const more = {
       ...(code === undefined ? {} : { code }),

@@ -28,6 +28,8 @@ export interface Lease {
   value: CommandValue;
   returnTo: CommandValue;
   ms: number;
+  /** Ordered by somebody on site: his taking over is no reason against it. */
+  isLocal?: true;
   /** How often it is written again meanwhile. */
   refreshMs?: number;
   boot: string;
@@ -116,7 +118,7 @@ export class Memory {
       dev: string;
       point: string;
       value: CommandValue;
-      lease?: Pick<Lease, "ms" | "returnTo" | "refreshMs">;
+      lease?: Pick<Lease, "ms" | "returnTo" | "refreshMs" | "isLocal">;
     };
     this.#known.get(id)?.writes.push({ point, value });
     if (lease === undefined) return;

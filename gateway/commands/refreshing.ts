@@ -21,14 +21,14 @@ interface Round {
 
 export class Refreshing {
   readonly #bench: Bench;
-  readonly #lapsed: (lease: Lease, why: Refusal) => Promise<void>;
+  readonly #over: (lease: Lease, why: Refusal) => Promise<void>;
   readonly #rounds = new Map<string, Round>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** `lapsed`: the device has let go of the value by itself; called in its turn. */
-  constructor(bench: Bench, lapsed: (lease: Lease, why: Refusal) => Promise<void>) {
+  /** `over`: the device has let go of the value by itself, or somebody has taken over; called in its turn. */
+  constructor(bench: Bench, over: (lease: Lease, why: Refusal) => Promise<void>) {
     this.#bench = bench;
-    this.#lapsed = lapsed;
+    this.#over = over;
   }
 
   /** Writes again what is due, and comes back when the next one is. */
@@ -80,7 +80,7 @@ export class Refreshing {
     if (lease === undefined || leftMs <= 0 || isStopping) return;
     // Its lease is on the record, with how often it is refreshed: so is each of these writes.
     const failure =
-      checkDevice(dev, false, options.facts(dev)) ??
+      checkDevice(dev, of.isLocal === true, options.facts(dev)) ??
       (await carryOut(this.#bench, {
         device: dev,
         point,
@@ -88,9 +88,11 @@ export class Refreshing {
         timeoutMs: writeTimeoutMs,
         beginMs: Math.min(writeTimeoutMs, leftMs),
         isRefresh: true,
+        ...(of.isLocal === true ? { isLocal: true } : {}),
       }));
     const { code, reason = "" } = failure;
-    if (code === "KERB-CMD-LAPSED") return this.#lapsed(lease, { code, reason });
+    if (code === "KERB-CMD-LAPSED" || code === "KERB-CMD-OVERRIDE")
+      return this.#over(lease, { code, reason });
     if (code !== undefined && code !== round.noted)
       journal.note({ ev: "not-refreshed", of: id, dev, point, code, reason });
     round.noted = code;

@@ -38,7 +38,7 @@ const nothing: Answer = { value: null, status: "bad", code: "unheard", reason: "
 
 /** What writing needs of the device's loop. */
 export interface WritePlace {
-  readonly device: Pick<HostDevice, "firstIndex" | "silenceMs" | "id">;
+  readonly device: Pick<HostDevice, "firstIndex" | "silenceMs" | "id" | "localOverride">;
   /** Aborts when the host ends. */
   readonly ending: AbortSignal;
   /** The points that hold for the firmware. */
@@ -196,7 +196,13 @@ export class Writing {
     const refused = this.#refusal(target);
     if (refused !== undefined) return refused;
     const shownAt = target.write?.readBack ?? target.name;
-    const names = [target.name, shownAt, ...(target.write?.interlock ?? []).map(({ point }) => point)];
+    const { localOverride } = this.#place.device;
+    const names = [
+      target.name,
+      shownAt,
+      ...(target.write?.interlock ?? []).map(({ point }) => point),
+      ...(localOverride === undefined ? [] : [localOverride.point]),
+    ];
     const attempt: Attempt = { ...request, ...this.#sight(names), target, shownAt };
     let outcome: WriteOutcome | undefined;
     try {
@@ -245,7 +251,7 @@ export class Writing {
       return refused ?? failed("not-connected", `${this.#place.device.id} is not connected`);
     const seen = await this.#look(attempt);
     attempt.isHeard = seen.isHeard;
-    const locked = this.#interlock(attempt, seen);
+    const locked = this.#override(attempt, seen) ?? this.#interlock(attempt, seen);
     if (locked !== undefined) return locked;
     const shown = this.#shown(attempt, seen);
     if (shown === undefined) return this.#unreadable(attempt, seen);
@@ -381,17 +387,40 @@ export class Writing {
 
   #interlock(attempt: Attempt, seen: Seen & { isHeard: boolean }): WriteOutcome | undefined {
     for (const { point, equals } of attempt.target.write?.interlock ?? []) {
-      const position = positionOf(attempt, point);
-      if (position < 0) return failed("interlock", `${point} is not a point of this device`);
-      const { value, quality: bits, detail } = attempt.normaliser.single(position, seen.answers);
-      if (bits !== 0) return failed("interlock", `${point} is not known: ${detail?.code ?? "not good"}`);
-      const sources = attempt.normaliser.sourcesOf(position);
-      if (!sources.every((source) => this.#isFresh(attempt, seen, source)))
-        return failed("interlock", `${point} is not known: it is ${String(value)} since too long ago`);
+      const found = this.#known(attempt, seen, point);
+      if (typeof found === "string") return failed("interlock", found);
+      const { value } = found;
       if (value !== equals)
         return failed("interlock", `${point} is ${String(value)}, and must be ${String(equals)}`);
     }
     return undefined;
+  }
+
+  /** A person at the device goes before everybody else; where nobody can say, nothing is written either. */
+  #override(attempt: Attempt, seen: Seen & { isHeard: boolean }): WriteOutcome | undefined {
+    const { localOverride: rule } = this.#place.device;
+    if (rule === undefined || attempt.isLocal === true) return undefined;
+    const found = this.#known(attempt, seen, rule.point);
+    if (typeof found === "string") return failed("interlock", found);
+    return found.value === rule.when
+      ? failed("override", `${rule.point} is ${String(found.value)}`)
+      : undefined;
+  }
+
+  /** What a point shows, good and of now; else why it is not known. */
+  #known(
+    attempt: Attempt,
+    seen: Seen & { isHeard: boolean },
+    point: string,
+  ): { value: ReadingValue } | string {
+    const position = positionOf(attempt, point);
+    if (position < 0) return `${point} is not a point of this device`;
+    const { value, quality: bits, detail } = attempt.normaliser.single(position, seen.answers);
+    if (bits !== 0) return `${point} is not known: ${detail?.code ?? "not good"}`;
+    const isFresh = attempt.normaliser
+      .sourcesOf(position)
+      .every((source) => this.#isFresh(attempt, seen, source));
+    return isFresh ? { value } : `${point} is not known: it is ${String(value)} since too long ago`;
   }
 
   #isFresh({ points }: Sight, { answers, isHeard }: Seen & { isHeard: boolean }, source: number): boolean {
