@@ -122,6 +122,9 @@ describe("alarms", () => {
   });
 });
 
+const position = (name: string, more: Record<string, string> = {}) =>
+  point("mode", { command: "M0001", do: "setValue", name, arguments: { intersection: "0", ...more } });
+
 describe("commands", () => {
   const plan = point("plan", {
     command: "M0002",
@@ -183,9 +186,6 @@ describe("commands", () => {
     await sleep(50);
     expect(site.received).toEqual([]);
   });
-
-  const position = (name: string, more: Record<string, string> = {}) =>
-    point("mode", { command: "M0001", do: "setValue", name, arguments: { intersection: "0", ...more } });
 
   test("set the positions of the exchange list, but never leave a junction dark", async () => {
     const { site, connection } = await together(settings);
