@@ -27,9 +27,6 @@ export function aboutCommand({ id, dev, by, mode, args }: CommandContent, isLoca
   return { id, dev, by, mode, args, source: isLocal ? ("local" as const) : ("ioc" as const) };
 }
 
-/** As orders and leases say it. */
-const local = (isLocal: boolean): { isLocal?: true } => (isLocal ? { isLocal } : {});
-
 /** Beyond the time that the host has for it: whoever is still silent has nothing to say. */
 const graceMs = 5000;
 
@@ -146,8 +143,9 @@ async function writePoint(
     return false;
   }
   const { refreshMs } = point;
-  const about = { ...(refreshMs === undefined ? {} : { refreshMs }), ...local(job.isLocal) };
-  const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo, ...about } };
+  // What is undefined is not on the record.
+  const isLocal = job.isLocal || undefined;
+  const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo, refreshMs, isLocal } };
   const recorded = bench.journal.append({ ev: "executing", id, dev, point: point.name, value, ...lease });
   try {
     await Promise.all([job.accepted, recorded]);
@@ -177,7 +175,7 @@ async function writePoint(
     value,
     timeoutMs: writeTimeoutMs,
     beginMs: Math.min(writeTimeoutMs, leftMs),
-    ...local(job.isLocal),
+    isLocal,
   });
   bench.journal.note({ ev: "wrote", id, dev, point: point.name, ...outcome });
   sum.add(point.name, outcome);

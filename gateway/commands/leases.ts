@@ -129,8 +129,7 @@ export class Leases {
       return;
     }
     const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
-    const isLocal = lease.isLocal === true;
-    const refused = checkDevice(dev, isLocal, options.facts(dev));
+    const refused = checkDevice(dev, lease.isLocal === true, options.facts(dev));
     if (refused !== undefined) {
       if (refused.code !== attempt.told)
         this.#bench.tell(this.#bench.state({ ...about, state: "running", ...refused }));
@@ -147,7 +146,7 @@ export class Leases {
       value: returnTo,
       timeoutMs: writeTimeoutMs,
       beginMs: writeTimeoutMs,
-      ...(isLocal ? { isLocal } : {}),
+      isLocal: lease.isLocal,
     });
     // He has come in this very moment.
     if (outcome.code === "KERB-CMD-OVERRIDE")

@@ -29,9 +29,9 @@ export interface Lease {
   returnTo: CommandValue;
   ms: number;
   /** Ordered by somebody on site: his taking over is no reason against it. */
-  isLocal?: true;
+  isLocal?: boolean | undefined;
   /** How often it is written again meanwhile. */
-  refreshMs?: number;
+  refreshMs?: number | undefined;
   boot: string;
   fromMono: number;
   /** What held for the point before, where this one is not executed after all. */

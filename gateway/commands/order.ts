@@ -13,7 +13,7 @@ export interface WriteOrder {
   /** Ms from the sending within which the write must begin: what waits for its turn longer than that is not written. */
   beginMs: number;
   /** By somebody on site. */
-  isLocal?: true;
+  isLocal?: boolean | undefined;
   /** Only while the point shows this value already. */
   isRefresh?: true;
 }

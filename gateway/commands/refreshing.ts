@@ -88,7 +88,7 @@ export class Refreshing {
         timeoutMs: writeTimeoutMs,
         beginMs: Math.min(writeTimeoutMs, leftMs),
         isRefresh: true,
-        ...(of.isLocal === true ? { isLocal: true } : {}),
+        isLocal: of.isLocal,
       }));
     const { code, reason = "" } = failure;
     if (code === "KERB-CMD-LAPSED" || code === "KERB-CMD-OVERRIDE")

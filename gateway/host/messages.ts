@@ -189,7 +189,7 @@ export interface WriteRequest {
   /** The device is told before this or not at all ("no-turn"); `monotonicMs` of the asker, the same in every process. */
   beginByMs?: number;
   /** Somebody at the device has ordered it: his taking over is no reason against it. */
-  isLocal?: true;
+  isLocal?: boolean | undefined;
   /** It is said again to a device that falls back by itself: only while it shows this value already ("lapsed"). */
   isRefresh?: true;
 }
