@@ -9,6 +9,7 @@ import {
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
 import { healthErrors } from "./health/error-texts.ts";
+import { reportErrors } from "./report/error-texts.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
 export const exitCodes = {
@@ -36,6 +37,7 @@ export const errorTable = {
   ...uplinkErrors,
   ...healthErrors,
   ...commandErrors,
+  ...reportErrors,
 };
 
 export type ErrorCode = keyof typeof errorTable;

@@ -3,11 +3,12 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import type { CertificateOptions } from "./certificate.ts";
-import { addCommandVerbs } from "./command-verbs.ts";
+import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
+import { addReportVerbs } from "./report-verbs.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
 /** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
@@ -75,11 +76,13 @@ class Verbs {
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
-    addCommandVerbs({
+    const line: Line = {
       verb: (name) => this.#verb(name),
       run: (kind, options, work) => this.#run(kind, options, work),
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
-    });
+    };
+    addCommandVerbs(line);
+    addReportVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();

@@ -50,6 +50,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "",
         summary: "every accepted event accounted for, by device: delivered, kept, dropped",
       },
+      {
+        name: "report",
+        usage: "[-o FILE.html|json|csv]",
+        summary: "the commissioning report, signed by this box; verify FILE: is it genuine? key: of this box",
+      },
     ],
   ],
   [
@@ -119,7 +124,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books, certificate, audit, profile lint, profile test), 7 not allowed, 8 no answer in time,",
+    "            6 findings (health, books, certificate, audit, report, profile lint, profile test), 7 not allowed, 8 no answer in time,",
     "            9 surely not executed, 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");

@@ -1,0 +1,48 @@
+import type { Line } from "./command-verbs.ts";
+import type { ReportOptions } from "./report.ts";
+import type { VerifyOptions } from "./report-verify.ts";
+
+/** `kerb report` with its options, and the verbs behind it: `verify`, `key`. */
+
+type Given = Omit<ReportOptions, "output"> & { output: string[] };
+
+export function addReportVerbs({ verb, run, options: { json, site, language } }: Line): void {
+  const group = verb("report").enablePositionalOptions();
+  group
+    .option(
+      "-o, --output <file>",
+      "FILE.html (prints to A4; FILE.json is laid beside it), FILE.json or FILE.csv; may be given again",
+      (file: string, before: string[]) => [...before, file],
+      [] as string[],
+    )
+    .option("--contract <text>", "number of the contract")
+    .option("--contractor <name>", "who hands over")
+    .option("--accepted-by <name>", "who accepts")
+    .option("--note <text>", "whatever else is to stand in it")
+    .addOption(site())
+    .addOption(language())
+    .action((options: Given) =>
+      run("report", options, async () => (await import("./report.ts")).report(options)),
+    );
+  group
+    .command("verify")
+    .description("whether a report is what a box has signed, and which box")
+    .argument("<file>", "its .html or .json")
+    .option("--key <key>", "the box that must have signed: its key, fingerprint, or a file with the key")
+    .addOption(json())
+    .addOption(language())
+    .action((file: string, options: VerifyOptions) =>
+      run("report-verify", options, async () =>
+        (await import("./report-verify.ts")).reportVerify(file, options),
+      ),
+    );
+  group
+    .command("key")
+    .description("the public key of this box, and its fingerprint")
+    .addOption(site())
+    .addOption(json())
+    .addOption(language())
+    .action((options: { site?: string; json?: boolean }) =>
+      run("report-key", options, async () => (await import("./report-verify.ts")).reportKey(options)),
+    );
+}
