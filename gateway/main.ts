@@ -16,5 +16,7 @@ if (first === undefined || first === "--help" || first === "-h" || first === "he
   process.stdout.write(`${kerbVersion()}\n`);
 } else {
   const { runVerb } = await import("./cli/program.ts");
-  process.exit(await runVerb(process.argv.slice(2)));
+  const code = await runVerb(process.argv.slice(2));
+  // A pipe takes 64 KiB at a time: what it has not taken yet would be lost.
+  process.stdout.write("", () => process.exit(code));
 }

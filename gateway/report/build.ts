@@ -2,7 +2,7 @@ import type { DeviceConfig, Site } from "../config.ts";
 import type { Identity } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { firmwareDoubt } from "../host/identify.ts";
-import { type Match, matchProfile } from "../profile-match.ts";
+import { isLike, type Match, matchProfile } from "../profile-match.ts";
 import { loadProfile, type Point, type Profile } from "../profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { openProblems } from "./findings.ts";
@@ -90,17 +90,25 @@ function profileNamed(id: string | undefined): Profile | undefined {
   }
 }
 
+/** What it tells is none of what the profile knows; undefined: it does not tell that, or nothing is known of it. */
+function isStrange(told: string | undefined, known: readonly string[] | undefined): boolean | undefined {
+  if (known === undefined) return false;
+  return told === undefined ? undefined : !known.some((pattern) => isLike(told, pattern));
+}
+
 function identityResult(
-  identity: Identity,
+  { vendor, model }: Identity,
   { mismatch, unwritable }: Asked,
-  match: Match | undefined,
   profile: Profile | undefined,
 ): ReportDevice["tests"]["identity"] {
   if (mismatch !== undefined) return "differs";
   if (unwritable?.code === "other-unit") return "other-unit";
-  if (profile?.identify.is === undefined) return "unknowable";
-  if (profile.identify.is !== "any" && identity.model === undefined) return "untold";
-  return match?.rank === "none" ? "differs" : "matches";
+  const is = profile?.identify.is;
+  if (is === undefined) return "unknowable";
+  if (is === "any") return "matches";
+  const strange = [isStrange(vendor, is.vendor), isStrange(model, is.model)];
+  if (strange.includes(true)) return "differs";
+  return strange.includes(undefined) ? "untold" : "matches";
 }
 
 function profileOf(
@@ -202,7 +210,7 @@ function deviceOf(device: DeviceConfig, gathered: Gathered, nowMs: number): Repo
     tests: {
       read: readTest(asked),
       readFailure: failure?.seen.en ?? null,
-      identity: isAsked ? identityResult(identity, asked, match, profile) : "unasked",
+      identity: isAsked ? identityResult(identity, asked, profile) : "unasked",
       polls: pollsOf(status),
       write: gathered.writes.get(device.id) ?? null,
     },

@@ -48,11 +48,12 @@ function shownArgs(args: Record<string, unknown>): string {
     .join(", ");
 }
 
-function writeText({ tests: { write } }: ReportDevice, { words, report }: Shown): Markup | string {
+function writeText({ tests: { write } }: ReportDevice, shown: Shown): Markup | string {
+  const { words } = shown;
   if (write === null) return `– ${words.notWritten}`;
   const { state, args, readBack, at, by, id } = write;
   const back = readBack === null ? "" : `, ${words.readBack} ${shownArgs(readBack)}`;
-  return html`${state === "done" ? "✓" : "✗"} ${words.writeStates[state]}: ${shownArgs(args)}${back}<small>${localTime(at, report)} · ${by} · ${id}</small>`;
+  return html`${state === "done" ? "✓" : "✗"} ${words.writeStates[state]}: ${shownArgs(args)}${back}<small>${localTime(at, shown)} · ${by} · ${id}</small>`;
 }
 
 function readText({ tests: { read, readFailure } }: ReportDevice, { words }: Shown): string {
@@ -115,7 +116,7 @@ export function deviceSection(device: ReportDevice, shown: Shown): Markup {
   const { words } = shown;
   const { id, name, points } = device;
   const [point, value, quality, age, limits] = words.pointTitles;
-  const values = html`<div class="scroll"><table><caption>${words.valuesOf(id)}</caption><thead><tr><th scope="col">${point}</th><th scope="col">${value}</th><th scope="col">${quality}</th><th scope="col">${age}</th><th scope="col">${limits}</th></tr></thead><tbody>
+  const values = html`<div class="scroll"><table class="points"><caption>${words.valuesOf(id)}</caption><thead><tr><th scope="col">${point}</th><th scope="col">${value}</th><th scope="col">${quality}</th><th scope="col">${age}</th><th scope="col">${limits}</th></tr></thead><tbody>
 ${points.map((one) => pointRow(one, shown))}</tbody></table></div>`;
   return html`<section class="device"><h3>${id} <small>${name === id ? "" : name}</small></h3>
 ${facts(device, shown)}

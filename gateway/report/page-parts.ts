@@ -12,18 +12,18 @@ export interface Shown {
 
 /** A table of names and values. */
 export function table(rows: readonly (readonly [string, Markup | string | null])[]): Markup {
-  return html`<table><tbody>
+  return html`<table class="facts"><tbody>
 ${rows.map(([name, value]) => html`<tr><th scope="row" class="row">${name}</th><td>${value}</td></tr>\n`)}</tbody></table>`;
 }
 
-/** "2026-11-22 17:30:05" where the box stands. */
-export function localTime(iso: string, { made }: Report): string {
-  const parts = new Intl.DateTimeFormat("sv-SE", {
+/** "2026-11-22 17:30:05", in Vietnamese "22/11/2026 17:30:05", where the box stands. */
+export function localTime(iso: string, { report: { made }, language }: Shown): string {
+  const format = new Intl.DateTimeFormat(language === "vi" ? "en-GB" : "sv-SE", {
     timeZone: made.timeZone,
     dateStyle: "short",
     timeStyle: "medium",
   });
-  return parts.format(new Date(iso));
+  return format.format(new Date(iso)).replace(",", "");
 }
 
 /** "thiết bị air-01, Máy đo bụi". */

@@ -2,7 +2,7 @@
 export const pageStyle = (footer: string): string => `
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 15px/1.45 system-ui, "Noto Sans", "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color: #000; background: #fff; overflow-wrap: anywhere; }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 15px/1.45 system-ui, "Noto Sans", "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color: #000; background: #fff; overflow-wrap: break-word; }
 h1, h2, h3 { line-height: 1.25; break-after: avoid; }
 h1 { font-size: 1.5rem; margin: 1rem 0 .25rem; text-align: center; text-transform: uppercase; }
 h2 { font-size: 1.15rem; margin: 1.8rem 0 .5rem; padding-bottom: .2rem; border-bottom: 2px solid #000; }
@@ -12,7 +12,6 @@ p { margin: .4rem 0; }
 .motto { text-align: center; margin: 0; }
 .motto strong { display: block; }
 .motto span { border-bottom: 1px solid #000; padding-bottom: .15rem; }
-.subtitle { text-align: center; margin: 0 0 1rem; }
 .verdict { border: 2px solid #000; padding: .6rem .8rem; margin: .8rem 0; font-weight: bold; break-inside: avoid; }
 table { width: 100%; border-collapse: collapse; margin: .4rem 0; font-size: .93em; }
 caption { text-align: left; font-weight: bold; padding: .2rem 0; break-after: avoid; }
@@ -22,9 +21,12 @@ thead th { background: #eee; }
 tr { break-inside: avoid; }
 th.row { width: 11rem; font-weight: 600; background: #f6f6f6; }
 .number { text-align: right; white-space: nowrap; }
-td small, th small { display: block; color: #333; }
-.mark { font-weight: bold; white-space: nowrap; }
-.bad td, td.bad { font-weight: bold; }
+td small, th small { display: block; color: #333; font-weight: normal; }
+.facts td, code { overflow-wrap: anywhere; }
+.points th small { display: inline; margin-left: .3em; }
+.points th[scope="row"] { width: 42%; }
+.mark { font-weight: bold; }
+td.bad { font-weight: bold; }
 td.bad { outline: 2px solid #000; outline-offset: -2px; }
 .scroll { overflow-x: auto; }
 code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
@@ -43,6 +45,8 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
   th, td { padding: .2rem .25rem; }
   th.row { width: 6.5rem; }
   .number { white-space: normal; }
+  .points th small { display: block; margin: 0; }
+  .points th[scope="row"] { width: auto; }
   .sign { grid-template-columns: 1fr; }
 }
 @page { size: A4; margin: 18mm 15mm 20mm 22mm;
@@ -52,6 +56,7 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   .scroll { overflow: visible; }
+  th, td { padding: .1rem .35rem; }
   a { color: inherit; text-decoration: none; }
 }
 `;

@@ -117,7 +117,7 @@ const en: PageWords = {
     `${ok} devices ok, ${failing} failing, ${notCommissioned} not commissioned. ${blocking} blocking, ${warnings} warnings.`,
   severity: { blocking: "Blocking", warning: "Warning" },
   about: { gateway: "gateway", box: "box", uplink: "link to the IOC", driver: "driver", device: "device" },
-  problemTitles: ["No", "Level", "Where", "What, and what to do"],
+  problemTitles: ["#", "Level", "Where", "What, and what to do"],
   seen: "seen",
   likely: "likely",
   do: "do",
@@ -201,10 +201,10 @@ const en: PageWords = {
   identityResults: {
     matches: "matches the profile",
     differs: "another model than the profile's",
-    untold: "the device does not say it",
+    untold: "the device does not say all of it",
     unknowable: "to be compared with the name plate",
     "other-unit": "another unit than before",
-    unasked: "not asked",
+    unasked: "no answer",
   },
   pollTest: "Loss",
   pollResult: (answered, polls, loss, mean) =>
@@ -256,7 +256,7 @@ const vi: PageWords = {
     `${ok} thiết bị đạt, ${failing} hỏng, ${notCommissioned} chưa vận hành. ${blocking} mục chặn, ${warnings} cảnh báo.`,
   severity: { blocking: "Chặn", warning: "Cảnh báo" },
   about: { gateway: "gateway", box: "hộp", uplink: "kết nối IOC", driver: "driver", device: "thiết bị" },
-  problemTitles: ["STT", "Mức", "Ở đâu", "Vấn đề và cách xử lý"],
+  problemTitles: ["#", "Mức", "Ở đâu", "Vấn đề và cách xử lý"],
   seen: "ghi nhận",
   likely: "có thể do",
   do: "cách xử lý",
@@ -348,10 +348,10 @@ const vi: PageWords = {
   identityResults: {
     matches: "đúng với hồ sơ",
     differs: "khác kiểu trong hồ sơ",
-    untold: "thiết bị không tự khai báo",
+    untold: "thiết bị không tự khai báo đủ",
     unknowable: "phải đối chiếu với nhãn thiết bị",
     "other-unit": "không phải chiếc trước đây",
-    unasked: "chưa hỏi",
+    unasked: "không trả lời",
   },
   pollTest: "Mất mát",
   pollResult: (answered, polls, loss, mean) =>

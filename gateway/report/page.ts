@@ -15,7 +15,8 @@ import type { Problem, Report, SignedReport } from "./report.ts";
 export const reportBlock = "kerb-report";
 const severityMarks = { blocking: "✗", warning: "!" } as const;
 
-function head({ report, words }: Shown): Markup {
+function head(shown: Shown): Markup {
+  const { report, words } = shown;
   const { site, about, made } = report;
   const utc = made.at.replace("T", " ").slice(0, 19);
   const rows = [
@@ -24,12 +25,11 @@ function head({ report, words }: Shown): Markup {
     [words.contractor, about.contractor],
     [words.acceptedBy, about.acceptedBy],
     [words.note, about.note],
-    [words.made, html`${localTime(made.at, report)} (${made.timeZone}, UTC${made.local.slice(19)})<small>${utc} UTC</small>`],
+    [words.made, html`${localTime(made.at, shown)} (${made.timeZone}, UTC${made.local.slice(19)})<small>${utc} UTC</small>`],
   ] as const;
   const motto = words.motto;
   return html`${motto === undefined ? "" : html`<p class="motto"><strong>${motto[0]}</strong><span>${motto[1]}</span></p>`}
 <h1>${words.title}</h1>
-<p class="subtitle">${site.name}</p>
 ${table(rows.filter(([, value]) => value !== null))}`;
 }
 
@@ -53,12 +53,13 @@ ${list.length === 0 ? html`<p>✓ ${words.noProblems}</p>` : rows}
 ${missing.length === 0 ? "" : left}`;
 }
 
-function uplinkText({ words, report }: Shown, uplink: Report["box"]["uplinks"][number]): Markup {
+function uplinkText(shown: Shown, uplink: Report["box"]["uplinks"][number]): Markup {
+  const { words } = shown;
   const { state, url, custody, receiver, lastAcknowledgement: last, reason } = uplink;
   const mark = state === "connected" ? "✓" : "✗";
   const parts = [
     `${words.receiver}: ${words.receivers[receiver] ?? receiver}`,
-    `${words.lastAcknowledgement}: ${last === null ? words.never : localTime(last, report)}`,
+    `${words.lastAcknowledgement}: ${last === null ? words.never : localTime(last, shown)}`,
     ...(reason === null ? [] : [reason]),
   ];
   return html`${mark} ${words.links[state] ?? state}, ${url} (${custody})<small>${parts.join(" · ")}</small>`;
@@ -73,7 +74,7 @@ function box(shown: Shown): Markup {
   const rows: [string, Markup | string | null][] = [
     [words.gateway, `${report.site.gateway}, ${words.version} ${kerb}`],
     [words.source, words.via[via]],
-    [words.startedAt, startedAt === null ? null : localTime(startedAt, report)],
+    [words.startedAt, startedAt === null ? null : localTime(startedAt, shown)],
     [words.clock, `${clock === "synced" ? "✓" : clock === "unsynced" ? "✗" : "!"} ${words.clocks[clock]}`],
     [
       words.disk,
