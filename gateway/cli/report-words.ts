@@ -36,8 +36,7 @@ const en: ReportWords = {
   places: { gateway: "gateway", box: "box", uplink: "uplink", driver: "driver", device: "" },
   wrote: (files, sha) => `Wrote ${files} (signed, sha256 ${sha})`,
   unsignedFiles: (files, why) => `Wrote ${files}, NOT SIGNED: ${why}`,
-  signAs:
-    "only the user of the gateway may use the box key: run it as that user, or while the gateway runs",
+  signAs: "only the user of the gateway may use the box key: run it as that user, or while the gateway runs",
   next: (file) => `Next: kerb report -o ${file} --contract NUMBER --contractor NAME --accepted-by NAME`,
   more: (count) => ` … ${count} more (they are all in the file)`,
   stopped: "interrupted: no report was made",
@@ -106,8 +105,7 @@ const vi: ReportWords = {
   },
   where: "chỗ bị sửa",
   madeBy: (gateway, made) => `${gateway}, lập lúc ${made}`,
-  compare:
-    "đối chiếu dấu vân tay với của hộp (kerb report key, hoặc nhãn hộp), hoặc nêu bằng --key",
+  compare: "đối chiếu dấu vân tay với của hộp (kerb report key, hoặc nhãn hộp), hoặc nêu bằng --key",
   sameBox: "chính hộp này",
   noReport: (file) => ({
     title: `${file} không phải báo cáo của kerb`,

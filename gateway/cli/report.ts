@@ -104,7 +104,9 @@ function problemLine({ severity, about, object, title, code }: Problem, width: n
 }
 
 function placeOf({ about, object }: Pick<Problem, "about" | "object">, language: Language): string {
-  return printable([reportWords[language].places[about], object].filter((one) => one !== null && one !== "").join(" "));
+  return printable(
+    [reportWords[language].places[about], object].filter((one) => one !== null && one !== "").join(" "),
+  );
 }
 
 /** What stands in the report, worst first. */

@@ -178,7 +178,8 @@ function stateOf(
   const known = status?.devices.find(({ id }) => id === device.id);
   if (status !== undefined && known?.enabled !== true)
     return { state: "unknown", verdict: "not-commissioned" };
-  const direct = asked.mismatch !== undefined ? "wrong-device" : asked.failure === undefined ? "online" : "lost";
+  const direct =
+    asked.mismatch !== undefined ? "wrong-device" : asked.failure === undefined ? "online" : "lost";
   const state = known?.state ?? direct;
   const isThere = state === "online" || state === "listening";
   return { state, verdict: isThere && asked.failure === undefined ? "ok" : "failing" };

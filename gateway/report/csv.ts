@@ -37,7 +37,10 @@ const columns: [name: string, of: (report: Report, device: ReportDevice, point?:
   ["code", (_r, _d, point) => point?.code ?? null],
   ["reason", (_r, _d, point) => point?.reason ?? null],
   ["time", (_r, _d, point) => point?.time ?? null],
-  ["ageSeconds", (_r, _d, { ageMs } = { ageMs: null } as ReportPoint) => (ageMs === null ? null : ageMs / 1000)],
+  [
+    "ageSeconds",
+    (_r, _d, { ageMs } = { ageMs: null } as ReportPoint) => (ageMs === null ? null : ageMs / 1000),
+  ],
   ["limitLow", (_r, _d, point) => point?.limits?.[0] ?? null],
   ["limitHigh", (_r, _d, point) => point?.limits?.[1] ?? null],
   ["outsideLimits", (_r, _d, point) => point?.outside ?? null],

@@ -15,7 +15,10 @@ export const reportErrors = {
     retry: false,
   },
   "KERB-REP-READ": {
-    title: { en: "The device could not be read for the report", vi: "Không đọc được thiết bị khi lập báo cáo" },
+    title: {
+      en: "The device could not be read for the report",
+      vi: "Không đọc được thiết bị khi lập báo cáo",
+    },
     likely: {
       en: "it was busy or was lost just now",
       vi: "thiết bị đang bận hoặc vừa mất kết nối",

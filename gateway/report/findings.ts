@@ -65,7 +65,17 @@ function ofGateway(status: GatewayStatus, nowMs: number): Problem[] {
 
 const pointsShown = 5;
 
-function shownPoint({ name, value, unit, decimals, limits, outside, quality, code, reason }: ReportPoint): Both {
+function shownPoint({
+  name,
+  value,
+  unit,
+  decimals,
+  limits,
+  outside,
+  quality,
+  code,
+  reason,
+}: ReportPoint): Both {
   const number = shownValue(value, unit, decimals ?? undefined);
   const [low, high] = limits ?? [];
   if (outside)
@@ -136,13 +146,15 @@ function ofDevice(device: ReportDevice, { status, devices, missing }: Gathered):
   const isThere = state === "online" || state === "listening";
   if (failure !== undefined && (status === undefined || isThere)) {
     const { code, seen } = failure;
-    const known = code !== undefined && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : deviceCause(code);
+    const known =
+      code !== undefined && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : deviceCause(code);
     const told = { en: `${name}: ${seen.en}`, vi: `${name}: ${seen.vi}` };
     return [problem(known ?? "KERB-REP-READ", { ...where, severity: "blocking" }, told)];
   }
   if (!isThere) return [];
   const found = [...ofIdentity(device), ...ofValues(device)];
-  const isUnheard = state === "listening" || (points.length > 0 && points.every((one) => one.quality === "unheard"));
+  const isUnheard =
+    state === "listening" || (points.length > 0 && points.every((one) => one.quality === "unheard"));
   if (isUnheard) {
     const seen = { en: `nothing was heard of ${name}`, vi: `chưa nghe gì từ ${name}` };
     found.push(problem("KERB-REP-UNHEARD", where, seen));
@@ -167,7 +179,9 @@ function ofBox({ status, books, audit }: Gathered, site: Site): Problem[] {
       vi: `${id}: thiết bị được đọc trực tiếp; không biết gì về kết nối, sự kiện và mất mát`,
     });
   if (books?.closes === false) {
-    const wrong = books.lines.filter(({ kept, rows }) => kept !== rows).map(({ device }) => printable(device));
+    const wrong = books.lines
+      .filter(({ kept, rows }) => kept !== rows)
+      .map(({ device }) => printable(device));
     const list = [...new Set(wrong)].slice(0, pointsShown).join(", ");
     bad("KERB-REP-BOOKS", "gateway", { en: list, vi: list });
   }

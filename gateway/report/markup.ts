@@ -32,6 +32,11 @@ export function html(strings: TemplateStringsArray, ...parts: Part[]): Markup {
   return new Markup(strings.map((text, i) => text + textOf(parts[i])).join(""));
 }
 
+/** A name in camelCase with dots, which a narrow column may break between its parts. */
+export function breakable(name: string): Markup {
+  return html`${name.split(/(?=[A-Z.])/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr>${part}`))}`;
+}
+
 /** A JSON value as a script that no browser runs: no "<" can end it. */
 export function dataBlock(id: string, value: unknown): Markup {
   const json = JSON.stringify(value).replaceAll("<", "\\u003c");

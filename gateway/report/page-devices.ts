@@ -1,5 +1,5 @@
 import { grouped, shownValue, span } from "../cli/text.ts";
-import { html, type Markup } from "./markup.ts";
+import { breakable, html, type Markup } from "./markup.ts";
 import { localTime, type Shown, table } from "./page-parts.ts";
 import type { ReportDevice, ReportPoint } from "./report.ts";
 
@@ -29,8 +29,12 @@ export function overviewRow(device: ReportDevice, shown: Shown): Markup {
   const who = told([vendor, model, firmware === null ? null : `fw ${firmware}`]);
   const known = who === "" ? told([profile?.vendor, profile?.model]) : who;
   const { read } = tests;
-  return html`<tr><th scope="row">${id}<small>${name === id ? "" : name}</small></th><td>${known === "" ? "–" : known}<small>${device.driver}</small></td><td class="mark">${stateText(device, shown)}</td><td class="number">${read === null ? "–" : `${read.answered} / ${read.asked}`}</td></tr>
-`;
+  return html`<tr>
+    <th scope="row">${id}<small>${name === id ? "" : name}</small></th>
+    <td>${known === "" ? "–" : known}<small>${device.driver}</small></td>
+    <td class="mark">${stateText(device, shown)}</td>
+    <td class="number">${read === null ? "–" : `${read.answered} / ${read.asked}`}</td>
+  </tr> `;
 }
 
 function profileText({ profile }: ReportDevice, { words }: Shown): Markup | string {
@@ -53,7 +57,9 @@ function writeText({ tests: { write } }: ReportDevice, shown: Shown): Markup | s
   if (write === null) return `– ${words.notWritten}`;
   const { state, args, readBack, at, by, id } = write;
   const back = readBack === null ? "" : `, ${words.readBack} ${shownArgs(readBack)}`;
-  return html`${state === "done" ? "✓" : "✗"} ${words.writeStates[state]}: ${shownArgs(args)}${back}<small>${localTime(at, shown)} · ${by} · ${id}</small>`;
+  return html`${state === "done" ? "✓" : "✗"} ${words.writeStates[state]}: ${shownArgs(args)}${back}<small
+      >${localTime(at, shown)} · ${by} · ${id}</small
+    >`;
 }
 
 function readText({ tests: { read, readFailure } }: ReportDevice, { words }: Shown): string {
@@ -108,7 +114,7 @@ function pointRow(point: ReportPoint, { words, language }: Shown): Markup {
   const range = limits === null ? "–" : `${limits[0]} … ${limits[1]}`;
   const more = label === null || label[language] === name ? "" : html`<small>${label[language]}</small>`;
   const wrong = outside ? html`<small>✗ ${words.outside}</small>` : "";
-  return html`<tr><th scope="row">${name}${more}</th><td>${shownValue(value, unit, decimals ?? undefined)}${shownText}</td><td><span class="mark">${qualityMarks[quality]} ${words.qualities[quality]}</span>${why === "" ? "" : html`<small>${why}</small>`}</td><td class="number">${ageMs === null ? "–" : span(ageMs)}</td><td${outside ? html` class="bad"` : ""}>${range}${wrong}</td></tr>
+  return html`<tr><th scope="row">${breakable(name)}${more}</th><td>${shownValue(value, unit, decimals ?? undefined)}${shownText}</td><td><span class="mark">${qualityMarks[quality]} ${words.qualities[quality]}</span>${why === "" ? "" : html`<small>${why}</small>`}</td><td class="number">${ageMs === null ? "–" : span(ageMs)}</td><td${outside ? html` class="bad"` : ""}>${range}${wrong}</td></tr>
 `;
 }
 
@@ -116,10 +122,25 @@ export function deviceSection(device: ReportDevice, shown: Shown): Markup {
   const { words } = shown;
   const { id, name, points } = device;
   const [point, value, quality, age, limits] = words.pointTitles;
-  const values = html`<div class="scroll"><table class="points"><caption>${words.valuesOf(id)}</caption><thead><tr><th scope="col">${point}</th><th scope="col">${value}</th><th scope="col">${quality}</th><th scope="col">${age}</th><th scope="col">${limits}</th></tr></thead><tbody>
-${points.map((one) => pointRow(one, shown))}</tbody></table></div>`;
-  return html`<section class="device"><h3>${id} <small>${name === id ? "" : name}</small></h3>
-${facts(device, shown)}
-${points.length === 0 ? html`<p>${words.noPoints}</p>` : values}</section>
-`;
+  const values = html`<table class="points">
+    <caption>
+      ${words.valuesOf(id)}
+    </caption>
+    <thead>
+      <tr>
+        <th scope="col">${point}</th>
+        <th scope="col">${value}</th>
+        <th scope="col">${quality}</th>
+        <th scope="col">${age}</th>
+        <th scope="col">${limits}</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${points.map((one) => pointRow(one, shown))}
+    </tbody>
+  </table>`;
+  return html`<section class="device">
+    <h3>${id} <small>${name === id ? "" : name}</small></h3>
+    ${facts(device, shown)} ${points.length === 0 ? html`<p>${words.noPoints}</p>` : values}
+  </section> `;
 }

@@ -12,8 +12,17 @@ export interface Shown {
 
 /** A table of names and values. */
 export function table(rows: readonly (readonly [string, Markup | string | null])[]): Markup {
-  return html`<table class="facts"><tbody>
-${rows.map(([name, value]) => html`<tr><th scope="row" class="row">${name}</th><td>${value}</td></tr>\n`)}</tbody></table>`;
+  return html`<table class="facts">
+    <tbody>
+      ${rows.map(
+        ([name, value]) =>
+          html`<tr>
+            <th scope="row" class="row">${name}</th>
+            <td>${value}</td>
+          </tr> `,
+      )}
+    </tbody>
+  </table>`;
 }
 
 /** "2026-11-22 17:30:05", in Vietnamese "22/11/2026 17:30:05", where the box stands. */
@@ -29,5 +38,6 @@ export function localTime(iso: string, { report: { made }, language }: Shown): s
 /** "thiết bị air-01, Máy đo bụi". */
 export function where({ about, object }: Problem, { devices }: Report, words: Shown["words"]): Markup {
   const name = about === "device" ? devices.find(({ id }) => id === object)?.name : undefined;
-  return html`${words.about[about]} ${object}${name === undefined || name === object ? "" : html`<small>${name}</small>`}`;
+  return html`${words.about[about]}
+  ${object}${name === undefined || name === object ? "" : html`<small>${name}</small>`}`;
 }

@@ -20,23 +20,33 @@ function head(shown: Shown): Markup {
   const { site, about, made } = report;
   const utc = made.at.replace("T", " ").slice(0, 19);
   const rows = [
-    [words.place, html`${site.name}<small>${words.gateway} ${site.gateway} · ${words.city} ${site.city}</small>`],
+    [
+      words.place,
+      html`${site.name}<small>${words.gateway} ${site.gateway} · ${words.city} ${site.city}</small>`,
+    ],
     [words.contract, about.contract],
     [words.contractor, about.contractor],
     [words.acceptedBy, about.acceptedBy],
     [words.note, about.note],
-    [words.made, html`${localTime(made.at, shown)} (${made.timeZone}, UTC${made.local.slice(19)})<small>${utc} UTC</small>`],
+    [words.made, html`${localTime(made.at, shown)} (UTC${made.local.slice(19)})<small>${utc} UTC</small>`],
   ] as const;
   const motto = words.motto;
   return html`${motto === undefined ? "" : html`<p class="motto"><strong>${motto[0]}</strong><span>${motto[1]}</span></p>`}
-<h1>${words.title}</h1>
-${table(rows.filter(([, value]) => value !== null))}`;
+    <h1>${words.title}</h1>
+    ${table(rows.filter(([, value]) => value !== null))}`;
 }
 
 function problemRow(problem: Problem, i: number, { words, language, report }: Shown): Markup {
   const { severity, code, title, seen, likely, do: remedy } = problem;
-  return html`<tr><td class="number">${i + 1}</td><td class="mark">${severityMarks[severity]} ${words.severity[severity]}</td><td>${where(problem, report, words)}</td><td><strong>${title[language]}</strong><br>${words.seen}: ${seen[language]}<br>${words.likely}: ${likely[language]}<br>${words.do}: ${remedy[language]}<small><code>${code}</code></small></td></tr>
-`;
+  return html`<tr>
+    <td class="number">${i + 1}</td>
+    <td class="mark">${severityMarks[severity]} ${words.severity[severity]}</td>
+    <td>${where(problem, report, words)}</td>
+    <td>
+      <strong>${title[language]}</strong><br />${words.seen}: ${seen[language]}<br />${words.likely}:
+      ${likely[language]}<br />${words.do}: ${remedy[language]}<small><code>${code}</code></small>
+    </td>
+  </tr> `;
 }
 
 function problems(shown: Shown): Markup {
@@ -44,13 +54,26 @@ function problems(shown: Shown): Markup {
   const { problems: list, missing, summary } = report;
   const mark = summary.blocking > 0 ? "✗" : summary.warnings > 0 ? "!" : "✓";
   const [number, level, place, what] = words.problemTitles;
-  const rows = html`<div class="scroll"><table><thead><tr><th scope="col">${number}</th><th scope="col">${level}</th><th scope="col">${place}</th><th scope="col">${what}</th></tr></thead><tbody>
-${list.map((one, i) => problemRow(one, i, shown))}</tbody></table></div>`;
-  const left = html`<h3>${words.missing}</h3><ul>${missing.map((part) => html`<li>${words.missingParts[part]}</li>`)}</ul>`;
+  const rows = html`<table class="problems">
+    <thead>
+      <tr>
+        <th scope="col">${number}</th>
+        <th scope="col">${level}</th>
+        <th scope="col">${place}</th>
+        <th scope="col">${what}</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${list.map((one, i) => problemRow(one, i, shown))}
+    </tbody>
+  </table>`;
+  const left = html`<h3>${words.missing}</h3>
+    <ul>
+      ${missing.map((part) => html`<li>${words.missingParts[part]}</li>`)}
+    </ul>`;
   return html`<p class="verdict">${mark} ${words.verdict(summary)}</p>
-<h2>${words.problems}</h2>
-${list.length === 0 ? html`<p>✓ ${words.noProblems}</p>` : rows}
-${missing.length === 0 ? "" : left}`;
+    <h2>${words.problems}</h2>
+    ${list.length === 0 ? html`<p>✓ ${words.noProblems}</p>` : rows} ${missing.length === 0 ? "" : left}`;
 }
 
 function uplinkText(shown: Shown, uplink: Report["box"]["uplinks"][number]): Markup {
@@ -86,30 +109,53 @@ function box(shown: Shown): Markup {
       words.books,
       outbox === null
         ? null
-        : html`${count("accepted")} = ${count("delivered")} + ${count("kept")} + ${count("dropped")}<small>${balance}</small>`,
+        : html`${count("accepted")} = ${count("delivered")} + ${count("kept")} + ${count("dropped")}<small
+              >${balance}</small
+            >`,
     ],
     ...uplinks.map((uplink): [string, Markup] => [`${words.uplink} ${uplink.id}`, uplinkText(shown, uplink)]),
     [words.audit, words.audits[audit]],
   ];
   return html`<h2>${words.box}</h2>
-${table(rows.filter(([, value]) => value !== null))}`;
+    ${table(rows.filter(([, value]) => value !== null))}`;
 }
 
 function overview(shown: Shown): Markup {
   const { report, words } = shown;
   const [device, model, state, read] = words.overviewTitles;
   return html`<h2>${words.overview} (${report.devices.length})</h2>
-<div class="scroll"><table><thead><tr><th scope="col">${device}</th><th scope="col">${model}</th><th scope="col">${state}</th><th scope="col">${read}</th></tr></thead><tbody>
-${report.devices.map((one) => overviewRow(one, shown))}</tbody></table></div>`;
+    <table class="overview">
+      <thead>
+        <tr>
+          <th scope="col">${device}</th>
+          <th scope="col">${model}</th>
+          <th scope="col">${state}</th>
+          <th scope="col">${read}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${report.devices.map((one) => overviewRow(one, shown))}
+      </tbody>
+    </table>`;
 }
 
 function signatures({ report, words }: Shown): Markup {
   const { contractor, acceptedBy } = report.about;
   const [name, position, signature, stamp] = words.signLines;
   const party = (title: string, who: string | null) =>
-    html`<div><h3>${title}</h3><p class="day">${words.dayLine}</p>${who === null ? "" : html`<p class="day">${who}</p>`}<p>${name}:</p><p>${position}:</p><p class="tall">${signature}:</p><p class="tall">${stamp}:</p></div>`;
-  return html`<section class="signature"><h2>${words.signatures}</h2>
-<div class="sign">${party(words.partyOne, contractor)}${party(words.partyTwo, acceptedBy)}</div></section>`;
+    html`<div>
+      <h3>${title}</h3>
+      <p class="day">${words.dayLine}</p>
+      ${who === null ? "" : html`<p class="day">${who}</p>`}
+      <p>${name}:</p>
+      <p>${position}:</p>
+      <p class="tall">${signature}:</p>
+      <p class="tall">${stamp}:</p>
+    </div>`;
+  return html`<section class="signature">
+    <h2>${words.signatures}</h2>
+    <div class="sign">${party(words.partyOne, contractor)}${party(words.partyTwo, acceptedBy)}</div>
+  </section>`;
 }
 
 function integrity({ words }: Shown, { sha256, publicKey, signature }: SignedReport): Markup {
@@ -122,9 +168,11 @@ function integrity({ words }: Shown, { sha256, publicKey, signature }: SignedRep
           [words.fingerprint, html`<code>${fingerprintOf(publicKey)}</code>`] as [string, Markup],
         ]),
   ];
-  return html`<section class="signature"><h2>${words.integrity}</h2>
-${table(rows)}
-<p>${words.howToVerify}</p></section>`;
+  return html`<section class="signature">
+    <h2>${words.integrity}</h2>
+    ${table(rows)}
+    <p>${words.howToVerify}</p>
+  </section>`;
 }
 
 /** The page of a report in one language; the same report gives the same page. It is signed as a whole afterwards. */
@@ -137,30 +185,26 @@ export function pageOf(signed: SignedReport, language: Language): string {
   const hash = createHash("sha256").update(css).digest("base64");
   const policy = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
   return html`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>${words.title} – ${report.site.name} – ${report.made.local.slice(0, 10)}</title>
-${styleBlock(css)}
-</head>
-<body>
-<header>${head(shown)}</header>
-<main>
-${problems(shown)}
-${box(shown)}
-${overview(shown)}
-<h2>${words.devices}</h2>
-${report.devices.map((device) => deviceSection(device, shown))}
-${signatures(shown)}
-</main>
-<footer>${integrity(shown, signed)}</footer>
-${dataBlock(reportBlock, signed)}
-</body>
-</html>
-`.text;
+    <html lang="${language}">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${policy}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="referrer" content="no-referrer" />
+        <title>${words.title} – ${report.site.name} – ${report.made.local.slice(0, 10)}</title>
+        ${styleBlock(css)}
+      </head>
+      <body>
+        <header>${head(shown)}</header>
+        <main>
+          ${problems(shown)} ${box(shown)} ${overview(shown)}
+          <h2>${words.devices}</h2>
+          ${report.devices.map((device) => deviceSection(device, shown))} ${signatures(shown)}
+        </main>
+        <footer>${integrity(shown, signed)}</footer>
+        ${dataBlock(reportBlock, signed)}
+      </body>
+    </html> `.text;
 }
 
 const block = new RegExp(`<script type="application/json" id="${reportBlock}">(.*?)</script>`, "s");
@@ -169,4 +213,3 @@ const block = new RegExp(`<script type="application/json" id="${reportBlock}">(.
 export function embeddedReport(page: string): string | undefined {
   return block.exec(page)?.[1];
 }
-

@@ -34,7 +34,9 @@ const point = z.strictObject({
   time: nullable(time),
   ageMs: nullable(z.number()).describe("when the report was made"),
   address: text,
-  limits: nullable(z.tuple([z.number(), z.number()])).describe("of the profile: what such a sensor can measure"),
+  limits: nullable(z.tuple([z.number(), z.number()])).describe(
+    "of the profile: what such a sensor can measure",
+  ),
   outside: z.boolean().describe("the value lies outside the limits"),
 });
 
