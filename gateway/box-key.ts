@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, sign } from "node:crypto";
+import { createHash, type KeyObject, randomUUID, sign } from "node:crypto";
 import { chown, link, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { issuerKeyOf, newIssuerKey, publicKeyOf } from "./receiver/commands/make.ts";
@@ -40,7 +40,7 @@ export function fingerprintOf(publicKey: string): string {
 
 async function makeKey(folder: string, file: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o750 });
-  const fresh = `${file}.${process.pid}`;
+  const fresh = `${file}.${randomUUID()}`;
   await writeFile(fresh, newIssuerKey().pem, { mode: 0o600, flush: true });
   // Made by root, it is still the gateway's.
   const { uid, gid } = await stat(folder);

@@ -4,16 +4,13 @@ import type { VerifyOptions } from "./report-verify.ts";
 
 /** `kerb report` with its options, and the verbs behind it: `verify`, `key`. */
 
-type Given = Omit<ReportOptions, "output"> & { output: string[] };
-
 export function addReportVerbs({ verb, run, options: { json, site, language } }: Line): void {
   const group = verb("report").enablePositionalOptions();
   group
     .option(
       "-o, --output <file>",
       "FILE.html (prints to A4; FILE.json is laid beside it), FILE.json or FILE.csv; may be given again",
-      (file: string, before: string[]) => [...before, file],
-      [] as string[],
+      (file: string, before: string[] | undefined) => [...(before ?? []), file],
     )
     .option("--contract <text>", "number of the contract")
     .option("--contractor <name>", "who hands over")
@@ -21,7 +18,7 @@ export function addReportVerbs({ verb, run, options: { json, site, language } }:
     .option("--note <text>", "whatever else is to stand in it")
     .addOption(site())
     .addOption(language())
-    .action((options: Given) =>
+    .action((options: ReportOptions) =>
       run("report", options, async () => (await import("./report.ts")).report(options)),
     );
   group

@@ -34,7 +34,7 @@ export function html(strings: TemplateStringsArray, ...parts: Part[]): Markup {
 
 /** A name in camelCase with dots, which a narrow column may break between its parts. */
 export function breakable(name: string): Markup {
-  return html`${name.split(/(?=[A-Z.])/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr>${part}`))}`;
+  return html`${name.split(/(?=[A-Z.])/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr />${part}`))}`;
 }
 
 /** A JSON value as a script that no browser runs: no "<" can end it. */

@@ -111,7 +111,7 @@ function pointRow(point: ReportPoint, { words, language }: Shown): Markup {
   const { name, label, value, unit, decimals, text, quality, code, reason, ageMs, limits, outside } = point;
   const shownText = text === null ? "" : ` · ${text[language]}`;
   const why = told([code, reason]);
-  const range = limits === null ? "–" : `${limits[0]} … ${limits[1]}`;
+  const range = limits === null ? "–" : limits.map((limit) => shownValue(limit, "1")).join(" … ");
   const more = label === null || label[language] === name ? "" : html`<small>${label[language]}</small>`;
   const wrong = outside ? html`<small>✗ ${words.outside}</small>` : "";
   return html`<tr><th scope="row">${breakable(name)}${more}</th><td>${shownValue(value, unit, decimals ?? undefined)}${shownText}</td><td><span class="mark">${qualityMarks[quality]} ${words.qualities[quality]}</span>${why === "" ? "" : html`<small>${why}</small>`}</td><td class="number">${ageMs === null ? "–" : span(ageMs)}</td><td${outside ? html` class="bad"` : ""}>${range}${wrong}</td></tr>
