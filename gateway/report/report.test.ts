@@ -179,6 +179,8 @@ describe("the signature", () => {
     });
     expect(verifyReport(JSON.stringify(signed))?.verdict).toBe("valid");
     expect(verifyReport("{}")).toBeUndefined();
+    expect(verifyReport('{"report":{"kind":"other"},"publicKey":"","signature":""}')).toBeUndefined();
+    expect(verifyReport(json({ ...signed, sha256: "0".repeat(64) }))?.verdict).toBe("altered");
     expect(verifyReport("<!doctype html>\n<p>x</p>")).toBeUndefined();
   });
 
@@ -225,6 +227,19 @@ describe("the signature", () => {
 });
 
 describe("the key of the box", () => {
+  it("is never replaced by another one who makes it at the same moment", async () => {
+    for (let round = 0; round < 12; round++) {
+      const state = join(folder, `race-${round}`);
+      const late = async () => {
+        await new Promise((resolve) => setTimeout(resolve, round / 4));
+        return boxPublicKey(state);
+      };
+      const [one, other] = await Promise.all([boxPublicKey(state), late()]);
+      expect(other).toBe(one);
+      expect(await boxPublicKey(state)).toBe(one);
+    }
+  });
+
   it("is made once, for its user alone", async () => {
     const state = join(folder, "new", "state");
     const keys = await Promise.all(Array.from({ length: 8 }, () => boxPublicKey(state)));
