@@ -24,8 +24,8 @@ export interface Signed {
 }
 
 /** The text that is signed: one line without its end, so that any tool can check it. */
-export function signedText({ what, sha256 }: Signed): string {
-  return `${what} sha256:${sha256}`;
+export function signedText({ what, sha256: hash }: Signed): string {
+  return `${what} sha256:${hash}`;
 }
 
 export function sha256(data: string | Uint8Array): string {
@@ -51,7 +51,11 @@ async function makeKey(folder: string, file: string): Promise<void> {
   });
   await rm(fresh, { force: true });
   const parent = await open(folder, "r");
-  await parent.sync().finally(() => parent.close());
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
 }
 
 /** The private key; made where there is none. Rejects where the folder cannot be used or the file holds no such key. */

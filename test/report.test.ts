@@ -30,8 +30,9 @@ afterAll(async () => {
   await named.close();
 });
 
-function site(name: string): string {
-  const more = (id: string, port: number, given: string) => `  - id: ${id}
+const now = () => ({ wallMs: Date.now(), monoMs: 0, clock: "synced" as const, boot: "b" });
+
+const meterText = (id: string, port: number, given: string) => `  - id: ${id}
     ${given}
     driver: modbus
     profile: sunspec/meter-203
@@ -39,10 +40,12 @@ function site(name: string): string {
     transport: { type: tcp, host: 127.0.0.1, port: ${port} }
     unit: 1
 `;
+
+function site(name: string): string {
   const device = [
-    more("meter-02", portOf(named), 'name: "</script><img src=x onerror=alert(1)>"'),
-    more("dead-01", dead, "name: Công tơ mất"),
-    ...off.map((id) => more(id, dead, "enabled: false")),
+    meterText("meter-02", portOf(named), 'name: "</script><img src=x onerror=alert(1)>"'),
+    meterText("dead-01", dead, "name: Công tơ mất"),
+    ...off.map((id) => meterText(id, dead, "enabled: false")),
   ].join("");
   return siteFile(name, { broker: dead, meter: portOf(meter), device });
 }
@@ -70,7 +73,6 @@ function signedIn(text: string): SignedReport {
 it("reads the devices itself where no gateway runs, and says what is missing", async () => {
   const file = site("direct");
   const state = join(dirname(file), "state");
-  const now = () => ({ wallMs: Date.now(), monoMs: 0, clock: "synced" as const, boot: "b" });
   const journal = await Journal.open({ folder: join(state, "commands"), now }, {});
   const about = { v: 1, gw: "cli-test", dev: "meter-02", by: "ky-thuat@local", args: { relay: false } };
   await journal.append({
@@ -132,10 +134,9 @@ it("asks the running gateway, has it sign, and finds what was altered", async ()
   await expect.poll(online, { timeout: 30_000, interval: 300 }).toBe(2);
   const page = join(own, "nghiem-thu.html");
   const table = join(own, "nghiem-thu.csv");
-  const { code, out } = await kerb(
-    ...["report", "--site", file, "--lang", "vi", "-o", page, "-o", table],
-    ...["--contractor", "Công ty <A>", "--accepted-by", "Trung tâm B"],
-  );
+  const parties = ["--contractor", "Công ty <A>", "--accepted-by", "Trung tâm B"];
+  const wish = ["--lang", "vi", "-o", page, "-o", table, ...parties];
+  const { code, out } = await kerb("report", "--site", file, ...wish);
   expect(code).toBe(6);
   expect(out).toMatch(/2 trên 7 thiết bị đạt, 1 hỏng \(dead-01\), 4 chưa vận hành\. 2 mục chặn, /);
   expect(out).toMatch(/✗ dead-01 .*KERB-DEV-REFUSED/);

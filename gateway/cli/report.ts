@@ -48,7 +48,7 @@ function formOf(file: string, language: Language): Form {
 function filesOf(output: readonly string[], language: Language): Files {
   const files: Files = new Map();
   for (const file of output) files.set(resolve(file), formOf(file, language));
-  for (const [file, form] of [...files]) {
+  for (const [file, form] of files) {
     checkFolder(file, language);
     if (form !== "html") continue;
     const beside = `${file.slice(0, -extname(file).length)}.json`;

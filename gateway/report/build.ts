@@ -257,11 +257,12 @@ function boxOf({ status, books, clock, audit }: Gathered, version: string): Repo
   };
 }
 
+const two = (value: number): string => String(Math.floor(Math.abs(value))).padStart(2, "0");
+
 /** "2026-11-22T17:30:05+07:00": the moment as this machine's clocks on the wall show it. */
 function localTime(ms: number): string {
   const date = new Date(ms);
   const minutes = -date.getTimezoneOffset();
-  const two = (value: number): string => String(Math.floor(Math.abs(value))).padStart(2, "0");
   const offset = `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
   return `${new Date(ms + minutes * 60_000).toISOString().slice(0, 19)}${offset}`;
 }

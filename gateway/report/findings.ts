@@ -37,9 +37,10 @@ const aboutOf: Record<HealthCheck["check"], Problem["about"]> = {
 /** As many devices as the checks tell of at a time. */
 const stretch = 20;
 
+const isOfDevice = ({ check }: HealthCheck): boolean => check === "device";
+
 /** The checks of the running gateway, of every device that is not there. */
 function checksOf(status: GatewayStatus, nowMs: number): HealthCheck[] {
-  const isOfDevice = ({ check }: HealthCheck) => check === "device";
   const own = healthChecks({ ...status, devices: [] }, nowMs);
   const devices: HealthCheck[] = [];
   for (let i = 0; i < status.devices.length; i += stretch) {

@@ -12,7 +12,7 @@ import type { Problem, Report, SignedReport } from "./report.ts";
 /** The report as one page of its own: nothing outside it is asked for, and nothing runs in it. */
 
 /** Where the page keeps the report that it was made of. */
-export const reportBlock = "kerb-report";
+const reportBlock = "kerb-report";
 const severityMarks = { blocking: "✗", warning: "!" } as const;
 
 function head(shown: Shown): Markup {

@@ -166,9 +166,9 @@ describe("the table", () => {
   });
 });
 
-describe("the signature", () => {
-  const json = (one: SignedReport): string => JSON.stringify({ api: "kerb/v1", data: one }, null, 2);
+const json = (one: SignedReport): string => JSON.stringify({ api: "kerb/v1", data: one }, null, 2);
 
+describe("the signature", () => {
   it("holds for the report and for the page", async () => {
     const page = await signPage(pageOf(signed, "vi"), box);
     expect(verifyReport(page)).toMatchObject({ verdict: "valid", form: "page", gateway: "q1-01", where: [] });
