@@ -178,11 +178,15 @@ function stateOf(
   const known = status?.devices.find(({ id }) => id === device.id);
   if (status !== undefined && known?.enabled !== true)
     return { state: "unknown", verdict: "not-commissioned" };
+  const { readings } = asked;
+  const isUnheard = readings.length > 0 && readings.every(({ unheard }) => unheard === true);
+  // Of which nothing was ever heard, nobody can say that it works.
+  if (asked.failure === undefined && (known?.state === "listening" || (status === undefined && isUnheard)))
+    return { state: "listening", verdict: "not-commissioned" };
   const direct =
     asked.mismatch !== undefined ? "wrong-device" : asked.failure === undefined ? "online" : "lost";
   const state = known?.state ?? direct;
-  const isThere = state === "online" || state === "listening";
-  return { state, verdict: isThere && asked.failure === undefined ? "ok" : "failing" };
+  return { state, verdict: state === "online" && asked.failure === undefined ? "ok" : "failing" };
 }
 
 function deviceOf(device: DeviceConfig, gathered: Gathered, nowMs: number): ReportDevice {

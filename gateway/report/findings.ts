@@ -134,9 +134,9 @@ function ofIdentity({ id, identity, profile, tests }: ReportDevice): Problem[] {
 
 /** What the gateway does not say of a device by itself. */
 function ofDevice(device: ReportDevice, { status, devices, missing }: Gathered): Problem[] {
-  const { id, name, state, events, points } = device;
+  const { id, name, state, events } = device;
   const where: Where = { severity: "warning", about: "device", object: id };
-  if (device.verdict === "not-commissioned") {
+  if (state === "disabled" || state === "unknown") {
     const seen = {
       en: state === "disabled" ? `${name} is disabled` : `the running gateway does not know ${name}`,
       vi: state === "disabled" ? `${name} đang tắt` : `gateway đang chạy chưa biết ${name}`,
@@ -154,9 +154,7 @@ function ofDevice(device: ReportDevice, { status, devices, missing }: Gathered):
   }
   if (!isThere) return [];
   const found = [...ofIdentity(device), ...ofValues(device)];
-  const isUnheard =
-    state === "listening" || (points.length > 0 && points.every((one) => one.quality === "unheard"));
-  if (isUnheard) {
+  if (state === "listening") {
     const seen = { en: `nothing was heard of ${name}`, vi: `chưa nghe gì từ ${name}` };
     found.push(problem("KERB-REP-UNHEARD", where, seen));
   } else if (events !== null && events.delivered === 0 && !missing.includes("books")) {

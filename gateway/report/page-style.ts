@@ -24,8 +24,9 @@ th.row { width: 11.5rem; font-weight: 600; background: #f6f6f6; }
 td small, th small { display: block; color: #333; font-weight: normal; }
 .facts td, code { overflow-wrap: anywhere; }
 .points th small { display: inline; margin-left: .3em; }
-.points thead th:nth-child(1) { width: 40%; }
-.points thead th:nth-child(2) { width: 20%; }
+.points thead th:nth-child(1) { width: 42%; }
+.points thead th:nth-child(2) { width: 17%; }
+.points thead th:nth-child(3) { width: 13%; }
 .points thead th:nth-child(4) { width: 11%; }
 .problems thead th:nth-child(1) { width: 2rem; }
 .problems thead th:nth-child(2) { width: 15%; }
@@ -54,6 +55,8 @@ code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
   .points th small { display: block; margin: 0; }
   .points { font-size: .86em; }
   .points thead th:nth-child(1) { width: 33%; }
+  .points thead th:nth-child(2) { width: 19%; }
+  .points thead th:nth-child(3) { width: 16%; }
   .points thead th:nth-child(4) { width: 13%; }
   .sign { grid-template-columns: 1fr; }
 }
