@@ -138,7 +138,9 @@ it("asks the running gateway, has it sign, and finds what was altered", async ()
   const wish = ["--lang", "vi", "-o", page, "-o", table, ...parties];
   const { code, out } = await kerb("report", "--site", file, ...wish);
   expect(code).toBe(6);
-  expect(out).toMatch(/2 trên 7 thiết bị đạt, 1 hỏng \(dead-01\), 4 chưa vận hành\. 2 mục chặn, /);
+  expect(out).toMatch(
+    /2 trên 7 thiết bị đạt, 1 không đạt \(dead-01\), 4 chưa đưa vào vận hành\. 2 mục phải khắc phục, /,
+  );
   expect(out).toMatch(/✗ dead-01 .*KERB-DEV-REFUSED/);
   expect(out).toMatch(/Đã ghi .*nghiem-thu\.html, .*nghiem-thu\.csv, .*nghiem-thu\.json \(đã ký số, sha256 /);
 

@@ -4,12 +4,12 @@ import type { VerifyOptions } from "./report-verify.ts";
 
 /** `kerb report` with its options, and the verbs behind it: `verify`, `key`. */
 
-export function addReportVerbs({ verb, run, options: { json, site, language } }: Line): void {
-  const group = verb("report").enablePositionalOptions();
+export function addReportVerbs({ verb, run, options: { site } }: Line): void {
+  const group = verb("report").helpCommand(false).enablePositionalOptions();
   group
     .option(
       "-o, --output <file>",
-      "FILE.html (prints to A4; FILE.json is laid beside it), FILE.json or FILE.csv; may be given again",
+      "an .html (prints to A4; its .json is laid beside it), .json or .csv file; may be given again",
       (file: string, before: string[] | undefined) => [...(before ?? []), file],
     )
     .option("--contract <text>", "number of the contract")
@@ -17,7 +17,6 @@ export function addReportVerbs({ verb, run, options: { json, site, language } }:
     .option("--accepted-by <name>", "who accepts")
     .option("--note <text>", "whatever else is to stand in it")
     .addOption(site())
-    .addOption(language())
     .action((options: ReportOptions) =>
       run("report", options, async () => (await import("./report.ts")).report(options)),
     );
@@ -26,8 +25,6 @@ export function addReportVerbs({ verb, run, options: { json, site, language } }:
     .description("whether a report is what a box has signed, and which box")
     .argument("<file>", "its .html or .json")
     .option("--key <key>", "the box that must have signed: its key, fingerprint, or a file with the key")
-    .addOption(json())
-    .addOption(language())
     .action((file: string, options: VerifyOptions) =>
       run("report-verify", options, async () =>
         (await import("./report-verify.ts")).reportVerify(file, options),
@@ -37,8 +34,6 @@ export function addReportVerbs({ verb, run, options: { json, site, language } }:
     .command("key")
     .description("the public key of this box, and its fingerprint")
     .addOption(site())
-    .addOption(json())
-    .addOption(language())
     .action((options: { site?: string; json?: boolean }) =>
       run("report-key", options, async () => (await import("./report-verify.ts")).reportKey(options)),
     );

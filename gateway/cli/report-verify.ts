@@ -41,8 +41,8 @@ function expected(key: string | undefined, language: Language): ((publicKey: str
     return (publicKey) => digits(fingerprintOf(publicKey)) === digits(key);
   const named = publicKeyIn(existsSync(key) ? readFileSync(key, "utf8") : key);
   if (named !== undefined) return (publicKey) => publicKey === named;
-  const { title, hint: cure } = reportWords[language].noKey(printable(key));
-  throw usageError(title, cure, language);
+  const { noKey, noKeyCure } = reportWords[language];
+  throw usageError(noKey(printable(key)), noKeyCure, language);
 }
 
 function textIn(file: string, language: Language): string {
@@ -50,8 +50,8 @@ function textIn(file: string, language: Language): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
-    const { title, hint: cure } = reportWords[language].noFile(printable(file), code);
-    throw notFoundError(title, cure);
+    const { noFile, noFileCure } = reportWords[language];
+    throw notFoundError(noFile(printable(file), code), noFileCure, language);
   }
 }
 
@@ -62,23 +62,27 @@ const colours: Record<Verdict, "green" | "red" | "yellow"> = {
   unsigned: "yellow",
 };
 
+/** "line 12, device meter-01, summary" */
+function shownPlaces(where: readonly string[], language: Language): string {
+  const { line, device } = reportWords[language];
+  const shown = where.map((one) => one.replace(/^line(?= )/, line).replace(/^device(?= )/, device));
+  return printable(shown.join(", "));
+}
+
 /** `kerb report verify FILE`: is it what the box has signed? Exit code 6 where it is not, 3 without such a file. */
 export function reportVerify(file: string, options: VerifyOptions): number {
   const language = languageOf(options.lang);
   const words = reportWords[language];
   const isExpected = expected(options.key, language);
   const found = verifyReport(textIn(file, language), isExpected);
-  if (found === undefined) {
-    const { title, hint: cure } = words.noReport(printable(file));
-    throw usageError(title, cure, language);
-  }
+  if (found === undefined) throw usageError(words.noReport(printable(file)), words.noReportCure, language);
   const { verdict, where, gateway, made, fingerprint } = found;
   if (options.json === true) printData("report-verify", { file, ...found });
   else {
     const sign = verdict === "valid" ? "✓" : "✗";
     printLines([
       paint(colours[verdict], `${sign} ${shownFile(file)}  ${words.verdicts[verdict]}`),
-      ...(where.length === 0 ? [] : [`  ${words.where}: ${printable(where.join(", "))}`]),
+      ...(where.length === 0 ? [] : [`  ${words.altered(shownPlaces(where, language))}`]),
       `  ${printable(words.madeBy(gateway ?? "?", made ?? "?"))}`,
       ...(fingerprint === null ? [] : [`  ${words.fingerprint} ${fingerprint}`]),
     ]);
@@ -98,9 +102,15 @@ export async function reportKey(options: {
   const site = findSite(options.site);
   const stateFolder = dirname(controlSocket(site));
   const publicKey = await boxPublicKey(stateFolder).catch((error: NodeJS.ErrnoException) => {
-    const { title, hint: cure } = words.noBoxKey(error.code ?? error.message);
+    const title = words.noBoxKey(error.code ?? error.message);
     const code = "KERB-CLI-FAILED" as const;
-    throw new CommandError({ code, exitCode: exitCodes.unexpected, title, hint: cure, language });
+    throw new CommandError({
+      code,
+      exitCode: exitCodes.unexpected,
+      title,
+      hint: words.noBoxKeyCure,
+      language,
+    });
   });
   const fingerprint = fingerprintOf(publicKey);
   if (options.json === true) printData("report-key", { publicKey, fingerprint });

@@ -40,8 +40,8 @@ function formOf(file: string, language: Language): Form {
   const ending = extname(file).toLowerCase();
   if (ending === ".html" || ending === ".htm") return "html";
   if (ending === ".json" || ending === ".csv") return ending === ".json" ? "json" : "csv";
-  const { title, hint: cure } = reportWords[language].form(file);
-  throw usageError(title, cure, language);
+  const { form, formCure } = reportWords[language];
+  throw usageError(form(file), formCure, language);
 }
 
 /** The files to be written: beside a page lies its report, for machines. Throws before anything is asked. */
@@ -54,8 +54,8 @@ function filesOf(output: readonly string[], language: Language): Files {
     const beside = `${file.slice(0, -extname(file).length)}.json`;
     if (files.has(beside)) continue;
     if (existsSync(beside) && verifyReport(readFileSync(beside, "utf8")) === undefined) {
-      const { title, hint: cure } = reportWords[language].foreign(shownFile(beside));
-      throw usageError(title, cure, language);
+      const { foreign, foreignCure } = reportWords[language];
+      throw usageError(foreign(shownFile(beside)), foreignCure, language);
     }
     files.set(beside, "json");
   }
@@ -176,7 +176,7 @@ export async function report(options: ReportOptions): Promise<number> {
         : words.unsignedFiles(names, `${printable(failure)}; ${words.signAs}`);
     if (options.json === true || files.size === 0) {
       if (failure !== undefined) hint(told);
-      else if (options.json !== true) hint(words.next(language === "vi" ? "nghiem-thu.html" : "report.html"));
+      else if (options.json !== true) hint(words.next);
     } else printLines([told]);
     return made.problems.length > 0 || failure !== undefined ? exitCodes.findings : exitCodes.ok;
   } catch (error) {

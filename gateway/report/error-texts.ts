@@ -53,11 +53,11 @@ export const reportErrors = {
   "KERB-REP-IDENTITY": {
     title: {
       en: "The device is not the model of its profile",
-      vi: "Thiết bị không phải kiểu mà hồ sơ mô tả",
+      vi: "Thiết bị không phải model mà hồ sơ mô tả",
     },
     likely: {
       en: "another model was installed, or the site file names the wrong profile",
-      vi: "đã lắp kiểu khác, hoặc tệp cấu hình ghi sai hồ sơ",
+      vi: "đã lắp model khác, hoặc tệp cấu hình ghi sai hồ sơ",
     },
     do: {
       en: "kerb identify DEVICE shows which profile fits",

@@ -113,7 +113,7 @@ function ofIdentity({ id, identity, profile, tests }: ReportDevice): Problem[] {
   if (tests.identity === "differs" && profile !== null) {
     const seen = {
       en: `it says ${who}; the profile ${profile.id} is for ${profile.vendor} ${profile.model}`,
-      vi: `thiết bị tự xưng ${who}; hồ sơ ${profile.id} dùng cho ${profile.vendor} ${profile.model}`,
+      vi: `thiết bị tự khai là ${who}; hồ sơ ${profile.id} dùng cho ${profile.vendor} ${profile.model}`,
     };
     found.push(problem("KERB-REP-IDENTITY", where, seen));
   }
@@ -175,7 +175,7 @@ function ofBox({ status, books, audit }: Gathered, site: Site): Problem[] {
   if (status === undefined)
     bad("KERB-REP-NO-GATEWAY", "gateway", {
       en: `${id}: the devices were read directly; nothing is known of links, events and loss`,
-      vi: `${id}: thiết bị được đọc trực tiếp; không biết gì về kết nối, sự kiện và mất mát`,
+      vi: `${id}: thiết bị được đọc trực tiếp; không biết gì về kết nối, sự kiện và tỷ lệ đọc hỏng`,
     });
   if (books?.closes === false) {
     const wrong = books.lines

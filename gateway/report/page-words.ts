@@ -253,8 +253,8 @@ const vi: PageWords = {
   problems: "Vấn đề còn tồn tại",
   noProblems: "Không có: mọi mục đã kiểm tra đều đạt.",
   verdict: ({ ok, failing, notCommissioned, blocking, warnings }) =>
-    `${ok} thiết bị đạt, ${failing} hỏng, ${notCommissioned} chưa vận hành. ${blocking} mục chặn, ${warnings} cảnh báo.`,
-  severity: { blocking: "Chặn", warning: "Cảnh báo" },
+    `${ok} thiết bị đạt, ${failing} không đạt, ${notCommissioned} chưa đưa vào vận hành. ${blocking} mục phải khắc phục, ${warnings} cảnh báo.`,
+  severity: { blocking: "Phải khắc phục", warning: "Cảnh báo" },
   about: { gateway: "gateway", box: "hộp", uplink: "kết nối IOC", driver: "driver", device: "thiết bị" },
   problemTitles: ["#", "Mức", "Ở đâu", "Vấn đề và cách xử lý"],
   seen: "ghi nhận",
@@ -262,7 +262,7 @@ const vi: PageWords = {
   do: "cách xử lý",
   missing: "Chưa có trong báo cáo này",
   missingParts: {
-    gateway: "kết nối IOC, sự kiện và mất mát: không có gateway nào đang chạy",
+    gateway: "kết nối IOC, sự kiện và tỷ lệ đọc hỏng: không có gateway nào đang chạy",
     books: "sổ sự kiện: không hỏi được",
     audit: "thử ghi: người dùng này không được đọc nhật ký lệnh",
     readings: "các giá trị mới nhất mà gateway giữ",
@@ -308,9 +308,9 @@ const vi: PageWords = {
   lastAcknowledgement: "xác nhận cuối",
   never: "chưa có",
   overview: "Danh sách thiết bị",
-  overviewTitles: ["Thiết bị", "Hãng, kiểu, firmware", "Trạng thái", "Điểm đọc được"],
+  overviewTitles: ["Thiết bị", "Hãng, model, firmware", "Trạng thái", "Điểm đọc được"],
   devices: "Từng thiết bị",
-  verdicts: { ok: "đạt", failing: "hỏng", "not-commissioned": "chưa vận hành" },
+  verdicts: { ok: "đạt", failing: "không đạt", "not-commissioned": "chưa đưa vào vận hành" },
   states: {
     online: "trực tuyến",
     lost: "mất kết nối",
@@ -347,13 +347,13 @@ const vi: PageWords = {
   identityTest: "Nhận dạng",
   identityResults: {
     matches: "đúng với hồ sơ",
-    differs: "khác kiểu trong hồ sơ",
+    differs: "khác model trong hồ sơ",
     untold: "thiết bị không tự khai báo đủ",
     unknowable: "phải đối chiếu với nhãn thiết bị",
     "other-unit": "không phải chiếc trước đây",
     unasked: "không trả lời",
   },
-  pollTest: "Mất mát",
+  pollTest: "Tỷ lệ đọc hỏng",
   pollResult: (answered, polls, loss, mean) =>
     `${loss} %: ${answered} trên ${polls} lần đọc được trả lời từ khi khởi động, trung bình ${mean}`,
   notPolled: "chưa rõ",
