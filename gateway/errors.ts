@@ -28,6 +28,8 @@ export const exitCodes = {
   timedOut: 8,
   notDone: 9,
   unsure: 10,
+  /** Some points of a command stand as ordered, and others do not: to repeat it is no cure. */
+  partly: 11,
   configInvalid: 78,
   newerOutbox: 79,
   interrupted: 130,
