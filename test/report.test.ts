@@ -58,10 +58,10 @@ async function ended(program: Program): Promise<{ code: number | string; out: st
 
 const kerb = (...args: string[]) => ended(kerbProgram(...args));
 
-/** Before a reader that comes late: a pipe holds 64 KiB. */
-function piped(...args: string[]) {
-  const line = 'gateway/kerb "$@" | (sleep 0.3; cat)';
-  return ended(new Program("bash", ["-o", "pipefail", "-c", line, "kerb", ...args]));
+/** Before a reader that comes after the file was written, when all is being printed: a pipe holds 64 KiB. */
+function piped(file: string, ...args: string[]) {
+  const line = 'gateway/kerb "$@" | (until [ -e "$0" ]; do sleep 0.1; done; sleep 0.3; cat)';
+  return ended(new Program("bash", ["-o", "pipefail", "-c", line, file, ...args, "-o", file]));
 }
 
 function signedIn(text: string): SignedReport {
@@ -86,7 +86,15 @@ it("reads the devices itself where no gateway runs, and says what is missing", a
   await journal.append({ ev: "result", state: { ...about, id: "open", state: "unknown", at: 2 } });
   await journal.append({ ev: "result", state: { ...about, id: "arm", mode: "arm", state: "done", at: 1 } });
   await journal.close();
-  const { code, out } = await piped("report", "--site", file, "--json", "--contract", "12/2026");
+  const { code, out } = await piped(
+    join(dirname(file), "direct.json"),
+    "report",
+    "--site",
+    file,
+    "--json",
+    "--contract",
+    "12/2026",
+  );
   expect(code).toBe(6);
   expect(out.length).toBeGreaterThan(65_536);
   const { report, ...signature } = signedIn(out);
@@ -184,9 +192,9 @@ it("asks the running gateway, has it sign, and finds what was altered", async ()
     kerb("report", "verify", join(own, name), "--lang", "en", ...more);
   expect(await verify("nghiem-thu.html", "--key", fingerprint)).toMatchObject({ code: 0 });
   writeFileSync(join(own, "altered.html"), html.replace("✗ ngoài giới hạn", "✓"));
-  const altered = await verify("altered.html");
+  const altered = await kerb("report", "verify", join(own, "altered.html"), "--lang", "vi");
   expect(altered).toMatchObject({ code: 6 });
-  expect(altered.out).toMatch(/✗ .*ALTERED.*\n {2}altered: line \d+/);
+  expect(altered.out).toMatch(/✗ .*ĐÃ BỊ SỬA.*\n {2}chỗ bị sửa: dòng \d+/);
   const other = await verify("nghiem-thu.json", "--key", fingerprint.replaceAll(/[0-9]/g, "f"), "--json");
   expect(other.code).toBe(6);
   expect(envelope(other.out).data).toMatchObject({ verdict: "other-box", fingerprint });
