@@ -48,7 +48,7 @@ describe("kerb profile lint", () => {
     expect(out).toContain(
       "mine/typical.yaml:33:14  lỗi  giá trị thường gặp 0.8 … 31 nằm ngoài giới hạn -0.2 … 30\n",
     );
-    expect(out).toContain("mine/typical.yaml:4:8  error  hồ sơ qdy/qdy30a dành cho cùng một model");
+    expect(out).toContain("mine/typical.yaml:4:8  lỗi  hồ sơ qdy/qdy30a dành cho cùng một model");
     expect(out).toMatch(/\n2 hồ sơ: 2 lỗi, 0 cảnh báo\n$/);
   });
 
