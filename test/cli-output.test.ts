@@ -50,11 +50,24 @@ async function run(...args: string[]): Promise<Said> {
 const ofTheMachine =
   /^[✓!✗] (?:clock|disk|main loop|đồng hồ|đĩa|vòng lặp chính) .*\n(?: .*\n)*|^(?:findings|số vấn đề) .*\n?/gm;
 
+/** What a report has of the machine. */
+const openOfTheMachine = /^ [✗!] .* KERB-(?:CLOCK|GW|OUT)-[A-Z-]+\n/gm;
+
+/** Times, hashes, and words that only the count of findings decides. */
+const ofTheReport: [pattern: RegExp, shown: string][] = [
+  [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME"],
+  [/(?<=sha256 )[0-9a-f]+/g, "HASH"],
+  [/(?:[0-9a-f]{4} ){7}[0-9a-f]{4}/g, "FINGERPRINT"],
+  [/(?<=\d (?:blocking item|warning))s\b/g, ""],
+];
+
 /** What is another one in each run: figures, times, paths, the spaces that align them, and how the machine is. */
 function steady(text: string): string {
-  return `${text}\n`
+  return ofTheReport
+    .reduce((shownText, [pattern, mark]) => shownText.replaceAll(pattern, mark), `${text}\n`)
     .replaceAll(folder, "FOLDER")
     .replaceAll(ofTheMachine, "")
+    .replaceAll(openOfTheMachine, "")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
     .replaceAll(/(?<=\S) {2,}/g, "  ");
@@ -142,7 +155,9 @@ class Published {
   static async open(): Promise<Published> {
     const published = new Published();
     // Draft 7 as zod writes it has unions of types and members that only one branch requires.
-    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
+    // Of a time it has the pattern too.
+    const formats = { "date-time": true } as const;
+    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true, formats });
     for (const [verb, kinds] of Object.entries(await verbOutputs())) {
       const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
       published.#validators.set(verb, ajv.compile(schema));
@@ -200,6 +215,7 @@ describe("a running gateway", () => {
     const watch = kerbProgram("read", "meter-01", "frequency", ...at, "--watch", "--json");
     const cassette = join(folder, "meter.cassette.yaml");
     const broken = join(folder, "broken.yaml");
+    const page = join(folder, "report.html");
     writeFileSync(broken, readFileSync(site, "utf8").replace("unit: 1", "unt: 1"));
 
     const machines: (() => Promise<unknown>)[] = [
@@ -210,6 +226,9 @@ describe("a running gateway", () => {
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
       () => json("browse", "meter-01", "--limit", "5", "--under", "input 0-19", ...at),
+      () => json("report", ...at),
+      () => json("report", ...at, "-o", page).then(() => json("report verify", page)),
+      () => json("report key", ...at),
       () => json("check", site),
       () => json("check", broken),
       () => json("certificate", "--url", api, "--to", String(Date.now())),
@@ -259,7 +278,7 @@ describe("a running gateway", () => {
     const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
     expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
 
-    for (const [name, args] of Object.entries(people(site, broken, at))) {
+    for (const [name, args] of Object.entries(people({ site, broken, page }, at))) {
       const texts: string[] = [];
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
@@ -269,7 +288,10 @@ describe("a running gateway", () => {
 });
 
 /** What is shown to people, by the name of its snapshot. */
-function people(site: string, broken: string, at: string[]): Record<string, string[]> {
+function people(
+  { site, broken, page }: Record<"site" | "broken" | "page", string>,
+  at: string[],
+): Record<string, string[]> {
   return {
     status: ["status", ...at],
     health: ["health", ...at],
@@ -278,6 +300,12 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "read-dead": ["read", "meter-02", ...at],
     "read-no-device": ["read", "meter-1", ...at],
     "read-no-point": ["read", "meter-01", "voltage.L", ...at],
+    report: ["report", ...at],
+    "report-written": ["report", "-o", page, ...at],
+    "report-verify": ["report", "verify", page],
+    "report-form": ["report", "-o", "report.pdf", ...at],
+    "report-none": ["report", "verify", site],
+    "report-no-key": ["report", "verify", page, "--key", "zzz"],
     "write-refused": ["write", "meter-01", "frequency=50", "--yes", ...at],
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     check: ["check", site],

@@ -8,6 +8,7 @@ import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
+import { addReportVerbs } from "./report-verbs.ts";
 import { number, timeSpan, usageOf } from "./usage.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
@@ -75,6 +76,7 @@ export class Verbs {
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
     };
     addCommandVerbs(line);
+    addReportVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();

@@ -90,6 +90,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "mọi sự kiện đã nhận theo thiết bị: đã giao, đang giữ, đã bỏ",
       ),
       verb(
+        "report",
+        "[-o FILE]|verify|key",
+        "the commissioning report, signed by this box; verify: is it genuine?",
+        "báo cáo nghiệm thu do hộp này ký số; verify: có đúng là thật không?",
+      ),
+      verb(
         "explain",
         "[CODE]",
         "what a code means and what to do; all codes without one",
