@@ -1,13 +1,14 @@
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
-import type { GatewayBooks, GatewayStatus } from "./supervisor.ts";
+import type { GatewayBooks, GatewayGaps, GatewayStatus } from "./supervisor.ts";
 import type { Tails } from "./tails.ts";
 
 /** What the verbs of the control socket need of a running gateway. */
 export interface Answering {
   status(): Promise<GatewayStatus>;
   books(): Promise<GatewayBooks>;
+  gaps(sinceMs?: number): Promise<GatewayGaps>;
   readings(device: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]>;
   everyReading(): Promise<Record<string, LatestReading[]>>;
   ask(device: string, request: HostRequest, timeoutMs?: number): Promise<unknown>;
@@ -26,6 +27,8 @@ export async function* answer(
   if (verb === "ping") yield true;
   else if (verb === "status") yield await gateway.status();
   else if (verb === "books") yield await gateway.books();
+  else if (verb === "gaps")
+    yield await gateway.gaps(typeof args["sinceMs"] === "number" ? args["sinceMs"] : undefined);
   else if (verb === "latest")
     yield await (args["device"] === undefined ? gateway.everyReading() : gateway.readings(device));
   else if (verb === "read") {

@@ -21,6 +21,7 @@ import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
+import type { KnownGap } from "./outbox/known-gaps.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import {
   hostDevice,
@@ -68,6 +69,12 @@ export interface GatewayStatus {
 export interface GatewayBooks extends AuditedBooks {
   gateway: string;
   lost: Record<string, number>;
+}
+
+/** What `kerb gaps` shows. */
+export interface GatewayGaps {
+  gateway: string;
+  gaps: KnownGap[];
 }
 
 /** Who asks for the status gets what is known by then; a disk or a host may hang. */
@@ -419,6 +426,11 @@ export class Supervisor implements Answering, Vitals {
     const lost: Record<string, number> = {};
     for (const { status } of this.#hosts.values()) Object.assign(lost, status.dropped);
     return { gateway: this.#site.gateway.id, ...(await this.#outbox.request("books")), lost };
+  }
+
+  /** What is missing, of the gaps that end at `sinceMs` or later. */
+  async gaps(sinceMs?: number): Promise<GatewayGaps> {
+    return { gateway: this.#site.gateway.id, gaps: await this.#opened.request("gaps", sinceMs) };
   }
 
   /** The books by device and class as far as they are known within two seconds, not held against the rows. */

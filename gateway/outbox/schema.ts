@@ -3,6 +3,7 @@ import assert from "node:assert";
 import { deadLetterTables } from "./dead-letters.ts";
 import { accountTables } from "./accounts.ts";
 import { clockTables } from "./clock-fixes.ts";
+import { gapTable } from "./gap-ledger.ts";
 import { lossTables } from "./losses.ts";
 import { runTables } from "./runs.ts";
 import { salvageTable } from "./takeover.ts";
@@ -78,6 +79,7 @@ export const migrations: readonly ((database: Database.Database) => void)[] = [
     database.exec(salvageTable);
     sealTables(database);
   },
+  gapTable,
 ];
 
 /**
