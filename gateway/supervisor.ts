@@ -74,6 +74,8 @@ export interface GatewayBooks extends AuditedBooks {
 /** What `kerb gaps` shows. */
 export interface GatewayGaps {
   gateway: string;
+  /** All of the site's, also those without a gap. */
+  devices: string[];
   gaps: KnownGap[];
 }
 
@@ -430,7 +432,9 @@ export class Supervisor implements Answering, Vitals {
 
   /** What is missing, of the gaps that end at `sinceMs` or later. */
   async gaps(sinceMs?: number): Promise<GatewayGaps> {
-    return { gateway: this.#site.gateway.id, gaps: await this.#opened.request("gaps", sinceMs) };
+    const { gateway, devices } = this.#site;
+    const gaps = await this.#opened.request("gaps", sinceMs);
+    return { gateway: gateway.id, devices: devices.map(({ id }) => id), gaps };
   }
 
   /** The books by device and class as far as they are known within two seconds, not held against the rows. */

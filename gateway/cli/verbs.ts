@@ -50,6 +50,12 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "",
         summary: "every accepted event accounted for, by device: delivered, kept, dropped",
       },
+      { name: "gaps", usage: "", summary: "what is missing since when, why, and whether the IOC knows" },
+      {
+        name: "buffer",
+        usage: "[export FILE]",
+        summary: "how full the queue is, how long an outage it can take; save a dead box's events",
+      },
     ],
   ],
   [

@@ -1,4 +1,4 @@
-import { gapOf } from "./gap-ledger.ts";
+import { type GapLedger, gapOf } from "./gap-ledger.ts";
 import type { OutboxStore } from "./store.ts";
 
 /**
@@ -27,8 +27,8 @@ export interface KnownGap {
 /** What of a queue the gaps are read from. */
 export type GapSource = Pick<
   OutboxStore,
-  "gaps" | "dictionary" | "epoch" | "epochs" | "epochOf" | "corrected" | "releasedBy"
->;
+  "dictionary" | "epoch" | "epochs" | "epochOf" | "corrected" | "releasedBy"
+> & { gaps: Pick<GapLedger, "list"> };
 
 /** The gaps that end at or after `sinceMs`, the oldest first; a later event of the same gap replaces the earlier. */
 export function knownGaps(
@@ -77,7 +77,9 @@ type Facts = Omit<KnownGap, "epoch" | "seq" | "recordedMs" | "told">;
 function factsOf(data: Record<string, unknown>, own: string[]): Facts {
   const { cause, from, to, open, code, devices, device, lostCount, pollsMissed, ...details } = data;
   const named = (Array.isArray(devices) ? devices : device === undefined ? [] : [device]).map((one) =>
-    typeof one === "object" && one !== null ? String((one as Record<string, unknown>)["device"]) : String(one),
+    typeof one === "object" && one !== null
+      ? String((one as Record<string, unknown>)["device"])
+      : String(one),
   );
   return {
     fromMs: Date.parse(String(from)),

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { bootId } from "../clock.ts";
@@ -38,7 +38,8 @@ export class StillQueue {
   readonly gaps: Pick<GapLedger, "list">;
   readonly dictionary: Dictionary;
   readonly epochs: readonly EpochRecord[];
-  readonly epoch: number;
+  /** None is running. */
+  readonly epoch = 0;
 
   constructor(path: string) {
     const { database, remove } = openStill(path);
@@ -54,11 +55,20 @@ export class StillQueue {
       this.gaps = version < 3 ? { list: () => [] } : new GapLedger(database, 0);
       this.dictionary = new Dictionary("", storedDevices(this.#statements));
       this.epochs = this.#statements.epochs.all() as EpochRecord[];
-      this.epoch = this.epochs.at(-1)?.epoch ?? 0;
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  /** The id of the gateway that wrote it. */
+  get gateway(): string {
+    return this.dictionary.devices.findLast(({ type }) => type === "gateway")?.id ?? "";
+  }
+
+  /** Those that ever connected. */
+  get uplinks(): string[] {
+    return this.#database.prepare("SELECT name FROM uplink ORDER BY name").pluck().all() as string[];
   }
 
   epochOf(id: number): EpochRecord {
@@ -117,14 +127,17 @@ export class StillQueue {
 /** SQLite needs a file of its own beside a log; where none can be made, a copy is read. */
 function openStill(path: string): { database: Database.Database; remove: () => void } {
   const options = { readonly: true, fileMustExist: true, timeout: 0 };
-  const shared = `${path}-shm`;
-  const wasThere = existsSync(shared);
+  const made = [`${path}-shm`, `${path}-wal`].filter((file) => !existsSync(file));
   const remove = () => {
-    if (!wasThere) rmSync(shared, { force: true });
+    // A log with something in it is none that a reader made.
+    for (const file of made)
+      if (file.endsWith("-shm") || statSync(file, { throwIfNoEntry: false })?.size === 0)
+        rmSync(file, { force: true });
   };
   try {
     return { database: opened(path, options), remove };
   } catch (error) {
+    if ((error as { code?: string }).code !== "SQLITE_BUSY") remove();
     if (!/SQLITE_(CANTOPEN|READONLY)/.test((error as { code?: string }).code ?? "") || !existsSync(path))
       throw error;
     const folder = mkdtempSync(join(tmpdir(), "kerb-outbox-"));

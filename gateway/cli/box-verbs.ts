@@ -1,0 +1,43 @@
+import { Option } from "commander";
+import type { BoxOptions } from "./box.ts";
+import type { Line } from "./command-verbs.ts";
+import type { GapsOptions } from "./gaps.ts";
+
+/** The verbs about the box itself, with their options. */
+
+const stateOption = () =>
+  new Option("--state <folder>", "the gateway's state folder, instead of a site file: a dead box's disk");
+
+export function addBoxVerbs({ verb, run, options: { json, site, language, timeSpan } }: Line): void {
+  verb("gaps")
+    .option("--since <time>", "how far back (24h)", timeSpan)
+    .option("--device <id>", "only this device's, and those of the whole box")
+    .addOption(site())
+    .addOption(stateOption())
+    .addOption(language())
+    .action(({ since: sinceMs, ...options }: Omit<GapsOptions, "sinceMs"> & { since?: number }) =>
+      run("gaps", options, async () =>
+        (await import("./gaps.ts")).gaps({ ...options, ...(sinceMs === undefined ? {} : { sinceMs }) }),
+      ),
+    );
+  const buffer = verb("buffer")
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .addOption(site())
+    .addOption(stateOption())
+    .addOption(language())
+    .action((options: BoxOptions) =>
+      run("buffer", options, async () => (await import("./buffer.ts")).buffer(options)),
+    );
+  buffer
+    .command("export")
+    .description("the kept events of a box that does not run, one JSON object a line; changes nothing there")
+    .argument("<file>", "where they go, such as events.ndjson")
+    .addOption(site())
+    .addOption(stateOption())
+    .addOption(json())
+    .addOption(language())
+    .action((file: string, options: BoxOptions) =>
+      run("buffer-export", options, async () => (await import("./buffer.ts")).bufferExport(file, options)),
+    );
+}
