@@ -2,6 +2,7 @@ import { Option } from "commander";
 import type { BoxOptions } from "./box.ts";
 import type { Line } from "./command-verbs.ts";
 import type { GapsOptions } from "./gaps.ts";
+import type { SupportOptions } from "./support-bundle.ts";
 
 /** The verbs about the box itself, with their options. */
 
@@ -39,5 +40,15 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .addOption(language())
     .action((file: string, options: BoxOptions) =>
       run("buffer-export", options, async () => (await import("./buffer.ts")).bufferExport(file, options)),
+    );
+  verb("support-bundle")
+    .option("-o, --output <file>", "where it goes (kerb-support-GATEWAY-TIME.tar.gz)")
+    .option("--list", "only show what would be in it")
+    .addOption(site())
+    .addOption(language())
+    .action((options: SupportOptions) =>
+      run("support-bundle", options, async () =>
+        (await import("./support-bundle.ts")).supportBundle(options),
+      ),
     );
 }

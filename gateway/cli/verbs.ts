@@ -56,6 +56,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "[export FILE]",
         summary: "how full the queue is, how long an outage it can take; save a dead box's events",
       },
+      {
+        name: "support-bundle",
+        usage: "[-o FILE]",
+        summary: "one archive for whoever helps from afar, without a secret of the site; --list: a look",
+      },
     ],
   ],
   [
