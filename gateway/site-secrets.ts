@@ -60,7 +60,7 @@ function publicNames(value: unknown): Set<string> {
 }
 
 /** The way to a file's name, or to a public key, is called like a secret and is none. */
-function isPublic(path: readonly string[]): boolean {
+export function isPublicPath(path: readonly string[]): boolean {
   return path.at(-2) === "tls" || path.at(-3) === "issuers";
 }
 
@@ -68,7 +68,7 @@ const isUser = (path: readonly string[]) => /user/i.test(path.at(-1) ?? "");
 const inVariables = (path: readonly string[]) => path.includes("variables");
 
 function isHidden(path: readonly string[]): boolean {
-  return (isSecret(path) && !isPublic(path)) || inVariables(path);
+  return (isSecret(path) && !isPublicPath(path)) || inVariables(path);
 }
 
 function* userInfo(text: string): Generator<string> {

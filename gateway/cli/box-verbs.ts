@@ -1,7 +1,9 @@
 import { Option } from "commander";
+import type { BackupOptions } from "./backup.ts";
 import type { BoxOptions } from "./box.ts";
 import type { Line } from "./command-verbs.ts";
 import type { GapsOptions } from "./gaps.ts";
+import type { RestoreOptions } from "./restore.ts";
 import type { SupportOptions } from "./support-bundle.ts";
 
 /** The verbs about the box itself, with their options. */
@@ -50,5 +52,26 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
       run("support-bundle", options, async () =>
         (await import("./support-bundle.ts")).supportBundle(options),
       ),
+    );
+  const passphrase = ["--passphrase-stdin", "the passphrase is the first line of stdin"] as const;
+  verb("backup")
+    .argument("<file>", "where it goes, such as box.kerb-backup")
+    .option("--sealed", "with all secrets and keys, under a passphrase")
+    .option("--with-buffer", "with the events that the IOC does not have yet; the gateway must not run")
+    .option(...passphrase)
+    .addOption(site())
+    .addOption(language())
+    .action((file: string, options: BackupOptions) =>
+      run("backup", options, async () => (await import("./backup.ts")).backup(file, options)),
+    );
+  verb("restore")
+    .argument("<file>", "what kerb backup has written")
+    .option("--site <file>", "the site file to be (KERB_SITE, /etc/kerb/gateway.yaml)")
+    .option("--force", "put a site file aside that is there")
+    .option("--yes", "do not ask")
+    .option(...passphrase)
+    .addOption(language())
+    .action((file: string, options: RestoreOptions) =>
+      run("restore", options, async () => (await import("./restore.ts")).restore(file, options)),
     );
 }

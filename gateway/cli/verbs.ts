@@ -67,6 +67,12 @@ const groups: [title: string, verbs: Verb[]][] = [
     "The gateway",
     [
       { name: "check", usage: "FILE", summary: "check a site file and everything that it names" },
+      {
+        name: "backup",
+        usage: "FILE",
+        summary: "what must outlive the box; --sealed: with its secrets, under a passphrase",
+      },
+      { name: "restore", usage: "FILE", summary: "a box out of a backup; the old one must not run any more" },
       { name: "run", usage: "FILE", summary: "run the gateway of a site file until Ctrl-C" },
     ],
   ],

@@ -88,7 +88,12 @@ describe("the queue of a gateway that does not run", () => {
   const hashes = (of: string) =>
     readdirSync(of)
       .toSorted()
-      .map((name) => [name, createHash("sha256").update(readFileSync(join(of, name))).digest("hex")]);
+      .map((name) => [
+        name,
+        createHash("sha256")
+          .update(readFileSync(join(of, name)))
+          .digest("hex"),
+      ]);
 
   it("is read with or without its log, as the IOC would have got it, and not a byte of it is changed", () => {
     const store = start();

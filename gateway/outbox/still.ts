@@ -71,6 +71,12 @@ export class StillQueue {
     return this.#database.prepare("SELECT name FROM uplink ORDER BY name").pluck().all() as string[];
   }
 
+  /** The newest session number of each uplink. */
+  get sessions(): Record<string, number> {
+    const rows = this.#database.prepare("SELECT name, session FROM uplink").raw().all() as [string, number][];
+    return Object.fromEntries(rows);
+  }
+
   epochOf(id: number): EpochRecord {
     const record = this.epochs.findLast(({ base }) => base < id);
     if (record === undefined) throw new RangeError(`event ${id} belongs to no epoch of this outbox`);
