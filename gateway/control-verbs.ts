@@ -1,20 +1,25 @@
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
-import type { GatewayBooks, GatewayGaps, GatewayStatus } from "./supervisor.ts";
+import type { Outbox } from "./outbox/outbox.ts";
+import type { GatewayBooks, GatewayStatus } from "./supervisor.ts";
 import type { Tails } from "./tails.ts";
+import { followTest } from "./upstream-test.ts";
 
 /** What the verbs of the control socket need of a running gateway. */
 export interface Answering {
   status(): Promise<GatewayStatus>;
   books(): Promise<GatewayBooks>;
-  gaps(sinceMs?: number): Promise<GatewayGaps>;
   readings(device: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]>;
   everyReading(): Promise<Record<string, LatestReading[]>>;
   ask(device: string, request: HostRequest, timeoutMs?: number): Promise<unknown>;
   retryRefused(): Promise<number>;
   readonly orders: Commanding;
   readonly tails: Tails;
+  /** The outbox; throws while it is not open. */
+  readonly opened: Outbox;
+  /** Dictionary index of the gateway itself. */
+  readonly self: number;
 }
 
 /** Answers one request of the control socket; throws for a verb that it does not know. */
@@ -27,8 +32,7 @@ export async function* answer(
   if (verb === "ping") yield true;
   else if (verb === "status") yield await gateway.status();
   else if (verb === "books") yield await gateway.books();
-  else if (verb === "gaps")
-    yield await gateway.gaps(typeof args["sinceMs"] === "number" ? args["sinceMs"] : undefined);
+  else if (verb === "gaps") yield await gateway.opened.request("gaps", Number(args["sinceMs"] ?? -Infinity));
   else if (verb === "latest")
     yield await (args["device"] === undefined ? gateway.everyReading() : gateway.readings(device));
   else if (verb === "read") {
@@ -39,6 +43,7 @@ export async function* answer(
   else if (verb === "write") yield* gateway.orders.write(args, signal);
   else if (verb === "write-preview") yield await gateway.orders.preview(args);
   else if (verb === "tail") yield* gateway.tails.follow(signal);
+  else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
   else throw new Error(`unknown verb "${verb}"`);
 }

@@ -61,7 +61,7 @@ function publicNames(value: unknown): Set<string> {
 
 /** The way to a file's name, or to a public key, is called like a secret and is none. */
 export function isPublicPath(path: readonly string[]): boolean {
-  return path.at(-2) === "tls" || path.at(-3) === "issuers";
+  return (path[0] === "uplinks" && path.at(-2) === "tls") || path.at(-3) === "issuers";
 }
 
 const isUser = (path: readonly string[]) => /user/i.test(path.at(-1) ?? "");

@@ -21,7 +21,6 @@ import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
-import type { KnownGap } from "./outbox/known-gaps.ts";
 import { Outbox, type OutboxStats, type Pulse } from "./outbox/outbox.ts";
 import {
   hostDevice,
@@ -71,14 +70,6 @@ export interface GatewayBooks extends AuditedBooks {
   lost: Record<string, number>;
 }
 
-/** What `kerb gaps` shows. */
-export interface GatewayGaps {
-  gateway: string;
-  /** All of the site's, also those without a gap. */
-  devices: string[];
-  gaps: KnownGap[];
-}
-
 /** Who asks for the status gets what is known by then; a disk or a host may hang. */
 const statusWaitMs = 1500;
 /** Until hosts, worker and uplinks have taken over what they were given at the start. */
@@ -98,11 +89,13 @@ export class Supervisor implements Answering, Vitals {
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   readonly #loop = new LoopProbe();
-  readonly #stats = new Latest(() => this.#opened.request("stats"));
-  readonly #accounts = new Latest(() => this.#opened.request("accounts"));
+  readonly #stats = new Latest(() => this.opened.request("stats"));
+  readonly #accounts = new Latest(() => this.opened.request("accounts"));
   #control: Server | undefined;
   #endSweeping = (): void => {};
   #controlTimer: NodeJS.Timeout | undefined;
+  /** Dictionary index of the gateway itself. */
+  self = 0;
   #started = false;
   /** A start that is still under way starts nothing any more. */
   #isStopping = false;
@@ -140,7 +133,7 @@ export class Supervisor implements Answering, Vitals {
     if (this.#isStopping) return;
     const registered = await outbox.request("register", registrations(gateway.id, enabled));
     const [self, ...indexes] = registered.devices;
-    const gatewayIndex = self?.index ?? 0;
+    const gatewayIndex = (this.self = self?.index ?? 0);
     doubtClock(opened.clock);
     await outbox.request("roster", roster(devices, registered.devices));
     this.#commanding = await loadCommanding(this.#site, {
@@ -346,13 +339,14 @@ export class Supervisor implements Answering, Vitals {
       );
   }
 
-  get #opened(): Outbox {
+  /** Throws while the gateway is still starting. */
+  get opened(): Outbox {
     if (this.#outbox === undefined) throw new Error("the gateway is still starting");
     return this.#outbox;
   }
 
   pulse(): Promise<Pulse> {
-    return this.#opened.request("pulse");
+    return this.opened.request("pulse");
   }
 
   stuckHosts(): string[] {
@@ -428,13 +422,6 @@ export class Supervisor implements Answering, Vitals {
     const lost: Record<string, number> = {};
     for (const { status } of this.#hosts.values()) Object.assign(lost, status.dropped);
     return { gateway: this.#site.gateway.id, ...(await this.#outbox.request("books")), lost };
-  }
-
-  /** What is missing, of the gaps that end at `sinceMs` or later. */
-  async gaps(sinceMs?: number): Promise<GatewayGaps> {
-    const { gateway, devices } = this.#site;
-    const gaps = await this.#opened.request("gaps", sinceMs);
-    return { gateway: gateway.id, devices: devices.map(({ id }) => id), gaps };
   }
 
   /** The books by device and class as far as they are known within two seconds, not held against the rows. */

@@ -1,7 +1,7 @@
 import { exitCodes, printable } from "../errors.ts";
 import type { GapCause } from "../gaps.ts";
 import { type KnownGap, knownGaps } from "../outbox/known-gaps.ts";
-import type { GatewayGaps } from "../supervisor.ts";
+import type { GatewayStatus } from "../supervisor.ts";
 import { didYouMean } from "../config/words.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type BoxOptions, findBox, isRunning, openStill, uplinksOf } from "./box.ts";
@@ -17,7 +17,11 @@ export interface GapsOptions extends BoxOptions {
 }
 
 /** What `kerb gaps --json` gives. `running`: the gateway was asked; else its queue file was read. */
-export interface GapsAnswer extends GatewayGaps {
+export interface GapsAnswer {
+  gateway: string;
+  /** All of the site's, also those without a gap. */
+  devices: string[];
+  gaps: KnownGap[];
   sinceMs: number;
   running: boolean;
 }
@@ -95,12 +99,11 @@ export function gapLines({ gaps, sinceMs }: GapsAnswer, language: Language, nowM
 
 async function findGaps(options: GapsOptions, sinceMs: number): Promise<GapsAnswer> {
   const box = findBox(options);
-  if (await isRunning(box))
-    return {
-      ...(await askOnce<GatewayGaps>(box.socket, { verb: "gaps", args: { sinceMs } })),
-      sinceMs,
-      running: true,
-    };
+  if (await isRunning(box)) {
+    const { gateway, devices } = await askOnce<GatewayStatus>(box.socket, { verb: "status" });
+    const found = await askOnce<KnownGap[]>(box.socket, { verb: "gaps", args: { sinceMs } });
+    return { gateway: gateway.id, devices: devices.map(({ id }) => id), gaps: found, sinceMs, running: true };
+  }
   const queue = openStill(box);
   try {
     const { gateway, dictionary } = queue;

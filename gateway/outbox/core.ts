@@ -385,6 +385,8 @@ export class OutboxCore {
         return bookLines(this.#store);
       case "gaps":
         return knownGaps(this.#store, this.#options, message.args[0] as number | undefined);
+      case "released":
+        return this.#store.resume.released;
       case "pulse":
         return this.#pulse();
       case "retry":

@@ -12,6 +12,7 @@ import type { Inflow } from "./commits.ts";
 import type { KnownGap } from "./known-gaps.ts";
 import type { RosterEntry } from "./runs.ts";
 import type { Books, RegisterDevice } from "./store.ts";
+import type { Watermark } from "./watermarks.ts";
 
 /** What the worker is started with. */
 export interface OutboxOptions {
@@ -94,6 +95,8 @@ export interface Requests {
   accounts: [[], BooksLine[]];
   /** What is missing, of the gaps that end at `sinceMs` or later. */
   gaps: [[sinceMs?: number], KnownGap[]];
+  /** How far the receivers have each epoch. */
+  released: [[], Watermark[]];
   close: [[], null];
 }
 
