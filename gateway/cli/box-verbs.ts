@@ -5,6 +5,7 @@ import type { Line } from "./command-verbs.ts";
 import type { GapsOptions } from "./gaps.ts";
 import type { RestoreOptions } from "./restore.ts";
 import type { SupportOptions } from "./support-bundle.ts";
+import type { UpstreamOptions } from "./upstream.ts";
 
 /** The verbs about the box itself, with their options. */
 
@@ -42,6 +43,24 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .addOption(language())
     .action((file: string, options: BoxOptions) =>
       run("buffer-export", options, async () => (await import("./buffer.ts")).bufferExport(file, options)),
+    );
+  verb("upstream")
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .command("test")
+    .description("name, port, TLS, login, receiver, and an event to the IOC and back")
+    .option("--uplink <id>", "only this one")
+    .option("--wait <time>", "how long the IOC may take to confirm the event (90s)", timeSpan)
+    .addOption(site())
+    .addOption(json())
+    .addOption(language())
+    .action(({ wait: waitMs, ...options }: Omit<UpstreamOptions, "waitMs"> & { wait?: number }) =>
+      run("upstream-test", options, async () =>
+        (await import("./upstream.ts")).upstreamTest({
+          ...options,
+          ...(waitMs === undefined ? {} : { waitMs }),
+        }),
+      ),
     );
   verb("support-bundle")
     .option("-o, --output <file>", "where it goes (kerb-support-GATEWAY-TIME.tar.gz)")

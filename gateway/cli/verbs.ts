@@ -57,6 +57,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         summary: "how full the queue is, how long an outage it can take; save a dead box's events",
       },
       {
+        name: "upstream",
+        usage: "test",
+        summary: "the way to the IOC step by step, up to a test event that the IOC confirms",
+      },
+      {
         name: "support-bundle",
         usage: "[-o FILE]",
         summary: "one archive for whoever helps from afar, without a secret of the site; --list: a look",
