@@ -30,17 +30,18 @@ export function secretsFolderOf(site: string): string {
   return join(dirname(resolve(site)), "secrets");
 }
 
+function readFile(file: string): SiteFileValue {
+  try {
+    return { file, value: readYaml(file, { references: false }).value };
+  } catch {
+    return { file, value: undefined };
+  }
+}
+
 /** The site file and those that it includes, however wrong they are. */
 export function siteFileValues(site: string): SiteFileValue[] {
   const main = resolve(site);
-  const read = (file: string): SiteFileValue => {
-    try {
-      return { file, value: readYaml(file, { references: false }).value };
-    } catch {
-      return { file, value: undefined };
-    }
-  };
-  const first = read(main);
+  const first = readFile(main);
   const include = valueAt(first.value, ["include"]);
   const patterns = (Array.isArray(include) ? include : []).filter((one) => typeof one === "string");
   const cwd = dirname(main);
@@ -50,7 +51,7 @@ export function siteFileValues(site: string): SiteFileValue[] {
     ...[...new Set(files)]
       .filter((file) => file !== main)
       .toSorted()
-      .map(read),
+      .map(readFile),
   ];
 }
 
@@ -156,17 +157,18 @@ export class Redaction {
   }
 
   #without(text: string, secret: Secret): string {
+    const own = Buffer.from(secret.text).toString("latin1");
+    // By itself it may be a part of other words; written in another way it is nothing else.
     const isWhole = secret.isWord === true || looksLikeNumber(secret.text);
-    const left = isWhole
-      ? withoutSecret(
-          text,
-          { ...secret, text: Buffer.from(secret.text).toString("latin1") },
-          "\u0000",
-        ).replaceAll(/\0+/g, redacted)
-      : formsOf(secret.text).reduce(
-          (rest, form) => rest.replaceAll(form.toString("latin1"), () => redacted),
-          text,
-        );
+    const isPlain = (form: string) => form.toLowerCase() === own.toLowerCase();
+    const forms = formsOf(secret.text).map((form) => form.toString("latin1"));
+    const left = forms.reduce(
+      (rest, form) =>
+        isWhole && isPlain(form)
+          ? withoutSecret(rest, { ...secret, text: form }, "\u0000").replaceAll(/\0+/g, redacted)
+          : rest.replaceAll(form, () => redacted),
+      text,
+    );
     if (left !== text) this.#count(secret.what);
     return left;
   }

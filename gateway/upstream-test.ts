@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KerbEvent } from "./event.ts";
 import type { Outbox } from "./outbox/outbox.ts";
-import type { Tails } from "./tails.ts";
+import type { MissedEvents, Tails } from "./tails.ts";
 
 /** Where a test event is: on this box's disk, then with the receiver of each uplink. ms since it was made. */
 export type TestStep =
@@ -24,7 +24,8 @@ export async function* followTest(
   const startedMs = performance.now();
   const spent = () => Math.round(performance.now() - startedMs);
   const test = randomUUID();
-  const isOurs = ({ data }: KerbEvent) => data?.["test"] === test;
+  const isOurs = (one: KerbEvent | MissedEvents): one is KerbEvent =>
+    "data" in one && one.data?.["test"] === test;
   const found = new AbortController();
   const events = tails.follow(AbortSignal.any([signal, found.signal]));
   const first = events.next();

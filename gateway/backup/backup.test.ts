@@ -26,7 +26,7 @@ afterEach(() => {
 const bytesMax = 16 * 1024 * 1024;
 const madeMs = Date.parse("2026-03-01T08:00:00Z");
 
-const siteText = `# The cabinet. Old password: hunter-22-hunter
+const siteText = `# The cabinet of hunter-22-hunter. Old password: grandfather-7
 version: 1
 gateway: { id: gw-back, name: Tủ, city: test, state: ./state }
 uplinks:
@@ -52,6 +52,8 @@ function makeSite(name: string): { site: string; stateFolder: string } {
   writeFileSync(join(own, "devices.d", "hook.yaml"), deviceText);
   return { site: join(own, "gateway.yaml"), stateFolder: join(own, "state") };
 }
+
+const now = () => ({ wallMs: Date.now(), monoMs: 5, clock: "synced" as const, boot: "old-boot" });
 
 const collect = (from: { site: string; stateFolder: string }, more = {}) =>
   collectBackup({
@@ -118,7 +120,7 @@ describe("a portable backup", () => {
     const from = makeSite("old");
     const { files, manifest } = collect(from);
     const whole = files.map(({ bytes }) => bytes.toString()).join("\n");
-    for (const secret of ["hunter-22-hunter", "tr0ub4dor", "ioc-user-7", "svc-hook-9"])
+    for (const secret of ["hunter-22-hunter", "grandfather-7", "tr0ub4dor", "ioc-user-7", "svc-hook-9"])
       expect(whole).not.toContain(secret);
     expect(whole).toContain("# the hook");
     expect(manifest.needs).toEqual([
@@ -211,7 +213,6 @@ describe("a restored box", () => {
 
   it("writes nothing that a lease of that time wanted, and tells nothing of commands of then", async () => {
     const from = makeSite("old");
-    const now = () => ({ wallMs: Date.now(), monoMs: 5, clock: "synced" as const, boot: "old-boot" });
     const commands = join(from.stateFolder, "commands");
     const journal = await Journal.open({ folder: commands, now }, { gw: "gw-back" });
     const state = { v: 1, id: "c-1", gw: "gw-back", dev: "lamp", state: "accepted", at: 1 };

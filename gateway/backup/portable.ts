@@ -1,6 +1,6 @@
 import { LineCounter, Lexer, isScalar, parseDocument, visit } from "yaml";
 import { isSecret } from "../cassette/secrets.ts";
-import { isPublicPath, type Redaction } from "../site-secrets.ts";
+import { isPublicPath, redacted, type Redaction } from "../site-secrets.ts";
 
 /** A file of the site without its secrets: each literal becomes a reference that is to be filled again. */
 
@@ -45,11 +45,15 @@ function nameOf(path: readonly unknown[], root: unknown, taken: ReadonlySet<stri
   }
 }
 
+/** A comment with such a word may tell an old secret, which nothing else names. */
+const secretWord = /pass(?:word|wd|phrase)|secret|token|api.?key|mật khẩu|mat khau|khóa bí mật/i;
+
 /** The comments of a text without secrets. */
 function withoutInComments(text: string, redaction: Redaction): string {
+  const bare = (comment: string) => (secretWord.test(comment) ? `# ${redacted}` : redaction.text(comment));
   let left = "";
   for (const token of new Lexer().lex(text))
-    if (!lexerMark.test(token)) left += token.startsWith("#") ? redaction.text(token) : token;
+    if (!lexerMark.test(token)) left += token.startsWith("#") ? bare(token) : token;
   return left;
 }
 
@@ -62,7 +66,7 @@ export function portableYaml(text: string, redaction: Redaction): Portable {
   const splices: Splice[] = [];
   visit(document, {
     Scalar(key, node, ancestors) {
-      if (key === "key" || !isScalar(node) || node.range == null) return;
+      if (key === "key" || !isScalar(node) || node.range === null || node.range === undefined) return;
       const { value } = node;
       if (typeof value !== "string" && typeof value !== "number") return;
       const path = pathOf(node, ancestors);

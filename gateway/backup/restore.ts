@@ -127,16 +127,12 @@ function beginQueue(restoring: Restoring): number {
   }
 }
 
+const now = () => ({ wallMs: Date.now(), monoMs: monotonicMs(), clock: clockState(), boot: bootId() });
+
 /** Ends in the journal what was under way when the backup was made: what became of it only the old box knows. */
 async function endCommands(folder: string, manifest: Manifest): Promise<Lease[]> {
   if (!existsSync(folder)) return [];
   const memory = new Memory();
-  const now = () => ({
-    wallMs: Date.now(),
-    monoMs: monotonicMs(),
-    clock: clockState(),
-    boot: bootId(),
-  });
   const restored = { backup: new Date(manifest.madeMs).toISOString() };
   const journal = await Journal.open(
     { folder, now, each: (entry) => memory.take(entry), standing: () => memory.standing() },

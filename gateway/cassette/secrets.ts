@@ -12,7 +12,10 @@ const secretKey =
   /pass(?:word|phrase|wd)?$|secret|token|communit|api-?key|^key$|Key$|^user(?:name)?$|^level\d$|^x-[\w-]*(?:auth|signature)/i;
 
 /** What stands in a place of these settings, with the way to it. */
-export function leaves(value: unknown, path: readonly string[] = []): { path: readonly string[]; value: unknown }[] {
+export function leaves(
+  value: unknown,
+  path: readonly string[] = [],
+): { path: readonly string[]; value: unknown }[] {
   if (Array.isArray(value)) return value.flatMap((item, i) => leaves(item, [...path, String(i)]));
   if (isRecord(value)) return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
   return [{ path, value }];

@@ -5,6 +5,7 @@ import type { Line } from "./command-verbs.ts";
 import type { GapsOptions } from "./gaps.ts";
 import type { RestoreOptions } from "./restore.ts";
 import type { SupportOptions } from "./support-bundle.ts";
+import type { TopOptions } from "./top.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
 /** The verbs about the box itself, with their options. */
@@ -13,6 +14,13 @@ const stateOption = () =>
   new Option("--state <folder>", "the gateway's state folder, instead of a site file: a dead box's disk");
 
 export function addBoxVerbs({ verb, run, options: { json, site, language, timeSpan } }: Line): void {
+  verb("top")
+    .option("--once", "one look over a second, then the end")
+    .addOption(site())
+    .addOption(language())
+    .action((options: TopOptions) =>
+      run("top", options, async () => (await import("./top.ts")).top(options)),
+    );
   verb("gaps")
     .option("--since <time>", "how far back (24h)", timeSpan)
     .option("--device <id>", "only this device's, and those of the whole box")

@@ -193,7 +193,7 @@ export async function bufferExport(file: string, options: BoxOptions): Promise<n
       exitCode: exitCodes.findings,
       title: words.broken(grouped(found.events)),
       hint: words.brokenCure,
-      details: [["seen", String((failure as Error).message)]],
+      details: [["seen", (failure as Error).message]],
       language: box.language,
     });
   if (options.json === true) printData("buffer-export", found);

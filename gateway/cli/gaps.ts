@@ -59,10 +59,10 @@ function shownLost({ lost, state }: KnownGap, language: Language): string {
 }
 
 /** The gaps as lines for people, the newest last; the last line counts. */
-export function gapLines({ gaps, sinceMs }: GapsAnswer, language: Language, nowMs: number): string[] {
+export function gapLines({ gaps: list, sinceMs }: GapsAnswer, language: Language, nowMs: number): string[] {
   const words = boxWords[language].gaps;
   const since = span(nowMs - sinceMs);
-  if (gaps.length === 0) return [words.none(since)];
+  if (list.length === 0) return [words.none(since)];
   const columns = [
     { title: words.from },
     { title: words.to },
@@ -72,7 +72,7 @@ export function gapLines({ gaps, sinceMs }: GapsAnswer, language: Language, nowM
     { title: words.missing, side: "right" as const },
     { title: words.ioc },
   ];
-  const rows = gaps.map((gap) => {
+  const rows = list.map((gap) => {
     const isOpen = gap.state === "open";
     const [from, to] = [shortTime(gap.fromMs), shortTime(gap.toMs)];
     const ended = from.slice(0, 5) === to.slice(0, 5) ? to.slice(6) : to;
@@ -88,12 +88,12 @@ export function gapLines({ gaps, sinceMs }: GapsAnswer, language: Language, nowM
     ];
   });
   const [head = "", ...lines] = table(columns, rows);
-  const open = gaps.filter(({ state }) => state === "open").length;
-  const waiting = gaps.filter(({ told }) => told !== "acknowledged").length;
+  const open = list.filter(({ state }) => state === "open").length;
+  const waiting = list.filter(({ told }) => told !== "acknowledged").length;
   return [
     paint("bold", head),
-    ...lines.map((line, i) => (gaps[i]?.state === "open" ? paint("red", line) : line)),
-    words.sum(grouped(gaps.length), since, open, waiting),
+    ...lines.map((line, i) => (list[i]?.state === "open" ? paint("red", line) : line)),
+    words.sum(grouped(list.length), since, open, waiting),
   ];
 }
 

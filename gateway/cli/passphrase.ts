@@ -24,7 +24,7 @@ async function hiddenLine(prompt: string): Promise<string> {
       for (const key of chunk) {
         if (key === "\r" || key === "\n") return text;
         if (key === "\u0003") throw new CommandError(interrupted);
-        text = key === "\u007f" || key === "\b" ? [...text].slice(0, -1).join("") : text + key;
+        text = key === "\u007f" || key === "\b" ? Array.from(text).slice(0, -1).join("") : text + key;
       }
     return text;
   } finally {
@@ -50,7 +50,7 @@ export async function askPassphrase(
   if (isTyped && !process.stdin.isTTY) throw usageError(words.nobody, words.nobodyCure, language);
   const passphrase = isTyped ? await hiddenLine(words.passphrase) : await firstLine();
   if (!isNew) return passphrase;
-  if ([...passphrase].length < passphraseCharsMin)
+  if (Array.from(passphrase).length < passphraseCharsMin)
     throw usageError(words.tooShort(passphraseCharsMin), words.tooShortCure, language);
   if (isTyped && (await hiddenLine(words.again)) !== passphrase)
     throw usageError(words.differs, words.differsCure, language);

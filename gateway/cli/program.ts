@@ -9,6 +9,7 @@ import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
+import type { TailOptions } from "./tail.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
 /** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
@@ -186,7 +187,9 @@ class Verbs {
       .addOption(siteOption())
       .option("--device <id>", "only this device's events")
       .addOption(new Option("--kind <kind>", "only events of this kind").choices(eventKinds))
-      .action((options: Common & { device?: string; kind?: string }) =>
+      .option("--point <name>", 'only these points, such as voltage.L1 or "voltage.*"')
+      .addOption(languageOption())
+      .action((options: TailOptions) =>
         this.#run("tail", options, async () => (await import("./tail.ts")).tail(options)),
       );
   }

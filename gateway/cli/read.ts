@@ -10,7 +10,7 @@ import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
 import { recordLine } from "./records.ts";
 import { findSite, notRunning } from "./site.ts";
-import { counted, terminalSize } from "./text.ts";
+import { counted, grouped, terminalSize } from "./text.ts";
 
 export interface ReadOptions {
   site?: string;
@@ -97,10 +97,13 @@ class Statistics {
     return this.requests === 0 ? 0 : (100 * (this.requests - this.replies)) / this.requests;
   }
 
-  toString(): string {
+  shown(language: Language): string {
     const { requests, replies, errors, lossPercent, p95Ms } = this;
+    const loss = lossPercent.toFixed(1);
+    if (language === "vi")
+      return `${grouped(requests)} lần hỏi, ${grouped(replies)} trả lời, ${grouped(errors)} lỗi, mất ${loss} %, p95 ${p95Ms} ms`;
     const counts = `${counted(requests, "request")}, ${counted(replies, "reply", "replies")}, ${counted(errors, "error")}`;
-    return `${counts}, ${lossPercent.toFixed(1)} % loss, p95 ${p95Ms} ms`;
+    return `${counts}, ${loss} % loss, p95 ${p95Ms} ms`;
   }
 }
 
@@ -154,7 +157,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       const { code, title } = failure?.complaint ?? {};
       const records = source.records.slice(-recordsWatched).map(recordLine);
       const lost = failure === undefined ? [] : [`${code}  ${title}`];
-      const notes = [...records, ...lost, String(statistics)];
+      const notes = [...records, ...lost, statistics.shown(language)];
       const table = readings.length === 0 ? [] : tableOf(source, readings, language);
       // Elsewhere than on a terminal the counts come once, in the end.
       sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
@@ -163,7 +166,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
   }
   const { requests, replies, errors, lossPercent, p95Ms } = statistics;
   if (options.json === true) printData("read-statistics", { requests, replies, errors, lossPercent, p95Ms });
-  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics.toString()}`]);
+  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics.shown(language)}`]);
   return requests > 0 && replies === 0 ? exitCodes.noAnswer : exitCodes.ok;
 }
 

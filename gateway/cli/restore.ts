@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { type ArchiveFile, unpack } from "../archive.ts";
 import { type Manifest } from "../backup/collect.ts";
-import { BackupError, readManifest, restoreBackup, type Restored } from "../backup/restore.ts";
+import { readManifest, restoreBackup, type Restored } from "../backup/restore.ts";
 import { isSealed, unseal, UnsealError } from "../backup/sealed.ts";
 import { valueAt } from "../config/path.ts";
 import { siteSchema } from "../config/site-schema.ts";
@@ -52,7 +52,7 @@ async function openBackup(
     if (error instanceof CommandError) throw error;
     if (error instanceof UnsealError)
       throw notAllowed(words.wrongPassphrase, words.wrongPassphraseCure, language);
-    const seen = error instanceof BackupError ? error.message : String((error as Error).message);
+    const seen = (error as Error).message;
     throw usageError(words.unreadable(shownFile(file), seen), words.notBackupCure, language);
   }
 }

@@ -101,8 +101,8 @@ async function configCheck(site: string): Promise<unknown> {
   }
 }
 
-function withoutLine({ sourceLine: _, ...rest }: ConfigError["diagnostics"][number]): unknown {
-  return rest;
+function withoutLine(found: ConfigError["diagnostics"][number]): unknown {
+  return { ...found, sourceLine: "" };
 }
 
 function configParts(site: string): Part[] {
@@ -204,7 +204,7 @@ export async function collectSupport(
   const files: ArchiveFile[] = [];
   // One after the other: what fails names itself, and a box in trouble is not asked for everything at once.
   for (const part of parts) files.push(await made(part, redaction));
-  const redacted = Object.fromEntries([...redaction.counts].toSorted());
+  const redacted = Object.fromEntries(redaction.counts);
   const about = {
     made: new Date().toISOString(),
     gateway,

@@ -1,13 +1,16 @@
+import type { Language } from "../config/error-texts.ts";
 import { didYouMean } from "../config/words.ts";
 import { ask } from "../control.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { eventId, type EventReading, type KerbEvent, quality } from "../event.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import type { MissedEvents } from "../tails.ts";
 import { notFoundError } from "./errors.ts";
+import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { clockTime, shownRecord } from "./records.ts";
 import { askOnce, checkAnswers, controlSocket, findSite, notRunning } from "./site.ts";
-import { cut, pad, shownValue } from "./text.ts";
+import { cut, grouped, pad, shownValue } from "./text.ts";
 
 const readingsMax = 4;
 
@@ -44,31 +47,65 @@ async function checkDevice(socket: string, id: string): Promise<void> {
   );
 }
 
-/** `kerb tail`: events of the running gateway as they are committed, until Ctrl-C or until the gateway ends. */
-export async function tail(options: {
+export interface TailOptions {
   site?: string;
   device?: string;
   kind?: string;
+  /** A point's name; "*" stands for any part of it. */
+  point?: string;
   json?: boolean;
-}): Promise<number> {
+  lang?: Language;
+}
+
+/** What `kerb tail --json` says at the end: events that were shown, and those that this reader was too slow for. */
+export interface TailStatistics {
+  seen: number;
+  missed: number;
+}
+
+const ending: Record<Language, (seen: string, missed: string) => string> = {
+  en: (seen, missed) => `${seen} events seen, ${missed} missed because this screen was too slow for them`,
+  vi: (seen, missed) => `đã thấy ${seen} sự kiện, bỏ lỡ ${missed} vì màn hình này quá chậm`,
+};
+
+/** The event with the readings that are wanted; undefined when it is none of those that were asked for. */
+export function wantedOf(event: KerbEvent, { device, kind, point }: TailOptions): KerbEvent | undefined {
+  if (device !== undefined && event.device !== device) return undefined;
+  if (kind !== undefined && event.kind !== kind) return undefined;
+  if (point === undefined) return event;
+  const parts = point.split("*").map((part) => part.replaceAll(/[.\\+?^${}()|[\]]/g, "\\$&"));
+  const pattern = new RegExp(`^${parts.join(".*")}$`);
+  const readings = event.readings?.filter((reading) => pattern.test(reading.point)) ?? [];
+  if (readings.length > 0) return { ...event, readings };
+  return typeof event.data?.["point"] === "string" && pattern.test(event.data["point"]) ? event : undefined;
+}
+
+/** `kerb tail`: events of the running gateway as they are committed, until Ctrl-C or until the gateway ends. */
+export async function tail(options: TailOptions): Promise<number> {
   const site = findSite(options.site);
   const socket = controlSocket(site);
   const signal = stopSignal();
   const { columns } = process.stdout;
+  const statistics: TailStatistics = { seen: 0, missed: 0 };
+  const end = () => {
+    if (options.json === true) printData("tail-statistics", statistics);
+    else hint(ending[languageOf(options.lang)](grouped(statistics.seen), grouped(statistics.missed)));
+  };
   try {
     await checkAnswers(socket);
     if (options.device !== undefined) await checkDevice(socket, options.device);
     for await (const answer of ask(socket, { verb: "tail" }, signal)) {
-      const event = answer as KerbEvent;
-      if (options.device !== undefined && event.device !== options.device) continue;
-      if (options.kind !== undefined && event.kind !== options.kind) continue;
+      if ("missed" in (answer as object)) statistics.missed += (answer as MissedEvents).missed;
+      const event = "missed" in (answer as object) ? undefined : wantedOf(answer as KerbEvent, options);
+      if (event === undefined) continue;
+      statistics.seen++;
       if (options.json === true) printData("event", { id: eventId(event), ...event });
       else printLines([columns === undefined ? eventLine(event) : cut(eventLine(event), columns)]);
     }
   } catch (error) {
-    if (signal.aborted) return exitCodes.ok;
-    return notRunning(error, site);
+    if (!signal.aborted) return notRunning(error, site, languageOf(options.lang));
   }
+  end();
   if (!signal.aborted) hint("the gateway has ended");
   return signal.aborted ? exitCodes.ok : exitCodes.notRunning;
 }

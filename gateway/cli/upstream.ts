@@ -65,6 +65,8 @@ interface Around {
   waitMs: number;
 }
 
+const days = (untilMs: number) => Math.floor((untilMs - Date.now()) / dayMs);
+
 class Ladder {
   readonly steps: UpstreamStep[] = [];
   readonly #config: UplinkConfig;
@@ -147,7 +149,6 @@ class Ladder {
 
   #certificates({ protocol, brokerUntilMs, ownUntilMs }: Certificates, ms: number): void {
     const words = this.#words;
-    const days = (untilMs: number) => Math.floor((untilMs - Date.now()) / dayMs);
     const own = ownUntilMs === undefined ? "" : words.ownCertificate(days(ownUntilMs));
     const isShort = Math.min(days(brokerUntilMs), days(ownUntilMs ?? Infinity)) < daysShort;
     this.add("tls", isShort ? "warn" : "ok", words.tls(protocol, days(brokerUntilMs)) + own, { ms });

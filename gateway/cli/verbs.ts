@@ -33,6 +33,11 @@ const groups: [title: string, verbs: Verb[]][] = [
       },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
+      {
+        name: "top",
+        usage: "",
+        summary: "live: devices, drivers, outbox, links to the IOC; the worst first",
+      },
       { name: "tail", usage: "", summary: "events as they are accepted" },
       {
         name: "write",

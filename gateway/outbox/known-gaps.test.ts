@@ -84,17 +84,17 @@ describe("the ledger of gaps", () => {
   });
 });
 
-describe("the queue of a gateway that does not run", () => {
-  const hashes = (of: string) =>
-    readdirSync(of)
-      .toSorted()
-      .map((name) => [
-        name,
-        createHash("sha256")
-          .update(readFileSync(join(of, name)))
-          .digest("hex"),
-      ]);
+const hashes = (of: string) =>
+  readdirSync(of)
+    .toSorted()
+    .map((name) => [
+      name,
+      createHash("sha256")
+        .update(readFileSync(join(of, name)))
+        .digest("hex"),
+    ]);
 
+describe("the queue of a gateway that does not run", () => {
   it("is read with or without its log, as the IOC would have got it, and not a byte of it is changed", () => {
     const store = start();
     const { self, meter } = register(store);
