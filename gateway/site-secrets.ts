@@ -124,7 +124,7 @@ function textOf(file: string): string {
 }
 
 /** The files of the secrets folder. */
-export function keptSecrets(folder: string): { name: string; text: string }[] {
+function keptSecrets(folder: string): { name: string; text: string }[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && statSync(join(folder, entry.name)).size <= secretBytesMax)

@@ -168,6 +168,8 @@ function received(): KerbEvent[] {
   return events;
 }
 
+if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
+
 describe.skipIf(mosquittoPath === undefined)("a box", () => {
   beforeAll(async () => {
     process.env["KERB_TEST_USER"] = secrets.environment;

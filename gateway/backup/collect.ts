@@ -44,7 +44,7 @@ export interface Manifest {
 
 export const manifestName = "backup.json";
 /** Of a queue file with its log; more is saved by copying the state folder. */
-export const bufferBytesMax = 1024 ** 3;
+const bufferBytesMax = 1024 ** 3;
 
 /** State that is no secret; the secret one is only in a sealed backup. */
 const openState = ["epoch", "dictionary", "commands/*", "drivers/*/units/*.json", "drivers/opcua/pins/*"];
