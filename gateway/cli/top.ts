@@ -146,7 +146,7 @@ function wrapped(label: string, parts: readonly string[], columns: number): stri
   return [...lines, line];
 }
 
-function headLines(view: TopView, language: Language, columns: number): string[] {
+function headLines(view: TopView, language: Language, columns: number, isLive: boolean): string[] {
   const words = topWords[language];
   const common = dictionary[language];
   const { gateway, outbox, uplinks, hosts } = view;
@@ -155,7 +155,10 @@ function headLines(view: TopView, language: Language, columns: number): string[]
   const width = Math.max(...labels.map((label) => label.length)) + 2;
   const label = (text: string) => pad(text, width);
   return [
-    cut(`${gateway.id}   ${common.up} ${span(gateway.upMs)}   ${words.quit}`, columns),
+    cut(
+      [gateway.id, `${common.up} ${span(gateway.upMs)}`, ...(isLive ? [words.quit] : [])].join("   "),
+      columns,
+    ),
     ...uplinks.flatMap(({ id, state, sinceMs, receiver, eventsPerS, acknowledgedAgoMs: agoMs }) =>
       wrapped(
         label(id),
@@ -200,7 +203,8 @@ export function topLines(
   const words = topWords[language];
   const common = dictionary[language];
   const right = "right" as const;
-  const head = [...headLines(view, language, columns), ""];
+  const above = headLines(view, language, columns, Number.isFinite(rows));
+  const head = [...above.map((line) => cut(line, columns)), ""];
   const room = Math.max(1, rows - head.length - 1);
   const { devices } = view;
   const shown = devices.length > room ? devices.slice(0, room - 1) : devices;
