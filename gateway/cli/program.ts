@@ -28,10 +28,17 @@ function number(least: number, most: number): (text: string) => number {
   };
 }
 
-const spanUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+const spanUnits: Record<string, number> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 function timeSpan(text: string): number {
-  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)$/.exec(text) ?? [];
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h|d)$/.exec(text) ?? [];
   const ms = Number(amount) * (spanUnits[unit] ?? Number.NaN);
   if (Number.isFinite(ms)) return ms;
   throw new InvalidArgumentError('Expected a time span with its unit, such as "60s".');
