@@ -10,7 +10,8 @@ import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
 import { recordLine } from "./records.ts";
 import { findSite, notRunning } from "./site.ts";
-import { counted, grouped, terminalSize } from "./text.ts";
+import { readWords } from "./read-words.ts";
+import { terminalSize } from "./text.ts";
 
 export interface ReadOptions {
   site?: string;
@@ -99,11 +100,8 @@ class Statistics {
 
   shown(language: Language): string {
     const { requests, replies, errors, lossPercent, p95Ms } = this;
-    const loss = lossPercent.toFixed(1);
-    if (language === "vi")
-      return `${grouped(requests)} lần hỏi, ${grouped(replies)} trả lời, ${grouped(errors)} lỗi, mất ${loss} %, p95 ${p95Ms} ms`;
-    const counts = `${counted(requests, "request")}, ${counted(replies, "reply", "replies")}, ${counted(errors, "error")}`;
-    return `${counts}, ${loss} % loss, p95 ${p95Ms} ms`;
+    const text = readWords[language];
+    return `${text.counts(requests, replies, errors)}, ${text.loss(lossPercent.toFixed(1), p95Ms)}`;
   }
 }
 
@@ -119,7 +117,7 @@ class Sheet {
     }
     const room = Math.max(2, terminalSize().rows - 1 - notes.length);
     const hidden = table.length - room + 1;
-    const more = `… ${hidden} more lines: name the points to watch`;
+    const more = readWords[languageOf()].more(hidden);
     const fitting = [...(hidden > 1 ? [...table.slice(0, room - 1), more] : table), ...notes];
     const up = this.#linesBefore === 0 ? "" : `\u001b[${this.#linesBefore}A`;
     const text = fitting.map((line) => `\r\u001b[K${line}\n`).join("");

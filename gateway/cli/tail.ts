@@ -1,22 +1,28 @@
 import type { Language } from "../config/error-texts.ts";
-import { didYouMean } from "../config/words.ts";
 import { ask } from "../control.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { eventId, type EventReading, type KerbEvent, quality } from "../event.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import type { MissedEvents } from "../tails.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
 import { notFoundError } from "./errors.ts";
-import { languageOf } from "./language.ts";
+import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { clockTime, shownRecord } from "./records.ts";
 import { askOnce, checkAnswers, controlSocket, findSite, notRunning } from "./site.ts";
+import { tailWords } from "./tail-words.ts";
 import { cut, grouped, pad, shownValue } from "./text.ts";
 
 const readingsMax = 4;
 
 function shownReading({ point, value, unit, quality: bits }: EventReading): string {
+  const words = dictionary[languageOf()];
   const doubt =
-    (bits & quality.bad) !== 0 ? " (bad)" : (bits & quality.uncertain) !== 0 ? " (uncertain)" : "";
+    (bits & quality.bad) !== 0
+      ? ` (${words.bad})`
+      : (bits & quality.uncertain) !== 0
+        ? ` (${words.uncertain})`
+        : "";
   return `${point} ${shownValue(value, unit)}${doubt}`;
 }
 
@@ -41,9 +47,10 @@ async function checkDevice(socket: string, id: string): Promise<void> {
   const { devices, gateway } = await askOnce<GatewayStatus>(socket, { verb: "status" });
   const ids = [gateway.id, ...devices.map((device) => device.id)];
   if (ids.includes(id)) return;
+  const text = complaintWords[languageOf()];
   throw notFoundError(
-    `there is no device "${id}"${didYouMean(id, ids)}`,
-    `those of this gateway: ${ids.slice(0, 20).join(", ")}`,
+    text.noDeviceHere(printable(id), meantBy(id, ids)),
+    text.devices(ids.slice(0, 20).join(", ")),
   );
 }
 
@@ -63,11 +70,6 @@ export interface TailStatistics {
   missed: number;
 }
 
-const ending: Record<Language, (seen: string, missed: string) => string> = {
-  en: (seen, missed) => `${seen} events seen, ${missed} missed because this screen was too slow for them`,
-  vi: (seen, missed) => `đã thấy ${seen} sự kiện, bỏ lỡ ${missed} vì màn hình này quá chậm`,
-};
-
 /** The event with the readings that are wanted; undefined when it is none of those that were asked for. */
 export function wantedOf(event: KerbEvent, { device, kind, point }: TailOptions): KerbEvent | undefined {
   if (device !== undefined && event.device !== device) return undefined;
@@ -86,10 +88,11 @@ export async function tail(options: TailOptions): Promise<number> {
   const socket = controlSocket(site);
   const signal = stopSignal();
   const { columns } = process.stdout;
+  const text = tailWords[languageOf(options.lang)];
   const statistics: TailStatistics = { seen: 0, missed: 0 };
   const end = () => {
     if (options.json === true) printData("tail-statistics", statistics);
-    else hint(ending[languageOf(options.lang)](grouped(statistics.seen), grouped(statistics.missed)));
+    else hint(text.ending(grouped(statistics.seen), grouped(statistics.missed)));
   };
   try {
     await checkAnswers(socket);
@@ -106,6 +109,6 @@ export async function tail(options: TailOptions): Promise<number> {
     if (!signal.aborted) return notRunning(error, site, languageOf(options.lang));
   }
   end();
-  if (!signal.aborted) hint("the gateway has ended");
+  if (!signal.aborted) hint(complaintWords[languageOf(options.lang)].gatewayEnded);
   return signal.aborted ? exitCodes.ok : exitCodes.notRunning;
 }
