@@ -13,11 +13,10 @@ import type { UpstreamOptions } from "./upstream.ts";
 const stateOption = () =>
   new Option("--state <folder>", "the gateway's state folder, instead of a site file: a dead box's disk");
 
-export function addBoxVerbs({ verb, run, options: { json, site, language, timeSpan } }: Line): void {
+export function addBoxVerbs({ verb, run, options: { site, timeSpan } }: Line): void {
   verb("top")
     .option("--once", "one look over a second, then the end")
     .addOption(site())
-    .addOption(language())
     .action((options: TopOptions) =>
       run("top", options, async () => (await import("./top.ts")).top(options)),
     );
@@ -26,7 +25,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .option("--device <id>", "only this device's, and those of the whole box")
     .addOption(site())
     .addOption(stateOption())
-    .addOption(language())
     .action(({ since: sinceMs, ...options }: Omit<GapsOptions, "sinceMs"> & { since?: number }) =>
       run("gaps", options, async () =>
         (await import("./gaps.ts")).gaps({ ...options, ...(sinceMs === undefined ? {} : { sinceMs }) }),
@@ -37,7 +35,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .enablePositionalOptions()
     .addOption(site())
     .addOption(stateOption())
-    .addOption(language())
     .action((options: BoxOptions) =>
       run("buffer", options, async () => (await import("./buffer.ts")).buffer(options)),
     );
@@ -47,8 +44,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .argument("<file>", "where they go, such as events.ndjson")
     .addOption(site())
     .addOption(stateOption())
-    .addOption(json())
-    .addOption(language())
     .action((file: string, options: BoxOptions) =>
       run("buffer-export", options, async () => (await import("./buffer.ts")).bufferExport(file, options)),
     );
@@ -60,8 +55,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .option("--uplink <id>", "only this one")
     .option("--wait <time>", "how long the IOC may take to confirm the event (90s)", timeSpan)
     .addOption(site())
-    .addOption(json())
-    .addOption(language())
     .action(({ wait: waitMs, ...options }: Omit<UpstreamOptions, "waitMs"> & { wait?: number }) =>
       run("upstream-test", options, async () =>
         (await import("./upstream.ts")).upstreamTest({
@@ -74,7 +67,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .option("-o, --output <file>", "where it goes (kerb-support-GATEWAY-TIME.tar.gz)")
     .option("--list", "only show what would be in it")
     .addOption(site())
-    .addOption(language())
     .action((options: SupportOptions) =>
       run("support-bundle", options, async () =>
         (await import("./support-bundle.ts")).supportBundle(options),
@@ -87,7 +79,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .option("--with-buffer", "with the events that the IOC does not have yet; the gateway must not run")
     .option(...passphrase)
     .addOption(site())
-    .addOption(language())
     .action((file: string, options: BackupOptions) =>
       run("backup", options, async () => (await import("./backup.ts")).backup(file, options)),
     );
@@ -97,7 +88,6 @@ export function addBoxVerbs({ verb, run, options: { json, site, language, timeSp
     .option("--force", "put a site file aside that is there")
     .option("--yes", "do not ask")
     .option(...passphrase)
-    .addOption(language())
     .action((file: string, options: RestoreOptions) =>
       run("restore", options, async () => (await import("./restore.ts")).restore(file, options)),
     );

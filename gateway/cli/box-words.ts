@@ -1,64 +1,14 @@
-import type { Language } from "../config/error-texts.ts";
 import type { GapCause } from "../gaps.ts";
+import { words } from "../words.ts";
 
 /** What `kerb gaps` and `kerb buffer` say. */
-
-interface BoxWords {
-  runs: (place: string) => string;
-  runsCure: string;
-  noQueue: (file: string) => string;
-  noQueueCure: string;
-  stillNote: string;
-  noDevice: (id: string) => string;
-  noDeviceCure: (ids: string) => string;
-  gaps: {
-    from: string;
-    to: string;
-    lasted: string;
-    device: string;
-    cause: string;
-    missing: string;
-    ioc: string;
-    box: string;
-    more: (count: number) => string;
-    open: string;
-    unended: string;
-    told: Record<"acknowledged" | "waiting" | "dropped", string>;
-    events: (count: string) => string;
-    polls: (count: string) => string;
-    none: (since: string) => string;
-    sum: (gaps: string, since: string, open: number, waiting: number) => string;
-    causes: Record<GapCause, string>;
-  };
-  buffer: {
-    kept: (events: string, bytes: string) => string;
-    share: (percent: string, budget: string) => string;
-    oldest: (age: string, since: string) => string;
-    empty: string;
-    class: string;
-    urgent: string;
-    telemetry: string;
-    inflow: (events: string, bytes: string) => string;
-    nothingIn: string;
-    outage: (span: string) => string;
-    full: string;
-    disk: (free: string) => string;
-    exported: (events: string, file: string) => string;
-    damaged: (rows: string) => string;
-    broken: (events: string) => string;
-    brokenCure: string;
-  };
-}
-
-export const boxWords: Record<Language, BoxWords> = {
+export const boxWords = words({
   en: {
-    runs: (place) => `the gateway of ${place} is running: its queue file must not be touched`,
+    runs: (place: string) => `the gateway of ${place} is running: its queue file must not be touched`,
     runsCure: "stop it first: systemctl stop kerb   or Ctrl-C where kerb run was started",
-    noQueue: (file) => `there is no queue file ${file}`,
+    noQueue: (file: string) => `there is no queue file ${file}`,
     noQueueCure: "give the site file with --site FILE, or the state folder of the box with --state FOLDER",
     stillNote: "no gateway runs: read from its queue file",
-    noDevice: (id) => `there is no device "${id}"`,
-    noDeviceCure: (ids) => `those of this box: ${ids}`,
     gaps: {
       from: "FROM",
       to: "TO",
@@ -68,14 +18,14 @@ export const boxWords: Record<Language, BoxWords> = {
       missing: "MISSING",
       ioc: "IOC",
       box: "(box)",
-      more: (count) => `+${count} more`,
+      more: (count: number) => `+${count} more`,
       open: "open",
       unended: "not seen",
       told: { acknowledged: "knows", waiting: "waits", dropped: "never told" },
-      events: (count) => `${count} events`,
-      polls: (count) => `${count} polls`,
-      none: (since) => `no gap in the last ${since}`,
-      sum: (gaps, since, open, waiting) =>
+      events: (count: string) => `${count} events`,
+      polls: (count: string) => `${count} polls`,
+      none: (since: string) => `no gap in the last ${since}`,
+      sum: (gaps: string, since: string, open: number, waiting: number) =>
         `${gaps} in the last ${since}: ${open} open, ${waiting} of which the IOC does not know yet`,
       causes: {
         device_offline: "device did not answer",
@@ -88,25 +38,25 @@ export const boxWords: Record<Language, BoxWords> = {
         clock_step: "clock was set",
         disabled: "switched off",
         config_change: "site file changed",
-      },
+      } satisfies Record<GapCause, string>,
     },
     buffer: {
-      kept: (events, bytes) => `kept      ${events} events, ${bytes}`,
-      share: (percent, budget) => ` = ${percent} % of ${budget}`,
-      oldest: (age, since) => `oldest    ${age}, since ${since}`,
+      kept: (events: string, bytes: string) => `kept      ${events} events, ${bytes}`,
+      share: (percent: string, budget: string) => ` = ${percent} % of ${budget}`,
+      oldest: (age: string, since: string) => `oldest    ${age}, since ${since}`,
       empty: "oldest    -, everything is with the IOC",
       class: "class    ",
       urgent: "urgent",
       telemetry: "telemetry",
-      inflow: (events, bytes) => `comes in  ${events} events/s, ${bytes}/s`,
+      inflow: (events: string, bytes: string) => `comes in  ${events} events/s, ${bytes}/s`,
       nothingIn: "comes in  nothing",
-      outage: (span) =>
+      outage: (span: string) =>
         `outage    it can take ${span} more; then the oldest telemetry goes first, and is declared`,
       full: "outage    it is full: the oldest telemetry is dropped, and declared",
-      disk: (free) => `disk      ${free} free`,
-      exported: (events, file) => `${events} events written to ${file}`,
-      damaged: (rows) => `${rows} damaged rows left out: their checksum is wrong`,
-      broken: (events) => `the queue file is damaged: ${events} events could be read`,
+      disk: (free: string) => `disk      ${free} free`,
+      exported: (events: string, file: string) => `${events} events written to ${file}`,
+      damaged: (rows: string) => `${rows} damaged rows left out: their checksum is wrong`,
+      broken: (events: string) => `the queue file is damaged: ${events} events could be read`,
       brokenCure:
         "what was read is in the file; the gateway itself salvages more when it is started on this state folder",
     },
@@ -115,10 +65,8 @@ export const boxWords: Record<Language, BoxWords> = {
     runs: (place) => `gateway của ${place} đang chạy: không được đụng vào tệp hàng đợi của nó`,
     runsCure: "dừng nó trước: systemctl stop kerb   hoặc Ctrl-C nơi đã chạy kerb run",
     noQueue: (file) => `không có tệp hàng đợi ${file}`,
-    noQueueCure: "chỉ ra tệp cấu hình bằng --site TỆP, hoặc thư mục trạng thái của hộp bằng --state THƯ_MỤC",
+    noQueueCure: "chỉ ra tệp cấu hình bằng --site FILE, hoặc thư mục trạng thái của hộp bằng --state FOLDER",
     stillNote: "không có gateway đang chạy: đọc từ tệp hàng đợi",
-    noDevice: (id) => `không có thiết bị "${id}"`,
-    noDeviceCure: (ids) => `các thiết bị của hộp này: ${ids}`,
     gaps: {
       from: "TỪ",
       to: "ĐẾN",
@@ -171,4 +119,4 @@ export const boxWords: Record<Language, BoxWords> = {
         "những gì đọc được nằm trong tệp; gateway tự cứu thêm khi khởi động trên thư mục trạng thái này",
     },
   },
-};
+});

@@ -60,7 +60,7 @@ export function runsError({ site, folder, language }: Box): CommandError {
   const words = boxWords[language];
   const place = shownFile(site ?? folder);
   return new CommandError({
-    code: "KERB-CLI-TAKEN",
+    code: "KERB-CLI-RUNS",
     exitCode: exitCodes.notAllowed,
     title: words.runs(place),
     hint: words.runsCure,

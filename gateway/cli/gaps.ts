@@ -2,10 +2,10 @@ import { exitCodes, printable } from "../errors.ts";
 import type { GapCause } from "../gaps.ts";
 import { type KnownGap, knownGaps } from "../outbox/known-gaps.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { didYouMean } from "../config/words.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type BoxOptions, findBox, isRunning, openStill, uplinksOf } from "./box.ts";
 import { boxWords } from "./box-words.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
 import { notFoundError } from "./errors.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { askOnce } from "./site.ts";
@@ -124,10 +124,11 @@ export async function gaps(options: GapsOptions): Promise<number> {
   const found = await findGaps(options, nowMs - backMs);
   if (device !== undefined) {
     const ids = found.devices;
+    const text = complaintWords[language];
     if (!ids.includes(device))
       throw notFoundError(
-        `${boxWords[language].noDevice(device)}${didYouMean(device, ids)}`,
-        boxWords[language].noDeviceCure(ids.slice(0, 20).join(", ")),
+        text.noDeviceHere(printable(device), meantBy(device, ids)),
+        text.devices(ids.slice(0, 20).join(", ")),
       );
     // What stopped the whole box stopped this device too.
     found.gaps = found.gaps.filter(({ devices }) => devices.length === 0 || devices.includes(device));

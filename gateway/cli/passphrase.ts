@@ -12,8 +12,13 @@ async function firstLine(): Promise<string> {
   return "";
 }
 
+function interrupted(language: Language): CommandError {
+  const [code, exitCode] = ["KERB-CLI-FAILED", exitCodes.interrupted] as const;
+  return new CommandError({ code, exitCode, title: backupWords[language].interrupted, language });
+}
+
 /** A line that is typed and not shown. */
-async function hiddenLine(prompt: string): Promise<string> {
+async function hiddenLine(prompt: string, language: Language): Promise<string> {
   process.stderr.write(prompt);
   const { stdin } = process;
   stdin.setRawMode(true);
@@ -23,7 +28,7 @@ async function hiddenLine(prompt: string): Promise<string> {
     for await (const chunk of stdin as AsyncIterable<string>)
       for (const key of chunk) {
         if (key === "\r" || key === "\n") return text;
-        if (key === "\u0003") throw new CommandError(interrupted);
+        if (key === "\u0003") throw interrupted(language);
         text = key === "\u007f" || key === "\b" ? Array.from(text).slice(0, -1).join("") : text + key;
       }
     return text;
@@ -32,12 +37,6 @@ async function hiddenLine(prompt: string): Promise<string> {
     process.stderr.write("\n");
   }
 }
-
-const interrupted = {
-  code: "KERB-CLI-FAILED",
-  exitCode: exitCodes.interrupted,
-  title: "interrupted",
-} as const;
 
 /** `isNew`: it is typed twice and must be long enough. Throws `CommandError`. */
 export async function askPassphrase(
@@ -48,11 +47,11 @@ export async function askPassphrase(
   const words = backupWords[language];
   const isTyped = options.passphraseStdin !== true;
   if (isTyped && !process.stdin.isTTY) throw usageError(words.nobody, words.nobodyCure, language);
-  const passphrase = isTyped ? await hiddenLine(words.passphrase) : await firstLine();
+  const passphrase = isTyped ? await hiddenLine(words.passphrase, language) : await firstLine();
   if (!isNew) return passphrase;
   if (Array.from(passphrase).length < passphraseCharsMin)
     throw usageError(words.tooShort(passphraseCharsMin), words.tooShortCure, language);
-  if (isTyped && (await hiddenLine(words.again)) !== passphrase)
+  if (isTyped && (await hiddenLine(words.again, language)) !== passphrase)
     throw usageError(words.differs, words.differsCure, language);
   return passphrase;
 }

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
 import { type ArchiveFile, unpack } from "../archive.ts";
 import { type Manifest } from "../backup/collect.ts";
 import { readManifest, restoreBackup, type Restored } from "../backup/restore.ts";
@@ -8,8 +7,9 @@ import { isSealed, unseal, UnsealError } from "../backup/sealed.ts";
 import { valueAt } from "../config/path.ts";
 import { siteSchema } from "../config/site-schema.ts";
 import type { Language } from "../config/error-texts.ts";
-import { exitCodes, printable, shownFile } from "../errors.ts";
+import { type ErrorCode, exitCodes, printable, shownFile } from "../errors.ts";
 import { parseDocument } from "yaml";
+import { agreed } from "./agreed.ts";
 import { backupWords } from "./backup-words.ts";
 import { isRunning, runsError } from "./box.ts";
 import { CommandError, notFoundError, usageError } from "./errors.ts";
@@ -28,9 +28,8 @@ export interface RestoreOptions {
   lang?: Language;
 }
 
-function notAllowed(title: string, cure: string, language: Language): CommandError {
-  const [code, exitCode] = ["KERB-CLI-TAKEN", exitCodes.notAllowed] as const;
-  return new CommandError({ code, exitCode, title, hint: cure, language });
+function notAllowed(code: ErrorCode, title: string, cure: string, language: Language): CommandError {
+  return new CommandError({ code, exitCode: exitCodes.notAllowed, title, hint: cure, language });
 }
 
 async function openBackup(
@@ -51,21 +50,9 @@ async function openBackup(
   } catch (error) {
     if (error instanceof CommandError) throw error;
     if (error instanceof UnsealError)
-      throw notAllowed(words.wrongPassphrase, words.wrongPassphraseCure, language);
+      throw notAllowed("KERB-CLI-PASSPHRASE", words.wrongPassphrase, words.wrongPassphraseCure, language);
     const seen = (error as Error).message;
     throw usageError(words.unreadable(shownFile(file), seen), words.notBackupCure, language);
-  }
-}
-
-async function agreed({ yes, json }: RestoreOptions, language: Language): Promise<boolean> {
-  const words = backupWords[language];
-  if (yes === true) return true;
-  if (json === true || !process.stdin.isTTY) throw notAllowed(words.needsYes, words.needsYesCure, language);
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^(y|yes|c|có)$/i.test((await lines.question(words.go)).trim());
-  } finally {
-    lines.close();
   }
 }
 
@@ -106,10 +93,10 @@ export async function restore(file: string, options: RestoreOptions): Promise<nu
   if (await isRunning(box)) throw runsError(box);
   const isTaken = existsSync(site);
   if (isTaken && options.force !== true)
-    throw notAllowed(words.taken(shownFile(site)), words.takenCure, language);
+    throw notAllowed("KERB-CLI-THERE", words.taken(shownFile(site)), words.takenCure, language);
   const hasQueue = existsSync(join(stateFolder, "outbox.db"));
   if (hasQueue && manifest.withBuffer)
-    throw notAllowed(words.ownQueue(shownFile(stateFolder)), words.ownQueueCure, language);
+    throw notAllowed("KERB-CLI-THERE", words.ownQueue(shownFile(stateFolder)), words.ownQueueCure, language);
   hint(
     [
       words.from(
@@ -122,7 +109,7 @@ export async function restore(file: string, options: RestoreOptions): Promise<nu
       words.oldBox,
     ].join("\n"),
   );
-  if (!(await agreed(options, language))) {
+  if (!(await agreed(options, words.saidNo, language))) {
     hint(words.saidNo);
     return exitCodes.interrupted;
   }

@@ -1,25 +1,15 @@
-import type { Language } from "../config/error-texts.ts";
+import { words } from "../words.ts";
 
 /** What `kerb support-bundle` says. */
-interface SupportWords {
-  file: string;
-  size: string;
-  what: string;
-  hidden: (places: number) => string;
-  preview: string;
-  written: (file: string) => string;
-  /** By how the file's name begins. */
-  parts: Record<string, string>;
-}
-
-export const supportWords: Record<Language, SupportWords> = {
+export const supportWords = words({
   en: {
     file: "FILE",
     size: "SIZE",
     what: "WHAT",
-    hidden: (places) => `hidden in it: passwords, keys, tokens, logins, plates (${places} places)`,
+    hidden: (places: number) => `hidden in it: passwords, keys, tokens, logins, plates (${places} places)`,
     preview: "nothing was written; without --list it goes into one .tar.gz",
-    written: (file) => `written: ${file}   mail it to whoever helps you; it holds no secret of this site`,
+    written: (file: string) =>
+      `written: ${file}   mail it to whoever helps you; it holds no secret of this site`,
     parts: {
       "about.json": "when, of which gateway, what was hidden",
       "versions.json": "kerb, Node, SQLite",
@@ -34,7 +24,7 @@ export const supportWords: Record<Language, SupportWords> = {
       "config-check.json": "mistakes in the site's files",
       "config/": "the site's files without secrets and comments",
       "log.txt": "the last lines of the log",
-    },
+    } as Record<string, string>,
   },
   vi: {
     file: "TỆP",
@@ -59,4 +49,4 @@ export const supportWords: Record<Language, SupportWords> = {
       "log.txt": "những dòng nhật ký cuối",
     },
   },
-};
+});

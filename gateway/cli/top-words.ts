@@ -1,36 +1,20 @@
-import type { Language } from "../config/error-texts.ts";
+import { words } from "../words.ts";
 
 /** What `kerb top` says beside the words of `kerb status`. */
-interface TopWords {
-  quit: string;
-  keeps: (events: string, rate: string) => string;
-  comesIn: (events: string) => string;
-  share: (percent: string, budget: string) => string;
-  lag: (span: string) => string;
-  acknowledged: (age: string) => string;
-  never: string;
-  sends: (events: string) => string;
-  pollsColumn: string;
-  tookColumn: string;
-  errorsColumn: string;
-  more: (count: number) => string;
-  gateway: string;
-}
-
-export const topWords: Record<Language, TopWords> = {
+export const topWords = words({
   en: {
     quit: "q quits",
-    keeps: (events, rate) => `${events} kept (${rate}/s)`,
-    comesIn: (events) => `in ${events}/s`,
-    share: (percent, budget) => `${percent} % of ${budget}`,
-    lag: (span) => `oldest ${span}`,
-    acknowledged: (age) => `confirmed ${age} ago`,
+    keeps: (events: string, rate: string) => `${events} kept (${rate}/s)`,
+    comesIn: (events: string) => `in ${events}/s`,
+    share: (percent: string, budget: string) => `${percent} % of ${budget}`,
+    lag: (span: string) => `oldest ${span}`,
+    acknowledged: (age: string) => `confirmed ${age} ago`,
     never: "never confirmed",
-    sends: (events) => `out ${events}/s`,
+    sends: (events: string) => `out ${events}/s`,
     pollsColumn: "POLLS/s",
     tookColumn: "TOOK",
     errorsColumn: "ERR/s",
-    more: (count) => `… ${count} more: a taller window, or --json`,
+    more: (count: number) => `… ${count} more: a taller window, or --json`,
     gateway: "gateway",
   },
   vi: {
@@ -48,4 +32,4 @@ export const topWords: Record<Language, TopWords> = {
     more: (count) => `… còn ${count}: mở rộng cửa sổ, hoặc --json`,
     gateway: "gateway",
   },
-};
+});

@@ -16,6 +16,7 @@ import {
 } from "../upstream-probe.ts";
 import type { TestStep } from "../upstream-test.ts";
 import { type Box, findBox, isRunning } from "./box.ts";
+import { meantBy } from "./complaint-words.ts";
 import { notFoundError } from "./errors.ts";
 import { dictionary } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
@@ -261,7 +262,10 @@ export async function upstreamTest(options: UpstreamOptions): Promise<number> {
   if (ids.length === 0) throw notFoundError(words.noUplinks, words.noUplinksCure);
   const chosen = site.uplinks.filter(({ id }) => options.uplink === undefined || id === options.uplink);
   if (chosen.length === 0)
-    throw notFoundError(words.noUplink(options.uplink ?? ""), words.noUplinkCure(ids.join(", ")));
+    throw notFoundError(
+      words.noUplink(printable(options.uplink ?? "")) + meantBy(options.uplink ?? "", ids),
+      words.noUplinkCure(ids.join(", ")),
+    );
   const waitMs = options.waitMs ?? waitDefaultMs;
   const isAlive = await isRunning(box);
   const status = isAlive ? await askOnce<GatewayStatus>(box.socket, { verb: "status" }) : undefined;

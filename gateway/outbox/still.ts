@@ -10,7 +10,7 @@ import { ClockFixes } from "./clock-fixes.ts";
 import { storedDevices } from "./dictionaries.ts";
 import { GapLedger } from "./gap-ledger.ts";
 import { rowCrc, shaped, type EpochRecord, type StoredRow } from "./rows.ts";
-import { migrations } from "./schema.ts";
+import { stepsDone } from "./schema.ts";
 import { prepare } from "./statements.ts";
 import { Watermarks } from "./watermarks.ts";
 
@@ -46,9 +46,7 @@ export class StillQueue {
     this.#database = database;
     this.#remove = remove;
     try {
-      const version = database.pragma("user_version", { simple: true }) as number;
-      if (version > migrations.length)
-        throw Object.assign(new Error(`${path} was written by a newer kerb`), { code: "KERB-OUT-NEWER" });
+      const version = stepsDone(database, path);
       this.#statements = prepare(database);
       this.#marks = new Watermarks(database);
       this.#clock = new ClockFixes(database, bootId(), undefined);
