@@ -26,6 +26,7 @@ function steady(text: string): string {
   return `${text}\n`
     .replaceAll(folder, "FOLDER")
     .replaceAll(ofTheMachine, "")
+    .replaceAll(/(?<=\.before-)\d+/g, "#")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
     .replaceAll(/(?<=\S) {2,}/g, "  ");

@@ -1,14 +1,15 @@
 import type { GapCause } from "../gaps.ts";
 import { words } from "../words.ts";
+import { counted } from "./text.ts";
 
 /** What `kerb gaps` and `kerb buffer` say. */
 export const boxWords = words({
   en: {
-    runs: (place: string) => `the gateway of ${place} is running: its queue file must not be touched`,
+    runs: (place: string) => `the gateway of ${place} is running: its outbox must not be touched`,
     runsCure: "stop it first: systemctl stop kerb   or Ctrl-C where kerb run was started",
-    noQueue: (file: string) => `there is no queue file ${file}`,
+    noQueue: (file: string) => `there is no outbox file ${file}`,
     noQueueCure: "give the site file with --site FILE, or the state folder of the box with --state FOLDER",
-    stillNote: "no gateway runs: read from its queue file",
+    stillNote: "no gateway runs: read from its outbox file",
     gaps: {
       from: "FROM",
       to: "TO",
@@ -25,8 +26,8 @@ export const boxWords = words({
       events: (count: string) => `${count} events`,
       polls: (count: string) => `${count} polls`,
       none: (since: string) => `no gap in the last ${since}`,
-      sum: (gaps: string, since: string, open: number, waiting: number) =>
-        `${gaps} in the last ${since}: ${open} open, ${waiting} of which the IOC does not know yet`,
+      sum: (gaps: number, since: string, open: number, waiting: number) =>
+        `${counted(gaps, "gap")} in the last ${since}: ${open} open, ${waiting} of which the IOC does not know yet`,
       causes: {
         device_offline: "device did not answer",
         not_listening: "nobody listened to it",
@@ -56,21 +57,21 @@ export const boxWords = words({
       disk: (free: string) => `disk      ${free} free`,
       exported: (events: string, file: string) => `${events} events written to ${file}`,
       damaged: (rows: string) => `${rows} damaged rows left out: their checksum is wrong`,
-      broken: (events: string) => `the queue file is damaged: ${events} events could be read`,
+      broken: (events: string) => `the outbox file is damaged: ${events} events could be read`,
       brokenCure:
         "what was read is in the file; the gateway itself salvages more when it is started on this state folder",
     },
   },
   vi: {
-    runs: (place) => `gateway của ${place} đang chạy: không được đụng vào tệp hàng đợi của nó`,
+    runs: (place) => `gateway của ${place} đang chạy: không được đụng vào hộp gửi của nó`,
     runsCure: "dừng nó trước: systemctl stop kerb   hoặc Ctrl-C nơi đã chạy kerb run",
-    noQueue: (file) => `không có tệp hàng đợi ${file}`,
+    noQueue: (file) => `không có tệp hộp gửi ${file}`,
     noQueueCure: "chỉ ra tệp cấu hình bằng --site FILE, hoặc thư mục trạng thái của hộp bằng --state FOLDER",
-    stillNote: "không có gateway đang chạy: đọc từ tệp hàng đợi",
+    stillNote: "không có gateway đang chạy: đọc từ tệp của hộp gửi",
     gaps: {
       from: "TỪ",
       to: "ĐẾN",
-      lasted: "TRONG",
+      lasted: "KÉO DÀI",
       device: "THIẾT BỊ",
       cause: "NGUYÊN NHÂN",
       missing: "THIẾU",
@@ -84,7 +85,7 @@ export const boxWords = words({
       polls: (count) => `${count} lần đọc`,
       none: (since) => `không có khoảng trống nào trong ${since} qua`,
       sum: (gaps, since, open, waiting) =>
-        `${gaps} trong ${since} qua: ${open} còn mở, ${waiting} IOC chưa biết`,
+        `${gaps} khoảng trống trong ${since} qua: ${open} còn mở, ${waiting} mà IOC chưa biết`,
       causes: {
         device_offline: "thiết bị không trả lời",
         not_listening: "không ai lắng nghe nó",
@@ -114,7 +115,7 @@ export const boxWords = words({
       disk: (free) => `đĩa       còn trống ${free}`,
       exported: (events, file) => `đã ghi ${events} sự kiện vào ${file}`,
       damaged: (rows) => `bỏ qua ${rows} dòng hỏng: sai mã kiểm tra`,
-      broken: (events) => `tệp hàng đợi bị hỏng: đọc được ${events} sự kiện`,
+      broken: (events) => `tệp hộp gửi bị hỏng: đọc được ${events} sự kiện`,
       brokenCure:
         "những gì đọc được nằm trong tệp; gateway tự cứu thêm khi khởi động trên thư mục trạng thái này",
     },

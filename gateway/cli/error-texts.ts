@@ -95,8 +95,8 @@ export const cliErrors = {
   "KERB-CLI-THERE": {
     title: { en: "Something is there that is not overwritten", vi: "Đã có sẵn thứ không được ghi đè" },
     likely: {
-      en: "this box already has a site file, or a queue with events of its own",
-      vi: "hộp này đã có tệp cấu hình, hoặc hàng đợi với sự kiện riêng",
+      en: "this box already has a site file, or an outbox with events of its own",
+      vi: "hộp này đã có tệp cấu hình, hoặc hộp gửi với sự kiện riêng",
     },
     do: {
       en: "do what the complaint says: another place, or `--force`, which puts the old site file aside",

@@ -2,7 +2,7 @@ import { exitCodes, printable } from "../errors.ts";
 import type { GapCause } from "../gaps.ts";
 import { type KnownGap, knownGaps } from "../outbox/known-gaps.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import type { Language } from "../config/error-texts.ts";
+import { deviceErrors, type Language } from "../config/error-texts.ts";
 import { type BoxOptions, findBox, isRunning, openStill, uplinksOf } from "./box.ts";
 import { boxWords } from "./box-words.ts";
 import { complaintWords, meantBy } from "./complaint-words.ts";
@@ -41,7 +41,9 @@ export function shortTime(ms: number): string {
 function shownCause({ cause, code }: KnownGap, language: Language): string {
   const words = boxWords[language].gaps.causes;
   const text = Object.hasOwn(words, cause) ? words[cause as GapCause] : cause;
-  return printable(code === undefined ? text : `${text} (${code})`);
+  if (code === undefined) return printable(text);
+  const full = `KERB-DEV-${code.toUpperCase()}`;
+  return printable(`${text} (${Object.hasOwn(deviceErrors, full) ? full : code})`);
 }
 
 function shownDevices({ devices }: KnownGap, language: Language): string {
@@ -68,7 +70,7 @@ export function gapLines({ gaps: list, sinceMs }: GapsAnswer, language: Language
     { title: words.to },
     { title: words.lasted, side: "right" as const },
     { title: words.device, widthMax: 24 },
-    { title: words.cause, widthMax: 36 },
+    { title: words.cause, widthMax: 48 },
     { title: words.missing, side: "right" as const },
     { title: words.ioc },
   ];
@@ -93,7 +95,7 @@ export function gapLines({ gaps: list, sinceMs }: GapsAnswer, language: Language
   return [
     paint("bold", head),
     ...lines.map((line, i) => (list[i]?.state === "open" ? paint("red", line) : line)),
-    words.sum(grouped(list.length), since, open, waiting),
+    words.sum(list.length, since, open, waiting),
   ];
 }
 

@@ -3,10 +3,11 @@ import { words } from "../words.ts";
 /** What `kerb tail` says at its end. */
 export const tailWords = words({
   en: {
-    ending: (seen: string, missed: string) =>
-      `${seen} events seen, ${missed} missed because this screen was too slow for them`,
+    seen: (events: string) => `${events} events seen`,
+    missed: (events: string) => `, ${events} missed because this screen was too slow for them`,
   },
   vi: {
-    ending: (seen, missed) => `đã thấy ${seen} sự kiện, bỏ lỡ ${missed} vì màn hình này chậm không kịp`,
+    seen: (events) => `đã thấy ${events} sự kiện`,
+    missed: (events) => `, bỏ lỡ ${events} vì màn hình này chậm không kịp`,
   },
 });

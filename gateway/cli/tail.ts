@@ -91,8 +91,9 @@ export async function tail(options: TailOptions): Promise<number> {
   const text = tailWords[languageOf(options.lang)];
   const statistics: TailStatistics = { seen: 0, missed: 0 };
   const end = () => {
+    const { seen, missed } = statistics;
     if (options.json === true) printData("tail-statistics", statistics);
-    else hint(text.ending(grouped(statistics.seen), grouped(statistics.missed)));
+    else hint(text.seen(grouped(seen)) + (missed === 0 ? "" : text.missed(grouped(missed))));
   };
   try {
     await checkAnswers(socket);

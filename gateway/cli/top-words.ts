@@ -27,7 +27,7 @@ export const topWords = words({
     never: "chưa xác nhận lần nào",
     sends: (events) => `ra ${events}/s`,
     pollsColumn: "ĐỌC/s",
-    tookColumn: "MẤT",
+    tookColumn: "ĐÁP SAU",
     errorsColumn: "LỖI/s",
     more: (count) => `… còn ${count}: mở rộng cửa sổ, hoặc --json`,
     gateway: "gateway",

@@ -10,7 +10,7 @@ export const upstreamWords = words({
     tls: (protocol: string, days: number) => `${protocol}, the broker's certificate is good for ${days} d`,
     ownCertificate: (days: number) => `, ours for ${days} d`,
     connected: (since: string, session: number) =>
-      `the gateway is connected since ${since} (session ${session})`,
+      `the gateway has been connected for ${since} (session ${session})`,
     loggedIn: "accepted, and allowed to listen (tried under an id of its own)",
     receiver: {
       online: "online",
@@ -47,7 +47,7 @@ export const upstreamWords = words({
     plain: "không có: mọi thứ được gửi không mã hóa",
     tls: (protocol, days) => `${protocol}, chứng thư của broker còn ${days} ngày`,
     ownCertificate: (days) => `, của gateway còn ${days} ngày`,
-    connected: (since, session) => `gateway đã kết nối từ ${since} (phiên ${session})`,
+    connected: (since, session) => `gateway đã kết nối được ${since} (phiên ${session})`,
     loggedIn: "được chấp nhận, và được phép nghe (thử bằng mã riêng)",
     receiver: {
       online: "trực tuyến",
