@@ -239,8 +239,8 @@ export async function supportBundle(options: SupportOptions): Promise<number> {
     printData("support-bundle", data);
     return exitCodes.ok;
   }
-  const known = Object.keys(words.parts).toSorted((a, b) => b.length - a.length);
-  const about = (name: string) => words.parts[known.find((start) => name.startsWith(start)) ?? ""] ?? "";
+  const parts = Object.entries(words.parts).toSorted(([a], [b]) => b.length - a.length);
+  const about = (name: string) => parts.find(([start]) => name.startsWith(start))?.[1] ?? "";
   const rows = list.map(({ name, bytes }) => [name, byteSize(bytes), about(name)]);
   const columns = [
     { title: words.file },

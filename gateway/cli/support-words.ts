@@ -24,7 +24,7 @@ export const supportWords = words({
       "config-check.json": "mistakes in the site's files",
       "config/": "the site's files without secrets and comments",
       "log.txt": "the last lines of the log",
-    } as Record<string, string>,
+    },
   },
   vi: {
     file: "TỆP",
