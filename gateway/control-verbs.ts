@@ -3,7 +3,9 @@ import { signRequested } from "./box-key.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 import type { Tails } from "./tails.ts";
+import { followTest } from "./upstream-test.ts";
 
 /** What the verbs of the control socket need of a running gateway. */
 export interface Answering {
@@ -17,6 +19,10 @@ export interface Answering {
   readonly tails: Tails;
   /** In the state folder. */
   readonly socketPath: string;
+  /** The outbox; throws while it is not open. */
+  readonly opened: Outbox;
+  /** Dictionary index of the gateway itself. */
+  readonly self: number;
 }
 
 /** Answers one request of the control socket; throws for a verb that it does not know. */
@@ -29,6 +35,7 @@ export async function* answer(
   if (verb === "ping") yield true;
   else if (verb === "status") yield await gateway.status();
   else if (verb === "books") yield await gateway.books();
+  else if (verb === "gaps") yield await gateway.opened.request("gaps", Number(args["sinceMs"] ?? -Infinity));
   else if (verb === "latest")
     yield await (args["device"] === undefined ? gateway.everyReading() : gateway.readings(device));
   else if (verb === "read") {
@@ -40,6 +47,7 @@ export async function* answer(
   else if (verb === "write-preview") yield await gateway.orders.preview(args);
   else if (verb === "tail") yield* gateway.tails.follow(signal);
   else if (verb === "sign-report") yield await signRequested(dirname(gateway.socketPath), args);
+  else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
   else throw new Error(`unknown verb "${verb}"`);
 }

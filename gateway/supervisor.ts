@@ -89,11 +89,13 @@ export class Supervisor implements Answering, Vitals {
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   readonly #loop = new LoopProbe();
-  readonly #stats = new Latest(() => this.#opened.request("stats"));
-  readonly #accounts = new Latest(() => this.#opened.request("accounts"));
+  readonly #stats = new Latest(() => this.opened.request("stats"));
+  readonly #accounts = new Latest(() => this.opened.request("accounts"));
   #control: Server | undefined;
   #endSweeping = (): void => {};
   #controlTimer: NodeJS.Timeout | undefined;
+  /** Dictionary index of the gateway itself. */
+  self = 0;
   #started = false;
   /** A start that is still under way starts nothing any more. */
   #isStopping = false;
@@ -131,7 +133,7 @@ export class Supervisor implements Answering, Vitals {
     if (this.#isStopping) return;
     const registered = await outbox.request("register", registrations(gateway.id, enabled));
     const [self, ...indexes] = registered.devices;
-    const gatewayIndex = self?.index ?? 0;
+    const gatewayIndex = (this.self = self?.index ?? 0);
     doubtClock(opened.clock);
     await outbox.request("roster", roster(devices, registered.devices));
     this.#commanding = await loadCommanding(this.#site, {
@@ -337,13 +339,14 @@ export class Supervisor implements Answering, Vitals {
       );
   }
 
-  get #opened(): Outbox {
+  /** Throws while the gateway is still starting. */
+  get opened(): Outbox {
     if (this.#outbox === undefined) throw new Error("the gateway is still starting");
     return this.#outbox;
   }
 
   pulse(): Promise<Pulse> {
-    return this.#opened.request("pulse");
+    return this.opened.request("pulse");
   }
 
   stuckHosts(): string[] {

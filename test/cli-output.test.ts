@@ -1,14 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
 import type { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { helpInVietnamese } from "../gateway/cli/help.ts";
-import { runVerb, Verbs } from "../gateway/cli/program.ts";
-import { schemaFile, verbOutputs } from "../gateway/cli/output-schemas.ts";
+import { Verbs } from "../gateway/cli/program.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
-import { languageIn, speak } from "../gateway/words.ts";
+import { speak } from "../gateway/words.ts";
 import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
+import { Published, run, type Said } from "./cli-said.ts";
 import { freePort } from "./ports.ts";
 
 /**
@@ -17,34 +16,6 @@ import { freePort } from "./ports.ts";
  */
 
 const languages = ["en", "vi"] as const;
-
-interface Said {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A verb in this process, which has all loaded already: a real one takes a third of a second to start. */
-async function run(...args: string[]): Promise<Said> {
-  const said: Said = { code: 0, out: "", err: "" };
-  const keep = (name: "out" | "err") => (text: string | Uint8Array) => {
-    said[name] += String(text);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  speak(languageIn(args) ?? "en");
-  try {
-    said.code = await runVerb(args);
-  } finally {
-    speak(undefined);
-    for (const spy of spies) spy.mockRestore();
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
-  }
-  return said;
-}
 
 /** A check of how the machine is, with what belongs to it, and the count of such checks. */
 const ofTheMachine =
@@ -68,6 +39,7 @@ function steady(text: string): string {
     .replaceAll(folder, "FOLDER")
     .replaceAll(ofTheMachine, "")
     .replaceAll(openOfTheMachine, "")
+    .replaceAll(/(?<=\.before-)\d+/g, "#")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
     .replaceAll(/(?<=\S) {2,}/g, "  ");
@@ -146,41 +118,6 @@ commands:
   return file;
 }
 
-/** The published schemas, and which kinds of them have been seen. */
-class Published {
-  readonly #validators = new Map<string, ValidateFunction>();
-  readonly seen = new Set<string>();
-  readonly all: string[] = [];
-
-  static async open(): Promise<Published> {
-    const published = new Published();
-    // Draft 7 as zod writes it has unions of types and members that only one branch requires.
-    // Of a time it has the pattern too.
-    const formats = { "date-time": true } as const;
-    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true, formats });
-    for (const [verb, kinds] of Object.entries(await verbOutputs())) {
-      const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
-      published.#validators.set(verb, ajv.compile(schema));
-      published.all.push(...Object.keys(kinds).map((kind) => `${verb}: ${kind}`));
-    }
-    return published;
-  }
-
-  /** Holds each line that a verb printed against the verb's schema. */
-  check(verb: string, out: string): void {
-    const validate = this.#validators.get(verb);
-    if (validate === undefined) throw new Error(`no schema of ${verb} is published`);
-    const lines = out.split("\n").filter((line) => line !== "");
-    expect(lines.length, verb).toBeGreaterThan(0);
-    for (const line of lines) {
-      const found = JSON.parse(line) as { kind: string; data?: unknown };
-      const isValid = validate(found);
-      expect.soft(isValid ? [] : validate.errors, `${verb}: ${line.slice(0, 600)}`).toEqual([]);
-      this.seen.add("data" in found ? `${verb}: ${found.kind}` : `${verb}: failure`);
-    }
-  }
-}
-
 describe("a running gateway", () => {
   it("says the same to people in both languages, and to machines what the schemas say", async () => {
     const published = await Published.open();
@@ -218,10 +155,18 @@ describe("a running gateway", () => {
     const page = join(folder, "report.html");
     writeFileSync(broken, readFileSync(site, "utf8").replace("unit: 1", "unt: 1"));
 
+    const saved = join(folder, "box.kerb-backup");
+    const anew = ["--site", join(folder, "anew", "gateway.yaml")];
     const machines: (() => Promise<unknown>)[] = [
       () => json("status", ...at),
       () => json("health", ...at),
       () => json("books", ...at),
+      () => json("gaps", ...at),
+      () => json("buffer", ...at),
+      () => json("top", "--once", ...at),
+      () => json("upstream test", ...at),
+      () => json("support-bundle", "--list", ...at),
+      () => json("backup", saved, ...at).then(() => json("restore", saved, "--yes", ...anew)),
       () => json("read", "meter-01", "voltage.L1", "--raw", ...at),
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
@@ -274,16 +219,19 @@ describe("a running gateway", () => {
     published.check("tail", tail.lines.join("\n"));
     published.check("read", watch.lines.join("\n"));
     published.check("simulate", [...broker.lines, ...devices.lines].join("\n"));
-    // The demo and pictures need more than this site; what signs certificates has a test of its own.
-    const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
-    expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
-
-    for (const [name, args] of Object.entries(people({ site, broken, page }, at))) {
+    for (const [name, args] of Object.entries({
+      ...people({ site, broken, page }, at),
+      ...ofBackups(saved, at, anew),
+    })) {
       const texts: string[] = [];
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
     expect(await gateway.stop()).toBe(0);
+    await json("buffer export", join(folder, "events.ndjson"), ...at);
+    // The demo and pictures need more than this site; what signs certificates has a test of its own.
+    const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
+    expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
   }, 240_000);
 });
 
@@ -296,6 +244,11 @@ function people(
     status: ["status", ...at],
     health: ["health", ...at],
     books: ["books", ...at],
+    gaps: ["gaps", ...at],
+    "gaps-no-device": ["gaps", "--device", "meter-1", ...at],
+    "buffer-export-running": ["buffer", "export", "events.ndjson", ...at],
+    upstream: ["upstream", "test", ...at],
+    "upstream-no-uplink": ["upstream", "test", "--uplink", "iok", ...at],
     read: ["read", "meter-01", "voltage.L1", "frequency", ...at],
     "read-dead": ["read", "meter-02", ...at],
     "read-no-device": ["read", "meter-1", ...at],
@@ -318,5 +271,17 @@ function people(
     "usage-option": ["read", "meter-01", "--wach"],
     "simulate-nothing": ["simulate"],
     "profile-unknown": ["profiles", "eastron/sdm63"],
+  };
+}
+
+/** The same of a box that goes into a file, and out of it to where it has been restored before. */
+function ofBackups(saved: string, at: string[], anew: string[]): Record<string, string[]> {
+  return {
+    backup: ["backup", saved, ...at],
+    "backup-unsealed": ["backup", saved, "--sealed", ...at],
+    restore: ["restore", saved, "--force", "--yes", ...anew],
+    "restore-taken": ["restore", saved, "--yes", ...anew],
+    "restore-unasked": ["restore", saved, "--force", ...anew],
+    "restore-nothing": ["restore", join(folder, "nowhere"), ...anew],
   };
 }

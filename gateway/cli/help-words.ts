@@ -137,4 +137,29 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "bash, zsh or fish": "bash, zsh hoặc fish",
   "such as status, or profile new": "chẳng hạn status, hoặc profile new",
   "KERB-DEV-SILENT, dev-silent, or a group: KERB-DEV": "KERB-DEV-SILENT, dev-silent, hoặc một nhóm: KERB-DEV",
+  'only these points, such as voltage.L1 or "voltage.*"':
+    'chỉ các điểm đo này, chẳng hạn voltage.L1 hoặc "voltage.*"',
+  "one look over a second, then the end": "chỉ xem một lần, trong một giây, rồi kết thúc",
+  "how far back (24h)": "xem lại bao lâu về trước (24h)",
+  "only this device's, and those of the whole box": "chỉ của thiết bị này, và của cả hộp",
+  "the gateway's state folder, instead of a site file: a dead box's disk":
+    "thư mục trạng thái của gateway, thay cho tệp cấu hình: đĩa của hộp đã hỏng",
+  "the kept events of a box that does not run, one JSON object a line; changes nothing there":
+    "các sự kiện còn giữ của hộp không chạy, mỗi dòng một đối tượng JSON; không sửa gì ở đó",
+  "where they go, such as events.ndjson": "ghi vào đâu, chẳng hạn events.ndjson",
+  "name, port, TLS, login, receiver, and an event to the IOC and back":
+    "tên máy, cổng, TLS, đăng nhập, bộ nhận, rồi một sự kiện tới IOC và xác nhận trở về",
+  "only this one": "chỉ kết nối này",
+  "how long the IOC may take to confirm the event (90s)": "chờ IOC xác nhận sự kiện trong bao lâu (90s)",
+  "where it goes (kerb-support-GATEWAY-TIME.tar.gz)": "ghi vào đâu (kerb-support-GATEWAY-TIME.tar.gz)",
+  "only show what would be in it": "chỉ cho xem trong đó sẽ có gì",
+  "where it goes, such as box.kerb-backup": "ghi vào đâu, chẳng hạn box.kerb-backup",
+  "with all secrets and keys, under a passphrase": "kèm mọi bí mật và khóa, khóa bằng cụm mật khẩu",
+  "with the events that the IOC does not have yet; the gateway must not run":
+    "kèm các sự kiện mà IOC chưa nhận; gateway phải đang dừng",
+  "the passphrase is the first line of stdin": "cụm mật khẩu là dòng đầu của stdin",
+  "what kerb backup has written": "tệp do kerb backup ghi",
+  "the site file to be (KERB_SITE, /etc/kerb/gateway.yaml)":
+    "tệp cấu hình sẽ được đặt ở đâu (KERB_SITE, /etc/kerb/gateway.yaml)",
+  "put a site file aside that is there": "cất sang bên tệp cấu hình đã có ở đó",
 };
