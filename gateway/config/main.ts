@@ -21,13 +21,14 @@ function stateFolderOf(file: string): string {
 }
 
 async function load({ file, files = [], isWhole = false }: LoadRequest): Promise<Loaded> {
+  const texts = new Map<string, string>();
   try {
-    const { site, texts, include } = await readSite(file, { files: new Map(files), isWhole });
+    const { site, include } = await readSite(file, { files: new Map(files), isWhole, texts });
     return { loaded: { site, texts: [...texts], include, facts: factsOf(site) } };
   } catch (error) {
     if (!(error instanceof ConfigError)) return { error: (error as Error).message };
     const stateFolder = stateFolderOf(file);
-    return { diagnostics: [...error.diagnostics], stateFolder };
+    return { diagnostics: [...error.diagnostics], stateFolder, texts: [...texts] };
   }
 }
 

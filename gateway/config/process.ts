@@ -17,7 +17,7 @@ export interface LoadedSite {
   site: Site;
   facts: Facts;
   texts: [path: string, text: string][];
-  /** What `include` says, as absolute patterns. */
+  /** What `include` says: patterns from the site file's folder. */
   include: string[];
 }
 
@@ -27,15 +27,18 @@ export interface Loaded {
   diagnostics?: Diagnostic[];
   /** Where a wrong site file keeps its state, as far as that can be read. */
   stateFolder?: string;
+  texts?: [path: string, text: string][];
   error?: string;
 }
 
-/** The configuration is wrong; `stateFolder`: where it says that its state is kept, if it could be read. */
+/** The configuration is wrong. `stateFolder`: where its state seems to be kept; `texts`: the files as they are. */
 export class SiteError extends ConfigError {
-  readonly stateFolder: string | undefined;
-  constructor(diagnostics: readonly Diagnostic[], stateFolder: string | undefined) {
+  readonly stateFolder: string;
+  readonly texts: LoadedSite["texts"];
+  constructor({ diagnostics = [], stateFolder = "", texts = [] }: Loaded) {
     super(diagnostics);
     this.stateFolder = stateFolder;
+    this.texts = texts;
   }
 }
 
@@ -57,7 +60,7 @@ export async function loadSiteApart(request: LoadRequest): Promise<LoadedSite> {
     );
   });
   child.send(request, () => {});
-  const { loaded, diagnostics, stateFolder, error } = await answer.finally(() => clearTimeout(timer));
-  if (loaded !== undefined) return loaded;
-  throw diagnostics === undefined ? new Error(error) : new SiteError(diagnostics, stateFolder);
+  const found = await answer.finally(() => clearTimeout(timer));
+  if (found.loaded !== undefined) return found.loaded;
+  throw found.diagnostics === undefined ? new Error(found.error) : new SiteError(found);
 }

@@ -50,7 +50,11 @@ function changesOf(
     .filter((key) => before[key]?.digest !== after[key]?.digest)
     .map((key) => {
       const [was, is] = [before[key]?.shown, after[key]?.shown];
-      return { key, ...(was === undefined ? {} : { before: was }), ...(is === undefined ? {} : { after: is }) };
+      return {
+        key,
+        ...(was === undefined ? {} : { before: was }),
+        ...(is === undefined ? {} : { after: is }),
+      };
     });
 }
 

@@ -97,7 +97,9 @@ function tellOfGateway(gatewayIndex: number, data: Record<string, unknown>): voi
 
 /** Counts by device index as counts by device id. */
 function namedCounts(counts: ReadonlyMap<number, number>): Record<string, number> {
-  return Object.fromEntries([...counts].map(([index, count]) => [runs?.names.get(index) ?? `#${index}`, count]));
+  return Object.fromEntries(
+    [...counts].map(([index, count]) => [runs?.names.get(index) ?? `#${index}`, count]),
+  );
 }
 
 function gapEvent(gatewayIndex: number, { events, devices, fromMs, toMs }: Loss): Uint8Array {
