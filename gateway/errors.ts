@@ -8,6 +8,7 @@ import {
   uplinkErrors,
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
+import { generationErrors } from "./generations/error-texts.ts";
 import { healthErrors } from "./health/error-texts.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
@@ -34,6 +35,7 @@ export const errorTable = {
   ...configErrors,
   ...outboxErrors,
   ...uplinkErrors,
+  ...generationErrors,
   ...healthErrors,
   ...commandErrors,
 };

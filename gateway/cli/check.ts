@@ -1,5 +1,6 @@
 import { loadSite, type Site } from "../config.ts";
 import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
+import { findSite } from "./site.ts";
 
 function counted(count: number, one: string): string {
   return `${count} ${one}${count === 1 ? "" : "s"}`;
@@ -20,7 +21,7 @@ function isColour(stream: NodeJS.WriteStream): boolean {
 }
 
 function envelope(ok: boolean, rest: Record<string, unknown>): string {
-  return `${JSON.stringify({ api: "kerb/v1", kind: "check", ok, ...rest })}\n`;
+  return `${JSON.stringify({ api: "kerb/v1", kind: "config-check", ok, ...rest })}\n`;
 }
 
 function printSite(site: Site, json: boolean): void {
@@ -62,10 +63,11 @@ function printMistakes(error: ConfigError, json: boolean): void {
 }
 
 /**
- * `kerb check`: reads a site with all its files, prints a line per file and the warnings, or every mistake with
+ * `kerb config check`: reads a site with all its files, prints a line per file and the warnings, or every mistake with
  * its place (stderr). Returns the exit code: 0, or 78 when the configuration is wrong.
  */
-export async function check(file: string, options: { json?: boolean } = {}): Promise<number> {
+export async function check(given: string | undefined, options: { json?: boolean } = {}): Promise<number> {
+  const file = given ?? findSite(undefined);
   const json = options.json === true;
   try {
     printSite(await loadSite(file), json);

@@ -9,6 +9,7 @@ import { displayWidth, pad, paint } from "./text.ts";
 
 const names: Record<Language, Record<HealthCheck["check"], string>> = {
   en: {
+    config: "config",
     loop: "main loop",
     outbox: "outbox",
     disk: "disk",
@@ -19,6 +20,7 @@ const names: Record<Language, Record<HealthCheck["check"], string>> = {
     device: "device",
   },
   vi: {
+    config: "cấu hình",
     loop: "vòng lặp chính",
     outbox: "hộp gửi",
     disk: "đĩa",

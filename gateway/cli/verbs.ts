@@ -55,7 +55,11 @@ const groups: [title: string, verbs: Verb[]][] = [
   [
     "The gateway",
     [
-      { name: "check", usage: "FILE", summary: "check a site file and everything that it names" },
+      {
+        name: "config",
+        usage: "check|diff|apply|confirm",
+        summary: "is it right? what would change? take it over while the gateway runs; history, rollback N",
+      },
       { name: "run", usage: "FILE", summary: "run the gateway of a site file until Ctrl-C" },
     ],
   ],
@@ -119,7 +123,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books, certificate, audit, profile lint, profile test), 7 not allowed, 8 no answer in time,",
+    "            6 findings (health, books, certificate, audit, profile lint, profile test; config diff: changes), 7 not allowed, 8 no answer in time,",
     "            9 surely not executed, 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");

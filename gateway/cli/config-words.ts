@@ -1,0 +1,134 @@
+import type { Language } from "../config/error-texts.ts";
+import type { How, Outcome } from "../generations/desk.ts";
+import type { DeviceAction } from "../generations/plan.ts";
+
+/** What `kerb config` says. */
+interface ConfigWords {
+  actions: Record<DeviceAction, string>;
+  restarts: string;
+  live: string;
+  changed: string;
+  untouched(count: number): string;
+  nothing(generation: number): string;
+  toApply: string;
+  stopped(generation: number): string;
+  runs(generation: number): string;
+  restarting: string;
+  watching(time: string): string;
+  kept(generation: number): string;
+  reverted(generation: number, previous: number, reason: string): string;
+  confirmBy(generation: number, previous: number, time: string): string;
+  filesDiffer: string;
+  filesStay(generation: number): string;
+  confirmed(generation: number): string;
+  unknownEnd: string;
+  goesOn: string;
+  gone: string;
+  status: string;
+  generation: string;
+  safeMode(count: number): string;
+  watched: string;
+  until(time: string): string;
+  titles: [number: string, at: string, by: string, how: string, change: string, outcome: string];
+  hows: Record<How, string>;
+  outcomes: Record<Outcome, string>;
+  current: string;
+  none: string;
+  noMigration(file: string): string;
+}
+
+/** Every language's words. */
+export const configWords: Record<Language, ConfigWords> = {
+  en: {
+    actions: {
+      start: "starts",
+      stop: "stops",
+      restart: "restarts",
+      hot: "goes on, keeps its connection",
+      none: "is not run",
+    },
+    restarts: "the whole gateway restarts",
+    live: "at once, nothing restarts",
+    changed: "changed",
+    untouched: (count) => `${count} ${count === 1 ? "device" : "devices"} untouched`,
+    nothing: (generation) => `Nothing to change: generation ${generation} says the same.`,
+    toApply: "To take it over: kerb config apply",
+    stopped: (generation) => `No gateway runs; compared with generation ${generation}, which ran last.`,
+    runs: (generation) => `Generation ${generation} runs.`,
+    restarting: "The whole gateway restarts now.",
+    watching: (time) => `Watching for ${time} that nothing is lost by it …`,
+    kept: (generation) => `Generation ${generation} is kept.`,
+    reverted: (generation, previous, reason) =>
+      `Generation ${generation} was taken back, ${previous} runs: ${reason}`,
+    confirmBy: (generation, previous, time) =>
+      `Generation ${previous} comes back at ${time}, unless somebody says: kerb config confirm\n(generation ${generation} is not kept before that, not even over a restart)`,
+    filesDiffer: "the files say something else: kerb config diff",
+    filesStay: (generation) =>
+      `The files were not touched: until they are changed, generation ${generation} also runs after a restart.`,
+    confirmed: (generation) => `Generation ${generation} is kept.`,
+    unknownEnd: "The gateway has not said how it ended: kerb config history",
+    goesOn: "The gateway goes on by itself: kerb config history",
+    gone: "lost",
+    status: "config",
+    generation: "generation",
+    safeMode: (count) =>
+      `SAFE MODE: the files are wrong (${count} ${count === 1 ? "mistake" : "mistakes"}): kerb config check`,
+    watched: "is watched",
+    until: (time) => `goes back at ${time} unless: kerb config confirm`,
+    titles: ["N", "SINCE", "BY", "HOW", "CHANGE", "OUTCOME"],
+    hows: { start: "start", apply: "apply", rollback: "rollback", twin: "twin" },
+    outcomes: { pending: "not settled", kept: "kept", reverted: "taken back" },
+    current: "runs",
+    none: "no generation is kept yet",
+    noMigration: (file) => `${file} has version 1, the only one that there is: nothing to migrate.`,
+  },
+  vi: {
+    actions: {
+      start: "khởi động",
+      stop: "dừng",
+      restart: "khởi động lại",
+      hot: "chạy tiếp, giữ kết nối",
+      none: "không chạy",
+    },
+    restarts: "toàn bộ gateway khởi động lại",
+    live: "có hiệu lực ngay, không khởi động lại gì",
+    changed: "đã đổi",
+    untouched: (count) => `${count} thiết bị không bị ảnh hưởng`,
+    nothing: (generation) => `Không có gì thay đổi: bản ${generation} có cùng nội dung.`,
+    toApply: "Để áp dụng: kerb config apply",
+    stopped: (generation) => `Không có gateway nào đang chạy; so với bản ${generation}, bản chạy gần nhất.`,
+    runs: (generation) => `Bản ${generation} đang chạy.`,
+    restarting: "Toàn bộ gateway đang khởi động lại.",
+    watching: (time) => `Theo dõi trong ${time} để chắc chắn không mất gì …`,
+    kept: (generation) => `Bản ${generation} được giữ.`,
+    reverted: (generation, previous, reason) =>
+      `Bản ${generation} đã bị thu hồi, bản ${previous} đang chạy: ${reason}`,
+    confirmBy: (generation, previous, time) =>
+      `Bản ${previous} sẽ trở lại lúc ${time}, trừ khi có người chạy: kerb config confirm\n(trước đó bản ${generation} chưa được giữ, kể cả khi khởi động lại)`,
+    filesDiffer: "các tệp có nội dung khác: kerb config diff",
+    filesStay: (generation) =>
+      `Các tệp không bị sửa: chừng nào chúng chưa đổi, bản ${generation} vẫn chạy cả sau khi khởi động lại.`,
+    confirmed: (generation) => `Bản ${generation} được giữ.`,
+    unknownEnd: "Gateway chưa cho biết kết quả: kerb config history",
+    goesOn: "Gateway tự tiếp tục: kerb config history",
+    gone: "mất",
+    status: "cấu hình",
+    generation: "bản",
+    safeMode: (count) => `CHẾ ĐỘ AN TOÀN: tệp cấu hình sai (${count} lỗi): kerb config check`,
+    watched: "đang được theo dõi",
+    until: (time) => `sẽ thu hồi lúc ${time} trừ khi: kerb config confirm`,
+    titles: ["SỐ", "TỪ", "NGƯỜI", "CÁCH", "THAY ĐỔI", "KẾT QUẢ"],
+    hows: { start: "khởi động", apply: "áp dụng", rollback: "quay lại", twin: "twin" },
+    outcomes: { pending: "chưa xong", kept: "được giữ", reverted: "đã thu hồi" },
+    current: "đang chạy",
+    none: "chưa lưu bản nào",
+    noMigration: (file) => `${file} có phiên bản 1, phiên bản duy nhất: không có gì để chuyển đổi.`,
+  },
+};
+
+/** A moment as the clock on the wall of this box shows it. */
+export function wallTime(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
