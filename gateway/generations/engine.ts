@@ -223,6 +223,7 @@ export class ConfigEngine implements ConfigDesk {
     if (isSame && isKnown) {
       this.#files = files;
       this.#safeMode = undefined;
+      this.#reverted = undefined;
       await this.#keep(() => this.#keepRunning());
       const { number } = previous.generation;
       return { generation: number, previous: number, plan, changed: false };
@@ -320,6 +321,7 @@ export class ConfigEngine implements ConfigDesk {
   async #settle(): Promise<void> {
     clearInterval(this.#pending?.timer);
     this.#pending = undefined;
+    this.#reverted = undefined;
     const { generation } = this.#running;
     try {
       await this.#store.settle(generation.number, "kept");

@@ -65,7 +65,9 @@ function together(keys: KeyChange[]): KeyChange[] {
   const isOne =
     polls.length === 3 &&
     polls.every(({ before, after }) => before === first?.before && after === first?.after);
-  if (first === undefined || !isOne) return keys;
+  // Alone it is what a plain `poll: 10s` says.
+  const isPlain = polls.length === 1 && first?.key === "poll.normal";
+  if (first === undefined || !(isOne || isPlain)) return keys;
   return [{ ...first, key: "poll" }, ...keys.filter((one) => !polls.includes(one))];
 }
 
