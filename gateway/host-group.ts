@@ -21,12 +21,12 @@ export interface HostedChange {
 export interface HostGroupOptions {
   log: Logger;
   sealEveryMs: number;
-  frames(driver: string, stream: number, bytes: Uint8Array): void;
-  changed(report: DeviceReport): void;
-  quarantined(device: Pick<HostDevice, "id" | "index">, news: QuarantineNews | undefined): void;
+  frames: (driver: string, stream: number, bytes: Uint8Array) => void;
+  changed: (report: DeviceReport) => void;
+  quarantined: (device: Pick<HostDevice, "id" | "index">, news: QuarantineNews | undefined) => void;
   /** The host of these devices has ended without having been asked to. */
-  lost(driver: string, devices: readonly string[], reason: string): void;
-  tell(kind: EventKind, device: number, data: Record<string, unknown>): void;
+  lost: (driver: string, devices: readonly string[], reason: string) => void;
+  tell: (kind: EventKind, device: number, data: Record<string, unknown>) => void;
 }
 
 /** The hosts of a gateway, one for each driver that has devices. */

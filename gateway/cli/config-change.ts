@@ -50,7 +50,6 @@ const awayMs = 60_000;
 const lookMs = 400;
 
 const refusedExit: Record<Refused["refused"], number> = {
-  "KERB-CFG-BUSY": exitCodes.notAllowed,
   "KERB-CFG-PENDING": exitCodes.notAllowed,
   "KERB-CFG-NOTHING": exitCodes.notFound,
   "KERB-CFG-GENERATION": exitCodes.notFound,

@@ -4,7 +4,7 @@ import { exitCodes, printable } from "../errors.ts";
 import type { Generation, Standing } from "../generations/desk.ts";
 import { summaryOf } from "../generations/plan.ts";
 import { GenerationStore } from "../generations/store.ts";
-import { configWords, wallTime } from "./config-words.ts";
+import { configWords, wallDate } from "./config-words.ts";
 import type { ChangeOptions } from "./config-change.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
@@ -32,12 +32,6 @@ async function find(site: string): Promise<Omit<HistoryResult, "site">> {
   }
 }
 
-function day(at: string): string {
-  const date = new Date(at);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${wallTime(date.getTime())}`;
-}
-
 /** `kerb config history`: also without a gateway. */
 export async function history(options: ChangeOptions): Promise<number> {
   const site = findSite(options.site);
@@ -56,7 +50,7 @@ export async function history(options: ChangeOptions): Promise<number> {
       outcome === "pending" && running?.generation === number ? `${what}, ${words.outcomes.pending}` : what;
     return [
       String(number),
-      day(at),
+      wallDate(Date.parse(at)),
       printable(by),
       of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`,
       plan === undefined ? "" : summaryOf(plan),

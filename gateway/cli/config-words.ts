@@ -126,9 +126,16 @@ export const configWords: Record<Language, ConfigWords> = {
   },
 };
 
+const two = (value: number): string => String(value).padStart(2, "0");
+
 /** A moment as the clock on the wall of this box shows it. */
 export function wallTime(ms: number): string {
   const date = new Date(ms);
-  const two = (value: number) => String(value).padStart(2, "0");
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** With the day. */
+export function wallDate(ms: number): string {
+  const date = new Date(ms);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${wallTime(ms)}`;
 }

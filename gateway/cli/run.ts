@@ -18,9 +18,11 @@ export async function run(
   options: { json?: boolean; strictConfig?: boolean } = {},
 ): Promise<number> {
   const notify = takeNotifyTarget(process.env);
-  // Until there is something to take it over.
-  let hangUp = (): void => {};
-  process.on("SIGHUP", () => hangUp());
+  let begun: ConfigEngine | undefined;
+  // Before there is anything to take over it must not end the process.
+  process.on("SIGHUP", () => {
+    if (begun !== undefined) void applyFiles(begun, log);
+  });
   const chosen = await chooseStart(file, { strict: options.strictConfig === true });
   const { site } = chosen.loaded;
   const log = openLog(site.log.level, options.json);
@@ -43,7 +45,7 @@ export async function run(
   }
   watchdog?.ready();
   await engine.begin();
-  hangUp = () => void applyFiles(engine, log);
+  begun = engine;
   // A box loses its power without a word; the next start shall find the cache.
   flushCompileCache();
   const code = await promise;

@@ -9,7 +9,7 @@ import { siteSchema } from "./site-schema.ts";
 export function stateFolderOf(file: string): string {
   const content = readText(file, fileBytesMax);
   const text = "text" in content ? content.text : "";
-  const [, written] = /^[^#\n]*\bstate:\s*["']?([^\s"',}#]+)/m.exec(text) ?? [];
+  const [, written] = /^[^#\n]*\bstate["']?:\s*["']?([^\s"',}#]+)/m.exec(text) ?? [];
   const { state } = siteSchema.shape.gateway.shape;
   return resolve(dirname(resolve(file)), written ?? state.parse(undefined));
 }

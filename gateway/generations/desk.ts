@@ -95,12 +95,7 @@ export interface ConfigDesk {
 
 /** A change that cannot be made now; nothing has changed. */
 export class ChangeRefused extends Error {
-  readonly code:
-    | "KERB-CFG-BUSY"
-    | "KERB-CFG-PENDING"
-    | "KERB-CFG-NOTHING"
-    | "KERB-CFG-GENERATION"
-    | "KERB-CFG-KEEP";
+  readonly code: "KERB-CFG-PENDING" | "KERB-CFG-NOTHING" | "KERB-CFG-GENERATION" | "KERB-CFG-KEEP";
   constructor(code: ChangeRefused["code"], message: string) {
     super(message);
     this.code = code;

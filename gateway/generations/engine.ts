@@ -50,7 +50,9 @@ interface Pending {
 }
 
 const watchMsDefault = 30_000;
-const lookMs = 1000;
+/** Longest time until a change is carried out: the outbox may have a long backlog to open. */
+const carryOutMs = 60_000;
+const lookMs = 500;
 /** So that whoever has asked gets the answer before the socket closes. */
 const answerMs = 300;
 
@@ -64,7 +66,8 @@ export class ConfigEngine implements ConfigDesk {
   /** What the files on the disk said when what runs was chosen. */
   #files: { hash: string; include: string[] };
   #pending: Pending | undefined;
-  #isBusy = false;
+  /** One after another: orders, looks, settling and taking back. */
+  #turn: Promise<unknown> = Promise.resolve();
   #isStopped = false;
   #safeMode: Standing["safeMode"];
   #reverted: Standing["reverted"];
@@ -165,41 +168,37 @@ export class ConfigEngine implements ConfigDesk {
     return planOf(this.#running.facts, facts);
   }
 
-  async rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
+  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#turn.then(() => {
+      if (this.#isStopped) throw new Error("the gateway stops");
+      return work();
+    });
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
+    return this.#alone(() => this.#rollback(number, order));
+  }
+
+  async #rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
     if (number === this.#running.generation.number)
       throw new ChangeRefused("KERB-CFG-GENERATION", `generation ${number} is the one that runs`);
+    if (this.#pending?.previous.generation.number === number) {
+      const { plan } = this.#pending;
+      const generation = this.#running.generation.number;
+      await this.#revert(`${order.by} took it back`);
+      return { generation: number, previous: generation, plan, changed: false };
+    }
     const kept = await this.#store.read(number);
     if (kept === undefined)
       throw new ChangeRefused("KERB-CFG-GENERATION", `there is no generation ${number}, or it is damaged`);
-    if (this.#pending?.previous.generation.number === number) {
-      const { plan } = this.#pending;
-      await this.#revert(`${order.by} took it back`);
-      const { generation } = this.#running;
-      return {
-        generation: generation.number,
-        previous: this.#reverted?.generation ?? 0,
-        plan,
-        changed: true,
-      };
-    }
     const wanted = { files: kept.texts, isWhole: true };
-    return this.apply({ ...order, how: "rollback", of: number, wanted });
+    return this.#apply({ ...order, how: "rollback", of: number, wanted });
   }
 
-  async apply(order: Order): Promise<Applied> {
-    if (this.#isBusy || this.#isStopped)
-      throw new ChangeRefused("KERB-CFG-BUSY", "another change of the configuration is under way");
-    const waiting = this.#pending;
-    if (waiting !== undefined) {
-      const { number } = this.#running.generation;
-      throw new ChangeRefused("KERB-CFG-PENDING", `generation ${number} is not settled yet`);
-    }
-    this.#isBusy = true;
-    try {
-      return await this.#apply(order);
-    } finally {
-      this.#isBusy = false;
-    }
+  apply(order: Order): Promise<Applied> {
+    return this.#alone(() => this.#apply(order));
   }
 
   /** The files on the disk: their hash and patterns, right or wrong. */
@@ -212,6 +211,10 @@ export class ConfigEngine implements ConfigDesk {
 
   async #apply(order: Order): Promise<Applied> {
     const { wanted, by, how, of } = order;
+    if (this.#pending !== undefined) {
+      const { number } = this.#running.generation;
+      throw new ChangeRefused("KERB-CFG-PENDING", `generation ${number} is not settled yet`);
+    }
     const loaded = await loadSiteApart({ file: this.#file, ...wanted });
     const texts = new Map(loaded.texts);
     const files =
@@ -258,17 +261,32 @@ export class ConfigEngine implements ConfigDesk {
     const applied = { generation: number, previous: previous.generation.number, plan, changed: !isSame };
     if (isSame) return applied;
     const watchMs = order.watchMs ?? watchMsDefault;
-    const watchUntilMs = Date.now() + watchMs;
-    const timer = setInterval(() => void this.#look(), lookMs);
-    this.#pending = { previous, plan, before, watchUntilMs, ...untilMs, timer };
+    // A restart takes its time; what it does is watched from its end.
+    const watchUntilMs = Date.now() + Math.max(watchMs, carryOutMs);
+    const look = () => this.#alone(() => this.#look(pending)).catch(() => {});
+    const timer = setInterval(() => void look(), lookMs);
+    const pending: Pending = { previous, plan, before, watchUntilMs, ...untilMs, timer };
+    this.#pending = pending;
     this.#safeMode = undefined;
-    const done = this.#carryOut(loaded.site, plan).then(
-      () => this.#live.tell({ state: "config-applied", generation: number, by, how }),
-      (error: Error) => this.#revert(`it could not be carried out: ${error.message}`),
-    );
+    const done = this.#tryOut(loaded.site, pending, watchMs, { generation: number, by, how });
     // The socket of whoever asks closes with the gateway.
     if (!plan.restartsGateway) await done;
     return applied;
+  }
+
+  async #tryOut(
+    site: Site,
+    pending: Pending,
+    watchMs: number,
+    about: Record<string, unknown>,
+  ): Promise<void> {
+    try {
+      await this.#carryOut(site, pending.plan);
+      pending.watchUntilMs = Date.now() + watchMs;
+      this.#live.tell({ state: "config-applied", ...about });
+    } catch (error) {
+      await this.#revert(`it could not be carried out: ${(error as Error).message}`);
+    }
   }
 
   async #keep(work: () => Promise<void>): Promise<void> {
@@ -292,25 +310,18 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   /** Whether what was changed has done harm, or its time is up. */
-  async #look(): Promise<void> {
-    const pending = this.#pending;
-    if (pending === undefined || this.#isBusy) return;
-    this.#isBusy = true;
-    try {
-      const nowMs = Date.now();
-      const isOver = nowMs >= pending.watchUntilMs;
-      const after = await this.#live.status().catch(() => undefined);
-      if (this.#pending !== pending) return;
-      // Watched to its end only once; what happens later, while somebody has yet to confirm, is not its doing.
-      const isWatched = nowMs < pending.watchUntilMs + 5 * lookMs;
-      const harm = isWatched ? this.#harmOf(pending, after, isOver) : undefined;
-      if (harm !== undefined) await this.#revert(harm);
-      else if (pending.untilMs !== undefined && nowMs >= pending.untilMs)
-        await this.#revert("nobody confirmed it in time");
-      else if (isOver && pending.untilMs === undefined) await this.#settle();
-    } finally {
-      this.#isBusy = false;
-    }
+  async #look(pending: Pending): Promise<void> {
+    if (this.#pending !== pending) return;
+    const nowMs = Date.now();
+    const isOver = nowMs >= pending.watchUntilMs;
+    // Watched to its end only once; what happens later, while somebody has yet to confirm, is not its doing.
+    const isWatched = nowMs < pending.watchUntilMs + 5 * lookMs;
+    const after = isWatched ? await this.#live.status().catch(() => undefined) : undefined;
+    const harm = isWatched ? this.#harmOf(pending, after, isOver) : undefined;
+    if (harm !== undefined) await this.#revert(harm);
+    else if (pending.untilMs !== undefined && nowMs >= pending.untilMs)
+      await this.#revert("nobody confirmed it in time");
+    else if (isOver && pending.untilMs === undefined) await this.#settle();
   }
 
   #harmOf({ plan, before }: Pending, after: Seen | undefined, isOver: boolean): string | undefined {
@@ -334,7 +345,11 @@ export class ConfigEngine implements ConfigDesk {
     this.#log.info(`configuration: generation ${generation.number} is kept`);
   }
 
-  async confirm(by: string): Promise<Standing> {
+  confirm(by: string): Promise<Standing> {
+    return this.#alone(() => this.#confirm(by));
+  }
+
+  async #confirm(by: string): Promise<Standing> {
     if (this.#pending === undefined)
       throw new ChangeRefused("KERB-CFG-NOTHING", "no generation waits to be confirmed");
     await this.#settle();

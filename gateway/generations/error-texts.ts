@@ -41,18 +41,6 @@ export const generationErrors = {
     do: { en: "run kerb config check", vi: "chạy kerb config check" },
     retry: false,
   },
-  "KERB-CFG-BUSY": {
-    title: {
-      en: "Another change of the configuration is under way",
-      vi: "Một thay đổi cấu hình khác đang được thực hiện",
-    },
-    likely: { en: "somebody else applies one", vi: "có người khác đang áp dụng cấu hình" },
-    do: {
-      en: "wait a moment; kerb config history shows who",
-      vi: "chờ một lát; kerb config history cho biết là ai",
-    },
-    retry: true,
-  },
   "KERB-CFG-PENDING": {
     title: {
       en: "The newest generation is still watched, or waits to be confirmed",

@@ -43,17 +43,18 @@ export class GatewayRun implements LiveGateway, Vitals {
     return this.#running.change(site, steps);
   }
 
-  async restart(site: Site): Promise<void> {
+  /** One restart after another. */
+  restart(site: Site): Promise<void> {
+    const done = this.#up.then(() => this.#restart(site));
+    this.#up = done.catch(() => {});
+    return done;
+  }
+
+  async #restart(site: Site): Promise<void> {
     if (this.#isStopping) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#up = promise;
-    try {
-      await this.#end();
-      this.#log.level = site.log.level;
-      if (!this.#isStopping) await this.#begin(site);
-    } finally {
-      resolve();
-    }
+    await this.#end();
+    this.#log.level = site.log.level;
+    if (!this.#isStopping) await this.#begin(site);
   }
 
   async #end(): Promise<void> {

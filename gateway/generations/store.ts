@@ -64,7 +64,11 @@ async function writeWhole(file: string, text: string): Promise<void> {
 
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** Two files of one name, in different folders, are told apart by their number. */
@@ -150,7 +154,7 @@ export class GenerationStore {
     await mkdir(fresh, { mode: 0o700 });
     for (const [i, path] of files.entries())
       await writeFile(join(fresh, storedName(path, i)), texts.get(path) ?? "", { mode: 0o600, flush: true });
-    await writeWhole(join(fresh, "generation.json"), stored(generation, include));
+    await writeWhole(join(fresh, "generation.json"), written(generation, include));
     await rename(fresh, join(this.folder, String(number)));
     await syncFolder(this.folder);
     const { current, pending } = (await this.state()) ?? {};
@@ -167,7 +171,7 @@ export class GenerationStore {
     if (before === undefined) return;
     const { include, ...rest } = before;
     const after = { ...rest, outcome, ...(reason === undefined ? {} : { reason }) };
-    await writeWhole(this.#meta(number), stored(after, include));
+    await writeWhole(this.#meta(number), written(after, include));
   }
 
   /** All that is kept, in another state folder as well. */
@@ -178,10 +182,10 @@ export class GenerationStore {
   }
 }
 
-function stored(generation: Generation, include: readonly string[]): string {
-  return `${JSON.stringify({ v: 1, ...generation, include } satisfies Omit<Stored, "include"> & { include: readonly string[] }, undefined, 1)}\n`;
+function written(generation: Generation, include: readonly string[]): string {
+  return `${JSON.stringify({ v: 1, ...generation, include }, undefined, 1)}\n`;
 }
 
-function shown({ v: _, include: __, ...generation }: Stored): Generation {
+function shown({ v: _v, include: _include, ...generation }: Stored): Generation {
   return generation;
 }

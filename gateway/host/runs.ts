@@ -16,11 +16,11 @@ export interface RunsOptions {
   folder: string | undefined;
   handover: Handover;
   witness: Witness;
-  stranger(who: string, why: string): void;
-  log(level: "debug" | "info" | "warn", device: string, text: string): void;
-  changed(report: DeviceReport): void;
+  stranger: (who: string, why: string) => void;
+  log: (level: "debug" | "info" | "warn", device: string, text: string) => void;
+  changed: (report: DeviceReport) => void;
   /** Since when polls have been counted and not yet told, ms since 1970. */
-  countedFromMs(): number;
+  countedFromMs: () => number;
 }
 
 interface Run {
@@ -135,10 +135,7 @@ export class DeviceRuns {
     if (ending.length === 0) return;
     const { handover, countedFromMs } = this.#options;
     await Promise.race([handover.held(handover.mark(), true), wait(commitMs)]);
-    await Promise.race([
-      Promise.all(ending.flatMap(({ loop, ended }) => [loop?.stop(), ended])),
-      wait(loopEndMs),
-    ]);
+    await Promise.race([Promise.all(ending.map(ended)), wait(loopEndMs)]);
     const nowMs = Date.now();
     for (const { device, loop, line, startedMs } of ending) {
       loop?.reportPolls(Math.min(nowMs, Math.max(countedFromMs(), startedMs)), nowMs);
@@ -159,8 +156,12 @@ export class DeviceRuns {
   /** Stops all of them; resolves when they have ended. */
   async stop(): Promise<void> {
     const runs = [...this.#runs.values()];
-    await Promise.all([...runs.map(({ loop }) => loop?.stop()), ...runs.map(({ ended }) => ended)]);
+    await Promise.all(runs.map(ended));
   }
+}
+
+async function ended(run: Run): Promise<void> {
+  await Promise.all([run.loop?.stop(), run.ended]);
 }
 
 function wait(ms: number): Promise<void> {

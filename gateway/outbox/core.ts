@@ -199,9 +199,7 @@ export class OutboxCore {
       this.#rowsMax = commitRowsMax;
       this.#recovered();
       this.#confirm(batch);
-      this.#pump(rows);
-      if (this.#tailing)
-        this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
+      this.#handOn(rows);
     } catch (error) {
       this.#commitFailed(error);
     }
@@ -254,6 +252,13 @@ export class OutboxCore {
     this.#post({ type: "problem", text });
   }
 
+  /** What is stored goes out, and to whoever watches. */
+  #handOn(rows: StoredRow[]): void {
+    this.#pump(rows);
+    if (this.#tailing && rows.length > 0)
+      this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
+  }
+
   #pump(fresh?: readonly StoredRow[]): void {
     this.#senders.pump(fresh);
   }
@@ -281,7 +286,7 @@ export class OutboxCore {
     const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock, during);
     const events = gaps.map(({ device = this.#gatewayDevice, data }) => urgentEvent("gap", device, data));
     try {
-      this.#storeRows(events, remember);
+      this.#handOn(this.#storeRows(events, remember));
     } catch (error) {
       // The roster of the run before stays: the next start compares with it again.
       this.#report(error);
