@@ -130,7 +130,7 @@ export class ConfigRig {
   }
 
   async until(holds: (status: GatewayStatus) => boolean): Promise<GatewayStatus> {
-    const giveUpMs = performance.now() + 20_000;
+    const giveUpMs = performance.now() + 25_000;
     for (;;) {
       const status = await this.ask<GatewayStatus>("status").catch(() => undefined);
       if (status !== undefined && holds(status)) return status;

@@ -19,10 +19,9 @@ export async function run(
 ): Promise<number> {
   const notify = takeNotifyTarget(process.env);
   let begun: ConfigEngine | undefined;
-  // Before there is anything to take over it must not end the process.
-  process.on("SIGHUP", () => {
-    if (begun !== undefined) void applyFiles(begun, log);
-  });
+  // Before there is anything to take over it must not end the process; a terminal that closes still does.
+  const hangUp = () => void (begun === undefined ? undefined : applyFiles(begun, log));
+  if (!process.stdout.isTTY) process.on("SIGHUP", hangUp);
   const chosen = await chooseStart(file, { strict: options.strictConfig === true });
   const { site } = chosen.loaded;
   const log = openLog(site.log.level, options.json);

@@ -124,7 +124,7 @@ export function helpText(): string {
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
     "            6 findings (health, books, certificate, audit, profile lint, profile test; config diff: changes), 7 not allowed, 8 no answer in time,",
-    "            9 surely not executed, 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+    "            9 surely not executed (config apply: taken back), 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");
 }

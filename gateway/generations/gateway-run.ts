@@ -19,6 +19,7 @@ export class GatewayRun implements LiveGateway, Vitals {
   #supervisor: Supervisor | undefined;
   #endpoint: Endpoint | undefined;
   #isStopping = false;
+  #isStarting = false;
   /** Ends when the gateway runs (again). */
   #up: Promise<void> = Promise.resolve();
 
@@ -35,7 +36,12 @@ export class GatewayRun implements LiveGateway, Vitals {
   async #begin(site: Site): Promise<void> {
     const supervisor = new Supervisor(site, this.#log, (error) => this.#fatal(error), this.#config);
     this.#supervisor = supervisor;
-    await supervisor.start();
+    this.#isStarting = true;
+    try {
+      await supervisor.start();
+    } finally {
+      this.#isStarting = false;
+    }
     this.#endpoint = this.#isStopping ? undefined : await openEndpoint(site, supervisor, this.#log);
   }
 
@@ -43,8 +49,9 @@ export class GatewayRun implements LiveGateway, Vitals {
     return this.#running.change(site, steps);
   }
 
-  /** One restart after another. */
+  /** One restart after another; a start that hangs on its disk gives way to the next. */
   restart(site: Site): Promise<void> {
+    if (this.#isStarting) void this.#supervisor?.stop().catch(() => {});
     const done = this.#up.then(() => this.#restart(site));
     this.#up = done.catch(() => {});
     return done;
