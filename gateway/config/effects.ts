@@ -51,6 +51,7 @@ export const deviceEffects = {
   points: "device",
   records: "device",
   alarms: "device",
+  localOverride: "device",
   silenceMs: "device",
   place: "none",
 } as const satisfies Record<keyof DeviceConfig, Effect>;
