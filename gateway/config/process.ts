@@ -42,6 +42,12 @@ export class SiteError extends ConfigError {
   }
 }
 
+/** The checked site of an answer. Throws `SiteError` for one that is wrong. */
+export function loadedOf(found: Loaded): LoadedSite {
+  if (found.loaded !== undefined) return found.loaded;
+  throw found.diagnostics === undefined ? new Error(found.error) : new SiteError(found);
+}
+
 /** Longest time for a site of thousands of devices on a slow box. */
 const loadMs = 120_000;
 
@@ -60,7 +66,5 @@ export async function loadSiteApart(request: LoadRequest): Promise<LoadedSite> {
     );
   });
   child.send(request, () => {});
-  const found = await answer.finally(() => clearTimeout(timer));
-  if (found.loaded !== undefined) return found.loaded;
-  throw found.diagnostics === undefined ? new Error(found.error) : new SiteError(found);
+  return loadedOf(await answer.finally(() => clearTimeout(timer)));
 }

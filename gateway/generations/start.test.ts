@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadSiteApart, SiteError } from "../config/process.ts";
+import { load } from "../config/load.ts";
+import { loadedOf, type LoadRequest, loadSiteApart, SiteError } from "../config/process.ts";
 import { chooseStart } from "./start.ts";
 import { GenerationStore, hashOf } from "./store.ts";
 
@@ -18,6 +19,10 @@ const device = (id: string) =>
 const site = (name: string) =>
   `version: 1\ngateway: { id: box-01, name: ${name}, city: hcm, state: ./state }\ninclude: [devices.d/m*.yaml]\n`;
 const texts = (name: string) => new Map([[file, site(name)]]);
+
+/** As `loadSiteApart`, which takes a process each time. */
+const loadHere = async (request: LoadRequest) => loadedOf(await load(request));
+const start = (path: string) => chooseStart(path, { load: loadHere });
 
 beforeAll(() => {
   mkdirSync(join(folder, "devices.d"));
@@ -35,7 +40,7 @@ describe("a configuration other than the files", () => {
     const { site: found, texts: read } = await loadSiteApart({ file, files });
     expect(found.devices.map(({ id }) => id)).toEqual(["given", "added"]);
     expect(new Map(read)).toEqual(new Map([[file, site("first")], ...files]));
-    const whole = await loadSiteApart({ file, files: [[file, site("whole")]], isWhole: true });
+    const whole = await loadHere({ file, files: [[file, site("whole")]], isWhole: true });
     expect(whole.site).toMatchObject({ gateway: { name: "whole" }, devices: [] });
   });
 
@@ -48,26 +53,26 @@ describe("a configuration other than the files", () => {
 
 describe("a start", () => {
   it("runs the files that nobody has kept yet, and those that are kept", async () => {
-    expect((await chooseStart(file)).generation).toBeUndefined();
-    const { loaded, filesHash } = await chooseStart(file);
+    expect((await start(file)).generation).toBeUndefined();
+    const { loaded, filesHash } = await start(file);
     const { number } = await store.add(about, new Map(loaded.texts), loaded.include);
     await store.setState({ current: number, files: filesHash });
-    expect((await chooseStart(file)).generation).toMatchObject({ number });
+    expect((await start(file)).generation).toMatchObject({ number });
   });
 
   it("runs what stands in the place of the files, until somebody changes them", async () => {
-    const { filesHash } = await chooseStart(file);
+    const { filesHash } = await start(file);
     const { number } = await store.add({ ...about, how: "twin" }, texts("twin"), []);
     await store.setState({ current: number, files: filesHash });
-    expect((await chooseStart(file)).loaded.site.gateway.name).toBe("twin");
+    expect((await start(file)).loaded.site.gateway.name).toBe("twin");
     writeFileSync(more, `devices:\n${device("edited")}`);
-    const edited = await chooseStart(file);
+    const edited = await start(file);
     expect(edited.loaded.site.gateway.name).toBe("first");
     expect(edited.generation).toBeUndefined();
   });
 
   it("does not run what was never settled, nor believe a damaged generation", async () => {
-    const { filesHash } = await chooseStart(file);
+    const { filesHash } = await start(file);
     const previous = await store.add(about, texts("before"), []);
     const pending = await store.add({ ...about, outcome: "pending" }, texts("pending"), []);
     await store.setState({
@@ -75,11 +80,11 @@ describe("a start", () => {
       files: filesHash,
       pending: { previous: previous.number },
     });
-    const chosen = await chooseStart(file);
+    const chosen = await start(file);
     expect(chosen).toMatchObject({ unconfirmed: pending.number, generation: { number: previous.number } });
     expect(chosen.loaded.site.gateway.name).toBe("before");
     writeFileSync(join(store.folder, String(previous.number), "0-gateway.yaml"), site("forged"));
-    const damaged = await chooseStart(file);
+    const damaged = await start(file);
     expect(damaged.loaded.site.gateway.name).toBe("first");
     expect(damaged.notes).toHaveLength(1);
   });
@@ -89,12 +94,12 @@ describe("a start", () => {
     await store.setState({ current: good.number, files: hashOf(texts("good")) });
     const broken = `${site("broken")}devices: [\n`;
     writeFileSync(file, broken);
-    const chosen = await chooseStart(file);
+    const chosen = await start(file);
     expect(chosen.loaded.site.gateway.name).toBe("good");
     expect(chosen.safeMode?.count).toBeGreaterThan(0);
-    await expect(chooseStart(file, { strict: true })).rejects.toThrow(SiteError);
+    await expect(chooseStart(file, { strict: true, load: loadHere })).rejects.toThrow(SiteError);
     const other = join(folder, "other.yaml");
     writeFileSync(other, broken);
-    await expect(chooseStart(other)).rejects.toThrow(SiteError);
+    await expect(start(other)).rejects.toThrow(SiteError);
   });
 });

@@ -20,9 +20,11 @@ export interface Chosen {
   notes: string[];
 }
 
-async function readFiles(file: string): Promise<LoadedSite | SiteError> {
+type Load = typeof loadSiteApart;
+
+async function readFiles(load: Load, file: string): Promise<LoadedSite | SiteError> {
   try {
-    return await loadSiteApart({ file });
+    return await load({ file });
   } catch (error) {
     if (error instanceof SiteError) return error;
     throw error;
@@ -30,10 +32,10 @@ async function readFiles(file: string): Promise<LoadedSite | SiteError> {
 }
 
 /** A kept generation as it would run now; undefined: not whole, not of this file, or wrong for this kerb. */
-async function readKept(store: GenerationStore, file: string, number: number) {
+async function readKept(load: Load, store: GenerationStore, file: string, number: number) {
   const kept = await store.read(number);
   if (kept === undefined || kept.generation.files[0] !== file) return undefined;
-  const loaded = await loadSiteApart({ file, files: kept.texts, isWhole: true }).catch(() => undefined);
+  const loaded = await load({ file, files: kept.texts, isWhole: true }).catch(() => undefined);
   return loaded === undefined ? undefined : { loaded, generation: kept.generation };
 }
 
@@ -42,9 +44,9 @@ async function readKept(store: GenerationStore, file: string, number: number) {
  * place while the gateway ran; and where the files are wrong, the last good generation. Writes nothing. Throws
  * `SiteError` when there is none, or with `strict`.
  */
-export async function chooseStart(given: string, { strict = false } = {}): Promise<Chosen> {
+export async function chooseStart(given: string, { strict = false, load = loadSiteApart } = {}): Promise<Chosen> {
   const file = resolve(given);
-  const files = await readFiles(file);
+  const files = await readFiles(load, file);
   const isWrong = files instanceof SiteError;
   if (isWrong && strict) throw files;
   const store = new GenerationStore(isWrong ? files.stateFolder : files.site.gateway.stateFolder);
@@ -54,9 +56,9 @@ export async function chooseStart(given: string, { strict = false } = {}): Promi
     before?.pending === undefined ? before : { current: before.pending.previous, files: before.files };
   const unconfirmed = before?.pending === undefined ? {} : { unconfirmed: before.current };
   const about = { store, filesHash, ...(state === undefined ? {} : { state }), ...unconfirmed, notes: [] };
-  if (isWrong) return { ...about, ...(await lastGood(store, file, state, before, files)) };
+  if (isWrong) return { ...about, ...(await lastGood(load, store, file, state, before, files)) };
   if (state === undefined || state.files !== filesHash) return { ...about, loaded: files };
-  const kept = await readKept(store, file, state.current);
+  const kept = await readKept(load, store, file, state.current);
   if (kept?.generation.hash === filesHash) return { ...about, loaded: files, generation: kept.generation };
   if (kept !== undefined) return { ...about, ...kept };
   const note = `generation ${state.current}, which ran in the place of the files, cannot be read any more: the files are run`;
@@ -64,6 +66,7 @@ export async function chooseStart(given: string, { strict = false } = {}): Promi
 }
 
 async function lastGood(
+  load: Load,
   store: GenerationStore,
   file: string,
   state: KeptState | undefined,
@@ -77,7 +80,7 @@ async function lastGood(
     )
     .map(({ number }) => number);
   for (const number of new Set([...(state === undefined ? [] : [state.current]), ...numbers])) {
-    const kept = await readKept(store, file, number);
+    const kept = await readKept(load, store, file, number);
     const safeMode = { count: wrong.count, mistakes: [...wrong.diagnostics] };
     if (kept !== undefined) return { ...kept, safeMode };
   }
