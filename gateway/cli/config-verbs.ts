@@ -15,13 +15,9 @@ function named({ confirm: confirmMs, watch: watchMs, ...rest }: Timed<ChangeOpti
 
 const ofFile = "site file (default: as for --site of the other verbs)";
 
-export function addConfigVerbs({
-  verb,
-  run,
-  options: { json, site, language, timeSpan, number },
-}: Line): void {
+export function addConfigVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {
   const group = verb("config").helpCommand(false).enablePositionalOptions();
-  const add = (name: string, summary: string) => group.command(name).description(summary).addOption(json());
+  const add = (name: string, summary: string) => group.command(name).description(summary);
   add("check", "check a site file and everything that it names")
     .argument("[file]", ofFile)
     .action((file: string | undefined, options: ChangeOptions) =>
@@ -29,7 +25,6 @@ export function addConfigVerbs({
     );
   add("diff", "what the files would change in the running gateway: exit code 6 if anything, 0 if nothing")
     .argument("[file]", ofFile)
-    .addOption(language())
     .action((file: string | undefined, options: ChangeOptions) =>
       run("config-diff", options, async () => (await import("./config-change.ts")).diff(file, options)),
     );
@@ -37,8 +32,7 @@ export function addConfigVerbs({
     add(name, summary)
       .addOption(site())
       .option("--confirm <time>", "goes back by itself unless: kerb config confirm, such as 2m", timeSpan)
-      .option("--watch <time>", "how long what it does is watched (30s)", timeSpan)
-      .addOption(language());
+      .option("--watch <time>", "how long what it does is watched (30s)", timeSpan);
   changing("apply", "take over the changed files: only what has changed restarts").action(
     (options: Timed<ChangeOptions>) =>
       run("config-apply", options, async () => (await import("./config-change.ts")).apply(named(options))),
@@ -52,19 +46,16 @@ export function addConfigVerbs({
     );
   add("confirm", "keep what was applied with --confirm")
     .addOption(site())
-    .addOption(language())
     .action((options: ChangeOptions) =>
       run("config-confirm", options, async () => (await import("./config-change.ts")).confirm(options)),
     );
   add("history", "what has run, since when, by whom")
     .addOption(site())
-    .addOption(language())
     .action((options: ChangeOptions) =>
       run("config-history", options, async () => (await import("./config-history.ts")).history(options)),
     );
   add("migrate", "bring a site file to the version of this kerb")
     .argument("[file]", ofFile)
-    .addOption(language())
     .action((file: string | undefined, options: ChangeOptions) =>
       run("config-migrate", options, async () => (await import("./config-files.ts")).migrate(file, options)),
     );

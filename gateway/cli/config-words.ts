@@ -1,44 +1,7 @@
-import type { Language } from "../config/error-texts.ts";
-import type { How, Outcome } from "../generations/desk.ts";
-import type { DeviceAction } from "../generations/plan.ts";
+import { words } from "../words.ts";
 
 /** What `kerb config` says. */
-interface ConfigWords {
-  actions: Record<DeviceAction, string>;
-  restarts: string;
-  live: string;
-  changed: string;
-  untouched(count: number): string;
-  nothing(generation: number): string;
-  toApply: string;
-  stopped(generation: number): string;
-  runs(generation: number): string;
-  restarting: string;
-  watching(time: string): string;
-  kept(generation: number): string;
-  reverted(generation: number, previous: number, reason: string): string;
-  confirmBy(generation: number, previous: number, time: string): string;
-  filesDiffer: string;
-  filesStay(generation: number): string;
-  confirmed(generation: number): string;
-  unknownEnd: string;
-  goesOn: string;
-  gone: string;
-  status: string;
-  generation: string;
-  safeMode(count: number): string;
-  watched: string;
-  until(time: string): string;
-  titles: [number: string, at: string, by: string, how: string, change: string, outcome: string];
-  hows: Record<How, string>;
-  outcomes: Record<Outcome, string>;
-  current: string;
-  none: string;
-  noMigration(file: string): string;
-}
-
-/** Every language's words. */
-export const configWords: Record<Language, ConfigWords> = {
+export const configWords = words({
   en: {
     actions: {
       start: "starts",
@@ -50,37 +13,38 @@ export const configWords: Record<Language, ConfigWords> = {
     restarts: "the whole gateway restarts",
     live: "at once, nothing restarts",
     changed: "changed",
-    untouched: (count) => `${count} ${count === 1 ? "device" : "devices"} untouched`,
-    nothing: (generation) => `Nothing to change: generation ${generation} says the same.`,
+    untouched: (count: number) => `${count} ${count === 1 ? "device" : "devices"} untouched`,
+    nothing: (generation: number) => `Nothing to change: generation ${generation} says the same.`,
     toApply: "To take it over: kerb config apply",
-    stopped: (generation) => `No gateway runs; compared with generation ${generation}, which ran last.`,
-    runs: (generation) => `Generation ${generation} runs.`,
+    stopped: (generation: number) =>
+      `No gateway runs; compared with generation ${generation}, which ran last.`,
+    runs: (generation: number) => `Generation ${generation} runs.`,
     restarting: "The whole gateway restarts now.",
-    watching: (time) => `Watching for ${time} that nothing is lost by it …`,
-    kept: (generation) => `Generation ${generation} is kept.`,
-    reverted: (generation, previous, reason) =>
+    watching: (time: string) => `Watching for ${time} that nothing is lost by it …`,
+    kept: (generation: number) => `Generation ${generation} is kept.`,
+    reverted: (generation: number, previous: number, reason: string) =>
       `Generation ${generation} was taken back, ${previous} runs: ${reason}`,
-    confirmBy: (generation, previous, time) =>
+    confirmBy: (generation: number, previous: number, time: string) =>
       `Generation ${previous} comes back at ${time}, unless somebody says: kerb config confirm\n(generation ${generation} is not kept before that, not even over a restart)`,
     filesDiffer: "the files say something else: kerb config diff",
-    filesStay: (generation) =>
+    filesStay: (generation: number) =>
       `The files were not touched: until they are changed, generation ${generation} also runs after a restart.`,
-    confirmed: (generation) => `Generation ${generation} is kept.`,
+    confirmed: (generation: number) => `Generation ${generation} is kept.`,
     unknownEnd: "The gateway has not said how it ended: kerb config history",
     goesOn: "The gateway goes on by itself: kerb config history",
     gone: "lost",
     status: "config",
     generation: "generation",
-    safeMode: (count) =>
+    safeMode: (count: number) =>
       `SAFE MODE: the files are wrong (${count} ${count === 1 ? "mistake" : "mistakes"}): kerb config check`,
     watched: "is watched",
-    until: (time) => `goes back at ${time} unless: kerb config confirm`,
+    until: (time: string) => `goes back at ${time} unless: kerb config confirm`,
     titles: ["N", "SINCE", "BY", "HOW", "CHANGE", "OUTCOME"],
     hows: { start: "start", apply: "apply", rollback: "rollback", twin: "twin" },
     outcomes: { pending: "not settled", kept: "kept", reverted: "taken back" },
     current: "runs",
     none: "no generation is kept yet",
-    noMigration: (file) => `${file} has version 1, the only one that there is: nothing to migrate.`,
+    noMigration: (file: string) => `${file} has version 1, the only one that there is: nothing to migrate.`,
   },
   vi: {
     actions: {
@@ -124,7 +88,7 @@ export const configWords: Record<Language, ConfigWords> = {
     none: "chưa lưu bản nào",
     noMigration: (file) => `${file} có phiên bản 1, phiên bản duy nhất: không có gì để chuyển đổi.`,
   },
-};
+});
 
 const two = (value: number): string => String(value).padStart(2, "0");
 

@@ -44,7 +44,10 @@ async function readKept(load: Load, store: GenerationStore, file: string, number
  * place while the gateway ran; and where the files are wrong, the last good generation. Writes nothing. Throws
  * `SiteError` when there is none, or with `strict`.
  */
-export async function chooseStart(given: string, { strict = false, load = loadSiteApart } = {}): Promise<Chosen> {
+export async function chooseStart(
+  given: string,
+  { strict = false, load = loadSiteApart } = {},
+): Promise<Chosen> {
   const file = resolve(given);
   const files = await readFiles(load, file);
   const isWrong = files instanceof SiteError;
