@@ -2,6 +2,8 @@ import { dirname } from "node:path";
 import { signRequested } from "./box-key.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
+import { answerConfig } from "./generations/answers.ts";
+import type { ConfigDesk } from "./generations/desk.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Tails } from "./tails.ts";
@@ -16,6 +18,7 @@ export interface Answering {
   ask(device: string, request: HostRequest, timeoutMs?: number): Promise<unknown>;
   retryRefused(): Promise<number>;
   readonly orders: Commanding;
+  readonly configuring: ConfigDesk;
   readonly tails: Tails;
   /** In the state folder. */
   readonly socketPath: string;
@@ -49,5 +52,6 @@ export async function* answer(
   else if (verb === "sign-report") yield await signRequested(dirname(gateway.socketPath), args);
   else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
+  else if (verb.startsWith("config-")) yield await answerConfig(gateway.configuring, verb, args);
   else throw new Error(`unknown verb "${verb}"`);
 }

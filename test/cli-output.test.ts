@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { helpInVietnamese } from "../gateway/cli/help.ts";
 import { Verbs } from "../gateway/cli/program.ts";
+import { user } from "../gateway/cli/user.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
 import { speak } from "../gateway/words.ts";
 import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
@@ -31,6 +32,11 @@ const ofTheReport: [pattern: RegExp, shown: string][] = [
   [/(?:[0-9a-f]{4} ){7}[0-9a-f]{4}/g, "FINGERPRINT"],
   [/(?<=\d (?:blocking item|warning))s\b/g, ""],
 ];
+/** Who runs this test, as the configuration's line and history say it. */
+const byWhom = new RegExp(
+  String.raw`(?<=\((?:apply|áp dụng|(?:rollback|quay lại) #), |# {2}# {2})${RegExp.escape(user())}\b`,
+  "g",
+);
 
 /** What is another one in each run: figures, times, paths, the spaces that align them, and how the machine is. */
 function steady(text: string): string {
@@ -42,7 +48,8 @@ function steady(text: string): string {
     .replaceAll(/(?<=\.before-)\d+/g, "#")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
-    .replaceAll(/(?<=\S) {2,}/g, "  ");
+    .replaceAll(/(?<=\S) {2,}/g, "  ")
+    .replaceAll(byWhom, "USER");
 }
 
 function shown(args: readonly string[], { code, out, err }: Said): string {
@@ -174,8 +181,10 @@ describe("a running gateway", () => {
       () => json("report", ...at),
       () => json("report", ...at, "-o", page).then(() => json("report verify", page)),
       () => json("report key", ...at),
-      () => json("check", site),
-      () => json("check", broken),
+      () => json("config check", site),
+      () => json("config check", broken),
+      () => json("config migrate", site),
+      () => json("config schema"),
       () => json("certificate", "--url", api, "--to", String(Date.now())),
       () => json("explain"),
       () => json("schema"),
@@ -187,6 +196,7 @@ describe("a running gateway", () => {
       () => json("simulate", "--list"),
       () => json("drivers"),
       () => json("version"),
+      () => changed(),
       () => json("snapshot", "kerb-snapshot:x", "-o", join(folder, "x.jpg"), ...at),
       () => json("write", "light-01", "dim=45", "--yes", ...at).then(() => ordered()),
       () =>
@@ -212,6 +222,16 @@ describe("a running gateway", () => {
       await json("audit verify", ...at);
       await json("audit show", "--last", "3", ...at);
     };
+    const rename = (name: string) =>
+      writeFileSync(site, readFileSync(site, "utf8").replace(/(?<=id: meter-01\n    name: ).*/, name));
+    const changed = async () => {
+      rename("Công tơ A");
+      await json("config diff", site);
+      await json("config apply", "--watch", "100ms", "--confirm", "2m", ...at);
+      await json("config confirm", ...at);
+      await json("config rollback", "1", "--watch", "100ms", ...at);
+      await json("config history", ...at);
+    };
     for (const machine of machines) await machine();
     await tail.line(/"event"/);
     await watch.line(/"read"/);
@@ -227,6 +247,14 @@ describe("a running gateway", () => {
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
+    // Each language changes and takes back for itself: the second finds what the first has left.
+    for (const [index, language] of languages.entries()) {
+      rename(`Công tơ B${index}`);
+      const texts: string[] = [];
+      for (const args of changes(site, at, (index + 1) * 2))
+        texts.push(shown(args, await run(...args, "--lang", language)));
+      await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(`config-change-${language}`));
+    }
     expect(await gateway.stop()).toBe(0);
     await json("buffer export", join(folder, "events.ndjson"), ...at);
     // The demo and pictures need more than this site; what signs certificates has a test of its own.
@@ -234,6 +262,22 @@ describe("a running gateway", () => {
     expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
   }, 240_000);
 });
+
+/** A change from its plan to its end, as people follow it. `kept`: a generation that has run before. */
+function changes(site: string, at: string[], kept: number): string[][] {
+  const watch = ["--watch", "100ms", ...at];
+  return [
+    ["config", "diff", site],
+    ["config", "apply", ...watch, "--confirm", "2m"],
+    ["config", "apply", ...watch],
+    ["status", ...at],
+    ["config", "confirm", ...at],
+    ["config", "confirm", ...at],
+    ["config", "rollback", String(kept), ...watch],
+    ["config", "diff", site],
+    ["config", "history", ...at],
+  ];
+}
 
 /** What is shown to people, by the name of its snapshot. */
 function people(
@@ -261,8 +305,8 @@ function people(
     "report-no-key": ["report", "verify", page, "--key", "zzz"],
     "write-refused": ["write", "meter-01", "frequency=50", "--yes", ...at],
     "write-unasked": ["write", "light-01", "dim=60", ...at],
-    check: ["check", site],
-    "check-broken": ["check", broken],
+    "config-check": ["config", "check", site],
+    "config-check-broken": ["config", "check", broken],
     explain: ["explain", "KERB-DEV-SILENT"],
     "explain-unknown": ["explain", "KERB-DEV-SLIENT"],
     "no-site": ["status", "--site", "nowhere.yaml"],

@@ -6,6 +6,7 @@ import { languageOf } from "../words.ts";
 import { addBoxVerbs } from "./box-verbs.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
+import { addConfigVerbs } from "./config-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
@@ -80,6 +81,7 @@ export class Verbs {
     addCommandVerbs(line);
     addReportVerbs(line);
     addBoxVerbs(line);
+    addConfigVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();
@@ -110,13 +112,9 @@ export class Verbs {
       );
     this.#verb("run")
       .argument("<file>", "site file, such as config/sites/district.yaml")
-      .action((file: string, options: Common) =>
+      .option("--strict-config", "end with 78 on a wrong file, instead of running the last good generation")
+      .action((file: string, options: Common & { strictConfig?: boolean }) =>
         this.#run("run", options, async () => (await import("./run.ts")).run(file, options)),
-      );
-    this.#verb("check")
-      .argument("<file>", "site file, such as config/sites/district.yaml")
-      .action((file: string, options: Common) =>
-        this.#run("check", options, async () => (await import("./check.ts")).check(file, options)),
       );
   }
 

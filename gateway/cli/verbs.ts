@@ -137,10 +137,10 @@ const groups: [title: Text, verbs: Verb[]][] = [
     { en: "The gateway", vi: "Gateway" },
     [
       verb(
-        "check",
-        "FILE",
-        "check a site file and everything that it names",
-        "kiểm tra tệp cấu hình và mọi thứ được nêu trong đó",
+        "config",
+        "check|diff|apply",
+        "check a site file, see what it would change, apply it while it runs",
+        "kiểm tra tệp cấu hình, xem sẽ đổi gì, áp dụng ngay khi đang chạy",
       ),
       verb(
         "backup",

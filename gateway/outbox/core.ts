@@ -7,7 +7,7 @@ import { Commits } from "./commits.ts";
 import { Failing } from "./failing.ts";
 import { sentence } from "./faults.ts";
 import { figuresOf, noFigures, type Figures } from "./figures.ts";
-import { FrameSplitter, type Frame } from "./frames.ts";
+import { FrameStreams, type Frame } from "./frames.ts";
 import { QueueKeeper } from "./keeper.ts";
 import { knownGaps } from "./known-gaps.ts";
 import type { Suspicion } from "./open.ts";
@@ -15,7 +15,7 @@ import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker 
 import { urgentEvent } from "./own-events.ts";
 import { areStored, PendingEvents } from "./pending.ts";
 import { makeRoom, withRoom } from "./room.ts";
-import type { RosterEntry } from "./runs.ts";
+import type { RosterEntry, TimeSpan } from "./runs.ts";
 import { Senders } from "./senders.ts";
 import type { OutboxStore, StoredRow } from "./store.ts";
 
@@ -27,7 +27,6 @@ const retryMs = 1000;
 /** Larger transactions would make the log grow far beyond its usual size. */
 const transactionBytesMax = 1024 * 1024;
 const housekeepingMs = 1000;
-const streamsMax = 64;
 const problemPauseMs = 10_000;
 const auditPauseMs = 60_000;
 
@@ -46,7 +45,7 @@ export class OutboxCore {
   readonly #senders: Senders;
   /** Bytes of one transaction: a share of the budget, so that what is evicted for it makes enough room. */
   readonly #commitBytesMax: number;
-  readonly #splitters = new Map<number, FrameSplitter>();
+  readonly #streams = new FrameStreams();
   readonly #pending = new PendingEvents();
   /** What was asked while there was no file. */
   readonly #requests: (ToWorker & { type: "request" })[] = [];
@@ -200,9 +199,7 @@ export class OutboxCore {
       this.#rowsMax = commitRowsMax;
       this.#recovered();
       this.#confirm(batch);
-      this.#pump(rows);
-      if (this.#tailing)
-        this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
+      this.#handOn(rows);
     } catch (error) {
       this.#commitFailed(error);
     }
@@ -255,6 +252,13 @@ export class OutboxCore {
     this.#post({ type: "problem", text });
   }
 
+  /** What is stored goes out, and to whoever watches. */
+  #handOn(rows: StoredRow[]): void {
+    this.#pump(rows);
+    if (this.#tailing && rows.length > 0)
+      this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
+  }
+
   #pump(fresh?: readonly StoredRow[]): void {
     this.#senders.pump(fresh);
   }
@@ -276,13 +280,13 @@ export class OutboxCore {
     if (data !== undefined) this.#tell("gap", data);
   }
 
-  /** Compares the site's devices with those of the run before; what changed becomes gap events. */
-  #roster(roster: RosterEntry[]): null {
+  /** Compares the site's devices with those before; what changed becomes gap events. */
+  #roster(roster: RosterEntry[], during?: TimeSpan): null {
     this.#commit();
-    const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock);
+    const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock, during);
     const events = gaps.map(({ device = this.#gatewayDevice, data }) => urgentEvent("gap", device, data));
     try {
-      this.#storeRows(events, remember);
+      this.#handOn(this.#storeRows(events, remember));
     } catch (error) {
       // The roster of the run before stays: the next start compares with it again.
       this.#report(error);
@@ -371,7 +375,7 @@ export class OutboxCore {
           clock: clockDoubt(),
         };
       case "roster":
-        return this.#roster(message.args[0] as RosterEntry[]);
+        return this.#roster(message.args[0] as RosterEntry[], message.args[1] as TimeSpan | undefined);
       case "register":
         return {
           devices: this.#store.register(message.args[0] as never),
@@ -445,13 +449,8 @@ export class OutboxCore {
       return;
     }
     if (message.type === "frames") {
-      const splitter = this.#splitters.get(message.stream) ?? new FrameSplitter();
-      this.#splitters.delete(message.stream);
-      this.#splitters.set(message.stream, splitter);
-      // Each start of a host is a stream of its own; the longest silent ones have ended.
-      const [oldest] = this.#splitters.keys();
-      if (this.#splitters.size > streamsMax && oldest !== undefined) this.#splitters.delete(oldest);
-      for (const frame of splitter.push(message.bytes)) this.#accept(message.stream, frame, message.source);
+      const { stream, bytes, source } = message;
+      for (const frame of this.#streams.push(stream, bytes)) this.#accept(stream, frame, source);
       return;
     }
     if (message.type === "event") {

@@ -52,3 +52,20 @@ export class FrameSplitter {
     return frames;
   }
 }
+
+const streamsMax = 64;
+
+/** The frames of several byte streams. Each start of a host is one of its own; the longest silent ones have ended. */
+export class FrameStreams {
+  readonly #splitters = new Map<number, FrameSplitter>();
+
+  /** The frames that are complete with these bytes, as `FrameSplitter.push`. */
+  push(stream: number, bytes: Uint8Array): Frame[] {
+    const splitter = this.#splitters.get(stream) ?? new FrameSplitter();
+    this.#splitters.delete(stream);
+    this.#splitters.set(stream, splitter);
+    const [oldest] = this.#splitters.keys();
+    if (this.#splitters.size > streamsMax && oldest !== undefined) this.#splitters.delete(oldest);
+    return splitter.push(bytes);
+  }
+}

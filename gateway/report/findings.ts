@@ -24,6 +24,7 @@ function problem(code: ErrorCode, where: Where, seen: Both): Problem {
 }
 
 const aboutOf: Record<HealthCheck["check"], Problem["about"]> = {
+  config: "gateway",
   loop: "gateway",
   outbox: "gateway",
   disk: "box",
