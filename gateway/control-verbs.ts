@@ -1,3 +1,5 @@
+import { dirname } from "node:path";
+import { signRequested } from "./box-key.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
@@ -19,6 +21,8 @@ export interface Answering {
   readonly opened: Outbox;
   /** Dictionary index of the gateway itself. */
   readonly self: number;
+  /** In the state folder. */
+  readonly socketPath: string;
 }
 
 /** Answers one request of the control socket; throws for a verb that it does not know. */
@@ -43,6 +47,7 @@ export async function* answer(
   else if (verb === "write-preview") yield await gateway.orders.preview(args);
   else if (verb === "tail") yield* gateway.tails.follow(signal);
   else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
+  else if (verb === "sign-report") yield await signRequested(dirname(gateway.socketPath), args);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
   else throw new Error(`unknown verb "${verb}"`);
 }

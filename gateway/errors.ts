@@ -12,6 +12,7 @@ import type { DeviceErrorCode } from "./driver.ts";
 import { healthErrors } from "./health/error-texts.ts";
 import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
+import { reportErrors } from "./report/error-texts.ts";
 import { languageOf } from "./words.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
@@ -27,6 +28,8 @@ export const exitCodes = {
   timedOut: 8,
   notDone: 9,
   unsure: 10,
+  /** Some points of a command stand as ordered, and others do not: to repeat it is no cure. */
+  partly: 11,
   configInvalid: 78,
   newerOutbox: 79,
   interrupted: 130,
@@ -40,6 +43,7 @@ export const errorTable = {
   ...uplinkErrors,
   ...healthErrors,
   ...commandErrors,
+  ...reportErrors,
   ...logErrors,
   ...cliErrors,
 };

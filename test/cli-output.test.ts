@@ -21,12 +21,25 @@ const languages = ["en", "vi"] as const;
 const ofTheMachine =
   /^[✓!✗] (?:clock|disk|main loop|đồng hồ|đĩa|vòng lặp chính) .*\n(?: .*\n)*|^(?:findings|số vấn đề) .*\n?/gm;
 
+/** What a report has of the machine. */
+const openOfTheMachine = /^ [✗!] .* KERB-(?:CLOCK|GW|OUT)-[A-Z-]+\n/gm;
+
+/** Times, hashes, and words that only the count of findings decides. */
+const ofTheReport: [pattern: RegExp, shown: string][] = [
+  [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME"],
+  [/(?<=sha256 )[0-9a-f]+/g, "HASH"],
+  [/(?:[0-9a-f]{4} ){7}[0-9a-f]{4}/g, "FINGERPRINT"],
+  [/(?<=\d (?:blocking item|warning))s\b/g, ""],
+];
+
 /** What is another one in each run: figures, times, paths, the spaces that align them, and how the machine is. */
 function steady(text: string): string {
-  return `${text}\n`
+  return ofTheReport
+    .reduce((shownText, [pattern, mark]) => shownText.replaceAll(pattern, mark), `${text}\n`)
     .replaceAll(folder, "FOLDER")
     .replaceAll(ofTheMachine, "")
     .replaceAll(/(?<=\.before-)\d+/g, "#")
+    .replaceAll(openOfTheMachine, "")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
     .replaceAll(/(?<=\S) {2,}/g, "  ");
@@ -139,6 +152,7 @@ describe("a running gateway", () => {
     const watch = kerbProgram("read", "meter-01", "frequency", ...at, "--watch", "--json");
     const cassette = join(folder, "meter.cassette.yaml");
     const broken = join(folder, "broken.yaml");
+    const page = join(folder, "report.html");
     writeFileSync(broken, readFileSync(site, "utf8").replace("unit: 1", "unt: 1"));
 
     const saved = join(folder, "box.kerb-backup");
@@ -157,6 +171,9 @@ describe("a running gateway", () => {
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
       () => json("browse", "meter-01", "--limit", "5", "--under", "input 0-19", ...at),
+      () => json("report", ...at),
+      () => json("report", ...at, "-o", page).then(() => json("report verify", page)),
+      () => json("report key", ...at),
       () => json("check", site),
       () => json("check", broken),
       () => json("certificate", "--url", api, "--to", String(Date.now())),
@@ -203,7 +220,7 @@ describe("a running gateway", () => {
     published.check("read", watch.lines.join("\n"));
     published.check("simulate", [...broker.lines, ...devices.lines].join("\n"));
     for (const [name, args] of Object.entries({
-      ...people(site, broken, at),
+      ...people({ site, broken, page }, at),
       ...ofBackups(saved, at, anew),
     })) {
       const texts: string[] = [];
@@ -219,7 +236,10 @@ describe("a running gateway", () => {
 });
 
 /** What is shown to people, by the name of its snapshot. */
-function people(site: string, broken: string, at: string[]): Record<string, string[]> {
+function people(
+  { site, broken, page }: Record<"site" | "broken" | "page", string>,
+  at: string[],
+): Record<string, string[]> {
   return {
     status: ["status", ...at],
     health: ["health", ...at],
@@ -233,6 +253,12 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "read-dead": ["read", "meter-02", ...at],
     "read-no-device": ["read", "meter-1", ...at],
     "read-no-point": ["read", "meter-01", "voltage.L", ...at],
+    report: ["report", ...at],
+    "report-written": ["report", "-o", page, ...at],
+    "report-verify": ["report", "verify", page],
+    "report-form": ["report", "-o", "report.pdf", ...at],
+    "report-none": ["report", "verify", site],
+    "report-no-key": ["report", "verify", page, "--key", "zzz"],
     "write-refused": ["write", "meter-01", "frequency=50", "--yes", ...at],
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     check: ["check", site],

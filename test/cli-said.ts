@@ -46,7 +46,9 @@ export class Published {
   static async open(): Promise<Published> {
     const published = new Published();
     // Draft 7 as zod writes it has unions of types and members that only one branch requires.
-    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
+    // Of a time it has the pattern too.
+    const formats = { "date-time": true } as const;
+    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true, formats });
     for (const [verb, kinds] of Object.entries(await verbOutputs())) {
       const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
       published.#validators.set(verb, ajv.compile(schema));

@@ -126,7 +126,8 @@ export function failureOf(
     const hint = text.unansweredHint;
     return new CommandError({ code: "KERB-CLI-FAILED", exitCode: exitCodes.timedOut, title, hint, language });
   }
-  const exitCode = {
+  const { code = "", reason = "" } = state ?? {};
+  const usual = {
     rejected: exitCodes.notAllowed,
     failed: exitCodes.notDone,
     expired: exitCodes.notDone,
@@ -134,7 +135,7 @@ export function failureOf(
     accepted: exitCodes.unsure,
     running: exitCodes.unsure,
   }[stage];
-  const { code = "", reason = "" } = state ?? {};
+  const exitCode = code === "KERB-CMD-PARTIAL" ? exitCodes.partly : usual;
   if (Object.hasOwn(errorTable, code))
     return tableError(place, code as ErrorCode, reason, language, exitCode);
   const isOpen = exitCode === exitCodes.unsure;

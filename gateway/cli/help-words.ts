@@ -121,6 +121,18 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
     "phát lại các bản ghi, hoặc cả thư viện, rồi so sánh các giá trị đọc được",
   "files that kerb record made": "các tệp do kerb record tạo",
   "another folder of profiles than kerb's own": "thư mục hồ sơ khác với thư mục của kerb",
+  "an .html (prints to A4; its .json is laid beside it), .json or .csv file; may be given again":
+    "tệp .html (in vừa khổ A4; tệp .json được đặt bên cạnh), .json hoặc .csv; có thể nêu nhiều lần",
+  "number of the contract": "số hợp đồng",
+  "who hands over": "đơn vị thi công, bên bàn giao",
+  "who accepts": "bên nghiệm thu",
+  "whatever else is to stand in it": "những gì khác cần ghi vào báo cáo",
+  "whether a report is what a box has signed, and which box":
+    "báo cáo có đúng như hộp đã ký không, và hộp nào đã ký",
+  "its .html or .json": "tệp .html hoặc .json của báo cáo",
+  "the box that must have signed: its key, fingerprint, or a file with the key":
+    "báo cáo phải do hộp nào ký: nêu khóa, dấu vân tay của hộp, hoặc tệp chứa khóa",
+  "the public key of this box, and its fingerprint": "khóa công khai của hộp này và dấu vân tay của khóa",
   "vendor/model: show its points": "hãng/model: hiện các điểm đo của nó",
   "bash, zsh or fish": "bash, zsh hoặc fish",
   "such as status, or profile new": "chẳng hạn status, hoặc profile new",

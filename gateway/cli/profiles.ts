@@ -44,7 +44,7 @@ function summary({ id, vendor, model, class: kind, driver, firmware, status, poi
 function shownWrite({ write }: Point): string {
   if (write === undefined) return "";
   const text = profilesWords[languageOf()];
-  const { limits, step, values, interlock, safety, leaseMax } = write;
+  const { limits, step, values, interlock, safety, leaseMax, refresh, automatic } = write;
   const parts = [
     limits === undefined ? undefined : `${limits[0]} … ${limits[1]}`,
     step === undefined ? undefined : text.step(String(step)),
@@ -52,6 +52,8 @@ function shownWrite({ write }: Point): string {
     ...interlock.map(({ point, equals }) => text.while(`${point} = ${equals}`)),
     safety ? text.armed : undefined,
     leaseMax === undefined ? undefined : text.atMost(span(leaseMax)),
+    automatic === undefined ? undefined : text.backTo(String(automatic)),
+    refresh === undefined ? undefined : text.refreshed(span(refresh)),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? text.yes : parts.join(", ");
 }

@@ -9,6 +9,7 @@ import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
+import { addReportVerbs } from "./report-verbs.ts";
 import type { TailOptions } from "./tail.ts";
 import { number, timeSpan, usageOf } from "./usage.ts";
 import { type Verb, verbs } from "./verbs.ts";
@@ -78,6 +79,7 @@ export class Verbs {
     };
     addCommandVerbs(line);
     addBoxVerbs(line);
+    addReportVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();

@@ -120,6 +120,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "một tệp cho người hỗ trợ từ xa, không chứa bí mật nào",
       ),
       verb(
+        "report",
+        "[-o FILE]|verify|key",
+        "the commissioning report, signed by this box; verify: is it genuine?",
+        "báo cáo nghiệm thu do hộp này ký số; verify: có đúng là thật không?",
+      ),
+      verb(
         "explain",
         "[CODE]",
         "what a code means and what to do; all codes without one",
@@ -254,7 +260,8 @@ const frame = words({
       "0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs,",
       "5 no answer from device or IOC, 6 findings, 7 not allowed,",
       "8 no answer in time, 9 surely not executed, 10 nobody knows yet,",
-      "78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+      "11 partly executed, 78 configuration wrong,",
+      "79 outbox of a newer kerb, 130 interrupted",
     ],
   },
   vi: {
@@ -272,8 +279,8 @@ const frame = words({
       "0 xong, 1 lỗi bất ngờ, 2 sai cách dùng, 3 không tìm thấy,",
       "4 không có gateway đang chạy, 5 thiết bị hoặc IOC không trả lời,",
       "6 có vấn đề, 7 không được phép, 8 quá giờ chờ,",
-      "9 chắc chắn chưa thực hiện, 10 chưa ai biết, 78 cấu hình sai,",
-      "79 hộp gửi của kerb mới hơn, 130 bị ngắt",
+      "9 chắc chắn chưa thực hiện, 10 chưa ai biết, 11 mới thực hiện một phần,",
+      "78 cấu hình sai, 79 hộp gửi của kerb mới hơn, 130 bị ngắt",
     ],
   },
 });

@@ -72,15 +72,17 @@ function previewLines({ device, points }: OrderPreview, options: WriteOptions, l
   const width = Math.max(...titles.map((title) => title.length)) + 2;
   return points.flatMap((point) => {
     const leaseMs = options.leaseMs ?? (point.alwaysLeased ? point.leaseMsMax : undefined);
-    const { before } = point;
-    const back = before === undefined || before.value === null ? words.unread : shown(before.value, point);
+    const later = point.automatic ?? point.before?.value ?? null;
+    const back = later === null ? words.unread : shown(later, point);
     return [
       `${printable(device)} ${printable(point.point)} → ${shown(point.value, point)}`,
       `  ${pad(words.now, width)}${beforeOf(point, words, dictionary[language])}`,
       `  ${pad(words.limits, width)}${limitsOf(point, words)}`,
       `  ${pad(words.interlock, width)}${interlockOf(point, words)}`,
       ...(point.needsArm ? [`  ${words.twoSteps}`] : []),
-      ...(leaseMs === undefined ? [] : [`  ${words.returnsLine(back, span(leaseMs))}`]),
+      ...(leaseMs === undefined || point.value === point.automatic
+        ? []
+        : [`  ${words.returnsLine(back, span(leaseMs))}`]),
     ];
   });
 }

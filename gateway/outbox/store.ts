@@ -393,14 +393,13 @@ export class OutboxStore {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined) return false;
     const top = this.lastIdOf(record) - record.base;
-    const capped = Math.min(watermark, top);
     const released = this.#database.transaction(() => {
       const isSalvaging = this.#floor > record.base;
       if (isSalvaging) this.seals.begin(uplink, epoch, this.#marks.of(uplink, epoch));
-      this.#marks.set(uplink, epoch, capped);
+      this.#marks.set(uplink, epoch, Math.min(watermark, top));
       // The chain would take rows that are not fetched yet for lost.
       if (isSalvaging) return { found: [], more: false };
-      const isSealing = this.seals.advance(uplink, epoch, capped);
+      const isSealing = this.seals.advance(uplink, epoch, Math.min(watermark, top));
       // A chain is never ahead of what its uplink has released.
       const marks = uplinks.map((name) => this.seals.sealedTo(name, epoch));
       // What a damaged file says of its last epoch may go beyond where the next one had to begin.

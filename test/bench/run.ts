@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { commandLine, type CommandLineFigures, commandLineTargets } from "./command-line.ts";
+import { commands } from "./commands.ts";
 import { memoryLines, memoryPerDriver, type DriverMemory } from "./memory-per-driver.ts";
 import { details, machine, table, targetLines, targets } from "./report.ts";
 import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
@@ -57,22 +58,23 @@ const workloads: Record<string, Run> = {
   mixed: (name) => mixed(name, effort),
   outage: (name) => outage(name, "refuse", effort),
   "outage-black-hole": (name) => outage(name, "black-hole", effort),
+  "commands-200": (name) => commands(name, 200, effort),
+  // To compare with, only when asked for: what of it is the telemetry's.
+  "commands-1": (name) => commands(name, 1, effort),
 };
 /** Not a workload with readings: what each driver takes that has one device. */
 const memoryName = "rss-per-driver";
 /** What a person at a terminal waits for. */
 const lineName = "command-line";
-const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed", lineName];
+const compared = "commands-1";
+const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed", "commands-200", lineName];
 
 function chosen(): string[] {
-  if (flags.only === undefined)
-    return flags.quick ? quick : [...Object.keys(workloads), memoryName, lineName];
+  const all = [...Object.keys(workloads), memoryName, lineName];
+  if (flags.only === undefined) return flags.quick ? quick : all.filter((name) => name !== compared);
   const names = flags.only.split(",");
   const unknown = names.find((name) => ![memoryName, lineName].includes(name) && !(name in workloads));
-  if (unknown !== undefined)
-    throw new Error(
-      `no workload "${unknown}": there are ${[...Object.keys(workloads), memoryName, lineName].join(", ")}`,
-    );
+  if (unknown !== undefined) throw new Error(`no workload "${unknown}": there are ${all.join(", ")}`);
   return names;
 }
 
