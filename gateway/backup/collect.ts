@@ -48,7 +48,13 @@ const bufferBytesMax = 1024 ** 3;
 
 /** State that is no secret; the secret one is only in a sealed backup. */
 const openState = ["epoch", "dictionary", "commands/*", "drivers/*/units/*.json", "drivers/opcua/pins/*"];
-const sealedState = ["token.key", "snapshots/key", "drivers/opcua/own.pem", "drivers/opcua/kerb.der"];
+const sealedState = [
+  "token.key",
+  "box.key",
+  "snapshots/key",
+  "drivers/opcua/own.pem",
+  "drivers/opcua/kerb.der",
+];
 const buffered = ["outbox.db", "outbox.db-wal"];
 
 export interface Collecting {

@@ -2,7 +2,7 @@ import { clockDoubt } from "../clock.ts";
 import { EventReader, EventWriter, tag, type DictionaryDevice } from "../event.ts";
 import { gap } from "../gaps.ts";
 import type { RegisterDevice } from "./dictionaries.ts";
-import { frameHeadBytes, FrameSplitter, writeFrame } from "./frames.ts";
+import { frameHeadBytes, FrameStreams, writeFrame } from "./frames.ts";
 import type { ToWorker } from "./outbox.ts";
 import { urgentEvent } from "./own-events.ts";
 import { PendingEvents } from "./pending.ts";
@@ -11,8 +11,6 @@ import { PendingEvents } from "./pending.ts";
 const bytesMax = 24 * 1024 * 1024;
 /** Indexes of the file never get as far. */
 const firstIndex = 2 ** 30;
-/** Each start of a host is a stream of its own; the longest silent ones have ended. */
-const streamsMax = 64;
 
 type Frames = ToWorker & { type: "frames" };
 type OwnEvent = ToWorker & { type: "event" };
@@ -23,7 +21,7 @@ type OwnEvent = ToWorker & { type: "event" };
  */
 export class Early {
   readonly #pending = new PendingEvents(bytesMax);
-  readonly #splitters = new Map<number, FrameSplitter>();
+  readonly #streams = new FrameStreams();
   #devices: DictionaryDevice[] = [];
 
   /** Gives indexes for the time being. */
@@ -62,12 +60,7 @@ export class Early {
   }
 
   #takeFrames({ stream, source = String(stream), bytes }: Frames): void {
-    const splitter = this.#splitters.get(stream) ?? new FrameSplitter();
-    this.#splitters.delete(stream);
-    this.#splitters.set(stream, splitter);
-    const [oldest] = this.#splitters.keys();
-    if (this.#splitters.size > streamsMax && oldest !== undefined) this.#splitters.delete(oldest);
-    for (const frame of splitter.push(bytes)) this.#pending.push({ ...frame, stream, source });
+    for (const frame of this.#streams.push(stream, bytes)) this.#pending.push({ ...frame, stream, source });
   }
 
   /** All that was kept as the outbox takes it, under the indexes that its file has given; nothing is kept any more. */
