@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pathOf } from "./addresses.ts";
 import { leastSkewMs, systemTimeMs, timeMsOf } from "./clock.ts";
-import { foundIn } from "./discovery.ts";
+import { foundIn } from "./discover.ts";
 import { belongs, notificationsOf, typed, valueIn } from "./events.ts";
 import { references } from "./pull-point.ts";
 import { address, settings } from "./settings.ts";
