@@ -298,12 +298,14 @@ export interface Look {
   tell(text: string): void;
 }
 
-/** Addresses that may be contacted, and the addresses of this machine among them. */
+/** Addresses that may be contacted, and the addresses of this machine from which they are. */
 export interface Range {
   has(address: string): boolean;
   readonly own: readonly string[];
   /** The port at which devices call, if not the protocol's own. */
   readonly port?: number;
+  /** There the running gateway itself is called. */
+  isTaken(port: number): boolean;
 }
 
 /** A serial port; each that is given is tried alone, else those that are usual. */

@@ -1,34 +1,52 @@
-import { BlockList, isIPv4 } from "node:net";
-import { networkInterfaces } from "node:os";
-import { DeviceError, type DriverContext, type Identity } from "../../gateway/driver.ts";
-import type { Settings } from "./settings.ts";
-import { all, at, isTree, parse, textAt } from "./soap.ts";
+import { randomUUID } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { isIPv4 } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  DeviceError,
+  type Discovery,
+  type Found,
+  type Identity,
+  type Look,
+  type Range,
+  type WirePlace,
+} from "../../gateway/driver.ts";
+import { Camera } from "./camera.ts";
+import { OnvifConnection } from "./connection.ts";
+import { settings as schema } from "./settings.ts";
+import { all, at, isTree, parse, SoapFault, textAt } from "./soap.ts";
 
-/** WS-Discovery: who answers a probe on the networks of this box. The only part that the `onvif` package does. */
+/** Cameras: by WS-Discovery (1.0, 2005) on the networks of this box, and by the time that each tells without a login. */
+export const discovery: Discovery = { tcp: [80], turn: 4, onNetwork, atPort };
 
-const probeMs = 3000;
+const group = "239.255.255.250";
+const groupPort = 3702;
 const foundMax = 500;
+const answerBytesMax = 65_536;
+const timeoutMs = 2500;
+const textMax = 200;
+/** A probe may be lost: it is said twice (WS-Discovery, appendix I). */
+const againMs = 500;
+const defaultPath = "/onvif/device_service";
+const login = ["user", "password"] as const;
 
-interface Sender {
-  address: string;
-}
-
-/** The package's singleton, as far as it is used. */
-interface Discovery {
-  on(name: "device", listener: (device: unknown, sender: Sender, xml: string) => void): void;
-  on(name: "error", listener: () => void): void;
-  removeListener(name: "device" | "error", listener: (...values: never[]) => void): void;
-  probe(options: { timeout: number; resolve: false; device?: string }, done: () => void): void;
-}
-
-/** The addresses of a CIDR, as `net` checks them. */
-function scopeOf(scope: string): BlockList {
-  const [, network = "", bits = "32"] = /^([\d.]+)(?:\/(\d{1,2}))?$/.exec(scope) ?? [];
-  if (!isIPv4(network) || Number(bits) > 32)
-    throw new DeviceError("unsupported", `"${scope}" is no network such as 192.168.1.0/24`);
-  const list = new BlockList();
-  list.addSubnet(network, Number(bits), "ipv4");
-  return list;
+function probe(): string {
+  const { soap, addressing, discovery: own, types } = {
+    soap: "http://www.w3.org/2003/05/soap-envelope",
+    addressing: "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+    discovery: "http://schemas.xmlsoap.org/ws/2005/04/discovery",
+    types: "http://www.onvif.org/ver10/network/wsdl",
+  };
+  const header =
+    `<a:MessageID>urn:uuid:${randomUUID()}</a:MessageID>` +
+    "<a:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To>" +
+    `<a:Action>${own}/Probe</a:Action>`;
+  const body = `<d:Probe><d:Types>dn:NetworkVideoTransmitter</d:Types></d:Probe>`;
+  return (
+    `<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="${soap}" xmlns:a="${addressing}" xmlns:d="${own}"` +
+    ` xmlns:dn="${types}"><s:Header>${header}</s:Header><s:Body>${body}</s:Body></s:Envelope>`
+  );
 }
 
 function scopesOf(match: unknown): Identity {
@@ -36,7 +54,7 @@ function scopesOf(match: unknown): Identity {
   const named = (kind: string): string | undefined => {
     const scope = scopes.find((one) => one.startsWith(`onvif://www.onvif.org/${kind}/`));
     try {
-      return scope === undefined ? undefined : decodeURIComponent(scope.split("/")[4] ?? "").slice(0, 200);
+      return scope === undefined ? undefined : decodeURIComponent(scope.split("/")[4] ?? "").slice(0, textMax);
     } catch {
       return undefined;
     }
@@ -46,7 +64,7 @@ function scopesOf(match: unknown): Identity {
 }
 
 /** What a match says, with the sender as the only machine; undefined: nothing of use. */
-export function foundIn(xml: string, sender: string): { settings: Settings; identity: Identity } | undefined {
+export function foundIn(xml: string, sender: string): Found | undefined {
   try {
     const match = all(at(parse(xml), "ProbeMatches"), "ProbeMatch")[0];
     if (!isTree(match)) return undefined;
@@ -55,82 +73,92 @@ export function foundIn(xml: string, sender: string): { settings: Settings; iden
     const owns = urls.filter(({ hostname }) => hostname === sender);
     const own = ["https:", "http:"].flatMap((one) => owns.find(({ protocol }) => protocol === one) ?? [])[0];
     if (own === undefined) return undefined;
+    const isSecure = own.protocol === "https:";
+    const port = Number(own.port || (isSecure ? 443 : 80));
+    const path = own.pathname.slice(0, textMax);
     return {
+      place: `${sender}:${port}`,
+      at: { host: sender, port },
       settings: {
-        host: sender,
-        port: Number(own.port || (own.protocol === "https:" ? 443 : 80)),
-        ports: [],
         // Which certificate is the right one a probe cannot tell: the first connection asks for its pin.
-        ...(own.protocol === "https:" ? { tls: {} } : {}),
-        auth: "auto",
-        timeout: 4000,
-        pull: 20_000,
-        batch: 20,
-        lifetime: 60_000,
-        termination: "absolute",
-        rtspProbe: true,
-        servicePath: own.pathname.slice(0, 200),
+        ...(isSecure ? { tls: {} } : {}),
+        ...(path === defaultPath ? {} : { servicePath: path }),
       },
       identity: scopesOf(match),
+      needs: login,
     };
   } catch {
     return undefined;
   }
 }
 
-/** The interfaces of this box that lie in a network: the probe goes there and nowhere else. */
-function interfacesIn(list: BlockList): string[] {
-  return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.some(({ family, address }) => family === "IPv4" && list.check(address)) ? [name] : [],
-  );
+/** A socket of one address of this machine, whose probes go no further than its own network. */
+async function mouthAt(address: string): Promise<Socket> {
+  const socket = createSocket("udp4");
+  // Whatever comes in must not end the process.
+  socket.on("error", () => {});
+  const listening = once(socket, "listening");
+  socket.bind(0, address);
+  await listening;
+  socket.setMulticastInterface(address);
+  socket.setMulticastTTL(1);
+  return socket;
 }
 
-/** Cameras that answer a probe from inside `scope`, a CIDR that this box is in. Read-only, three seconds. */
-export async function* discover(
-  scope: string,
-  context: DriverContext,
-  signal: AbortSignal,
-): AsyncIterable<{ settings: Settings; identity: Identity }> {
-  const list = scopeOf(scope);
-  const [device] = interfacesIn(list);
-  if (device === undefined) throw new DeviceError("unreachable", `this machine has no address in ${scope}`);
-  const library = (await import("onvif")) as unknown as { default: { Discovery: Discovery } };
-  const discovery = library.default.Discovery;
-  const queue: { settings: Settings; identity: Identity }[] = [];
+async function* onNetwork({ has, own }: Range, { signal, forMs, tell }: Look): AsyncGenerator<Found> {
+  const from = own.filter((address) => isIPv4(address) && has(address));
+  if (from.length === 0) return;
+  tell("WS-Discovery");
+  const sockets = await Promise.all(from.map(mouthAt));
+  const queue: Found[] = [];
   const seen = new Set<string>();
-  const state = { isOver: false, wake: (): void => {} };
-  const hear = (_device: unknown, sender: Sender, xml: string): void => {
-    if (seen.has(sender.address) || seen.size >= foundMax || !list.check(sender.address)) return;
-    const found = xml.length < 65_536 ? foundIn(xml, sender.address) : undefined;
-    if (found === undefined) return;
-    seen.add(sender.address);
-    queue.push(found);
-    state.wake();
-  };
-  let strays = 0;
-  // Without a listener any stray packet would end the process.
-  const stray = (): void => void strays++;
-  const end = (): void => {
-    state.isOver = true;
-    state.wake();
-  };
-  discovery.on("error", stray);
-  discovery.on("device", hear);
-  signal.addEventListener("abort", end, { once: true });
-  discovery.probe({ timeout: probeMs, resolve: false, device }, () => {
-    // Only now: its socket may bring errors until it is closed.
-    discovery.removeListener("error", stray);
-    end();
-  });
+  for (const socket of sockets)
+    socket.on("message", (bytes, { address }) => {
+      if (seen.has(address) || seen.size >= foundMax || !has(address) || bytes.length > answerBytesMax) return;
+      const found = foundIn(bytes.toString("utf8"), address);
+      if (found === undefined) return;
+      seen.add(address);
+      queue.push(found);
+    });
+  const say = (): void =>
+    sockets.forEach((socket) => socket.send(probe(), groupPort, group, () => {}));
   try {
-    while (!state.isOver || queue.length > 0) {
+    say();
+    const startedMs = performance.now();
+    let isSaidAgain = false;
+    while (performance.now() - startedMs < forMs) {
+      await sleep(50, undefined, { signal }).catch(() => {});
+      if (signal.aborted) throw new DeviceError("aborted", "the search was given up");
+      if (!isSaidAgain && performance.now() - startedMs > againMs) {
+        isSaidAgain = true;
+        say();
+      }
       yield* queue.splice(0);
-      if (!state.isOver) await new Promise<void>((resolve) => (state.wake = resolve));
     }
-    if (signal.aborted) throw new DeviceError("aborted", "the search was given up");
-    if (strays > 0) context.log("debug", `${strays} packets that are no answer to a probe`);
   } finally {
-    discovery.removeListener("device", hear);
-    signal.removeEventListener("abort", end);
+    for (const socket of sockets) socket.close();
+  }
+}
+
+/** The time, which every camera tells without a login, and who it is, where it tells that as well. */
+async function* atPort({ host, port }: WirePlace, { signal, tell }: Look): AsyncGenerator<Found> {
+  const camera = new Camera(schema.parse({ host, port, timeout: timeoutMs }));
+  tell(camera.place);
+  const found: Found = { place: camera.place, at: { host, port }, identity: {} };
+  try {
+    const skewMs = await camera.measureClock(signal);
+    if (skewMs === undefined) return;
+  } catch (error) {
+    // Whoever answers by SOAP that he wants a login is a camera; a web server says it otherwise.
+    if (error instanceof DeviceError && error.code === "aborted") throw error;
+    if (error instanceof SoapFault && error.code === "NotAuthorized") yield { ...found, needs: login };
+    return;
+  }
+  try {
+    const identity = await new OnvifConnection(camera).identify(signal);
+    yield { ...found, identity };
+  } catch (error) {
+    if (!(error instanceof DeviceError) || error.code === "aborted") throw error;
+    yield { ...found, needs: login };
   }
 }

@@ -48,7 +48,7 @@ describe("frames", () => {
 
   it("of a probe give only the address of the machine that sent them", () => {
     const found = foundIn(frame("probe-match"), "192.168.1.64");
-    expect(found?.settings).toMatchObject({ host: "192.168.1.64", port: 8000 });
+    expect(found?.at).toEqual({ host: "192.168.1.64", port: 8000 });
     expect(found?.identity).toEqual({ vendor: "Cong vien", model: "IPC-B620H" });
     expect(foundIn(frame("probe-match"), "192.168.1.65")).toBeUndefined();
     expect(foundIn("garbage", "192.168.1.64")).toBeUndefined();

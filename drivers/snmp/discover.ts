@@ -1,87 +1,95 @@
-import { DeviceError, type DriverContext, type Identity } from "../../gateway/driver.ts";
+import { createSocket } from "node:dgram";
+import {
+  DeviceError,
+  type Discovery,
+  type Found,
+  type Look,
+  type WirePlace,
+} from "../../gateway/driver.ts";
 import { Client } from "./client.ts";
 import { aborted } from "./errors.ts";
 import { Fetcher } from "./fetch.ts";
+import { readHeader } from "./header.ts";
 import { identify } from "./identify.ts";
 import { Peer } from "./peer.ts";
-import type { Settings } from "./settings.ts";
-
-/** A scope holds at most so many addresses, and so many are asked at once, each once. */
-const addressesMax = 1024;
-const atOnce = 8;
-
-/** What a device that answers to "public" is given; a host does not load zod, so all is written out. */
-const foundSettings: Omit<Settings, "host"> = {
-  port: 161,
-  version: "1",
-  community: "public",
-  timeout: 700,
-  maxOidsPerPdu: 1,
-  identify: ["entity", "ntcip", "ups", "utmc", "teltonika"],
-  charset: "utf8",
-  sign: {
-    memory: "changeable",
-    number: 1,
-    duration: 60,
-    activationPriority: 128,
-    runTimePriority: 128,
-    beacon: false,
-    owner: "kerb",
-    validateTimeout: 10_000,
-    charset: "latin1",
-    stripDiacritics: false,
-    checkFont: true,
-  },
-};
+import { settings as schema } from "./settings.ts";
 
 /**
- * Asks each IPv4 address of a CIDR once for its identity, by SNMP v1 with the community "public".
- * Rejects with `DeviceError("unsupported")` for a scope of another form, or of more than 1024 addresses.
+ * Agents: by the community "public", which everybody reads with, first as SNMPv2c, then as v1; then those of SNMPv3,
+ * which say to anybody which engine they are (RFC 3414, 4).
  */
-export async function* discover(
-  scope: string,
-  _context: DriverContext,
-  signal: AbortSignal,
-): AsyncGenerator<{ settings: Settings; identity: Identity }> {
-  const { addresses, port } = addressesIn(scope);
-  for (let at = 0; at < addresses.length; at += atOnce) {
-    const some = addresses.slice(at, at + atOnce);
-    const found = await Promise.all(some.map((host) => ask({ ...foundSettings, host, port }, signal)));
-    yield* found.filter((one) => one !== undefined);
+export const discovery: Discovery = { udp: [161], turn: 3, atPort };
+
+const timeoutMs = 700;
+
+/** GetRequest of SNMPv3 by nobody, who asks for a report: message 1, no engine, no user, no objects. */
+const whoAreYou = Buffer.from(
+  "303a020103300f02020001020300ffe3040104020103" +
+    "0410300e0400020100020100040004000400" +
+    "301204000400a00c020200010201000201003000",
+  "hex",
+);
+
+async function* atPort({ host, port }: WirePlace, { signal, tell }: Look): AsyncGenerator<Found> {
+  const place = `${host}:${port}`;
+  tell(place);
+  for (const version of ["2c", "1"] as const) {
+    const answered = await ask(host, port, version, signal);
+    if (answered === "refused") return;
+    if (answered === undefined) continue;
+    const settings = { version, community: "public" };
+    yield { place, at: { host, port }, settings, ...answered };
+    return;
   }
+  const engine = await engineOf(host, port, signal);
+  if (engine === undefined) return;
+  const more = { snmpEngineID: engine };
+  const needs = ["security"];
+  yield { place, at: { host, port }, settings: { version: "3" }, identity: { more }, needs };
 }
 
-async function ask(settings: Settings, signal: AbortSignal) {
-  const place = `${settings.host}:${settings.port}`;
+async function ask(
+  host: string,
+  port: number,
+  version: "1" | "2c",
+  signal: AbortSignal,
+): Promise<Pick<Found, "identity"> | "refused" | undefined> {
+  const settings = schema.parse({ host, port, version, timeout: timeoutMs });
+  const place = `${host}:${port}`;
   if (signal.aborted) throw aborted(place);
   let client: Client | undefined;
   try {
-    client = new Client(await Peer.connect(settings.host, settings.port, place, signal), settings, place);
-    const identity = await identify(new Fetcher(client, 1), settings, place, signal);
-    return { settings: { ...settings, timeout: 2000 }, identity };
+    client = new Client(await Peer.connect(host, port, place, signal), settings, place);
+    return { identity: await identify(new Fetcher(client, 1), settings, place, signal) };
   } catch (error) {
-    if (error instanceof DeviceError && error.code !== "aborted") return undefined;
-    throw error;
+    if (!(error instanceof DeviceError) || error.code === "aborted") throw error;
+    if (error.code === "unsupported") return { identity: {} };
+    return ["refused", "unreachable"].includes(error.code) ? "refused" : undefined;
   } finally {
     client?.close();
   }
 }
 
-/** "192.168.1.0/24" or "192.168.1.0/24:501": its addresses without those of network and broadcast. */
-function addressesIn(scope: string): { addresses: string[]; port: number } {
-  const [, a = "", b = "", c = "", d = "", bits = "32", port = "161"] =
-    /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:\/(\d{1,2}))?(?::(\d{1,5}))?$/.exec(scope) ?? [];
-  const parts = [a, b, c, d].map(Number);
-  const count = 2 ** (32 - Number(bits));
-  const isSound = a !== "" && parts.every((part) => part <= 255) && Number(bits) <= 32;
-  if (!isSound || count > addressesMax || Number(port) > 65_535)
-    throw new DeviceError("unsupported", `"${scope}" is no network of at most ${addressesMax} addresses`);
-  const first = parts.reduce((sum, part) => sum * 256 + part, 0);
-  const base = first - (first % count);
-  const all = Array.from({ length: count }, (_, index) => base + index);
-  const usable = count > 2 ? all.slice(1, -1) : all;
-  const addresses = usable.map((one) =>
-    [24, 16, 8, 0].map((shift) => Math.floor(one / 2 ** shift) % 256).join("."),
-  );
-  return { addresses, port: Number(port) };
+/** The engine of an agent of SNMPv3, in hex; undefined: nobody answers. */
+async function engineOf(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
+  const place = `${host}:${port}`;
+  const socket = createSocket("udp4");
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+  const giveUp = (): void => reject(aborted(place));
+  const timer = setTimeout(() => resolve(undefined), timeoutMs);
+  signal.addEventListener("abort", giveUp, { once: true });
+  socket.on("error", () => resolve(undefined));
+  socket.on("message", (bytes) => {
+    const header = readHeader(bytes);
+    if (header?.version === 3 && header.engineId !== "") resolve(header.engineId.slice(0, 64));
+  });
+  // Connected: nobody else is heard.
+  socket.connect(port, host, () => socket.send(whoAreYou, () => {}));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
+    socket.close();
+  }
 }
