@@ -3,7 +3,8 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import type { CertificateOptions } from "./certificate.ts";
-import { addCommandVerbs } from "./command-verbs.ts";
+import { addCommandVerbs, type Line } from "./command-verbs.ts";
+import { addDiscoverVerbs } from "./discover-verbs.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
@@ -75,11 +76,13 @@ class Verbs {
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
-    addCommandVerbs({
+    const line: Line = {
       verb: (name) => this.#verb(name),
       run: (kind, options, work) => this.#run(kind, options, work),
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
-    });
+    };
+    addCommandVerbs(line);
+    addDiscoverVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();

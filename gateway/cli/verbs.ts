@@ -17,6 +17,11 @@ const groups: [title: string, verbs: Verb[]][] = [
     "At the cabinet",
     [
       {
+        name: "discover",
+        usage: "[CIDR..]",
+        summary: "who is there, on the network, a serial line or a broker; only reads",
+      },
+      {
         name: "read",
         usage: "DEVICE [POINT..]",
         summary: "read a device now: values, quality, age, address",
