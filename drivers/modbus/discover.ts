@@ -125,7 +125,7 @@ async function* onBus(
 ): AsyncGenerator<Found> {
   const isPort = transport.type === "rtu";
   const end = isPort ? transport.port : hostAndPort(transport.host, transport.port);
-  const way = isPort ? ` ${transport.baud}-8${shownParity[transport.parity]}1` : " (RTU frames)";
+  const way = isPort ? ` ${transport.baud}-8${shownParity[transport.parity]}1` : " RTU";
   const bus = await openBus(transport, look.signal);
   let present: number[];
   try {

@@ -215,7 +215,7 @@ export async function discover(ranges: readonly string[], options: DiscoverOptio
     looking,
     wanted,
     {
-      found: (driver, found) => findings.add(driver, found),
+      found: (driver, found, isAsked) => findings.add(driver, found, isAsked),
       trouble: (driver, { code, message }) => troubles.push({ driver, code, reason: message }),
       doing: (what, text) => progress.doing(what, text),
     },

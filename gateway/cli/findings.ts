@@ -9,15 +9,20 @@ import type { Found } from "../driver.ts";
 import { within } from "../host/identify.ts";
 import type { Neighbours } from "./discover-site.ts";
 import { FieldDevice } from "./field.ts";
+import { pause } from "./output.ts";
 
 /** One profile is tried so long on somebody who does not say who he is. */
 const tryMs = 6000;
+/** Who tells his values by himself begins within this. */
+const tellMs = 1600;
 /** So many machines are compared with profiles at once; whoever shares a machine or a line waits. */
 const atOnce = 8;
 
 interface Heard {
   driver: string;
   found: Found;
+  /** He answers questions. */
+  isAsked: boolean;
 }
 
 /** Everybody who was found, each once, however often he was met. */
@@ -40,10 +45,14 @@ export class Findings {
     this.#held.push(...held);
   }
 
-  add(driver: string, found: Found): void {
+  add(driver: string, found: Found, isAsked: boolean): void {
     const key = JSON.stringify([driver, found.at]);
-    const before = this.#heard.get(key)?.found;
-    this.#heard.set(key, { driver, found: before === undefined ? found : merged(before, found) });
+    const before = this.#heard.get(key);
+    this.#heard.set(key, {
+      driver,
+      found: before === undefined ? found : merged(before.found, found),
+      isAsked: isAsked || before?.isAsked === true,
+    });
   }
 
   /** Each with the profile that fits it, in the order of the addresses. Settles soon after the signal aborts. */
@@ -61,7 +70,7 @@ export class Findings {
   }
 
   async #one(
-    { driver, found }: Heard,
+    { driver, found, isAsked }: Heard,
     signal: AbortSignal,
     tell: (place: string) => void,
   ): Promise<Omit<Finding, "number">> {
@@ -71,8 +80,8 @@ export class Findings {
       tell(found.place);
       return within(tryMs, signal, (inner) => read(device, names, inner));
     };
-    // Of one that the site file has, a person has said what he is.
-    const mayTry = known === undefined && !signal.aborted;
+    // Of one that the site file has, a person has said what he is; one that calls is not to think that he was taken.
+    const mayTry = known === undefined && isAsked && !signal.aborted;
     const chosen = await choose(driver, found, profilesOf(driver), discovery, mayTry ? tryOut : undefined);
     return {
       driver,
@@ -96,8 +105,14 @@ async function read(device: DeviceConfig, names: readonly string[], signal: Abor
   const field = await FieldDevice.open(device, join(cache, "kerb"), signal);
   try {
     const { identity, mismatch } = field;
-    const readings = mismatch === undefined ? await field.read({ points: names, raw: false }, signal) : [];
-    return { identity, mismatch, readings };
+    if (mismatch !== undefined) return { identity, mismatch, readings: [] };
+    const untilMs = performance.now() + tellMs;
+    for (;;) {
+      const readings = await field.read({ points: names, raw: false }, signal);
+      const isWaiting = readings.some(({ unheard }) => unheard === true) && performance.now() < untilMs;
+      if (!isWaiting) return { identity, mismatch, readings };
+      await pause(tellMs / 8, signal);
+    }
   } finally {
     await field.close();
   }

@@ -1,6 +1,6 @@
 import type { DeviceConfig } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
-import type { Discovery, Fit, Found, Identity } from "../driver.ts";
+import { DeviceError, type Discovery, type Fit, type Found, type Identity } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { type Match, matchProfile } from "../profile-match.ts";
 import { listProfiles, loadProfile, mergeSettings, pointsOf, type Profile } from "../profiles.ts";
@@ -13,6 +13,8 @@ const sampleMax = 6;
 /** Fewer are chance. */
 const fitsLeast = 2;
 const shareLeast = 0.75;
+/** One message says only a part of what a device tells. */
+const heardShareLeast = 0.5;
 const alsoMax = 3;
 
 /** Reads points of a device as a profile says. Throws when it cannot be reached. */
@@ -23,9 +25,14 @@ export interface Tried {
   /** What is not as the profile expects it of its model. */
   mismatch: string | undefined;
   readings: readonly LatestReading[];
+  /** It wants a login. */
+  isDenied?: boolean;
 }
 
-export type Chosen = Pick<Finding, "match" | "profile" | "fits" | "also" | "reasons" | "identity">;
+export type Chosen = Pick<Finding, "match" | "profile" | "fits" | "also" | "reasons" | "identity"> & {
+  /** Where that is more than it said itself. */
+  needs?: string[];
+};
 
 /** The profiles of a driver; those that cannot be read are left out. */
 export function profilesOf(driver: string): Profile[] {
@@ -89,17 +96,21 @@ export async function choose(
     .toSorted((a, b) => rankOf(a.match) - rankOf(b.match))[0];
   if (named !== undefined) return byName(named.match, identity, ranked);
   const scored = [...heard(found, profiles, discovery)];
+  let isDenied = false;
   if (scored.length === 0 && tryOut !== undefined && needs.length === 0)
-    scored.push(...(await tried(driver, found, profiles, tryOut)));
+    isDenied = await tried(driver, found, profiles, tryOut, (one) => scored.push(one));
   const fitting = scored
     .filter(({ fit, profile }) => {
       const isMarked = profile.identify.expect.length > 0;
-      return share(fit) >= shareLeast && fit.fits >= (isMarked ? 1 : Math.min(fitsLeast, fit.of));
+      const least = found.heard === undefined ? shareLeast : heardShareLeast;
+      return share(fit) >= least && fit.fits >= (isMarked ? 1 : Math.min(fitsLeast, fit.of));
     })
     .toSorted(order);
   const [best, ...others] = fitting;
   if (best !== undefined) return byFit(best, others);
-  if (needs.length > 0) return byLogin(identity, needs, ranked);
+  const wants = isDenied && needs.length === 0 ? ["user", "password"] : needs;
+  // Who was heard has told all that he tells.
+  if (wants.length > 0 && found.heard === undefined) return byLogin(identity, wants, ranked);
   const generic = ranked.find(({ profile }) => profile.identify.expect.length === 0);
   if (generic !== undefined) return byName(generic.match, identity, ranked);
   return { match: "none", also: [], reasons: [nothing(identity, driver)], identity };
@@ -132,8 +143,8 @@ function byFit({ profile, fit, identity, match }: Scored, others: readonly Score
   };
   const rivals = others.filter(isSame).map((one) => one.profile.id);
   const doubt = {
-    en: `so they are for ${rivals.slice(0, alsoMax).join(", ")}: compare the name plate`,
-    vi: `với ${rivals.slice(0, alsoMax).join(", ")} cũng vậy: hãy xem nhãn trên thiết bị`,
+    en: `those that were read of ${rivals.slice(0, alsoMax).join(", ")} fit as well: compare the name plate`,
+    vi: `các giá trị đã đọc theo ${rivals.slice(0, alsoMax).join(", ")} cũng đúng: hãy xem nhãn trên thiết bị`,
   };
   return {
     match: "likely",
@@ -163,6 +174,7 @@ function byLogin(
   };
   return {
     match: "login",
+    needs: [...needs],
     ...(first === undefined ? {} : { profile: first.profile.id }),
     also: ranked.slice(1, 1 + alsoMax).map(({ profile }) => profile.id),
     reasons: [reason],
@@ -199,35 +211,41 @@ const isSound = ({ value, status }: LatestReading): boolean => value !== null &&
 
 const isEmpty = ({ value }: LatestReading): boolean => value === 0 || value === "" || value === false;
 
+/** Reads some points of it as each of the profiles has them; true: it did not let us. */
 async function tried(
   driver: string,
   found: Found,
   profiles: readonly Profile[],
   tryOut: TryOut,
-): Promise<Scored[]> {
-  const scored: Scored[] = [];
+  take: (scored: Scored) => void,
+): Promise<boolean> {
+  let isRefused = false;
   for (const profile of profiles) {
     // Its makers are others, or its model is.
     const isOther = typeof profile.identify.is === "object";
     const device = isOther ? undefined : await deviceAs(driver, found, profile);
     if (device === undefined) continue;
     const names = sampleOf(device);
-    const { identity, mismatch, readings } = await tryOut(device, names).catch(unread);
+    const { identity, mismatch, readings, isDenied = false } = await tryOut(device, names).catch(unread);
+    isRefused ||= isDenied;
     if (mismatch !== undefined) continue;
     const sound = readings.filter(isSound);
     // Who answers zero to everything is not recognised by it.
     const fits = sound.every(isEmpty) ? 0 : sound.length;
     const told = { ...found.identity, ...identity };
     if (fits > 0)
-      scored.push({ profile, fit: { fits, of: names.length }, identity: told, match: matchProfile(told, profile) });
+      take({ profile, fit: { fits, of: names.length }, identity: told, match: matchProfile(told, profile) });
   }
-  return scored;
+  return isRefused;
 }
 
-/** It does not answer as such a device. */
-function unread(error: unknown): Tried {
-  return { identity: {}, mismatch: String(error), readings: [] };
-}
+/** It does not answer as such a device, or not to us. */
+const unread = (error: unknown): Tried => ({
+  identity: {},
+  mismatch: String(error),
+  readings: [],
+  isDenied: error instanceof DeviceError && error.code === "denied",
+});
 
 /** The device as a site file with this profile would have it; undefined: it needs settings that nobody knows. */
 async function deviceAs(driver: string, found: Found, profile: Profile): Promise<DeviceConfig | undefined> {
@@ -273,7 +291,10 @@ async function deviceAs(driver: string, found: Found, profile: Profile): Promise
 
 /** Points from all over the profile; those with limits say most. */
 function sampleOf({ points }: DeviceConfig): string[] {
-  const asked = points.filter(({ poll, publish, when }) => poll !== "push" && publish && when === undefined);
+  const whole = points.filter(({ publish, when }) => publish && when === undefined);
+  const polled = whole.filter(({ poll }) => poll !== "push");
+  // One that tells its values by itself mostly answers as well.
+  const asked = polled.length > 0 ? polled : whole;
   const sharp = asked.filter(({ limits, values }) => limits !== undefined || values !== undefined);
   const all = sharp.length >= fitsLeast ? sharp : asked;
   const step = Math.max(1, all.length / sampleMax);

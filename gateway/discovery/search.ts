@@ -24,7 +24,8 @@ export interface Wanted {
 
 /** What happens on the way. */
 export interface Ear {
-  found(driver: string, found: Found): void;
+  /** `isAsked`: he answers questions at a place; else he was only heard, and has not been spoken to. */
+  found(driver: string, found: Found, isAsked: boolean): void;
   /** A place could not be looked at. */
   trouble(driver: string, error: DeviceError): void;
   /** What is being done, by what it is about. */
@@ -62,12 +63,13 @@ async function taken(
   founds: AsyncIterable<Found> | undefined,
   ear: Ear,
   signal: AbortSignal,
+  isAsked = true,
 ): Promise<Found[]> {
   const all: Found[] = [];
   try {
     for await (const found of founds ?? []) {
       all.push(found);
-      ear.found(driver, found);
+      ear.found(driver, found, isAsked);
     }
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
@@ -109,7 +111,7 @@ async function hearBroker(
 ): Promise<void> {
   const look = lookOf(wanted, "broker", ear, signal);
   await Promise.all(
-    looking.map((one) => taken(one, one.discovery.atBroker?.(broker, look), ear, signal)),
+    looking.map((one) => taken(one, one.discovery.atBroker?.(broker, look), ear, signal, false)),
   );
 }
 
@@ -159,7 +161,13 @@ class NetworkSearch {
     const all = await Promise.all(
       this.#looking.map(async (one) => {
         const look = lookOf(this.#wanted, one.driver, this.#ear, this.#signal);
-        const founds = await taken(one, one.discovery.onNetwork?.(range, look), this.#inside(), this.#signal);
+        const founds = await taken(
+          one,
+          one.discovery.onNetwork?.(range, look),
+          this.#inside(),
+          this.#signal,
+          false,
+        );
         return founds.filter((found) => this.#isInside(found)).map((found) => ({ one, found }));
       }),
     );
@@ -213,8 +221,8 @@ class NetworkSearch {
   #inside(): Ear {
     return {
       ...this.#ear,
-      found: (driver, found) => {
-        if (this.#isInside(found)) this.#ear.found(driver, found);
+      found: (driver, found, isAsked) => {
+        if (this.#isInside(found)) this.#ear.found(driver, found, isAsked);
       },
     };
   }
