@@ -185,13 +185,14 @@ export async function discover(ranges: readonly string[], options: DiscoverOptio
   if (options.last === true) return showLast(site, options, language);
   const drivers = driversOf(options.driver, language);
   const broker = brokerOf(options, language);
+  const isOwn = ranges.length === 0 && options.serial === undefined && broker === undefined;
+  const named = isOwn ? await ownRanges(options, language) : ranges;
+  const range = named.length === 0 ? undefined : rangeNamed(named, language);
   const near = await neighbours(site, language);
   const line = lineOf(options, near, language);
-  const isOwn = ranges.length === 0 && line === undefined && broker === undefined;
-  const named = isOwn ? await ownRanges(options, language) : ranges;
   const { isRunning, occupied } = near;
   const wanted: Wanted = {
-    ...(named.length === 0 ? {} : { range: rangeNamed(named, language) }),
+    ...(range === undefined ? {} : { range }),
     ...(line === undefined ? {} : { line }),
     ...(broker === undefined ? {} : { broker }),
     ...(options.units === undefined ? {} : { units: options.units }),

@@ -7,6 +7,7 @@ import type { Looking } from "../discovery/looks.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { Found } from "../driver.ts";
 import { within } from "../host/identify.ts";
+import type { Profile } from "../profiles.ts";
 import type { Neighbours } from "./discover-site.ts";
 import { FieldDevice } from "./field.ts";
 import { pause } from "./output.ts";
@@ -31,6 +32,7 @@ export class Findings {
   readonly #held: Omit<Finding, "number">[] = [];
   readonly #looking: readonly Looking[];
   readonly #near: Neighbours;
+  readonly #profiles = new Map<string, Profile[]>();
 
   constructor(looking: readonly Looking[], near: Neighbours) {
     this.#looking = looking;
@@ -69,6 +71,12 @@ export class Findings {
     return done.toSorted(byPlace).map((one, index) => ({ number: index + 1, ...one }));
   }
 
+  #profilesOf(driver: string): Profile[] {
+    const known = this.#profiles.get(driver) ?? profilesOf(driver);
+    this.#profiles.set(driver, known);
+    return known;
+  }
+
   async #one(
     { driver, found, isAsked }: Heard,
     signal: AbortSignal,
@@ -82,7 +90,7 @@ export class Findings {
     };
     // Of one that the site file has, a person has said what he is; one that calls is not to think that he was taken.
     const mayTry = known === undefined && isAsked && !signal.aborted;
-    const chosen = await choose(driver, found, profilesOf(driver), discovery, mayTry ? tryOut : undefined);
+    const chosen = await choose(driver, found, this.#profilesOf(driver), discovery, mayTry ? tryOut : undefined);
     return {
       driver,
       place: found.place,

@@ -1,9 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { DeviceError, type Discovery, type Fit, type Found, type Identity } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { type Match, matchProfile } from "../profile-match.ts";
-import { listProfiles, loadProfile, mergeSettings, pointsOf, type Profile } from "../profiles.ts";
+import { listProfiles, loadProfile, mergeSettings, pointsOf, type Profile, profileFolder } from "../profiles.ts";
 import type { Finding, MatchKind } from "./kept.ts";
 
 /** Which profile somebody who was found is read with, and how sure that is. */
@@ -38,6 +40,9 @@ export type Chosen = Pick<Finding, "match" | "profile" | "fits" | "also" | "reas
 export function profilesOf(driver: string): Profile[] {
   return listProfiles().flatMap((id) => {
     try {
+      // To check one takes far longer than to see whose it is.
+      const [, own] = /^driver:\s*["']?([\w-]+)/m.exec(readFileSync(join(profileFolder, `${id}.yaml`), "utf8")) ?? [];
+      if (own !== driver) return [];
       const profile = loadProfile(id);
       return profile.driver === driver ? [profile] : [];
     } catch {
