@@ -73,9 +73,8 @@ async function* atPort({ host, port }: WirePlace, look: Look): AsyncGenerator<Fo
       if (look.units === undefined) return;
     } catch (error) {
       if (!anonymous(error)) throw error;
-      // No Modbus TCP; RTU frames it may be.
-      if (["garbage", "hung-up"].includes(error.code)) break;
-      if (["refused", "unreachable"].includes(error.code)) return;
+      // Whoever answers something else, or hangs up on it, is no Modbus of any kind.
+      if (error.code !== "silent") return;
     } finally {
       await link.close();
     }

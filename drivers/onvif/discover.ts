@@ -14,6 +14,7 @@ import {
 } from "../../gateway/driver.ts";
 import { Camera } from "./camera.ts";
 import { OnvifConnection } from "./connection.ts";
+import { exchange } from "./http.ts";
 import { settings as schema } from "./settings.ts";
 import { all, at, isTree, parse, SoapFault, textAt } from "./soap.ts";
 
@@ -140,11 +141,29 @@ async function* onNetwork({ has, own }: Range, { signal, forMs, tell }: Look): A
   }
 }
 
+/**
+ * Nothing is posted to a web server that has no such page: there a POST might be an order. Cameras say that they
+ * want one, or a login.
+ */
+async function hasService({ place, settings }: Camera, signal: AbortSignal): Promise<boolean> {
+  const { host, port, servicePath: path } = settings;
+  const asked = { host, port, path, place, trust: undefined, method: "GET", headers: {} } as const;
+  try {
+    const { status, body } = await exchange({ ...asked, timeoutMs, bytesMax: answerBytesMax, signal });
+    return ![404, 410].includes(status) && (status < 300 || status >= 400 || body.includes("Envelope"));
+  } catch (error) {
+    if (!(error instanceof DeviceError) || error.code === "aborted") throw error;
+    // Some hang up on a GET, or say nothing.
+    return error.code === "hung-up" || error.code === "silent";
+  }
+}
+
 /** The time, which every camera tells without a login, and who it is, where it tells that as well. */
 async function* atPort({ host, port }: WirePlace, { signal, tell }: Look): AsyncGenerator<Found> {
   const camera = new Camera(schema.parse({ host, port, timeout: timeoutMs }));
   tell(camera.place);
   const found: Found = { place: camera.place, at: { host, port }, identity: {} };
+  if (!(await hasService(camera, signal))) return;
   try {
     const skewMs = await camera.measureClock(signal);
     if (skewMs === undefined) return;
