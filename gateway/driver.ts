@@ -295,17 +295,17 @@ export interface Look {
   /** Units on a line; not given: the driver's own choice. */
   readonly units?: readonly number[];
   /** What is being done now, for people who wait: "9600-8N1 unit 12". */
-  tell(text: string): void;
+  readonly tell: (text: string) => void;
 }
 
 /** Addresses that may be contacted, and the addresses of this machine from which they are. */
 export interface Range {
-  has(address: string): boolean;
+  readonly has: (address: string) => boolean;
   readonly own: readonly string[];
   /** The port at which devices call, if not the protocol's own. */
   readonly port?: number;
   /** There the running gateway itself is called. */
-  isTaken(port: number): boolean;
+  readonly isTaken: (port: number) => boolean;
 }
 
 /** A serial port; each that is given is tried alone, else those that are usual. */

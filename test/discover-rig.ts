@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:net";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Finding } from "../gateway/discovery/kept.ts";
+import type { Discovered } from "../gateway/cli/last-discovered.ts";
 import { driverSchemas } from "../gateway/config/drivers.ts";
 import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
 import type { Simulator, StartSimulator } from "../simulators/simulator.ts";
@@ -62,8 +62,12 @@ export async function counting(host: string, port: number, answer?: string) {
 
 export interface Looked {
   code: number | string;
-  found: Finding[];
-  data: { interrupted: boolean; looked: string[]; troubles: { driver: string; code: string; reason: string }[] };
+  found: Discovered[];
+  data: {
+    interrupted: boolean;
+    looked: string[];
+    troubles: { driver: string; code: string; reason: string }[];
+  };
   err: string;
 }
 
@@ -86,6 +90,6 @@ export async function looked(program: Program): Promise<Looked> {
   const [line = ""] = program.lines;
   const err = program.errorLines.join("\n");
   if (line === "") throw new Error(`no output (${code}): ${err}`);
-  const { data } = envelope(line) as unknown as { data: Looked["data"] & { found: Finding[] } };
+  const { data } = envelope(line) as unknown as { data: Looked["data"] & { found: Discovered[] } };
   return { code, found: data.found, data, err };
 }

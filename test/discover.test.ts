@@ -4,12 +4,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
-import { lastFindings } from "../gateway/discovery/kept.ts";
+import { lastDiscovered } from "../gateway/cli/last-discovered.ts";
 import type { CameraSimulator } from "../simulators/onvif/index.ts";
 import { startBroker } from "../simulators/mqtt/broker.ts";
 import { serialLine } from "./contract/serial-line.ts";
 import { envelope, folder, kerb, kerbProgram } from "./cli-rig.ts";
-import { closeAll, counting, discover, discoverProgram, emptySite, kept, looked, pretend } from "./discover-rig.ts";
+import {
+  closeAll,
+  counting,
+  discover,
+  discoverProgram,
+  emptySite,
+  kept,
+  looked,
+  pretend,
+} from "./discover-rig.ts";
 import { freePort } from "./ports.ts";
 
 /** `kerb discover` in a process of its own, against pretend devices of every protocol. */
@@ -40,7 +49,12 @@ describe("on a network", () => {
       pretend("generic/xml-weather", { host: "127.77.0.4", port }),
       pretend("generic/wim-json", { transport: { type: "tcp", host: "127.77.0.5", port }, station: "1" }),
       pretend("opc-foundation/vehicle-scale", { host: "127.0.0.1", port: opcuaPort }),
-      pretend("onvif/profile-m", { host: "127.0.0.1", port: cameraPort, user: "kerb", password: "Trial-7-only" }),
+      pretend("onvif/profile-m", {
+        host: "127.0.0.1",
+        port: cameraPort,
+        user: "kerb",
+        password: "Trial-7-only",
+      }),
       pretend("rsmp/tlc", { host: "127.0.0.1", port: callPort, siteId: "KERB+T=1", reconnect: 300 }),
     ]);
     const camera = devices[6] as CameraSimulator;
@@ -58,8 +72,12 @@ describe("on a network", () => {
     expect(code).toBe(0);
     expect(data).toMatchObject({ interrupted: false, troubles: [] });
     const shown = found
-      .filter(({ place }) => [port, opcuaPort, cameraPort, callPort].some((one) => place.includes(String(one))))
-      .map(({ driver, place, profile, match }) => `${driver} ${place.replace(/ ?:\d+/, "")} ${profile} ${match}`);
+      .filter(({ place }) =>
+        [port, opcuaPort, cameraPort, callPort].some((one) => place.includes(String(one))),
+      )
+      .map(
+        ({ driver, place, profile, match }) => `${driver} ${place.replace(/ ?:\d+/, "")} ${profile} ${match}`,
+      );
     expect(shown.toSorted()).toEqual(
       [
         "modbus 127.77.0.1 unit 1 eastron/sdm630 likely",
@@ -84,14 +102,18 @@ describe("on a network", () => {
     expect(trap.contacts).toBe(0);
     const wrote = devices.flatMap(({ writes }) => writes?.all ?? []);
     expect(wrote).toEqual([]);
-    const bodies = camera.requests.flatMap((xml) => /<(?:\w+:)?Body[^>]*><(?:\w+:)?(\w+)/.exec(xml)?.[1] ?? []);
+    const bodies = camera.requests.flatMap(
+      (xml) => /<(?:\w+:)?Body[^>]*><(?:\w+:)?(\w+)/.exec(xml)?.[1] ?? [],
+    );
     expect(new Set(bodies)).toEqual(new Set(["GetSystemDateAndTime", "GetDeviceInformation"]));
     // It is kept for kerb device add, and shown again without asking anybody.
     process.env["XDG_CACHE_HOME"] = join(folder, ".cache");
-    expect(lastFindings()?.found).toEqual(found);
+    expect(lastDiscovered(emptySite)).toEqual(found);
     const before = devices.map(({ counts }) => counts.requests)[0];
     const again = kerb(["discover", "--last", "--lang", "vi"], { KERB_SITE: emptySite });
-    expect(again.out).toMatch(/127\.77\.0\.1:\d+ u1 +modbus +có trả lời, không tự khai +eastron\/sdm630 +có thể, 6 trên 6/);
+    expect(again.out).toMatch(
+      /127\.77\.0\.1:\d+ u1 +modbus +có trả lời, không tự khai +eastron\/sdm630 +có thể, 6 trên 6/,
+    );
     expect(devices[0]?.counts.requests).toBe(before);
   }, 60_000);
 
@@ -120,7 +142,8 @@ describe("on a network", () => {
     const transport = { type: "tcp", host: "127.77.2.1", port };
     const meter = await pretend("eastron/sdm630", { transport, unit: 1 });
     const serial = { type: "rtu", port: "/dev/ttyKERB7" };
-    const meters = [{ id: "meter-01", driver: "modbus", profile: "eastron/sdm630", poll: "1h", transport, unit: 1 },
+    const meters = [
+      { id: "meter-01", driver: "modbus", profile: "eastron/sdm630", poll: "1h", transport, unit: 1 },
       { id: "meter-03", driver: "modbus", profile: "eastron/sdm630", transport: serial, unit: 3 },
     ];
     const gateway = { id: "box-1", name: "Box", city: "test", state: "./state" };
@@ -129,17 +152,35 @@ describe("on a network", () => {
     while (meter.counts.requests === 0) await sleep(50);
     await sleep(500);
     const before = meter.counts.requests;
-    const { found } = await discover("127.77.2.0/30", "--driver", "modbus", "--port", String(port), "--site", site);
+    const { found } = await discover(
+      "127.77.2.0/30",
+      "--driver",
+      "modbus",
+      "--port",
+      String(port),
+      "--site",
+      site,
+    );
     expect(found).toMatchObject([{ known: "meter-01", profile: "eastron/sdm630" }]);
     expect(found[0]?.reasons[0]?.en).toContain("it was not asked");
     expect(meter.counts.requests).toBe(before);
     // Two masters on one line disturb each other.
     const refused = kerb(["discover", "--serial", serial.port, "--site", site, "--json"]);
     expect(refused.code).toBe(7);
-    expect(envelope(refused.out).error.title).toBe(`${serial.port} is in use by the running gateway (meter-03)`);
+    expect(envelope(refused.out).error.title).toBe(
+      `${serial.port} is in use by the running gateway (meter-03)`,
+    );
     await running.stop();
     // With nobody in the way it is asked, and known all the same.
-    const after = await discover("127.77.2.0/30", "--driver", "modbus", "--port", String(port), "--site", site);
+    const after = await discover(
+      "127.77.2.0/30",
+      "--driver",
+      "modbus",
+      "--port",
+      String(port),
+      "--site",
+      site,
+    );
     expect(after.found).toMatchObject([{ known: "meter-01" }]);
     expect(meter.counts.requests).toBeGreaterThan(before);
     expect(readFileSync(join(own, "state", "discovered.json"), "utf8")).toContain('"known":"meter-01"');
@@ -169,16 +210,17 @@ describe("on a network", () => {
 describe("over a broker", () => {
   it("hears who speaks, and publishes nothing", async () => {
     const published: string[] = [];
-    const broker = kept(
-      await startBroker({ heard: (topic: string) => void published.push(topic) }),
-    );
+    const broker = kept(await startBroker({ heard: (topic: string) => void published.push(topic) }));
     const up = "application/7d3e/device/24e124713d120004/event/up";
     const publish = (topic: string, value: unknown, retain = false) =>
       broker.publish(topic, JSON.stringify(value), { qos: 1, retain });
     const bridge = [{ friendly_name: "plug 1", definition: { vendor: "Nous", model: "A1Z" } }];
     publish("zigbee2mqtt/bridge/devices", bridge, true);
     publish("station/north", { pm25: 12.5, pm10: 20 }, true);
-    const timer = setInterval(() => publish(up, { deviceInfo: { deviceName: "m1" }, object: { level: 1 } }), 100);
+    const timer = setInterval(
+      () => publish(up, { deviceInfo: { deviceName: "m1" }, object: { level: 1 } }),
+      100,
+    );
     const { found, code } = await discover("--broker", `mqtt://127.0.0.1:${broker.port}`, "--for", "1s");
     clearInterval(timer);
     expect(code).toBe(0);
@@ -213,7 +255,18 @@ describe.skipIf(!isSerial)("on a serial line", () => {
 
     const transport = { type: "rtu", port: end("simulator"), baud: 9600 };
     const device = await pretend("eastron/sdm630", { transport, unit: 3 });
-    const asked = await discover("--serial", port, "--units", "1-4", "--baud", "9600", "--parity", "none", "--for", "300ms");
+    const asked = await discover(
+      "--serial",
+      port,
+      "--units",
+      "1-4",
+      "--baud",
+      "9600",
+      "--parity",
+      "none",
+      "--for",
+      "300ms",
+    );
     expect(asked.found).toMatchObject([
       {
         driver: "modbus",

@@ -1,13 +1,7 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import {
-  DeviceError,
-  type Discovery,
-  type Found,
-  type Look,
-  type WirePlace,
-} from "../../gateway/driver.ts";
+import { DeviceError, type Discovery, type Found, type Look, type WirePlace } from "../../gateway/driver.ts";
 
 /** Web servers: one GET of "/", which changes nothing anywhere; wherever it leads, that is not followed. */
 export const discovery: Discovery = { tcp: [80, 443], turn: 5, atPort };
@@ -67,7 +61,7 @@ async function pageOf(
       ? (reply.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256.replaceAll(":", "").toLowerCase()
       : undefined;
     let body = Buffer.alloc(0);
-    const done = (): void => resolve({ ...told(reply, body.toString("latin1")), pin });
+    const done = (): void => resolve({ ...pageIn(reply, body.toString("latin1")), pin });
     reply.on("error", done);
     reply.on("data", (chunk: Buffer) => {
       body = Buffer.concat([body, chunk]).subarray(0, bodyBytesMax);
@@ -90,8 +84,10 @@ async function pageOf(
   }
 }
 
-function told({ statusCode = 0, headers }: IncomingMessage, body: string): Omit<Page, "pin"> {
-  const cut = (text: string | readonly string[] | undefined): string => [text ?? ""].flat().join(", ").replaceAll(/\s+/g, " ").trim().slice(0, textMax);
+const cut = (text: string | readonly string[] | undefined): string =>
+  [text ?? ""].flat().join(", ").replaceAll(/\s+/g, " ").trim().slice(0, textMax);
+
+function pageIn({ statusCode = 0, headers }: IncomingMessage, body: string): Omit<Page, "pin"> {
   return {
     status: statusCode,
     server: cut(headers.server),

@@ -126,7 +126,11 @@ export function unitsIn(bytes: Uint8Array): number[] {
   for (let at = 0; at + refusalBytes <= bytes.length; at++) {
     const [unit = 0, code, third = 0] = bytes.subarray(at, at + 3);
     const length =
-      code === 0x03 && third === 2 ? answerBytes : code === 0x83 && third > 0 && third < 12 ? refusalBytes : 0;
+      code === 0x03 && third === 2
+        ? answerBytes
+        : code === 0x83 && third > 0 && third < 12
+          ? refusalBytes
+          : 0;
     if (length === 0 || at + length > bytes.length || unit < 1 || unit > 247) continue;
     const crc = crc16(bytes, at, at + length - 2);
     if (bytes[at + length - 2] === (crc & 0xff) && bytes[at + length - 1] === crc >> 8) found.push(unit);

@@ -128,7 +128,9 @@ async function* onBus(
   const bus = await openBus(transport, look.signal);
   let present: number[];
   try {
-    present = await new BusScan(bus).units(units, look.signal, (unit) => look.tell(`${end}${way} unit ${unit}`));
+    present = await new BusScan(bus).units(units, look.signal, (unit) =>
+      look.tell(`${end}${way} unit ${unit}`),
+    );
   } finally {
     await bus.close();
   }
@@ -153,7 +155,11 @@ function written(transport: Transport): Record<string, unknown> {
 }
 
 /** Does anybody answer a read of the first register, be it with a no? */
-async function presenceOf(link: Link, unit: number, signal: AbortSignal): Promise<"there" | "absent" | "silent"> {
+async function presenceOf(
+  link: Link,
+  unit: number,
+  signal: AbortSignal,
+): Promise<"there" | "absent" | "silent"> {
   for (const table of ["holding", "input"] as const) {
     const request = new Request(readPdu(table, 0, 1), `read ${table} 0`, 2);
     await link.run(new Batch([request], link.framing, unit, () => {}), signal);

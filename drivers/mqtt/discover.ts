@@ -25,11 +25,18 @@ const textMax = 120;
 /** Of a device whose topics nobody knows. */
 const topicsShown = 3;
 
-type Told = Pick<Found, "identity"> & { name: string; at: Record<string, unknown>; settings?: Record<string, unknown> };
+type Told = Pick<Found, "identity"> & {
+  name: string;
+  at: Record<string, unknown>;
+  settings?: Record<string, unknown>;
+};
 
 async function* atBroker(given: BrokerToHear, { signal, forMs, tell }: Look): AsyncGenerator<Found> {
   const { host, port, isSecure, username, password } = given;
-  const login = { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) };
+  const login = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+  };
   const reached = { host, port, ...(isSecure ? { tls: {} } : {}) };
   const broker = await Broker.join(schema.parse({ ...reached, ...login }), signal);
   const queue: Message[] = [];
@@ -81,8 +88,7 @@ function toldBy({ topic, payload }: Message): Told[] {
   if (first.startsWith("$")) return [];
   if (first === "application" && third === "device" && fifth === "event")
     return sixth === "up" ? [chirpStack(second, fourth, payload)] : [];
-  if (first === "v3" && third === "devices")
-    return fifth === "up" ? [ttn(second, fourth)] : [];
+  if (first === "v3" && third === "devices") return fifth === "up" ? [ttn(second, fourth)] : [];
   if (topic.endsWith("/bridge/devices")) return zigbee(parts.slice(0, -2).join("/"), payload);
   if (parts.includes("bridge")) return [];
   if (first === "spBv1.0") return sparkplug(second, third, fourth, fifth);
@@ -144,15 +150,20 @@ function sparkplug(group: string, kind: string, node: string, device: string): T
 function json(topic: string, payload: Buffer): Told[] {
   const parsed = parseJson(payload);
   if (!("value" in parsed)) return [];
-  const members =
-    typeof parsed.value === "object" && parsed.value !== null ? Object.keys(parsed.value) : [];
-  const shown = members.slice(0, 2 * topicsShown).join(", ").slice(0, textMax);
+  const members = typeof parsed.value === "object" && parsed.value !== null ? Object.keys(parsed.value) : [];
+  const shown = members
+    .slice(0, 2 * topicsShown)
+    .join(", ")
+    .slice(0, textMax);
   const more = shown === "" ? {} : { members: shown };
   return [{ name: topic, at: { topic }, identity: Object.keys(more).length === 0 ? {} : { more } }];
 }
 
 /** How many of the places that a profile reads are in a message that was heard. */
-function fit({ heard = [], at, settings }: Found, profile: { settings: unknown; addresses: readonly unknown[] }): Fit | undefined {
+function fit(
+  { heard = [], at, settings }: Found,
+  profile: { settings: unknown; addresses: readonly unknown[] },
+): Fit | undefined {
   const own = profile.settings as { format?: string; server?: string; topic?: string };
   const { format = "json", server = "chirpstack-v4" } = (settings ?? {}) as Partial<Settings>;
   if (format !== (own.format ?? "json") || format === "sparkplug-b") return undefined;

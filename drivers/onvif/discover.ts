@@ -33,7 +33,12 @@ const defaultPath = "/onvif/device_service";
 const login = ["user", "password"] as const;
 
 function probe(): string {
-  const { soap, addressing, discovery: own, types } = {
+  const {
+    soap,
+    addressing,
+    discovery: own,
+    types,
+  } = {
     soap: "http://www.w3.org/2003/05/soap-envelope",
     addressing: "http://schemas.xmlsoap.org/ws/2004/08/addressing",
     discovery: "http://schemas.xmlsoap.org/ws/2005/04/discovery",
@@ -55,7 +60,9 @@ function scopesOf(match: unknown): Identity {
   const named = (kind: string): string | undefined => {
     const scope = scopes.find((one) => one.startsWith(`onvif://www.onvif.org/${kind}/`));
     try {
-      return scope === undefined ? undefined : decodeURIComponent(scope.split("/")[4] ?? "").slice(0, textMax);
+      return scope === undefined
+        ? undefined
+        : decodeURIComponent(scope.split("/")[4] ?? "").slice(0, textMax);
     } catch {
       return undefined;
     }
@@ -115,14 +122,14 @@ async function* onNetwork({ has, own }: Range, { signal, forMs, tell }: Look): A
   const seen = new Set<string>();
   for (const socket of sockets)
     socket.on("message", (bytes, { address }) => {
-      if (seen.has(address) || seen.size >= foundMax || !has(address) || bytes.length > answerBytesMax) return;
+      if (seen.has(address) || seen.size >= foundMax || !has(address) || bytes.length > answerBytesMax)
+        return;
       const found = foundIn(bytes.toString("utf8"), address);
       if (found === undefined) return;
       seen.add(address);
       queue.push(found);
     });
-  const say = (): void =>
-    sockets.forEach((socket) => socket.send(probe(), groupPort, group, () => {}));
+  const say = (): void => sockets.forEach((socket) => socket.send(probe(), groupPort, group, () => {}));
   try {
     say();
     const startedMs = performance.now();

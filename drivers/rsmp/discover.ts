@@ -1,12 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  DeviceError,
-  type Discovery,
-  type Found,
-  type Look,
-  type Range,
-} from "../../gateway/driver.ts";
+import { DeviceError, type Discovery, type Found, type Look, type Range } from "../../gateway/driver.ts";
 import { packetOf, PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { readVersion, typeOf } from "./messages.ts";
 
@@ -28,7 +22,10 @@ async function* onNetwork(range: Range, { signal, forMs, tell }: Look): AsyncGen
   const server = createServer({ noDelay: true }, (socket) => {
     const from = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
     socket.on("error", () => socket.destroy());
-    if (!range.has(from) || sockets.size >= callersMax) return void socket.destroy();
+    if (!range.has(from) || sockets.size >= callersMax) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     hear(socket, (siteIds, more) => {
@@ -78,7 +75,10 @@ function hear(socket: Socket, found: (siteIds: string[], more: Record<string, st
         const message = parsePacket(packet);
         const kind = typeOf(message);
         const version = "type" in kind && kind.type === "Version" ? readVersion(message) : undefined;
-        if (version === undefined || "rea" in version) return void socket.destroy();
+        if (version === undefined || "rea" in version) {
+          socket.destroy();
+          return;
+        }
         found(version.siteIds, { RSMP: version.versions.join(", "), SXL: version.sxl });
         const rea = `Site id [${version.siteIds.join(",")}] is not known`;
         socket.end(packetOf({ mType: "rSMsg", type: "MessageNotAck", oMId: version.id, rea }));

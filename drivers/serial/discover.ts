@@ -46,11 +46,11 @@ async function* onLine({ port, bauds = usualBauds }: LineToSearch, look: Look): 
 
 /** What comes within a time; a port that cannot be opened is an error of the line, a TCP port of nobody. */
 async function hear(transport: Transport, forMs: number, { signal, tell }: Look): Promise<Buffer> {
+  const line = { isOver: false };
   let heard = Buffer.alloc(0);
-  let isOver = false;
   const user = {
     onBytes: (bytes: Uint8Array) => void (heard = Buffer.concat([heard, bytes]).subarray(0, heardBytesMax)),
-    onLost: () => void (isOver = true),
+    onLost: () => void (line.isOver = true),
   };
   const way = transport.type === "serial" ? ` ${transport.baud}-8N1` : "";
   tell(`${placeOf(transport)}${way}`);
@@ -61,9 +61,9 @@ async function hear(transport: Transport, forMs: number, { signal, tell }: Look)
   try {
     const stream = await openStream(transport, user, connectMs, stop.signal);
     const untilMs = performance.now() + forMs;
-    while (performance.now() < untilMs && !isOver && linesIn(heard) < 3)
+    while (performance.now() < untilMs && !line.isOver && linesIn(heard) < 3)
       await sleep(50, undefined, { signal: stop.signal }).catch(() => {
-        isOver = true;
+        line.isOver = true;
       });
     await stream.close();
   } catch (error) {
@@ -79,7 +79,9 @@ const linesIn = (bytes: Buffer): number => bytes.filter((byte) => byte === 0x0a 
 
 /** Mostly letters and digits, with the ends of lines: at a wrong speed the high bits are as good as random. */
 function isText(bytes: Buffer): boolean {
-  const plain = bytes.filter((byte) => (byte >= 0x20 && byte < 0x7f) || [0x02, 0x03, 0x09, 0x0a, 0x0d].includes(byte));
+  const plain = bytes.filter(
+    (byte) => (byte >= 0x20 && byte < 0x7f) || [0x02, 0x03, 0x09, 0x0a, 0x0d].includes(byte),
+  );
   return bytes.length >= 8 && plain.length >= 0.95 * bytes.length;
 }
 
@@ -100,11 +102,15 @@ function fit({ heard = [], at }: Found, profile: { settings: unknown }): Fit | u
   const wholes = new Deframer(grammar.framing).push(bytes);
   const known = wholes.filter((whole) =>
     Object.entries(grammar.frames).some(([name, frame]) => {
-      const isTold = frame.match.length > 0 || frame.split === "json" || grammar.framing.checksum !== undefined;
+      const isTold =
+        frame.match.length > 0 || frame.split === "json" || grammar.framing.checksum !== undefined;
       if (!isTold) return false;
       const told = frameOf(name, frame, whole, zone);
       const fields = Object.values(frame.fields);
-      return told !== undefined && (fields.length === 0 || fields.some((field) => told.part(field.at) !== undefined));
+      return (
+        told !== undefined &&
+        (fields.length === 0 || fields.some((field) => told.part(field.at) !== undefined))
+      );
     }),
   );
   const of = Math.max(wholes.length, Math.floor(linesIn(bytes)) - 1);

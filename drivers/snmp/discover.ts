@@ -1,11 +1,5 @@
 import { createSocket } from "node:dgram";
-import {
-  DeviceError,
-  type Discovery,
-  type Found,
-  type Look,
-  type WirePlace,
-} from "../../gateway/driver.ts";
+import { DeviceError, type Discovery, type Found, type Look, type WirePlace } from "../../gateway/driver.ts";
 import { Client } from "./client.ts";
 import { aborted } from "./errors.ts";
 import { Fetcher } from "./fetch.ts";

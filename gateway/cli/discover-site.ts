@@ -47,7 +47,11 @@ export async function neighbours(site: string | undefined, language: Language): 
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     if (reports !== undefined)
-      throw usageError(`${words.unread(shownFile(site))}: ${words.unreadRunning}`, `kerb check ${shownFile(site)}`, language);
+      throw usageError(
+        `${words.unread(shownFile(site))}: ${words.unreadRunning}`,
+        `kerb check ${shownFile(site)}`,
+        language,
+      );
     hint(words.unread(shownFile(site)));
     return nobody;
   }
@@ -63,11 +67,17 @@ export function heldFindings(
   return [...occupied.places].flatMap(([place, devices]) => {
     const host = place.slice(0, place.lastIndexOf(":"));
     if (!range.has(host)) return [];
-    return devices.filter(({ driver }) => drivers.includes(driver)).map((device) => held(device, place, reports));
+    return devices
+      .filter(({ driver }) => drivers.includes(driver))
+      .map((device) => held(device, place, reports));
   });
 }
 
-function held(device: DeviceConfig, place: string, reports: GatewayStatus["devices"]): Omit<Finding, "number"> {
+function held(
+  device: DeviceConfig,
+  place: string,
+  reports: GatewayStatus["devices"],
+): Omit<Finding, "number"> {
   const { id, driver, profile, settings } = device;
   const unit = typeof settings["unit"] === "number" ? ` unit ${settings["unit"]}` : "";
   return {

@@ -40,7 +40,8 @@ export function foundLines(found: readonly Finding[], why: boolean, language: La
     matchOf(one, language),
   ]);
   const titles = [number, place, protocol, who, profile, match];
-  const wide = (column: number): number => Math.max(...[titles, ...rows].map((row) => displayWidth(row[column] ?? "")));
+  const wide = (column: number): number =>
+    Math.max(...[titles, ...rows].map((row) => displayWidth(row[column] ?? "")));
   const others = [0, 1, 2, 4, 5].reduce((sum, column) => sum + wide(column) + 2, 0);
   // Who it is gives way on a narrow terminal; in a file nothing must.
   const widthMax = process.stdout.isTTY ? Math.max(whoLeast, terminalSize().columns - others) : whoMax;
@@ -50,7 +51,8 @@ export function foundLines(found: readonly Finding[], why: boolean, language: La
     ...(column === 3 ? { widthMax: Math.min(whoMax, widthMax) } : {}),
   }));
   const [head = "", ...lines] = table(columns, rows);
-  const reasons = ({ reasons: all }: Finding): string[] => all.map((one) => `     ${printable(one[language])}`);
+  const reasons = ({ reasons: all }: Finding): string[] =>
+    all.map((one) => `     ${printable(one[language])}`);
   return [head, ...lines.flatMap((line, i) => [line, ...(why ? reasons(found[i] as Finding) : [])])];
 }
 

@@ -11,7 +11,9 @@ function numbers(least: number, most: number, countMax: number): (text: string) 
       const [, from, to = from] = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part) ?? [];
       const [first, last] = [Number(from), Number(to)];
       if (from === undefined || first < least || last > most || first > last)
-        throw new InvalidArgumentError(`Expected numbers from ${least} to ${most}: one, a list "4,7", or a range "1-32".`);
+        throw new InvalidArgumentError(
+          `Expected numbers from ${least} to ${most}: one, a list "4,7", or a range "1-32".`,
+        );
       return Array.from({ length: last - first + 1 }, (_, i) => first + i);
     });
     if (all.length > countMax) throw new InvalidArgumentError(`Expected at most ${countMax} numbers.`);
@@ -28,9 +30,16 @@ type Flags = Omit<DiscoverOptions, "forMs" | "bauds" | "ports" | "callPort"> & {
 
 export function addDiscoverVerbs({ verb, run, options: { site, language, timeSpan, number } }: Line): void {
   verb("discover")
-    .argument("[cidr...]", "networks such as 192.168.10.0/24, or addresses; none: this box's own, after a question")
+    .argument(
+      "[cidr...]",
+      "networks such as 192.168.10.0/24, or addresses; none: this box's own, after a question",
+    )
     .option("--serial <port>", "a serial line: first it is listened to, then units are asked one by one")
-    .option("--units <numbers>", "units to ask, such as 1-32 (a line: 1-32, TCP: 1 and 255)", numbers(0, 255, 256))
+    .option(
+      "--units <numbers>",
+      "units to ask, such as 1-32 (a line: 1-32, TCP: 1 and 255)",
+      numbers(0, 255, 256),
+    )
     .option("--baud <rates>", "only these, such as 9600 or 4800,19200", numbers(300, 921_600, 20))
     .addOption(new Option("--parity <parity>", "only this one").choices(["none", "even", "odd"]))
     .option("--broker <url>", "a broker whose topics are listened to: mqtt://host:1883, mqtts://…")
@@ -45,14 +54,18 @@ export function addDiscoverVerbs({ verb, run, options: { site, language, timeSpa
     .option("--yes", "look through this box's own networks without a question")
     .addOption(site())
     .addOption(language())
-    .action((ranges: string[], { for: forMs, baud: bauds, port: ports, listen: callPort, ...flags }: Flags) => {
-      const options: DiscoverOptions = {
-        ...flags,
-        ...(forMs === undefined ? {} : { forMs }),
-        ...(bauds === undefined ? {} : { bauds }),
-        ...(ports === undefined ? {} : { ports }),
-        ...(callPort === undefined ? {} : { callPort }),
-      };
-      return run("discovery", options, async () => (await import("./discover.ts")).discover(ranges, options));
-    });
+    .action(
+      (ranges: string[], { for: forMs, baud: bauds, port: ports, listen: callPort, ...flags }: Flags) => {
+        const options: DiscoverOptions = {
+          ...flags,
+          ...(forMs === undefined ? {} : { forMs }),
+          ...(bauds === undefined ? {} : { bauds }),
+          ...(ports === undefined ? {} : { ports }),
+          ...(callPort === undefined ? {} : { callPort }),
+        };
+        return run("discovery", options, async () =>
+          (await import("./discover.ts")).discover(ranges, options),
+        );
+      },
+    );
 }

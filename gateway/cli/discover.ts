@@ -68,7 +68,11 @@ function brokerOf(options: DiscoverOptions, language: Language): BrokerToHear | 
   const url = URL.parse(broker);
   const isSecure = url?.protocol === "mqtts:";
   if (url === null || !(isSecure || url.protocol === "mqtt:") || url.hostname === "" || url.password !== "")
-    throw usageError(`"${broker.replace(/\/\/[^@/]*@/, "//…@")}"`, discoverWords[language].brokerForm, language);
+    throw usageError(
+      `"${broker.replace(/\/\/[^@/]*@/, "//…@")}"`,
+      discoverWords[language].brokerForm,
+      language,
+    );
   return {
     host: url.hostname.replaceAll(/[[\]]/g, ""),
     port: Number(url.port || (isSecure ? 8883 : 1883)),
@@ -161,13 +165,20 @@ function lookedAt({ range, line, broker }: Wanted, language: Language): string[]
   const words = discoverWords[language];
   const network =
     range === undefined ? [] : [`${range.names.join(", ")} (${words.addresses(range.addresses.length)})`];
-  return [...network, ...(line === undefined ? [] : [line.port]), ...(broker ? [`${broker.host}:${broker.port}`] : [])];
+  return [
+    ...network,
+    ...(line === undefined ? [] : [line.port]),
+    ...(broker ? [`${broker.host}:${broker.port}`] : []),
+  ];
 }
 
 /** Keeps what was found for `kerb device add`; that it cannot be kept is no failure of the look. */
 function keep(site: string | undefined, found: Finding[], language: Language): void {
   try {
-    keepFindings({ version: 1, atMs: Date.now(), ...(site === undefined ? {} : { site }), found }, stateFolderOf(site));
+    keepFindings(
+      { version: 1, atMs: Date.now(), ...(site === undefined ? {} : { site }), found },
+      stateFolderOf(site),
+    );
   } catch (error) {
     hint(discoverWords[language].unkept((error as Error).message));
   }
@@ -248,8 +259,7 @@ function show(
   if (found.length > 0) printLines(foundLines(found, options.why === true, language));
   for (const { driver, reason } of troubles) hint(words.trouble(driver, reason));
   const called = near.isRunning && wanted.range !== undefined ? [...near.occupied.called] : [];
-  for (const [port, devices] of called)
-    hint(words.calledHere(port, devices.map(({ id }) => id).join(", ")));
+  for (const [port, devices] of called) hint(words.calledHere(port, devices.map(({ id }) => id).join(", ")));
   if (interrupted) hint(words.interrupted);
   const known = found.filter((one) => one.known !== undefined).length;
   if (found.length === 0) {
@@ -258,5 +268,10 @@ function show(
     return;
   }
   const next = nextCommands(found);
-  hint([words.found(found.length, known, span(tookMs)), ...(next.length > 0 ? [words.next(next.join("   "))] : [])].join("   "));
+  hint(
+    [
+      words.found(found.length, known, span(tookMs)),
+      ...(next.length > 0 ? [words.next(next.join("   "))] : []),
+    ].join("   "),
+  );
 }

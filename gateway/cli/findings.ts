@@ -90,7 +90,13 @@ export class Findings {
     };
     // Of one that the site file has, a person has said what he is; one that calls is not to think that he was taken.
     const mayTry = known === undefined && isAsked && !signal.aborted;
-    const chosen = await choose(driver, found, this.#profilesOf(driver), discovery, mayTry ? tryOut : undefined);
+    const chosen = await choose(
+      driver,
+      found,
+      this.#profilesOf(driver),
+      discovery,
+      mayTry ? tryOut : undefined,
+    );
     return {
       driver,
       place: found.place,
@@ -139,7 +145,7 @@ function merged(a: Found, b: Found): Found {
 /** Those who share a machine, a converter or a line are asked one after the other. */
 function machineOf({ at }: Found): string {
   const { host, transport } = at as { host?: unknown; transport?: { host?: unknown; port?: unknown } };
-  return String(host ?? transport?.host ?? transport?.port ?? "");
+  return JSON.stringify(host ?? transport?.host ?? transport?.port ?? "");
 }
 
 const numberIn = (place: string): number[] => (place.match(/\d+/g) ?? []).map(Number);

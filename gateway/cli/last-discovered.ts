@@ -15,7 +15,8 @@ export function stateFolderOf(site: string | undefined): string | undefined {
 }
 
 /** The last look of this box, as `kerb discover --last` shows it; undefined: there was none. */
-export const lastLook = (site: string | undefined): KeptFindings | undefined => lastFindings(stateFolderOf(site));
+export const lastLook = (site: string | undefined): KeptFindings | undefined =>
+  lastFindings(stateFolderOf(site));
 
 /** What the last `kerb discover` on this box has found; undefined: there was none. */
 export function lastDiscovered(site: string): Discovered[] | undefined {

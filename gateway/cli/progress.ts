@@ -24,7 +24,9 @@ export class Progress {
     const nowMs = performance.now();
     if (!this.#isShown || nowMs - this.#shownMs < everyMs) return;
     this.#shownMs = nowMs;
-    const line = [span(nowMs - this.#startedMs), this.#head(), ...[...this.#doing.values()].slice(-3)].join("   ");
+    const line = [span(nowMs - this.#startedMs), this.#head(), ...[...this.#doing.values()].slice(-3)].join(
+      "   ",
+    );
     process.stderr.write(clearLine + cut(printable(line), terminalSize().columns - 1));
   }
 

@@ -5,7 +5,14 @@ import { driverSchemas } from "../config/drivers.ts";
 import { DeviceError, type Discovery, type Fit, type Found, type Identity } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { type Match, matchProfile } from "../profile-match.ts";
-import { listProfiles, loadProfile, mergeSettings, pointsOf, type Profile, profileFolder } from "../profiles.ts";
+import {
+  listProfiles,
+  loadProfile,
+  mergeSettings,
+  pointsOf,
+  type Profile,
+  profileFolder,
+} from "../profiles.ts";
 import type { Finding, MatchKind } from "./kept.ts";
 
 /** Which profile somebody who was found is read with, and how sure that is. */
@@ -41,7 +48,8 @@ export function profilesOf(driver: string): Profile[] {
   return listProfiles().flatMap((id) => {
     try {
       // To check one takes far longer than to see whose it is.
-      const [, own] = /^driver:\s*["']?([\w-]+)/m.exec(readFileSync(join(profileFolder, `${id}.yaml`), "utf8")) ?? [];
+      const [, own] =
+        /^driver:\s*["']?([\w-]+)/m.exec(readFileSync(join(profileFolder, `${id}.yaml`), "utf8")) ?? [];
       if (own !== driver) return [];
       const profile = loadProfile(id);
       return profile.driver === driver ? [profile] : [];
@@ -200,7 +208,11 @@ function nothing({ vendor, model }: Identity, driver: string) {
   };
 }
 
-function* heard(found: Found, profiles: readonly Profile[], discovery: Discovery | undefined): Generator<Scored> {
+function* heard(
+  found: Found,
+  profiles: readonly Profile[],
+  discovery: Discovery | undefined,
+): Generator<Scored> {
   if (found.heard === undefined || discovery?.fit === undefined) return;
   for (const profile of profiles) {
     const { settings, points, records } = profile;
@@ -264,7 +276,9 @@ async function deviceAs(driver: string, found: Found, profile: Profile): Promise
       .filter(({ derive }) => derive === undefined)
       .map((point) => ({ ...point, address: parse(point.address) }));
     const { identify } = profile;
-    const fields = (["vendor", "model", "firmware", "serial"] as const).filter((key) => identify[key] !== undefined);
+    const fields = (["vendor", "model", "firmware", "serial"] as const).filter(
+      (key) => identify[key] !== undefined,
+    );
     return {
       id: "found",
       name: "found",
@@ -303,5 +317,8 @@ function sampleOf({ points }: DeviceConfig): string[] {
   const sharp = asked.filter(({ limits, values }) => limits !== undefined || values !== undefined);
   const all = sharp.length >= fitsLeast ? sharp : asked;
   const step = Math.max(1, all.length / sampleMax);
-  return Array.from({ length: Math.min(sampleMax, all.length) }, (_, i) => all[Math.floor(i * step)]?.name ?? "");
+  return Array.from(
+    { length: Math.min(sampleMax, all.length) },
+    (_, i) => all[Math.floor(i * step)]?.name ?? "",
+  );
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Identity } from "../driver.ts";
@@ -8,7 +8,7 @@ import { writeDurably } from "../durable-file.ts";
 export type MatchKind = "exact" | "likely" | "generic" | "login" | "none";
 
 /** Why, in the two languages that people read. */
-export interface Reason {
+interface Reason {
   en: string;
   vi: string;
 }
@@ -86,9 +86,4 @@ function readOne(file: string): KeptFindings | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Forgets them, wherever they are kept. */
-export function forgetFindings(stateFolder?: string): void {
-  for (const folder of folders(stateFolder)) rmSync(join(folder, name), { force: true });
 }

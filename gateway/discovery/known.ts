@@ -46,7 +46,13 @@ async function placeOf({ driver, settings }: DeviceConfig) {
   const way = wire?.(settings as never);
   if (way !== undefined && way.over !== "none") return way;
   const { host, port } = settings;
-  return typeof host === "string" && typeof port === "number" ? ({ over: "tcp", host, port } as const) : undefined;
+  return typeof host === "string" && typeof port === "number"
+    ? ({ over: "tcp", host, port } as const)
+    : undefined;
+}
+
+function add<Key>(map: Map<Key, DeviceConfig[]>, key: Key, device: DeviceConfig): void {
+  map.set(key, [...(map.get(key) ?? []), device]);
 }
 
 /** What the enabled devices of a site occupy. */
@@ -54,8 +60,6 @@ export async function occupiedBy(devices: readonly DeviceConfig[]): Promise<Occu
   const places = new Map<string, DeviceConfig[]>();
   const lines = new Map<string, DeviceConfig[]>();
   const called = new Map<number, DeviceConfig[]>();
-  const add = <Key>(map: Map<Key, DeviceConfig[]>, key: Key, device: DeviceConfig): void =>
-    void map.set(key, [...(map.get(key) ?? []), device]);
   await Promise.all(
     devices
       .filter(({ enabled }) => enabled)

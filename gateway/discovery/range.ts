@@ -6,14 +6,14 @@ export interface AddressRange {
   /** As they were named: "192.168.10.0/24". */
   readonly names: readonly string[];
   readonly addresses: readonly string[];
-  has(address: string): boolean;
+  readonly has: (address: string) => boolean;
 }
 
 /** Why a text is no range: no network, larger than one may be looked through, or others' addresses. */
 export type RangeProblem = "form" | "large" | "public";
 
 /** A network has at most so many, and all that are named together. */
-export const addressesMax = 1024;
+const addressesMax = 1024;
 
 const numberOf = (address: string): number =>
   address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
@@ -83,7 +83,10 @@ export interface OwnNetwork {
 }
 
 /** The private networks at this machine's own interfaces, and those of them that are too large to look through. */
-export function ownNetworks(interfaces = networkInterfaces()): { networks: OwnNetwork[]; large: OwnNetwork[] } {
+export function ownNetworks(interfaces = networkInterfaces()): {
+  networks: OwnNetwork[];
+  large: OwnNetwork[];
+} {
   const all = Object.entries(interfaces).flatMap(([name, addresses = []]) =>
     addresses.flatMap(({ family, internal, address, cidr }) => {
       const bits = Number(cidr?.split("/")[1] ?? 32);
@@ -93,7 +96,7 @@ export function ownNetworks(interfaces = networkInterfaces()): { networks: OwnNe
       return [{ cidr: `${network}/${bits}`, interface: name, address, size }];
     }),
   );
-  const bare = ({ size: _, ...network }: (typeof all)[number]): OwnNetwork => network;
+  const bare = ({ size: _size, ...network }: (typeof all)[number]): OwnNetwork => network;
   return {
     networks: all.filter(({ size }) => size <= addressesMax).map(bare),
     large: all.filter(({ size }) => size > addressesMax).map(bare),

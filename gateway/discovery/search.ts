@@ -17,9 +17,9 @@ export interface Wanted {
   readonly units?: readonly number[];
   readonly forMs: number;
   /** A place that the running gateway uses. */
-  isHeld(host: string, port: number): boolean;
+  readonly isHeld: (host: string, port: number) => boolean;
   /** The running gateway is called there. */
-  isCalledAt(port: number): boolean;
+  readonly isCalledAt: (port: number) => boolean;
 }
 
 /** What happens on the way. */
@@ -193,8 +193,9 @@ class NetworkSearch {
 
   async #visit(host: string, port: number, kind: "tcp" | "udp"): Promise<void> {
     const isNamed = this.#wanted.ports.includes(port);
-    const asking = this.#looking.filter(({ discovery: { tcp, udp, atPort } }) => {
-      if (atPort === undefined) return false;
+    const asking = this.#looking.filter(({ discovery }) => {
+      const { tcp, udp } = discovery;
+      if (discovery.atPort === undefined) return false;
       const isUdp = udp !== undefined;
       if (isUdp !== (kind === "udp")) return false;
       return isNamed || (isUdp ? udp : (tcp ?? [])).includes(port);

@@ -3,10 +3,10 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** What a port says to a knock: "nobody" is not even a machine. */
-export type Knocked = "open" | "refused" | "silent" | "nobody";
+type Knocked = "open" | "refused" | "silent" | "nobody";
 
 /** So many addresses are asked at once, one thing each, and so many knocks and questions begin in a second. */
-export const atOnceMax = 32;
+const atOnceMax = 32;
 const perSecond = 200;
 const knockMs = 1200;
 /** A device with room for one caller needs a moment to see that we have gone. */
@@ -40,7 +40,10 @@ export function knock(host: string, port: number, signal: AbortSignal): Promise<
 
 /** Addresses of this machine's own networks that have not even answered who they are (ARP). */
 export function unanswered(table = arpTable()): Set<string> {
-  const rows = table.split("\n").slice(1).map((line) => line.split(/ +/));
+  const rows = table
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(/ +/));
   return new Set(rows.flatMap(([address = "", , flags = ""]) => (/^0x0$/.test(flags) ? [address] : [])));
 }
 
@@ -69,7 +72,7 @@ export interface SweepPlan {
   readonly tcp: readonly number[];
   readonly udp: readonly number[];
   /** A place that must be left in peace. */
-  isHeld(address: string, port: number): boolean;
+  readonly isHeld: (address: string, port: number) => boolean;
   /** A TCP port that is open, or a UDP port of a machine that may be there. */
   visit(address: string, port: number, kind: "tcp" | "udp"): Promise<void>;
   /** So many addresses are done. */

@@ -53,7 +53,11 @@ await once(noise, "listening");
 noise.addMembership("239.255.255.250", "127.0.0.1");
 
 const found: unknown[] = [];
-const range = { has: (address: string) => address.startsWith("127."), own: ["127.0.0.1"], isTaken: () => false };
+const range = {
+  has: (address: string) => address.startsWith("127."),
+  own: ["127.0.0.1"],
+  isTaken: () => false,
+};
 const look = { signal: new AbortController().signal, forMs: 3000, tell: () => {} };
 for await (const { at, identity } of discovery.onNetwork!(range, look)) found.push({ ...at, ...identity });
 noise.close();

@@ -454,10 +454,7 @@ describe("discovery", () => {
         servers.push(Object.assign(Object.create(Object.getPrototypeOf(own)) as object, one));
     });
     const all = await found(first.address);
-    expect(all.map(({ at }) => `${String(at["host"])}:${String(at["port"])}`)).toEqual([
-      first.address,
-      second.address,
-    ]);
+    expect(all.map(({ place }) => place)).toEqual([first.address, second.address]);
   });
 
   test("a server without FindServers is found all the same", async () => {
