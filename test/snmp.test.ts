@@ -314,7 +314,7 @@ describe("identities and rows", () => {
     const place = { host: "127.0.0.1", port: Number(port) };
     for await (const one of discovery.atPort!(place, look)) found.push(one);
     expect(found).toMatchObject([
-      { at: place, settings: { version: "2c" }, identity: { vendor: "Kerb Works" } },
+      { at: place, settings: { version: "1" }, identity: { vendor: "Kerb Works" } },
     ]);
     settingsSchema.parse({ ...found[0]!.at, ...found[0]!.settings });
     for await (const one of discovery.atPort!({ ...place, host: "127.0.0.2" }, look)) found.push(one);

@@ -14,7 +14,7 @@ import { settings as schema } from "./settings.ts";
  */
 export const discovery: Discovery = { udp: [161], turn: 3, atPort };
 
-const timeoutMs = 700;
+const timeoutMs = 1000;
 
 /** GetRequest of SNMPv3 by nobody, who asks for a report: message 1, no engine, no user, no objects. */
 const whoAreYou = Buffer.from(

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { listDrivers } from "../config/drivers.ts";
 import type { Discovery } from "../driver.ts";
@@ -9,11 +10,11 @@ export interface Looking {
   discovery: Discovery;
 }
 
+const driverFolder = fileURLToPath(new URL("../../drivers", import.meta.url));
+
 /** The drivers with a `discover.ts`, sorted. */
 export function listLooking(): string[] {
-  return listDrivers().filter((name) =>
-    existsSync(fileURLToPath(new URL(`../../drivers/${name}/discover.ts`, import.meta.url))),
-  );
+  return listDrivers().filter((name) => existsSync(join(driverFolder, name, "discover.ts")));
 }
 
 /** How the devices of these drivers are found; those that disturb least come first. */
