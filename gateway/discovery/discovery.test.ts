@@ -157,16 +157,11 @@ describe("who was found", () => {
     const say = (value: number) => async (_: DeviceConfig, names: readonly string[]) => ({
       identity: {},
       mismatch: undefined,
-      readings: names.map((point, i) => ({
-        ...reading,
-        point,
-        value,
-        ...(i === 0 ? { status: "bad" as const } : {}),
-      })),
+      readings: names.map((point) => ({ ...reading, point, value })),
     });
     const one = await choose("snmp", found({}), [ups], undefined, say(5));
-    const of = one.fits?.of ?? 0;
-    expect(one).toMatchObject({ match: of >= 4 ? "likely" : "none" });
+    expect(one).toMatchObject({ match: "likely", profile: "ups/rfc1628" });
+    expect(one.fits?.fits).toBe(one.fits?.of);
     expect(await choose("snmp", found({}), [ups], undefined, say(0))).toMatchObject({ match: "none" });
   });
 
