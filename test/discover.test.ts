@@ -192,6 +192,7 @@ describe("on a network", () => {
     [["cabinet"], 2, /"cabinet" is no network and no IPv4 address/],
     [["10.0.0.1", "--driver", "modbuss"], 2, /no driver "modbuss"/],
     [["--broker", "http://x"], 2, /mqtt:\/\//],
+    [["--serial", "/dev/kerb-nope", "--for", "1s"], 5, /KERB-DEV-REFUSED +\/dev\/kerb-nope: [^]*cannot open/],
     [["10.0.0.1", "--units", "9-3"], 2, /Expected numbers from 0 to 255/],
   ])("refuses %j with a sentence", (args, code, text) => {
     const result = kerb(["discover", ...args], { KERB_SITE: emptySite });

@@ -5,12 +5,12 @@ import { listLooking, loadLooking } from "../discovery/looks.ts";
 import { type AddressRange, ownNetworks, rangeOf } from "../discovery/range.ts";
 import { search, type Wanted } from "../discovery/search.ts";
 import { realPort } from "../discovery/known.ts";
-import type { BrokerToHear, LineToSearch } from "../driver.ts";
+import type { BrokerToHear, DeviceErrorCode, LineToSearch } from "../driver.ts";
 import { exitCodes } from "../errors.ts";
 import { heldFindings, type Neighbours, neighbours } from "./discover-site.ts";
 import { foundLines, nextCommands } from "./discover-table.ts";
 import { discoverWords } from "./discover-words.ts";
-import { CommandError, notFoundError, usageError } from "./errors.ts";
+import { CommandError, deviceFailure, notFoundError, usageError } from "./errors.ts";
 import { Findings } from "./findings.ts";
 import { lastLook, stateFolderOf } from "./last-discovered.ts";
 import { languageOf } from "./language.ts";
@@ -49,7 +49,7 @@ export interface DiscoveryOutput {
   /** Ctrl-C came before the end. */
   interrupted: boolean;
   tookMs: number;
-  troubles: { driver: string; code: string; reason: string }[];
+  troubles: { driver: string; code: DeviceErrorCode; reason: string }[];
 }
 
 /** The site file that is compared with, where there is one. */
@@ -186,8 +186,8 @@ function keep(site: string | undefined, found: Finding[], language: Language): v
 
 /**
  * `kerb discover`: who is on networks, a serial line or a broker. Reads only, and contacts nobody outside of what was
- * named. Exit codes: 2 wrong arguments, 7 nobody said yes or the gateway holds the line, 130 stopped, with what was
- * found until then.
+ * named. Exit codes: 2 wrong arguments, 5 the line or the broker cannot be used, 7 nobody said yes or the gateway
+ * holds the line, 130 stopped, with what was found until then.
  */
 export async function discover(ranges: readonly string[], options: DiscoverOptions): Promise<number> {
   const language = languageOf(options.lang);
@@ -235,6 +235,10 @@ export async function discover(ranges: readonly string[], options: DiscoverOptio
   );
   const found = await findings.chosen(signal, (place) => progress.doing("match", words.comparing(place)));
   progress.end();
+  const [trouble] = troubles;
+  // The line or the broker itself is what cannot be used.
+  if (trouble !== undefined && found.length === 0 && range === undefined && !signal.aborted)
+    throw deviceFailure(looked.join(", "), trouble.code, trouble.reason, language);
   keep(site, found, language);
   const output = {
     looked,

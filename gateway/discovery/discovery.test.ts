@@ -23,6 +23,23 @@ async function listening(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+const at = (address: string, bits: number, internal = false) => ({
+  address,
+  internal,
+  family: "IPv4" as const,
+  netmask: "",
+  mac: "",
+  cidr: `${address}/${bits}`,
+});
+
+const reading = { unit: "", decimals: 0, status: "good" as const, timeMs: 0, address: "" };
+/** A device all of whose points are this. */
+const say = (value: number) => async (_: DeviceConfig, names: readonly string[]) => ({
+  identity: {},
+  mismatch: undefined,
+  readings: names.map((point) => ({ ...reading, point, value })),
+});
+
 describe("a range", () => {
   it.each([
     ["192.168.10.0/30", ["192.168.10.1", "192.168.10.2"]],
@@ -55,10 +72,6 @@ describe("a range", () => {
   });
 
   it("of this machine is private, its own, and small", () => {
-    const at = (address: string, bits: number, internal = false) => ({
-      ...{ address, internal, family: "IPv4" as const, netmask: "", mac: "" },
-      cidr: `${address}/${bits}`,
-    });
     const found = ownNetworks({
       lo: [at("127.0.0.1", 8, true)],
       eth0: [at("192.168.10.9", 24)],
@@ -139,7 +152,6 @@ const found = (more: Partial<Found>): Found => ({
 describe("who was found", () => {
   const router = loadProfile("teltonika/rut");
   const ups = loadProfile("ups/rfc1628");
-  const reading = { unit: "", decimals: 0, status: "good" as const, timeMs: 0, address: "" };
 
   it("is named by a profile for that very model and firmware, exactly", async () => {
     const own = { ...router, firmware: ">=7.0 <8.0", identify: { ...router.identify } };
@@ -154,11 +166,6 @@ describe("who was found", () => {
   });
 
   it("fits a profile by how its points read, unless all of them are nothing", async () => {
-    const say = (value: number) => async (_: DeviceConfig, names: readonly string[]) => ({
-      identity: {},
-      mismatch: undefined,
-      readings: names.map((point) => ({ ...reading, point, value })),
-    });
     const one = await choose("snmp", found({}), [ups], undefined, say(5));
     expect(one).toMatchObject({ match: "likely", profile: "ups/rfc1628" });
     expect(one.fits?.fits).toBe(one.fits?.of);
