@@ -126,7 +126,7 @@ export function unitsIn(bytes: Uint8Array): number[] {
   for (let at = 0; at + refusalBytes <= bytes.length; at++) {
     const [unit = 0, code, third = 0] = bytes.subarray(at, at + 3);
     const length =
-      code === 0x03
+      code === 0x03 && third === 2
         ? answerBytes
         : code === 0x83 && third > 0 && third < 12
           ? refusalBytes

@@ -189,9 +189,9 @@ describe("who was found", () => {
     const transport = { type: "rtu", port: "/dev/null", baud: 9600, parity: "none" };
     const device = { id: "meter-01", driver: "modbus", settings: { transport, unit: 3, timeout: 1000 } };
     const devices = [device] as unknown as DeviceConfig[];
-    const at = { transport: { type: "rtu", port: "/dev/null", baud: 9600 }, unit: 3 };
-    expect(knownAs("modbus", found({ at }), devices)).toBe("meter-01");
-    expect(knownAs("modbus", found({ at: { ...at, unit: 4 } }), devices)).toBeUndefined();
-    expect(knownAs("serial", found({ at }), devices)).toBeUndefined();
+    const place = { transport: { type: "rtu", port: "/dev/null", baud: 9600 }, unit: 3 };
+    expect(knownAs("modbus", found({ at: place }), devices)).toBe("meter-01");
+    expect(knownAs("modbus", found({ at: { ...place, unit: 4 } }), devices)).toBeUndefined();
+    expect(knownAs("serial", found({ at: place }), devices)).toBeUndefined();
   });
 });
