@@ -88,7 +88,13 @@ function previewLines({ device, points }: OrderPreview, options: WriteOptions, l
 async function agreed(options: WriteOptions, words: CommandText, language: Language): Promise<boolean> {
   if (options.yes === true) return true;
   if (options.json === true || !process.stdin.isTTY)
-    throw usageError(`${words.notWritten}: ${words.needsYes}`, words.needsYesHint, language);
+    throw new CommandError({
+      code: "KERB-CLI-NEEDS-YES",
+      exitCode: exitCodes.notAllowed,
+      title: `${words.notWritten}: ${words.needsYes}`,
+      hint: words.needsYesHint,
+      language,
+    });
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^(y|yes|c|có)$/i.test((await lines.question(words.go)).trim());
