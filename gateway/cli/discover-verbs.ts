@@ -1,6 +1,8 @@
 import { InvalidArgumentError, Option } from "commander";
+import { languageOf } from "../words.ts";
 import type { Line } from "./command-verbs.ts";
 import type { DiscoverOptions } from "./discover.ts";
+import { discoverWords } from "./discover-words.ts";
 
 /** `kerb discover`, with its options. */
 
@@ -11,12 +13,11 @@ function numbers(least: number, most: number, countMax: number): (text: string) 
       const [, from, to = from] = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part) ?? [];
       const [first, last] = [Number(from), Number(to)];
       if (from === undefined || first < least || last > most || first > last)
-        throw new InvalidArgumentError(
-          `Expected numbers from ${least} to ${most}: one, a list "4,7", or a range "1-32".`,
-        );
+        throw new InvalidArgumentError(discoverWords[languageOf()].numbers(least, most));
       return Array.from({ length: last - first + 1 }, (_, i) => first + i);
     });
-    if (all.length > countMax) throw new InvalidArgumentError(`Expected at most ${countMax} numbers.`);
+    if (all.length > countMax)
+      throw new InvalidArgumentError(discoverWords[languageOf()].numbersMax(countMax));
     return [...new Set(all)];
   };
 }
@@ -28,7 +29,7 @@ type Flags = Omit<DiscoverOptions, "forMs" | "bauds" | "ports" | "callPort"> & {
   listen?: number;
 };
 
-export function addDiscoverVerbs({ verb, run, options: { site, language, timeSpan, number } }: Line): void {
+export function addDiscoverVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {
   verb("discover")
     .argument(
       "[cidr...]",
@@ -53,7 +54,6 @@ export function addDiscoverVerbs({ verb, run, options: { site, language, timeSpa
     .option("--last", "show what was found the last time")
     .option("--yes", "look through this box's own networks without a question")
     .addOption(site())
-    .addOption(language())
     .action(
       (ranges: string[], { for: forMs, baud: bauds, port: ports, listen: callPort, ...flags }: Flags) => {
         const options: DiscoverOptions = {

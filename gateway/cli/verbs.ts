@@ -38,7 +38,7 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "discover",
         "[CIDR..]",
         "who is there: on a network, a serial line, a broker; only reads",
-        "có những ai: trên mạng, đường nối tiếp, broker; chỉ đọc",
+        "có thiết bị nào trên mạng, cổng nối tiếp hay broker; chỉ đọc",
       ),
       verb(
         "read",
