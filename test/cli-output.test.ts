@@ -1,15 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
 import type { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { helpInVietnamese } from "../gateway/cli/help.ts";
-import { runVerb, Verbs } from "../gateway/cli/program.ts";
-import { schemaFile, verbOutputs } from "../gateway/cli/output-schemas.ts";
+import { Verbs } from "../gateway/cli/program.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
-import { languageIn, speak } from "../gateway/words.ts";
+import { speak } from "../gateway/words.ts";
 import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
 import { freePort } from "./ports.ts";
+import { Published } from "./published.ts";
+import { run, type Said } from "./run-verb.ts";
 
 /**
  * What every verb prints: for people as snapshots in both languages (test/cli-output/, `npx vitest -u` writes them
@@ -17,34 +17,6 @@ import { freePort } from "./ports.ts";
  */
 
 const languages = ["en", "vi"] as const;
-
-interface Said {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A verb in this process, which has all loaded already: a real one takes a third of a second to start. */
-async function run(...args: string[]): Promise<Said> {
-  const said: Said = { code: 0, out: "", err: "" };
-  const keep = (name: "out" | "err") => (text: string | Uint8Array) => {
-    said[name] += String(text);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  speak(languageIn(args) ?? "en");
-  try {
-    said.code = await runVerb(args);
-  } finally {
-    speak(undefined);
-    for (const spy of spies) spy.mockRestore();
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
-  }
-  return said;
-}
 
 /** A check of how the machine is, with what belongs to it, and the count of such checks. */
 const ofTheMachine =
@@ -133,39 +105,6 @@ commands:
   return file;
 }
 
-/** The published schemas, and which kinds of them have been seen. */
-class Published {
-  readonly #validators = new Map<string, ValidateFunction>();
-  readonly seen = new Set<string>();
-  readonly all: string[] = [];
-
-  static async open(): Promise<Published> {
-    const published = new Published();
-    // Draft 7 as zod writes it has unions of types and members that only one branch requires.
-    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
-    for (const [verb, kinds] of Object.entries(await verbOutputs())) {
-      const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
-      published.#validators.set(verb, ajv.compile(schema));
-      published.all.push(...Object.keys(kinds).map((kind) => `${verb}: ${kind}`));
-    }
-    return published;
-  }
-
-  /** Holds each line that a verb printed against the verb's schema. */
-  check(verb: string, out: string): void {
-    const validate = this.#validators.get(verb);
-    if (validate === undefined) throw new Error(`no schema of ${verb} is published`);
-    const lines = out.split("\n").filter((line) => line !== "");
-    expect(lines.length, verb).toBeGreaterThan(0);
-    for (const line of lines) {
-      const found = JSON.parse(line) as { kind: string; data?: unknown };
-      const isValid = validate(found);
-      expect.soft(isValid ? [] : validate.errors, `${verb}: ${line.slice(0, 600)}`).toEqual([]);
-      this.seen.add("data" in found ? `${verb}: ${found.kind}` : `${verb}: failure`);
-    }
-  }
-}
-
 describe("a running gateway", () => {
   it("says the same to people in both languages, and to machines what the schemas say", async () => {
     const published = await Published.open();
@@ -209,6 +148,7 @@ describe("a running gateway", () => {
       () => json("read", "meter-01", "voltage.L1", "--raw", ...at),
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
+      () => json("discover", "127.0.0.1", "--driver", "modbus", ...at),
       () => json("browse", "meter-01", "--limit", "5", "--under", "input 0-19", ...at),
       () => json("check", site),
       () => json("check", broken),
@@ -282,6 +222,11 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     check: ["check", site],
     "check-broken": ["check", broken],
+    discover: ["discover", "127.0.0.1", "--driver", "modbus", "--why", ...at],
+    "discover-last": ["discover", "--last", ...at],
+    "discover-nobody": ["discover", "127.77.8.1", "--driver", "modbus", ...at],
+    "discover-large": ["discover", "10.0.0.0/8"],
+    "discover-units": ["discover", "10.0.0.1", "--units", "9-3"],
     explain: ["explain", "KERB-DEV-SILENT"],
     "explain-unknown": ["explain", "KERB-DEV-SLIENT"],
     "no-site": ["status", "--site", "nowhere.yaml"],

@@ -7,6 +7,7 @@ import { driverSchemas } from "../gateway/config/drivers.ts";
 import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
 import type { Simulator, StartSimulator } from "../simulators/simulator.ts";
 import { envelope, folder, Program, root } from "./cli-rig.ts";
+import { Published } from "./published.ts";
 
 /** Pretend devices for `kerb discover`, in this process; `kerb` runs in another one. */
 
@@ -75,21 +76,27 @@ export interface Looked {
 export const emptySite = join(folder, "empty.yaml");
 writeFileSync(emptySite, "version: 1\ngateway: { id: empty-box, name: Empty, city: test, state: ./none }\n");
 const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, LANG: "C.UTF-8", KERB_SITE: emptySite };
+const published = Published.open();
 
-/** `kerb discover` in a process of its own, while this one plays the devices. */
-export function discoverProgram(...args: string[]): Program {
-  return new Program(join(root, "gateway", "kerb"), ["discover", ...args], environment);
+/** `kerb discover` in a process of its own, while this one plays the devices; `home`: where it keeps what it finds. */
+export function discoverProgram(args: readonly string[], home = folder): Program {
+  return new Program(join(root, "gateway", "kerb"), ["discover", "--json", ...args], {
+    ...environment,
+    HOME: home,
+  });
 }
 
 export async function discover(...args: string[]): Promise<Looked> {
-  return looked(discoverProgram("--json", ...args));
+  return looked(discoverProgram(args));
 }
 
+/** What it has printed, which is as the published schema says. */
 export async function looked(program: Program): Promise<Looked> {
   const code = await program.ended;
   const [line = ""] = program.lines;
   const err = program.errorLines.join("\n");
   if (line === "") throw new Error(`no output (${code}): ${err}`);
+  (await published).check("discover", program.lines.join("\n"));
   const { data } = envelope(line) as unknown as { data: Looked["data"] & { found: Discovered[] } };
   return { code, found: data.found, data, err };
 }
