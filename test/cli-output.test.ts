@@ -95,7 +95,9 @@ describe("help", () => {
 
 /** A site whose meter and street lights are pretended, and whose second meter is dead. */
 async function writeSite(brokerPort: number, publicKey: string): Promise<string> {
-  const [meter, light, nobody] = [await freePort(), await freePort(), await freePort()];
+  const free = [await freePort(), await freePort(), await freePort()];
+  // Who is found is shown in the order of the ports.
+  const [meter = 0, light = 0, nobody = 0] = free.toSorted((a, b) => a - b);
   const more = `  - id: meter-02
     name: Công tơ trạm bơm
     driver: modbus
@@ -177,6 +179,7 @@ describe("a running gateway", () => {
       () => json("read", "meter-01", "voltage.L1", "--raw", ...at),
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
+      () => json("discover", "127.0.0.1", "--driver", "modbus", ...at),
       () => json("browse", "meter-01", "--limit", "5", "--under", "input 0-19", ...at),
       () => json("report", ...at),
       () => json("report", ...at, "-o", page).then(() => json("report verify", page)),
@@ -307,6 +310,13 @@ function people(
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     "config-check": ["config", "check", site],
     "config-check-broken": ["config", "check", broken],
+    check: ["check", site],
+    "check-broken": ["check", broken],
+    discover: ["discover", "127.0.0.1", "--driver", "modbus", "--why", ...at],
+    "discover-last": ["discover", "--last", ...at],
+    "discover-nobody": ["discover", "127.77.8.1", "--driver", "modbus", ...at],
+    "discover-large": ["discover", "10.0.0.0/8"],
+    "discover-units": ["discover", "10.0.0.1", "--units", "9-3"],
     explain: ["explain", "KERB-DEV-SILENT"],
     "explain-unknown": ["explain", "KERB-DEV-SLIENT"],
     "no-site": ["status", "--site", "nowhere.yaml"],

@@ -7,6 +7,7 @@ import { addBoxVerbs } from "./box-verbs.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { addConfigVerbs } from "./config-verbs.ts";
+import { addDiscoverVerbs } from "./discover-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
@@ -82,6 +83,7 @@ export class Verbs {
     addReportVerbs(line);
     addBoxVerbs(line);
     addConfigVerbs(line);
+    addDiscoverVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();
