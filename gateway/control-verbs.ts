@@ -1,9 +1,13 @@
+import { dirname } from "node:path";
+import { signRequested } from "./box-key.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
 import { answerConfig } from "./generations/answers.ts";
 import type { ConfigDesk } from "./generations/desk.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 import type { Tails } from "./tails.ts";
+import { followTest } from "./upstream-test.ts";
 
 /** What the verbs of the control socket need of a running gateway. */
 export interface Answering {
@@ -16,6 +20,12 @@ export interface Answering {
   readonly orders: Commanding;
   readonly configuring: ConfigDesk;
   readonly tails: Tails;
+  /** In the state folder. */
+  readonly socketPath: string;
+  /** The outbox; throws while it is not open. */
+  readonly opened: Outbox;
+  /** Dictionary index of the gateway itself. */
+  readonly self: number;
 }
 
 /** Answers one request of the control socket; throws for a verb that it does not know. */
@@ -28,6 +38,7 @@ export async function* answer(
   if (verb === "ping") yield true;
   else if (verb === "status") yield await gateway.status();
   else if (verb === "books") yield await gateway.books();
+  else if (verb === "gaps") yield await gateway.opened.request("gaps", Number(args["sinceMs"] ?? -Infinity));
   else if (verb === "latest")
     yield await (args["device"] === undefined ? gateway.everyReading() : gateway.readings(device));
   else if (verb === "read") {
@@ -38,6 +49,8 @@ export async function* answer(
   else if (verb === "write") yield* gateway.orders.write(args, signal);
   else if (verb === "write-preview") yield await gateway.orders.preview(args);
   else if (verb === "tail") yield* gateway.tails.follow(signal);
+  else if (verb === "sign-report") yield await signRequested(dirname(gateway.socketPath), args);
+  else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
   else if (verb.startsWith("config-")) yield await answerConfig(gateway.configuring, verb, args);
   else throw new Error(`unknown verb "${verb}"`);

@@ -13,6 +13,7 @@ import { generationErrors } from "./generations/error-texts.ts";
 import { healthErrors } from "./health/error-texts.ts";
 import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
+import { reportErrors } from "./report/error-texts.ts";
 import { languageOf } from "./words.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
@@ -44,6 +45,7 @@ export const errorTable = {
   ...generationErrors,
   ...healthErrors,
   ...commandErrors,
+  ...reportErrors,
   ...logErrors,
   ...cliErrors,
 };

@@ -28,5 +28,7 @@ if (first === undefined || first === "--help" || first === "-h" || first === "he
     process.channel?.unref();
   }
   const { runVerb } = await import("./cli/program.ts");
-  process.exit(await runVerb(args));
+  const code = await runVerb(args);
+  // A pipe takes 64 KiB at a time: what it has not taken yet would be lost.
+  process.stdout.write("", () => process.exit(code));
 }

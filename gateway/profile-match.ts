@@ -132,7 +132,7 @@ function byModel(identity: Identity, profile: Candidate): ByModel {
 }
 
 const makerWords = { en: "maker", vi: "hãng" };
-const modelWords = { en: "model", vi: "kiểu" };
+const modelWords = { en: "model", vi: "model" };
 
 /** One text of the device against what the profile knows. */
 function compared(

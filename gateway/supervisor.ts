@@ -92,11 +92,13 @@ export class Supervisor implements Answering, Vitals {
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   readonly #loop = new LoopProbe();
-  readonly #stats = new Latest(() => this.#opened.request("stats"));
-  readonly #accounts = new Latest(() => this.#opened.request("accounts"));
+  readonly #stats = new Latest(() => this.opened.request("stats"));
+  readonly #accounts = new Latest(() => this.opened.request("accounts"));
   #control: Server | undefined;
   #endSweeping = (): void => {};
   #controlTimer: NodeJS.Timeout | undefined;
+  /** Dictionary index of the gateway itself. */
+  self = 0;
   #started = false;
   /** A start that is still under way starts nothing any more. */
   #isStopping = false;
@@ -106,7 +108,6 @@ export class Supervisor implements Answering, Vitals {
   /** undefined: nothing of this site may be written. */
   #commanding: Commanding | undefined;
   readonly #config: ConfigDesk | undefined;
-  #gatewayIndex = 0;
   /** Where pictures are kept. */
   #pictures = "";
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
@@ -149,7 +150,7 @@ export class Supervisor implements Answering, Vitals {
     if (this.#isStopping) return;
     const registered = await outbox.request("register", registrations(gateway.id, enabled));
     const [self, ...indexes] = registered.devices;
-    const gatewayIndex = (this.#gatewayIndex = self?.index ?? 0);
+    const gatewayIndex = (this.self = self?.index ?? 0);
     doubtClock(opened.clock);
     await outbox.request("roster", roster(devices, registered.devices));
     this.#commanding = await this.#loadCommanding(this.#site);
@@ -201,7 +202,7 @@ export class Supervisor implements Answering, Vitals {
    */
   async change(site: Site, steps: HostedChange): Promise<void> {
     if (!this.#started || this.#isStopping) throw new Error("the gateway is still starting, or stops");
-    const outbox = this.#opened;
+    const outbox = this.opened;
     const { gateway, devices } = site;
     const enabled = devices.filter((device) => device.enabled);
     const registered = await outbox.request("register", registrations(gateway.id, enabled));
@@ -225,7 +226,7 @@ export class Supervisor implements Answering, Vitals {
 
   /** An event of the gateway itself. */
   tell(data: Record<string, unknown>): void {
-    this.#outbox?.tell({ type: "event", kind: "device-status", device: this.#gatewayIndex, data });
+    this.#outbox?.tell({ type: "event", kind: "device-status", device: this.self, data });
   }
 
   /**
@@ -335,13 +336,14 @@ export class Supervisor implements Answering, Vitals {
       );
   }
 
-  get #opened(): Outbox {
+  /** Throws while the gateway is still starting. */
+  get opened(): Outbox {
     if (this.#outbox === undefined) throw new Error("the gateway is still starting");
     return this.#outbox;
   }
 
   pulse(): Promise<Pulse> {
-    return this.#opened.request("pulse");
+    return this.opened.request("pulse");
   }
 
   stuckHosts(): string[] {

@@ -2,6 +2,10 @@ import type { KerbEvent } from "./event.ts";
 
 const queueMax = 5000;
 
+export interface MissedEvents {
+  missed: number;
+}
+
 /** Those who watch events as they are accepted: `kerb tail`. */
 export class Tails {
   readonly #watchers = new Set<(events: KerbEvent[]) => void>();
@@ -16,12 +20,16 @@ export class Tails {
     for (const watch of this.#watchers) watch(events);
   }
 
-  async *follow(signal: AbortSignal): AsyncGenerator<KerbEvent> {
+  /** Events, and after a reader that was too slow how many it has missed. */
+  async *follow(signal: AbortSignal): AsyncGenerator<KerbEvent | MissedEvents> {
     let queue: KerbEvent[] = [];
+    let missed = 0;
     let wake: (() => void) | undefined;
     const take = (events: KerbEvent[]) => {
       // A slow reader misses events on its screen, never in the outbox.
-      queue = [...queue, ...events].slice(-queueMax);
+      queue = [...queue, ...events];
+      missed += Math.max(0, queue.length - queueMax);
+      queue = queue.slice(-queueMax);
       wake?.();
     };
     this.#watchers.add(take);
@@ -29,6 +37,9 @@ export class Tails {
     signal.addEventListener("abort", () => wake?.());
     try {
       while (!signal.aborted) {
+        const gone = missed;
+        missed = 0;
+        if (gone > 0) yield { missed: gone };
         yield* queue.splice(0);
         if (queue.length > 0) continue;
         await new Promise<void>((resolve) => {

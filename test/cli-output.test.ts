@@ -1,15 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
 import type { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { helpInVietnamese } from "../gateway/cli/help.ts";
-import { runVerb, Verbs } from "../gateway/cli/program.ts";
-import { schemaFile, verbOutputs } from "../gateway/cli/output-schemas.ts";
 import { user } from "../gateway/cli/user.ts";
+import { Verbs } from "../gateway/cli/program.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
-import { languageIn, speak } from "../gateway/words.ts";
+import { speak } from "../gateway/words.ts";
 import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
+import { Published, run, type Said } from "./cli-said.ts";
 import { freePort } from "./ports.ts";
 
 /**
@@ -18,34 +17,6 @@ import { freePort } from "./ports.ts";
  */
 
 const languages = ["en", "vi"] as const;
-
-interface Said {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A verb in this process, which has all loaded already: a real one takes a third of a second to start. */
-async function run(...args: string[]): Promise<Said> {
-  const said: Said = { code: 0, out: "", err: "" };
-  const keep = (name: "out" | "err") => (text: string | Uint8Array) => {
-    said[name] += String(text);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  speak(languageIn(args) ?? "en");
-  try {
-    said.code = await runVerb(args);
-  } finally {
-    speak(undefined);
-    for (const spy of spies) spy.mockRestore();
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
-  }
-  return said;
-}
 
 /** A check of how the machine is, with what belongs to it, and the count of such checks. */
 const ofTheMachine =
@@ -57,11 +28,25 @@ const byWhom = new RegExp(
   "g",
 );
 
+/** What a report has of the machine. */
+const openOfTheMachine = /^ [✗!] .* KERB-(?:CLOCK|GW|OUT)-[A-Z-]+\n/gm;
+
+/** Times, hashes, and words that only the count of findings decides. */
+const ofTheReport: [pattern: RegExp, shown: string][] = [
+  [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME"],
+  [/(?<=sha256 )[0-9a-f]+/g, "HASH"],
+  [/(?:[0-9a-f]{4} ){7}[0-9a-f]{4}/g, "FINGERPRINT"],
+  [/(?<=\d (?:blocking item|warning))s\b/g, ""],
+];
+
 /** What is another one in each run: figures, times, paths, the spaces that align them, and how the machine is. */
 function steady(text: string): string {
-  return `${text}\n`
+  return ofTheReport
+    .reduce((shownText, [pattern, mark]) => shownText.replaceAll(pattern, mark), `${text}\n`)
     .replaceAll(folder, "FOLDER")
     .replaceAll(ofTheMachine, "")
+    .replaceAll(openOfTheMachine, "")
+    .replaceAll(/(?<=\.before-)\d+/g, "#")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
     .replaceAll(/(?<=\S) {2,}/g, "  ")
@@ -141,39 +126,6 @@ commands:
   return file;
 }
 
-/** The published schemas, and which kinds of them have been seen. */
-class Published {
-  readonly #validators = new Map<string, ValidateFunction>();
-  readonly seen = new Set<string>();
-  readonly all: string[] = [];
-
-  static async open(): Promise<Published> {
-    const published = new Published();
-    // Draft 7 as zod writes it has unions of types and members that only one branch requires.
-    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
-    for (const [verb, kinds] of Object.entries(await verbOutputs())) {
-      const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
-      published.#validators.set(verb, ajv.compile(schema));
-      published.all.push(...Object.keys(kinds).map((kind) => `${verb}: ${kind}`));
-    }
-    return published;
-  }
-
-  /** Holds each line that a verb printed against the verb's schema. */
-  check(verb: string, out: string): void {
-    const validate = this.#validators.get(verb);
-    if (validate === undefined) throw new Error(`no schema of ${verb} is published`);
-    const lines = out.split("\n").filter((line) => line !== "");
-    expect(lines.length, verb).toBeGreaterThan(0);
-    for (const line of lines) {
-      const found = JSON.parse(line) as { kind: string; data?: unknown };
-      const isValid = validate(found);
-      expect.soft(isValid ? [] : validate.errors, `${verb}: ${line.slice(0, 600)}`).toEqual([]);
-      this.seen.add("data" in found ? `${verb}: ${found.kind}` : `${verb}: failure`);
-    }
-  }
-}
-
 describe("a running gateway", () => {
   it("says the same to people in both languages, and to machines what the schemas say", async () => {
     const published = await Published.open();
@@ -208,12 +160,21 @@ describe("a running gateway", () => {
     const watch = kerbProgram("read", "meter-01", "frequency", ...at, "--watch", "--json");
     const cassette = join(folder, "meter.cassette.yaml");
     const broken = join(folder, "broken.yaml");
+    const page = join(folder, "report.html");
     writeFileSync(broken, readFileSync(site, "utf8").replace("unit: 1", "unt: 1"));
 
+    const saved = join(folder, "box.kerb-backup");
+    const anew = ["--site", join(folder, "anew", "gateway.yaml")];
     const machines: (() => Promise<unknown>)[] = [
       () => json("status", ...at),
       () => json("health", ...at),
       () => json("books", ...at),
+      () => json("gaps", ...at),
+      () => json("buffer", ...at),
+      () => json("top", "--once", ...at),
+      () => json("upstream test", ...at),
+      () => json("support-bundle", "--list", ...at),
+      () => json("backup", saved, ...at).then(() => json("restore", saved, "--yes", ...anew)),
       () => json("read", "meter-01", "voltage.L1", "--raw", ...at),
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
@@ -222,6 +183,9 @@ describe("a running gateway", () => {
       () => json("config check", broken),
       () => json("config migrate", site),
       () => json("config schema"),
+      () => json("report", ...at),
+      () => json("report", ...at, "-o", page).then(() => json("report verify", page)),
+      () => json("report key", ...at),
       () => json("certificate", "--url", api, "--to", String(Date.now())),
       () => json("explain"),
       () => json("schema"),
@@ -276,11 +240,10 @@ describe("a running gateway", () => {
     published.check("tail", tail.lines.join("\n"));
     published.check("read", watch.lines.join("\n"));
     published.check("simulate", [...broker.lines, ...devices.lines].join("\n"));
-    // The demo and pictures need more than this site; what signs certificates has a test of its own.
-    const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
-    expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
-
-    for (const [name, args] of Object.entries(people(site, broken, at))) {
+    for (const [name, args] of Object.entries({
+      ...people({ site, broken, page }, at),
+      ...ofBackups(saved, at, anew),
+    })) {
       const texts: string[] = [];
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
@@ -294,6 +257,10 @@ describe("a running gateway", () => {
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(`config-change-${language}`));
     }
     expect(await gateway.stop()).toBe(0);
+    await json("buffer export", join(folder, "events.ndjson"), ...at);
+    // The demo and pictures need more than this site; what signs certificates has a test of its own.
+    const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
+    expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
   }, 240_000);
 });
 
@@ -314,15 +281,29 @@ function changes(site: string, at: string[], kept: number): string[][] {
 }
 
 /** What is shown to people, by the name of its snapshot. */
-function people(site: string, broken: string, at: string[]): Record<string, string[]> {
+function people(
+  { site, broken, page }: Record<"site" | "broken" | "page", string>,
+  at: string[],
+): Record<string, string[]> {
   return {
     status: ["status", ...at],
     health: ["health", ...at],
     books: ["books", ...at],
+    gaps: ["gaps", ...at],
+    "gaps-no-device": ["gaps", "--device", "meter-1", ...at],
+    "buffer-export-running": ["buffer", "export", "events.ndjson", ...at],
+    upstream: ["upstream", "test", ...at],
+    "upstream-no-uplink": ["upstream", "test", "--uplink", "iok", ...at],
     read: ["read", "meter-01", "voltage.L1", "frequency", ...at],
     "read-dead": ["read", "meter-02", ...at],
     "read-no-device": ["read", "meter-1", ...at],
     "read-no-point": ["read", "meter-01", "voltage.L", ...at],
+    report: ["report", ...at],
+    "report-written": ["report", "-o", page, ...at],
+    "report-verify": ["report", "verify", page],
+    "report-form": ["report", "-o", "report.pdf", ...at],
+    "report-none": ["report", "verify", site],
+    "report-no-key": ["report", "verify", page, "--key", "zzz"],
     "write-refused": ["write", "meter-01", "frequency=50", "--yes", ...at],
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     "config-check": ["config", "check", site],
@@ -335,5 +316,17 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "usage-option": ["read", "meter-01", "--wach"],
     "simulate-nothing": ["simulate"],
     "profile-unknown": ["profiles", "eastron/sdm63"],
+  };
+}
+
+/** The same of a box that goes into a file, and out of it to where it has been restored before. */
+function ofBackups(saved: string, at: string[], anew: string[]): Record<string, string[]> {
+  return {
+    backup: ["backup", saved, ...at],
+    "backup-unsealed": ["backup", saved, "--sealed", ...at],
+    restore: ["restore", saved, "--force", "--yes", ...anew],
+    "restore-taken": ["restore", saved, "--yes", ...anew],
+    "restore-unasked": ["restore", saved, "--force", ...anew],
+    "restore-nothing": ["restore", join(folder, "nowhere"), ...anew],
   };
 }

@@ -271,7 +271,7 @@ describe.skipIf(mosquittoPath === undefined)("the command line", () => {
 
   it("kerb write asks first, and takes on and off for a boolean", async () => {
     const unasked = await write("lamp=off");
-    expect([unasked.code, unasked.err]).toEqual([2, expect.stringContaining("--yes")]);
+    expect([unasked.code, unasked.err]).toEqual([7, expect.stringContaining("--yes")]);
     expect(on.written()).toEqual([]);
     const off = await write("lamp=off", "--yes", "--json");
     expect(off.code).toBe(0);

@@ -12,8 +12,10 @@ import { root } from "./cli-rig.ts";
 
 /** Both languages say the same: the same keys, the same places in a sentence, the same things to type. */
 
-const folder = join(root, "gateway", "cli");
-const files = readdirSync(folder).filter((name) => name.endsWith("-words.ts") && name !== "help-words.ts");
+const folder = join(root, "gateway");
+const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+  (name) => name.endsWith("-words.ts") && name !== join("cli", "help-words.ts"),
+);
 
 type Dictionary = Record<"en" | "vi", unknown>;
 
@@ -74,7 +76,7 @@ function differences(en: unknown, vi: unknown, path: string): string[] {
 }
 
 test.each(files)("%s says the same in both languages", async (file) => {
-  const exported = (await import(`../gateway/cli/${file.slice(0, -3)}.ts`)) as Record<string, unknown>;
+  const exported = (await import(join(folder, file))) as Record<string, unknown>;
   const found = Object.entries(exported).filter(([, value]) => isDictionary(value)) as [string, Dictionary][];
   expect(found.length, "a file of words exports words({ en, vi })").toBeGreaterThan(0);
   expect(found.flatMap(([name, { en, vi }]) => differences(en, vi, name))).toEqual([]);

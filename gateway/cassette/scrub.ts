@@ -82,7 +82,7 @@ const looks: { what: string; from?: Frame["from"]; pattern: RegExp }[] = [
   { what: "kerb's time", from: "kerb", pattern: /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/dg },
 ];
 /** Number plates as they look in Vietnam, also old ones of four digits and those with Đ (as its bytes). */
-const plateLook = {
+export const plateLook = {
   what: "plates",
   pattern: /(\d\d-?(?:[A-Z]|\xc4\x90){1,2}\d?[- .]?\d{3}[. ]?\d{1,2}(?!\d))/dg,
 };

@@ -12,14 +12,17 @@ const secretKey =
   /pass(?:word|phrase|wd)?$|secret|token|communit|api-?key|^key$|Key$|^user(?:name)?$|^level\d$|^x-[\w-]*(?:auth|signature)/i;
 
 /** What stands in a place of these settings, with the way to it. */
-function leaves(value: unknown, path: readonly string[] = []): { path: readonly string[]; value: unknown }[] {
+export function leaves(
+  value: unknown,
+  path: readonly string[] = [],
+): { path: readonly string[]; value: unknown }[] {
   if (Array.isArray(value)) return value.flatMap((item, i) => leaves(item, [...path, String(i)]));
   if (isRecord(value)) return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
   return [{ path, value }];
 }
 
 /** A login may call its secret `value`. */
-function isSecret(path: readonly string[]): boolean {
+export function isSecret(path: readonly string[]): boolean {
   const key = path.at(-1) ?? "";
   return secretKey.test(key) || (path.at(-2) === "auth" && key === "value");
 }

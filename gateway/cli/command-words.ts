@@ -41,11 +41,8 @@ export const commandWords = words({
     returnsLine: (value: string, after: string) =>
       `It goes back to ${value} after ${after}, even if this terminal closes.`,
     twoSteps: "It is a safety point: it is armed, then committed.",
-    go: "Go? [y/N] ",
     notWritten: "nothing was written",
     saidNo: "nobody said yes",
-    needsYes: "nobody is there to say yes",
-    needsYesHint: "add --yes, or run it in a terminal",
     recorded: (id: string, user: string) =>
       `Recorded as command ${id}; the IOC sees it as local maintenance by ${user}.`,
     twoPerson: "this point is armed by one person and committed by another, one of them with a signature",
@@ -95,11 +92,8 @@ export const commandWords = words({
     step: "bước",
     returnsLine: (value, after) => `Sẽ tự trở lại ${value} sau ${after}, kể cả khi đóng cửa sổ này.`,
     twoSteps: "Đây là điểm an toàn: phải mở khóa rồi mới xác nhận.",
-    go: "Thực hiện? [y/N] ",
     notWritten: "không ghi gì cả",
     saidNo: "không có ai đồng ý",
-    needsYes: "không có ai ở đó để đồng ý",
-    needsYesHint: "thêm --yes, hoặc chạy trong cửa sổ lệnh",
     recorded: (id, user) => `Đã ghi là lệnh ${id}; IOC thấy đây là bảo trì tại chỗ của ${user}.`,
     twoPerson: "điểm này do một người mở khóa và người khác xác nhận, một trong hai phải có chữ ký số",
     twoPersonHint:

@@ -77,6 +77,45 @@ export const cliErrors = {
     },
     retry: false,
   },
+  "KERB-CLI-RUNS": {
+    title: {
+      en: "This is not done beside a running gateway",
+      vi: "Không làm việc này khi gateway đang chạy",
+    },
+    likely: {
+      en: "a gateway runs on this state folder: its outbox must not be read or changed from outside",
+      vi: "gateway đang chạy trên thư mục trạng thái này: không được đọc hay sửa hộp gửi của nó từ bên ngoài",
+    },
+    do: {
+      en: "stop the gateway first: `systemctl stop kerb`, or Ctrl-C where `kerb run` was started",
+      vi: "dừng gateway trước: `systemctl stop kerb`, hoặc Ctrl-C nơi đã chạy `kerb run`",
+    },
+    retry: false,
+  },
+  "KERB-CLI-THERE": {
+    title: { en: "Something is there that is not overwritten", vi: "Đã có sẵn thứ không được ghi đè" },
+    likely: {
+      en: "this box already has a site file, or an outbox with events of its own",
+      vi: "hộp này đã có tệp cấu hình, hoặc hộp gửi với sự kiện riêng",
+    },
+    do: {
+      en: "do what the complaint says: another place, or `--force`, which puts the old site file aside",
+      vi: "làm theo câu báo lỗi: chọn chỗ khác, hoặc `--force` để cất tệp cấu hình cũ sang bên",
+    },
+    retry: false,
+  },
+  "KERB-CLI-PASSPHRASE": {
+    title: { en: "A sealed backup does not open", vi: "Không mở được bản sao lưu loại khóa" },
+    likely: {
+      en: "the passphrase is wrong, or the file was changed or cut off",
+      vi: "sai cụm mật khẩu, hoặc tệp đã bị sửa hay bị cắt cụt",
+    },
+    do: {
+      en: "try again, or take another copy of the file; nobody can open it without its passphrase",
+      vi: "thử lại, hoặc lấy bản sao khác của tệp; không có cụm mật khẩu thì không ai mở được",
+    },
+    retry: false,
+  },
   "KERB-CLI-FAILED": {
     title: { en: "A command could not be carried out", vi: "Không thực hiện được câu lệnh" },
     likely: {

@@ -121,6 +121,18 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
     "phát lại các bản ghi, hoặc cả thư viện, rồi so sánh các giá trị đọc được",
   "files that kerb record made": "các tệp do kerb record tạo",
   "another folder of profiles than kerb's own": "thư mục hồ sơ khác với thư mục của kerb",
+  "an .html (prints to A4; its .json is laid beside it), .json or .csv file; may be given again":
+    "tệp .html (in vừa khổ A4; tệp .json được đặt bên cạnh), .json hoặc .csv; có thể nêu nhiều lần",
+  "number of the contract": "số hợp đồng",
+  "who hands over": "đơn vị thi công, bên bàn giao",
+  "who accepts": "bên nghiệm thu",
+  "whatever else is to stand in it": "những gì khác cần ghi vào báo cáo",
+  "whether a report is what a box has signed, and which box":
+    "báo cáo có đúng như hộp đã ký không, và hộp nào đã ký",
+  "its .html or .json": "tệp .html hoặc .json của báo cáo",
+  "the box that must have signed: its key, fingerprint, or a file with the key":
+    "báo cáo phải do hộp nào ký: nêu khóa, dấu vân tay của hộp, hoặc tệp chứa khóa",
+  "the public key of this box, and its fingerprint": "khóa công khai của hộp này và dấu vân tay của khóa",
   "vendor/model: show its points": "hãng/model: hiện các điểm đo của nó",
   "bash, zsh or fish": "bash, zsh hoặc fish",
   "such as status, or profile new": "chẳng hạn status, hoặc profile new",
@@ -144,4 +156,29 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "of a file that `include` names": "của tệp được nêu trong `include`",
   "end with 78 on a wrong file, instead of running the last good generation":
     "tệp sai thì dừng với mã 78, không chạy bản tốt gần nhất",
+  'only these points, such as voltage.L1 or "voltage.*"':
+    'chỉ các điểm đo này, chẳng hạn voltage.L1 hoặc "voltage.*"',
+  "one look over a second, then the end": "chỉ xem một lần, trong một giây, rồi kết thúc",
+  "how far back (24h)": "xem lại bao lâu về trước (24h)",
+  "only this device's, and those of the whole box": "chỉ của thiết bị này, và của cả hộp",
+  "the gateway's state folder, instead of a site file: a dead box's disk":
+    "thư mục trạng thái của gateway, thay cho tệp cấu hình: đĩa của hộp đã hỏng",
+  "the kept events of a box that does not run, one JSON object a line; changes nothing there":
+    "các sự kiện còn giữ của hộp không chạy, mỗi dòng một đối tượng JSON; không sửa gì ở đó",
+  "where they go, such as events.ndjson": "ghi vào đâu, chẳng hạn events.ndjson",
+  "name, port, TLS, login, receiver, and an event to the IOC and back":
+    "tên máy, cổng, TLS, đăng nhập, bộ nhận, rồi một sự kiện tới IOC và xác nhận trở về",
+  "only this one": "chỉ kết nối này",
+  "how long the IOC may take to confirm the event (90s)": "chờ IOC xác nhận sự kiện trong bao lâu (90s)",
+  "where it goes (kerb-support-GATEWAY-TIME.tar.gz)": "ghi vào đâu (kerb-support-GATEWAY-TIME.tar.gz)",
+  "only show what would be in it": "chỉ cho xem trong đó sẽ có gì",
+  "where it goes, such as box.kerb-backup": "ghi vào đâu, chẳng hạn box.kerb-backup",
+  "with all secrets and keys, under a passphrase": "kèm mọi bí mật và khóa, khóa bằng cụm mật khẩu",
+  "with the events that the IOC does not have yet; the gateway must not run":
+    "kèm các sự kiện mà IOC chưa nhận; gateway phải đang dừng",
+  "the passphrase is the first line of stdin": "cụm mật khẩu là dòng đầu của stdin",
+  "what kerb backup has written": "tệp do kerb backup ghi",
+  "the site file to be (KERB_SITE, /etc/kerb/gateway.yaml)":
+    "tệp cấu hình sẽ được đặt ở đâu (KERB_SITE, /etc/kerb/gateway.yaml)",
+  "put a site file aside that is there": "cất sang bên tệp cấu hình đã có ở đó",
 };

@@ -3,12 +3,15 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import { languageOf } from "../words.ts";
+import { addBoxVerbs } from "./box-verbs.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { addConfigVerbs } from "./config-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
+import { addReportVerbs } from "./report-verbs.ts";
+import type { TailOptions } from "./tail.ts";
 import { number, timeSpan, usageOf } from "./usage.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
@@ -77,6 +80,8 @@ export class Verbs {
     };
     addCommandVerbs(line);
     addConfigVerbs(line);
+    addReportVerbs(line);
+    addBoxVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();
@@ -171,7 +176,8 @@ export class Verbs {
       .addOption(siteOption())
       .option("--device <id>", "only this device's events")
       .addOption(new Option("--kind <kind>", "only events of this kind").choices(eventKinds))
-      .action((options: Common & { device?: string; kind?: string }) =>
+      .option("--point <name>", 'only these points, such as voltage.L1 or "voltage.*"')
+      .action((options: TailOptions) =>
         this.#run("tail", options, async () => (await import("./tail.ts")).tail(options)),
       );
   }

@@ -13,7 +13,7 @@ import { languageOf } from "../words.ts";
 import { complaintWords } from "./complaint-words.ts";
 import { pause } from "./output.ts";
 
-const systemSite = "/etc/kerb/gateway.yaml";
+export const systemSite = "/etc/kerb/gateway.yaml";
 const workedSite = join("config", "sites", "district.yaml");
 
 /** The site file that a verb works with: `--site`, KERB_SITE, /etc/kerb/gateway.yaml, or the worked site. */

@@ -1,15 +1,17 @@
-import { languageOf } from "../words.ts";
-import { complaintWords, meantBy } from "./complaint-words.ts";
-import { dictionary } from "./language.ts";
+import type { Language } from "../config/error-texts.ts";
 import { ask } from "../control.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { eventId, type EventReading, type KerbEvent, quality } from "../event.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import type { MissedEvents } from "../tails.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
 import { notFoundError } from "./errors.ts";
+import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { clockTime, shownRecord } from "./records.ts";
 import { askOnce, checkAnswers, controlSocket, findSite, notRunning } from "./site.ts";
-import { cut, pad, shownValue } from "./text.ts";
+import { tailWords } from "./tail-words.ts";
+import { cut, grouped, pad, shownValue } from "./text.ts";
 
 const readingsMax = 4;
 
@@ -52,31 +54,62 @@ async function checkDevice(socket: string, id: string): Promise<void> {
   );
 }
 
-/** `kerb tail`: events of the running gateway as they are committed, until Ctrl-C or until the gateway ends. */
-export async function tail(options: {
+export interface TailOptions {
   site?: string;
   device?: string;
   kind?: string;
+  /** A point's name; "*" stands for any part of it. */
+  point?: string;
   json?: boolean;
-}): Promise<number> {
+  lang?: Language;
+}
+
+/** What `kerb tail --json` says at the end: events that were shown, and those that this reader was too slow for. */
+export interface TailStatistics {
+  seen: number;
+  missed: number;
+}
+
+/** The event with the readings that are wanted; undefined when it is none of those that were asked for. */
+export function wantedOf(event: KerbEvent, { device, kind, point }: TailOptions): KerbEvent | undefined {
+  if (device !== undefined && event.device !== device) return undefined;
+  if (kind !== undefined && event.kind !== kind) return undefined;
+  if (point === undefined) return event;
+  const parts = point.split("*").map((part) => part.replaceAll(/[.\\+?^${}()|[\]]/g, "\\$&"));
+  const pattern = new RegExp(`^${parts.join(".*")}$`);
+  const readings = event.readings?.filter((reading) => pattern.test(reading.point)) ?? [];
+  if (readings.length > 0) return { ...event, readings };
+  return typeof event.data?.["point"] === "string" && pattern.test(event.data["point"]) ? event : undefined;
+}
+
+/** `kerb tail`: events of the running gateway as they are committed, until Ctrl-C or until the gateway ends. */
+export async function tail(options: TailOptions): Promise<number> {
   const site = findSite(options.site);
   const socket = controlSocket(site);
   const signal = stopSignal();
   const { columns } = process.stdout;
+  const text = tailWords[languageOf(options.lang)];
+  const statistics: TailStatistics = { seen: 0, missed: 0 };
+  const end = () => {
+    const { seen, missed } = statistics;
+    if (options.json === true) printData("tail-statistics", statistics);
+    else hint(text.seen(grouped(seen)) + (missed === 0 ? "" : text.missed(grouped(missed))));
+  };
   try {
     await checkAnswers(socket);
     if (options.device !== undefined) await checkDevice(socket, options.device);
     for await (const answer of ask(socket, { verb: "tail" }, signal)) {
-      const event = answer as KerbEvent;
-      if (options.device !== undefined && event.device !== options.device) continue;
-      if (options.kind !== undefined && event.kind !== options.kind) continue;
+      if ("missed" in (answer as object)) statistics.missed += (answer as MissedEvents).missed;
+      const event = "missed" in (answer as object) ? undefined : wantedOf(answer as KerbEvent, options);
+      if (event === undefined) continue;
+      statistics.seen++;
       if (options.json === true) printData("event", { id: eventId(event), ...event });
       else printLines([columns === undefined ? eventLine(event) : cut(eventLine(event), columns)]);
     }
   } catch (error) {
-    if (signal.aborted) return exitCodes.ok;
-    return notRunning(error, site);
+    if (!signal.aborted) return notRunning(error, site, languageOf(options.lang));
   }
-  if (!signal.aborted) hint(complaintWords[languageOf()].gatewayEnded);
+  end();
+  if (!signal.aborted) hint(complaintWords[languageOf(options.lang)].gatewayEnded);
   return signal.aborted ? exitCodes.ok : exitCodes.notRunning;
 }

@@ -14,11 +14,18 @@ export function number(least: number, most: number): (text: string) => number {
   };
 }
 
-const spanUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+const spanUnits: Record<string, number> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** Reads "60s" as milliseconds. Throws commander's `InvalidArgumentError`. */
 export function timeSpan(text: string): number {
-  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)$/.exec(text) ?? [];
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h|d)$/.exec(text) ?? [];
   const ms = Number(amount) * (spanUnits[unit] ?? Number.NaN);
   if (Number.isFinite(ms)) return ms;
   throw new InvalidArgumentError(usageWords[languageOf()].timeSpan);

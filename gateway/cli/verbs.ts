@@ -64,6 +64,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "what is wrong with the running gateway, why, and what to do",
         "gateway đang chạy có vấn đề gì, vì sao, xử lý thế nào",
       ),
+      verb(
+        "top",
+        "",
+        "live: devices, drivers, outbox, links to the IOC; the worst first",
+        "theo dõi trực tiếp: thiết bị, driver, hộp gửi, IOC; xấu nhất trước",
+      ),
       verb("tail", "", "events as they are accepted", "sự kiện ngay khi được nhận"),
       verb(
         "write",
@@ -90,6 +96,36 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "mọi sự kiện đã nhận theo thiết bị: đã giao, đang giữ, đã bỏ",
       ),
       verb(
+        "report",
+        "[-o FILE]|verify|key",
+        "the commissioning report, signed by this box; verify: is it genuine?",
+        "báo cáo nghiệm thu do hộp này ký số; verify: có đúng là thật không?",
+      ),
+      verb(
+        "gaps",
+        "",
+        "what is missing since when, why, and whether the IOC knows",
+        "thiếu dữ liệu gì, từ khi nào, vì sao, IOC đã biết chưa",
+      ),
+      verb(
+        "buffer",
+        "[export FILE]",
+        "how full the outbox is; how long an outage it can take",
+        "hộp gửi đầy bao nhiêu; chịu được mất mạng bao lâu",
+      ),
+      verb(
+        "upstream",
+        "test",
+        "the way to the IOC step by step, up to an event that it confirms",
+        "thử từng bước đường tới IOC, đến một sự kiện được IOC xác nhận",
+      ),
+      verb(
+        "support-bundle",
+        "[-o FILE]",
+        "one archive for whoever helps from afar, without any secret",
+        "một tệp cho người hỗ trợ từ xa, không chứa bí mật nào",
+      ),
+      verb(
         "explain",
         "[CODE]",
         "what a code means and what to do; all codes without one",
@@ -105,6 +141,18 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "check|diff|apply",
         "check a site file, see what it would change, apply it while it runs",
         "kiểm tra tệp cấu hình, xem sẽ đổi gì, áp dụng ngay khi đang chạy",
+      ),
+      verb(
+        "backup",
+        "FILE",
+        "what must outlive the box; --sealed: with its secrets",
+        "những gì phải còn lại khi hộp hỏng; --sealed: kèm cả bí mật",
+      ),
+      verb(
+        "restore",
+        "FILE",
+        "a box out of a backup; the old one must not run any more",
+        "dựng lại hộp từ bản sao lưu; hộp cũ không được chạy nữa",
       ),
       verb(
         "run",

@@ -1,10 +1,10 @@
-import { createInterface } from "node:readline/promises";
 import type { CommandValue } from "../commands/command.ts";
 import type { LocalRequest, OrderedPoint, OrderPreview } from "../commands/local.ts";
 import { type CommandState, isFinal } from "../commands/state.ts";
 import { ask } from "../control.ts";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable } from "../errors.ts";
+import { agreed } from "./agreed.ts";
 import { type Assignment, assignmentsOf, valueFor, valueOf } from "./assignments.ts";
 import { commandWords, failureOf, shownValues } from "./command-words.ts";
 import { CommandError, tableError, usageError } from "./errors.ts";
@@ -81,24 +81,6 @@ function previewLines({ device, points }: OrderPreview, options: WriteOptions, l
         : [`  ${words.returnsLine(back, span(leaseMs))}`]),
     ];
   });
-}
-
-async function agreed(options: WriteOptions, words: CommandText, language: Language): Promise<boolean> {
-  if (options.yes === true) return true;
-  if (options.json === true || !process.stdin.isTTY)
-    throw new CommandError({
-      code: "KERB-CLI-NEEDS-YES",
-      exitCode: exitCodes.notAllowed,
-      title: `${words.notWritten}: ${words.needsYes}`,
-      hint: words.needsYesHint,
-      language,
-    });
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^(y|yes|c|có)$/i.test((await lines.question(words.go)).trim());
-  } finally {
-    lines.close();
-  }
 }
 
 /** Prints the states of one order as they come; gives back the last of the command itself. */
@@ -185,7 +167,7 @@ export async function write(id: string, given: readonly string[], options: Write
     const isTwoPerson = preview.points.some(({ twoPerson }) => twoPerson);
     if (isTwoPerson && arm !== true && commit === undefined)
       throw usageError(words.twoPerson, words.twoPersonHint, language);
-    if (!(await agreed(options, words, language))) {
+    if (!(await agreed(options, words.notWritten, language))) {
       hint(`${words.notWritten}: ${words.saidNo}`);
       return exitCodes.interrupted;
     }

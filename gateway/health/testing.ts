@@ -52,6 +52,7 @@ export function healthyStatus(nowMs: number): GatewayStatus {
       fill: 0.01,
       oldestMs: nowMs - 2000,
       commits: reads.counts,
+      inflow: { eventsPerS: 2, bytesPerS: 400 },
       failure: undefined,
       quarantined: undefined,
       deadLetters: { counts: {}, newest: [] },

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { connect, isIP, type Socket } from "node:net";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import mqttPacket from "mqtt-packet";
 import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
 import { LinkMemory } from "./addresses.ts";
@@ -268,15 +268,9 @@ export class MqttLink {
 
   #stream(socket: Socket): Socket | TLSSocket {
     if (!this.#isSecure) return socket;
-    const { tls } = this.#options;
-    const serverName = tls?.serverName ?? (isIP(this.#host) === 0 ? this.#host : undefined);
     const secure = connectTls({
       socket,
-      host: this.#host,
-      ...(tls?.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-      ...(tls?.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-      ...(tls?.key === undefined ? {} : { key: readFileSync(tls.key) }),
-      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...secureOptions(this.#host, this.#options.tls),
       // Saves 1.9 kB of each connection.
       ...(this.#tlsSession === undefined ? {} : { session: this.#tlsSession }),
     });
@@ -319,8 +313,20 @@ function isRefusal(error: Error & { code?: string; errors?: { code?: string }[] 
   return error.code === "ECONNREFUSED" || error.errors?.some(({ code }) => code === "ECONNREFUSED") === true;
 }
 
+/** How TLS is spoken with a broker; the PEM files are read anew. Throws what the file system says. */
+export function secureOptions(host: string, tls: LinkOptions["tls"]): ConnectionOptions {
+  const serverName = tls?.serverName ?? (isIP(host) === 0 ? host : undefined);
+  return {
+    host,
+    ...(tls?.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
+    ...(tls?.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
+    ...(tls?.key === undefined ? {} : { key: readFileSync(tls.key) }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
+}
+
 /** What an error of socket, TLS or MQTT says, as one line. OpenSSL wraps an alert into its own file and line. */
-function sentence(error: Error & { code?: unknown; errors?: Error[] }): string {
+export function sentence(error: Error & { code?: unknown; errors?: Error[] }): string {
   const [, alert] = /\balert ([a-z ]+?)(?::|$)/i.exec(error.message) ?? [];
   if (alert !== undefined)
     return `the broker ended the TLS handshake: ${alert.toLowerCase()} (see uplinks → tls)`;

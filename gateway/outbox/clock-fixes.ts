@@ -93,7 +93,7 @@ export class ClockFixes {
     this.#statements = {
       add: database.prepare("INSERT INTO clock_fix (boot, mono, wall, state) VALUES (?, ?, ?, ?)"),
     };
-    database.exec("DELETE FROM clock_fix WHERE boot NOT IN (SELECT boot FROM epoch)");
+    if (!database.readonly) database.exec("DELETE FROM clock_fix WHERE boot NOT IN (SELECT boot FROM epoch)");
     this.#fixes = database
       .prepare("SELECT id, boot, mono AS monoMs, wall AS wallMs, state FROM clock_fix ORDER BY id")
       .all() as ClockFix[];

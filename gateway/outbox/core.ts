@@ -1,14 +1,15 @@
 import { clockDoubt } from "../clock.ts";
-import { Durations } from "../durations.ts";
 import type { EventKind } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { auditBooks, bookLines } from "./books.ts";
+import { Commits } from "./commits.ts";
 import { Failing } from "./failing.ts";
 import { sentence } from "./faults.ts";
 import { figuresOf, noFigures, type Figures } from "./figures.ts";
 import { FrameSplitter, type Frame } from "./frames.ts";
 import { QueueKeeper } from "./keeper.ts";
+import { knownGaps } from "./known-gaps.ts";
 import type { Suspicion } from "./open.ts";
 import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker } from "./outbox.ts";
 import { urgentEvent } from "./own-events.ts";
@@ -65,7 +66,7 @@ export class OutboxCore {
   #isHurried = false;
   /** The newest session of each uplink. */
   readonly #sessions = new Map<string, number>();
-  readonly #commits = new Durations();
+  readonly #commits = new Commits();
   /** Since when events have been waiting for a commit. */
   #pendingSinceMs = 0;
   /** Tombstones are reported once a minute and at each connect, not one event for each eviction. */
@@ -194,7 +195,7 @@ export class OutboxCore {
       const rows = this.#storeRows(batch);
       this.#pending.unsure = [];
       this.#pendingSinceMs = performance.now();
-      this.#commits.add(this.#pendingSinceMs - startedMs);
+      this.#commits.add(this.#pendingSinceMs - startedMs, batch);
       this.#pending.done(batch);
       this.#rowsMax = commitRowsMax;
       this.#recovered();
@@ -333,6 +334,7 @@ export class OutboxCore {
       lastSeq: this.#store.lastId - this.#store.base,
       bytesMax: this.#options.bytesMax,
       commits: this.#commits.counts,
+      inflow: this.#commits.inflow,
       failure: this.#failing.reason,
       quarantined: this.#store.quarantined,
       uplinks: this.#senders.stats,
@@ -386,6 +388,10 @@ export class OutboxCore {
         return this.#stats();
       case "accounts":
         return bookLines(this.#store);
+      case "gaps":
+        return knownGaps(this.#store, this.#options, message.args[0] as number | undefined);
+      case "released":
+        return this.#store.resume.released;
       case "pulse":
         return this.#pulse();
       case "retry":

@@ -86,24 +86,10 @@ export class Dictionaries {
   }
 
   #load(): Dictionary {
-    const points = this.#statements.points.all() as (DictionaryPoint & { device: number })[];
-    // Two hundred equal devices have the same texts; the file gives each a copy of its own.
-    const texts = new Map<string, string>();
-    const once = <Text extends string>(text: Text): Text => {
-      if (!texts.has(text)) texts.set(text, text);
-      return texts.get(text) as Text;
-    };
-    const byDevice = Map.groupBy(points, (point) => point.device);
-    const devices = (this.#statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
+    const devices = storedDevices(this.#statements).map((device) => ({
       ...device,
       ...this.#sites.get(device.index),
-      points: (byDevice.get(device.index) ?? []).map(({ index, name, unit, kind, decimals }) => ({
-        index,
-        name: once(name),
-        unit: once(unit),
-        kind: once(kind),
-        decimals,
-      })),
+      points: device.points,
     }));
     const json = JSON.stringify(devices);
     const hash = dictionaryHash(json);
@@ -112,6 +98,28 @@ export class Dictionaries {
     writeDictionary(this.#path, hash, json);
     return new Dictionary(hash, devices);
   }
+}
+
+/** Devices and points as the file has them. */
+export function storedDevices(statements: ReturnType<typeof prepare>): DictionaryDevice[] {
+  const points = statements.points.all() as (DictionaryPoint & { device: number })[];
+  // Two hundred equal devices have the same texts; the file gives each a copy of its own.
+  const texts = new Map<string, string>();
+  const once = <Text extends string>(text: Text): Text => {
+    if (!texts.has(text)) texts.set(text, text);
+    return texts.get(text) as Text;
+  };
+  const byDevice = Map.groupBy(points, (point) => point.device);
+  return (statements.devices.all() as Omit<DictionaryDevice, "points">[]).map((device) => ({
+    ...device,
+    points: (byDevice.get(device.index) ?? []).map(({ index, name, unit, kind, decimals }) => ({
+      index,
+      name: once(name),
+      unit: once(unit),
+      kind: once(kind),
+      decimals,
+    })),
+  }));
 }
 
 /** Nothing where nothing is said: so the dictionary of a site without places has the bytes that it always had. */

@@ -109,6 +109,15 @@ export class Losses {
       this.#statements.declare.run(epoch, first, last, reason, nowMs, nowMs);
   }
 
+  /** Tombstones for the numbers of a range that are not among `kept` (in order). */
+  declareBetween(epoch: number, first: number, last: number, kept: readonly number[], reason: string): void {
+    let next = first;
+    for (const seq of [...kept, last + 1]) {
+      if (seq > next) this.declare(epoch, next, seq - 1, reason);
+      next = seq + 1;
+    }
+  }
+
   /** Every tombstone that is still kept goes into a gap event once more. */
   reportAgain(): void {
     this.#statements.reportAgain.run();

@@ -8,8 +8,11 @@ import type { AuditedBooks, BooksLine } from "./books.ts";
 import type { ClockDoubt } from "../clock.ts";
 import type { Moment } from "./clock-fixes.ts";
 import type { DeadLetter } from "./dead-letters.ts";
+import type { Inflow } from "./commits.ts";
+import type { KnownGap } from "./known-gaps.ts";
 import type { RosterEntry, TimeSpan } from "./runs.ts";
 import type { Books, RegisterDevice } from "./store.ts";
+import type { Watermark } from "./watermarks.ts";
 
 /** What the worker is started with. */
 export interface OutboxOptions {
@@ -51,6 +54,7 @@ export interface OutboxStats {
   oldestMs: number | undefined;
   /** How long the transactions took that stored events, this process. */
   commits: DurationCounts;
+  inflow: Inflow;
   /** Set while commits fail: what the disk said. */
   failure: string | undefined;
   quarantined: string | undefined;
@@ -90,6 +94,10 @@ export interface Requests {
   books: [[], AuditedBooks];
   /** The books by device and class, without counting the rows. */
   accounts: [[], BooksLine[]];
+  /** What is missing, of the gaps that end at `sinceMs` or later. */
+  gaps: [[sinceMs?: number], KnownGap[]];
+  /** How far the receivers have each epoch. */
+  released: [[], Watermark[]];
   close: [[], null];
 }
 

@@ -145,6 +145,7 @@ export class PatientOutbox {
       ...noFigures,
       bytesMax: this.#options.bytesMax,
       commits: new Durations().counts,
+      inflow: { eventsPerS: 0, bytesPerS: 0 },
       failure: this.#failure,
       quarantined: undefined,
       uplinks: {},

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { EventWriter } from "../event.ts";
 import type { FromWorker } from "./outbox.ts";
 import { PatientOutbox } from "./patient.ts";
+import { StillQueue } from "./still.ts";
 import { bytesMax, folder, path, start, stop } from "./testing.ts";
 
 const pageBytes = 2048;
@@ -72,5 +73,21 @@ describe("one wrong bit in what describes the tables", () => {
     const places = [60, 61, 62, 63, 68, 69, 70, 71];
     const refusals = places.flatMap((at) => [0, 2, 7].map((bit) => refusal(flipped(file, at, bit))));
     expect(refusals.filter((text) => text !== undefined)).toEqual([]);
+  });
+
+  it("costs no event where it counts a step too few, and a reader takes it for no newer kerb", () => {
+    const file = queueFile();
+    const fewer = flipped(file, 63, 0);
+    expect(fewer.readUInt32BE(60)).toBe(file.readUInt32BE(60) - 1);
+    expect(refusal(fewer)).toBeUndefined();
+    const store = start();
+    const work = store.salvage(["ioc"]);
+    for (let i = 0; i < 100 && work?.step() === undefined; i++);
+    stop(store);
+    const queue = new StillQueue(path);
+    expect(queue.figures().rows.live).toBe(5);
+    queue.close();
+    writeFileSync(path, flipped(file, 62, 0));
+    expect(() => new StillQueue(path)).toThrow(expect.objectContaining({ code: "SQLITE_CORRUPT" }));
   });
 });

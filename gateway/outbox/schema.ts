@@ -3,6 +3,7 @@ import assert from "node:assert";
 import { deadLetterTables } from "./dead-letters.ts";
 import { accountTables } from "./accounts.ts";
 import { clockTables } from "./clock-fixes.ts";
+import { gapTable } from "./gap-ledger.ts";
 import { lossTables } from "./losses.ts";
 import { corrupt } from "./rows.ts";
 import { runTables } from "./runs.ts";
@@ -80,6 +81,7 @@ export const migrations: readonly ((database: Database.Database) => void)[] = [
     database.exec(salvageTable);
     sealTables(database);
   },
+  gapTable,
 ];
 
 /**
@@ -102,13 +104,7 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
     database.pragma("mmap_size = 0");
     // better-sqlite3 would take 16 MB; a queue reads what it has just written.
     database.pragma("cache_size = -2000");
-    const version = database.pragma("user_version", { simple: true }) as number;
-    if (version > steps.length) {
-      const again = database.pragma("application_id", { simple: true }) as number;
-      if (again !== 0 && again !== version) throw corrupt(`two counts of schema steps: ${version}, ${again}`);
-      const message = `the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${steps.length})`;
-      throw Object.assign(new Error(message), { code: "KERB-OUT-NEWER", path, version, known: steps.length });
-    }
+    const version = stepsDone(database, path, steps.length);
     // All steps or none: a kill in between leaves the file as it was.
     if (version < steps.length) {
       database.transaction(() => {
@@ -130,6 +126,19 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
     database.close();
     throw error;
   }
+}
+
+/**
+ * The schema steps that the file has behind it. Throws KERB-OUT-NEWER where these are more than `known`, or
+ * SQLITE_CORRUPT where it says two different numbers.
+ */
+export function stepsDone(database: Database.Database, path: string, known = migrations.length): number {
+  const version = database.pragma("user_version", { simple: true }) as number;
+  if (version <= known) return version;
+  const again = database.pragma("application_id", { simple: true }) as number;
+  if (again !== 0 && again !== version) throw corrupt(`two counts of schema steps: ${version}, ${again}`);
+  const message = `the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${known})`;
+  throw Object.assign(new Error(message), { code: "KERB-OUT-NEWER", path, version, known });
 }
 
 /** The byte budget; never less than the file has. */

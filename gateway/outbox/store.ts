@@ -11,6 +11,7 @@ import { ClockFixes } from "./clock-fixes.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dictionaries, type RegisterDevice } from "./dictionaries.ts";
 import { pruneEpochs } from "./epochs.ts";
+import { GapLedger } from "./gap-ledger.ts";
 import { Losses, type DropReport } from "./losses.ts";
 import { Numbers } from "./numbers.ts";
 import { checkAll, nextEpoch, openQueue, type QueueOptions } from "./open.ts";
@@ -67,6 +68,7 @@ export class OutboxStore {
   #epochs: EpochRecord[];
   readonly accounts: Accounts;
   readonly losses: Losses;
+  readonly gaps: GapLedger;
   readonly runs: Runs;
   readonly clock: ClockFixes;
   readonly deadLetters: DeadLetters;
@@ -104,6 +106,7 @@ export class OutboxStore {
       this.deadLetters = new DeadLetters(this, database);
       this.accounts = new Accounts(database);
       this.losses = new Losses(database);
+      this.gaps = new GapLedger(database, bytesMax);
       this.#lastId = (this.#statements.newest.get() as { id: number | null }).id ?? 0;
       this.#floor = Math.max(0, ...this.#salvageRecords().map(({ last }) => last));
       this.runs = new Runs(database, this.accounts, options.began?.monoMs);
@@ -201,6 +204,7 @@ export class OutboxStore {
         this.#statements.insert.run(id, lane, recordedMs, rowCrc(id, lane, recordedMs, body), body);
       }
       this.accounts.accept(rows, last);
+      this.gaps.keep(rows);
       for (const { uplink, cut } of cuts(rows)) this.#addCut(uplink, cut);
     })();
     this.#lastId += rows.length;
@@ -336,6 +340,7 @@ export class OutboxStore {
     });
     this.#database.transaction(() => {
       this.losses.bury(timed, reason, (id) => this.epochOf(id));
+      this.gaps.lose(rows);
       if (booked === "dropped") this.accounts.drop(rows, reason);
       else this.accounts.deliver(rows);
       for (const { id } of rows)
@@ -426,14 +431,8 @@ export class OutboxStore {
    */
   declareReleased({ epoch, base }: EpochRecord, first: number, last: number): boolean {
     const ids = this.#statements.rowIds.all(base + first, base + last) as number[];
-    this.#database.transaction(() => {
-      let next = first;
-      for (const id of [...ids, base + last + 1]) {
-        const end = id - base - 1;
-        if (end >= next) this.losses.declare(epoch, next, end, "released");
-        next = end + 2;
-      }
-    })();
+    const kept = ids.map((id) => id - base);
+    this.#database.transaction(() => this.losses.declareBetween(epoch, first, last, kept, "released"))();
     return ids.length > 0;
   }
 

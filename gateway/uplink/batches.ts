@@ -78,10 +78,13 @@ export function encodeBatch(
   );
 }
 
-/** Rows of the running epoch as events, for people who look on. */
-export function decodeRows(store: OutboxStore, gateway: string, rows: readonly StoredRow[]): KerbEvent[] {
+/** Rows of one epoch as events, for people who look on. */
+export function decodeRows(
+  { epoch, base, dictionary }: Pick<OutboxStore, "epoch" | "base" | "dictionary">,
+  gateway: string,
+  rows: readonly StoredRow[],
+): KerbEvent[] {
   if (rows.length === 0) return [];
-  const { epoch, base, dictionary } = store;
   const batch = rows.map(({ id, recordedMs, body }) => ({ seq: id - base, recordedMs, body }));
   const text = encodeColumnar({ city: "", gateway, epoch, lane: "live", dictionary }, batch);
   return decodeColumnar(JSON.parse(text)).events(dictionary);

@@ -21,6 +21,9 @@ const unwritable = z.strictObject({
 });
 const books = z.strictObject({ accepted: count, delivered: count, kept: count, dropped: count });
 
+/** Over the last ten minutes. */
+const inflow = z.strictObject({ eventsPerS: number, bytesPerS: number });
+
 const outbox = z.strictObject({
   epoch: count,
   lastSeq: count,
@@ -31,6 +34,7 @@ const outbox = z.strictObject({
   fill: number.describe("share of the byte budget in use, 0 to 1"),
   oldestMs: timeMs.optional(),
   commits: durations,
+  inflow,
   failure: text.optional(),
   quarantined: text.optional(),
   deadLetters: z.strictObject({
@@ -206,16 +210,64 @@ const event = z.strictObject({
   data: anything.optional(),
 });
 
+const top = z.strictObject({
+  timeMs,
+  gateway: z.strictObject({ id: text, upMs: number, cpuPercent: number, rssBytes: count }),
+  outbox: z.strictObject({
+    kept: count,
+    keptPerS: number.describe("grows, or shrinks, by so many a second"),
+    acceptedPerS: number,
+    fill: number.describe("share of the byte budget in use, 0 to 1"),
+    bytesMax: count,
+    oldestMs: number,
+  }),
+  uplinks: z.array(
+    z.strictObject({
+      id: text,
+      state: uplink.shape.state,
+      sinceMs: timeMs,
+      receiver: uplink.shape.receiver,
+      eventsPerS: number,
+      acknowledgedAgoMs: number.optional(),
+    }),
+  ),
+  hosts: z.array(
+    z.strictObject({
+      driver: text,
+      state: host.shape.state,
+      cpuPercent: number,
+      rssBytes: count,
+      restarts: count,
+    }),
+  ),
+  devices: z
+    .array(
+      z.strictObject({
+        id: text,
+        state: device.shape.state,
+        enabled: z.boolean(),
+        pollsPerS: number,
+        errorsPerS: number,
+        lastReadMs: number,
+        lastGoodAgoMs: number.optional(),
+        code: text.optional(),
+        reason: text.optional(),
+      }),
+    )
+    .describe("the worst one first"),
+});
+
 export const outputs = {
   status: { status },
   health: {
     health: z.strictObject({ site: text, state: z.enum(["ok", "warn", "bad"]), checks: z.array(check) }),
   },
   books: { books: allBooks },
-  tail: { event },
+  tail: { event, "tail-statistics": z.strictObject({ seen: count, missed: count }) },
+  top: { top },
   snapshot: {
     snapshot: z.strictObject({ file: text, device: text, type: text, taken: text, bytes: count }),
   },
 } satisfies VerbOutputs;
 
-export { identity as identityOutput, unwritable as unwritableOutput };
+export { identity as identityOutput, inflow as inflowOutput, unwritable as unwritableOutput };

@@ -1,0 +1,209 @@
+import { randomInt } from "node:crypto";
+import {
+  chownSync,
+  existsSync,
+  globSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join, posix } from "node:path";
+import { type ArchiveFile } from "../archive.ts";
+import { bootId, clockState, monotonicMs } from "../clock.ts";
+import { Journal } from "../commands/journal.ts";
+import type { Lease } from "../commands/memory.ts";
+import { Memory } from "../commands/memory.ts";
+import { gap } from "../gaps.ts";
+import { readEpochs, writeEpochs } from "../outbox/beside.ts";
+import { urgentEvent } from "../outbox/own-events.ts";
+import { OutboxStore } from "../outbox/store.ts";
+import { profileFolder } from "../profiles.ts";
+import { manifestName, type Manifest } from "./collect.ts";
+
+/**
+ * A box out of a backup. What it must not do: give a number again that the old box may have given since; write to a
+ * device what a lease of that time wanted; tell the IOC of commands what was so then; say nothing of the time between.
+ */
+
+/** More starts than a box can have had since its backup, each of which may have taken one epoch. */
+const epochsAhead = 1_048_576;
+const sessionsAhead = 1_000_000;
+
+const parts = new Set(["config", "profiles", "state"]);
+
+/** Why a file is no backup that can be restored. */
+export class BackupError extends Error {}
+
+/** Throws `BackupError`. */
+export function readManifest(files: readonly ArchiveFile[]): Manifest {
+  const [first] = files;
+  if (first?.name !== manifestName) throw new BackupError("this is no backup of kerb");
+  const manifest = JSON.parse(first.bytes.toString()) as Manifest;
+  if (manifest.v !== 1) throw new BackupError("this backup was made by a newer kerb");
+  for (const { name } of files.slice(1)) {
+    const isClean = posix.normalize(name) === name && !name.startsWith("/") && !name.includes("\\");
+    const [part = ""] = name.split("/");
+    if (!isClean || name.startsWith("..") || !parts.has(part))
+      throw new BackupError(`this backup holds a file that has no place: ${name}`);
+  }
+  return manifest;
+}
+
+export interface Restoring {
+  files: readonly ArchiveFile[];
+  manifest: Manifest;
+  /** The site file to be. */
+  site: string;
+  stateFolder: string;
+  /** Of the queue that is begun; the site's own where it is known. */
+  bytesMax: number;
+}
+
+/** What was done. */
+export interface Restored {
+  site: string;
+  stateFolder: string;
+  /** The state folder had a queue of its own: it is newer than any backup, and was left as it is. */
+  keptState: boolean;
+  epoch?: number;
+  files: number;
+  needs: string[];
+  /** Points that were to go back by themselves when the backup was made; they were not written. */
+  leases: { device: string; point: string; returnTo: unknown }[];
+  /** Profiles that this kerb has in another form: its own stays. */
+  profilesKept: string[];
+}
+
+/** Whole or not at all, and owned by whom the folder belongs to: root may write for a service. */
+function put(base: string, name: string, bytes: Uint8Array, mode: number): void {
+  const file = join(base, name);
+  mkdirSync(dirname(file), { recursive: true, mode: mode | ((mode & 0o444) >> 2) });
+  const fresh = `${file}.restored`;
+  writeFileSync(fresh, bytes, { mode, flush: true });
+  renameSync(fresh, file);
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(base);
+  for (let one = file; one.length > base.length; one = dirname(one)) chownSync(one, uid, gid);
+}
+
+const under = (files: readonly ArchiveFile[], part: string) =>
+  files.flatMap(({ name, bytes }) =>
+    name.startsWith(`${part}/`) ? [{ name: name.slice(part.length + 1), bytes }] : [],
+  );
+
+/** Above every epoch that the box can have used since, whatever its clock showed then and shows now. */
+function epochAbove({ manifest, stateFolder }: Restoring): number {
+  const beside = readEpochs(join(stateFolder, "outbox.db")).newest;
+  const nowS = Math.floor(Date.now() / 1000);
+  const newest = Math.max(manifest.epoch, beside, nowS);
+  // By chance, so that two boxes out of one backup do not meet.
+  return newest + epochsAhead + randomInt(epochsAhead);
+}
+
+/** Begins the queue: a new epoch, the sessions above the old ones, and what is not known of the time between. */
+function beginQueue(restoring: Restoring): number {
+  const { manifest, stateFolder, bytesMax } = restoring;
+  const path = join(stateFolder, "outbox.db");
+  const { records } = readEpochs(path);
+  writeEpochs(path, epochAbove(restoring), records);
+  const store = new OutboxStore({ path, bytesMax, gateway: manifest.gateway });
+  try {
+    const [self] = store.register([{ id: manifest.gateway, type: "gateway", profile: "", points: [] }]);
+    for (const [uplink, session] of Object.entries(manifest.sessions))
+      store.nextSession(uplink, session + sessionsAhead);
+    const data = gap("box_off", manifest.madeMs, Date.now(), {
+      restart: "restore",
+      ended: "unknown",
+      epoch: manifest.epoch,
+      backup: new Date(manifest.madeMs).toISOString(),
+    });
+    store.commit([urgentEvent("gap", self?.index ?? 0, data)]);
+    return store.epoch;
+  } finally {
+    store.close();
+  }
+}
+
+const now = () => ({ wallMs: Date.now(), monoMs: monotonicMs(), clock: clockState(), boot: bootId() });
+
+/** Ends in the journal what was under way when the backup was made: what became of it only the old box knows. */
+async function endCommands(folder: string, manifest: Manifest): Promise<Lease[]> {
+  if (!existsSync(folder)) return [];
+  const memory = new Memory();
+  const restored = { backup: new Date(manifest.madeMs).toISOString() };
+  const journal = await Journal.open(
+    { folder, now, each: (entry) => memory.take(entry), standing: () => memory.standing() },
+    { gw: manifest.gateway, restored },
+  );
+  const { leases } = memory;
+  const reason = "the box was restored from a backup: what became of it only the old box knew";
+  for (const { id: of, dev, point } of leases)
+    await journal.append({ ev: "lease-end", of, dev, point, reason });
+  for (const { state } of memory.open) {
+    const ended = { ...state, state: "unknown", resolved: true, at: Date.now(), reason };
+    await journal.append({ ev: "result", state: ended });
+  }
+  // Told now it would overwrite what the old box told later.
+  for (const { id } of memory.untold) await journal.append({ ev: "told", id, reason });
+  await journal.close();
+  return leases;
+}
+
+async function restoreState(restoring: Restoring): Promise<{ epoch: number; leases: Lease[] }> {
+  const { files, stateFolder, manifest } = restoring;
+  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  for (const { name, bytes } of under(files, "state")) put(stateFolder, name, bytes, 0o600);
+  const epoch = beginQueue(restoring);
+  const leases = await endCommands(join(stateFolder, "commands"), manifest);
+  handOver(stateFolder);
+  return { epoch, leases };
+}
+
+function restoreProfiles(files: readonly ArchiveFile[]): string[] {
+  return under(files, "profiles").flatMap(({ name, bytes }) => {
+    const file = join(profileFolder, name);
+    if (!existsSync(file)) {
+      put(profileFolder, name, bytes, 0o644);
+      return [];
+    }
+    return readFileSync(file).equals(bytes) ? [] : [name.replace(/\.yaml$/, "")];
+  });
+}
+
+/** What queue and journal have made as root, for a service that runs as somebody else. */
+function handOver(folder: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(folder);
+  for (const name of globSync("**/*", { cwd: folder })) {
+    const file = join(folder, name);
+    if (!lstatSync(file).isSymbolicLink()) chownSync(file, uid, gid);
+  }
+}
+
+/** Writes everything; the site file last, so that a box whose restoring was cut short does not start. */
+export async function restoreBackup(restoring: Restoring): Promise<Restored> {
+  const { files, manifest, site, stateFolder } = restoring;
+  const keptState = existsSync(join(stateFolder, "outbox.db"));
+  const profilesKept = restoreProfiles(files);
+  const { epoch, leases } = keptState ? { epoch: undefined, leases: [] } : await restoreState(restoring);
+  const folder = dirname(site);
+  const configuration = under(files, "config");
+  const isMain = ({ name }: { name: string }) => name === manifest.site;
+  // The service's group reads them.
+  for (const { name, bytes } of configuration.filter((file) => !isMain(file)))
+    put(folder, name, bytes, 0o640);
+  for (const { bytes } of configuration.filter(isMain)) put(folder, basename(site), bytes, 0o640);
+  return {
+    site,
+    stateFolder,
+    keptState,
+    ...(epoch === undefined ? {} : { epoch }),
+    files: files.length - 1,
+    needs: manifest.needs,
+    leases: leases.map(({ dev, point, returnTo }) => ({ device: dev, point, returnTo })),
+    profilesKept,
+  };
+}

@@ -1,0 +1,128 @@
+import { existsSync, readFileSync, renameSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { type ArchiveFile, unpack } from "../archive.ts";
+import { type Manifest } from "../backup/collect.ts";
+import { readManifest, restoreBackup, type Restored } from "../backup/restore.ts";
+import { isSealed, unseal, UnsealError } from "../backup/sealed.ts";
+import { valueAt } from "../config/path.ts";
+import { siteSchema } from "../config/site-schema.ts";
+import type { Language } from "../config/error-texts.ts";
+import { type ErrorCode, exitCodes, printable, shownFile } from "../errors.ts";
+import { parseDocument } from "yaml";
+import { agreed } from "./agreed.ts";
+import { backupWords } from "./backup-words.ts";
+import { isRunning, runsError } from "./box.ts";
+import { CommandError, notFoundError, usageError } from "./errors.ts";
+import { languageOf } from "./language.ts";
+import { hint, printData, printLines } from "./output.ts";
+import { askPassphrase } from "./passphrase.ts";
+import { systemSite } from "./site.ts";
+import { span } from "./text.ts";
+
+export interface RestoreOptions {
+  site?: string;
+  force?: boolean;
+  yes?: boolean;
+  passphraseStdin?: boolean;
+  json?: boolean;
+  lang?: Language;
+}
+
+function notAllowed(code: ErrorCode, title: string, cure: string, language: Language): CommandError {
+  return new CommandError({ code, exitCode: exitCodes.notAllowed, title, hint: cure, language });
+}
+
+async function openBackup(
+  file: string,
+  options: RestoreOptions,
+  language: Language,
+): Promise<{ files: ArchiveFile[]; manifest: Manifest }> {
+  const words = backupWords[language];
+  if (!existsSync(file))
+    throw notFoundError(words.unreadable(shownFile(file), "ENOENT"), words.notBackupCure);
+  try {
+    const bytes = readFileSync(file);
+    const packed = isSealed(bytes)
+      ? await unseal(bytes, await askPassphrase(options, false, language))
+      : bytes;
+    const files = unpack(packed);
+    return { files, manifest: readManifest(files) };
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    if (error instanceof UnsealError)
+      throw notAllowed("KERB-CLI-PASSPHRASE", words.wrongPassphrase, words.wrongPassphraseCure, language);
+    const seen = (error as Error).message;
+    throw usageError(words.unreadable(shownFile(file), seen), words.notBackupCure, language);
+  }
+}
+
+/** The byte budget of the saved site; the usual one where it does not say. */
+function budgetOf(files: readonly ArchiveFile[], { site }: Manifest): number {
+  const text = files.find(({ name }) => name === `config/${site}`)?.bytes.toString() ?? "";
+  const value: unknown = parseDocument(text).toJS({ maxAliasCount: 100 });
+  const { outbox } = siteSchema.shape;
+  return (outbox.safeParse(valueAt(value, ["outbox"]) ?? {}).data ?? outbox.parse({})).sizeMax;
+}
+
+function resultLines(restored: Restored, aside: string | undefined, language: Language): string[] {
+  const words = backupWords[language];
+  const { files, epoch, needs, leases, profilesKept, site } = restored;
+  return [
+    words.done(files, epoch),
+    ...(aside === undefined ? [] : [words.aside(shownFile(aside))]),
+    ...(leases.length === 0
+      ? []
+      : [
+          words.leases,
+          ...leases.map((one) => printable(words.lease(one.device, one.point, JSON.stringify(one.returnTo)))),
+        ]),
+    ...(profilesKept.length === 0 ? [] : [words.profiles(profilesKept.join(", "))]),
+    ...(needs.length === 0 ? [] : [words.needs, ...needs.map((need) => printable(`  ${need}`))]),
+    words.next(shownFile(site)),
+  ];
+}
+
+/** `kerb restore FILE`: a box out of a backup; the old one must not run any more. */
+export async function restore(file: string, options: RestoreOptions): Promise<number> {
+  const language = languageOf(options.lang);
+  const words = backupWords[language];
+  const { files, manifest } = await openBackup(file, options, language);
+  const site = resolve(options.site ?? (process.env["KERB_SITE"] || systemSite));
+  const stateFolder = resolve(dirname(site), manifest.state);
+  const box = { site, folder: stateFolder, socket: join(stateFolder, "kerb.sock"), language };
+  if (await isRunning(box)) throw runsError(box);
+  const isTaken = existsSync(site);
+  if (isTaken && options.force !== true)
+    throw notAllowed("KERB-CLI-THERE", words.taken(shownFile(site)), words.takenCure, language);
+  const hasQueue = existsSync(join(stateFolder, "outbox.db"));
+  if (hasQueue && manifest.withBuffer)
+    throw notAllowed("KERB-CLI-THERE", words.ownQueue(shownFile(stateFolder)), words.ownQueueCure, language);
+  hint(
+    [
+      words.from(
+        manifest.gateway,
+        span(Date.now() - manifest.madeMs),
+        words.kinds[manifest.kind].split(":")[0] ?? "",
+      ),
+      words.to(shownFile(site), shownFile(stateFolder)),
+      ...(hasQueue ? [words.keepsState] : []),
+      words.oldBox,
+    ].join("\n"),
+  );
+  if (!(await agreed(options, words.saidNo, language))) {
+    hint(words.saidNo);
+    return exitCodes.interrupted;
+  }
+  const aside = isTaken ? `${site}.before-${Date.now()}` : undefined;
+  if (aside !== undefined) renameSync(site, aside);
+  const restored = await restoreBackup({
+    files,
+    manifest,
+    site,
+    stateFolder,
+    bytesMax: budgetOf(files, manifest),
+  });
+  if (options.json === true) printData("restore", { ...restored, ...(aside === undefined ? {} : { aside }) });
+  else printLines(resultLines(restored, aside, language));
+  return exitCodes.ok;
+}

@@ -1,0 +1,167 @@
+import Database from "better-sqlite3";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { bootId } from "../clock.ts";
+import type { KerbEvent } from "../event.ts";
+import { decodeRows } from "../uplink/batches.ts";
+import { Dictionary } from "../uplink/encoding.ts";
+import { ClockFixes } from "./clock-fixes.ts";
+import { storedDevices } from "./dictionaries.ts";
+import { GapLedger } from "./gap-ledger.ts";
+import { rowCrc, shaped, type EpochRecord, type StoredRow } from "./rows.ts";
+import { stepsDone } from "./schema.ts";
+import { prepare } from "./statements.ts";
+import { Watermarks } from "./watermarks.ts";
+
+/** What stands in the file of a class. */
+export interface StillFigures {
+  rows: { event: number; live: number };
+  bytes: number;
+  /** Of what is free in it already. */
+  freeBytes: number;
+  oldestMs: number | undefined;
+}
+
+const rowsPerStep = 500;
+
+/**
+ * The queue file of a gateway that does not run, read without changing a byte of it. Throws SQLite's error
+ * (SQLITE_BUSY: somebody has it open), or KERB-OUT-NEWER.
+ */
+export class StillQueue {
+  readonly #database: Database.Database;
+  readonly #statements;
+  readonly #marks: Watermarks;
+  readonly #clock: ClockFixes;
+  readonly #remove: () => void;
+  readonly gaps: Pick<GapLedger, "list">;
+  readonly dictionary: Dictionary;
+  readonly epochs: readonly EpochRecord[];
+  /** None is running. */
+  readonly epoch = 0;
+
+  constructor(path: string) {
+    const { database, remove } = openStill(path);
+    this.#database = database;
+    this.#remove = remove;
+    try {
+      const version = stepsDone(database, path);
+      this.#statements = prepare(database);
+      this.#marks = new Watermarks(database);
+      this.#clock = new ClockFixes(database, bootId(), undefined);
+      this.gaps = version < 3 ? { list: () => [] } : new GapLedger(database, 0);
+      this.dictionary = new Dictionary("", storedDevices(this.#statements));
+      this.epochs = this.#statements.epochs.all() as EpochRecord[];
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** The id of the gateway that wrote it. */
+  get gateway(): string {
+    return this.dictionary.devices.findLast(({ type }) => type === "gateway")?.id ?? "";
+  }
+
+  /** Those that ever connected. */
+  get uplinks(): string[] {
+    return this.#database.prepare("SELECT name FROM uplink ORDER BY name").pluck().all() as string[];
+  }
+
+  /** The newest session number of each uplink. */
+  get sessions(): Record<string, number> {
+    const rows = this.#database.prepare("SELECT name, session FROM uplink").raw().all() as [string, number][];
+    return Object.fromEntries(rows);
+  }
+
+  epochOf(id: number): EpochRecord {
+    const record = this.epochs.findLast(({ base }) => base < id);
+    if (record === undefined) throw new RangeError(`event ${id} belongs to no epoch of this outbox`);
+    return record;
+  }
+
+  corrected(row: StoredRow): StoredRow {
+    return this.#clock.corrected(row, this.epochOf(row.id).boot, this.#clock.latest);
+  }
+
+  releasedBy(uplink: string, epoch: number): number {
+    return this.#marks.of(uplink, epoch);
+  }
+
+  figures(): StillFigures {
+    const count = (lane: number) =>
+      this.#database.prepare("SELECT count(*) FROM event WHERE lane = ?").pluck().get(lane) as number;
+    const pragma = (name: string) => this.#database.pragma(name, { simple: true }) as number;
+    const pageBytes = pragma("page_size");
+    return {
+      rows: { event: count(0), live: count(1) },
+      bytes: pragma("page_count") * pageBytes,
+      freeBytes: pragma("freelist_count") * pageBytes,
+      oldestMs: (this.#statements.oldestRow.get() as { recorded: number } | undefined)?.recorded,
+    };
+  }
+
+  /** Every event that is kept, oldest first, some at a time; `damaged` counts rows whose checksum fails. */
+  *events(gateway: string): Generator<{ events: KerbEvent[]; damaged: number }> {
+    for (let last = 0; ;) {
+      const found = shaped<StoredRow & { crc: number }>(this.#statements.newer.all(last, rowsPerStep));
+      const end = found.at(-1);
+      if (end === undefined) return;
+      last = end.id;
+      const whole = found.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) === row.crc);
+      const byEpoch = Map.groupBy(whole, ({ id }) => this.epochOf(id));
+      const events = [...byEpoch].flatMap(([{ epoch, base }, rows]) =>
+        decodeRows(
+          { epoch, base, dictionary: this.dictionary },
+          gateway,
+          rows.map((row) => this.corrected(row)),
+        ),
+      );
+      yield { events, damaged: found.length - whole.length };
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+    this.#remove();
+  }
+}
+
+/** SQLite needs a file of its own beside a log; where none can be made, a copy is read. */
+function openStill(path: string): { database: Database.Database; remove: () => void } {
+  const options = { readonly: true, fileMustExist: true, timeout: 0 };
+  const made = [`${path}-shm`, `${path}-wal`].filter((file) => !existsSync(file));
+  const remove = () => {
+    // A log with something in it is none that a reader made.
+    for (const file of made)
+      if (file.endsWith("-shm") || statSync(file, { throwIfNoEntry: false })?.size === 0)
+        rmSync(file, { force: true });
+  };
+  try {
+    return { database: opened(path, options), remove };
+  } catch (error) {
+    if ((error as { code?: string }).code !== "SQLITE_BUSY") remove();
+    if (!/SQLITE_(CANTOPEN|READONLY)/.test((error as { code?: string }).code ?? "") || !existsSync(path))
+      throw error;
+    const folder = mkdtempSync(join(tmpdir(), "kerb-outbox-"));
+    const copy = join(folder, basename(path));
+    for (const suffix of ["", "-wal"])
+      if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    return {
+      database: opened(copy, options),
+      remove: () => rmSync(folder, { recursive: true, force: true }),
+    };
+  }
+}
+
+function opened(path: string, options: Database.Options): Database.Database {
+  const database = new Database(path, options);
+  try {
+    database.prepare("SELECT count(*) FROM epoch").get();
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
