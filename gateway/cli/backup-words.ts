@@ -46,7 +46,8 @@ export const backupWords = words({
     lease: (device: string, point: string, value: string) =>
       `  ${device} ${point}   was to go back to ${value}`,
     profiles: (ids: string) => `this kerb has these profiles in another form and keeps its own: ${ids}`,
-    next: (site: string) => `next: kerb check ${site}   then: systemctl start kerb   or: kerb run ${site}`,
+    next: (site: string) =>
+      `next: kerb config check ${site}   then: systemctl start kerb   or: kerb run ${site}`,
   },
   vi: {
     passphrase: "Cụm mật khẩu: ",
@@ -89,6 +90,7 @@ export const backupWords = words({
     leases: "Khi sao lưu, các điểm này đang chờ tự trở lại. Hãy xem chúng: kerb không ghi gì.",
     lease: (device, point, value) => `  ${device} ${point}   lẽ ra trở lại ${value}`,
     profiles: (ids) => `kerb này có các hồ sơ sau ở dạng khác và giữ bản của mình: ${ids}`,
-    next: (site) => `tiếp theo: kerb check ${site}   rồi: systemctl start kerb   hoặc: kerb run ${site}`,
+    next: (site) =>
+      `tiếp theo: kerb config check ${site}   rồi: systemctl start kerb   hoặc: kerb run ${site}`,
   },
 });
