@@ -71,7 +71,9 @@ function uplinkConfig(uplink: z.output<typeof mqttUplink>, folder: string) {
   };
 }
 
-function includedFiles(document: YamlDocument, patterns: readonly string[]): string[] {
+function includedFiles(document: YamlDocument, patterns: readonly string[], given: Given): string[] {
+  const added = [...(given.files?.keys() ?? [])].filter((file) => file !== document.file);
+  if (given.isWhole === true) return added.toSorted();
   const folder = dirname(document.file);
   const files = patterns.flatMap((pattern, index) => {
     const found = globSync(pattern, { cwd: folder }).map((file) => resolve(folder, file));
@@ -87,7 +89,7 @@ function includedFiles(document: YamlDocument, patterns: readonly string[]): str
     }
     return found.slice(0, deviceFilesMax);
   });
-  return [...new Set(files)].filter((file) => file !== document.file).toSorted();
+  return [...new Set([...files, ...added])].filter((file) => file !== document.file).toSorted();
 }
 
 function warnings(document: YamlDocument, site: z.output<typeof siteSchema>, devices: number): void {
@@ -134,12 +136,35 @@ async function devicesOf(loading: SiteFiles, document: YamlDocument): Promise<De
   return devices;
 }
 
+/** Files that are read from memory instead of the disk, by absolute path; `isWhole`: there are no others. */
+export interface Given {
+  files?: ReadonlyMap<string, string>;
+  isWhole?: boolean;
+}
+
+/** A site with the bytes that it was made of. */
+export interface SiteRead {
+  site: Site;
+  /** The site file and the included ones by absolute path, each as text with its byte order mark. */
+  texts: ReadonlyMap<string, string>;
+  /** What `include` says, as absolute patterns. */
+  include: string[];
+}
+
 /**
  * Reads a site file and all that it includes. Throws `ConfigError` with every mistake of every file. Warnings
  * (no devices, a certificate that is not there yet) are in `Site.warnings`.
  */
 export async function loadSite(file: string, options: { profileFolder?: string } = {}): Promise<Site> {
-  const loading = new SiteFiles(options.profileFolder ?? profileFolder);
+  return (await readSite(file, options)).site;
+}
+
+/** `loadSite` with the bytes that were read, or given. */
+export async function readSite(
+  file: string,
+  options: Given & { profileFolder?: string } = {},
+): Promise<SiteRead> {
+  const loading = new SiteFiles(options.profileFolder ?? profileFolder, options.files);
   const folder = dirname(resolve(file));
   const secretsFolder = join(folder, "secrets");
   const main = loading.open(resolve(file), secretsFolder);
@@ -154,6 +179,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
   const files = includedFiles(
     main,
     patterns.filter((pattern) => !pattern.includes("**")),
+    options,
   );
   for (const included of files) {
     const document = loading.open(included, secretsFolder);
@@ -172,7 +198,7 @@ export async function loadSite(file: string, options: { profileFolder?: string }
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);
   const { id, name, city, state } = site.gateway;
   const location = site.gateway.location === undefined ? undefined : placeOf(site.gateway.location);
-  return {
+  const checked: Site = {
     file: main.file,
     files: [main.file, ...files],
     gateway: { id, name, city, stateFolder: resolve(folder, state), location },
@@ -190,4 +216,5 @@ export async function loadSite(file: string, options: { profileFolder?: string }
     devices: devices.map((device) => ({ ...device, location: device.location ?? location })),
     warnings: found.filter(({ severity }) => severity === "warning"),
   };
+  return { site: checked, texts: loading.texts, include: patterns.map((one) => resolve(folder, one)) };
 }

@@ -20,7 +20,7 @@ function parsed(text: string, file: string, options: YamlOptions): YamlDocument 
 
 /** Reads a file without checking what it says. Throws `ConfigError` when it cannot be read or is not YAML. */
 export function readYaml(file: string, options: YamlOptions = {}): YamlDocument {
-  const content = readText(file, fileBytesMax);
+  const content = options.read?.(file) ?? readText(file, fileBytesMax);
   if ("problem" in content) throw unusable(file, content.problem);
   return parsed(content.text, file, options);
 }

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { type ConfigErrorCode, type Diagnostic, printable } from "../errors.ts";
+import type { FileText } from "./file-text.ts";
 import type { Path, Place } from "./path.ts";
 import { convertReference, References } from "./references.ts";
 import { explainIssues, type Finding } from "./sentences.ts";
@@ -9,6 +10,8 @@ import { quoted } from "./words.ts";
 export interface YamlOptions {
   /** False: `${env:…}`, `${file:…}` and `${secret:…}` stay as they are written. */
   references?: boolean;
+  /** Reads the file in the place of the disk. */
+  read?: (file: string) => FileText;
   /** Where `${secret:NAME}` is looked up; `secrets` beside the file if not given. */
   secretsFolder?: string;
 }

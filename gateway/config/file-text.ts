@@ -25,8 +25,16 @@ export function tooLarge(bytesMax: number): string {
   return `it is larger than ${bytesMax / 1024} KiB`;
 }
 
+/** What a text file holds; `raw` is `text` with its byte order mark. */
+export type FileText = { text: string; raw: string } | { problem: string };
+
+/** Text that is at hand, as if it had been read. */
+export function asRead(raw: string): FileText {
+  return { text: raw.replace(/^\ufeff/, ""), raw };
+}
+
 /** The text of a regular UTF-8 file without its byte order mark, or why it cannot be used. Never throws. */
-export function readText(file: string, bytesMax: number): { text: string } | { problem: string } {
+export function readText(file: string, bytesMax: number): FileText {
   let handle: number | undefined;
   try {
     const stat = statSync(file);
@@ -42,7 +50,7 @@ export function readText(file: string, bytesMax: number): { text: string } | { p
     if (length > bytesMax) return { problem: tooLarge(bytesMax) };
     const content = buffer.subarray(0, length);
     const problem = utf8Problem(content);
-    return problem === undefined ? { text: content.toString("utf8").replace(/^\ufeff/, "") } : { problem };
+    return problem === undefined ? asRead(content.toString("utf8")) : { problem };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     return { problem: systemErrors[code] ?? `it cannot be read (${code})` };

@@ -4,6 +4,7 @@ import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
 import { readYaml } from "../yaml.ts";
 import type { YamlDocument } from "./document.ts";
 import { listDrivers } from "./drivers.ts";
+import { asRead, fileBytesMax, type FileText, readText } from "./file-text.ts";
 import type { Path } from "./path.ts";
 import { didYouMean } from "./words.ts";
 
@@ -29,8 +30,13 @@ export class SiteFiles {
   readonly #profileIds: string[];
   readonly #profiles = new Map<string, OpenProfile | undefined>();
   readonly #places = new Map<string, string>();
+  readonly #given: ReadonlyMap<string, string>;
+  /** The files that were opened, byte for byte as text. */
+  readonly texts = new Map<string, string>();
 
-  constructor(folder: string) {
+  /** `given`: files that are read from here and not from the disk, by absolute path. */
+  constructor(folder: string, given: ReadonlyMap<string, string> = new Map()) {
+    this.#given = given;
     this.#profileFolder = folder;
     this.#profileIds = existsSync(folder) ? listProfiles(folder) : [];
   }
@@ -52,9 +58,17 @@ export class SiteFiles {
     }
   }
 
+  #read(file: string): FileText {
+    const given = this.#given.get(file);
+    const content = given === undefined ? readText(file, fileBytesMax) : asRead(given);
+    if ("raw" in content) this.texts.set(file, content.raw);
+    return content;
+  }
+
   /** Opens a file, or records why it cannot be. */
   open(file: string, secretsFolder: string): YamlDocument | undefined {
-    const document = this.#attempt(() => readYaml(file, { secretsFolder }));
+    const read = (path: string) => this.#read(path);
+    const document = this.#attempt(() => readYaml(file, { secretsFolder, read }));
     if (document !== undefined) this.#documents.push(document);
     return document;
   }
