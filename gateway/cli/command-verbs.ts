@@ -6,7 +6,7 @@ import type { WriteOptions } from "./write.ts";
 /** The verbs about commands, with their options: `write`, `command`, `audit`. */
 
 /** What the command line has for all its verbs. */
-interface Line {
+export interface Line {
   verb: (name: string) => Command;
   run: (kind: string, options: { json?: boolean }, work: () => Promise<number>) => Promise<void>;
   options: {

@@ -3,7 +3,8 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import type { CertificateOptions } from "./certificate.ts";
-import { addCommandVerbs } from "./command-verbs.ts";
+import { addCommandVerbs, type Line } from "./command-verbs.ts";
+import { addDeviceVerbs } from "./device-verbs.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
@@ -75,11 +76,13 @@ class Verbs {
       .showSuggestionAfterError();
     this.#gateway();
     this.#field();
-    addCommandVerbs({
+    const line: Line = {
       verb: (name) => this.#verb(name),
       run: (kind, options, work) => this.#run(kind, options, work),
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
-    });
+    };
+    addCommandVerbs(line);
+    addDeviceVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();
@@ -372,6 +375,12 @@ interface NewFlags {
 type CertificateFlags = Omit<CertificateOptions, keyof Common>;
 type ReceiveFlags = Omit<ReceiveOptions, keyof Common | "ackIntervalMs"> & { ackInterval: number };
 
+/** Verbs that are followed by one of their own. */
+const groups: Partial<Record<string, readonly string[]>> = {
+  profile: ["new", "lint", "test"],
+  device: ["add", "list", "show", "replace", "rename", "enable", "disable", "remove"],
+};
+
 /** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
 function usageOf(error: CommanderError, args: readonly string[], language: Language): CommandError {
   const [verb] = args;
@@ -379,7 +388,7 @@ function usageOf(error: CommanderError, args: readonly string[], language: Langu
   const known = verbs.some(({ name }) => name === verb);
   const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
   // A verb of a group has a help of its own.
-  const inner = verb === "profile" && ["new", "lint", "test"].includes(args[1] ?? "") ? `${args[1]} ` : "";
+  const inner = groups[verb ?? ""]?.includes(args[1] ?? "") === true ? `${args[1]} ` : "";
   const help = `kerb ${known ? `${verb} ${inner}` : ""}--help`;
   const vi = language === "vi";
   if (error.code === "commander.help")

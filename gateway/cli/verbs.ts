@@ -31,6 +31,11 @@ const groups: [title: string, verbs: Verb[]][] = [
         usage: "DEVICE",
         summary: "what a device has: names, types, units, values, addresses",
       },
+      {
+        name: "device",
+        usage: "add|list|show|…",
+        summary: "add: test a device and save it; list, show, replace, rename, enable, disable, remove",
+      },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
       { name: "tail", usage: "", summary: "events as they are accepted" },

@@ -10,7 +10,7 @@ import {
   type Pair,
   stringify,
 } from "yaml";
-import { isRecord, type Path } from "./path.ts";
+import { isRecord } from "./path.ts";
 
 /** Changes of one device in the text of a file with `devices:`, by ranges: not a byte elsewhere is touched. */
 
@@ -285,10 +285,9 @@ export function placeOfDevice(text: string, index: number): { first: number; las
   return { first: line(start), last: line(Math.max(start, end - 1)) };
 }
 
-/** Which of a file's devices has this id; -1: none. `Path` steps that lead to it begin with `devices`. */
-export function indexOfDevice(text: string, id: string): { index: number; path: Path } {
-  const index = devicesOf(parse(text).value).findIndex((one) => isRecord(one) && one["id"] === id);
-  return { index, path: ["devices", index] };
+/** Which of a file's devices has this id; -1: none. */
+export function indexOfDevice(text: string, id: string): number {
+  return devicesOf(parse(text).value).findIndex((one) => isRecord(one) && one["id"] === id);
 }
 
 /** A line that goes or comes, with its number before or after. */
