@@ -239,7 +239,8 @@ class Adding {
   #failure(climbed: Climbed, { step, code, seen }: NonNullable<Climbed["failed"]>): CommandError {
     const words = this.#words;
     const language = this.#language;
-    const isProfileOpen = step === "identity" && this.#change === undefined;
+    // A profile that was only guessed, and is not it, is no failure of the device.
+    const isProfileOpen = step === "identity" && this.#target.profile === undefined;
     const table = describeError(deviceErrorCode(code), language);
     const wantsLogin =
       this.#options.user === undefined && (code === "denied" || this.#target.needs.length > 0);
@@ -258,6 +259,7 @@ class Adding {
         ["seen", printable(seen)],
         ...(isProfileOpen || wantsLogin ? [] : [["likely", table.likely] as ["likely", string]]),
       ],
+      more: { steps: climbed.steps },
       language,
     });
   }
@@ -297,7 +299,8 @@ function onlyBest(matches: readonly Match[]): Match | undefined {
 const profilesShown = 6;
 
 function profileCure({ matches }: Climbed, driver: string, words: DeviceWords): string {
-  const fitting = matches.filter(({ rank }) => ranks.indexOf(rank) < ranks.indexOf("none"));
+  // What holds for whatever speaks so was tried.
+  const fitting = matches.filter(({ rank }) => ranks.indexOf(rank) < ranks.indexOf("generic"));
   if (fitting.length === 0) return words.noProfileFits(driver);
   const names = fitting.slice(0, profilesShown).map(({ profile }) => profile);
   return words.whichProfileHint(names.join("|") + (fitting.length > profilesShown ? "|…" : ""));

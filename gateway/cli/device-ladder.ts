@@ -64,6 +64,10 @@ const order: readonly Rung[] = ["network", "port", "protocol", "identity", "valu
 
 const plain = (text: string): Text => ({ en: text, vi: text });
 
+/** "12 ms", "1.4 s": a step is told apart from the next by less than a second. */
+const took = (ms: number): string =>
+  ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : `${(ms / 1000).toFixed(1)} s`;
+
 /** Tries whether a TCP port opens, and closes it again. */
 function probe(host: string, port: number): Promise<DeviceError | undefined> {
   return new Promise((resolve) => {
@@ -155,7 +159,7 @@ class Climber {
       const isName = isIP(host) === 0 && /ENOTFOUND|EAI_AGAIN/.test(error.message);
       return this.#failed("network", error, isName ? words.noName(host) : words.noHost(host, error.message));
     }
-    this.#ok("network", words.there(host, span(performance.now() - startedMs)));
+    this.#ok("network", words.there(host, took(performance.now() - startedMs)));
     if (error !== undefined) return this.#failed("port", error, words.closedPort(port));
     this.#ok("port", words.openPort(port));
   }
@@ -239,7 +243,7 @@ class Climber {
     const good = readings.filter(({ status, unheard }) => status === "good" && unheard !== true);
     const odd = readings.filter((reading) => !good.includes(reading));
     const unheard = odd.filter((reading) => reading.unheard === true);
-    const evidence = words.values(good.length, readings.length, odd, unheard.length, span(ms));
+    const evidence = words.values(good.length, readings.length, odd, unheard.length, took(ms));
     if (readings.length > 0 && good.length === 0 && unheard.length < readings.length)
       return this.#fail("values", new DeviceError("rejected", evidence.en), evidence);
     this.#step("values", { verdict: odd.length === 0 ? "ok" : "unknown", evidence });

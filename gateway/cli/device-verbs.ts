@@ -1,6 +1,11 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Line } from "./command-verbs.ts";
 import type { AddOptions } from "./device-add.ts";
+import type { RenameOptions } from "./device-change.ts";
+import type { ListOptions } from "./device-list.ts";
+import type { SaveOptions } from "./device-save.ts";
+import type { ShowOptions } from "./device-show.ts";
+import { stateFilters } from "./device-states.ts";
 
 /** `kerb device`: its verbs, with their options. */
 
@@ -31,5 +36,54 @@ export function addDeviceVerbs({ verb, run, options: { json, site, language, num
     .option("--yes", "do not ask")
     .action((text: string | undefined, options: AddOptions) =>
       run("device-add", options, async () => (await import("./device-add.ts")).deviceAdd(text, options)),
+    );
+  own("list", "every device: state, address, profile, last good reading, what is wrong")
+    .addOption(new Option("--state <state>", "only those").choices([...stateFilters]))
+    .option("--driver <driver>", "only those that speak it")
+    .action((options: ListOptions) =>
+      run("device-list", options, async () => (await import("./device-list.ts")).deviceList(options)),
+    );
+  own("show", "all of one device: its lines, who it is, the pinned unit, points, what may be written")
+    .argument("<device>", "its id")
+    .action((id: string, options: ShowOptions) =>
+      run("device", options, async () => (await import("./device-show.ts")).deviceShow(id, options)),
+    );
+  own("replace", "another unit in its place: whoever answers is the right one from here on")
+    .argument("<device>", "its id")
+    .option("--yes", "do not ask")
+    .action((id: string, options: SaveOptions) =>
+      run("device-replace", options, async () =>
+        (await import("./device-replace.ts")).deviceReplace(id, options),
+      ),
+    );
+  own("rename", "another name for people; with --id another device for the IOC")
+    .argument("<device>", "its id")
+    .argument("[name]", "as people call it")
+    .option("--id <id>", "another id: for the IOC it is a new device")
+    .option("--yes", "do not ask")
+    .action((id: string, name: string | undefined, options: RenameOptions) =>
+      run("device-rename", options, async () =>
+        (await import("./device-change.ts")).deviceRename(id, name, options),
+      ),
+    );
+  for (const [name, enabled, description] of [
+    ["enable", true, "read it again"],
+    ["disable", false, "do not read it; its lines stay"],
+  ] as const)
+    own(name, description)
+      .argument("<device>", "its id")
+      .option("--yes", "do not ask")
+      .action((id: string, options: SaveOptions) =>
+        run(`device-${name}`, options, async () =>
+          (await import("./device-change.ts")).deviceEnable(id, enabled, options),
+        ),
+      );
+  own("remove", "take its lines out; what it has told is still delivered")
+    .argument("<device>", "its id")
+    .option("--yes", "do not ask")
+    .action((id: string, options: SaveOptions) =>
+      run("device-remove", options, async () =>
+        (await import("./device-change.ts")).deviceRemove(id, options),
+      ),
     );
 }
