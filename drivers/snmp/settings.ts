@@ -236,8 +236,8 @@ export function wire(given: Settings): Wire<Settings> {
 }
 
 /** An agent at an address, as a site file says it: who logs in does so by version 3. */
-export const reached: Reach = ({ host, port, user, password }) => ({
+export const reached: Reach = ({ host, port, user, password: authPassword }) => ({
   host,
   port,
-  ...(user === undefined ? {} : { version: "3", security: { user, auth: "sha", authPassword: password } }),
+  ...(user === undefined ? {} : { version: "3", security: { user, auth: "sha", authPassword } }),
 });

@@ -44,6 +44,9 @@ export interface ListOptions {
   lang?: Language;
 }
 
+const end = (host: string, port: string | undefined): string =>
+  port === undefined ? host : `${host}:${port}`;
+
 /** "192.168.10.40:502 u1", "/dev/ttyS1 9600 u11": where a device is, as far as its settings say. */
 export async function addressOf({
   driver,
@@ -51,20 +54,22 @@ export async function addressOf({
 }: Pick<DeviceConfig, "driver" | "settings">): Promise<string> {
   const { wire } = await driverSchemas(driver);
   const way = wire?.(settings as never);
-  const { host, port, unit, station, siteId } = settings;
-  const end = (at: unknown, number: unknown) => (number === undefined ? String(at) : `${at}:${number}`);
+  const said = (key: string): string | undefined => {
+    const value = settings[key];
+    return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
+  };
+  const host = said("host");
   const place =
     way?.over === "serial"
       ? `${way.path} ${way.baud}`
       : way !== undefined && "host" in way
-        ? end(way.host, way.port)
+        ? end(way.host, String(way.port))
         : host === undefined
           ? "-"
-          : end(host, port);
-  const number = unit ?? (station === "" ? undefined : station);
-  return [place, number === undefined ? "" : `u${String(number)}`, siteId === undefined ? "" : String(siteId)]
-    .filter((part) => part !== "")
-    .join(" ");
+          : end(host, said("port"));
+  const number = said("unit") ?? (said("station") || undefined);
+  const parts = [place, number === undefined ? undefined : `u${number}`, said("siteId")];
+  return parts.filter((part) => part !== undefined).join(" ");
 }
 
 /** The running gateway; undefined: none answers. */

@@ -43,10 +43,12 @@ async function replaced(
   const before = pinned(stateFolder, device);
   const known: Marks = { ...before, ...(serial === undefined ? {} : { serial }) };
   const isWritten = serial !== undefined && now.serial !== undefined && serial !== now.serial;
-  if (!isWritten && before !== undefined && differing(known, now).length === 0) {
+  const isMute = Object.keys(now).length === 0;
+  const isSame = before !== undefined && differing(known, now).length === 0;
+  if (!isWritten && (isMute || isSame)) {
     if (options.json === true)
       printData("device-replace", { device: id, changed: false, before: known, now });
-    else printLines([words.sameUnit]);
+    else printLines([isMute ? words.tellsNothing : words.sameUnit]);
     return exitCodes.ok;
   }
   const change = isWritten

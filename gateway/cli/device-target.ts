@@ -48,12 +48,12 @@ function placeOf(text: string): Reached & { driver?: string; endpoint?: string }
 }
 
 /** `transport.baud=19200` as `{ transport: { baud: 19200 } }`: the value as YAML has it. */
-function setting(given: string, language: Language): Record<string, Written> {
+function setting(text: string, language: Language): Record<string, Written> {
   const words = deviceWords[language];
-  const [, path, text = ""] = /^(?:settings\.)?([A-Za-z][\w.]*)=(.*)$/s.exec(given) ?? [];
-  if (path === undefined) throw usageError(words.settingForm(given), "kerb device add --help", language);
-  const document = parseDocument(text, { version: "1.2", schema: "core", logLevel: "silent" });
-  const value = (document.errors.length > 0 ? text : (document.toJS() ?? "")) as Written;
+  const [, path, shown = ""] = /^(?:settings\.)?([A-Za-z][\w.]*)=(.*)$/s.exec(text) ?? [];
+  if (path === undefined) throw usageError(words.settingForm(text), "kerb device add --help", language);
+  const document = parseDocument(shown, { version: "1.2", schema: "core", logLevel: "silent" });
+  const value = (document.errors.length > 0 ? shown : (document.toJS() ?? "")) as Written;
   return path.split(".").reduceRight<Written>((inner, key) => ({ [key]: inner }), value) as Record<
     string,
     Written
@@ -148,7 +148,7 @@ export async function targetOf(
   if (text !== undefined && /^\d{1,4}$/.test(text)) {
     const entry = numbered(Number(text), site, language);
     const driver = driverOf(text, options, entry.driver, language);
-    const more = await settingsAt(driver, { ...(unit === undefined ? {} : { unit }) });
+    const more = unit === undefined ? {} : await settingsAt(driver, { unit });
     const own = given(mergeSettings(mergeSettings(entry.settings, more), wished));
     return { driver, profile: options.profile ?? entry.profile, own, needs: entry.needs };
   }

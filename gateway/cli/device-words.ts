@@ -110,7 +110,7 @@ const en = {
   },
   // Files and lines.
   willWrite: (file: string, count: number, isNew: boolean) =>
-    `Will write ${file} (${isNew ? `new, ${count} lines` : `${count} lines change`}):`,
+    isNew ? `Will write ${file} (new, ${count} lines):` : `Will change ${file}:`,
   willDelete: (file: string) => `Will delete ${file}: nothing else stands in it.`,
   save: "Save? [Y/n] ",
   saveDoubtful: "Save all the same? [y/N] ",
@@ -259,6 +259,7 @@ const en = {
   nobody: "nobody",
   sameUnit: "the same unit answers as before: there is nothing to replace",
   untoldUnit: "the new unit tells no serial number: it cannot be told from the old one",
+  tellsNothing: "it says nothing of itself: units cannot be told apart, and none has to be accepted",
   replaceAsk: (id: string) => `Is this the right unit for ${id} from here on? [y/N] `,
   accepted: (id: string, who: string) => `${id}: ${who} is the unit from here on, and noted in the history.`,
   disabledFirst: (id: string) => `${id} is disabled`,
@@ -278,8 +279,7 @@ const vi: DeviceWords = {
     values: "giá trị",
     upstream: "gửi về IOC",
   },
-  willWrite: (file, count, isNew) =>
-    `Sẽ ghi ${file} (${isNew ? `tệp mới, ${count} dòng` : `thay đổi ${count} dòng`}):`,
+  willWrite: (file, count, isNew) => (isNew ? `Sẽ ghi ${file} (tệp mới, ${count} dòng):` : `Sẽ sửa ${file}:`),
   willDelete: (file) => `Sẽ xóa ${file}: trong đó không còn gì khác.`,
   save: "Lưu? [C/k] ",
   saveDoubtful: "Vẫn lưu? [c/K] ",
@@ -418,6 +418,7 @@ const vi: DeviceWords = {
   nobody: "chưa có",
   sameUnit: "vẫn là thiết bị cũ trả lời: không có gì để thay",
   untoldUnit: "thiết bị mới không cho biết số sê-ri: không phân biệt được với thiết bị cũ",
+  tellsNothing: "thiết bị không tự khai báo: không phân biệt được các thiết bị, không cần chấp nhận",
   replaceAsk: (id) => `Từ nay đây là thiết bị đúng của ${id}? [c/K] `,
   accepted: (id, who) => `${id}: từ nay ${who} là thiết bị đúng, đã ghi vào lịch sử.`,
   disabledFirst: (id) => `${id} đang tắt`,

@@ -40,7 +40,7 @@ export async function askSecret(question: string): Promise<string> {
       for (const sign of chunk) {
         if (sign === "\r" || sign === "\n") return text;
         if (sign === "\u0003" || sign === "\u0004") throw new NoAnswerError();
-        if (sign === "\u007f" || sign === "\b") text = [...text].slice(0, -1).join("");
+        if (sign === "\u007f" || sign === "\b") text = text.replace(/.$/su, "");
         else if (sign >= " ") text += sign;
       }
     }

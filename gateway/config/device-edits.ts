@@ -211,6 +211,8 @@ function linesOf({ text, items = [] }: Parsed, index: number): { start: number; 
   return { start, end };
 }
 
+const isBlank = (line: string): boolean => line.trim() === "";
+
 /** The text without a device, and without the blank lines that set it off. Throws `EditError`. */
 export function removeDevice(text: string, index: number): string {
   const parsed = parse(text);
@@ -219,7 +221,6 @@ export function removeDevice(text: string, index: number): string {
   const expected = withDevices(value, devicesOf(value).toSpliced(index, 1));
   const found = linesOf(parsed, index);
   let { start, end } = found;
-  const isBlank = (line: string): boolean => line.trim() === "";
   const before = text.slice(lineStart(text, start - 1), start);
   if (start === 0 || isBlank(before) || index === 0) {
     while (end < text.length && isBlank(text.slice(end, lineEnd(text, end)))) end = lineEnd(text, end);
@@ -262,11 +263,11 @@ export function setKey(text: string, index: number, key: string, to: string | bo
   }
   const id = named("id");
   const end = id?.value?.range?.[1];
-  if (id?.key.range == null || end === undefined) throw new EditError("it has no id");
+  const keyStart = id?.key.range?.[0];
+  if (keyStart === undefined || end === undefined) throw new EditError("it has no id");
   if (node.flow === true)
     return checked(`${text.slice(0, end)}, ${key}: ${inFlow(node, shown)}${text.slice(end)}`, expected);
   const newline = newlineOf(text);
-  const keyStart = id.key.range[0];
   const indent = " ".repeat(keyStart - lineStart(text, keyStart));
   const at = behind(text, end);
   const lead = text[at - 1] === "\n" ? "" : newline;
