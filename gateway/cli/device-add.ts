@@ -27,7 +27,7 @@ import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed } from "./profiles.ts";
-import { askLine, askSecret, isPersonThere, pipedLine } from "./prompt.ts";
+import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
 import { controlSocket, findSite } from "./site.ts";
 import { paint } from "./text.ts";
 
@@ -206,7 +206,8 @@ class Adding {
     const isKnown = profile !== undefined || own["points"] !== undefined;
     // What the checker says comes before anybody is asked.
     const device = isKnown ? await this.#written(profile, {}) : stranger;
-    return climb({
+    const signal = stopSignal();
+    const climbed = climb({
       device,
       choose: async (_identity: Identity, matches: readonly Match[], needed: Record<string, unknown>) => {
         const best = onlyBest(matches);
@@ -217,7 +218,10 @@ class Adding {
       report: (step) => {
         if (this.#options.json !== true) printLines([stepLine(step, ++this.#steps, this.#language)]);
       },
-      signal: stopSignal(),
+      signal,
+    });
+    return climbed.catch((error: unknown) => {
+      throw signal.aborted ? new NoAnswerError() : error;
     });
   }
 

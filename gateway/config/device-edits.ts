@@ -190,7 +190,8 @@ export function addDevice(text: string, device: Readonly<Record<string, Written>
   // A space before the brackets goes with them.
   const from = text.slice(0, hole.start).trimEnd().length;
   const opened = text.slice(0, hole.start === hole.end ? hole.start : from) + text.slice(hole.end);
-  const end = parsed.end - (text.length - opened.length);
+  // Right below its key, so that what stands behind the list stays behind it.
+  const end = lineEnd(opened, from);
   return checked(appended({ ...parsed, text: opened, items: [], end }, device), expected);
 }
 
