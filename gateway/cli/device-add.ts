@@ -6,7 +6,7 @@ import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type Change, DevicesFiles, secretFile, writeSecret } from "../devices-file.ts";
 import type { Identity } from "../driver.ts";
-import { describeError, deviceErrorCode, exitCodes, printable, shownFile } from "../errors.ts";
+import { describeError, exitCodes, printable, shownFile } from "../errors.ts";
 import { type Match, ranks } from "../profile-match.ts";
 import { mergeSettings } from "../profiles.ts";
 import { climb, type Climbed, type Step } from "./device-ladder.ts";
@@ -245,9 +245,9 @@ class Adding {
     const language = this.#language;
     // A profile that was only guessed, and is not it, is no failure of the device.
     const isProfileOpen = step === "identity" && this.#target.profile === undefined;
-    const table = describeError(deviceErrorCode(code), language);
+    const table = describeError(code, language);
     const wantsLogin =
-      this.#options.user === undefined && (code === "denied" || this.#target.needs.length > 0);
+      this.#options.user === undefined && (code === "KERB-DEV-DENIED" || this.#target.needs.length > 0);
     const cure = isProfileOpen
       ? profileCure(climbed, this.#target.driver, words)
       : wantsLogin
@@ -255,12 +255,12 @@ class Adding {
         : `${table.do}; ${words.saveAnyway}`;
     const title = isProfileOpen ? words.whichProfile : wantsLogin ? words.needsLogin : table.title;
     return new CommandError({
-      code: deviceErrorCode(code),
+      code,
       exitCode: exitCodes.noAnswer,
       title: `${words.notSaved}: ${words.testFailed(words.steps[step])}: ${title}`,
       hint: cure,
       details: [
-        ["seen", printable(seen)],
+        ["seen", printable(seen[language])],
         ...(isProfileOpen || wantsLogin ? [] : [["likely", table.likely] as ["likely", string]]),
       ],
       more: { steps: climbed.steps },

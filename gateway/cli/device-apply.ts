@@ -1,11 +1,37 @@
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import { shownFile } from "../errors.ts";
+import { printable, shownFile } from "../errors.ts";
+import { person } from "./device-history.ts";
 import { deviceWords } from "./device-words.ts";
+import { pause } from "./output.ts";
 import { askOnce, controlSocket, SilentError } from "./site.ts";
 
-/** What the gateway makes of a changed file: it knows it already, must be started again, or does not run. */
+/** What the gateway makes of a changed file: it runs as it says, must be started again, or does not run. */
 export type Taken = "applied" | "restart-needed" | "not-running";
+
+/** As much of the answer to `config-apply` as is told here. */
+interface Answer {
+  generation?: number;
+  plan?: { restartsGateway: boolean };
+  refused?: string;
+  mistakes?: { message: string }[];
+  reason?: string;
+}
+
+/** What is added was tested already: it need not be watched for longer. */
+const watchMs = 1000;
+/** Another change may be settling, such as that of the device before this one. */
+const patienceMs = 5000;
+
+async function order(socket: string): Promise<Answer> {
+  const startedMs = performance.now();
+  for (;;) {
+    const answer = await askOnce<Answer>(socket, { verb: "config-apply", args: { by: person(), watchMs } });
+    const isSettling = answer.refused === "KERB-CFG-PENDING" || answer.refused === "KERB-CFG-BUSY";
+    if (!isSettling || performance.now() - startedMs > patienceMs) return answer;
+    await pause(300, new AbortController().signal);
+  }
+}
 
 /** Tells the running gateway that files have changed, and what people are told of it. */
 export async function tellGateway(
@@ -13,13 +39,20 @@ export async function tellGateway(
   language: Language,
 ): Promise<{ gateway: Taken; sentence: string }> {
   const words = deviceWords[language];
+  const file = shownFile(site);
   try {
-    await askOnce(controlSocket(site), { verb: "ping" });
-    return { gateway: "restart-needed", sentence: words.restart(shownFile(site)) };
+    const { generation, plan, mistakes, reason } = await order(controlSocket(site));
+    if (generation !== undefined)
+      return { gateway: "applied", sentence: words.applied(generation, plan?.restartsGateway === true) };
+    const why = reason ?? mistakes?.[0]?.message ?? "";
+    return { gateway: "restart-needed", sentence: words.notApplied(file, printable(why)) };
   } catch (error) {
-    if (error instanceof SilentError)
-      return { gateway: "restart-needed", sentence: words.restart(shownFile(site)) };
-    if (!(error instanceof NotRunningError)) throw error;
-    return { gateway: "not-running", sentence: words.notRunning(shownFile(site)) };
+    if (error instanceof NotRunningError) return { gateway: "not-running", sentence: words.notRunning(file) };
+    // It is saved: whatever the gateway says, the files are right.
+    if (error instanceof SilentError || !(error instanceof Error))
+      return { gateway: "restart-needed", sentence: words.restart(file) };
+    const isOlder = error.message.startsWith("unknown verb");
+    const sentence = isOlder ? words.restart(file) : words.notApplied(file, printable(error.message));
+    return { gateway: "restart-needed", sentence };
   }
 }

@@ -25,7 +25,7 @@ const fileOf = (stateFolder: string, device: Which): string =>
   pinOf(stateFolder, device).file.replace(/json$/, "history.jsonl");
 
 /** Whoever types, also behind sudo. */
-const person = (): string => process.env["SUDO_USER"] ?? userInfo().username;
+export const person = (): string => process.env["SUDO_USER"] ?? userInfo().username;
 
 export function noteReplacement(
   stateFolder: string,

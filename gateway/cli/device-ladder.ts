@@ -4,7 +4,8 @@ import type { DeviceConfig } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import { DeviceError, type DeviceErrorCode, type Identity, socketErrorCode } from "../driver.ts";
+import { DeviceError, type Identity, socketErrorCode } from "../driver.ts";
+import { deviceErrorCode, type ErrorCode } from "../errors.ts";
 import { closed } from "../host/identify.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { type Match, rankProfiles } from "../profile-match.ts";
@@ -18,7 +19,7 @@ import { span } from "./text.ts";
 
 /** The ladder that a new device climbs before it is saved: from the cable up to the centre. Only reads. */
 
-export type Rung = "network" | "port" | "protocol" | "identity" | "values" | "upstream";
+export type Rung = "network" | "port" | "line" | "protocol" | "login" | "identity" | "values" | "upstream";
 type Text = Record<Language, string>;
 
 /** failed: this rung does not bear; unknown: nobody could tell; skipped: a rung below has failed, or there is none. */
@@ -32,7 +33,7 @@ export interface Step {
 /** What the climb has brought. `code` and `seen`: of the rung that failed. */
 export interface Climbed {
   steps: Step[];
-  failed?: { step: Rung; code: DeviceErrorCode; seen: string };
+  failed?: { step: Rung; code: ErrorCode; seen: Text };
   identity: Identity;
   /** The profiles of its driver, the best first: of a device that has none yet. */
   matches: Match[];
@@ -103,7 +104,9 @@ class Climber {
       await this.#talk();
     } catch (error) {
       if (!(error instanceof DeviceError) || signal.aborted) throw error;
-      this.#fail(this.#next(), error);
+      const isLogin = error.code === "denied" && this.#next() === "protocol";
+      if (isLogin) this.#ok("protocol", words.speaks(this.#way.device.driver));
+      this.#fail(isLogin ? "login" : this.#next(), error);
     }
     for (const step of order.slice(0, -1)) this.#skip(step);
     this.#step("upstream", await upstream(socket));
@@ -128,7 +131,7 @@ class Climber {
   }
 
   #fail(step: Rung, error: DeviceError, evidence = plain(error.message)): void {
-    this.#result.failed = { step, code: error.code, seen: error.message };
+    this.#result.failed = { step, code: deviceErrorCode(error.code), seen: plain(error.message) };
     this.#step(step, { verdict: "failed", evidence });
   }
 

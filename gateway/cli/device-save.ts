@@ -142,12 +142,13 @@ export interface Saved {
   gateway: Taken;
 }
 
-/** Saves what was agreed on, and tells the gateway. Throws `CommandError`. */
+/** Saves what was agreed on, does `then`, and tells the gateway. Throws `CommandError`. */
 export async function store(
   files: DevicesFiles,
   change: Change,
   options: SaveOptions,
   language: Language,
+  then?: () => void,
 ): Promise<Saved> {
   const words = deviceWords[language];
   const file = shownFile(change.file);
@@ -158,6 +159,7 @@ export async function store(
       throw usageError(`${words.notSaved}: ${words.meanwhile(file)}`, words.meanwhileHint, language);
     throw cannotWrite(change.file, error, language);
   }
+  then?.();
   const lines = linesOf(change);
   const deleted = change.after === undefined;
   const { gateway, sentence } = await tellGateway(files.siteFile, language);

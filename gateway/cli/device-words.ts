@@ -103,7 +103,9 @@ const en = {
   steps: {
     network: "network",
     port: "port",
+    line: "line",
     protocol: "protocol",
+    login: "login",
     identity: "identity",
     values: "values",
     upstream: "upstream",
@@ -122,6 +124,12 @@ const en = {
   needsYesHint: "repeat it with --yes, or in a terminal",
   restart: (file: string) =>
     `The running gateway does not know it yet: restart it (systemctl restart kerb, or kerb run ${file}).`,
+  applied: (generation: number, restarts: boolean) =>
+    restarts
+      ? `Config #${generation}: the gateway restarts with it.`
+      : `The gateway runs config #${generation} from now on.`,
+  notApplied: (file: string, why: string) =>
+    `Saved, and not taken over by the gateway (${why}). Then: kerb config apply --site ${file}`,
   notRunning: (file: string) => `No gateway runs: it counts from the next start (kerb run ${file}).`,
   meanwhile: (file: string) => `${file} has been changed by somebody else meanwhile`,
   meanwhileHint: "say it again: it is read anew",
@@ -252,7 +260,7 @@ const en = {
       : `${kept} events are in the outbox: those of it are still delivered.`,
   secretLeft: (file: string) => `No device uses ${file} any more. Delete it: rm ${file}`,
   removeAsk: (id: string) => `Remove ${id}? [y/N] `,
-  disabledMeans: "It is not read any more; the IOC is told that it is disabled.",
+  disabledMeans: "It is not read from then on; its lines stay.",
   // replace
   unitBefore: "before",
   unitNow: "now",
@@ -274,7 +282,9 @@ const vi: DeviceWords = {
   steps: {
     network: "mạng",
     port: "cổng",
+    line: "đường dây",
     protocol: "giao thức",
+    login: "đăng nhập",
     identity: "danh tính",
     values: "giá trị",
     upstream: "gửi về IOC",
@@ -291,6 +301,12 @@ const vi: DeviceWords = {
   needsYesHint: "thêm --yes, hoặc chạy trong cửa sổ lệnh",
   restart: (file) =>
     `Gateway đang chạy chưa biết thay đổi này: hãy khởi động lại (systemctl restart kerb, hoặc kerb run ${file}).`,
+  applied: (generation, restarts) =>
+    restarts
+      ? `Cấu hình #${generation}: gateway đang khởi động lại.`
+      : `Gateway chạy cấu hình #${generation} từ bây giờ.`,
+  notApplied: (file, why) =>
+    `Đã lưu, nhưng gateway chưa dùng (${why}). Sau đó: kerb config apply --site ${file}`,
   notRunning: (file) => `Không có gateway đang chạy: có hiệu lực từ lần khởi động sau (kerb run ${file}).`,
   meanwhile: (file) => `${file} vừa bị người khác sửa`,
   meanwhileHint: "hãy gõ lại lệnh: tệp sẽ được đọc lại",
@@ -412,7 +428,7 @@ const vi: DeviceWords = {
       : `Hộp gửi có ${kept} sự kiện: phần của nó vẫn được giao.`,
   secretLeft: (file) => `Không còn thiết bị nào dùng ${file}. Hãy xóa: rm ${file}`,
   removeAsk: (id) => `Gỡ ${id}? [c/K] `,
-  disabledMeans: "Thiết bị không được đọc nữa; IOC được báo là đã tắt.",
+  disabledMeans: "Từ đó thiết bị không được đọc nữa; các dòng của nó vẫn còn.",
   unitBefore: "trước",
   unitNow: "bây giờ",
   nobody: "chưa có",
