@@ -140,6 +140,8 @@ async function devicesOf(loading: SiteFiles, document: YamlDocument): Promise<De
 export interface Given {
   files?: ReadonlyMap<string, string>;
   isWhole?: boolean;
+  /** Filled with what is read, also of a site that is wrong. */
+  texts?: Map<string, string>;
 }
 
 /** A site with the bytes that it was made of. */
@@ -147,7 +149,7 @@ export interface SiteRead {
   site: Site;
   /** The site file and the included ones by absolute path, each as text with its byte order mark. */
   texts: ReadonlyMap<string, string>;
-  /** What `include` says, as absolute patterns. */
+  /** What `include` says: patterns from the site file's folder. */
   include: string[];
 }
 
@@ -164,7 +166,7 @@ export async function readSite(
   file: string,
   options: Given & { profileFolder?: string } = {},
 ): Promise<SiteRead> {
-  const loading = new SiteFiles(options.profileFolder ?? profileFolder, options.files);
+  const loading = new SiteFiles(options.profileFolder ?? profileFolder, options.files, options.texts);
   const folder = dirname(resolve(file));
   const secretsFolder = join(folder, "secrets");
   const main = loading.open(resolve(file), secretsFolder);
@@ -216,5 +218,5 @@ export async function readSite(
     devices: devices.map((device) => ({ ...device, location: device.location ?? location })),
     warnings: found.filter(({ severity }) => severity === "warning"),
   };
-  return { site: checked, texts: loading.texts, include: patterns.map((one) => resolve(folder, one)) };
+  return { site: checked, texts: loading.texts, include: patterns };
 }

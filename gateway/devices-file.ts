@@ -24,9 +24,12 @@ const hasGlob = (path: string): boolean => /[*?[{]/.test(path);
 export class DevicesFiles {
   readonly siteFile: string;
   readonly site: Site;
+  /** Absolute patterns. */
+  readonly #include: string[];
   readonly #read: SiteRead;
 
   private constructor(read: SiteRead) {
+    this.#include = read.include.map((pattern) => resolve(dirname(read.site.file), pattern));
     this.siteFile = read.site.file;
     this.site = read.site;
     this.#read = read;
@@ -41,12 +44,12 @@ export class DevicesFiles {
   isIncluded(file: string): boolean {
     const folder = dirname(this.siteFile);
     const inside = relative(folder, file);
-    return this.#read.include.some((pattern) => matchesGlob(inside, relative(folder, pattern)));
+    return this.#include.some((pattern) => matchesGlob(inside, relative(folder, pattern)));
   }
 
   /** Where a new device goes: a file of its own, else the first that `include` names; undefined: nowhere. */
   fileFor(id: string): string | undefined {
-    const own = this.#read.include
+    const own = this.#include
       .filter(
         (pattern) =>
           hasGlob(basename(pattern)) && !hasGlob(relative(dirname(this.siteFile), dirname(pattern))),
@@ -54,7 +57,7 @@ export class DevicesFiles {
       .map((pattern) => join(dirname(pattern), `${id}.yaml`));
     return (
       own.find((file) => this.isIncluded(file)) ??
-      this.#read.include.find((pattern) => !hasGlob(relative(dirname(this.siteFile), pattern))) ??
+      this.#include.find((pattern) => !hasGlob(relative(dirname(this.siteFile), pattern))) ??
       this.#read.site.files.find((file) => file !== this.siteFile)
     );
   }

@@ -32,11 +32,16 @@ export class SiteFiles {
   readonly #places = new Map<string, string>();
   readonly #given: ReadonlyMap<string, string>;
   /** The files that were opened, byte for byte as text. */
-  readonly texts = new Map<string, string>();
+  readonly texts: Map<string, string>;
 
   /** `given`: files that are read from here and not from the disk, by absolute path. */
-  constructor(folder: string, given: ReadonlyMap<string, string> = new Map()) {
+  constructor(
+    folder: string,
+    given: ReadonlyMap<string, string> = new Map(),
+    texts = new Map<string, string>(),
+  ) {
     this.#given = given;
+    this.texts = texts;
     this.#profileFolder = folder;
     this.#profileIds = existsSync(folder) ? listProfiles(folder) : [];
   }
