@@ -7,7 +7,7 @@ import type { Language } from "../config/error-texts.ts";
 import { type Change, DevicesFiles, secretFile, writeSecret } from "../devices-file.ts";
 import type { Identity } from "../driver.ts";
 import { describeError, exitCodes, printable, shownFile } from "../errors.ts";
-import { type Match, ranks } from "../profile-match.ts";
+import type { Match } from "../profile-match.ts";
 import { mergeSettings } from "../profiles.ts";
 import { climb, type Climbed, type Step } from "./device-ladder.ts";
 import {
@@ -249,7 +249,7 @@ class Adding {
     const wantsLogin =
       this.#options.user === undefined && (code === "KERB-DEV-DENIED" || this.#target.needs.length > 0);
     const cure = isProfileOpen
-      ? profileCure(climbed, this.#target.driver, words)
+      ? profileCure(climbed, this.#target.driver, onlyBest(climbed.matches), words)
       : wantsLogin
         ? words.needsLoginHint
         : `${table.do}; ${words.saveAnyway}`;
@@ -302,9 +302,13 @@ function onlyBest(matches: readonly Match[]): Match | undefined {
 
 const profilesShown = 6;
 
-function profileCure({ matches }: Climbed, driver: string, words: DeviceWords): string {
-  // What holds for whatever speaks so was tried.
-  const fitting = matches.filter(({ rank }) => ranks.indexOf(rank) < ranks.indexOf("generic"));
+function profileCure(
+  { matches }: Climbed,
+  driver: string,
+  tried: Match | undefined,
+  words: DeviceWords,
+): string {
+  const fitting = matches.filter((match) => match.rank !== "none" && match !== tried);
   if (fitting.length === 0) return words.noProfileFits(driver);
   const names = fitting.slice(0, profilesShown).map(({ profile }) => profile);
   return words.whichProfileHint(names.join("|") + (fitting.length > profilesShown ? "|…" : ""));

@@ -193,7 +193,7 @@ const en = {
     `name one that you know: --profile vendor/model (kerb profiles lists them); or draft one: kerb profile new (${driver})`,
   testFailed: (step: string) => `the test failed at ${step}`,
   saveAnyway: "to save it all the same, before it is wired: --save-anyway",
-  notTested: "saved without a test that was passed",
+  notTested: "It was saved without having passed its test.",
   writable: (offered: number) =>
     offered === 0
       ? "Nothing of it can be written."
@@ -219,7 +219,8 @@ const en = {
     gone: "removed, still runs",
     unknown: "-",
   },
-  counts: (count: number, good: number, bad: number) => `${count} devices: ${good} online, ${bad} failing`,
+  counts: (count: number, good: number, bad: number) =>
+    `${count} ${count === 1 ? "device" : "devices"}: ${good} online, ${bad} failing`,
   labels: {
     file: "file",
     state: "state",
@@ -365,7 +366,7 @@ const vi: DeviceWords = {
     `chỉ rõ hồ sơ bạn biết: --profile hãng/kiểu (kerb profiles liệt kê); hoặc soạn mới: kerb profile new (${driver})`,
   testFailed: (step) => `phép thử hỏng ở bước ${step}`,
   saveAnyway: "để vẫn lưu, khi thiết bị chưa được đấu nối: --save-anyway",
-  notTested: "đã lưu mà chưa thử đạt",
+  notTested: "Đã lưu dù phép thử chưa đạt.",
   writable: (offered) =>
     offered === 0
       ? "Không có điểm nào ghi được."

@@ -32,20 +32,24 @@ export async function askYes(question: string, otherwise: boolean): Promise<bool
 export async function askSecret(question: string): Promise<string> {
   const { stdin, stderr } = process;
   stderr.write(question);
-  stdin.setRawMode(true);
-  stdin.setEncoding("utf8");
+  const typed = Promise.withResolvers<string>();
   let text = "";
-  try {
-    for await (const chunk of stdin as AsyncIterable<string>) {
-      for (const sign of chunk) {
-        if (sign === "\r" || sign === "\n") return text;
-        if (sign === "\u0003" || sign === "\u0004") throw new NoAnswerError();
-        if (sign === "\u007f" || sign === "\b") text = text.replace(/.$/su, "");
-        else if (sign >= " ") text += sign;
-      }
+  const read = (chunk: Buffer | string): void => {
+    for (const sign of chunk.toString()) {
+      if (sign === "\r" || sign === "\n") typed.resolve(text);
+      else if (sign === "\u0003" || sign === "\u0004") typed.reject(new NoAnswerError());
+      else if (sign === "\u007f" || sign === "\b") text = text.replace(/.$/su, "");
+      else if (sign >= " ") text += sign;
     }
-    throw new NoAnswerError();
+  };
+  const end = (): void => typed.reject(new NoAnswerError());
+  stdin.setRawMode(true);
+  // Not by its iterator, which would close the terminal for the questions to come.
+  stdin.on("data", read).once("end", end).resume();
+  try {
+    return await typed.promise;
   } finally {
+    stdin.off("data", read).off("end", end).pause();
     stdin.setRawMode(false);
     stderr.write("\n");
   }
