@@ -256,17 +256,12 @@ test("what stands in the site file is changed by hand, and it is said where", as
   const own = meterLines("meter-01").slice("devices:\n".length);
   const { file, text } = site({}, `devices:\n${own}`);
   const before = text("gateway.yaml");
-  for (const args of [
-    ["disable", "meter-01"],
-    ["remove", "meter-01"],
-    ["rename", "meter-01", "Mới"],
-  ]) {
-    const { code, errors } = await kerb(file, [...args, "--yes"]);
+  for (const verb of ["disable", "remove"]) {
+    const { code, errors } = await kerb(file, [verb, "meter-01", "--yes"]);
     expect(code).toBe(7);
     expect(errors).toContain("gateway.yaml:5");
   }
   expect(text("gateway.yaml")).toBe(before);
-  expect(await kerb(file, ["show", "meter-02"])).toMatchObject({ code: 3 });
 }, 60_000);
 
 test("list, show, rename and replace beside a running gateway", async () => {
@@ -277,13 +272,12 @@ test("list, show, rename and replace beside a running gateway", async () => {
     ),
   });
   const gateway = start(["run", file], at("."));
-  const list = async (...more: string[]) =>
-    json(await kerb(file, ["list", "--json", ...more])).data["devices"] as Record<string, unknown>[];
+  const list = async () =>
+    json(await kerb(file, ["list", "--json"])).data["devices"] as Record<string, unknown>[];
   try {
     await expect
       .poll(() => list(), { timeout: 30_000 })
       .toMatchObject([{ id: "meter-01", state: "online", line: 2 }]);
-    expect(await list("--state", "failing")).toEqual([]);
     const pin = at("state/drivers/modbus/units/meter-01.json");
     await expect.poll(() => existsSync(pin)).toBe(true);
     expect(json(await kerb(file, ["replace", "meter-01", "--yes", "--json"])).data).toMatchObject({

@@ -64,16 +64,16 @@ async function carryOut(
     question,
     otherwise,
     notes,
-    then,
+    whenSaved,
     after,
-  }: { question: string; otherwise: boolean; notes: string[]; then?: () => void; after?: () => void },
+  }: { question: string; otherwise: boolean; notes: string[]; whenSaved?: () => void; after?: () => void },
   options: SaveOptions,
 ): Promise<number> {
   const words = deviceWords[language];
   await files.checked(change);
   if (options.json !== true) printLines([...shownChange(change, words), ...notes]);
   await agree(question, otherwise, options, language);
-  const saved = await store(files, change, options, language, then);
+  const saved = await store(files, change, options, language, whenSaved);
   after?.();
   if (options.json === true) printData(kind, { device: device.id, changed: true, ...saved });
   return exitCodes.ok;
@@ -107,7 +107,7 @@ export function deviceRename(id: string, name: string | undefined, options: Rena
             question: words.saveDoubtful,
             otherwise: false,
             notes: [words.newId(id, fresh)],
-            then: () => moveUnits(stateFolder, device, { ...device, id: fresh }),
+            whenSaved: () => moveUnits(stateFolder, device, { ...device, id: fresh }),
           };
     return carryOut("device-rename", opened, change, ask, options);
   });

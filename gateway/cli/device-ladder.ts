@@ -19,7 +19,7 @@ import { span } from "./text.ts";
 
 /** The ladder that a new device climbs before it is saved: from the cable up to the centre. Only reads. */
 
-export type Rung = "network" | "port" | "line" | "protocol" | "login" | "identity" | "values" | "upstream";
+type Rung = "network" | "port" | "line" | "protocol" | "login" | "identity" | "values" | "upstream";
 type Text = Record<Language, string>;
 
 /** failed: this rung does not bear; unknown: nobody could tell; skipped: a rung below has failed, or there is none. */

@@ -29,10 +29,10 @@ export interface SaveOptions {
 }
 
 /** A verb that was ended by its person; nothing was saved. */
-export class SaidNoError extends Error {}
+class SaidNoError extends Error {}
 
 /** Not allowed: exit code 7. */
-export function notAllowed(title: string, cure: string, language: Language): CommandError {
+function notAllowed(title: string, cure: string, language: Language): CommandError {
   return new CommandError({
     code: "KERB-CLI-USAGE",
     exitCode: exitCodes.notAllowed,
@@ -116,7 +116,7 @@ export function shownChange(change: Change, words: DeviceWords): string[] {
 }
 
 /** The lines of a change. */
-export function linesOf({ before = "", after = "" }: Change): ChangedLine[] {
+function linesOf({ before = "", after = "" }: Change): ChangedLine[] {
   return changedLines(before, after);
 }
 
@@ -142,13 +142,13 @@ export interface Saved {
   gateway: Taken;
 }
 
-/** Saves what was agreed on, does `then`, and tells the gateway. Throws `CommandError`. */
+/** Saves what was agreed on, does `whenSaved`, and tells the gateway. Throws `CommandError`. */
 export async function store(
   files: DevicesFiles,
   change: Change,
   options: SaveOptions,
   language: Language,
-  then?: () => void,
+  whenSaved?: () => void,
 ): Promise<Saved> {
   const words = deviceWords[language];
   const file = shownFile(change.file);
@@ -159,7 +159,7 @@ export async function store(
       throw usageError(`${words.notSaved}: ${words.meanwhile(file)}`, words.meanwhileHint, language);
     throw cannotWrite(change.file, error, language);
   }
-  then?.();
+  whenSaved?.();
   const lines = linesOf(change);
   const deleted = change.after === undefined;
   const { gateway, sentence } = await tellGateway(files.siteFile, language);

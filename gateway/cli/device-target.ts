@@ -75,7 +75,7 @@ function secretIn(value: unknown): string | undefined {
 }
 
 /** Settings without what is undefined, at every depth. */
-export function given(settings: Record<string, unknown>): Record<string, Written> {
+function given(settings: Record<string, unknown>): Record<string, Written> {
   return JSON.parse(JSON.stringify(settings)) as Record<string, Written>;
 }
 
