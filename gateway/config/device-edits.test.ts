@@ -110,6 +110,14 @@ describe("a device less", () => {
     expect(removeDevice(hand, 2)).toBe(hand.replace(west, "\n"));
   });
 
+  test("takes the comments that are indented as its keys along, and one blank line", () => {
+    const text =
+      "devices:\n  - id: a1\n    x: 1\n    # of a1\n  # of b1\n  - id: b1\n\n  - id: c1\n\n  - id: d1\n";
+    expect(removeDevice(text, 0)).toBe(text.replace("  - id: a1\n    x: 1\n    # of a1\n", ""));
+    expect(removeDevice(text, 2)).toBe(text.replace("  - id: c1\n\n", ""));
+    expect(removeDevice(text, 3)).toBe(text.replace("\n  - id: d1\n", ""));
+  });
+
   test("stays where others use what its lines hold", () => {
     expect(() => removeDevice(hand, 0)).toThrow(EditError);
   });
