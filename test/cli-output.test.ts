@@ -1,13 +1,12 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv, type ValidateFunction } from "ajv";
 import type { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { helpInVietnamese } from "../gateway/cli/help.ts";
-import { runVerb, Verbs } from "../gateway/cli/program.ts";
-import { schemaFile, verbOutputs } from "../gateway/cli/output-schemas.ts";
+import { Verbs } from "../gateway/cli/program.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
-import { languageIn, speak } from "../gateway/words.ts";
+import { speak } from "../gateway/words.ts";
+import { Published, run, type Said } from "./cli-here.ts";
 import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
 import { freePort } from "./ports.ts";
 
@@ -17,34 +16,6 @@ import { freePort } from "./ports.ts";
  */
 
 const languages = ["en", "vi"] as const;
-
-interface Said {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A verb in this process, which has all loaded already: a real one takes a third of a second to start. */
-async function run(...args: string[]): Promise<Said> {
-  const said: Said = { code: 0, out: "", err: "" };
-  const keep = (name: "out" | "err") => (text: string | Uint8Array) => {
-    said[name] += String(text);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  speak(languageIn(args) ?? "en");
-  try {
-    said.code = await runVerb(args);
-  } finally {
-    speak(undefined);
-    for (const spy of spies) spy.mockRestore();
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
-  }
-  return said;
-}
 
 /** A check of how the machine is, with what belongs to it, and the count of such checks. */
 const ofTheMachine =
@@ -133,37 +104,20 @@ commands:
   return file;
 }
 
-/** The published schemas, and which kinds of them have been seen. */
-class Published {
-  readonly #validators = new Map<string, ValidateFunction>();
-  readonly seen = new Set<string>();
-  readonly all: string[] = [];
-
-  static async open(): Promise<Published> {
-    const published = new Published();
-    // Draft 7 as zod writes it has unions of types and members that only one branch requires.
-    const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
-    for (const [verb, kinds] of Object.entries(await verbOutputs())) {
-      const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
-      published.#validators.set(verb, ajv.compile(schema));
-      published.all.push(...Object.keys(kinds).map((kind) => `${verb}: ${kind}`));
-    }
-    return published;
-  }
-
-  /** Holds each line that a verb printed against the verb's schema. */
-  check(verb: string, out: string): void {
-    const validate = this.#validators.get(verb);
-    if (validate === undefined) throw new Error(`no schema of ${verb} is published`);
-    const lines = out.split("\n").filter((line) => line !== "");
-    expect(lines.length, verb).toBeGreaterThan(0);
-    for (const line of lines) {
-      const found = JSON.parse(line) as { kind: string; data?: unknown };
-      const isValid = validate(found);
-      expect.soft(isValid ? [] : validate.errors, `${verb}: ${line.slice(0, 600)}`).toEqual([]);
-      this.seen.add("data" in found ? `${verb}: ${found.kind}` : `${verb}: failure`);
-    }
-  }
+/** A site without devices that `kerb device` may write to, and what it is told of the meter and of nobody. */
+async function emptySite(site: string) {
+  const meter = /host: 127\.0\.0\.1, port: (\d+)/.exec(readFileSync(site, "utf8"))?.[1] ?? "";
+  const own = join(folder, "empty");
+  mkdirSync(join(own, "devices.d"), { recursive: true });
+  const file = join(own, "gateway.yaml");
+  const text = `version: 1
+gateway: { id: empty, name: Tủ mới, city: test, state: ./state }
+include: [devices.d/*.yaml]
+`;
+  writeFileSync(file, text);
+  const add = (port: string) => [`127.0.0.1:${port}`, "--profile", "eastron/sdm630", "--id", "meter-09"];
+  const at = ["--site", file];
+  return { file, at, meter: [...add(meter), ...at], nobody: [...add(String(await freePort())), ...at] };
 }
 
 describe("a running gateway", () => {
@@ -202,6 +156,8 @@ describe("a running gateway", () => {
     const broken = join(folder, "broken.yaml");
     writeFileSync(broken, readFileSync(site, "utf8").replace("unit: 1", "unt: 1"));
 
+    const empty = await emptySite(site);
+
     const machines: (() => Promise<unknown>)[] = [
       () => json("status", ...at),
       () => json("health", ...at),
@@ -210,6 +166,10 @@ describe("a running gateway", () => {
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
       () => json("browse", "meter-01", "--limit", "5", "--under", "input 0-19", ...at),
+      () => json("device list", ...at),
+      () => json("device show", "meter-01", ...at),
+      () => json("device replace", "meter-01", "--yes", ...at),
+      () => changed(),
       () => json("check", site),
       () => json("check", broken),
       () => json("certificate", "--url", api, "--to", String(Date.now())),
@@ -242,6 +202,14 @@ describe("a running gateway", () => {
           json("profile test", cassette),
         ),
     ];
+    const changed = async () => {
+      await json("device add", ...empty.nobody, "--yes");
+      await json("device add", ...empty.meter, "--yes");
+      await json("device rename", "meter-09", "Công tơ", "--yes", ...empty.at);
+      await json("device disable", "meter-09", "--yes", ...empty.at);
+      await json("device enable", "meter-09", "--yes", ...empty.at);
+      await json("device remove", "meter-09", "--yes", ...empty.at);
+    };
     const ordered = async () => {
       const who = ["--broker", url, "--city", "test", "--key", key, "--issuer", "ioc", "--role", "lights"];
       await json("command", "cli-test", "light-01", "dim=60", ...who);
@@ -259,7 +227,7 @@ describe("a running gateway", () => {
     const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
     expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);
 
-    for (const [name, args] of Object.entries(people(site, broken, at))) {
+    for (const [name, args] of Object.entries({ ...people(site, broken, at), ...ofDevices(at, empty) })) {
       const texts: string[] = [];
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
@@ -290,5 +258,20 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "usage-option": ["read", "meter-01", "--wach"],
     "simulate-nothing": ["simulate"],
     "profile-unknown": ["profiles", "eastron/sdm63"],
+  };
+}
+
+/** The same of `kerb device`. */
+function ofDevices(at: string[], empty: Awaited<ReturnType<typeof emptySite>>): Record<string, string[]> {
+  return {
+    "device-list": ["device", "list", ...at],
+    "device-list-empty": ["device", "list", ...empty.at],
+    "device-show": ["device", "show", "meter-01", ...at],
+    "device-add": ["device", "add", ...empty.meter],
+    "device-add-nobody": ["device", "add", ...empty.nobody],
+    "device-add-no-driver": ["device", "add", "10.0.0.4", "--driver", "modbuss", ...empty.at],
+    "device-rename-unasked": ["device", "rename", "light-01", "Đèn", ...at],
+    "device-disable-by-hand": ["device", "disable", "light-01", "--yes", ...at],
+    "device-replace-mute": ["device", "replace", "light-01", "--yes", ...at],
   };
 }

@@ -15,11 +15,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { Published, run } from "./cli-here.ts";
 import { IdentityRig } from "./identity-rig.ts";
 import { freePort } from "./ports.ts";
 
-/** `kerb device` in real processes, before a meter that says who it is. */
+/** `kerb device` before a meter that says who it is. */
 
 const launcher = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
 const meter = { vendor: "Kerb Works", model: "K-1", firmware: "2.3", serial: "A0042" };
@@ -30,12 +31,16 @@ gateway: { id: devices, name: Tủ thử, city: test, state: ./state }
 
 let rig: IdentityRig;
 let port: number;
+let published: Published;
+const home = process.cwd();
 const folders: string[] = [];
 beforeAll(async () => {
   rig = await IdentityRig.open("modbus", "sunspec/meter-203", meter);
   port = Number(/:(\d+) /.exec(rig.simulator.address)?.[1]);
+  published = await Published.open();
 });
 afterAll(async () => {
+  process.chdir(home);
   await rig.close();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
@@ -57,7 +62,8 @@ function start(args: string[], home: string): ChildProcess {
   return spawn(launcher, args, { cwd: home, env, stdio: ["pipe", "pipe", "pipe"] });
 }
 
-async function kerb(file: string, args: string[], input = "") {
+/** In a process of its own, in which nobody can be asked. */
+async function real(file: string, args: string[], input = "") {
   const child = start(["device", ...args, "--site", file], join(file, ".."));
   let [out, errors] = ["", ""];
   child.stdout?.on("data", (data: Buffer) => (out += data.toString()));
@@ -65,6 +71,15 @@ async function kerb(file: string, args: string[], input = "") {
   child.stdin?.end(input);
   const [code] = (await once(child, "close")) as [number];
   return { code, out, errors };
+}
+
+/** In this process, in the folder of the site. */
+async function kerb(file: string, args: string[]) {
+  process.chdir(join(file, ".."));
+  vi.stubEnv("XDG_CACHE_HOME", join(file, ".."));
+  const { code, out, err } = await run("device", ...args, "--site", file);
+  if (args.includes("--json")) published.check(`device ${args[0]}`, out);
+  return { code, out, errors: err };
 }
 
 interface Envelope {
@@ -96,7 +111,7 @@ test("add climbs, finds the profile, shows the lines and writes these and no oth
     "--name",
     "Công tơ: tủ số 1",
   ];
-  const asked = await kerb(file, add);
+  const asked = await real(file, add);
   expect(asked.code).toBe(7);
   expect(asked.errors).toContain("--yes");
   expect(asked.out).toMatch(/^ 1 network {3}✓ 127\.0\.0\.1 answers in \d+ ms$/m);
@@ -220,7 +235,7 @@ test("a password goes into a secret file, and only where something is saved", as
     "timeout=200ms",
   ];
   const own = [...add, "--profile", "onvif/profile-t", "--password-stdin", "--yes"];
-  const failed = await kerb(file, own, "Hunter-22\n");
+  const failed = await real(file, own, "Hunter-22\n");
   expect(failed.code).toBe(5);
   expect(existsSync(at("secrets/cam-01"))).toBe(false);
   expect(
@@ -229,7 +244,7 @@ test("a password goes into a secret file, and only where something is saved", as
       own.filter((one) => one !== "--password-stdin"),
     ),
   ).toMatchObject({ code: 2 });
-  const saved = await kerb(file, [...own, "--save-anyway"], "Hunter-22\n");
+  const saved = await real(file, [...own, "--save-anyway"], "Hunter-22\n");
   mute.close();
   expect(saved.code).toBe(0);
   expect(text("secrets/cam-01")).toBe("Hunter-22\n");

@@ -90,7 +90,7 @@ export function edited(device: DeviceConfig, language: Language, edit: () => Cha
     const words = deviceWords[language];
     const { file } = device.place;
     throw notAllowed(
-      words.byHand(shownFile(file), error.message),
+      words.byHand(shownFile(file), words.whyByHand[error.reason](printable(error.detail))),
       words.byHandHint(shownPlace(device)),
       language,
     );

@@ -6,9 +6,9 @@ import type { Written } from "../config/device-edits.ts";
 import { driverSchemas, listDrivers } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
 import { isRecord } from "../config/path.ts";
-import { didYouMean } from "../config/words.ts";
 import type { Reached } from "../driver.ts";
 import { mergeSettings } from "../profiles.ts";
+import { meantBy } from "./complaint-words.ts";
 import { deviceWords } from "./device-words.ts";
 import { notFoundError, usageError } from "./errors.ts";
 import { type Discovered, lastDiscovered } from "./last-discovered.ts";
@@ -118,7 +118,7 @@ function driverOf(
     throw usageError(words.noDriver(target), words.noDriverHint(drivers.join("|")), language);
   if (!drivers.includes(driver))
     throw usageError(
-      words.noSuchDriver(driver, didYouMean(driver, drivers)),
+      words.noSuchDriver(driver, meantBy(driver, drivers)),
       words.noDriverHint(drivers.join("|")),
       language,
     );

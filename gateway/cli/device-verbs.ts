@@ -11,22 +11,22 @@ import { stateFilters } from "./device-states.ts";
 
 const collect = (one: string, before: string[] = []): string[] => [...before, one];
 
-export function addDeviceVerbs({ verb, run, options: { json, site, language, number } }: Line): void {
+export function addDeviceVerbs({ verb, run, options: { site, number } }: Line): void {
   const group = verb("device").helpCommand(false).enablePositionalOptions();
   const own = (name: string, description: string): Command =>
-    group.command(name).description(description).addOption(site()).addOption(json()).addOption(language());
+    group.command(name).description(description).addOption(site());
   own("add", "test a device step by step, show the lines, and save it")
     .argument(
-      "[device]",
+      "[place]",
       "a number of the last kerb discover, or an address: 10.0.0.4, 10.0.0.4:502, /dev/ttyS1",
     )
-    .option("--id <id>", "what it is called in topics and events, for good")
+    .option("--id <new>", "what it is called in topics and events, for good")
     .option("--name <name>", "as people call it")
     .option("--driver <driver>", "what it speaks")
     .option("--profile <profile>", "vendor/model (default: the one that fits what it says of itself)")
     .option("--host <host>", "its address, or that of its device server or broker")
     .option("--port <number>", "if not the usual one", number(1, 65_535))
-    .option("--serial <port>", "the serial port that it hangs on")
+    .option("--serial <path>", "the serial port that it hangs on")
     .option("--unit <number>", "its unit or station on the line", number(0, 255))
     .option("--user <name>", "its login; the password is asked for")
     .option("--password-stdin", "the password is piped in")
@@ -59,7 +59,7 @@ export function addDeviceVerbs({ verb, run, options: { json, site, language, num
   own("rename", "another name for people; with --id another device for the IOC")
     .argument("<device>", "its id")
     .argument("[name]", "as people call it")
-    .option("--id <id>", "another id: for the IOC it is a new device")
+    .option("--id <new>", "another id: for the IOC it is a new device")
     .option("--yes", "do not ask")
     .action((id: string, name: string | undefined, options: RenameOptions) =>
       run("device-rename", options, async () =>

@@ -1,7 +1,9 @@
+import type { EditReason } from "../config/device-edits.ts";
 import type { Language } from "../config/error-texts.ts";
 import type { Identity } from "../driver.ts";
 import { printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
+import { words } from "../words.ts";
 
 /** The words of `kerb device`. */
 
@@ -24,13 +26,13 @@ function oddOnes(odd: readonly LatestReading[]): string {
 /** What a step of the ladder has seen. */
 export const ladderWords = {
   serial: { en: "a serial line, no network", vi: "đường nối tiếp, không qua mạng" },
-  calls: { en: "the device calls this box", vi: "thiết bị tự gọi đến hộp này" },
+  calls: { en: "the device calls this box", vi: "thiết bị tự gọi đến tủ này" },
   notAsked: { en: "shows only in the next steps", vi: "chỉ thấy được ở các bước sau" },
   noGateway: {
     en: "no gateway runs here: not tested",
     vi: "không có gateway đang chạy: chưa thử",
   },
-  noUplink: { en: "the site has no uplinks", vi: "trạm chưa có đường gửi (uplinks)" },
+  noUplink: { en: "the site has no uplinks", vi: "tệp cấu hình chưa có kết nối tới IOC (uplinks)" },
   lineThere: (path: string): Text => ({ en: `${path} is there`, vi: `có cổng ${path}` }),
   noName: (host: string): Text => ({
     en: `the name ${host} is not known here`,
@@ -60,7 +62,7 @@ export const ladderWords = {
   }),
   otherModel: (mismatch: string): Text => ({
     en: `another model: ${printable(mismatch)}`,
-    vi: `kiểu khác: ${printable(mismatch)}`,
+    vi: `model khác: ${printable(mismatch)}`,
   }),
   otherUnit: (wanted: string, found: string): Text => ({
     en: `another unit: serial ${printable(found)} answers, ${wanted} is expected`,
@@ -136,6 +138,19 @@ const en = {
   cannotWrite: (file: string, why: string) => `${file} cannot be written (${why})`,
   cannotWriteHint: "repeat it as a user who may: sudo kerb device …",
   byHand: (file: string, why: string) => `${file} is not changed: ${why}`,
+  whyByHand: {
+    "no-yaml": (detail: string) => detail,
+    "no-keys": () => "it does not begin with a key",
+    "no-list": () => 'its "devices" is no list',
+    brackets: () => "its devices stand in brackets",
+    unclear: () => "its list of devices cannot be found",
+    shared: () => "what its lines hold is used elsewhere in the file",
+    further: () => "the change would reach other lines as well",
+    missing: () => "the device is not in its list",
+    elsewhere: () => "the device stands elsewhere in the file",
+    empty: (key: string) => `its "${key}" is empty`,
+    "no-id": () => "the device has no id there",
+  } satisfies Record<EditReason, (detail: string) => string>,
   byHandHint: (place: string) => `edit it by hand at ${place}`,
   handWritten: (id: string, place: string) =>
     `${id} stands in the site file, which kerb never changes: ${place}`,
@@ -206,7 +221,7 @@ const en = {
   brokenFiles: (count: number) =>
     `the files are wrong (${count} mistakes: kerb check): this is what the gateway runs`,
   noDevices: "No devices.   Next: kerb discover, then kerb device add",
-  noneSo: "No device is so.",
+  noneSo: "No device fits.",
   states: {
     online: "online",
     lost: "lost",
@@ -314,6 +329,19 @@ const vi: DeviceWords = {
   cannotWrite: (file, why) => `không ghi được ${file} (${why})`,
   cannotWriteHint: "chạy lại với người dùng có quyền: sudo kerb device …",
   byHand: (file, why) => `không sửa ${file}: ${why}`,
+  whyByHand: {
+    "no-yaml": (detail) => detail,
+    "no-keys": () => "tệp không mở đầu bằng một khóa",
+    "no-list": () => '"devices" trong đó không phải danh sách',
+    brackets: () => "các thiết bị trong đó viết trong ngoặc",
+    unclear: () => "không tìm được danh sách thiết bị trong đó",
+    shared: () => "nội dung các dòng này còn được dùng ở chỗ khác trong tệp",
+    further: () => "sửa như vậy sẽ đụng đến các dòng khác",
+    missing: () => "thiết bị không có trong danh sách ở đó",
+    elsewhere: () => "thiết bị được viết ở chỗ khác trong tệp",
+    empty: (key) => `"${key}" ở đó để trống`,
+    "no-id": () => "thiết bị ở đó không có id",
+  },
   byHandHint: (place) => `hãy sửa bằng tay tại ${place}`,
   handWritten: (id, place) => `${id} nằm trong tệp cấu hình chính, tệp mà kerb không bao giờ sửa: ${place}`,
   handHint: (what) => `${what}; hoặc chuyển các dòng của nó vào một tệp trong devices.d/ để kerb sửa được`,
@@ -324,32 +352,32 @@ const vi: DeviceWords = {
   notIncluded: (file, site) => `${file} không nằm trong các tệp mà ${site} include`,
   notIncludedHint: (list) => `các tệp được include: ${list}`,
   siteItself: (file) => `${file} là tệp cấu hình chính, kerb không bao giờ sửa`,
-  idNeeded: "thiết bị chưa có id",
+  idNeeded: "thiết bị chưa có mã",
   idNeededHint: (suggested) =>
-    `đặt id, 2 đến 40 ký tự a-z 0-9 "-": --id ${suggested}; id có trong mọi sự kiện`,
-  idWrong: (id) => `"${id}" không phải là id: 2 đến 40 ký tự a-z, 0-9 và "-", bắt đầu bằng chữ`,
-  idPrompt: (suggested) => `Id [${suggested}]: `,
+    `đặt mã, 2 đến 40 ký tự a-z 0-9 "-": --id ${suggested}; mã có trong mọi sự kiện`,
+  idWrong: (id) => `"${id}" không dùng làm mã được: 2 đến 40 ký tự a-z, 0-9 và "-", bắt đầu bằng chữ`,
+  idPrompt: (suggested) => `Mã [${suggested}]: `,
   idTaken: (id, place) => `đã có thiết bị ${id}: ${place}`,
   idTakenHint: "chọn --id khác, hoặc sửa thiết bị đó: kerb device --help",
-  sameDevice: (id, place) => `thiết bị này đã có rồi, với id ${id}: ${place}`,
+  sameDevice: (id, place) => `thiết bị này đã có rồi, với mã ${id}: ${place}`,
   sameDeviceHint: (id) =>
     `kerb device show ${id}; nếu thật sự cần hai lần, hãy ghi thiết bị thứ hai bằng tay`,
   noTarget: "chưa nói là thiết bị nào",
   noTargetHint:
     "kerb device add 3 (số thứ tự của lần kerb discover gần nhất), hoặc địa chỉ: kerb device add 10.0.0.4 --driver modbus",
   noDriver: (target) => `chưa nói ${target} dùng giao thức gì`,
-  noDriverHint: (drivers) => `--driver ${drivers}, hoặc --profile hãng/kiểu`,
+  noDriverHint: (drivers) => `--driver ${drivers}, hoặc --profile hãng/model`,
   noSuchDriver: (driver, guess) => `không có driver "${driver}"${guess}`,
   otherDriver: (profile, own, driver) => `hồ sơ ${profile} dùng cho ${own}, không dùng cho ${driver}`,
-  noDiscovery: "trên hộp này chưa có lần kerb discover nào",
+  noDiscovery: "ở tủ này chưa chạy kerb discover lần nào",
   noDiscoveryHint:
     "chạy kerb discover rồi dùng số thứ tự; hoặc địa chỉ: kerb device add 10.0.0.4 --driver modbus",
   noNumber: (number, count) => `lần kerb discover gần nhất thấy ${count} thiết bị, không có số ${number}`,
   noNumberHint: "kerb discover tìm lại từ đầu",
   settingForm: (given) => `--set ${given}: cần KHÓA=GIÁ_TRỊ, ví dụ timeout=2s hoặc transport.baud=19200`,
   noLogin: (driver) => `${driver} không đăng nhập bằng tên người dùng`,
-  noLoginHint: "bỏ --user, hoặc ghi thiết lập: --set KHÓA=GIÁ_TRỊ",
-  needsLogin: "thiết bị đòi đăng nhập rồi mới khai thêm",
+  noLoginHint: "bỏ --user, hoặc ghi thành thiết lập: --set KHÓA=GIÁ_TRỊ",
+  needsLogin: "thiết bị đòi đăng nhập rồi mới cho biết thêm",
   needsLoginHint: "thêm --user TÊN; mật khẩu sẽ được hỏi",
   secretInClear: (key) => `${key} là bí mật, sẽ nằm lộ trong tệp và trong lịch sử lệnh`,
   secretInClearHint: (id) =>
@@ -360,12 +388,12 @@ const vi: DeviceWords = {
   secretTaken: (file, users) => `${file} đã có và đang được dùng bởi ${users}`,
   secretTakenHint: "chọn --id khác",
   secretSaved: (file) => `Mật khẩu nằm trong ${file} (0640), không ở đâu khác.`,
-  whichProfile: "không thể biết hồ sơ nào đúng từ điều thiết bị tự khai",
+  whichProfile: "từ điều thiết bị tự khai, chưa biết được hồ sơ nào đúng",
   whichProfileHint: (list) => `chỉ rõ: --profile ${list}`,
   noProfileFits: (driver) =>
-    `chỉ rõ hồ sơ bạn biết: --profile hãng/kiểu (kerb profiles liệt kê); hoặc soạn mới: kerb profile new (${driver})`,
-  testFailed: (step) => `phép thử hỏng ở bước ${step}`,
-  saveAnyway: "để vẫn lưu, khi thiết bị chưa được đấu nối: --save-anyway",
+    `chỉ rõ hồ sơ bạn biết: --profile hãng/model (kerb profiles liệt kê); hoặc lập nháp: kerb profile new (${driver})`,
+  testFailed: (step) => `phép thử không qua bước ${step}`,
+  saveAnyway: "muốn vẫn lưu khi thiết bị chưa được đấu nối: --save-anyway",
   notTested: "Đã lưu dù phép thử chưa đạt.",
   writable: (offered) =>
     offered === 0
@@ -373,7 +401,7 @@ const vi: DeviceWords = {
       : `Điểm được ghi: không có. Hồ sơ cho phép ${offered}: ghi những điểm cần vào write.allow.`,
   next: (id) => `Tiếp theo: kerb read ${id}`,
   interrupted: "đã dừng giữa chừng",
-  titles: ["ID", "TRẠNG THÁI", "DRIVER", "ĐỊA CHỈ", "HỒ SƠ", "LẦN TỐT CUỐI", "TÊN"],
+  titles: ["MÃ", "TRẠNG THÁI", "DRIVER", "ĐỊA CHỈ", "HỒ SƠ", "LẦN TỐT CUỐI", "TÊN"],
   onlyFiles: "không có gateway đang chạy: đây là nội dung các tệp",
   brokenFiles: (count) => `tệp cấu hình sai (${count} lỗi: kerb check): đây là những gì gateway đang chạy`,
   noDevices: "Chưa có thiết bị.   Tiếp theo: kerb discover, rồi kerb device add",
@@ -387,7 +415,7 @@ const vi: DeviceWords = {
     listening: "đang lắng nghe",
     disabled: "đã tắt",
     new: "chưa chạy",
-    gone: "đã gỡ, còn chạy",
+    gone: "đã gỡ, vẫn chạy",
     unknown: "-",
   },
   counts: (count, good, bad) => `${count} thiết bị: ${good} trực tuyến, ${bad} hỏng`,
@@ -420,7 +448,7 @@ const vi: DeviceWords = {
   isDisabled: (id) => `${id} đang tắt`,
   isNamed: (id, name) => `${id} đã có tên "${name}"`,
   renameWhat: "chưa nói đổi tên gì",
-  renameWhatHint: 'kerb device rename ID "tên mới", hoặc --id ID-MỚI',
+  renameWhatHint: 'kerb device rename MÃ "tên mới", hoặc --id MÃ-MỚI',
   newId: (before, after) =>
     `Với IOC, ${after} là thiết bị mới: topic mới, sự kiện mới. ${before} kết thúc ở đó; những gì còn chờ gửi vẫn được giao dưới tên ${before}.`,
   stillDelivered: (kept) =>
@@ -440,9 +468,9 @@ const vi: DeviceWords = {
   accepted: (id, who) => `${id}: từ nay ${who} là thiết bị đúng, đã ghi vào lịch sử.`,
   disabledFirst: (id) => `${id} đang tắt`,
   disabledFirstHint: (id) => `kerb device enable ${id}`,
-  otherModel: "đây là kiểu khác với kiểu của hồ sơ",
-  otherModelHint: (id) => `kerb device remove ${id}, rồi kerb device add với cùng --id`,
+  otherModel: "đây là model khác với model của hồ sơ",
+  otherModelHint: (id) => `kerb device remove ${id}, rồi kerb device add với đúng --id đó`,
 };
 
 /** Every language's words. */
-export const deviceWords: Record<Language, DeviceWords> = { en, vi };
+export const deviceWords = words({ en, vi });

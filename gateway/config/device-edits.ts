@@ -17,8 +17,30 @@ import { isRecord } from "./path.ts";
 /** A setting of a device as it is written: text, number, true or false, or keys and values of these. */
 export type Written = string | number | boolean | readonly Written[] | { readonly [key: string]: Written };
 
-/** The text cannot be changed in this way; the message says why. Somebody has to do it by hand. */
-export class EditError extends Error {}
+/** Why a text cannot be changed by ranges. */
+export type EditReason =
+  | "no-yaml"
+  | "no-keys"
+  | "no-list"
+  | "brackets"
+  | "unclear"
+  | "shared"
+  | "further"
+  | "missing"
+  | "elsewhere"
+  | "empty"
+  | "no-id";
+
+/** The text cannot be changed in this way: somebody has to do it by hand. `detail`: of YAML, or a key. */
+export class EditError extends Error {
+  readonly reason: EditReason;
+  readonly detail: string;
+  constructor(reason: EditReason, detail = "", options?: ErrorOptions) {
+    super(`${reason} ${detail}`.trimEnd(), options);
+    this.reason = reason;
+    this.detail = detail;
+  }
+}
 
 interface Parsed {
   text: string;
@@ -64,7 +86,7 @@ const dashOf = (token: CST.CollectionItem | undefined): number | undefined =>
 function parse(text: string): Parsed {
   const document = parseDocument(text, options);
   const [error] = document.errors;
-  if (error !== undefined) throw new EditError(error.message.split("\n")[0] ?? error.message);
+  if (error !== undefined) throw new EditError("no-yaml", error.message.split("\n")[0]);
   const whole: Omit<Parsed, "items" | "hole" | "isFlow"> = {
     text,
     value: document.toJS({ maxAliasCount: 10_000 }) as unknown,
@@ -74,27 +96,27 @@ function parse(text: string): Parsed {
   const root = document.contents as unknown;
   if (root === null || (isScalar(root) && root.value === null))
     return { ...whole, items: undefined, hole: undefined, isFlow: false };
-  if (!isMap(root)) throw new EditError("it does not begin with a key");
+  if (!isMap(root)) throw new EditError("no-keys");
   const pair = root.items.find(({ key }) => isScalar(key) && key.value === "devices") as
     | Pair<Node, Node>
     | undefined;
   if (pair === undefined) {
-    if (root.flow === true) throw new EditError("its keys stand in brackets");
+    if (root.flow === true) throw new EditError("brackets");
     return { ...whole, items: undefined, hole: undefined, isFlow: false };
   }
   const { value: list } = pair;
   if (list === null || (isScalar(list) && list.value === null)) {
     const colon = pair.srcToken?.sep?.find(({ type }) => type === "map-value-ind")?.offset;
-    if (colon === undefined) throw new EditError("its list of devices cannot be found");
+    if (colon === undefined) throw new EditError("unclear");
     return { ...whole, items: [], hole: { start: colon + 1, end: colon + 1 }, isFlow: false };
   }
-  if (!isSeq(list)) throw new EditError('its "devices" is no list');
+  if (!isSeq(list)) throw new EditError("no-list");
   const [start, end] = list.range ?? [0, 0];
   const isFlow = list.flow === true;
   const tokens = (list.srcToken as CST.BlockSequence | undefined)?.items ?? [];
   const items = list.items.map((node, index) => {
     const offset = isFlow ? (node as Node).range?.[0] : dashOf(tokens[index]);
-    if (offset === undefined) throw new EditError("its list of devices cannot be found");
+    if (offset === undefined) throw new EditError("unclear");
     return { node, offset, contentEnd: contentEnd(node) };
   });
   return { ...whole, items, hole: isFlow && items.length === 0 ? { start, end } : undefined, isFlow };
@@ -157,9 +179,9 @@ function checked(text: string, expected: unknown): string {
   try {
     ({ value } = parse(text));
   } catch (error) {
-    throw new EditError("what its lines hold is used elsewhere in the file", { cause: error });
+    throw new EditError("shared", "", { cause: error });
   }
-  if (!isDeepStrictEqual(value, expected)) throw new EditError("the change would reach other lines as well");
+  if (!isDeepStrictEqual(value, expected)) throw new EditError("further");
   return text;
 }
 
@@ -198,7 +220,7 @@ export function addDevice(text: string, device: Readonly<Record<string, Written>
 /** From its "-" to the last line that is its own: comments that are indented as its keys are belong to it. */
 function linesOf({ text, items = [] }: Parsed, index: number): { start: number; end: number } {
   const item = items[index];
-  if (item === undefined) throw new EditError("it is not in the list");
+  if (item === undefined) throw new EditError("missing");
   const start = lineStart(text, item.offset);
   const column = item.offset - start;
   let end = behind(text, item.contentEnd);
@@ -218,7 +240,7 @@ const isBlank = (line: string): boolean => line.trim() === "";
 export function removeDevice(text: string, index: number): string {
   const parsed = parse(text);
   const { items = [], value } = parsed;
-  if (parsed.isFlow) throw new EditError("its list of devices stands in brackets");
+  if (parsed.isFlow) throw new EditError("brackets");
   const expected = withDevices(value, devicesOf(value).toSpliced(index, 1));
   const found = linesOf(parsed, index);
   let { start, end } = found;
@@ -233,7 +255,7 @@ export function removeDevice(text: string, index: number): string {
   const rest = text.slice(0, start) + text.slice(end);
   if (items.length > 1) return checked(rest, expected);
   const { hole } = parse(rest);
-  if (hole === undefined) throw new EditError("its list of devices cannot be found");
+  if (hole === undefined) throw new EditError("unclear");
   return checked(`${rest.slice(0, hole.start)} []${rest.slice(hole.end)}`, expected);
 }
 
@@ -248,7 +270,7 @@ export function isBare(text: string): boolean {
 export function setKey(text: string, index: number, key: string, to: string | boolean): string {
   const { items = [], value } = parse(text);
   const node = items[index]?.node;
-  if (isAlias(node) || !isMap(node)) throw new EditError("the device stands elsewhere in the file");
+  if (isAlias(node) || !isMap(node)) throw new EditError("elsewhere");
   const devices = devicesOf(value);
   const entry = devices[index] as Record<string, unknown>;
   const expected = withDevices(value, devices.with(index, { ...entry, [key]: to }));
@@ -258,14 +280,14 @@ export function setKey(text: string, index: number, key: string, to: string | bo
   const shown = valueText(to);
   if (own !== undefined) {
     const [start, end] = own.value?.range ?? [0, 0];
-    if (start >= end) throw new EditError(`its "${key}" is empty`);
+    if (start >= end) throw new EditError("empty", key);
     const tail = text[end - 1] === "\n" ? newlineOf(text) : "";
     return checked(text.slice(0, start) + inFlow(node, shown) + tail + text.slice(end), expected);
   }
   const id = named("id");
   const end = id?.value?.range?.[1];
   const keyStart = id?.key.range?.[0];
-  if (keyStart === undefined || end === undefined) throw new EditError("it has no id");
+  if (keyStart === undefined || end === undefined) throw new EditError("no-id");
   if (node.flow === true)
     return checked(`${text.slice(0, end)}, ${key}: ${inFlow(node, shown)}${text.slice(end)}`, expected);
   const newline = newlineOf(text);
