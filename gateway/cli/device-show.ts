@@ -117,7 +117,9 @@ function shownLines(one: ShownDevice, device: DeviceConfig, language: Language):
   const profile =
     one.profile === null
       ? words.ownPoints
-      : `${one.profile}, firmware ${one.firmwareRange}${one.class === null ? "" : `, ${one.class}`}`;
+      : [one.profile, one.firmwareRange === "*" ? "" : `firmware ${one.firmwareRange}`, one.class ?? ""]
+          .filter((part) => part !== "")
+          .join(", ");
   const { match } = one;
   const fits =
     match === null

@@ -73,7 +73,8 @@ export const ladderWords = {
       return { en: `${who.en}, points of its own`, vi: `${who.vi}, điểm đo ghi riêng` };
     if (doubt !== undefined)
       return { en: `${who.en}; ${printable(doubt)}`, vi: `${who.vi}; ${printable(doubt)}` };
-    return { en: `${who.en}, profile ${profile} (${range})`, vi: `${who.vi}, hồ sơ ${profile} (${range})` };
+    const shown = range === "*" ? profile : `${profile} (${range})`;
+    return { en: `${who.en}, profile ${shown}`, vi: `${who.vi}, hồ sơ ${shown}` };
   },
   values: (good: number, all: number, odd: readonly LatestReading[], unheard: number, time: string): Text => {
     if (all === 0) return { en: "it has no points to read", vi: "không có điểm đo để đọc" };

@@ -154,12 +154,12 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "all of one device: its lines, who it is, the pinned unit, points, what may be written":
     "mọi điều về một thiết bị: các dòng của nó, danh tính, thiết bị đã ghim, điểm đo, điểm được ghi",
   "another unit in its place: whoever answers is the right one from here on":
-    "đã thay thiết bị khác vào chỗ của nó: từ nay thiết bị đang trả lời là thiết bị đúng",
+    "thiết bị đã được thay: từ nay thiết bị đang trả lời là thiết bị đúng",
   "another name for people; with --id another device for the IOC":
     "đổi tên gọi; dùng --id thì với IOC đó là thiết bị khác",
   "another id: for the IOC it is a new device": "đổi mã: với IOC đó là thiết bị mới",
-  "read it again": "đọc lại thiết bị",
-  "do not read it; its lines stay": "thôi đọc thiết bị; các dòng của nó vẫn còn",
+  "read it again": "bật lại: thiết bị được đọc tiếp",
+  "do not read it; its lines stay": "tắt: không đọc thiết bị nữa; các dòng của nó vẫn còn",
   "take its lines out; what it has told is still delivered":
     "gỡ các dòng của nó; những gì nó đã gửi vẫn được giao",
 };
