@@ -46,9 +46,9 @@ describe("kerb profile lint", () => {
     const { code, out } = kerb("profile", "lint", "qdy/qdy30a", file, "--lang", "vi");
     expect(code).toBe(6);
     expect(out).toContain(
-      "mine/typical.yaml:33:14  error  giá trị thường gặp 0.8 … 31 nằm ngoài giới hạn -0.2 … 30\n",
+      "mine/typical.yaml:33:14  lỗi  giá trị thường gặp 0.8 … 31 nằm ngoài giới hạn -0.2 … 30\n",
     );
-    expect(out).toContain("mine/typical.yaml:4:8  error  hồ sơ qdy/qdy30a dành cho cùng một model");
+    expect(out).toContain("mine/typical.yaml:4:8  lỗi  hồ sơ qdy/qdy30a dành cho cùng một model");
     expect(out).toMatch(/\n2 hồ sơ: 2 lỗi, 0 cảnh báo\n$/);
   });
 
