@@ -115,9 +115,9 @@ gateway: { id: empty, name: Tủ mới, city: test, state: ./state }
 include: [devices.d/*.yaml]
 `;
   writeFileSync(file, text);
-  const add = (port: string) => [`127.0.0.1:${port}`, "--profile", "eastron/sdm630", "--id", "meter-09"];
   const at = ["--site", file];
-  return { file, at, meter: [...add(meter), ...at], nobody: [...add(String(await freePort())), ...at] };
+  const as = ["--profile", "eastron/sdm630", "--id", "meter-09", ...at];
+  return { at, meter: [`127.0.0.1:${meter}`, ...as], nobody: [`127.0.0.1:${await freePort()}`, ...as] };
 }
 
 describe("a running gateway", () => {

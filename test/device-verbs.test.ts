@@ -32,7 +32,7 @@ gateway: { id: devices, name: Tủ thử, city: test, state: ./state }
 let rig: IdentityRig;
 let port: number;
 let published: Published;
-const home = process.cwd();
+const workFolder = process.cwd();
 const folders: string[] = [];
 beforeAll(async () => {
   rig = await IdentityRig.open("modbus", "sunspec/meter-203", meter);
@@ -40,7 +40,7 @@ beforeAll(async () => {
   published = await Published.open();
 });
 afterAll(async () => {
-  process.chdir(home);
+  process.chdir(workFolder);
   await rig.close();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
