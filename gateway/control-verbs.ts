@@ -1,5 +1,7 @@
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
+import { answerConfig } from "./generations/answers.ts";
+import type { ConfigDesk } from "./generations/desk.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
 import type { Tails } from "./tails.ts";
 
@@ -12,6 +14,7 @@ export interface Answering {
   ask(device: string, request: HostRequest, timeoutMs?: number): Promise<unknown>;
   retryRefused(): Promise<number>;
   readonly orders: Commanding;
+  readonly configuring: ConfigDesk;
   readonly tails: Tails;
 }
 
@@ -36,5 +39,6 @@ export async function* answer(
   else if (verb === "write-preview") yield await gateway.orders.preview(args);
   else if (verb === "tail") yield* gateway.tails.follow(signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
+  else if (verb.startsWith("config-")) yield await answerConfig(gateway.configuring, verb, args);
   else throw new Error(`unknown verb "${verb}"`);
 }

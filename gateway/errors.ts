@@ -9,6 +9,7 @@ import {
   uplinkErrors,
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
+import { generationErrors } from "./generations/error-texts.ts";
 import { healthErrors } from "./health/error-texts.ts";
 import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
@@ -40,6 +41,7 @@ export const errorTable = {
   ...configErrors,
   ...outboxErrors,
   ...uplinkErrors,
+  ...generationErrors,
   ...healthErrors,
   ...commandErrors,
   ...logErrors,

@@ -9,7 +9,7 @@ import type { GatewayStatus } from "./supervisor.ts";
 export type HealthState = "ok" | "warn" | "bad";
 
 export interface HealthCheck {
-  check: "loop" | "outbox" | "disk" | "clock" | "uplink" | "host" | "devices" | "device";
+  check: "config" | "loop" | "outbox" | "disk" | "clock" | "uplink" | "host" | "devices" | "device";
   /** Which uplink, driver or device. */
   object?: string;
   state: HealthState;
@@ -122,6 +122,26 @@ function clockCheck({ gateway: { clock } }: GatewayStatus, nowMs: number): Healt
   return clock === "unsynced"
     ? { check: "clock", state: "bad", seen, code: "KERB-CLOCK-UNSYNCED" }
     : { check: "clock", state: "warn", seen, code: "KERB-CLOCK-UNPROVED" };
+}
+
+/** Nothing is said of a configuration that is as it should be. */
+function configChecks({ config, configuration }: GatewayStatus): HealthCheck[] {
+  const { safeMode, reverted, filesDiffer, generation } = configuration ?? {};
+  if (safeMode !== undefined) {
+    const [first] = safeMode.mistakes;
+    const where = first === undefined ? config : `${first.file}:${first.line}: ${first.message}`;
+    const seen = {
+      en: `generation ${generation} runs; ${where}`,
+      vi: `đang chạy bản ${generation}; ${where}`,
+    };
+    return [{ check: "config", state: "bad", seen, code: "KERB-CFG-SAFE-MODE" }];
+  }
+  if (reverted === undefined || filesDiffer !== true) return [];
+  const seen = {
+    en: `generation ${reverted.generation}, ${generation} runs: ${reverted.reason}`,
+    vi: `bản ${reverted.generation}, đang chạy bản ${generation}: ${reverted.reason}`,
+  };
+  return [{ check: "config", state: "warn", seen, code: "KERB-CFG-REVERTED" }];
 }
 
 type Uplink = GatewayStatus["uplinks"][number];
@@ -267,6 +287,7 @@ export function healthChecks(status: GatewayStatus, nowMs: number): HealthCheck[
     outboxCheck(status),
     diskCheck(status),
     clockCheck(status, nowMs),
+    ...configChecks(status),
     ...uplinkChecks(status, nowMs),
     ...status.hosts.map((host) => hostCheck(host, status, nowMs)),
     ...deviceChecks(status, nowMs),

@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { clockDoubt, clockState } from "./clock.ts";
-import type { DeviceReport, FromHost, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
+import type { DeviceReport, FromHost, HostChange, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
 import { NoteFile } from "./host/notes.ts";
 import { packDevices, unpackDevices } from "./host/pack.ts";
 import { culprit, type Death, Quarantine } from "./quarantine.ts";
@@ -57,6 +57,13 @@ export interface HostOptions {
   quarantined(device: Pick<HostDevice, "id" | "index">, news: QuarantineNews | undefined): void;
 }
 
+/** What a host does about single devices. */
+export interface DeviceSteps {
+  stop: readonly string[];
+  start: readonly HostDevice[];
+  pace: HostChange["pace"];
+}
+
 export interface QuarantineNews {
   reason: string;
   untilMs: number;
@@ -74,6 +81,7 @@ const backOffMaxMs = 10_000;
 /** A host that ran this long starts again at once when it ends. */
 const stableMs = 60_000;
 const requestTimeoutMs = 20_000;
+const changeTimeoutMs = 10_000;
 const stopTimeoutMs = 3000;
 /** Until a process that was killed has gone, even on a box that swaps. */
 const killTimeoutMs = 15_000;
@@ -89,7 +97,7 @@ let streams = 0;
 export class Host {
   readonly #options: Omit<HostOptions, "devices">;
   /** As text: twenty thousand points take a fifth of the memory that they take as objects. */
-  readonly #devices: string;
+  #devices: string;
   #child: ChildProcess | undefined;
   #stream = 0;
   #lastBeatMs = 0;
@@ -212,6 +220,35 @@ export class Host {
         ),
       );
     }
+    return this.#post(request, timeoutMs);
+  }
+
+  /**
+   * From here on it runs these devices; those that neither stop nor start go on untouched. Resolves when that is so:
+   * a host that does not do it in time is killed and starts with them.
+   */
+  async change(devices: readonly HostDevice[], { stop, start, pace }: DeviceSteps): Promise<void> {
+    const before = new Map(unpackDevices(this.#devices).map((device) => [device.id, device.index]));
+    this.#devices = packDevices(devices);
+    for (const index of [...stop.map((id) => before.get(id)), ...start.map((device) => device.index)])
+      if (index !== undefined) this.#quarantine.forget(index);
+    // One that is down starts with the new ones.
+    if (this.#child === undefined) return;
+    const request: HostChange = {
+      name: "change",
+      stop: [...stop],
+      start: packDevices(start),
+      pace: [...pace],
+    };
+    await this.#post(request, this.#status.state === "running" ? changeTimeoutMs : loadTimeoutMs).catch(
+      (error: Error) => {
+        this.#options.log.warn({ driver: this.#options.driver }, error.message);
+        this.#kill("hung", `it did not take over a changed configuration: ${error.message}`);
+      },
+    );
+  }
+
+  #post(request: HostRequest, timeoutMs: number): Promise<unknown> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -103,6 +103,11 @@ export class Quarantine {
     return record.times > 0 && record.untilMs === undefined;
   }
 
+  /** It has another configuration: what it did before says nothing. */
+  forget(device: number): void {
+    this.#records.delete(device);
+  }
+
   /** Devices that are not to be run. */
   get held(): number[] {
     return [...this.#records].flatMap(([device, { untilMs }]) => (untilMs === undefined ? [] : [device]));

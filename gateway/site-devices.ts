@@ -9,7 +9,7 @@ import type { HostDevice } from "./host/messages.ts";
 import { decimalsOf } from "./host/normalise.ts";
 import type { Point } from "./profiles.ts";
 import type { RegisterDevice } from "./outbox/store.ts";
-import type { SnapshotRule } from "./snapshots.ts";
+import { keepSweeping, prepareSnapshots, type SnapshotRule, snapshotFolder } from "./snapshots.ts";
 import type { LanesOptions } from "./uplink/cuts.ts";
 
 /** The site's devices as the outbox and the hosts need them. */
@@ -87,6 +87,22 @@ export function snapshotRule({ privacy }: Site, folder: string, { id, records }:
   const wanted = records.map(({ name }) => name).filter((name) => snapshots.records.includes(name));
   const { keep: keepMs, sizeMax: bytesMax } = snapshots;
   return wanted.length === 0 ? undefined : { folder, records: wanted, keepMs, bytesMax };
+}
+
+/** Old pictures go also when their rule or their device has gone. `folder`: where they are; `end` ends it. */
+export function sweepSnapshots(
+  { gateway, privacy: { snapshots: rule } }: Site,
+  log: Pick<Logger, "error" | "warn">,
+): { folder: string; end: () => void } {
+  const folder = snapshotFolder(gateway.stateFolder);
+  try {
+    if (rule !== undefined) prepareSnapshots(folder);
+  } catch (error) {
+    // Events go on without their pictures.
+    log.error(`snapshots cannot be kept: ${(error as Error).message}`);
+  }
+  const limits = rule === undefined ? undefined : { keepMs: rule.keep, bytesMax: rule.sizeMax };
+  return { folder, end: keepSweeping(folder, limits, (text) => log.warn(text)) };
 }
 
 /** The uplinks as the outbox packs for them. */

@@ -9,15 +9,16 @@ import type { Site } from "./config.ts";
 import { openControl } from "./control.ts";
 import { answer, type Answering } from "./control-verbs.ts";
 import type { Commanding } from "./commands/commanding.ts";
-import { loadCommanding } from "./commands/loading.ts";
-import type { ClockState } from "./event.ts";
-import { gap } from "./gaps.ts";
-import type { DeviceReport, HostRequest, HostDevice, LatestReading } from "./host/messages.ts";
+import { isWritable, loadCommanding } from "./commands/loading.ts";
+import type { ClockState, DictionaryDevice } from "./event.ts";
+import type { ConfigDesk, Standing } from "./generations/desk.ts";
+import { HostGroup, type Hosted, type HostedChange } from "./host-group.ts";
+import type { DeviceReport, HostRequest, LatestReading } from "./host/messages.ts";
 import { Latest, within } from "./health/latest.ts";
 import { type LoopDelay, LoopProbe } from "./health/loop.ts";
 import type { Vitals } from "./health/watchdog.ts";
 import { newReport } from "./host/poll-report.ts";
-import { Host, type HostStatus, type QuarantineNews } from "./hosts.ts";
+import type { Host, HostStatus, QuarantineNews } from "./hosts.ts";
 import { shrinkHeap } from "./memory.ts";
 import type { AuditedBooks, BooksLine } from "./outbox/books.ts";
 import { isPassing } from "./outbox/faults.ts";
@@ -30,8 +31,8 @@ import {
   registrations,
   roster,
   snapshotRule,
+  sweepSnapshots,
 } from "./site-devices.ts";
-import { keepSweeping, prepareSnapshots, snapshotFolder } from "./snapshots.ts";
 import { Tails } from "./tails.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
@@ -54,6 +55,8 @@ export interface GatewayStatus {
   };
   loop: LoopDelay;
   config: string;
+  /** Which generation of it runs; absent where nobody keeps any. */
+  configuration?: Standing;
   outbox: OutboxStats;
   /** How long the outbox has not answered: its figures are that old. 0: they are fresh. */
   outboxSilentMs: number;
@@ -81,11 +84,11 @@ const controlRetryMs = 10_000;
  * answers the control socket. It does nothing that takes long.
  */
 export class Supervisor implements Answering, Vitals {
-  readonly #site: Site;
+  #site: Site;
   readonly #log: Logger;
   readonly #startedMs = Date.now();
   #outbox: Outbox | undefined;
-  readonly #hosts = new Map<string, Host>();
+  readonly #hosts: HostGroup;
   readonly #uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   readonly #loop = new LoopProbe();
@@ -102,13 +105,28 @@ export class Supervisor implements Answering, Vitals {
   readonly tails = new Tails((on) => this.#outbox?.tell({ type: "tail", on }));
   /** undefined: nothing of this site may be written. */
   #commanding: Commanding | undefined;
+  readonly #config: ConfigDesk | undefined;
+  #gatewayIndex = 0;
+  /** Where pictures are kept. */
+  #pictures = "";
   /** Called when the gateway cannot go on and must be started anew by its own supervisor (systemd). */
   readonly #fatal: (error: Error) => void;
 
-  constructor(site: Site, log: Logger, fatal: (error: Error) => void) {
+  /** `config`: whoever keeps the configuration while the gateway runs; undefined: it stays as it is. */
+  constructor(site: Site, log: Logger, fatal: (error: Error) => void, config?: ConfigDesk) {
     this.#site = site;
     this.#log = log;
     this.#fatal = fatal;
+    this.#config = config;
+    this.#hosts = new HostGroup({
+      log,
+      sealEveryMs: site.outbox.sealEveryMs,
+      frames: (driver, stream, bytes) => this.#frames(driver, stream, bytes),
+      changed: (report) => this.#changed(report),
+      quarantined: (device, news) => this.#quarantined(device, news),
+      lost: (driver, devices, reason) => this.#lostWith(driver, devices, reason),
+      tell: (kind, device, data) => this.#outbox?.tell({ type: "event", kind, device, data }),
+    });
   }
 
   get socketPath(): string {
@@ -127,44 +145,87 @@ export class Supervisor implements Answering, Vitals {
     const mustWait = await Promise.race([opening.then(() => false), this.#mustWait.promise]);
     if (mustWait) await this.#startEarly(outbox, enabled);
     const opened = await opening;
-    await this.#stopHosts();
+    await this.#hosts.stop();
     if (this.#isStopping) return;
     const registered = await outbox.request("register", registrations(gateway.id, enabled));
     const [self, ...indexes] = registered.devices;
-    const gatewayIndex = self?.index ?? 0;
+    const gatewayIndex = (this.#gatewayIndex = self?.index ?? 0);
     doubtClock(opened.clock);
     await outbox.request("roster", roster(devices, registered.devices));
-    this.#commanding = await loadCommanding(this.#site, {
-      log: this.#log,
-      ask: (device, request, timeoutMs) => this.ask(device, request, timeoutMs),
-      report: (device) => this.#reports.get(device),
-      frames: (stream, bytes) => this.#frames("commands", stream, bytes),
-    });
+    this.#commanding = await this.#loadCommanding(this.#site);
     if (this.#isStopping) return;
     this.#startUplinks(outbox, opened, registered.dictionary, gatewayIndex);
     this.#commanding?.start(registered.devices);
     const data = { state: "started", version };
     outbox.tell({ type: "event", kind: "device-status", device: gatewayIndex, data });
-    const personal = personalData(this.#site, this.#log);
-    const folder = this.#sweepSnapshots();
-    this.#startHosts(
-      enabled.map((device, i) => ({
-        driver: device.driver,
-        device: hostDevice(device, indexes[i], personal, snapshotRule(this.#site, folder, device)),
-      })),
-      gatewayIndex,
-      join(gateway.stateFolder, "drivers"),
-    );
+    const sweeping = sweepSnapshots(this.#site, this.#log);
+    this.#pictures = sweeping.folder;
+    this.#endSweeping = sweeping.end;
+    this.#hosts.start(this.#hosted(enabled, indexes), gatewayIndex, join(gateway.stateFolder, "drivers"));
     this.#started = true;
     // The first figures: should the disk hang from now on, there is something to show.
     void this.#stats.get(statusWaitMs);
-    // The points live in the hosts from here on; the main thread has no use for tens of thousands of objects.
-    for (const device of devices) device.points = device.records = [];
-    setTimeout(shrinkHeap, shrinkAfterMs).unref();
+    this.#forgetPoints(devices);
     this.#log.info(
       { epoch: opened.epoch },
-      `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.size} drivers`,
+      `${gateway.id} is running: ${enabled.length} devices, ${this.#hosts.all.length} drivers`,
     );
+  }
+
+  /** The points live in the hosts from here on; the main thread has no use for tens of thousands of objects. */
+  #forgetPoints(devices: Site["devices"]): void {
+    for (const device of devices) device.points = device.records = [];
+    setTimeout(shrinkHeap, shrinkAfterMs).unref();
+  }
+
+  #hosted(enabled: Site["devices"], indexes: DictionaryDevice[]): Hosted[] {
+    const personal = personalData(this.#site, this.#log);
+    return enabled.map((device, i) => ({
+      driver: device.driver,
+      device: hostDevice(device, indexes[i], personal, snapshotRule(this.#site, this.#pictures, device)),
+    }));
+  }
+
+  #loadCommanding(site: Site): Promise<Commanding | undefined> {
+    return loadCommanding(site, {
+      log: this.#log,
+      ask: (device, request, timeoutMs) => this.ask(device, request, timeoutMs),
+      report: (device) => this.#reports.get(device),
+      frames: (stream, bytes) => this.#frames("commands", stream, bytes),
+    });
+  }
+
+  /**
+   * Takes over another configuration of the same gateway while it runs: only the devices of `steps` stop, start or
+   * change their pace. Rejects before anything has changed, where the outbox cannot give indexes.
+   */
+  async change(site: Site, steps: HostedChange): Promise<void> {
+    if (!this.#started || this.#isStopping) throw new Error("the gateway is still starting, or stops");
+    const outbox = this.#opened;
+    const { gateway, devices } = site;
+    const enabled = devices.filter((device) => device.enabled);
+    const registered = await outbox.request("register", registrations(gateway.id, enabled));
+    const fromMs = Date.now();
+    this.#site = site;
+    for (const id of [...steps.stop, ...steps.start]) this.#reports.delete(id);
+    for (const uplink of this.#uplinks.values()) uplink.renewDictionary(registered.dictionary);
+    await this.#hosts.change(this.#hosted(enabled, registered.devices.slice(1)), steps);
+    await this.#renewCommanding(site, registered.devices);
+    const during = { fromMs, toMs: Date.now() };
+    await outbox.request("roster", roster(devices, registered.devices), during);
+    this.#forgetPoints(devices);
+  }
+
+  async #renewCommanding(site: Site, registered: DictionaryDevice[]): Promise<void> {
+    if (this.#commanding !== undefined) return this.#commanding.renew(site, registered, isWritable(site));
+    this.#commanding = await this.#loadCommanding(site);
+    for (const [id, link] of this.#uplinks) this.#commanding?.attach(id, link.commands);
+    this.#commanding?.start(registered);
+  }
+
+  /** An event of the gateway itself. */
+  tell(data: Record<string, unknown>): void {
+    this.#outbox?.tell({ type: "event", kind: "device-status", device: this.#gatewayIndex, data });
   }
 
   /**
@@ -180,28 +241,7 @@ export class Supervisor implements Answering, Vitals {
       driver: device.driver,
       device: hostDevice(device, early[i + 1], { how: "drop" }),
     }));
-    this.#startHosts(hosted, early[0]?.index ?? 0, undefined);
-  }
-
-  async #stopHosts(): Promise<void> {
-    await Promise.all([...this.#hosts.values()].map((host) => host.stop()));
-    this.#hosts.clear();
-  }
-
-  /** Old pictures go also when their rule or their device has gone. */
-  #sweepSnapshots(): string {
-    const { gateway, privacy } = this.#site;
-    const folder = snapshotFolder(gateway.stateFolder);
-    const { snapshots: rule } = privacy;
-    try {
-      if (rule !== undefined) prepareSnapshots(folder);
-    } catch (error) {
-      // Events go on without their pictures.
-      this.#log.error(`snapshots cannot be kept: ${(error as Error).message}`);
-    }
-    const limits = rule === undefined ? undefined : { keepMs: rule.keep, bytesMax: rule.sizeMax };
-    this.#endSweeping = keepSweeping(folder, limits, (text) => this.#log.warn(text));
-    return folder;
+    this.#hosts.start(hosted, early[0]?.index ?? 0, undefined);
   }
 
   /** A disk that takes no socket now may take one later; the outbox waits for it, too. */
@@ -224,7 +264,7 @@ export class Supervisor implements Answering, Vitals {
       { path: join(gateway.stateFolder, "outbox.db"), ...limits, gateway: gateway.id, uplinks },
       {
         accepted: (stream, bytes, dropped) => {
-          for (const host of this.#hosts.values()) host.credit(stream, bytes, dropped);
+          for (const host of this.#hosts.all) host.credit(stream, bytes, dropped);
           this.#commanding?.accepted(stream, bytes, dropped);
         },
         send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
@@ -256,48 +296,6 @@ export class Supervisor implements Answering, Vitals {
       this.#uplinks.set(uplink.id, link);
       this.#commanding?.attach(uplink.id, link.commands);
       link.start();
-    }
-  }
-
-  /** `folder`: where drivers keep what outlives them; undefined: nothing can be kept. */
-  #startHosts(
-    devices: { driver: string; device: HostDevice }[],
-    gatewayIndex: number,
-    folder: string | undefined,
-  ): void {
-    for (const [driver, group] of Map.groupBy(devices, (entry) => entry.driver)) {
-      const ids = group.map(({ device }) => device.id);
-      const host = new Host({
-        driver,
-        ...(folder === undefined ? {} : { folder: join(folder, driver) }),
-        devices: group.map((entry) => entry.device),
-        gatewayIndex,
-        sealEveryMs: this.#site.outbox.sealEveryMs,
-        log: this.#log,
-        frames: (stream, bytes) => this.#frames(driver, stream, bytes),
-        changed: (report) => this.#changed(report),
-        quarantined: (device, news) => this.#quarantined(device, news),
-        failed: (reason) => {
-          this.#lostWith(driver, ids, reason);
-          this.#outbox?.tell({
-            type: "event",
-            kind: "device-status",
-            device: gatewayIndex,
-            data: { state: "host-ended", driver, reason },
-          });
-        },
-        returned: (fromMs, reason) => {
-          const details = { driver, reason, devices: ids };
-          this.#outbox?.tell({
-            type: "event",
-            kind: "gap",
-            device: gatewayIndex,
-            data: gap("driver_error", fromMs, Date.now(), details),
-          });
-        },
-      });
-      this.#hosts.set(driver, host);
-      host.start();
     }
   }
 
@@ -347,7 +345,7 @@ export class Supervisor implements Answering, Vitals {
   }
 
   stuckHosts(): string[] {
-    return [...this.#hosts].flatMap(([driver, host]) => (host.isStuck ? [driver] : []));
+    return this.#hosts.stuck;
   }
 
   summary(): string {
@@ -370,7 +368,7 @@ export class Supervisor implements Answering, Vitals {
     const [{ answer: outbox, silentMs }, disk] = await Promise.all([
       this.#stats.get(statusWaitMs),
       within(statfs(gateway.stateFolder), statusWaitMs),
-      ...[...this.#hosts.values()].map((host) => this.#refreshReports(host)),
+      ...this.#hosts.all.map((host) => this.#refreshReports(host)),
     ]);
     if (outbox === undefined) throw new Error("the gateway is still opening its outbox");
     const cpu = process.cpuUsage();
@@ -388,11 +386,12 @@ export class Supervisor implements Answering, Vitals {
       },
       loop: this.#loop.delay,
       config: file,
+      ...(this.#config === undefined ? {} : { configuration: await this.#config.standing() }),
       outbox,
       outboxSilentMs: silentMs,
       diskFreeBytes: disk === undefined ? undefined : disk.bavail * disk.bsize,
       uplinks: [...this.#uplinks.values()].map((uplink) => uplink.status),
-      hosts: [...this.#hosts.values()].map((host) => host.status),
+      hosts: this.#hosts.all.map((host) => host.status),
       devices: devices.map((device) => ({
         ...(this.#reports.get(device.id) ?? newReport(device.id, this.#startedMs)),
         name: device.name,
@@ -417,7 +416,7 @@ export class Supervisor implements Answering, Vitals {
   async books(): Promise<GatewayBooks> {
     if (this.#outbox === undefined) throw new Error("the gateway is not started");
     const lost: Record<string, number> = {};
-    for (const { status } of this.#hosts.values()) Object.assign(lost, status.dropped);
+    for (const { status } of this.#hosts.all) Object.assign(lost, status.dropped);
     return { gateway: this.#site.gateway.id, ...(await this.#outbox.request("books")), lost };
   }
 
@@ -436,7 +435,7 @@ export class Supervisor implements Answering, Vitals {
   async ask(id: string, request: HostRequest, timeoutMs?: number): Promise<unknown> {
     const device = this.#site.devices.find((candidate) => candidate.id === id);
     if (device === undefined) throw new Error(`no device "${id}" in ${this.#site.file}`);
-    const host = this.#hosts.get(device.driver);
+    const host = this.#hosts.of(device.driver);
     if (host === undefined || !device.enabled) throw new Error(`device "${id}" is disabled`);
     return host.request(request, timeoutMs);
   }
@@ -446,6 +445,12 @@ export class Supervisor implements Answering, Vitals {
     const enabled = this.#site.devices.filter((device) => device.enabled);
     const readings = await Promise.all(enabled.map(({ id }) => this.readings(id).catch(() => [])));
     return Object.fromEntries(enabled.map(({ id }, i) => [id, readings[i] ?? []]));
+  }
+
+  /** Whoever changes the configuration; throws where nobody does. */
+  get configuring(): ConfigDesk {
+    if (this.#config !== undefined) return this.#config;
+    throw new Error("this gateway keeps the configuration that it was started with");
   }
 
   /** Writes and commands; throws while nothing may be written. */
@@ -470,7 +475,7 @@ export class Supervisor implements Answering, Vitals {
     await this.#commanding?.close();
     // Whoever forgets what is acknowledged waits for the commit, and is let go only after it.
     this.#outbox?.tell({ type: "hurry" });
-    await this.#stopHosts();
+    await this.#hosts.stop();
     // What the hosts flushed at the end is still on its way through the worker's port; give it one commit.
     await this.#outbox?.request("stats").catch(() => {});
     await sleep(100);

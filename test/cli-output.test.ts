@@ -169,9 +169,11 @@ describe("a running gateway", () => {
       () => json("device list", ...at),
       () => json("device show", "meter-01", ...at),
       () => json("device replace", "meter-01", "--yes", ...at),
-      () => changed(),
-      () => json("check", site),
-      () => json("check", broken),
+      () => written(),
+      () => json("config check", site),
+      () => json("config check", broken),
+      () => json("config migrate", site),
+      () => json("config schema"),
       () => json("certificate", "--url", api, "--to", String(Date.now())),
       () => json("explain"),
       () => json("schema"),
@@ -183,6 +185,7 @@ describe("a running gateway", () => {
       () => json("simulate", "--list"),
       () => json("drivers"),
       () => json("version"),
+      () => changed(),
       () => json("snapshot", "kerb-snapshot:x", "-o", join(folder, "x.jpg"), ...at),
       () => json("write", "light-01", "dim=45", "--yes", ...at).then(() => ordered()),
       () =>
@@ -202,7 +205,7 @@ describe("a running gateway", () => {
           json("profile test", cassette),
         ),
     ];
-    const changed = async () => {
+    const written = async () => {
       await json("device add", ...empty.nobody, "--yes");
       await json("device add", ...empty.meter, "--yes");
       await json("device rename", "meter-09", "Công tơ", "--yes", ...empty.at);
@@ -215,6 +218,16 @@ describe("a running gateway", () => {
       await json("command", "cli-test", "light-01", "dim=60", ...who);
       await json("audit verify", ...at);
       await json("audit show", "--last", "3", ...at);
+    };
+    const rename = (name: string) =>
+      writeFileSync(site, readFileSync(site, "utf8").replace(/(?<=id: meter-01\n    name: ).*/, name));
+    const changed = async () => {
+      rename("Công tơ A");
+      await json("config diff", site);
+      await json("config apply", "--watch", "100ms", "--confirm", "2m", ...at);
+      await json("config confirm", ...at);
+      await json("config rollback", "1", "--watch", "100ms", ...at);
+      await json("config history", ...at);
     };
     for (const machine of machines) await machine();
     await tail.line(/"event"/);
@@ -232,9 +245,33 @@ describe("a running gateway", () => {
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
+    // Each language changes and takes back for itself: the second finds what the first has left.
+    for (const [index, language] of languages.entries()) {
+      rename(`Công tơ B${index}`);
+      const texts: string[] = [];
+      for (const args of changes(site, at, (index + 1) * 2))
+        texts.push(shown(args, await run(...args, "--lang", language)));
+      await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(`config-change-${language}`));
+    }
     expect(await gateway.stop()).toBe(0);
   }, 240_000);
 });
+
+/** A change from its plan to its end, as people follow it. `kept`: a generation that has run before. */
+function changes(site: string, at: string[], kept: number): string[][] {
+  const watch = ["--watch", "100ms", ...at];
+  return [
+    ["config", "diff", site],
+    ["config", "apply", ...watch, "--confirm", "2m"],
+    ["config", "apply", ...watch],
+    ["status", ...at],
+    ["config", "confirm", ...at],
+    ["config", "confirm", ...at],
+    ["config", "rollback", String(kept), ...watch],
+    ["config", "diff", site],
+    ["config", "history", ...at],
+  ];
+}
 
 /** What is shown to people, by the name of its snapshot. */
 function people(site: string, broken: string, at: string[]): Record<string, string[]> {
@@ -248,8 +285,8 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "read-no-point": ["read", "meter-01", "voltage.L", ...at],
     "write-refused": ["write", "meter-01", "frequency=50", "--yes", ...at],
     "write-unasked": ["write", "light-01", "dim=60", ...at],
-    check: ["check", site],
-    "check-broken": ["check", broken],
+    "config-check": ["config", "check", site],
+    "config-check-broken": ["config", "check", broken],
     explain: ["explain", "KERB-DEV-SILENT"],
     "explain-unknown": ["explain", "KERB-DEV-SLIENT"],
     "no-site": ["status", "--site", "nowhere.yaml"],

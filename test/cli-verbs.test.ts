@@ -56,7 +56,8 @@ describe("the command line", () => {
     [["profile", "new"], /'--from <device>' not specified\n +do +kerb profile new --help/],
     [["profile", "new", "acme/x", "--form", "y"], /\n +do +(kerb profile new --help|did you mean: --from)/],
     [["profile", "nwe"], /no verb "profile nwe"\n +do +did you mean: kerb profile new\?/],
-    [["check"], /missing required argument 'file'/],
+    [["config", "rollback"], /missing required argument 'generation'/],
+    [["config", "aply"], /no verb "config aply"\n +do +did you mean: kerb config apply\?/],
     [["status", "extra"], /too many arguments/],
   ])("%j is refused in one sentence with the cure", (args, sentence) => {
     const { code, out, err } = kerb(args);
@@ -89,12 +90,15 @@ describe("the command line", () => {
 
   it("checks a site file", () => {
     const file = siteFile("check", { broker: 1883, meter: 502 });
-    expect(kerb(["check", file])).toMatchObject({ code: 0, err: "" });
+    expect(kerb(["config", "check", file])).toMatchObject({ code: 0, err: "" });
     writeFileSync(file, readFileSync(file, "utf8").replace("unit: 1", "unt: 1"));
-    const { code, err } = kerb(["check", file]);
+    const { code, err } = kerb(["config", "check", file]);
     expect(code).toBe(78);
     expect(err).toMatch(/gateway\.yaml:\d+:\d+ .*unt/);
-    expect(envelope(kerb(["check", file, "--json"]).out)).toMatchObject({ kind: "check", ok: false });
+    expect(envelope(kerb(["config", "check", file, "--json"]).out)).toMatchObject({
+      kind: "config-check",
+      ok: false,
+    });
     expect(kerb(["run", file]).code).toBe(78);
   });
 

@@ -1,7 +1,7 @@
 import { words } from "../words.ts";
 import { counted } from "./text.ts";
 
-/** What `kerb check` says. */
+/** What `kerb config check` says. */
 export const checkWords = words({
   en: {
     ok: "ok",

@@ -2,6 +2,7 @@ import { loadSite, type Site } from "../config.ts";
 import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { checkWords } from "./check-words.ts";
+import { findSite } from "./site.ts";
 import { isColour } from "./text.ts";
 
 function fileLines({ files, devices, uplinks }: Site): string[] {
@@ -16,7 +17,7 @@ function fileLines({ files, devices, uplinks }: Site): string[] {
 }
 
 function envelope(ok: boolean, rest: Record<string, unknown>): string {
-  return `${JSON.stringify({ api: "kerb/v1", kind: "check", ok, ...rest })}\n`;
+  return `${JSON.stringify({ api: "kerb/v1", kind: "config-check", ok, ...rest })}\n`;
 }
 
 function printSite(site: Site, json: boolean): void {
@@ -58,10 +59,11 @@ function printMistakes(error: ConfigError, json: boolean): void {
 }
 
 /**
- * `kerb check`: reads a site with all its files, prints a line per file and the warnings, or every mistake with
+ * `kerb config check`: reads a site with all its files, prints a line per file and the warnings, or every mistake with
  * its place (stderr). Returns the exit code: 0, or 78 when the configuration is wrong.
  */
-export async function check(file: string, options: { json?: boolean } = {}): Promise<number> {
+export async function check(given: string | undefined, options: { json?: boolean } = {}): Promise<number> {
+  const file = given ?? findSite(undefined);
   const json = options.json === true;
   try {
     printSite(await loadSite(file), json);

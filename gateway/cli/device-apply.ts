@@ -1,6 +1,6 @@
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import { printable, shownFile } from "../errors.ts";
+import { describeError, type ErrorCode, printable, shownFile } from "../errors.ts";
 import { person } from "./device-history.ts";
 import { deviceWords } from "./device-words.ts";
 import { pause } from "./output.ts";
@@ -13,7 +13,7 @@ export type Taken = "applied" | "restart-needed" | "not-running";
 interface Answer {
   generation?: number;
   plan?: { restartsGateway: boolean };
-  refused?: string;
+  refused?: ErrorCode;
   mistakes?: { message: string }[];
   reason?: string;
 }
@@ -27,8 +27,7 @@ async function order(socket: string): Promise<Answer> {
   const startedMs = performance.now();
   for (;;) {
     const answer = await askOnce<Answer>(socket, { verb: "config-apply", args: { by: person(), watchMs } });
-    const isSettling = answer.refused === "KERB-CFG-PENDING" || answer.refused === "KERB-CFG-BUSY";
-    if (!isSettling || performance.now() - startedMs > patienceMs) return answer;
+    if (answer.refused !== "KERB-CFG-PENDING" || performance.now() - startedMs > patienceMs) return answer;
     await pause(300, new AbortController().signal);
   }
 }
@@ -41,10 +40,13 @@ export async function tellGateway(
   const words = deviceWords[language];
   const file = shownFile(site);
   try {
-    const { generation, plan, mistakes, reason } = await order(controlSocket(site));
+    const { generation, plan, mistakes, refused, reason } = await order(controlSocket(site));
     if (generation !== undefined)
       return { gateway: "applied", sentence: words.applied(generation, plan?.restartsGateway === true) };
-    const why = reason ?? mistakes?.[0]?.message ?? "";
+    const why =
+      refused === undefined
+        ? (mistakes?.[0]?.message ?? reason ?? "")
+        : describeError(refused, language).title;
     return { gateway: "restart-needed", sentence: words.notApplied(file, printable(why)) };
   } catch (error) {
     if (error instanceof NotRunningError) return { gateway: "not-running", sentence: words.notRunning(file) };

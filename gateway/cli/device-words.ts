@@ -220,7 +220,7 @@ const en = {
   titles: ["ID", "STATE", "DRIVER", "ADDRESS", "PROFILE", "LAST GOOD", "NAME"],
   onlyFiles: "no gateway runs: this is what the files say",
   brokenFiles: (count: number) =>
-    `the files are wrong (${count} mistakes: kerb check): this is what the gateway runs`,
+    `the files are wrong (${count} mistakes: kerb config check): this is what the gateway runs`,
   noDevices: "No devices.   Next: kerb discover, then kerb device add",
   noneSo: "No device fits.",
   states: {
@@ -404,7 +404,8 @@ const vi: DeviceWords = {
   interrupted: "đã dừng giữa chừng",
   titles: ["MÃ", "TRẠNG THÁI", "DRIVER", "ĐỊA CHỈ", "HỒ SƠ", "LẦN TỐT CUỐI", "TÊN"],
   onlyFiles: "không có gateway đang chạy: đây là nội dung các tệp",
-  brokenFiles: (count) => `tệp cấu hình sai (${count} lỗi: kerb check): đây là những gì gateway đang chạy`,
+  brokenFiles: (count) =>
+    `tệp cấu hình sai (${count} lỗi: kerb config check): đây là những gì gateway đang chạy`,
   noDevices: "Chưa có thiết bị.   Tiếp theo: kerb discover, rồi kerb device add",
   noneSo: "Không có thiết bị nào như vậy.",
   states: {

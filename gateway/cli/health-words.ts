@@ -3,6 +3,7 @@ import { words } from "../words.ts";
 /** The names of `kerb health`'s checks. */
 export const healthWords = words({
   en: {
+    config: "config",
     loop: "main loop",
     outbox: "outbox",
     disk: "disk",
@@ -13,6 +14,7 @@ export const healthWords = words({
     device: "device",
   },
   vi: {
+    config: "cấu hình",
     loop: "vòng lặp chính",
     outbox: "hộp gửi",
     disk: "đĩa",

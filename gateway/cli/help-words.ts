@@ -162,4 +162,23 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "do not read it; its lines stay": "tắt: không đọc thiết bị nữa; các dòng của nó vẫn còn",
   "take its lines out; what it has told is still delivered":
     "gỡ các dòng của nó; những gì nó đã gửi vẫn được giao",
+  "site file (default: as for --site of the other verbs)":
+    "tệp cấu hình (mặc định: như --site của các lệnh khác)",
+  "check a site file and everything that it names": "kiểm tra tệp cấu hình và mọi thứ được nêu trong đó",
+  "what the files would change in the running gateway: exit code 6 if anything, 0 if nothing":
+    "các tệp sẽ đổi gì ở gateway đang chạy: mã thoát 6 nếu có thay đổi, 0 nếu không",
+  "take over the changed files: only what has changed restarts":
+    "áp dụng các tệp đã sửa: chỉ phần có thay đổi mới khởi động lại",
+  "goes back by itself unless: kerb config confirm, such as 2m":
+    "tự quay lại bản trước sau thời gian này, trừ khi: kerb config confirm, chẳng hạn 2m",
+  "how long what it does is watched (30s)": "theo dõi tác động của thay đổi trong bao lâu (30s)",
+  "run an earlier generation; the files stay as they are": "chạy lại một bản cũ; các tệp giữ nguyên",
+  "its number: kerb config history": "số của bản đó: kerb config history",
+  "keep what was applied with --confirm": "giữ bản đã áp dụng với --confirm",
+  "what has run, since when, by whom": "những bản đã chạy, từ lúc nào, do ai",
+  "bring a site file to the version of this kerb": "chuyển tệp cấu hình sang phiên bản của kerb này",
+  "the JSON Schema of a site file, for editors": "JSON Schema của tệp cấu hình, dùng cho trình soạn thảo",
+  "of a file that `include` names": "của tệp được nêu trong `include`",
+  "end with 78 on a wrong file, instead of running the last good generation":
+    "tệp sai thì dừng với mã 78, không chạy bản tốt gần nhất",
 };

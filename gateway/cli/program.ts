@@ -5,6 +5,7 @@ import { eventKinds } from "../event.ts";
 import { languageOf } from "../words.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
+import { addConfigVerbs } from "./config-verbs.ts";
 import { addDeviceVerbs } from "./device-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
@@ -77,6 +78,7 @@ export class Verbs {
     };
     addCommandVerbs(line);
     addDeviceVerbs(line);
+    addConfigVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();
@@ -107,13 +109,9 @@ export class Verbs {
       );
     this.#verb("run")
       .argument("<file>", "site file, such as config/sites/district.yaml")
-      .action((file: string, options: Common) =>
+      .option("--strict-config", "end with 78 on a wrong file, instead of running the last good generation")
+      .action((file: string, options: Common & { strictConfig?: boolean }) =>
         this.#run("run", options, async () => (await import("./run.ts")).run(file, options)),
-      );
-    this.#verb("check")
-      .argument("<file>", "site file, such as config/sites/district.yaml")
-      .action((file: string, options: Common) =>
-        this.#run("check", options, async () => (await import("./check.ts")).check(file, options)),
       );
   }
 

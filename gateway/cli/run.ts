@@ -1,59 +1,72 @@
 import { flushCompileCache } from "node:module";
+import { ConfigEngine } from "../generations/engine.ts";
+import { GatewayRun } from "../generations/gateway-run.ts";
+import { chooseStart } from "../generations/start.ts";
 import type { Logger } from "pino";
-import type { Site } from "../config.ts";
-import { loadSiteApart } from "../config/process.ts";
 import { describeError, exitCodes } from "../errors.ts";
 import { takeNotifyTarget } from "../health/notify.ts";
 import { Watchdog } from "../health/watchdog.ts";
 import { openLog } from "../log.ts";
-import { Supervisor } from "../supervisor.ts";
 import { languageOf } from "./language.ts";
 
-async function openEndpoint({ health }: Site, supervisor: Supervisor, log: Logger) {
-  if (health === undefined) return undefined;
-  const { HealthEndpoint } = await import("../health/http.ts");
-  const endpoint = new HealthEndpoint({
-    ...health,
-    status: () => supervisor.status(),
-    accounts: () => supervisor.accounts(),
-    log,
-  });
-  endpoint.start();
-  return endpoint;
-}
-
-/** `kerb run FILE`: the gateway, until SIGINT or SIGTERM. `json`: log lines stay JSON on a terminal too. */
-export async function run(file: string, options: { json?: boolean } = {}): Promise<number> {
+/**
+ * `kerb run FILE`: the gateway, until SIGINT or SIGTERM; SIGHUP takes over a changed file. A wrong file runs the last
+ * good generation, unless `strictConfig`. `json`: log lines stay JSON on a terminal too.
+ */
+export async function run(
+  file: string,
+  options: { json?: boolean; strictConfig?: boolean } = {},
+): Promise<number> {
   const notify = takeNotifyTarget(process.env);
-  const site = await loadSiteApart(file);
+  let begun: ConfigEngine | undefined;
+  // Before there is anything to take over it must not end the process; a terminal that closes still does.
+  const hangUp = () => void (begun === undefined ? undefined : applyFiles(begun, log));
+  if (!process.stdout.isTTY) process.on("SIGHUP", hangUp);
+  const chosen = await chooseStart(file, { strict: options.strictConfig === true });
+  const { site } = chosen.loaded;
   const log = openLog(site.log.level, options.json);
   for (const warning of site.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
   const { promise, resolve } = Promise.withResolvers<number>();
-  const supervisor = new Supervisor(site, log, (error) => {
+  const gateway = new GatewayRun(log, (error) => {
     log.fatal(`the gateway cannot go on: ${error.message}`);
     resolve(exitCodes.unexpected);
   });
+  const engine = new ConfigEngine(chosen, gateway, log);
   process.on("SIGINT", () => resolve(exitCodes.ok));
   process.on("SIGTERM", () => resolve(exitCodes.ok));
-  const watchdog = notify === undefined ? undefined : new Watchdog(notify, supervisor, log);
+  const watchdog = notify === undefined ? undefined : new Watchdog(notify, gateway, log);
   watchdog?.starting();
   try {
-    await Promise.race([supervisor.start(), promise]);
+    await Promise.race([gateway.start(site, engine), promise]);
   } catch (error) {
-    await supervisor.stop().catch(() => {});
+    await gateway.stop().catch(() => {});
     return sayWhy(log, error as Error & { code?: string });
   }
   watchdog?.ready();
-  const endpoint = await openEndpoint(site, supervisor, log);
+  await engine.begin();
+  begun = engine;
   // A box loses its power without a word; the next start shall find the cache.
   flushCompileCache();
   const code = await promise;
   log.info("stopping");
   watchdog?.stopping();
-  endpoint?.stop();
-  await supervisor.stop();
+  engine.stop();
+  await gateway.stop();
   log.info("stopped");
   return code;
+}
+
+/** SIGHUP: there is nobody to answer but the log. */
+async function applyFiles(engine: ConfigEngine, log: Logger): Promise<void> {
+  try {
+    const { generation, changed } = await engine.apply({ by: "SIGHUP", how: "apply" });
+    if (!changed) log.info(`SIGHUP: nothing has changed, generation ${generation} runs`);
+  } catch (error) {
+    log.error(
+      { code: "KERB-CFG-REFUSED" },
+      `SIGHUP: the files are not taken over: ${(error as Error).message}`,
+    );
+  }
 }
 
 /** Why the gateway did not start, and the exit code. 79: a restart does not help, a person has to. */

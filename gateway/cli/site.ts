@@ -2,9 +2,10 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { valueAt } from "../config/path.ts";
 import { siteSchema } from "../config/site-schema.ts";
+import { stateFolderOf } from "../config/state-folder.ts";
 import type { Language } from "../config/error-texts.ts";
 import { ask, type ControlRequest, NotRunningError } from "../control.ts";
-import { exitCodes, shownFile } from "../errors.ts";
+import { ConfigError, exitCodes, shownFile } from "../errors.ts";
 import { within } from "../health/latest.ts";
 import { readYaml } from "../yaml.ts";
 import { CommandError, notFoundError, tableError } from "./errors.ts";
@@ -31,6 +32,17 @@ export function findSite(given: string | undefined): string {
 
 /** The control socket of the gateway of a site. A site file that is broken elsewhere still tells it. */
 export function controlSocket(site: string): string {
+  try {
+    return socketSaid(site);
+  } catch (error) {
+    // Of a file that is no YAML any more the last good generation may run.
+    const guess = join(stateFolderOf(site), "kerb.sock");
+    if (error instanceof ConfigError && existsSync(guess)) return guess;
+    throw error;
+  }
+}
+
+function socketSaid(site: string): string {
   const { value } = readYaml(site, { secretsFolder: join(dirname(site), "secrets") });
   const { state } = siteSchema.shape.gateway.shape;
   const folder = state.safeParse(valueAt(value, ["gateway", "state"]));

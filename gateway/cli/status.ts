@@ -3,6 +3,7 @@ import { describeError, type ErrorCode, exitCodes, printable } from "../errors.t
 import { healthChecks } from "../health.ts";
 import { storageCause, uplinkCause } from "../health/causes.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import { configLines } from "./config-standing.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
@@ -210,6 +211,7 @@ export function statusLines(
   ];
   return [
     head.join("   "),
+    ...configLines(whole, language, nowMs),
     ...uplinks.map((uplink) => uplinkLine(uplink, whole, shown, nowMs)),
     ...outboxLines(whole, shown),
     hostLine(whole, words),

@@ -107,10 +107,10 @@ const groups: [title: Text, verbs: Verb[]][] = [
     { en: "The gateway", vi: "Gateway" },
     [
       verb(
-        "check",
-        "FILE",
-        "check a site file and everything that it names",
-        "kiểm tra tệp cấu hình và mọi thứ được nêu trong đó",
+        "config",
+        "check|diff|apply",
+        "is the site file right, what would change; change a running gateway",
+        "tệp cấu hình đúng chưa, sẽ đổi gì; áp dụng khi gateway đang chạy",
       ),
       verb(
         "run",

@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import { createInterface } from "node:readline/promises";
 import type { CommandValue } from "../commands/command.ts";
 import type { LocalRequest, OrderedPoint, OrderPreview } from "../commands/local.ts";
@@ -13,6 +12,7 @@ import { dictionary, languageOf, type Words } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
 import { pad, shownValue, span } from "./text.ts";
+import { user } from "./user.ts";
 
 export interface WriteOptions {
   site?: string;
@@ -29,10 +29,6 @@ export interface WriteOptions {
 const patienceMs = 30_000;
 
 type CommandText = (typeof commandWords)[Language];
-
-function user(): string {
-  return process.env["SUDO_USER"] ?? userInfo().username;
-}
 
 function shown(value: CommandValue, { unit, decimals }: OrderedPoint): string {
   return shownValue(value, unit, decimals);

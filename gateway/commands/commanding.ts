@@ -46,10 +46,10 @@ const tooMany: Refusal = { code: "KERB-CMD-BUSY", reason: `more than ${checksPer
 export class Commanding {
   readonly #orders: LocalOrders;
   /** False: nothing may be written any more; what is still leased goes back. */
-  readonly #isOpen: boolean;
+  #isOpen: boolean;
   readonly #gateway: CommandedGateway;
   readonly #site: Pick<Site, "gateway">;
-  readonly #policy: Policy;
+  #policy: Policy;
   readonly #events: ToldEvents;
   readonly #lanes = new Map<string, CommandLane>();
   readonly #boot = bootId();
@@ -83,6 +83,27 @@ export class Commanding {
       this.#goOn();
     }, settleMs);
     this.#opening = this.#open();
+  }
+
+  /** The site has changed: who may command what, and its devices. `isOpen`: anything may still be written. */
+  renew(
+    { commands, devices }: Site,
+    registered: readonly { id: string; index: number }[],
+    isOpen: boolean,
+  ): void {
+    const enabled = devices.filter((device) => device.enabled);
+    this.#policy = new Policy(commands, enabled);
+    this.#orders.renew(enabled, this.#policy);
+    this.#indexes = new Map(registered.map(({ id, index }) => [id, index]));
+    if (this.#desk !== undefined) {
+      this.#desk.policy = this.#policy;
+      this.#warnOfLeft(this.#desk);
+    }
+    // Who is not open any more still hears, and refuses: leases have to go back by the same desk.
+    if (isOpen && !this.#isOpen)
+      for (const lane of this.#lanes.values()) lane.listen((command) => this.#arrived(command));
+    this.#isOpen ||= isOpen;
+    this.#goOn();
   }
 
   /** Commands come by this uplink, and states go out on it. */
@@ -164,6 +185,8 @@ export class Commanding {
         },
         this.#policy,
       );
+      // The site may have changed meanwhile.
+      desk.policy = this.#policy;
       this.#desk = desk;
       this.#warnOfLeft(desk);
       this.#goOn();

@@ -58,8 +58,8 @@ export interface LocalRequest {
 type Device = { id: string; points: readonly Point[]; write?: { allow: readonly string[] } | undefined };
 
 export class LocalOrders {
-  readonly #points = new Map<string, Known>();
-  readonly #policy: Policy;
+  #points: ReadonlyMap<string, Known> = new Map();
+  #policy: Policy;
   readonly #ask: AskHost;
   readonly #desk: () => CommandDesk | undefined;
   readonly #watchers = new Set<(state: CommandState) => void>();
@@ -70,10 +70,18 @@ export class LocalOrders {
     this.#policy = policy;
     this.#ask = ask;
     this.#desk = desk;
-    for (const { id, points, write } of devices)
-      for (const { name, unit, decimals, write: rules } of points)
+    this.renew(devices, policy);
+  }
+
+  /** From here on these devices may be written, by this policy. */
+  renew(devices: readonly Device[], policy: Policy): void {
+    const points = new Map<string, Known>();
+    this.#policy = policy;
+    for (const { id, points: all, write } of devices)
+      for (const { name, unit, decimals, write: rules } of all)
         if (rules !== undefined && write?.allow.includes(name) === true)
-          this.#points.set(`${id}/${name}`, { unit, decimals: decimals ?? 0, interlock: rules.interlock });
+          points.set(`${id}/${name}`, { unit, decimals: decimals ?? 0, interlock: rules.interlock });
+    this.#points = points;
   }
 
   /** A state that was told: whoever waits for it sees it. */

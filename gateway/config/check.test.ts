@@ -20,7 +20,7 @@ async function run(file: string, options: { json?: boolean } = {}) {
   };
 }
 
-describe("kerb check", () => {
+describe("kerb config check", () => {
   it("prints a line for each file", async () => {
     const worked = readFileSync(join(configFolder, "sites/district.yaml"), "utf8");
     const at = worked.indexOf("devices:");
@@ -70,7 +70,7 @@ describe("kerb check", () => {
     const good = await run(write("site.yaml", text), { json: true });
     expect(JSON.parse(good.out)).toMatchObject({
       api: "kerb/v1",
-      kind: "check",
+      kind: "config-check",
       ok: true,
       data: { gateway: "box-01", uplinks: ["ioc"] },
     });
@@ -80,7 +80,7 @@ describe("kerb check", () => {
     expect(bad.code).toBe(78);
     expect(JSON.parse(bad.out)).toMatchObject({
       api: "kerb/v1",
-      kind: "check",
+      kind: "config-check",
       ok: false,
       error: { code: "KERB-CFG-KEY", count: 1, diagnostics: [{ line: 8, column: 5 }] },
     });

@@ -202,6 +202,12 @@ export class DeviceLoop {
     this.#deaf.read(Date.now());
   }
 
+  /** Polls at this pace from here on. */
+  retime(pollMs: HostDevice["pollMs"]): void {
+    this.#device.pollMs = pollMs;
+    this.#regroup();
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#session?.abort();

@@ -106,7 +106,9 @@ export function planGroups(
     if (!points.some((point) => groupOf(point) === name)) return [];
     const periodMs = pollMs[name];
     const old = before.find((group) => group.name === name);
-    const dueMs = old === undefined ? now + phase * Math.min(periodMs, 10_000) : old.dueMs;
+    // At a quicker pace the next poll does not wait for the end of a long period.
+    const dueMs =
+      old === undefined ? now + phase * Math.min(periodMs, 10_000) : Math.min(old.dueMs, now + periodMs);
     const same = old?.points.length === points.length && old.points.every((point, i) => point === points[i]);
     const latest = same ? old.latest : undefined;
     const hasFailed = old?.hasFailed ?? false;

@@ -6,16 +6,13 @@ import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { shrinkHeap } from "../memory.ts";
-import { DeviceLoop } from "./device.ts";
-import { phaseOf } from "./groups.ts";
 import { Handover, type Loss } from "./handover.ts";
-import { Line } from "./line.ts";
-import { limitLog } from "./log-rate.ts";
 import { PollClock } from "./poll-report.ts";
+import { DeviceRuns } from "./runs.ts";
 import { Strangers } from "./strangers.ts";
-import type { FromHost, HostDevice, HostRequest, ToHost, WriteOutcome } from "./messages.ts";
+import type { FromHost, HostRequest, ToHost, WriteOutcome } from "./messages.ts";
 import { unpackDevices } from "./pack.ts";
-import { type Scope, Witness } from "./witness.ts";
+import { Witness } from "./witness.ts";
 
 /**
  * A host: the child process in which one driver runs all its devices. Control goes over the IPC channel, events
@@ -35,19 +32,16 @@ const handOverMs = 1000;
 const stopMs = 2500;
 
 const witness = new Witness(noteDescriptor);
-/** The devices that are run. */
-const loops = new Map<string, DeviceLoop>();
-/** Device ids by dictionary index. */
-const names = new Map<number, string>();
-/** Starts a device that is held back, by its dictionary index. */
-const held = new Map<number, () => void>();
+/** Where the devices run; before `start` there are none. */
+const begun = Promise.withResolvers<DeviceRuns>();
+let runs: DeviceRuns | undefined;
 /** Released before it was known how to start them. */
-const released = new Set<number>();
-const scopes = new Map<string, Scope>();
+const releasedEarly: number[] = [];
 let handover: Handover | undefined;
-const ended: Promise<void>[] = [];
 let strangers: Strangers | undefined;
 let pollClock: PollClock | undefined;
+/** Changes are made one after another. */
+let changing: Promise<unknown> = begun.promise;
 
 function send(message: FromHost): void {
   process.send?.(message);
@@ -74,63 +68,24 @@ async function start(message: ToHost & { type: "start" }): Promise<void> {
     gapEvent: (loss) => gapEvent(gatewayIndex, loss),
   });
   strangers = new Strangers(message.driver, (data) => tellOfGateway(gatewayIndex, data));
-  const lines = new Map<string, { line: Line; scope: Scope }>();
-  const devices = unpackDevices(message.devices);
-  for (const device of devices) names.set(device.index, device.id);
-  devices.forEach((device, position) => {
-    const own = { device: device.index };
-    const key = witness.run(own, () => driver.line?.(device.settings));
-    const shared = key === undefined ? undefined : (lines.get(key) ?? { line: new Line(), scope: own });
-    if (key !== undefined && shared !== undefined) lines.set(key, shared);
-    const run = () =>
-      startDevice(
-        driver,
-        device,
-        phaseOf(position, devices.length),
-        shared?.line,
-        shared?.scope ?? own,
-        message.folder,
-      );
-    if (message.held.includes(device.index) && !released.has(device.index)) held.set(device.index, run);
-    else run();
+  runs = new DeviceRuns({
+    driver,
+    folder: message.folder,
+    handover,
+    witness,
+    stranger: (who, why) => strangers?.report(who, why),
+    log: (level, device, text) => send({ type: "log", level, device, text }),
+    changed: (report) => send({ type: "state", report }),
+    countedFromMs: () => pollClock?.fromMs ?? Date.now(),
   });
-  pollClock = new PollClock(message.sealEveryMs, (fromMs, toMs) => {
-    for (const loop of loops.values()) loop.reportPolls(fromMs, toMs);
-  });
+  for (const device of releasedEarly.splice(0)) runs.release(device);
+  runs.start(unpackDevices(message.devices), message.held);
+  pollClock = new PollClock(message.sealEveryMs, (fromMs, toMs) => runs?.reportPolls(fromMs, toMs));
+  begun.resolve(runs);
   send({ type: "ready" });
   // A host is ended without ceremony; the next one shall find the cache.
   flushCompileCache();
   setTimeout(shrinkHeap, shrinkAfterMs).unref();
-}
-
-function startDevice(
-  driver: Driver<unknown, unknown>,
-  device: HostDevice,
-  phase: number,
-  line: Line | undefined,
-  scope: Scope,
-  folder: string | undefined,
-): void {
-  const loop = new DeviceLoop({
-    driver,
-    device,
-    line,
-    handover: handover as Handover,
-    phase,
-    context: {
-      deviceId: device.id,
-      ...(folder === undefined ? {} : { folder }),
-      resident: true,
-      clockIsWrong: () => clockState() === "unsynced",
-      stranger: (who, why) => strangers?.report(who, why),
-      log: limitLog((level, text) => send({ type: "log", level, device: device.id, text })),
-    },
-    changed: (report) => send({ type: "state", report }),
-    turn: () => witness.turn(scope, device.index),
-  });
-  loops.set(device.id, loop);
-  scopes.set(device.id, scope);
-  ended.push(witness.run(scope, () => loop.run()));
 }
 
 function tellOfGateway(gatewayIndex: number, data: Record<string, unknown>): void {
@@ -142,7 +97,9 @@ function tellOfGateway(gatewayIndex: number, data: Record<string, unknown>): voi
 
 /** Counts by device index as counts by device id. */
 function namedCounts(counts: ReadonlyMap<number, number>): Record<string, number> {
-  return Object.fromEntries([...counts].map(([index, count]) => [names.get(index) ?? `#${index}`, count]));
+  return Object.fromEntries(
+    [...counts].map(([index, count]) => [runs?.names.get(index) ?? `#${index}`, count]),
+  );
 }
 
 function gapEvent(gatewayIndex: number, { events, devices, fromMs, toMs }: Loss): Uint8Array {
@@ -167,12 +124,18 @@ function beat(): void {
 }
 
 async function answer(request: HostRequest): Promise<unknown> {
-  if (request.name === "devices") return [...loops.values()].map((loop) => loop.report);
-  const loop = loops.get(request.device);
+  if (request.name === "devices") return runs?.loops.map((loop) => loop.report) ?? [];
+  if (request.name === "change") {
+    const change = changing.then(async () => (await begun.promise).change(request));
+    changing = change.catch(() => {});
+    await change;
+    return null;
+  }
+  const loop = runs?.loop(request.device);
   if (loop === undefined && request.name === "write") return noSuchDevice(request.device);
   if (loop === undefined) throw new Error(`this host runs no device "${request.device}"`);
   if (request.name === "latest") return loop.latest();
-  return witness.run(scopes.get(request.device) ?? { device: -1 }, (): Promise<unknown> => {
+  return witness.run(runs?.scope(request.device) ?? { device: -1 }, (): Promise<unknown> => {
     if (request.name === "identify") return loop.identifyNow(request.accept);
     if (request.name === "write") return loop.writing.write(request);
     return request.name === "shown" ? loop.writing.shown(request) : loop.readNow(request.points, request.raw);
@@ -189,11 +152,7 @@ async function stop(): Promise<void> {
   const atMost = (waitMs: number): number => Math.max(0, Math.min(waitMs, endMs - performance.now()));
   const told = handover?.held(handover.mark(), true);
   await Promise.race([told, new Promise((resolve) => setTimeout(resolve, commitMs))]);
-  const stopped = Promise.all([...loops.values()].map((loop) => loop.stop()));
-  await Promise.race([
-    Promise.all([stopped, ...ended]),
-    new Promise((resolve) => setTimeout(resolve, atMost(loopsEndMs))),
-  ]);
+  await Promise.race([runs?.stop(), new Promise((resolve) => setTimeout(resolve, atMost(loopsEndMs)))]);
   pollClock?.end();
   await handover?.end(atMost(handOverMs));
   // The host ends itself: a supervisor that disconnects first never gets the "close" of its child.
@@ -205,9 +164,8 @@ process.on("message", (message: ToHost) => {
   else if (message.type === "credit") handover?.credit(message.bytes, message.dropped);
   else if (message.type === "watch") witness.watchClosely(message.closely);
   else if (message.type === "release") {
-    released.add(message.device);
-    held.get(message.device)?.();
-    held.delete(message.device);
+    if (runs === undefined) releasedEarly.push(message.device);
+    else runs.release(message.device);
   } else if (message.type === "stop") stop().catch(fail);
   else {
     answer(message.request).then(

@@ -156,8 +156,17 @@ export type ToHost =
   | { type: "request"; id: number; request: HostRequest }
   | { type: "stop" };
 
+/** Devices that are stopped (ids), started (as `packDevices` writes them) and paced while the others go on. */
+export interface HostChange {
+  name: "change";
+  stop: string[];
+  start: string;
+  pace: { device: string; pollMs: HostDevice["pollMs"] }[];
+}
+
 export type HostRequest =
   | { name: "devices" }
+  | HostChange
   | { name: "latest"; device: string }
   | { name: "identify"; device: string; accept: boolean }
   | { name: "read"; device: string; points: string[]; raw: boolean }

@@ -33,6 +33,11 @@ export class PollClock {
     this.#schedule();
   }
 
+  /** Since when the polls have not been told, ms since 1970. */
+  get fromMs(): number {
+    return this.#fromMs;
+  }
+
   /** The last report, for what of the period has passed. */
   end(): void {
     clearTimeout(this.#timer);

@@ -14,7 +14,7 @@ import type { FromWorker, OutboxOptions, OutboxStats, Pulse, Requests, ToWorker 
 import { urgentEvent } from "./own-events.ts";
 import { areStored, PendingEvents } from "./pending.ts";
 import { makeRoom, withRoom } from "./room.ts";
-import type { RosterEntry } from "./runs.ts";
+import type { RosterEntry, TimeSpan } from "./runs.ts";
 import { Senders } from "./senders.ts";
 import type { OutboxStore, StoredRow } from "./store.ts";
 
@@ -199,9 +199,7 @@ export class OutboxCore {
       this.#rowsMax = commitRowsMax;
       this.#recovered();
       this.#confirm(batch);
-      this.#pump(rows);
-      if (this.#tailing)
-        this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
+      this.#handOn(rows);
     } catch (error) {
       this.#commitFailed(error);
     }
@@ -254,6 +252,13 @@ export class OutboxCore {
     this.#post({ type: "problem", text });
   }
 
+  /** What is stored goes out, and to whoever watches. */
+  #handOn(rows: StoredRow[]): void {
+    this.#pump(rows);
+    if (this.#tailing && rows.length > 0)
+      this.#post({ type: "tail", events: decodeRows(this.#store, this.#options.gateway, rows) });
+  }
+
   #pump(fresh?: readonly StoredRow[]): void {
     this.#senders.pump(fresh);
   }
@@ -275,13 +280,13 @@ export class OutboxCore {
     if (data !== undefined) this.#tell("gap", data);
   }
 
-  /** Compares the site's devices with those of the run before; what changed becomes gap events. */
-  #roster(roster: RosterEntry[]): null {
+  /** Compares the site's devices with those before; what changed becomes gap events. */
+  #roster(roster: RosterEntry[], during?: TimeSpan): null {
     this.#commit();
-    const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock);
+    const { gaps, remember } = this.#store.runs.compare(roster, this.#store.clock, during);
     const events = gaps.map(({ device = this.#gatewayDevice, data }) => urgentEvent("gap", device, data));
     try {
-      this.#storeRows(events, remember);
+      this.#handOn(this.#storeRows(events, remember));
     } catch (error) {
       // The roster of the run before stays: the next start compares with it again.
       this.#report(error);
@@ -369,7 +374,7 @@ export class OutboxCore {
           clock: clockDoubt(),
         };
       case "roster":
-        return this.#roster(message.args[0] as RosterEntry[]);
+        return this.#roster(message.args[0] as RosterEntry[], message.args[1] as TimeSpan | undefined);
       case "register":
         return {
           devices: this.#store.register(message.args[0] as never),

@@ -8,7 +8,7 @@ import type { AuditedBooks, BooksLine } from "./books.ts";
 import type { ClockDoubt } from "../clock.ts";
 import type { Moment } from "./clock-fixes.ts";
 import type { DeadLetter } from "./dead-letters.ts";
-import type { RosterEntry } from "./runs.ts";
+import type { RosterEntry, TimeSpan } from "./runs.ts";
 import type { Books, RegisterDevice } from "./store.ts";
 
 /** What the worker is started with. */
@@ -79,7 +79,8 @@ export interface Requests {
   ];
   /** Indexes for the time being; answered at once, while the file cannot be opened. Null: it is open. */
   early: [[RegisterDevice[]], DictionaryDevice[] | null];
-  roster: [[RosterEntry[]], null];
+  /** `during`: the site has changed within this run, then. */
+  roster: [[RosterEntry[], during?: TimeSpan], null];
   register: [[RegisterDevice[]], { devices: DictionaryDevice[]; dictionary: { hash: string; json: string } }];
   session: [[uplink: string], number];
   stats: [[], OutboxStats];

@@ -24,6 +24,12 @@ export interface RosterEntry {
   enabled: boolean;
 }
 
+/** Between two moments of the wall clock, ms since 1970. */
+export interface TimeSpan {
+  fromMs: number;
+  toMs: number;
+}
+
 /** A gap event to be stored: of a device's dictionary index, or of the gateway itself. */
 export interface FoundGap {
   device: number | undefined;
@@ -102,10 +108,14 @@ export class Runs {
   }
 
   /**
-   * Compares the site's devices with those of the run before. `remember` belongs into the transaction that stores
-   * the gaps.
+   * Compares the site's devices with those of the run before, or with those before a change within this run
+   * (`during`). `remember` belongs into the transaction that stores the gaps.
    */
-  compare(roster: readonly RosterEntry[], fixes: ClockFixes): { gaps: FoundGap[]; remember: () => void } {
+  compare(
+    roster: readonly RosterEntry[],
+    fixes: ClockFixes,
+    during: TimeSpan = { fromMs: this.#lastAliveMs(fixes), toMs: this.#startedMs },
+  ): { gaps: FoundGap[]; remember: () => void } {
     const stored = this.#database.prepare("SELECT * FROM roster").all() as {
       id: string;
       device: number;
@@ -119,15 +129,15 @@ export class Runs {
       const was = before.get(id);
       if (was === undefined) changes.push({ device: id, change: "added" });
       else if (was.enabled !== enabled) {
-        const fromMs = this.#accounts.lastOf(was.device)?.wallMs ?? this.#lastAliveMs(fixes);
-        const data = gap("disabled", fromMs, this.#startedMs, { device: id, open: !enabled });
+        const fromMs = this.#accounts.lastOf(was.device)?.wallMs ?? during.fromMs;
+        const data = gap("disabled", fromMs, during.toMs, { device: id, open: !enabled });
         gaps.push({ device: device ?? was.device, data });
       } else if (enabled && was.fingerprint !== fingerprint) changes.push({ device: id, change: "changed" });
     }
     const now = new Set(roster.map(({ id }) => id));
     for (const { id } of stored) if (!now.has(id)) changes.push({ device: id, change: "removed" });
     if (changes.length > 0) {
-      const data = gap("config_change", this.#lastAliveMs(fixes), this.#startedMs, { devices: changes });
+      const data = gap("config_change", during.fromMs, during.toMs, { devices: changes });
       gaps.push({ device: undefined, data });
     }
     return { gaps, remember: () => this.#remember(roster, before) };

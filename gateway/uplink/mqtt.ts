@@ -58,6 +58,10 @@ const willDelaySeconds = 30;
 /** MQTT 5 reasons to end a session that say nothing against the messages on the way. */
 const innocentCodes: ReadonlySet<number> = new Set([0x87, 0x93, 0x96, 0x97, 0x98]);
 
+function packed({ hash, json }: UplinkIdentity["dictionary"]): { hash: string; payload: Buffer } {
+  return { hash, payload: compress(`{"v":1,"dict":"${hash}","devices":${json}}`) };
+}
+
 /** One MQTT destination: births, messages and their PUBACKs, and what the receiver says. */
 export class MqttUplink {
   /** Commands from the IOC, and the states of them. */
@@ -66,7 +70,7 @@ export class MqttUplink {
   readonly #outbox: Pick<Outbox, "request" | "tell">;
   readonly #identity: Omit<UplinkIdentity, "dictionary">;
   /** As it goes out: as text it takes megabytes, for as long as the gateway runs. */
-  readonly #dictionary: { hash: string; payload: Buffer };
+  #dictionary: { hash: string; payload: Buffer };
   readonly #log: Logger;
   readonly #memory: LinkMemory;
   readonly #link: Link;
@@ -90,8 +94,7 @@ export class MqttUplink {
     this.#outbox = outbox;
     const { dictionary, ...own } = identity;
     this.#identity = own;
-    const { hash, json } = dictionary;
-    this.#dictionary = { hash, payload: compress(`{"v":1,"dict":"${hash}","devices":${json}}`) };
+    this.#dictionary = packed(dictionary);
     this.#log = log.child({ uplink: config.id });
     const { folder } = identity;
     this.#memory = new LinkMemory(
@@ -139,6 +142,14 @@ export class MqttUplink {
   get status(): UplinkStatus {
     const { written, read } = this.#link.bytes;
     return { ...this.#status, bytesWritten: written, bytesRead: read };
+  }
+
+  /** The dictionary has grown; the receiver keeps what it cannot read until it has it. */
+  renewDictionary(dictionary: UplinkIdentity["dictionary"]): void {
+    if (dictionary.hash === this.#dictionary.hash) return;
+    this.#dictionary = packed(dictionary);
+    const { client } = this.#link;
+    if (client !== undefined && this.#status.state === "connected") this.#publishDictionary(client);
   }
 
   start(): void {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { eventKinds } from "../../event.ts";
+import { standingOutput } from "./config.ts";
 import { anything, count, pointValue, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What verbs print of a running gateway. */
@@ -128,6 +129,7 @@ const status = z.strictObject({
   }),
   loop: z.strictObject({ p50Ms: number, p99Ms: number, maxMs: number }),
   config: text,
+  configuration: standingOutput.optional(),
   outbox,
   outboxSilentMs: number,
   diskFreeBytes: count.optional(),
@@ -137,7 +139,7 @@ const status = z.strictObject({
 });
 
 const check = z.strictObject({
-  check: z.enum(["loop", "outbox", "disk", "clock", "uplink", "host", "devices", "device"]),
+  check: z.enum(["config", "loop", "outbox", "disk", "clock", "uplink", "host", "devices", "device"]),
   object: text.optional(),
   state: z.enum(["ok", "warn", "bad"]),
   code: text.optional(),

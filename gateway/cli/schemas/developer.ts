@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { anything, count, diagnostic, text, type VerbOutputs } from "./envelope.ts";
+import { anything, count, text, type VerbOutputs } from "./envelope.ts";
 
 /** What verbs for developers print, and those about kerb itself. */
 
@@ -18,18 +18,6 @@ const demo = z.union([
   z.strictObject({ state: z.literal("stopping") }),
   z.strictObject({ state: z.literal("stopped"), ...books, balanced: z.boolean() }),
 ]);
-
-const place = z.strictObject({ file: text, line: count });
-
-const check = z.strictObject({
-  gateway: text,
-  files: z.array(text),
-  devices: z.array(
-    z.strictObject({ id: text, driver: text, profile: text.optional(), enabled: z.boolean(), place }),
-  ),
-  uplinks: z.array(text),
-  warnings: z.array(diagnostic),
-});
 
 const summary = z.strictObject({
   id: text,
@@ -98,7 +86,6 @@ const explained = z.strictObject({
 
 export const outputs = {
   demo: { demo },
-  check: { check },
   simulate: {
     simulator: z.strictObject({ id: text, profile: text.optional(), address: text }),
     simulate,

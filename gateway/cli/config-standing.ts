@@ -1,0 +1,28 @@
+import type { Language } from "../config/error-texts.ts";
+import { printable } from "../errors.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+import { configWords, wallTime } from "./config-words.ts";
+import { paint, span } from "./text.ts";
+
+/** The line of `kerb status` about the configuration that runs; none where the gateway does not say. */
+export function configLines(
+  { configuration }: Pick<GatewayStatus, "configuration">,
+  language: Language,
+  nowMs: number,
+): string[] {
+  if (configuration === undefined) return [];
+  const words = configWords[language];
+  const { generation, at, by, how, of, filesDiffer, safeMode, pending, reverted } = configuration;
+  const origin = of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`;
+  const line = `${words.status}   ${words.generation} ${generation} (${origin}, ${printable(by)}, ${span(nowMs - Date.parse(at))})`;
+  if (safeMode !== undefined) return [line, paint("red", words.safeMode(safeMode.count))];
+  const more: string[] = [];
+  if (pending !== undefined)
+    more.push(pending.untilMs === undefined ? words.watched : words.until(wallTime(pending.untilMs)));
+  else if (filesDiffer) more.push(words.filesDiffer);
+  const back =
+    reverted === undefined || !filesDiffer
+      ? []
+      : [paint("yellow", words.reverted(reverted.generation, generation, printable(reverted.reason)))];
+  return [[line, ...more.map((text) => paint("yellow", text))].join("   "), ...back];
+}

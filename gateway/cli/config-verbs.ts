@@ -1,0 +1,67 @@
+import type { ChangeOptions } from "./config-change.ts";
+import type { Line } from "./command-verbs.ts";
+
+/** `kerb config`: its verbs with their options, which stand behind their names. */
+
+type Timed<Options> = Omit<Options, "confirmMs" | "watchMs"> & { confirm?: number; watch?: number };
+
+function named({ confirm: confirmMs, watch: watchMs, ...rest }: Timed<ChangeOptions>): ChangeOptions {
+  return {
+    ...rest,
+    ...(confirmMs === undefined ? {} : { confirmMs }),
+    ...(watchMs === undefined ? {} : { watchMs }),
+  };
+}
+
+const ofFile = "site file (default: as for --site of the other verbs)";
+
+export function addConfigVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {
+  const group = verb("config").helpCommand(false).enablePositionalOptions();
+  const add = (name: string, summary: string) => group.command(name).description(summary);
+  add("check", "check a site file and everything that it names")
+    .argument("[file]", ofFile)
+    .action((file: string | undefined, options: ChangeOptions) =>
+      run("config-check", options, async () => (await import("./check.ts")).check(file, options)),
+    );
+  add("diff", "what the files would change in the running gateway: exit code 6 if anything, 0 if nothing")
+    .argument("[file]", ofFile)
+    .action((file: string | undefined, options: ChangeOptions) =>
+      run("config-diff", options, async () => (await import("./config-change.ts")).diff(file, options)),
+    );
+  const changing = (name: string, summary: string) =>
+    add(name, summary)
+      .addOption(site())
+      .option("--confirm <time>", "goes back by itself unless: kerb config confirm, such as 2m", timeSpan)
+      .option("--watch <time>", "how long what it does is watched (30s)", timeSpan);
+  changing("apply", "take over the changed files: only what has changed restarts").action(
+    (options: Timed<ChangeOptions>) =>
+      run("config-apply", options, async () => (await import("./config-change.ts")).apply(named(options))),
+  );
+  changing("rollback", "run an earlier generation; the files stay as they are")
+    .argument("<generation>", "its number: kerb config history", number(1, 999_999_999))
+    .action((generation: number, options: Timed<ChangeOptions>) =>
+      run("config-rollback", options, async () =>
+        (await import("./config-change.ts")).rollback(generation, named(options)),
+      ),
+    );
+  add("confirm", "keep what was applied with --confirm")
+    .addOption(site())
+    .action((options: ChangeOptions) =>
+      run("config-confirm", options, async () => (await import("./config-change.ts")).confirm(options)),
+    );
+  add("history", "what has run, since when, by whom")
+    .addOption(site())
+    .action((options: ChangeOptions) =>
+      run("config-history", options, async () => (await import("./config-history.ts")).history(options)),
+    );
+  add("migrate", "bring a site file to the version of this kerb")
+    .argument("[file]", ofFile)
+    .action((file: string | undefined, options: ChangeOptions) =>
+      run("config-migrate", options, async () => (await import("./config-files.ts")).migrate(file, options)),
+    );
+  add("schema", "the JSON Schema of a site file, for editors")
+    .option("--devices", "of a file that `include` names")
+    .action((options: ChangeOptions & { devices?: boolean }) =>
+      run("config-schema", options, async () => (await import("./config-files.ts")).schema(options)),
+    );
+}

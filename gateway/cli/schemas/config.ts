@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { anything, count, diagnostic, text, timeMs, type VerbOutputs } from "./envelope.ts";
+
+/** What `kerb config` prints. */
+
+const place = z.strictObject({ file: text, line: count });
+
+const check = z.strictObject({
+  gateway: text,
+  files: z.array(text),
+  devices: z.array(
+    z.strictObject({ id: text, driver: text, profile: text.optional(), enabled: z.boolean(), place }),
+  ),
+  uplinks: z.array(text),
+  warnings: z.array(diagnostic),
+});
+
+const key = {
+  key: text,
+  before: text.optional().describe("absent: it was not there, or may be a secret"),
+  after: text.optional(),
+};
+
+const plan = z
+  .strictObject({
+    site: z.array(z.strictObject({ ...key, restarts: z.boolean() })),
+    devices: z.array(
+      z.strictObject({
+        device: text,
+        action: z
+          .enum(["start", "stop", "restart", "hot", "none"])
+          .describe("hot: it goes on with its connection; none: nothing runs of it"),
+        change: z.enum(["added", "removed"]).optional(),
+        keys: z.array(z.strictObject(key)),
+      }),
+    ),
+    restartsGateway: z.boolean(),
+    untouched: count.describe("devices that run and do not notice"),
+  })
+  .describe("what taking over a configuration does");
+
+const how = z.enum(["start", "apply", "rollback", "twin"]);
+const generation = count.describe("0: it could not be kept");
+
+const ran = { at: text, by: text, how, of: count.optional() };
+
+/** Which configuration runs, and what is not settled about it. */
+export const standingOutput = z.strictObject({
+  generation,
+  ...ran,
+  filesDiffer: z.boolean(),
+  safeMode: z.strictObject({ count, mistakes: z.array(diagnostic) }).optional(),
+  pending: z
+    .strictObject({ previous: count, watchUntilMs: timeMs, untilMs: timeMs.optional() })
+    .optional()
+    .describe("it is still watched, or waits to be confirmed"),
+  reverted: z.strictObject({ generation: count, reason: text }).optional(),
+});
+
+const change = z.strictObject({
+  site: text,
+  generation,
+  previous: generation,
+  plan,
+  outcome: z.enum(["unchanged", "kept", "reverted", "unconfirmed", "unknown"]),
+  reason: text.optional(),
+  confirmBefore: text.optional().describe("ISO 8601: it goes back then, unless it is confirmed"),
+});
+
+const history = z.strictObject({
+  site: text,
+  running: standingOutput.optional().describe("absent: no gateway runs"),
+  generations: z.array(
+    z.strictObject({
+      number: count,
+      ...ran,
+      hash: text,
+      files: z.array(text),
+      plan: plan.optional(),
+      outcome: z.enum(["pending", "kept", "reverted"]),
+      reason: text.optional(),
+    }),
+  ),
+});
+
+export const outputs = {
+  "config check": { "config-check": check },
+  "config diff": {
+    "config-diff": z.strictObject({
+      site: text,
+      generation,
+      isRunning: z.boolean(),
+      changes: z.boolean(),
+      plan,
+    }),
+  },
+  "config apply": { "config-apply": change },
+  "config rollback": { "config-rollback": change },
+  "config confirm": { "config-confirm": standingOutput },
+  "config history": { "config-history": history },
+  "config migrate": {
+    "config-migrate": z.strictObject({ site: text, version: z.literal(1), changed: z.boolean() }),
+  },
+  "config schema": { "config-schema": anything },
+} satisfies VerbOutputs;

@@ -1,0 +1,131 @@
+import type { Logger } from "pino";
+import type { Site } from "../config.ts";
+import type { Vitals } from "../health/watchdog.ts";
+import type { HostedChange } from "../host-group.ts";
+import type { Pulse } from "../outbox/outbox.ts";
+import { type GatewayStatus, Supervisor } from "../supervisor.ts";
+import type { ConfigDesk } from "./desk.ts";
+import type { LiveGateway } from "./engine.ts";
+
+interface Endpoint {
+  stop(): void;
+}
+
+/** A gateway whose supervisor may be stopped and started anew while its process, its watchdog and its log go on. */
+export class GatewayRun implements LiveGateway, Vitals {
+  readonly #log: Logger;
+  readonly #fatal: (error: Error) => void;
+  #config: ConfigDesk | undefined;
+  #supervisor: Supervisor | undefined;
+  #endpoint: Endpoint | undefined;
+  #isStopping = false;
+  #isStarting = false;
+  /** Ends when the gateway runs (again). */
+  #up: Promise<void> = Promise.resolve();
+
+  constructor(log: Logger, fatal: (error: Error) => void) {
+    this.#log = log;
+    this.#fatal = fatal;
+  }
+
+  async start(site: Site, config: ConfigDesk): Promise<void> {
+    this.#config = config;
+    await this.#begin(site);
+  }
+
+  async #begin(site: Site): Promise<void> {
+    const supervisor = new Supervisor(site, this.#log, (error) => this.#fatal(error), this.#config);
+    this.#supervisor = supervisor;
+    this.#isStarting = true;
+    try {
+      await supervisor.start();
+    } finally {
+      this.#isStarting = false;
+    }
+    this.#endpoint = this.#isStopping ? undefined : await openEndpoint(site, supervisor, this.#log);
+  }
+
+  change(site: Site, steps: HostedChange): Promise<void> {
+    return this.#running.change(site, steps);
+  }
+
+  /** One restart after another; a start that hangs on its disk gives way to the next. */
+  restart(site: Site): Promise<void> {
+    if (this.#isStarting) void this.#supervisor?.stop().catch(() => {});
+    const done = this.#up.then(() => this.#restart(site));
+    this.#up = done.catch(() => {});
+    return done;
+  }
+
+  async #restart(site: Site): Promise<void> {
+    if (this.#isStopping) return;
+    await this.#end();
+    this.#log.level = site.log.level;
+    if (!this.#isStopping) await this.#begin(site);
+  }
+
+  async #end(): Promise<void> {
+    this.#endpoint?.stop();
+    this.#endpoint = undefined;
+    await this.#supervisor?.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#end();
+  }
+
+  get #running(): Supervisor {
+    if (this.#supervisor === undefined) throw new Error("the gateway is still starting");
+    return this.#supervisor;
+  }
+
+  async status(): Promise<GatewayStatus> {
+    return this.#running.status();
+  }
+
+  tell(data: Record<string, unknown>): void {
+    this.#supervisor?.tell(data);
+  }
+
+  fatal(error: Error): void {
+    this.#fatal(error);
+  }
+
+  /** Over a restart the question stays open: the outbox in between answers no one. */
+  async pulse(): Promise<Pulse> {
+    const asked = this.#running;
+    try {
+      return await asked.pulse();
+    } catch (error) {
+      await this.#up;
+      if (this.#supervisor === asked) throw error;
+      return this.pulse();
+    }
+  }
+
+  stuckHosts(): string[] {
+    return this.#supervisor?.stuckHosts() ?? [];
+  }
+
+  summary(): string {
+    return this.#supervisor?.summary() ?? "starting";
+  }
+}
+
+async function openEndpoint(
+  { health }: Site,
+  supervisor: Supervisor,
+  log: Logger,
+): Promise<Endpoint | undefined> {
+  if (health === undefined) return undefined;
+  const { HealthEndpoint } = await import("../health/http.ts");
+  const endpoint = new HealthEndpoint({
+    ...health,
+    status: () => supervisor.status(),
+    accounts: () => supervisor.accounts(),
+    log,
+  });
+  endpoint.start();
+  return endpoint;
+}
