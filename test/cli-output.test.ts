@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { helpInVietnamese } from "../gateway/cli/help.ts";
 import { Verbs } from "../gateway/cli/program.ts";
+import { user } from "../gateway/cli/user.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
 import { speak } from "../gateway/words.ts";
 import { Published, run, type Said } from "./cli-here.ts";
@@ -21,6 +22,12 @@ const languages = ["en", "vi"] as const;
 const ofTheMachine =
   /^[✓!✗] (?:clock|disk|main loop|đồng hồ|đĩa|vòng lặp chính) .*\n(?: .*\n)*|^(?:findings|số vấn đề) .*\n?/gm;
 
+/** Who runs this test, as the configuration's line and history say it. */
+const byWhom = new RegExp(
+  String.raw`(?<=\((?:apply|áp dụng|(?:rollback|quay lại) #), |# {2}# {2})${RegExp.escape(user())}\b`,
+  "g",
+);
+
 /** What is another one in each run: figures, times, paths, the spaces that align them, and how the machine is. */
 function steady(text: string): string {
   return `${text}\n`
@@ -28,7 +35,8 @@ function steady(text: string): string {
     .replaceAll(ofTheMachine, "")
     .replaceAll(/(?<=clock |đồng hồ )(?:set|not confirmed|wrong|đã chỉnh|chưa được xác nhận|sai)/g, "CLOCK")
     .replaceAll(/(?<![\p{L}\d_-])-?\d+(?:[ .,:/-]\d+)*(?![\p{L}\d_])/gu, "#")
-    .replaceAll(/(?<=\S) {2,}/g, "  ");
+    .replaceAll(/(?<=\S) {2,}/g, "  ")
+    .replaceAll(byWhom, "USER");
 }
 
 function shown(args: readonly string[], { code, out, err }: Said): string {

@@ -63,7 +63,6 @@ export async function history(options: ChangeOptions): Promise<number> {
     printLines([paint("bold", head), ...lines]);
   }
   if (running?.safeMode !== undefined) hint(words.safeMode(running.safeMode.count));
-  else if (running?.filesDiffer === true)
-    hint(`${words.current} ${running.generation}; ${words.filesDiffer}`);
+  else if (running?.filesDiffer === true) hint(words.filesDiffer);
   return exitCodes.ok;
 }

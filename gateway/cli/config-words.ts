@@ -68,7 +68,7 @@ export const configWords = words({
     reverted: (generation, previous, reason) =>
       `Bản ${generation} đã bị thu hồi, bản ${previous} đang chạy: ${reason}`,
     confirmBy: (generation, previous, time) =>
-      `Bản ${previous} sẽ trở lại lúc ${time}, trừ khi có người chạy: kerb config confirm\n(trước đó bản ${generation} chưa được giữ, kể cả khi khởi động lại)`,
+      `Bản ${previous} sẽ chạy lại lúc ${time}, trừ khi có người xác nhận: kerb config confirm\n(trước đó bản ${generation} chưa được giữ, kể cả khi khởi động lại)`,
     filesDiffer: "các tệp có nội dung khác: kerb config diff",
     filesStay: (generation) =>
       `Các tệp không bị sửa: chừng nào chúng chưa đổi, bản ${generation} vẫn chạy cả sau khi khởi động lại.`,
@@ -81,7 +81,7 @@ export const configWords = words({
     safeMode: (count) => `CHẾ ĐỘ AN TOÀN: tệp cấu hình sai (${count} lỗi): kerb config check`,
     watched: "đang được theo dõi",
     until: (time) => `sẽ thu hồi lúc ${time} trừ khi: kerb config confirm`,
-    titles: ["SỐ", "TỪ", "NGƯỜI", "CÁCH", "THAY ĐỔI", "KẾT QUẢ"],
+    titles: ["SỐ", "TỪ LÚC", "DO AI", "CÁCH", "THAY ĐỔI", "KẾT QUẢ"],
     hows: { start: "khởi động", apply: "áp dụng", rollback: "quay lại", twin: "twin" },
     outcomes: { pending: "chưa xong", kept: "được giữ", reverted: "đã thu hồi" },
     current: "đang chạy",

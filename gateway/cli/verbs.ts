@@ -109,8 +109,8 @@ const groups: [title: Text, verbs: Verb[]][] = [
       verb(
         "config",
         "check|diff|apply",
-        "is the site file right, what would change; change a running gateway",
-        "tệp cấu hình đúng chưa, sẽ đổi gì; áp dụng khi gateway đang chạy",
+        "check a site file, see what it would change, apply it while it runs",
+        "kiểm tra tệp cấu hình, xem sẽ đổi gì, áp dụng ngay khi đang chạy",
       ),
       verb(
         "run",

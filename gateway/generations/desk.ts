@@ -4,9 +4,9 @@ import type { Plan } from "./plan.ts";
 /** What a running gateway does with its configuration: what the control socket, a signal and the twin ask for. */
 
 /** How a generation came to run. */
-export type How = "start" | "apply" | "rollback" | "twin";
+type How = "start" | "apply" | "rollback" | "twin";
 /** pending: it is watched, or waits to be confirmed · kept · reverted: the one before it runs again. */
-export type Outcome = "pending" | "kept" | "reverted";
+type Outcome = "pending" | "kept" | "reverted";
 
 /** A configuration that has been run. */
 export interface Generation {

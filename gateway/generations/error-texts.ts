@@ -44,7 +44,7 @@ export const generationErrors = {
   "KERB-CFG-PENDING": {
     title: {
       en: "The newest generation is still watched, or waits to be confirmed",
-      vi: "Bản mới nhất còn đang được theo dõi, hoặc đang chờ xác nhận",
+      vi: "Bản mới nhất vẫn đang được theo dõi, hoặc đang chờ xác nhận",
     },
     likely: {
       en: "it was applied less than 30 s ago, or with --confirm",
