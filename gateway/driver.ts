@@ -25,7 +25,8 @@
  *
  * A driver folder holds `settings.ts` (the zod schemas `settings` and `address`, read by the configuration check
  * in the supervisor) and `index.ts` (`export const driver: Driver`, loaded in the driver's own child process, and
- * only when a device uses it). The host receives settings and addresses that have already been parsed.
+ * only when a device uses it). The host receives settings and addresses that have already been parsed. It may hold
+ * `discover.ts` (see `Discovery`).
  */
 
 import type { Duplex } from "node:stream";
@@ -269,12 +270,84 @@ export interface Driver<Settings, Address> {
   connect(settings: Settings, context: DriverContext, signal: AbortSignal): Promise<Connection<Address>>;
   /** What the address looks like to a technician: "holding 40011 uint16". */
   describe(address: Address): string;
-  /** Looks for devices inside `scope` (a CIDR or a port); read-only. */
-  discover?(
-    scope: string,
-    context: DriverContext,
-    signal: AbortSignal,
-  ): AsyncIterable<{ settings: Settings; identity: Identity }>;
+}
+
+/** Somebody who answers. Texts are the device's own, and bounded. */
+export interface Found {
+  /** Where, for people: "192.168.1.9:502 unit 3". */
+  place: string;
+  /** The settings by which it is told from its neighbours, in the words of a site file: host, port, unit. */
+  at: Record<string, unknown>;
+  /** Further settings that it is reached with, where they are not the defaults. */
+  settings?: Record<string, unknown>;
+  identity: Identity;
+  /** The keys of settings, mostly of a login, that a person must add before it says more. */
+  needs?: readonly string[];
+  /** What it said by itself, for `Discovery.fit`; it is kept nowhere. */
+  heard?: readonly (Uint8Array | string)[];
+}
+
+/** How far a look may go; it gives up like every call when its signal aborts. */
+export interface Look {
+  readonly signal: AbortSignal;
+  /** How long those are heard who speak by themselves, ms. */
+  readonly forMs: number;
+  /** Units on a line; not given: the driver's own choice. */
+  readonly units?: readonly number[];
+  /** What is being done now, for people who wait: "9600-8N1 unit 12". */
+  readonly tell: (text: string) => void;
+}
+
+/** Addresses that may be contacted, and the addresses of this machine from which they are. */
+export interface Range {
+  readonly has: (address: string) => boolean;
+  readonly own: readonly string[];
+  /** The port at which devices call, if not the protocol's own. */
+  readonly port?: number;
+  /** There the running gateway itself is called. */
+  readonly isTaken: (port: number) => boolean;
+}
+
+/** A serial port; each that is given is tried alone, else those that are usual. */
+export interface LineToSearch {
+  readonly port: string;
+  readonly bauds?: readonly number[];
+  readonly parities?: readonly ("none" | "even" | "odd")[];
+}
+
+/** A broker, and the settings of its login. */
+export interface BrokerToHear extends WirePlace {
+  readonly isSecure: boolean;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/**
+ * How devices of a protocol are found: `drivers/<name>/discover.ts` may export `discovery`, loaded by who looks for
+ * devices and by no host. Every look only reads, asks one thing at a time, contacts nobody but the place that it is
+ * given whatever a device names, and yields what it finds at once. One that finds nobody yields nothing; it rejects
+ * with the `DeviceError` by which the place itself could not be looked at.
+ */
+export interface Discovery {
+  /** TCP ports on which such devices wait, and UDP ports, on which nobody can be seen to. */
+  readonly tcp?: readonly number[];
+  readonly udp?: readonly number[];
+  /** Who asks first at a port of which nothing is known: those that say least, and what disturbs nobody. */
+  readonly turn: number;
+  /** One port of one machine. */
+  atPort?(place: WirePlace, look: Look): AsyncIterable<Found>;
+  /** Those who answer a call to all or call by themselves within `forMs`, from these addresses. */
+  onNetwork?(range: Range, look: Look): AsyncIterable<Found>;
+  onLine?(line: LineToSearch, look: Look): AsyncIterable<Found>;
+  atBroker?(broker: BrokerToHear, look: Look): AsyncIterable<Found>;
+  /** How much of what was heard is as a profile has it; undefined: nothing can be said. */
+  fit?(found: Found, profile: { settings: unknown; addresses: readonly unknown[] }): Fit | undefined;
+}
+
+/** So many of so many. */
+export interface Fit {
+  fits: number;
+  of: number;
 }
 
 /** Where a device is and how it is logged into, as a person types it: `host` or `line`, a serial port. */

@@ -7,9 +7,10 @@ import { Verbs } from "../gateway/cli/program.ts";
 import { user } from "../gateway/cli/user.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
 import { speak } from "../gateway/words.ts";
-import { Published, run, type Said } from "./cli-here.ts";
 import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
 import { freePort } from "./ports.ts";
+import { Published } from "./published.ts";
+import { run, type Said } from "./run-verb.ts";
 
 /**
  * What every verb prints: for people as snapshots in both languages (test/cli-output/, `npx vitest -u` writes them
@@ -173,6 +174,7 @@ describe("a running gateway", () => {
       () => json("read", "meter-01", "voltage.L1", "--raw", ...at),
       () => json("read", "meter-02", ...at),
       () => json("identify", "meter-01", ...at),
+      () => json("discover", "127.0.0.1", "--driver", "modbus", ...at),
       () => json("browse", "meter-01", "--limit", "5", "--under", "input 0-19", ...at),
       () => json("device list", ...at),
       () => json("device show", "meter-01", ...at),
@@ -295,6 +297,11 @@ function people(site: string, broken: string, at: string[]): Record<string, stri
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     "config-check": ["config", "check", site],
     "config-check-broken": ["config", "check", broken],
+    discover: ["discover", "127.0.0.1", "--driver", "modbus", "--why", ...at],
+    "discover-last": ["discover", "--last", ...at],
+    "discover-nobody": ["discover", "127.77.8.1", "--driver", "modbus", ...at],
+    "discover-large": ["discover", "10.0.0.0/8"],
+    "discover-units": ["discover", "10.0.0.1", "--units", "9-3"],
     explain: ["explain", "KERB-DEV-SILENT"],
     "explain-unknown": ["explain", "KERB-DEV-SLIENT"],
     "no-site": ["status", "--site", "nowhere.yaml"],

@@ -16,9 +16,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { Published, run } from "./cli-here.ts";
 import { IdentityRig } from "./identity-rig.ts";
 import { freePort } from "./ports.ts";
+import { Published } from "./published.ts";
+import { run } from "./run-verb.ts";
 
 /** `kerb device` before a meter that says who it is. */
 

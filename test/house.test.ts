@@ -27,6 +27,7 @@ const isTest = (path: string): boolean => /\.test\.ts$|(^|\/)(testing|test-[a-z-
 /** The only places where the gateway reaches a driver or a simulator, and what they load by its name. */
 const byName: Record<string, string> = {
   "gateway/config/drivers.ts": "drivers/*/settings.ts",
+  "gateway/discovery/looks.ts": "drivers/*/discover.ts",
   "gateway/host/main.ts": "drivers/*/index.ts",
   "gateway/cli/field.ts": "drivers/*/index.ts",
   "gateway/cli/simulate.ts": "simulators/*/index.ts",

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Connection, PointRequest } from "../gateway/driver.ts";
 import { loadProfile, mergeSettings, simulatedPoints } from "../gateway/profiles.ts";
+import { discovery } from "../drivers/snmp/discover.ts";
 import { driver } from "../drivers/snmp/index.ts";
 import {
   address as addressSchema,
@@ -299,7 +300,7 @@ describe("identities and rows", () => {
     expect(answers).toEqual(detectors.map(({ name }) => name === "presence.detector2"));
   });
 
-  test("discovery finds a device in its scope, and nothing elsewhere", async () => {
+  test("discovery finds a device at its port, and nobody elsewhere", async () => {
     const simulator = await start({
       profile: "ups/rfc1628",
       points: simulatedPoints(loadProfile("ups/rfc1628")),
@@ -309,14 +310,15 @@ describe("identities and rows", () => {
     open.push(simulator);
     const port = simulator.address.split(":")[1]!;
     const found = [];
-    const context = { deviceId: "", log: () => {} };
-    for await (const one of driver.discover!(`127.0.0.0/29:${port}`, context, signal)) found.push(one);
+    const look = { signal, forMs: 0, tell: () => {} };
+    const place = { host: "127.0.0.1", port: Number(port) };
+    for await (const one of discovery.atPort!(place, look)) found.push(one);
     expect(found).toMatchObject([
-      { settings: { host: "127.0.0.1", version: "1" }, identity: { vendor: "Kerb Works" } },
+      { at: place, settings: { version: "1" }, identity: { vendor: "Kerb Works" } },
     ]);
-    expect(settingsSchema.parse(found[0]!.settings)).toEqual(found[0]!.settings);
-    const wide = driver.discover!("10.0.0.0/8", context, signal)[Symbol.asyncIterator]();
-    expect(await refusalOf(wide.next())).toMatch(/^unsupported/);
+    settingsSchema.parse({ ...found[0]!.at, ...found[0]!.settings });
+    for await (const one of discovery.atPort!({ ...place, host: "127.0.0.2" }, look)) found.push(one);
+    expect(found).toHaveLength(1);
   });
 });
 

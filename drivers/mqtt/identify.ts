@@ -66,7 +66,8 @@ async function devicesOf(broker: Broker, topic: string): Promise<Devices | undef
   }
 }
 
-function identitiesOf(payload: Buffer): Devices {
+/** The devices in the list that Zigbee2MQTT retains, by their names. */
+export function identitiesOf(payload: Buffer): Devices {
   const parsed = parseJson(payload);
   const all = "value" in parsed && Array.isArray(parsed.value) ? (parsed.value as unknown[]) : [];
   const devices = new Map<string, Identity>();

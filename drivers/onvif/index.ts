@@ -1,7 +1,6 @@
 import { DeviceError, type Driver } from "../../gateway/driver.ts";
 import { Camera, lostBy } from "./camera.ts";
 import { OnvifConnection } from "./connection.ts";
-import { discover } from "./discovery.ts";
 import type { Address, Settings } from "./settings.ts";
 
 /** ONVIF cameras: what they tell and how they are; no video and, unless a rule asks for one, no picture. */
@@ -26,6 +25,4 @@ export const driver: Driver<Settings, Address> = {
     const value = item === undefined ? [] : [part === undefined ? item : `${part}.${item}`];
     return [topic, ...where, ...value].filter((one) => one !== undefined).join(" ");
   },
-
-  discover,
 };

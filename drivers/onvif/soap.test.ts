@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pathOf } from "./addresses.ts";
 import { leastSkewMs, systemTimeMs, timeMsOf } from "./clock.ts";
-import { foundIn } from "./discovery.ts";
+import { foundIn } from "./discover.ts";
 import { belongs, notificationsOf, typed, valueIn } from "./events.ts";
 import { references } from "./pull-point.ts";
 import { address, settings } from "./settings.ts";
@@ -48,7 +48,7 @@ describe("frames", () => {
 
   it("of a probe give only the address of the machine that sent them", () => {
     const found = foundIn(frame("probe-match"), "192.168.1.64");
-    expect(found?.settings).toMatchObject({ host: "192.168.1.64", port: 8000 });
+    expect(found?.at).toEqual({ host: "192.168.1.64", port: 8000 });
     expect(found?.identity).toEqual({ vendor: "Cong vien", model: "IPC-B620H" });
     expect(foundIn(frame("probe-match"), "192.168.1.65")).toBeUndefined();
     expect(foundIn("garbage", "192.168.1.64")).toBeUndefined();

@@ -1,5 +1,12 @@
 import { X509Certificate } from "node:crypto";
-import { DeviceError, type DriverContext, type Identity } from "../../gateway/driver.ts";
+import {
+  DeviceError,
+  type Discovery,
+  type Found,
+  type Identity,
+  type Look,
+  type WirePlace,
+} from "../../gateway/driver.ts";
 import { Channel, unprotected } from "./channel.ts";
 import { endpointsOf, firstCertificate } from "./endpoint.ts";
 import {
@@ -14,74 +21,68 @@ import { fingerprintOf } from "./pki.ts";
 import type { Settings } from "./settings.ts";
 import { urlOf } from "./url.ts";
 
-/** What a device that was found is reached with; this file must not load zod for the schema's own. */
-const defaults = {
-  path: "",
-  security: "sign-and-encrypt",
-  policy: "Basic256Sha256",
-  trust: "pinned",
-  timeout: 5000,
-  publishing: 1000,
-  keepAlive: 10_000,
-  session: 60_000,
-  root: "i=85",
-  namespaces: {},
-  names: {},
-} as const;
-
 /** More servers than that one machine has. */
 const serversMax = 20;
 const textLengthMax = 300;
+const timeoutMs = 2500;
 const policies = ["Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256"] as const;
 const modes = [
   ["sign-and-encrypt", MessageSecurityMode.SignAndEncrypt],
   ["sign", MessageSecurityMode.Sign],
 ] as const;
 
-type Where = Pick<Settings, "host" | "port" | "path">;
+type Where = Pick<Settings, "host" | "port" | "path"> & { host: string };
 
 /**
- * The servers at one "host" or "host:port", and those of the same host that a discovery server there tells of (OPC
- * 10000-4, 5.5.2 and 5.5.4), each with the best security that it offers. Nothing secret is sent.
+ * The servers at one port, and those of the same host that a discovery server there tells of (OPC 10000-4, 5.5.2 and
+ * 5.5.4), each with the best security that it offers. Nothing secret is sent.
  */
-export async function* discover(
-  scope: string,
-  context: DriverContext,
-  signal: AbortSignal,
-): AsyncGenerator<{ settings: Settings; identity: Identity }> {
-  const [, host = "", port = "4840"] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(scope) ?? [];
-  if (host === "" || host.includes("/") || Number(port) > 65_535)
-    throw new DeviceError("unsupported", `"${scope}" is no host or host:port`);
-  const first = { host, port: Number(port), path: "" };
-  const { found, others } = await ask(first, true, signal);
-  if (found !== undefined) yield found;
-  for (const where of others.slice(0, serversMax)) {
-    try {
-      const { found: other } = await ask(where, false, signal);
-      if (other !== undefined) yield other;
-    } catch (error) {
-      if (!(error instanceof DeviceError) || error.code === "aborted") throw error;
+export const discovery: Discovery = { tcp: [4840], turn: 1, atPort };
+
+async function* atPort({ host, port }: WirePlace, { signal, tell }: Look): AsyncGenerator<Found> {
+  const first = { host, port, path: "" };
+  tell(`${host}:${port}`);
+  try {
+    const { found, others } = await ask(first, true, signal);
+    if (found !== undefined) yield found;
+    for (const where of others.slice(0, serversMax)) {
       // A discovery server remembers those that are gone.
-      context.log("debug", `told of, but: ${error.message}`);
+      const other = await ask(where, false, signal).catch(gone);
+      if (other?.found !== undefined) yield other.found;
     }
+  } catch (error) {
+    gone(error);
   }
 }
 
+function gone(error: unknown): undefined {
+  if (!(error instanceof DeviceError) || error.code === "aborted") throw error;
+}
+
 /** What one server says of itself, and of others on its machine where it is asked for them. */
-async function ask(where: Where, forOthers: boolean, signal: AbortSignal) {
-  const settings = { ...defaults, ...where };
-  const { url, place } = urlOf(settings);
-  const options = { url, place, timeoutMs: settings.timeout, protection: unprotected };
+async function ask(
+  where: Where,
+  forOthers: boolean,
+  signal: AbortSignal,
+): Promise<{ found: Found | undefined; others: Where[] }> {
+  const { url, place } = urlOf(where as Settings);
+  const options = { url, place, timeoutMs, protection: unprotected };
   const channel = await Channel.open(options, signal);
   try {
     const endpoints = await endpointsOf(channel, url, signal);
     const own = endpoints[0]?.server.applicationUri ?? "";
     const others = forOthers ? await othersAt(channel, url, { where, own }, signal) : [];
     if (endpoints.length === 0) return { found: undefined, others };
-    return {
-      found: { settings: { ...settings, ...best(endpoints) }, identity: identityOf(endpoints) },
-      others,
+    const { host, port, path } = where;
+    const identity = identityOf(endpoints);
+    const found = {
+      place: `${place}${path}`,
+      at: { host, port, ...(path === "" ? {} : { path }) },
+      settings: { ...best(endpoints), ...pinIn(identity) },
+      identity,
+      ...(takesAnybody(endpoints) ? {} : { needs: ["user", "password"] }),
     };
+    return { found, others };
   } finally {
     await channel.close();
   }
@@ -123,6 +124,15 @@ async function othersAt(
   found.delete(String(where.port));
   return [...found.values()];
 }
+
+/** Whoever adds the device trusts the certificate that was shown. */
+const pinIn = ({ more }: Identity) =>
+  more?.["certificate"] === undefined ? {} : { pin: more["certificate"] };
+
+const takesAnybody = (endpoints: readonly EndpointDescription[]): boolean =>
+  endpoints.some(({ userIdentityTokens }) =>
+    (userIdentityTokens ?? []).some(({ tokenType }) => tokenType === UserTokenType.Anonymous),
+  );
 
 /** The best that server and driver both can; without any, that of the driver, so that nothing weak is suggested. */
 function best(endpoints: readonly EndpointDescription[]): Partial<Pick<Settings, "security" | "policy">> {

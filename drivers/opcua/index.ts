@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DeviceError, type Driver, type DriverContext } from "../../gateway/driver.ts";
 import { OpcuaConnection, type Remains } from "./connection.ts";
-import { discover } from "./discover.ts";
 import { openEndpoint, type OpenEndpoint } from "./endpoint.ts";
 import { activate, closeSession, openSession, type Session } from "./session.ts";
 import type { Address, Settings } from "./settings.ts";
@@ -59,8 +58,6 @@ export const driver: Driver<Settings, Address> = {
     const what = `${event === undefined ? "" : ` events ${event}`}${method === undefined ? "" : ` method ${method}`}`;
     return `${where}${part}${what}`;
   },
-
-  discover,
 };
 
 /** Goes on with a session that was left behind (OPC 10000-4, 5.6.3); undefined when the server has it no more. */

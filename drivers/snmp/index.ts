@@ -1,7 +1,6 @@
 import type { Driver } from "../../gateway/driver.ts";
 import { Client } from "./client.ts";
 import { SnmpConnection } from "./connection.ts";
-import { discover } from "./discover.ts";
 import { Peer } from "./peer.ts";
 import type { Address, Settings } from "./settings.ts";
 
@@ -27,8 +26,6 @@ export const driver: Driver<Settings, Address> = {
     const bits = width === 1 ? ` bit ${bit}` : ` bits ${bit} to ${(bit ?? 0) + width - 1}`;
     return `${oid} ${type}${bit === undefined ? "" : bits}`;
   },
-
-  discover,
 };
 
 /** Where a device is, at the head of each error message: "192.168.1.9:161". */

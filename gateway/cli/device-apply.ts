@@ -1,10 +1,10 @@
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
 import { describeError, type ErrorCode, printable, shownFile } from "../errors.ts";
-import { person } from "./device-history.ts";
 import { deviceWords } from "./device-words.ts";
 import { pause } from "./output.ts";
 import { askOnce, controlSocket, SilentError } from "./site.ts";
+import { user } from "./user.ts";
 
 /** What the gateway makes of a changed file: it runs as it says, must be started again, or does not run. */
 export type Taken = "applied" | "restart-needed" | "not-running";
@@ -26,7 +26,7 @@ const patienceMs = 5000;
 async function order(socket: string): Promise<Answer> {
   const startedMs = performance.now();
   for (;;) {
-    const answer = await askOnce<Answer>(socket, { verb: "config-apply", args: { by: person(), watchMs } });
+    const answer = await askOnce<Answer>(socket, { verb: "config-apply", args: { by: user(), watchMs } });
     if (answer.refused !== "KERB-CFG-PENDING" || performance.now() - startedMs > patienceMs) return answer;
     await pause(300, new AbortController().signal);
   }

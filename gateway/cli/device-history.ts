@@ -1,8 +1,8 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
 import { type Marks, Pin } from "../host/pin.ts";
+import { user } from "./user.ts";
 
 /** Which units a device has been, on this box: a line for each that a person has put in the place of another. */
 
@@ -24,9 +24,6 @@ const shownMax = 20;
 const fileOf = (stateFolder: string, device: Which): string =>
   pinOf(stateFolder, device).file.replace(/json$/, "history.jsonl");
 
-/** Whoever types, also behind sudo. */
-export const person = (): string => process.env["SUDO_USER"] ?? userInfo().username;
-
 export function noteReplacement(
   stateFolder: string,
   device: Which,
@@ -34,7 +31,7 @@ export function noteReplacement(
 ): void {
   const file = fileOf(stateFolder, device);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const line: Replacement = { timeMs: Date.now(), by: person(), ...one };
+  const line: Replacement = { timeMs: Date.now(), by: user(), ...one };
   appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: 0o600, flush: true });
 }
 

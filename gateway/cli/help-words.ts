@@ -181,4 +181,23 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "of a file that `include` names": "của tệp được nêu trong `include`",
   "end with 78 on a wrong file, instead of running the last good generation":
     "tệp sai thì dừng với mã 78, không chạy bản tốt gần nhất",
+  "networks such as 192.168.10.0/24, or addresses; none: this box's own, after a question":
+    "các mạng, chẳng hạn 192.168.10.0/24, hoặc các địa chỉ; không nêu thì dò mạng của máy này, sau khi hỏi lại",
+  "a serial line: first it is listened to, then units are asked one by one":
+    "một cổng nối tiếp: trước hết lắng nghe, rồi hỏi lần lượt từng số unit",
+  "units to ask, such as 1-32 (a line: 1-32, TCP: 1 and 255)":
+    "các số unit cần hỏi, chẳng hạn 1-32 (cổng nối tiếp: 1-32, TCP: 1 và 255)",
+  "only these, such as 9600 or 4800,19200": "chỉ các tốc độ này, chẳng hạn 9600 hoặc 4800,19200",
+  "only this one": "chỉ loại này",
+  "a broker whose topics are listened to: mqtt://host:1883, mqtts://…":
+    "nghe các topic của một broker: mqtt://host:1883, mqtts://…",
+  "only what this driver speaks: kerb drivers lists them":
+    "chỉ giao thức của driver này: kerb drivers liệt kê các driver",
+  "ports beside the usual ones, such as 15020-15043":
+    "các cổng khác ngoài các cổng thường dùng, chẳng hạn 15020-15043",
+  "where sites call that call by themselves (RSMP: 12111)": "cổng mà các trạm tự gọi đến (RSMP: 12111)",
+  "how long those are heard who speak by themselves (5s)": "nghe các thiết bị tự gửi tin trong bao lâu (5s)",
+  "for each: why this profile": "nêu lý do chọn hồ sơ cho từng thiết bị",
+  "show what was found the last time": "hiện kết quả của lần dò gần nhất",
+  "look through this box's own networks without a question": "dò các mạng của máy này mà không hỏi lại",
 };

@@ -1,37 +1,24 @@
-import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
-import type { Identity } from "../driver.ts";
+import { dirname } from "node:path";
+import { type Finding, type KeptFindings, lastFindings } from "../discovery/kept.ts";
 import { controlSocket } from "./site.ts";
 
 /** One who was found by the last `kerb discover`. */
-export interface Discovered {
-  number: number;
-  driver: string;
-  settings: Record<string, unknown>;
-  identity: Identity;
-  profile?: string;
-  needs: string[];
-}
+export type Discovered = Finding;
 
-interface Kept {
-  version: 1;
-  atMs: number;
-  found: Discovered[];
-}
-
-function keptIn(folder: string): Kept[] {
+/** The state folder of a site, also of one whose file is broken elsewhere; undefined: it cannot be told. */
+export function stateFolderOf(site: string | undefined): string | undefined {
   try {
-    const read = JSON.parse(readFileSync(join(folder, "discovered.json"), "utf8")) as Partial<Kept>;
-    return read.version === 1 && Array.isArray(read.found) ? [read as Kept] : [];
+    return site === undefined ? undefined : dirname(controlSocket(site));
   } catch {
-    return [];
+    return undefined;
   }
 }
 
+/** The last look of this box, as `kerb discover --last` shows it; undefined: there was none. */
+export const lastLook = (site: string | undefined): KeptFindings | undefined =>
+  lastFindings(stateFolderOf(site));
+
 /** What the last `kerb discover` on this box has found; undefined: there was none. */
 export function lastDiscovered(site: string): Discovered[] | undefined {
-  const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  const kept = [dirname(controlSocket(site)), join(cache, "kerb")].flatMap(keptIn);
-  return kept.toSorted((a, b) => b.atMs - a.atMs)[0]?.found;
+  return lastLook(site)?.found;
 }

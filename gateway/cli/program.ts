@@ -7,6 +7,7 @@ import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { addConfigVerbs } from "./config-verbs.ts";
 import { addDeviceVerbs } from "./device-verbs.ts";
+import { addDiscoverVerbs } from "./discover-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
@@ -79,6 +80,7 @@ export class Verbs {
     addCommandVerbs(line);
     addDeviceVerbs(line);
     addConfigVerbs(line);
+    addDiscoverVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();

@@ -35,6 +35,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
     { en: "At the cabinet", vi: "Tại tủ" },
     [
       verb(
+        "discover",
+        "[CIDR..]",
+        "who is there: on a network, a serial line, a broker; only reads",
+        "có thiết bị nào trên mạng, cổng nối tiếp hay broker; chỉ đọc",
+      ),
+      verb(
         "read",
         "DEVICE [POINT..]",
         "read a device now: values, quality, age, address",

@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { driver } from "../../drivers/onvif/index.ts";
+import { discovery } from "../../drivers/onvif/discover.ts";
 import { answerProbes } from "../../simulators/onvif/discovery.ts";
 import { start } from "../../simulators/onvif/index.ts";
 
@@ -53,11 +53,13 @@ await once(noise, "listening");
 noise.addMembership("239.255.255.250", "127.0.0.1");
 
 const found: unknown[] = [];
-const context = { deviceId: "", log: () => {} };
-for await (const one of driver.discover!("127.0.0.0/8", context, new AbortController().signal)) {
-  const { settings, identity } = one as { settings: { host: string; port: number }; identity: object };
-  found.push({ host: settings.host, port: settings.port, ...identity });
-}
+const range = {
+  has: (address: string) => address.startsWith("127."),
+  own: ["127.0.0.1"],
+  isTaken: () => false,
+};
+const look = { signal: new AbortController().signal, forMs: 3000, tell: () => {} };
+for await (const { at, identity } of discovery.onNetwork!(range, look)) found.push({ ...at, ...identity });
 noise.close();
 const asked = { contacts, requests: camera.counts.requests };
 /** What onvif-util says; nothing where it is not installed. */

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { discovery } from "../../drivers/opcua/discover.ts";
 import { driver } from "../../drivers/opcua/index.ts";
+import { settings as settingsSchema } from "../../drivers/opcua/settings.ts";
 import type { OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import {
   altered,
@@ -398,9 +400,11 @@ describe("a record", () => {
   });
 });
 
-const found = async (scope: string) => {
+const found = async (address: string) => {
+  const [host = "", port = ""] = address.split(":");
   const all = [];
-  for await (const one of driver.discover!(scope, contextOf(), patient())) all.push(one);
+  const look = { signal: patient(), forMs: 0, tell: () => {} };
+  for await (const one of discovery.atPort!({ host, port: Number(port) }, look)) all.push(one);
   return all;
 };
 
@@ -410,12 +414,8 @@ describe("discovery", () => {
     const [one, ...others] = await found(server.address);
     expect(others).toEqual([]);
     expect(one).toMatchObject({
-      settings: {
-        host: "127.0.0.1",
-        security: "sign-and-encrypt",
-        policy: "Basic256Sha256",
-        trust: "pinned",
-      },
+      at: { host: "127.0.0.1", port: Number(server.address.split(":")[1]) },
+      settings: { security: "sign-and-encrypt", policy: "Basic256Sha256", pin: server.fingerprint },
       identity: {
         model: "K-1",
         more: {
@@ -429,9 +429,8 @@ describe("discovery", () => {
     expect(one!.identity.more?.["logins"]).toMatch(/Anonymous/);
     expect(one!.identity.more?.["logins"]).toMatch(/UserName/);
     expect(Date.parse(one!.identity.more?.["certificateUntil"] ?? "")).toBeGreaterThan(Date.now());
-    // What was found can be connected to as it is, with the fingerprint as the pin.
-    const pin = one!.identity.more?.["certificate"];
-    const connection = kept(await connectTo({ ...one!.settings, ...(pin === undefined ? {} : { pin }) }));
+    // What was found can be connected to as it is.
+    const connection = kept(await connectTo(settingsSchema.parse({ ...one!.at, ...one!.settings })));
     expect((await connection.identify(patient())).model).toBe("K-1");
   });
 
@@ -455,17 +454,13 @@ describe("discovery", () => {
         servers.push(Object.assign(Object.create(Object.getPrototypeOf(own)) as object, one));
     });
     const all = await found(first.address);
-    expect(all.map(({ settings }) => `${settings.host}:${settings.port}`)).toEqual([
-      first.address,
-      second.address,
-    ]);
+    expect(all.map(({ place }) => place)).toEqual([first.address, second.address]);
   });
 
   test("a server without FindServers is found all the same", async () => {
     const server = kept(await startServer({}));
     await refusing(server, "FindServers", "BadServiceUnsupported");
     expect(await found(server.address)).toHaveLength(1);
-    expect(await codeOf(found("http://x/y"))).toBe("unsupported");
   });
 });
 

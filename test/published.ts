@@ -1,41 +1,9 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Ajv, type ValidateFunction } from "ajv";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { schemaFile, verbOutputs } from "../gateway/cli/output-schemas.ts";
-import { runVerb } from "../gateway/cli/program.ts";
-import { languageIn, speak } from "../gateway/words.ts";
-
-/** Verbs in this process, and the published schemas of what they print for machines. */
-
-const root = new URL("..", import.meta.url);
-
-export interface Said {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A verb in this process, which has all loaded already: a real one takes a third of a second to start. */
-export async function run(...args: string[]): Promise<Said> {
-  const said: Said = { code: 0, out: "", err: "" };
-  const keep = (name: "out" | "err") => (text: string | Uint8Array) => {
-    said[name] += String(text);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, "write").mockImplementation(keep("out")),
-    vi.spyOn(process.stderr, "write").mockImplementation(keep("err")),
-  ];
-  speak(languageIn(args) ?? "en");
-  try {
-    said.code = await runVerb(args);
-  } finally {
-    speak(undefined);
-    for (const spy of spies) spy.mockRestore();
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(name);
-  }
-  return said;
-}
+import { root } from "./cli-rig.ts";
 
 /** The published schemas, and which kinds of them have been seen. */
 export class Published {
@@ -48,7 +16,7 @@ export class Published {
     // Draft 7 as zod writes it has unions of types and members that only one branch requires.
     const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
     for (const [verb, kinds] of Object.entries(await verbOutputs())) {
-      const schema = JSON.parse(readFileSync(new URL(schemaFile(verb), root), "utf8")) as object;
+      const schema = JSON.parse(readFileSync(join(root, schemaFile(verb)), "utf8")) as object;
       published.#validators.set(verb, ajv.compile(schema));
       published.all.push(...Object.keys(kinds).map((kind) => `${verb}: ${kind}`));
     }

@@ -1,0 +1,122 @@
+import { words } from "../words.ts";
+
+/** The words of `kerb discover`. */
+export const discoverWords = words({
+  en: {
+    titles: ["#", "ADDRESS", "PROTOCOL", "IDENTIFIED AS", "PROFILE", "MATCH"] as const,
+    looking: (where: string) => `Looking at ${where}.`,
+    polite: "It only reads, one question at a time to each device. Ctrl-C keeps what was found.",
+    addresses: (count: number) => `${count} ${count === 1 ? "address" : "addresses"}`,
+    foundCount: (count: number) => `${count} found`,
+    comparing: (place: string) => `comparing ${place} with profiles`,
+    nameless: "answers, gives no identity",
+    matches: { exact: "exact", likely: "likely", generic: "generic", login: "login needed", none: "-" },
+    likely: (fits: number, of: number) => `likely, ${fits} of ${of}`,
+    already: (device: string) => `already ${device}`,
+    found: (count: number, known: number, span: string) =>
+      `${count} found in ${span}${known > 0 ? `, ${known} of them already in the site file` : ""}.`,
+    nobody: (span: string) => `Nobody found in ${span}.`,
+    nobodyHint:
+      "another port: --port NUMBER   another unit: --units 1-247   slow talkers: --for 60s   a line: --serial PORT",
+    interrupted: "Stopped before the end: there may be more.",
+    next: (commands: string) => `Next: ${commands}`,
+    unkept: (reason: string) => `what was found could not be kept for kerb device add: ${reason}`,
+    trouble: (driver: string, reason: string) => `${driver}: ${reason}`,
+    calledHere: (port: number, devices: string) =>
+      `port ${port} is the running gateway's own (${devices}): strangers that call there are in kerb health`,
+    problem: {
+      form: (text: string) => `"${text}" is no network and no IPv4 address`,
+      large: (text: string) => `${text} has more than 1024 addresses, and so many are not looked through`,
+      public: (text: string) => `${text} is no private network: whoever is there is not yours to look at`,
+    },
+    problemHint: {
+      form: "write it such as 192.168.10.0/24, or 192.168.10.21",
+      large: "name the part where devices are, such as 10.20.4.0/22 or smaller",
+      public: "name single addresses, such as 203.0.113.7",
+    },
+    noNetworks: "this box has no private network of at most 1024 addresses, and none was named",
+    noNetworksHint: "kerb discover 192.168.10.0/24   or a line: kerb discover --serial /dev/ttyS1",
+    tooLarge: (networks: string) => `left out, more than 1024 addresses: ${networks}`,
+    ownNetworks: (networks: string) => `This box is in: ${networks}`,
+    go: "Look through them? [y/N] ",
+    notLooked: "nothing was looked at",
+    needsYes: "nobody is there to say yes",
+    needsYesHint: (networks: string) => `kerb discover ${networks}   or add --yes`,
+    lineHeld: (port: string, devices: string) => `${port} is in use by the running gateway (${devices})`,
+    lineHeldHint: (port: string) =>
+      `two masters on one line disturb each other: end the gateway while you look (systemctl stop kerb), then kerb discover --serial ${port}`,
+    noDriver: (name: string) => `there is no driver "${name}" that can look for devices`,
+    noDriverHint: (names: string) => `one of ${names}`,
+    numbers: (least: number, most: number) =>
+      `Expected numbers from ${least} to ${most}: one, a list "4,7", or a range "1-32".`,
+    numbersMax: (count: number) => `Expected at most ${count} numbers.`,
+    brokerForm: "a broker is named such as mqtt://192.168.10.5:1883 or mqtts://broker.example:8883",
+    noLast: "nothing was looked for yet on this box",
+    noLastHint: "kerb discover 192.168.10.0/24",
+    lastAt: (time: string) => `Found ${time}; nothing is asked now.`,
+    unread: (file: string) => `${file} cannot be read, so it is not shown who is in it already`,
+    unreadRunning: "its gateway runs, and which lines and devices it uses cannot be known",
+  },
+  vi: {
+    titles: ["#", "ĐỊA CHỈ", "GIAO THỨC", "NHẬN DẠNG", "HỒ SƠ", "MỨC HỢP"],
+    looking: (where) => `Đang dò ${where}.`,
+    polite: "Chỉ đọc, hỏi mỗi thiết bị từng câu một. Nhấn Ctrl-C thì vẫn giữ những gì đã tìm thấy.",
+    addresses: (count) => `${count} địa chỉ`,
+    foundCount: (count) => `đã thấy ${count}`,
+    comparing: (place) => `đang so ${place} với các hồ sơ`,
+    nameless: "có trả lời, không tự khai",
+    matches: {
+      exact: "chính xác",
+      likely: "có lẽ đúng",
+      generic: "chung",
+      login: "cần đăng nhập",
+      none: "-",
+    },
+    likely: (fits, of) => `có lẽ đúng, ${fits}/${of}`,
+    already: (device) => `đã có: ${device}`,
+    found: (count, known, span) =>
+      `Tìm thấy ${count} trong ${span}${known > 0 ? `, ${known} đã có trong tệp cấu hình` : ""}.`,
+    nobody: (span) => `Không thấy thiết bị nào trong ${span}.`,
+    nobodyHint:
+      "cổng khác: --port SỐ   số unit khác: --units 1-247   thiết bị ít gửi tin: --for 60s   cổng nối tiếp: --serial CỔNG",
+    interrupted: "Đã dừng giữa chừng: có thể còn thiết bị khác.",
+    next: (commands) => `Tiếp theo: ${commands}`,
+    unkept: (reason) => `không lưu được kết quả cho kerb device add: ${reason}`,
+    trouble: (driver, reason) => `${driver}: ${reason}`,
+    calledHere: (port, devices) =>
+      `cổng ${port} do chính gateway đang lắng nghe (${devices}): xem thiết bị lạ gọi đến đó bằng kerb health`,
+    problem: {
+      form: (text) => `"${text}" không phải là mạng hay địa chỉ IPv4`,
+      large: (text) => `${text} có hơn 1024 địa chỉ, kerb không dò rộng như vậy`,
+      public: (text) => `${text} không phải mạng riêng: thiết bị ở đó không phải của bạn`,
+    },
+    problemHint: {
+      form: "viết như 192.168.10.0/24, hoặc 192.168.10.21",
+      large: "nêu phần mạng có thiết bị, chẳng hạn 10.20.4.0/22 hoặc nhỏ hơn",
+      public: "nêu từng địa chỉ, chẳng hạn 203.0.113.7",
+    },
+    noNetworks: "máy này không có mạng riêng nào từ 1024 địa chỉ trở xuống, và bạn chưa nêu mạng nào",
+    noNetworksHint:
+      "kerb discover 192.168.10.0/24   hoặc một cổng nối tiếp: kerb discover --serial /dev/ttyS1",
+    tooLarge: (networks) => `bỏ qua vì hơn 1024 địa chỉ: ${networks}`,
+    ownNetworks: (networks) => `Máy này thuộc các mạng: ${networks}`,
+    go: "Dò các mạng này? [y/N] ",
+    notLooked: "chưa dò gì cả",
+    needsYes: "không có ai để đồng ý",
+    needsYesHint: (networks) => `kerb discover ${networks}   hoặc thêm --yes`,
+    lineHeld: (port, devices) => `${port} đang được gateway sử dụng (${devices})`,
+    lineHeldHint: (port) =>
+      `hai master trên cùng một đường truyền sẽ gây nhiễu cho nhau: dừng gateway trong lúc dò (systemctl stop kerb), rồi kerb discover --serial ${port}`,
+    noDriver: (name) => `không có driver "${name}" biết dò tìm thiết bị`,
+    noDriverHint: (names) => `chọn một trong: ${names}`,
+    numbers: (least, most) =>
+      `Cần các số từ ${least} đến ${most}: một số, một danh sách "4,7", hoặc một khoảng "1-32".`,
+    numbersMax: (count) => `Cần nhiều nhất ${count} số.`,
+    brokerForm: "viết broker dưới dạng mqtt://192.168.10.5:1883 hoặc mqtts://broker.example:8883",
+    noLast: "máy này chưa dò lần nào",
+    noLastHint: "kerb discover 192.168.10.0/24",
+    lastAt: (time) => `Kết quả dò lúc ${time}; lần này không hỏi thiết bị nào.`,
+    unread: (file) => `không đọc được ${file}, nên không biết thiết bị nào đã có trong đó`,
+    unreadRunning: "gateway của tệp này đang chạy, nên không biết được nó đang dùng cổng và thiết bị nào",
+  },
+});

@@ -1,0 +1,32 @@
+import { z } from "zod";
+import { identityOutput } from "./box.ts";
+import { anything, count, text, type VerbOutputs } from "./envelope.ts";
+
+/** What `kerb discover` prints. */
+
+const finding = z.strictObject({
+  number: count.describe("as the table shows it, from 1"),
+  driver: text,
+  place: text,
+  settings: anything.describe("the keys of the site file that lead there"),
+  identity: identityOutput,
+  match: z.enum(["exact", "likely", "generic", "login", "none"]),
+  profile: text.optional().describe("absent: none is known to fit"),
+  fits: z.strictObject({ fits: count, of: count }).optional(),
+  also: z.array(text).describe("other profiles that fit, best first"),
+  reasons: z.array(z.strictObject({ en: text, vi: text })),
+  needs: z.array(text).describe("settings that only a person knows, such as password"),
+  known: text.optional().describe("the device of the site file that it is"),
+});
+
+export const outputs = {
+  discover: {
+    discovery: z.strictObject({
+      looked: z.array(text),
+      found: z.array(finding),
+      interrupted: z.boolean(),
+      tookMs: count,
+      troubles: z.array(z.strictObject({ driver: text, code: text, reason: text })),
+    }),
+  },
+} satisfies VerbOutputs;
