@@ -49,7 +49,7 @@ export async function neighbours(site: string | undefined, language: Language): 
     if (reports !== undefined)
       throw usageError(
         `${words.unread(shownFile(site))}: ${words.unreadRunning}`,
-        `kerb check ${shownFile(site)}`,
+        `kerb config check ${shownFile(site)}`,
         language,
       );
     hint(words.unread(shownFile(site)));
