@@ -39,7 +39,7 @@ describe("completion", () => {
     expect(offered("simulate", "eastron/")).toContain("eastron/sdm630");
     expect(offered("explain", "kerb-dev-sil")).toEqual(["words", "KERB-DEV-SILENT"]);
     expect(offered("profile", "")).toEqual(["words", "lint", "new", "test"]);
-    expect(offered("check", "gate")).toEqual(["files"]);
+    expect(offered("config", "check", "gate")).toEqual(["files"]);
     expect(kerb(line("--lang", "vi", "sta")).out).toContain("status\tgateway đang chạy");
   });
 
@@ -68,7 +68,7 @@ describe("completion", () => {
     expect(await gateway.stop()).toBe(0);
     expect(bashOffers(["kerb", "read", "--site", file, "meter-"])).toEqual(["meter-99"]);
     writeFileSync(join(folder, "a gateway.yaml"), "");
-    expect(bashOffers(["kerb", "check", "a "])).toEqual(["a gateway.yaml"]);
+    expect(bashOffers(["kerb", "config", "check", "a "])).toEqual(["a gateway.yaml"]);
     expect(bashOffers(["kerb", "ver"])).toEqual(["version"]);
   }, 120_000);
 
