@@ -83,7 +83,9 @@ describe("help", () => {
 
 /** A site whose meter and street lights are pretended, and whose second meter is dead. */
 async function writeSite(brokerPort: number, publicKey: string): Promise<string> {
-  const [meter, light, nobody] = [await freePort(), await freePort(), await freePort()];
+  const free = [await freePort(), await freePort(), await freePort()];
+  // Who is found is shown in the order of the ports.
+  const [meter = 0, light = 0, nobody = 0] = free.toSorted((a, b) => a - b);
   const more = `  - id: meter-02
     name: Công tơ trạm bơm
     driver: modbus

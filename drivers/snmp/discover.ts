@@ -96,7 +96,7 @@ async function whoAnswers(host: string, port: number, signal: AbortSignal): Prom
       if (end.signal.aborted) break;
       socket.send(Buffer.from(question, "hex"), (error) => {
         // A queue that is full is no reason; the next question goes.
-        if ((error as NodeJS.ErrnoException | null)?.code === "ECONNREFUSED") giveUp();
+        if (error !== null && "code" in error && error.code === "ECONNREFUSED") giveUp();
       });
       await pause(nextMs, end.signal);
     }

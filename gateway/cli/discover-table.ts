@@ -11,13 +11,16 @@ const whoLeast = 20;
 const shownMore = ["heard", "title", "server", "deviceName", "members", "sysDescr", "snmpEngineID", "siteId"];
 
 /** "Schreder CAB-M4, fw 2.1.8"; of one that names no model what else it says. */
-function whoIs({ identity }: Finding, language: Language): string {
+function whoIs({ identity, settings }: Finding, language: Language): string {
   const { vendor, model, firmware, more = {} } = identity;
   const name = [vendor, model].filter((part) => part !== undefined).join(" ");
   const parts = [name, firmware === undefined ? "" : `fw ${firmware}`].filter((part) => part !== "");
   if (parts.length > 0) return printable(parts.join(", "));
   const other = shownMore.find((key) => more[key] !== undefined);
-  return other === undefined ? discoverWords[language].nameless : printable(more[other] ?? "");
+  if (other !== undefined) return printable(more[other] ?? "");
+  const words = discoverWords[language];
+  // Whom the running gateway has is shown as the gateway knows him, be he silent.
+  return Object.keys(settings).length === 0 ? words.unasked : words.nameless;
 }
 
 function matchOf({ match, fits, known }: Finding, language: Language): string {

@@ -10,6 +10,7 @@ export const discoverWords = words({
     foundCount: (count: number) => `${count} found`,
     comparing: (place: string) => `comparing ${place} with profiles`,
     nameless: "answers, gives no identity",
+    unasked: "the gateway has it: not asked",
     matches: { exact: "exact", likely: "likely", generic: "generic", login: "login needed", none: "-" },
     likely: (fits: number, of: number) => `likely, ${fits} of ${of}`,
     already: (device: string) => `already ${device}`,
@@ -65,6 +66,7 @@ export const discoverWords = words({
     foundCount: (count) => `đã thấy ${count}`,
     comparing: (place) => `đang so ${place} với các hồ sơ`,
     nameless: "có trả lời, không tự khai",
+    unasked: "gateway đang dùng: không hỏi",
     matches: {
       exact: "chính xác",
       likely: "có lẽ đúng",

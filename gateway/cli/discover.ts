@@ -156,7 +156,8 @@ function showLast(site: string | undefined, options: DiscoverOptions, language: 
     printData("discovery", { looked: [], found: last.found, interrupted: false, tookMs: 0, troubles: [] });
     return exitCodes.ok;
   }
-  hint(words.lastAt(new Date(last.atMs).toLocaleString(language)));
+  // Sweden writes a time as ISO 8601 does, which nobody takes for another day.
+  hint(words.lastAt(new Date(last.atMs).toLocaleString("sv")));
   printLines(foundLines(last.found, options.why === true, language));
   return exitCodes.ok;
 }
