@@ -350,6 +350,22 @@ export interface Fit {
   of: number;
 }
 
+/** Where a device is and how it is logged into, as a person types it: `host` or `line`, a serial port. */
+export interface Reached {
+  readonly host?: string;
+  readonly port?: number;
+  readonly line?: string;
+  readonly unit?: number;
+  readonly user?: string;
+  readonly password?: string;
+}
+
+/**
+ * `settings.ts` may export `reached`: the settings of a device at such a place, in the words of a site file. What is
+ * undefined is left out; without it they are `host` and `port`.
+ */
+export type Reach = (to: Reached) => Record<string, unknown>;
+
 /** A place on this machine that stands in for a device's own. */
 export interface WirePlace {
   readonly host: string;

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
@@ -127,6 +127,22 @@ commands:
   return file;
 }
 
+/** A site without devices that `kerb device` may write to, and what it is told of the meter and of nobody. */
+async function emptySite(site: string) {
+  const meter = /host: 127\.0\.0\.1, port: (\d+)/.exec(readFileSync(site, "utf8"))?.[1] ?? "";
+  const own = join(folder, "empty");
+  mkdirSync(join(own, "devices.d"), { recursive: true });
+  const file = join(own, "gateway.yaml");
+  const text = `version: 1
+gateway: { id: empty, name: Tủ mới, city: test, state: ./state }
+include: [devices.d/*.yaml]
+`;
+  writeFileSync(file, text);
+  const at = ["--site", file];
+  const as = ["--profile", "eastron/sdm630", "--id", "meter-09", ...at];
+  return { at, meter: [`127.0.0.1:${meter}`, ...as], nobody: [`127.0.0.1:${await freePort()}`, ...as] };
+}
+
 describe("a running gateway", () => {
   it("says the same to people in both languages, and to machines what the schemas say", async () => {
     const published = await Published.open();
@@ -166,6 +182,8 @@ describe("a running gateway", () => {
 
     const saved = join(folder, "box.kerb-backup");
     const anew = ["--site", join(folder, "anew", "gateway.yaml")];
+    const empty = await emptySite(site);
+
     const machines: (() => Promise<unknown>)[] = [
       () => json("status", ...at),
       () => json("health", ...at),
@@ -184,6 +202,10 @@ describe("a running gateway", () => {
       () => json("report", ...at),
       () => json("report", ...at, "-o", page).then(() => json("report verify", page)),
       () => json("report key", ...at),
+      () => json("device list", ...at),
+      () => json("device show", "meter-01", ...at),
+      () => json("device replace", "meter-01", "--yes", ...at),
+      () => written(),
       () => json("config check", site),
       () => json("config check", broken),
       () => json("config migrate", site),
@@ -219,6 +241,14 @@ describe("a running gateway", () => {
           json("profile test", cassette),
         ),
     ];
+    const written = async () => {
+      await json("device add", ...empty.nobody, "--yes");
+      await json("device add", ...empty.meter, "--yes");
+      await json("device rename", "meter-09", "Công tơ", "--yes", ...empty.at);
+      await json("device disable", "meter-09", "--yes", ...empty.at);
+      await json("device enable", "meter-09", "--yes", ...empty.at);
+      await json("device remove", "meter-09", "--yes", ...empty.at);
+    };
     const ordered = async () => {
       const who = ["--broker", url, "--city", "test", "--key", key, "--issuer", "ioc", "--role", "lights"];
       await json("command", "cli-test", "light-01", "dim=60", ...who);
@@ -245,6 +275,7 @@ describe("a running gateway", () => {
     for (const [name, args] of Object.entries({
       ...people({ site, broken, page }, at),
       ...ofBackups(saved, at, anew),
+      ...ofDevices(at, empty),
     })) {
       const texts: string[] = [];
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
@@ -310,8 +341,6 @@ function people(
     "write-unasked": ["write", "light-01", "dim=60", ...at],
     "config-check": ["config", "check", site],
     "config-check-broken": ["config", "check", broken],
-    check: ["check", site],
-    "check-broken": ["check", broken],
     discover: ["discover", "127.0.0.1", "--driver", "modbus", "--why", ...at],
     "discover-last": ["discover", "--last", ...at],
     "discover-nobody": ["discover", "127.77.8.1", "--driver", "modbus", ...at],
@@ -337,5 +366,20 @@ function ofBackups(saved: string, at: string[], anew: string[]): Record<string, 
     "restore-taken": ["restore", saved, "--yes", ...anew],
     "restore-unasked": ["restore", saved, "--force", ...anew],
     "restore-nothing": ["restore", join(folder, "nowhere"), ...anew],
+  };
+}
+
+/** The same of `kerb device`. */
+function ofDevices(at: string[], empty: Awaited<ReturnType<typeof emptySite>>): Record<string, string[]> {
+  return {
+    "device-list": ["device", "list", ...at],
+    "device-list-empty": ["device", "list", ...empty.at],
+    "device-show": ["device", "show", "meter-01", ...at],
+    "device-add": ["device", "add", ...empty.meter],
+    "device-add-nobody": ["device", "add", ...empty.nobody],
+    "device-add-no-driver": ["device", "add", "10.0.0.4", "--driver", "modbuss", ...empty.at],
+    "device-rename-unasked": ["device", "rename", "light-01", "Đèn", ...at],
+    "device-disable-by-hand": ["device", "disable", "light-01", "--yes", ...at],
+    "device-replace-mute": ["device", "replace", "light-01", "--yes", ...at],
   };
 }

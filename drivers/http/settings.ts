@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
-import type { Wire } from "../../gateway/driver.ts";
+import type { Wire, Reach } from "../../gateway/driver.ts";
 import { parsePick } from "./pick.ts";
 
 /** Settings and addresses of HTTP devices. Secrets and certificates come as text: `${secret:x}`, `${file:ca.pem}`. */
@@ -266,3 +266,10 @@ export function wire(given: Settings): Wire<Settings> {
     instead: { tls: undefined, ...(given.auth === undefined ? {} : { insecure: "acknowledged" }) },
   };
 }
+
+/** A device at an address, as a site file says it. */
+export const reached: Reach = ({ host, port, user, password }) => ({
+  host,
+  port,
+  auth: user === undefined ? undefined : { type: "basic", user, password },
+});

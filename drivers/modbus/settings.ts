@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire, WirePlace } from "../../gateway/driver.ts";
+import type { Wire, WirePlace, Reach } from "../../gateway/driver.ts";
 
 /**
  * Settings and addresses of Modbus devices. Register and coil numbers are the 0-based wire addresses of the
@@ -212,3 +212,14 @@ export function wire(given: Settings): Wire<Settings> {
   });
   return { over: "serial", path, ...line, moved };
 }
+
+/** A device at an address, as a site file says it. */
+export const reached: Reach = ({ host, port, line, unit }) => ({
+  transport:
+    line !== undefined
+      ? { type: "rtu", port: line }
+      : host === undefined
+        ? undefined
+        : { type: "tcp", host, port },
+  unit,
+});

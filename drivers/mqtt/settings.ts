@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire, WirePlace } from "../../gateway/driver.ts";
+import type { Wire, WirePlace, Reach } from "../../gateway/driver.ts";
 import { parsePath } from "./json-path.ts";
 import { portOf } from "./names.ts";
 import { filterProblem, ownTopics, placeholder, variablesOf } from "./topics.ts";
@@ -221,3 +221,6 @@ export function wire(given: Settings): Wire<Settings> {
 export function facts({ type }: Address) {
   return type === undefined ? {} : { gives: type };
 }
+
+/** A broker at an address, as a site file says it. */
+export const reached: Reach = ({ host, port, user, password }) => ({ host, port, username: user, password });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire } from "../../gateway/driver.ts";
+import type { Wire, Reach } from "../../gateway/driver.ts";
 import { face } from "./face.ts";
 
 /** Settings and addresses of ONVIF cameras (ONVIF Core 26.06; profiles T, M and G). */
@@ -188,3 +188,6 @@ export function wire(given: Settings): Wire<Settings> {
   }
   return { over: "tcp", host, port, moved: (place) => ({ ...given, ...place }) };
 }
+
+/** A camera at an address, as a site file says it. */
+export const reached: Reach = ({ host, port, user, password }) => ({ host, port, user, password });

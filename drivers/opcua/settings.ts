@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { urlOf } from "./url.ts";
-import type { Wire, WireEar, WirePlace } from "../../gateway/driver.ts";
+import type { Wire, WireEar, WirePlace, Reach } from "../../gateway/driver.ts";
 
 /** Settings and addresses of OPC UA servers (OPC 10000-4, -6). */
 
@@ -217,3 +217,6 @@ export function wire(given: Settings): Wire<Settings> {
   const instead = { ...unsaid, host: "127.0.0.1", security: "none" };
   return { over: "opcua", host, port: Number(port), moved, overhear, instead };
 }
+
+/** A server at an address, as a site file says it. */
+export const reached: Reach = ({ host, port, user, password }) => ({ host, port, user, password });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { mayBeGiven } from "./may-be-given.ts";
-import type { Wire } from "../../gateway/driver.ts";
+import type { Wire, Reach } from "../../gateway/driver.ts";
 import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
 import { statusFacts } from "./sxl.ts";
@@ -249,3 +249,6 @@ export function facts(of: Address) {
   const isState = ["active", "acknowledged", "suspended"].includes(of.field);
   return { gives: isState ? ("boolean" as const) : ("text" as const) };
 }
+
+/** A site that calls, as a site file says it: the address is this box's own. */
+export const reached: Reach = ({ host, port }) => ({ host: host ?? "0.0.0.0", port });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire, WirePlace } from "../../gateway/driver.ts";
+import type { Wire, WirePlace, Reach } from "../../gateway/driver.ts";
 import { fieldFacts } from "./facts.ts";
 import { grammar } from "./grammar.ts";
 
@@ -77,3 +77,14 @@ export function wire(given: Settings): Wire<Settings> {
   const { type: _, port: path, ...line } = own;
   return { over: "serial", path, ...line, moved };
 }
+
+/** An instrument at an address, as a site file says it. */
+export const reached: Reach = ({ host, port, line, unit }) => ({
+  transport:
+    line !== undefined
+      ? { type: "serial", port: line }
+      : host === undefined
+        ? undefined
+        : { type: "tcp", host, port },
+  station: unit,
+});

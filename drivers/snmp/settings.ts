@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Wire } from "../../gateway/driver.ts";
+import type { Wire, Reach } from "../../gateway/driver.ts";
 
 /** Settings and addresses of SNMP devices. OIDs are written whole and without a leading dot: 1.3.6.1.2.1.1.1.0. */
 
@@ -234,3 +234,10 @@ export function wire(given: Settings): Wire<Settings> {
   }
   return { over: "udp", host, port, moved: (place) => ({ ...given, ...place }) };
 }
+
+/** An agent at an address, as a site file says it: who logs in does so by version 3. */
+export const reached: Reach = ({ host, port, user, password: authPassword }) => ({
+  host,
+  port,
+  ...(user === undefined ? {} : { version: "3", security: { user, auth: "sha", authPassword } }),
+});

@@ -1,5 +1,6 @@
 import type { Argument, Command, Option } from "commander";
 import { describeError, type ErrorCode, errorTable } from "../errors.ts";
+import { listDrivers } from "../config/drivers.ts";
 import { listProfiles } from "../profiles.ts";
 import { languageOf } from "../words.ts";
 import { Verbs } from "./program.ts";
@@ -79,6 +80,7 @@ async function valuesNamed(name: string, { command, given, site }: Line): Promis
         about: describeError(word, languageOf()).title,
       })),
     );
+  if (name === "driver") return plain(listDrivers());
   if (name === "verb") return words(verbWords({ command: command.parent ?? command }));
   if (name === "shell") return plain(["bash", "zsh", "fish"]);
   return words([]);

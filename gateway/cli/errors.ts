@@ -15,6 +15,8 @@ export interface Complaint {
   hint?: string;
   /** Further lines for people: what was seen and what the cause likely is. */
   details?: [name: "seen" | "likely", text: string][];
+  /** For scripts alone. */
+  more?: Record<string, unknown>;
   /** Of the labels before the lines; title and hint are written in it already. */
   language?: Language;
 }

@@ -162,6 +162,43 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "the site file to be (KERB_SITE, /etc/kerb/gateway.yaml)":
     "tệp cấu hình sẽ được đặt ở đâu (KERB_SITE, /etc/kerb/gateway.yaml)",
   "put a site file aside that is there": "cất sang bên tệp cấu hình đã có ở đó",
+  "test a device step by step, show the lines, and save it":
+    "thử thiết bị từng bước, cho xem các dòng sẽ ghi, rồi lưu",
+  "a number of the last kerb discover, or an address: 10.0.0.4, 10.0.0.4:502, /dev/ttyS1":
+    "số thứ tự của lần kerb discover gần nhất, hoặc địa chỉ: 10.0.0.4, 10.0.0.4:502, /dev/ttyS1",
+  "what it is called in topics and events, for good": "mã của nó trong topic và sự kiện, dùng lâu dài",
+  "as people call it": "tên gọi hằng ngày",
+  "what it speaks": "giao thức mà nó dùng",
+  "vendor/model (default: the one that fits what it says of itself)":
+    "hãng/model (mặc định: hồ sơ hợp với điều nó tự khai)",
+  "its address, or that of its device server or broker":
+    "địa chỉ của nó, hoặc của bộ chuyển nối tiếp hay broker của nó",
+  "if not the usual one": "nếu khác cổng thông dụng",
+  "the serial port that it hangs on": "cổng nối tiếp mà nó nối vào",
+  "its unit or station on the line": "số unit hoặc số trạm của nó trên đường truyền",
+  "its login; the password is asked for": "tên đăng nhập; mật khẩu sẽ được hỏi",
+  "the password is piped in": "mật khẩu được đưa qua ống",
+  "another setting, such as timeout=2s or transport.baud=19200":
+    "một thiết lập khác, chẳng hạn timeout=2s hoặc transport.baud=19200",
+  "into this file (default: a file of its own in devices.d)":
+    "ghi vào tệp này (mặc định: một tệp riêng trong devices.d)",
+  "save it also when the test fails: it is not wired yet":
+    "vẫn lưu khi thử không đạt: thiết bị chưa được đấu nối",
+  "every device: state, address, profile, last good reading, what is wrong":
+    "mọi thiết bị: trạng thái, địa chỉ, hồ sơ, lần đọc tốt cuối, lỗi gì",
+  "only those": "chỉ những thiết bị ở trạng thái đó",
+  "only those that speak it": "chỉ những thiết bị dùng giao thức đó",
+  "all of one device: its lines, who it is, the pinned unit, points, what may be written":
+    "mọi điều về một thiết bị: các dòng của nó, danh tính, thiết bị đã ghim, điểm đo, điểm được ghi",
+  "another unit in its place: whoever answers is the right one from here on":
+    "thiết bị đã được thay: từ nay thiết bị đang trả lời là thiết bị đúng",
+  "another name for people; with --id another device for the IOC":
+    "đổi tên gọi; dùng --id thì với IOC đó là thiết bị khác",
+  "another id: for the IOC it is a new device": "đổi mã: với IOC đó là thiết bị mới",
+  "read it again": "bật lại: thiết bị được đọc tiếp",
+  "do not read it; its lines stay": "tắt: không đọc thiết bị nữa; các dòng của nó vẫn còn",
+  "take its lines out; what it has told is still delivered":
+    "gỡ các dòng của nó; những gì nó đã gửi vẫn được giao",
   "site file (default: as for --site of the other verbs)":
     "tệp cấu hình (mặc định: như --site của các lệnh khác)",
   "check a site file and everything that it names": "kiểm tra tệp cấu hình và mọi thứ được nêu trong đó",

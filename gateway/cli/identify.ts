@@ -20,8 +20,8 @@ export interface IdentifyOptions {
   lang?: Language;
 }
 
-/** The profiles of the library that can be read; `kerb profiles` says what is wrong with the others. */
-function library(driver: string): Profile[] {
+/** The profiles of a driver that can be read; `kerb profiles` says what is wrong with the others. */
+export function library(driver: string): Profile[] {
   return listProfiles().flatMap((id) => {
     try {
       const profile = loadProfile(id);

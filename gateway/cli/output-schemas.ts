@@ -27,8 +27,8 @@ export function schemaFile(verb: string): string {
 
 /** JSON Schemas (draft 7) of one line that a verb prints with `--json`, by the verb. */
 export async function outputSchemas(): Promise<Record<string, Record<string, unknown>>> {
-  const entries = Object.entries(await verbOutputs()).map(([verb, kinds]) => {
-    const lines = [...Object.entries(kinds).map(([kind, data]) => success(kind, data)), failed()];
+  const entries = Object.entries(await verbOutputs()).map(([verb, { failure, ...kinds }]) => {
+    const lines = [...Object.entries(kinds).map(([kind, data]) => success(kind, data)), failed(failure)];
     const { $schema: _, ...schema } = z.toJSONSchema(z.union(lines), { target: "draft-7" });
     const title = `one line of kerb ${verb} --json`;
     return [verb, { $schema: "http://json-schema.org/draft-07/schema#", title, ...schema }] as const;

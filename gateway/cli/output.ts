@@ -9,8 +9,8 @@ export function printData(kind: string, data: unknown): void {
 }
 
 /** The line of a failure: `{"api":"kerb/v1","kind":…,"ok":false,"error":{"code","title","hint"}}`. */
-export function printFailure(kind: string, { code, title, hint: cure, details = [] }: Complaint): void {
-  const error = { code, title, hint: cure ?? "", ...Object.fromEntries(details) };
+export function printFailure(kind: string, { code, title, hint: cure, details = [], more }: Complaint): void {
+  const error = { code, title, hint: cure ?? "", ...Object.fromEntries(details), ...more };
   process.stdout.write(`${JSON.stringify({ api: "kerb/v1", kind, ok: false, error })}\n`);
 }
 

@@ -7,6 +7,7 @@ import { addBoxVerbs } from "./box-verbs.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
 import { addConfigVerbs } from "./config-verbs.ts";
+import { addDeviceVerbs } from "./device-verbs.ts";
 import { addDiscoverVerbs } from "./discover-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
@@ -82,6 +83,7 @@ export class Verbs {
     addCommandVerbs(line);
     addReportVerbs(line);
     addBoxVerbs(line);
+    addDeviceVerbs(line);
     addConfigVerbs(line);
     addDiscoverVerbs(line);
     this.#pictures();

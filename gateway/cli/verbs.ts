@@ -59,6 +59,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "thiết bị có những gì: tên, kiểu, đơn vị, giá trị, địa chỉ",
       ),
       verb(
+        "device",
+        "add|list|show|…",
+        "add: test a device and save it; list, show, replace, rename, …",
+        "add: thử thiết bị rồi lưu; list, show, replace, rename, …",
+      ),
+      verb(
         "status",
         "",
         "the running gateway: links to the IOC, outbox, devices",

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
-import type { Wire } from "../driver.ts";
+import type { Reach, Wire } from "../driver.ts";
 import type { Language } from "./error-texts.ts";
 
 /** What a driver can say of an address beside its schema: for the lint of profiles. */
@@ -35,6 +35,8 @@ export interface DriverSchemas {
   personal?: (address: never, record?: never) => boolean;
   /** What an address holds and takes, and whether these settings (a profile's, not parsed) let it be read. */
   facts?: (address: never, settings: never) => AddressFacts;
+  /** The settings of a device at an address that a person has typed. */
+  reached?: Reach;
   /** By what bytes a device is reached; absent: it cannot be recorded. */
   wire?: (settings: never) => Wire<Record<string, unknown>>;
   /**

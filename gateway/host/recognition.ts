@@ -35,6 +35,8 @@ export class Recognition {
   #strange: string | undefined;
   #tellsNothing = false;
   #isUnsaved = false;
+  /** Another unit was accepted, and nobody has been told. */
+  #accepted: Data | undefined;
   readonly #pause = new Pause();
 
   readonly #keeps: boolean;
@@ -91,7 +93,8 @@ export class Recognition {
     const unitNews = this.#unitNews(now);
     // Another unit has a firmware of its own, whether it tells it or not.
     this.firmware = now.firmware ?? (this.#strange === before ? this.firmware : undefined);
-    const told = [...unitNews, ...this.#firmwareNews()];
+    const told = [this.#accepted ?? [], unitNews, this.#firmwareNews()].flat();
+    this.#accepted = undefined;
     this.#seen = { ...this.#seen, ...now };
     this.#unwritable = this.#strangeUnit(now) ?? this.#strangeFirmware();
     // What one tells that cannot be told from a stranger is not noted as the unit's.
@@ -108,8 +111,11 @@ export class Recognition {
         `the site file says "serial: ${serial}" for ${id}: ${now.serial === undefined ? "the unit tells none, so take it out" : "write the new unit's there"}`,
       );
     if (this.#pin === undefined) throw new Error("nothing can be kept: there is no state folder");
+    this.#open();
     await this.#pin.write(now);
-    this.#isOpen = true;
+    const before = this.#pinned;
+    if (before !== undefined && differing(before, now).length > 0)
+      this.#accepted = { state: "identity-changed", change: "accepted", before, now };
     this.#pinned = this.#seen = now;
     this.#strange = this.#unreadable = this.doubt = undefined;
     this.firmware = now.firmware;

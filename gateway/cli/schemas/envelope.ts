@@ -2,8 +2,8 @@ import { z } from "zod";
 
 /** What all outputs with `--json` have in common: one envelope a line. */
 
-/** The data that a verb prints with `--json`, by the envelope's `kind`. */
-type Outputs = Record<string, z.ZodType>;
+/** The data that a verb prints with `--json`, by the envelope's `kind`; `failure`: what its failures have besides. */
+type Outputs = Record<string, z.ZodType> & { failure?: z.ZodObject };
 
 /** Outputs of verbs; a verb of a group with its group before it: "profile new". */
 export type VerbOutputs = Record<string, Outputs>;
@@ -48,7 +48,8 @@ export function success(kind: string, data: z.ZodType): z.ZodType {
   return z.strictObject({ api: z.literal("kerb/v1"), kind: z.literal(kind), ok, data });
 }
 
-/** The line of a failure of a verb that has these kinds. */
-export function failed(): z.ZodType {
-  return z.strictObject({ api: z.literal("kerb/v1"), kind: text, ok: z.literal(false), error: failure });
+/** The line of a failure; `more`: what this verb's has besides. */
+export function failed(more: z.ZodObject = z.strictObject({})): z.ZodType {
+  const error = failure.extend(more.shape);
+  return z.strictObject({ api: z.literal("kerb/v1"), kind: text, ok: z.literal(false), error });
 }

@@ -1,0 +1,180 @@
+import type { DeviceConfig } from "../config.ts";
+import { indexOfDevice, placeOfDevice } from "../config/device-edits.ts";
+import type { Language } from "../config/error-texts.ts";
+import { DevicesFiles } from "../devices-file.ts";
+import type { Identity } from "../driver.ts";
+import { exitCodes, printable, shownFile } from "../errors.ts";
+import type { Marks, Pin } from "../host/pin.ts";
+import { matchProfile } from "../profile-match.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+import { pinOf, type Replacement, replacementsOf } from "./device-history.ts";
+import { listed, type ListedDevice, statusOf } from "./device-list.ts";
+import { deviceWords } from "./device-words.ts";
+import { library } from "./identify.ts";
+import { identifyWords } from "./identify-words.ts";
+import { dictionary, languageOf } from "./language.ts";
+import { printData, printLines } from "./output.ts";
+import { deviceNamed } from "./read-source.ts";
+import { findSite } from "./site.ts";
+import { shownReason } from "./status.ts";
+import { displayWidth, pad, paint, span } from "./text.ts";
+
+export interface ShowOptions {
+  site?: string;
+  json?: boolean;
+  lang?: Language;
+}
+
+/** All that is known of one device without asking it. */
+export interface ShownDevice extends ListedDevice {
+  lastLine: number;
+  /** `kerb device` may change its lines. */
+  editable: boolean;
+  class: string | null;
+  firmwareRange: string;
+  /** As it last told the running gateway; as it was last seen where none runs. */
+  identity: Identity | null;
+  /** The unit that may be written to; null: nobody was seen yet. */
+  unit: Marks | null;
+  match: { rank: string; reasons: Record<Language, string>[] } | null;
+  points: number;
+  records: number;
+  write: { allow: readonly string[]; offered: string[] };
+  polls: { polls: number; failed: number; missed: number } | null;
+  /** Units that a person has put in the place of others, the newest last. */
+  replacements: Replacement[];
+}
+
+function unitOf(pin: Pin): Marks | undefined {
+  try {
+    return pin.read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** "Schreder CAB-M4 firmware 2.1.8 serial A0042"; "" when nothing is known. */
+export function namedUnit({ vendor, model, firmware, serial }: Marks, language: Language): string {
+  const parts = [
+    vendor,
+    model,
+    firmware && `firmware ${firmware}`,
+    serial && `${dictionary[language].serial} ${serial}`,
+  ];
+  return printable(parts.filter((part) => part !== undefined && part !== "").join(" "));
+}
+
+function replacedLine({ timeMs, by, before, now }: Replacement, language: Language): string {
+  const { nobody } = deviceWords[language];
+  const [from, to] = [before ?? {}, now].map((unit) => namedUnit(unit, language) || nobody);
+  return `${new Date(timeMs).toISOString().slice(0, 16).replace("T", " ")}Z ${by}: ${from} → ${to}`;
+}
+
+async function shown(
+  files: DevicesFiles,
+  device: DeviceConfig,
+  status: GatewayStatus | undefined,
+): Promise<ShownDevice> {
+  const known = status?.devices.find(({ id }) => id === device.id);
+  const { file } = device.place;
+  const text = files.textOf(file) ?? "";
+  const place = placeOfDevice(text, indexOfDevice(text, device.id));
+  const unit = unitOf(pinOf(files.site.gateway.stateFolder, device));
+  const identity = known?.identity ?? unit;
+  const own = library(device.driver).find(({ id }) => id === device.profile);
+  const match = identity === undefined || own === undefined ? undefined : matchProfile(identity, own);
+  const offered = device.points.filter(({ write }) => write !== undefined).map(({ name }) => name);
+  return {
+    ...(await listed(device, known, status !== undefined)),
+    line: place.first,
+    lastLine: place.last,
+    editable: file !== files.siteFile,
+    class: device.class ?? null,
+    firmwareRange: device.firmwareRange,
+    identity: identity ?? null,
+    unit: unit ?? null,
+    match: match === undefined ? null : { rank: match.rank, reasons: match.reasons },
+    points: device.points.filter(({ publish }) => publish).length,
+    records: device.records.length,
+    write: { allow: device.write?.allow ?? [], offered },
+    replacements: replacementsOf(files.site.gateway.stateFolder, device),
+    polls: known === undefined ? null : { polls: known.polls, failed: known.failed, missed: known.missed },
+  };
+}
+
+function shownLines(one: ShownDevice, device: DeviceConfig, language: Language): string[] {
+  const words = deviceWords[language];
+  const { labels } = words;
+  const nowMs = Date.now();
+  const reason = shownReason(
+    {
+      state: "lost",
+      ...(one.code === null ? {} : { code: one.code }),
+      ...(one.reason === null ? {} : { reason: one.reason }),
+    },
+    dictionary[language],
+  );
+  const profile =
+    one.profile === null
+      ? words.ownPoints
+      : [one.profile, one.firmwareRange === "*" ? "" : `firmware ${one.firmwareRange}`, one.class ?? ""]
+          .filter((part) => part !== "")
+          .join(", ");
+  const { match } = one;
+  const fits =
+    match === null
+      ? []
+      : [
+          `${identifyWords[language].ranks[match.rank as "exact"]}: ${match.reasons.map((text) => text[language]).join("; ")}`,
+        ];
+  const pinned =
+    device.serial === undefined
+      ? ""
+      : `${dictionary[language].serial} ${device.serial}, ${shownFile(one.file ?? "")}`;
+  const rows: [string, string][] = [
+    [labels.state, [words.states[one.state], reason].filter((part) => part !== "").join("   ")],
+    [labels.address, `${one.address}   ${one.driver}`],
+    [labels.profile, profile],
+    ...fits.map((text): [string, string] => [labels.fits, text]),
+    ...(one.identity === null
+      ? []
+      : [[labels.identity, namedUnit(one.identity, language)] as [string, string]]),
+    [labels.unit, pinned || (one.unit === null ? "" : namedUnit(one.unit, language)) || words.noUnit],
+    ...one.replacements.map((each): [string, string] => [labels.replaced, replacedLine(each, language)]),
+    [labels.points, words.pointCounts(one.points, one.records)],
+    [labels.writable, one.write.allow.join(", ") || words.noneWritable(one.write.offered.length)],
+    ...(one.lastGoodMs === null ? [] : [[labels.lastGood, span(nowMs - one.lastGoodMs)] as [string, string]]),
+    ...(one.polls === null
+      ? []
+      : [
+          [labels.polls, words.pollCounts(one.polls.polls, one.polls.failed, one.polls.missed)] as [
+            string,
+            string,
+          ],
+        ]),
+    [
+      labels.file,
+      `${shownFile(one.file ?? "")}, ${words.lines(one.line ?? 0, one.lastLine)}   ${one.editable ? words.editable : words.notEditable}`,
+    ],
+  ];
+  const width = Math.max(...rows.map(([name]) => displayWidth(name)));
+  const head = one.name === one.id ? one.id : `${one.id}   ${one.name}`;
+  return [
+    paint("bold", printable(head)),
+    ...rows
+      .filter(([, text]) => text !== "")
+      .map(([name, text]) => `  ${pad(name, width)}  ${printable(text)}`),
+  ];
+}
+
+/** `kerb device show`: all that is known of one device. Exit code 3: there is none of that id. */
+export async function deviceShow(id: string, options: ShowOptions): Promise<number> {
+  const language = languageOf(options.lang);
+  const file = findSite(options.site);
+  const files = await DevicesFiles.open(file);
+  const device = deviceNamed(files.site.devices, id, file);
+  const one = await shown(files, device, await statusOf(file));
+  if (options.json === true) printData("device", one);
+  else printLines(shownLines(one, device, language));
+  return exitCodes.ok;
+}

@@ -1,0 +1,111 @@
+import { z } from "zod";
+import { identityOutput } from "./box.ts";
+import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
+
+/** What `kerb device` prints. */
+
+const both = z.strictObject({ en: text, vi: text });
+const marks = z.strictObject({
+  vendor: text.optional(),
+  model: text.optional(),
+  firmware: text.optional(),
+  serial: text.optional(),
+  certificate: text.optional(),
+});
+
+const saved = {
+  file: text,
+  deleted: z.boolean(),
+  lines: z.array(z.strictObject({ sign: z.enum(["+", "-"]), number: count, text })),
+  gateway: z.enum(["applied", "restart-needed", "not-running"]),
+};
+
+const step = z.strictObject({
+  step: z.enum(["network", "port", "line", "protocol", "login", "identity", "values", "upstream"]),
+  verdict: z.enum(["ok", "failed", "unknown", "skipped"]),
+  evidence: both,
+  ms: count.optional(),
+});
+
+const listed = {
+  id: text,
+  name: text,
+  driver: text,
+  address: text,
+  profile: text.nullable(),
+  enabled: z.boolean(),
+  state: z.enum([
+    "online",
+    "lost",
+    "wrong-device",
+    "quarantined",
+    "starting",
+    "listening",
+    "disabled",
+    "new",
+    "gone",
+    "unknown",
+  ]),
+  lastGoodMs: timeMs.nullable(),
+  code: text.nullable(),
+  reason: text.nullable(),
+  file: text.nullable().describe("null: the files have it no more"),
+  line: count.nullable(),
+};
+
+const shown = z.strictObject({
+  ...listed,
+  lastLine: count,
+  editable: z.boolean(),
+  class: text.nullable(),
+  firmwareRange: text,
+  identity: identityOutput.nullable(),
+  unit: marks.nullable().describe("who may be written to; null: nobody was seen yet"),
+  match: z.strictObject({ rank: text, reasons: z.array(both) }).nullable(),
+  points: count,
+  records: count,
+  write: z.strictObject({ allow: z.array(text), offered: z.array(text) }),
+  polls: z.strictObject({ polls: count, failed: count, missed: count }).nullable(),
+  replacements: z.array(
+    z.strictObject({ timeMs, by: text, before: marks.nullable(), now: marks }).describe("the newest last"),
+  ),
+});
+
+const changed = z.union([
+  z.strictObject({ device: text, changed: z.literal(false) }),
+  z.strictObject({ device: text, changed: z.literal(true), ...saved }),
+]);
+
+const replaced = { device: text, before: marks, now: marks };
+
+export const outputs = {
+  "device add": {
+    "device-add": z.strictObject({
+      device: text,
+      tested: z.boolean(),
+      steps: z.array(step),
+      identity: identityOutput,
+      profile: text.nullable(),
+      ...saved,
+    }),
+    failure: z.strictObject({ steps: z.array(step).optional().describe("where its test failed") }),
+  },
+  "device list": {
+    "device-list": z.strictObject({
+      site: text,
+      running: z.boolean(),
+      devices: z.array(z.strictObject(listed)),
+    }),
+  },
+  "device show": { device: shown },
+  "device replace": {
+    "device-replace": z.union([
+      z.strictObject({ ...replaced, changed: z.literal(false) }),
+      z.strictObject({ ...replaced, changed: z.literal(true), saved: z.strictObject(saved).optional() }),
+    ]),
+  },
+  "device rename": { "device-rename": changed },
+  "device enable": { "device-enable": changed },
+  "device disable": { "device-disable": changed },
+  "device remove": { "device-remove": changed },
+} satisfies VerbOutputs;
