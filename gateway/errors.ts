@@ -8,6 +8,7 @@ import {
   uplinkErrors,
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
+import { diagnosisErrors } from "./diagnosis/causes.ts";
 import { healthErrors } from "./health/error-texts.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
@@ -36,6 +37,7 @@ export const errorTable = {
   ...uplinkErrors,
   ...healthErrors,
   ...commandErrors,
+  ...diagnosisErrors,
 };
 
 export type ErrorCode = keyof typeof errorTable;

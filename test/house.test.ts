@@ -29,6 +29,7 @@ const byName: Record<string, string> = {
   "gateway/config/drivers.ts": "drivers/*/settings.ts",
   "gateway/host/main.ts": "drivers/*/index.ts",
   "gateway/cli/field.ts": "drivers/*/index.ts",
+  "gateway/diagnosis/knowledge.ts": "drivers/*/diagnose.ts",
   "gateway/cli/simulate.ts": "simulators/*/index.ts",
   "gateway/cassette/player-opcua.ts": "simulators/*/index.ts",
   "gateway/cli/broker.ts": "simulators/*/index.ts",
