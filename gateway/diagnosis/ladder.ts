@@ -29,6 +29,8 @@ export interface Climb {
 
 const reachMsDefault = 3000;
 const listenMsDefault = 4000;
+/** No driver takes a longer `timeout` than all of them take. */
+const patientMsMax = 8000;
 
 /** The rung at which an error of the contract most often belongs, where the driver says nothing better. */
 const rungs: Readonly<Record<string, Rung>> = {
@@ -163,9 +165,16 @@ class Climber {
     const driver = await diagnosisOf(device.driver);
     Object.assign(this.facts, { error: failure.code, message: failure.message, "error.at": at });
     Object.assign(this.facts, driver?.facts(failure, device.settings));
+    if (failure.code === "silent" && at === "connect") Object.assign(this.facts, await this.#wait());
     const others = siblings.filter((one) => one.driver === device.driver).map(({ settings }) => settings);
     const isFree = at !== "gateway" || this.mayAsk();
-    if (driver?.look !== undefined && isFree && this.failed === undefined && !signal.aborted) {
+    if (
+      driver?.look !== undefined &&
+      isFree &&
+      this.facts["late.answerMs"] === undefined &&
+      this.failed === undefined &&
+      !signal.aborted
+    ) {
       const context = {
         deviceId: device.id,
         folder: `${stateFolder}/drivers/${device.driver}`,
@@ -177,6 +186,24 @@ class Climber {
     const rung = this.#rungOf(failure);
     yield* this.#below(rung);
     yield* this.step(rung, "failed", plain(printable(failure.message)));
+  }
+
+  /** A device that answers, but later than the site file allows, is not silent. */
+  async #wait(): Promise<Facts> {
+    const { device } = this.#climb;
+    const place = this.#place;
+    const timeoutMs = device.settings["timeout"];
+    const isAsked =
+      place !== undefined && place.over !== "calls" && !("shared" in place && place.shared === "broker");
+    if (typeof timeoutMs !== "number" || !isAsked) return {};
+    const patientMs = Math.min(4 * timeoutMs, patientMsMax);
+    if (patientMs <= timeoutMs) return {};
+    const patient = { ...device, settings: { ...device.settings, timeout: patientMs } };
+    const startedMs = performance.now();
+    const outcome = await talk(patient, this.#climb, 0);
+    if ("failure" in outcome) return {};
+    const tookMs = Math.min(performance.now() - startedMs, outcome.ms ?? Infinity);
+    return { "late.answerMs": Math.round(Math.max(tookMs, timeoutMs)), "late.timeoutMs": timeoutMs };
   }
 
   #rungOf({ code }: Failure): Rung {

@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadSite } from "../gateway/config.ts";
+import { climbLadder } from "../gateway/diagnosis/ladder.ts";
+import type { Diagnosed } from "../gateway/diagnosis/facts.ts";
+import { mergeSettings } from "../gateway/profiles.ts";
+import { loadSubject, Rig } from "./contract/contract.ts";
+
+/** One device with a fault, and what the ladder says of it. */
+
+type Tree = Record<string, unknown>;
+
+/** A pretend device, what the site file says of it, and what is wrong. */
+export interface Patient {
+  driver: string;
+  /** The name of a transport of the driver's contract table; default: its first. */
+  transport?: string;
+  profile?: string;
+  /** What the site file says otherwise than it should. */
+  wrong?: Tree | ((settings: Tree) => Tree);
+  /** What is done to the simulator, once it runs. */
+  harm?: (rig: Rig) => unknown;
+  /** A second device of the site, at the same place. */
+  second?: boolean;
+  /** Stands between driver and device; gives where the driver connects to. */
+  between?: (target: { host: string; port: number }) => Promise<Listening>;
+  timeoutMs?: number;
+  /** Settings that both ends have. */
+  settings?: Tree;
+}
+
+export interface Listening {
+  port: number;
+  close(): Promise<void>;
+}
+
+const short = { reachMs: 400, listenMs: 400 };
+
+/** Listens on a free port; `serve` gets each connection. */
+export function listening(serve: (socket: Socket) => void, host = "127.0.0.1"): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket)).on("error", () => socket.destroy());
+    serve(socket);
+  });
+  return new Promise((resolve) => {
+    server.listen(0, host, () => {
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        close: () =>
+          new Promise((done) => {
+            for (const socket of sockets) socket.destroy();
+            server.close(() => done());
+          }),
+      });
+    });
+  });
+}
+
+/** A line that damages what the device says: one bit of each piece, in its middle. */
+export function noisy(target: { host: string; port: number }): Promise<Listening> {
+  return listening((socket) => {
+    const far = connect(target);
+    far.on("error", () => socket.destroy()).on("close", () => socket.destroy());
+    socket.on("close", () => far.destroy()).pipe(far);
+    far.on("data", (bytes: Buffer) => {
+      const damaged = Buffer.from(bytes);
+      const middle = Math.min(damaged.length - 1, 4);
+      damaged[middle] = (damaged[middle] ?? 0) ^ 0x10;
+      socket.write(damaged);
+    });
+  });
+}
+
+/** A web server that answers each request with the same bytes. */
+export function webServer(status: string, headers: readonly string[] = [], body = ""): Promise<Listening> {
+  const head = [
+    `HTTP/1.1 ${status}`,
+    ...headers,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  return listening((socket) => {
+    socket.once("data", () => socket.end(`${head.join("\r\n")}\r\n\r\n${body}`));
+  });
+}
+
+/** A service that says these bytes to whoever comes, and to all that is said to it. */
+export function speaking(bytes: string | Uint8Array): Promise<Listening> {
+  return listening((socket) => void socket.on("data", () => socket.write(bytes)));
+}
+
+function moved(settings: Tree, port: number): Tree {
+  const { transport } = settings;
+  return typeof transport === "object"
+    ? { ...settings, transport: { ...transport, host: "127.0.0.1", port } }
+    : { ...settings, host: "127.0.0.1", port };
+}
+
+const target = (settings: Tree): { host: string; port: number } => {
+  const { host, port } = (settings["transport"] ?? settings) as { host: string; port: number };
+  return { host, port };
+};
+
+/** Climbs the ladder of a device as a site file has it, with no gateway. */
+export async function diagnose(
+  driver: string,
+  profile: string,
+  settings: Tree,
+  more: { others?: Tree[]; folder?: string } = {},
+): Promise<Diagnosed> {
+  const folder = more.folder ?? mkdtempSync(join(tmpdir(), "kerb-why-"));
+  const file = join(folder, "gateway.yaml");
+  const all = [settings, ...(more.others ?? [])].map((one, index) => ({
+    id: `device-${index + 1}`,
+    driver,
+    profile,
+    ...one,
+  }));
+  const gateway = { id: "why-test", name: "why", city: "test", state: "./state" };
+  writeFileSync(file, JSON.stringify({ version: 1, gateway, devices: all }));
+  try {
+    const site = await loadSite(file);
+    const [device, ...siblings] = site.devices;
+    if (device === undefined) throw new Error("no device");
+    const { stateFolder } = site.gateway;
+    const climbing = climbLadder({
+      device,
+      siblings,
+      stateFolder,
+      signal: AbortSignal.timeout(20_000),
+      ...short,
+    });
+    for (;;) {
+      const { done, value } = await climbing.next();
+      if (done === true) return value;
+    }
+  } finally {
+    if (more.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Starts the device, harms it, and says what is found. */
+export async function examined(patient: Patient): Promise<Diagnosed> {
+  const { driver, wrong = {}, harm, between, timeoutMs = 250, second = false } = patient;
+  const subject = await loadSubject(driver);
+  const transport = subject.table.transports.find(
+    ({ name }) => patient.transport === undefined || name === patient.transport,
+  );
+  if (transport === undefined) throw new Error(`${driver} has no transport ${patient.transport}`);
+  const rig = await Rig.open(subject, transport, {
+    timeoutMs,
+    devices: second ? 2 : 1,
+    ...(patient.profile === undefined ? {} : { profile: patient.profile }),
+    ...(patient.settings === undefined ? {} : { settings: patient.settings }),
+  });
+  let relay: Listening | undefined;
+  try {
+    let settings = rig.siteSettings();
+    if (between !== undefined) {
+      relay = await between(target(settings));
+      settings = moved(settings, relay.port);
+    }
+    settings = typeof wrong === "function" ? wrong(settings) : mergeSettings(settings, wrong);
+    const others = second ? [rig.siteSettings(2)] : [];
+    await harm?.(rig);
+    return await diagnose(driver, rig.profile.id, settings, { others });
+  } finally {
+    await relay?.close();
+    await rig.close();
+  }
+}
