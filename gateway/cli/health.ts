@@ -37,9 +37,9 @@ const marks: Record<HealthState, { mark: string; colour: "green" | "yellow" | "r
 };
 
 /** A check for machines: its sentences in one language. */
-function plain({ check, object, state, seen, code }: HealthCheck, language: Language) {
+function plain({ check, object, state, seen, code, behind }: HealthCheck, language: Language) {
   const { title, likely, do: remedy } = code === undefined ? {} : describeError(code, language);
-  return { check, object, state, code, title, seen: seen[language], likely, do: remedy };
+  return { check, object, state, code, title, seen: seen[language], likely, do: remedy, behind };
 }
 
 /** The checks as lines for people: what is wrong, what was seen, likely cause and cure. */

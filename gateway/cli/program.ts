@@ -9,6 +9,7 @@ import { languageOf } from "./language.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
 import { type Verb, verbs } from "./verbs.ts";
+import { addWhyVerbs } from "./why-verbs.ts";
 
 /** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
 
@@ -79,6 +80,11 @@ class Verbs {
       verb: (name) => this.#verb(name),
       run: (kind, options, work) => this.#run(kind, options, work),
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
+    });
+    addWhyVerbs({
+      verb: (name) => this.#verb(name),
+      run: (kind, options, work) => this.#run(kind, options, work),
+      options: { site: siteOption, language: languageOption },
     });
     this.#pictures();
     this.#centre();

@@ -33,6 +33,13 @@ const groups: [title: string, verbs: Verb[]][] = [
       },
       { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
       { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
+      {
+        name: "why",
+        usage: "DEVICE",
+        summary: "why a device fails: rung by rung, what was seen, the likely cause, what to do",
+      },
+      { name: "problems", usage: "", summary: "what is wrong now, worst first, each with one thing to do" },
+      { name: "doctor", usage: "", summary: "everything checked at once: box, site file, links, devices" },
       { name: "tail", usage: "", summary: "events as they are accepted" },
       {
         name: "write",
@@ -119,7 +126,7 @@ export function helpText(): string {
     "",
     "Each verb: --help for its options, --json for machines.",
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (health, books, certificate, audit, profile lint, profile test), 7 not allowed, 8 no answer in time,",
+    "            6 findings (why, problems, doctor, health, books, certificate, audit, profile lint, profile test), 7 not allowed, 8 no answer in time,",
     "            9 surely not executed, 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
     "",
   ].join("\n");

@@ -8,6 +8,7 @@ import { type Known, knownFacts, valueFacts } from "./history.ts";
 import { knock, lookAtPort, resolveName } from "./reach.ts";
 import { placeText } from "./places.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
+import { rungOf, rungOrder } from "./rungs.ts";
 import { type Heard, talk } from "./talk.ts";
 import { rulesOf } from "./causes.ts";
 import { upstreamStep } from "./upstream.ts";
@@ -32,31 +33,11 @@ const listenMsDefault = 4000;
 /** No driver takes a longer `timeout` than all of them take. */
 const patientMsMax = 8000;
 
-/** The rung at which an error of the contract most often belongs, where the driver says nothing better. */
-const rungs: Readonly<Record<string, Rung>> = {
-  refused: "port",
-  unreachable: "network",
-  busy: "port",
-  denied: "login",
-  "wrong-device": "identity",
-};
-
-const order: readonly Rung[] = [
-  "network",
-  "port",
-  "line",
-  "protocol",
-  "login",
-  "identity",
-  "values",
-  "upstream",
-];
-
 /** Which rungs a place has; one on a wire of its own has no line, one that calls no way there. */
 function rungsOf(place: DevicePlace | undefined): Rung[] {
   const hasLine = place?.over === "serial" || (place?.over === "tcp" && place.shared === "line");
   const hasNetwork = place === undefined || place.over === "tcp" || place.over === "udp";
-  return order.filter(
+  return rungOrder.filter(
     (rung) =>
       (rung !== "network" || hasNetwork) &&
       (rung !== "line" || hasLine) &&
@@ -95,7 +76,7 @@ class Climber {
 
   /** Every rung below this one that nothing was said of bears, or there would have been no answer from above it. */
   upTo(rung: Rung, evidence: Text): Step[] {
-    const below = this.#rungs.filter((one) => order.indexOf(one) < order.indexOf(rung));
+    const below = this.#rungs.filter((one) => rungOrder.indexOf(one) < rungOrder.indexOf(rung));
     return below.flatMap((one) => this.step(one, "ok", evidence));
   }
 
@@ -207,11 +188,7 @@ class Climber {
   }
 
   #rungOf({ code }: Failure): Rung {
-    const told = this.facts["rung"];
-    const likely =
-      typeof told === "string" && (order as readonly string[]).includes(told)
-        ? (told as Rung)
-        : (rungs[code] ?? "protocol");
+    const likely = rungOf(this.facts, code);
     // A rung that was seen to bear cannot be the one that broke.
     const bears = this.steps.some((one) => one.step === likely && one.verdict === "ok");
     const wanted = bears || !this.#rungs.includes(likely) ? "protocol" : likely;
@@ -222,7 +199,7 @@ class Climber {
   *#below(rung: Rung): Generator<Step> {
     const lineAnswers = this.facts["line.answers"];
     const mate = this.facts["samePlace.example"];
-    for (const one of this.#rungs.filter((below) => order.indexOf(below) < order.indexOf(rung))) {
+    for (const one of this.#rungs.filter((below) => rungOrder.indexOf(below) < rungOrder.indexOf(rung))) {
       if (one === "line" && rung === "protocol") {
         const other = lineAnswers ?? mate;
         yield* other === undefined
@@ -338,6 +315,7 @@ export async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed
   const driver = await diagnosisOf(device.driver);
   const climber = new Climber(climb, driver?.place(device.settings));
   if (known !== undefined) Object.assign(climber.facts, knownFacts(device.id, known));
+  climber.facts["isEnabled"] = device.enabled;
   climber.facts["poll.normalMs"] = device.pollMs.normal;
   const heard = known === undefined ? undefined : heardByGateway(known, device.id);
   if (heard === undefined) yield* tried(climber, climb);
@@ -371,7 +349,14 @@ async function* tried(climber: Climber, climb: Climb): AsyncGenerator<Step> {
     yield* climber.fell(before, "gateway");
     return;
   }
-  if (!climber.mayAsk()) return;
+  if (!climber.mayAsk()) {
+    const evidence = {
+      en: "the gateway has the line to itself and does not know more yet",
+      vi: "gateway đang giữ đường truyền và chưa biết thêm",
+    };
+    yield* climber.step("protocol", "unknown", evidence);
+    return;
+  }
   const outcome = await talk(device, climb, listenMs);
   if ("failure" in outcome) yield* climber.fell(outcome.failure, "connect");
   else {

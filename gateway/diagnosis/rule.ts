@@ -9,6 +9,7 @@ export type Condition =
   | readonly (string | number)[]
   | { readonly atLeast: number }
   | { readonly below: number }
+  | { readonly isNot: string }
   | { readonly has: RegExp }
   | { readonly present: boolean };
 

@@ -11,6 +11,7 @@ function holds(condition: Condition, fact: Facts[string] | undefined): boolean {
   if (typeof condition !== "object") return fact === condition;
   if (Array.isArray(condition)) return condition.includes(fact as string);
   if ("present" in condition) return (fact !== undefined) === condition.present;
+  if ("isNot" in condition) return fact !== condition.isNot;
   if ("has" in condition) return typeof fact === "string" && condition.has.test(fact);
   if (typeof fact !== "number") return false;
   return "atLeast" in condition ? fact >= condition.atLeast : fact < (condition as { below: number }).below;

@@ -181,6 +181,15 @@ export const deviceRules: Rule<keyof typeof deviceCauses>[] = [
     },
   },
   {
+    cause: "KERB-DEV-OFF",
+    on: "working",
+    when: { isEnabled: false },
+    seen: {
+      en: "it answers, and the gateway does not read it",
+      vi: "thiết bị có trả lời nhưng gateway không đọc",
+    },
+  },
+  {
     cause: "KERB-DEV-BACK",
     on: "working",
     when: { isBack: true },

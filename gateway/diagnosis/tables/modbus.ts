@@ -196,7 +196,7 @@ export const modbusRules: Rule<keyof typeof modbusCauses>[] = [
   {
     cause: "KERB-MB-SILENT",
     on: "protocol",
-    when: { error: "silent", "late.answerMs": { present: false } },
+    when: { error: "silent", "net.tcp": "open", "late.answerMs": { present: false } },
     seen: {
       en: "{place} takes connections, {unit} does not answer, nor does any other that was tried",
       vi: "{place} nhận kết nối, {unit} không trả lời, các unit khác đã thử cũng không",

@@ -90,7 +90,7 @@ export const networkRules: Rule<keyof typeof networkCauses>[] = [
   {
     cause: "KERB-NET-SWITCH",
     on: ["network", "port", "protocol"],
-    when: { "group.kind": "net" },
+    when: { "group.kind": "net", "net.tcp": { isNot: "open" } },
     seen: {
       en: "{group.size} devices in {group.at} are silent since the same minute, none there answers: {group.devices}",
       vi: "{group.size} thiết bị trong {group.at} im lặng từ cùng một phút, không thiết bị nào ở đó trả lời: {group.devices}",
@@ -99,7 +99,7 @@ export const networkRules: Rule<keyof typeof networkCauses>[] = [
   {
     cause: "KERB-NET-HOST",
     on: ["network", "port", "protocol"],
-    when: { "group.kind": "host" },
+    when: { "group.kind": ["host", "place"] },
     seen: {
       en: "all {group.size} devices at {group.at} are silent since the same minute: {group.devices}",
       vi: "cả {group.size} thiết bị tại {group.at} im lặng từ cùng một phút: {group.devices}",
