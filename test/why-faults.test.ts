@@ -27,6 +27,8 @@ const relays: Listening[] = [];
 const held: Socket[] = [];
 const rsmpIdentity = { ...identity };
 let theSwitch: ChildProcess;
+/** The pretend traffic signal. */
+let restarts: Simulator;
 let gateway: ReturnType<typeof kerbProgram>;
 
 async function pretend(driver: string, profile: string, settings: Tree, who = identity): Promise<Simulator> {
@@ -86,7 +88,7 @@ beforeAll(async () => {
     reconnect: "50ms",
     wait: "2s",
   };
-  const [, skewed] = await Promise.all([
+  const [, skewed, controller] = await Promise.all([
     pretend("onvif", "onvif/profile-t", { ...camera, port: cameras[0], rtspPort: cameras[0] }),
     pretend("onvif", "onvif/profile-t", { ...camera, port: cameras[1], rtspPort: cameras[1] }),
     pretend("rsmp", "rsmp/tlc", { ...site, reconnect: 50, wait: 2000 }, rsmpIdentity),
@@ -104,6 +106,7 @@ beforeAll(async () => {
   const line = await noisy({ host: "127.0.0.1", port: portOf(bus) });
   relays.push(line);
   const ports = await startSwitch(portOf(good!), switched);
+  restarts = controller;
   skewed!.fault("clockWrong");
   mute!.fault("silent");
   slow!.fault("slow", 150);
@@ -178,15 +181,14 @@ const expected: [device: string, cause: string][] = [
 
 test(
   "nine faults at once: each has its own cause, and the switch drags its devices along",
-  { timeout: 60_000 },
+  { timeout: 90_000 },
   async () => {
-    const t0 = performance.now();
-    const T = (x: string) => console.log(x, Math.round(performance.now() - t0));
     await gateway.line(/is running/);
-    const untilMs = performance.now() + 20_000;
+    const untilMs = performance.now() + 40_000;
     const waitFor = async (device: string, isSo: (one: Device) => boolean): Promise<void> => {
       for (;;) {
-        const found = (await devicesNow()).find(({ id }) => id === device);
+        // A gateway that has just started has no status yet.
+        const found = (await devicesNow().catch(() => [])).find(({ id }) => id === device);
         if (found !== undefined && isSo(found)) return;
         if (performance.now() > untilMs) throw new Error(`${device}: ${JSON.stringify(found)}`);
         await sleep(100);
@@ -196,24 +198,19 @@ test(
     await waitFor("signal-firmware", ({ state }) => state === "online" || state === "listening");
     // The controller comes back with another list of signals than its profile speaks of.
     rsmpIdentity.firmware = "1.9.0";
-    simulators[2]!.fault("restart", 100);
+    restarts.fault("restart", 100);
     await unplug();
-    T("unplug");
     await waitFor("post-3", ({ state }) => state === "lost");
-    T("post lost");
     await waitFor("meter-slow", ({ missed }) => missed > 5);
-    T("slow");
     await waitFor("signal-firmware", ({ unwritable }) => unwritable?.code === "firmware-unknown");
-    T("ready");
     const found = await Promise.all(
       expected.map(async ([device]) => {
         const { data, code } = await said("why", device);
         const causes = (data["causes"] as { code: string }[]).map((one) => one.code);
-        if (process.env["SHOW"]) console.log(device, code, JSON.stringify(data, null, 1));
+        if (process.env["SHOW"] === device) console.log(device, code, JSON.stringify(data, null, 1));
         return [device, causes.join()];
       }),
     );
-    T("why");
     expect(found).toEqual(expected);
     const { data, code } = await said("problems");
     const problems = data["problems"] as { object?: string; code: string; behind: string[] }[];

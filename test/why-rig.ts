@@ -1,5 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSite } from "../gateway/config.ts";
@@ -18,6 +21,8 @@ export interface Patient {
   /** The name of a transport of the driver's contract table; default: its first. */
   transport?: string;
   profile?: string;
+  /** Another profile in the site file than the device is built from. */
+  siteProfile?: string;
   /** What the site file says otherwise than it should. */
   wrong?: Tree | ((settings: Tree) => Tree);
   /** What is done to the simulator, once it runs. */
@@ -167,9 +172,28 @@ export async function examined(patient: Patient): Promise<Diagnosed> {
     settings = typeof wrong === "function" ? wrong(settings) : mergeSettings(settings, wrong);
     const others = second ? [rig.siteSettings(2)] : [];
     await harm?.(rig);
-    return await diagnose(driver, rig.profile.id, settings, { others });
+    return await diagnose(driver, patient.siteProfile ?? rig.profile.id, settings, { others });
   } finally {
     await relay?.close();
     await rig.close();
   }
+}
+
+/** A port that takes nobody any more, as a machine behind a dead cable: its process is stopped and its queue full. */
+export async function unplugged(): Promise<Listening> {
+  const script =
+    'require("node:net").createServer().listen({ host: "127.0.0.1", port: 0, backlog: 1 }, function () { console.log(this.address().port) })';
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
+  child.kill("SIGSTOP");
+  const port = Number(line);
+  const held = [1, 2, 3].map(() => connect(port, "127.0.0.1").on("error", () => {}));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return {
+    port,
+    close: async () => {
+      for (const socket of held) socket.destroy();
+      child.kill("SIGKILL");
+    },
+  };
 }
