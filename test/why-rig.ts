@@ -150,7 +150,7 @@ export async function diagnose(
 
 /** Starts the device, harms it, and says what is found. */
 export async function examined(patient: Patient): Promise<Diagnosed> {
-  const { driver, wrong = {}, harm, between, timeoutMs = 250, second = false } = patient;
+  const { driver, wrong = {}, harm, between, timeoutMs = 3000, second = false } = patient;
   const subject = await loadSubject(driver);
   const transport = subject.table.transports.find(
     ({ name }) => patient.transport === undefined || name === patient.transport,

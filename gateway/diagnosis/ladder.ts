@@ -266,7 +266,14 @@ class Climber {
     const isMute = heard === 0;
     const verdict = isMute ? (total === 0 ? "unknown" : "failed") : good === 0 ? "failed" : "ok";
     if (verdict === "failed") this.facts["values.none"] = true;
-    const shown = { en: `${good} of ${total} points read`, vi: `đọc được ${good} trên ${total} điểm` };
+    const left = (total ?? 0) - (heard ?? 0);
+    const shown =
+      left === 0
+        ? { en: `${good} of ${total} points read`, vi: `đọc được ${good} trên ${total} điểm` }
+        : {
+            en: `${good} of ${total} points read, ${left} it tells by itself and has not told yet`,
+            vi: `đọc được ${good} trên ${total} điểm, ${left} điểm thiết bị tự gửi và chưa gửi`,
+          };
     const nothing = { en: "nothing was heard of it yet", vi: "chưa nghe thấy gì từ thiết bị" };
     yield* this.step("values", verdict, isMute ? nothing : shown, ms);
   }

@@ -106,6 +106,11 @@ export const httpCauses = {
 
 const seen = { en: "{message}", vi: "{message}" };
 
+const valuesSeen = {
+  en: "{values.bad} of {values.total} points, such as {values.point}: {values.reason}",
+  vi: "{values.bad} trên {values.total} điểm, ví dụ {values.point}: {values.reason}",
+};
+
 export const httpRules: Rule<keyof typeof httpCauses>[] = [
   { cause: "KERB-HTTP-LOGIN", on: "login", when: { "http.status": 401, "http.hasLogin": true }, seen },
   { cause: "KERB-HTTP-LOGIN-WANTED", on: "login", when: { "http.status": 401 }, seen },
@@ -121,6 +126,20 @@ export const httpRules: Rule<keyof typeof httpCauses>[] = [
     on: "protocol",
     when: { "http.unreadable": true, tls: { present: false } },
     seen,
+  },
+  {
+    cause: "KERB-HTTP-REDIRECT",
+    on: "values",
+    when: { "values.code": { has: /^http-3/ } },
+    seen: valuesSeen,
+  },
+  { cause: "KERB-HTTP-PATH", on: "values", when: { "values.code": { has: /^http-4/ } }, seen: valuesSeen },
+  { cause: "KERB-HTTP-SERVER", on: "values", when: { "values.code": { has: /^http-5/ } }, seen: valuesSeen },
+  {
+    cause: "KERB-HTTP-CONTENT",
+    on: "values",
+    when: { "values.none": true, "values.code": ["not-found", "no-such-value", "not-told"] },
+    seen: valuesSeen,
   },
   {
     cause: "KERB-HTTP-SILENT",

@@ -178,7 +178,7 @@ export const modbusRules: Rule<keyof typeof modbusCauses>[] = [
   {
     cause: "KERB-MB-FUNCTION",
     on: "values",
-    when: { "values.code": "illegal-function" },
+    when: { "values.none": true, "values.code": ["modbus-1", "unsupported-function"] },
     seen: {
       en: "{values.bad} of {values.total} points: {values.reason}",
       vi: "{values.bad} trên {values.total} điểm: {values.reason}",
@@ -187,7 +187,7 @@ export const modbusRules: Rule<keyof typeof modbusCauses>[] = [
   {
     cause: "KERB-MB-REGISTERS",
     on: "values",
-    when: { "values.code": ["illegal-data-address", "illegal-address"] },
+    when: { "values.none": true, "values.code": ["modbus-2", "modbus-3"] },
     seen: {
       en: "{values.bad} of {values.total} points refused, such as {values.point}: {values.reason}",
       vi: "{values.bad} trên {values.total} điểm bị từ chối, ví dụ {values.point}: {values.reason}",

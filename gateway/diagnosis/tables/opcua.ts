@@ -190,7 +190,7 @@ export const opcuaRules: Rule<keyof typeof opcuaCauses>[] = [
   {
     cause: "KERB-UA-NODES",
     on: "values",
-    when: { "values.code": { has: /NodeId|NoMatch|no-such-node|not-found/i } },
+    when: { "values.none": true, "values.code": { has: /NodeId|NoMatch|namespace|node|path/i } },
     seen: {
       en: "{values.bad} of {values.total} points: {values.point}: {values.reason}",
       vi: "{values.bad} trên {values.total} điểm: {values.point}: {values.reason}",

@@ -6,12 +6,12 @@ export const snmpCauses = {
   "KERB-SNMP-COMMUNITY": cause(
     ["The agent is there and ignores this community", "Agent có hoạt động nhưng bỏ qua community này"],
     [
-      "wrong `community`, or the agent answers only to addresses that it knows",
-      "sai `community`, hoặc agent chỉ trả lời địa chỉ đã biết",
+      "wrong `community`, or the agent takes version 3 only",
+      "sai `community`, hoặc agent chỉ nhận phiên bản 3",
     ],
     [
-      "compare `community` with the device; add the box's address to the agent's list",
-      "so `community` với thiết bị; thêm địa chỉ của hộp vào danh sách của agent",
+      "compare `community` with the device, or write `version: 3` with a user",
+      "so `community` với thiết bị, hoặc ghi `version: 3` kèm người dùng",
     ],
     false,
   ),
