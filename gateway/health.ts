@@ -236,14 +236,13 @@ function deviceCheck(device: Device, nowMs: number): HealthCheck {
 function groupCheck({ kind, at, devices }: Folded, nowMs: number): HealthCheck {
   const behind = devices.map(({ id }) => id);
   const since = span(nowMs - Math.min(...devices.map(({ sinceMs }) => sinceMs)));
-  const names = behind.slice(0, devicesShownMax).join(", ");
   return {
     check: "device",
     object: at,
     state: "bad",
     seen: {
-      en: `${behind.length} devices lost together for ${since}: ${names}`,
-      vi: `${behind.length} thiết bị cùng mất liên lạc đã ${since}: ${names}`,
+      en: `${behind.length} devices lost together for ${since}`,
+      vi: `${behind.length} thiết bị cùng mất liên lạc đã ${since}`,
     },
     code: groupCause(kind),
     behind,

@@ -6,6 +6,7 @@ import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, pad, paint } from "./text.ts";
+import { whyWords } from "./why-words.ts";
 
 const names: Record<Language, Record<HealthCheck["check"], string>> = {
   en: {
@@ -48,9 +49,13 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
   const name = ({ check, object }: HealthCheck) =>
     object === undefined ? names[language][check] : `${names[language][check]} ${object}`;
   const width = Math.max(...checks.map((check) => displayWidth(name(check))));
-  const labels = Math.max(...[words.seen, words.likely, words.remedy].map(displayWidth));
+  const { behind: behindWord } = whyWords[language];
+  const isFolded = checks.some(({ behind }) => behind !== undefined);
+  const labels = Math.max(
+    ...[words.seen, words.likely, words.remedy, ...(isFolded ? [behindWord] : [])].map(displayWidth),
+  );
   return checks.flatMap((check) => {
-    const { state, seen, code } = check;
+    const { state, seen, code, behind = [] } = check;
     const { mark, colour } = marks[state];
     const head = (text: string) => `${paint(colour, mark)} ${pad(name(check), width)}  ${text}`;
     if (code === undefined) return [head(seen[language])];
@@ -59,6 +64,7 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
       [words.seen, seen[language]],
       [words.likely, likely],
       [words.remedy, remedy],
+      ...(behind.length === 0 ? [] : [[behindWord, behind.join(", ")] as const]),
     ] as const;
     return [
       head(`${title}   (${code})`),

@@ -123,7 +123,6 @@ function conclusion({ failed, causes, facts }: Diagnosed, language: Language): s
   if (causes.length > 0)
     return causes.flatMap((one) => [...causeLines(one, language), ...(causes.length > 1 ? [""] : [])]);
   if (failed === undefined) return ["", words.allBears];
-  if (failed === "upstream") return [];
   const seen = Object.entries(facts).toSorted(([a], [b]) => a.localeCompare(b));
   const width = Math.max(...seen.map(([name]) => name.length)) + 1;
   return [

@@ -1,6 +1,6 @@
 import type { Language } from "../config/error-texts.ts";
 import type { Facts, Rung } from "../driver.ts";
-import type { CauseCode } from "./causes.ts";
+import type { ErrorCode } from "../errors.ts";
 
 /** What `kerb why`, `device add`, `doctor` and `problems` share: the steps of the ladder and what follows of them. */
 
@@ -19,7 +19,7 @@ export interface Step {
 
 /** A cause by its code in the table of errors, and what was seen that speaks for it. */
 export interface Finding {
-  code: CauseCode;
+  code: ErrorCode;
   /** warn: the device works, and something about it is wrong. */
   severity: "bad" | "warn";
   step: Rung;

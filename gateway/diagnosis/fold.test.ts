@@ -93,14 +93,18 @@ describe("what the running gateway alone can know", () => {
     const { code: _code, reason: _reason, ...lost } = devices({ host: "10.0.0.1" }).devices[0]!;
     const status = healthyStatus(nowMs);
     status.devices = [{ ...lost, state: "online", ...more }];
-    return doubtsOf(rulesOf("modbus"), knownFacts("d-1", { status, readings: [], nowMs })).map(
+    return doubtsOf(rulesOf("modbus"), knownFacts("d-1", { status, readings: [], nowMs }, 100)).map(
       ({ code }) => code,
     );
   };
 
   it("names a device that is too slow, and one that fails now and then", () => {
-    expect(working({ polls: 100, answered: 60, failed: 0, missed: 40 })).toEqual(["KERB-DEV-SLOW"]);
-    expect(working({ polls: 100, answered: 80, failed: 20, missed: 0 })).toEqual(["KERB-DEV-LOSSY"]);
+    expect(working({ polls: 100, answered: 60, failed: 0, missed: 40, lastReadMs: 120 })).toEqual([
+      "KERB-DEV-SLOW",
+    ]);
+    expect(working({ polls: 100, answered: 80, failed: 20, missed: 0, sinceMs: nowMs - 600_000 })).toEqual([
+      "KERB-DEV-LOSSY",
+    ]);
     expect(working({ polls: 100, answered: 99, failed: 1, missed: 0 })).toEqual([]);
   });
 

@@ -1,3 +1,4 @@
+import type { DeviceConfig } from "../config.ts";
 import type { Facts } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
@@ -56,15 +57,16 @@ function groupFacts({ kind, devices, at }: Folded): Facts {
 }
 
 /** How often it was asked lately, as far as the counters of this run tell. */
-function pollFacts({ polls, answered, failed, missed, lastReadMs, reads }: Device): Facts {
+function pollFacts({ polls, answered, failed, missed, lastReadMs, reads }: Device, everyMs?: number): Facts {
   const count = reads.counts.reduce((sum, one) => sum + one, 0);
   return {
     polls,
     "polls.answered": answered,
     "polls.failed": failed,
     "polls.missed": missed,
-    ...(polls === 0 ? {} : { "polls.failedShare": failed / polls, "polls.missedShare": missed / polls }),
+    ...(polls === 0 ? {} : { "polls.failedShare": failed / polls }),
     ...(count === 0 ? {} : { "read.lastMs": lastReadMs, "read.meanMs": reads.sumMs / count }),
+    ...(everyMs === undefined ? {} : { "poll.everyMs": everyMs, "read.load": lastReadMs / everyMs }),
   };
 }
 
@@ -89,8 +91,14 @@ export function valueFacts(readings: readonly LatestReading[]): Facts {
   };
 }
 
-/** Everything that the running gateway knows of a device, as facts. */
-export function knownFacts(id: string, { status, readings, nowMs }: Known): Facts {
+/** How often a device is asked: the shortest period of those that its points have; undefined: it is not asked. */
+export function pollEveryMs({ points, pollMs }: Pick<DeviceConfig, "points" | "pollMs">): number | undefined {
+  const periods = points.flatMap(({ poll }) => (poll === "push" ? [] : pollMs[poll]));
+  return periods.length === 0 ? undefined : Math.min(...periods);
+}
+
+/** Everything that the running gateway knows of a device, as facts; `everyMs`: how often it is asked. */
+export function knownFacts(id: string, { status, readings, nowMs }: Known, everyMs?: number): Facts {
   const device = status.devices.find((one) => one.id === id);
   if (device === undefined) return {};
   const { state, code, sinceMs, lastGoodMs, unwritable } = device;
@@ -108,7 +116,7 @@ export function knownFacts(id: string, { status, readings, nowMs }: Known): Fact
     clock: status.gateway.clock,
     ...neighbours(device, status.devices),
     ...(group === undefined ? {} : groupFacts(group)),
-    ...pollFacts(device),
+    ...pollFacts(device, everyMs),
     ...(answers(device) ? valueFacts(readings) : {}),
   };
 }

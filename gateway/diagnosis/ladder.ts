@@ -4,14 +4,14 @@ import type { DevicePlace, Facts, Failure, Rung } from "../driver.ts";
 import { printable } from "../errors.ts";
 import { diagnosisOf } from "./knowledge.ts";
 import { type Diagnosed, plain, type Step, type Text, type Verdict } from "./facts.ts";
-import { type Known, knownFacts, valueFacts } from "./history.ts";
+import { type Known, knownFacts, pollEveryMs, valueFacts } from "./history.ts";
 import { knock, lookAtPort, resolveName } from "./reach.ts";
 import { placeText } from "./places.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
 import { rungOf, rungOrder } from "./rungs.ts";
 import { type Heard, talk } from "./talk.ts";
 import { rulesOf } from "./causes.ts";
-import { upstreamStep } from "./upstream.ts";
+import { upstreamCause, upstreamStep } from "./upstream.ts";
 
 /** What is to be climbed: a device as the site file has it, or as it would stand there. */
 export interface Climb {
@@ -284,8 +284,9 @@ class Climber {
     const rules = rulesOf(device.driver);
     if (failed !== undefined) facts["rung"] = failed;
     else delete facts["rung"];
-    const cause = failed === undefined || failed === "upstream" ? undefined : causeOf(rules, failed, facts);
-    const causes = cause === undefined ? (failed === undefined ? doubtsOf(rules, facts) : []) : [cause];
+    const isAnswering = failed === undefined || failed === "upstream";
+    const cause = isAnswering ? upstreamCause(this.#climb.known) : causeOf(rules, failed, facts);
+    const causes = [...(cause === undefined ? [] : [cause]), ...(isAnswering ? doubtsOf(rules, facts) : [])];
     return { device: device.id, steps, ...(failed === undefined ? {} : { failed }), causes, facts };
   }
 }
@@ -321,9 +322,8 @@ export async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed
   const { device, known, signal } = climb;
   const driver = await diagnosisOf(device.driver);
   const climber = new Climber(climb, driver?.place(device.settings));
-  if (known !== undefined) Object.assign(climber.facts, knownFacts(device.id, known));
+  if (known !== undefined) Object.assign(climber.facts, knownFacts(device.id, known, pollEveryMs(device)));
   climber.facts["isEnabled"] = device.enabled;
-  climber.facts["poll.normalMs"] = device.pollMs.normal;
   const heard = known === undefined ? undefined : heardByGateway(known, device.id);
   if (heard === undefined) yield* tried(climber, climb);
   else {

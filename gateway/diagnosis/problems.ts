@@ -6,7 +6,7 @@ import type { Facts } from "../driver.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { rulesOf } from "./causes.ts";
 import type { Text } from "./facts.ts";
-import { knownFacts } from "./history.ts";
+import { knownFacts, pollEveryMs } from "./history.ts";
 import { diagnosisOf } from "./knowledge.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
 import { rungOf } from "./rungs.ts";
@@ -30,7 +30,7 @@ export interface Seen {
   readings: Readonly<Record<string, readonly LatestReading[]>>;
   nowMs: number;
   /** The devices as the site file has them now. */
-  configured: readonly Pick<DeviceConfig, "id" | "settings" | "pollMs">[];
+  configured: readonly Pick<DeviceConfig, "id" | "settings" | "pollMs" | "points">[];
 }
 
 type Device = GatewayStatus["devices"][number];
@@ -40,11 +40,11 @@ async function factsOf(device: Device, { status, readings, nowMs, configured }: 
   const driver = await diagnosisOf(device.driver);
   const own = configured.find(({ id }) => id === device.id);
   const known = readings[device.id] ?? [];
-  const facts: Facts = knownFacts(device.id, { status, readings: known, nowMs });
+  const everyMs = own === undefined ? undefined : pollEveryMs(own);
+  const facts: Facts = knownFacts(device.id, { status, readings: known, nowMs }, everyMs);
   // A device that only the running gateway knows is judged by what the gateway says.
   if (own === undefined || driver === undefined) return facts;
-  if (device.code === undefined)
-    return { ...facts, "poll.normalMs": own.pollMs.normal, ...driver.healthy?.(known, own.settings) };
+  if (device.code === undefined) return { ...facts, ...driver.healthy?.(known, own.settings) };
   const failure = { code: device.code, message: device.reason ?? "" };
   return { ...facts, "error.at": "gateway", ...driver.facts(failure, own.settings) };
 }

@@ -17,11 +17,13 @@ function holds(condition: Condition, fact: Facts[string] | undefined): boolean {
   return "atLeast" in condition ? fact >= condition.atLeast : fact < (condition as { below: number }).below;
 }
 
+const shownTime = (ms: number): string => (ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : span(ms));
+
 const shown = (name: string, fact: Facts[string] | undefined): string =>
   fact === undefined
     ? "?"
     : name.endsWith("Ms") && typeof fact === "number"
-      ? span(fact)
+      ? shownTime(fact)
       : printable(String(fact)).slice(0, 200);
 
 const filled = (template: string, facts: Facts): string =>

@@ -1,8 +1,17 @@
 import { span } from "../cli/text.ts";
 import type { Rung } from "../driver.ts";
 import { printable } from "../errors.ts";
-import { plain, type Text, type Verdict } from "./facts.ts";
+import { uplinkCause } from "../health/causes.ts";
+import { type Finding, plain, type Text, type Verdict } from "./facts.ts";
 import type { Known } from "./history.ts";
+
+/** Why the IOC does not get it, in the words of `kerb health`. */
+export function upstreamCause(known: Known | undefined): Finding | undefined {
+  const down = known?.status.uplinks.find(({ state }) => state !== "connected");
+  if (down?.reason === undefined) return undefined;
+  const seen = plain(`${down.id}: ${printable(down.reason)}`);
+  return { code: uplinkCause(down.reason), severity: "bad", step: "upstream", seen };
+}
 
 /** The last rung: does what the device says reach the IOC? */
 export function upstreamStep(known: Known | undefined): [Rung, Verdict, Text] {

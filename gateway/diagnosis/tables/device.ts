@@ -201,17 +201,24 @@ export const deviceRules: Rule<keyof typeof deviceCauses>[] = [
   {
     cause: "KERB-DEV-SLOW",
     on: "working",
-    when: { "polls.missed": { atLeast: 3 }, "polls.missedShare": { atLeast: 0.1 } },
+    when: { "polls.missed": { atLeast: 3 }, "read.load": { atLeast: 0.8 } },
     seen: {
-      en: "one read takes {read.meanMs}, it is asked every {poll.normalMs}; {polls.missed} of {polls} polls fell out",
-      vi: "một lần đọc mất {read.meanMs}, nhịp hỏi {poll.normalMs}; bỏ lỡ {polls.missed} trên {polls} lần đọc",
+      en: "one read takes {read.lastMs}, it is asked every {poll.everyMs}; {polls.missed} of {polls} polls fell out",
+      vi: "một lần đọc mất {read.lastMs}, nhịp hỏi {poll.everyMs}; bỏ lỡ {polls.missed} trên {polls} lần đọc",
     },
   },
   {
     cause: "KERB-DEV-LOSSY",
     on: "working",
-    when: { "polls.failed": { atLeast: 3 }, "polls.failedShare": { atLeast: 0.05 } },
-    seen: { en: "{polls.failed} of {polls} polls failed", vi: "{polls.failed} trên {polls} lần đọc bị hỏng" },
+    when: {
+      "polls.failed": { atLeast: 3 },
+      "polls.failedShare": { atLeast: 0.05 },
+      sinceMs: { atLeast: 60_000 },
+    },
+    seen: {
+      en: "{polls.failed} of {polls} polls failed since the gateway started",
+      vi: "{polls.failed} trên {polls} lần đọc bị hỏng từ khi gateway khởi động",
+    },
   },
   {
     cause: "KERB-DEV-SOME-BAD",
