@@ -105,11 +105,11 @@ beforeAll(async () => {
   });
   const line = await noisy({ host: "127.0.0.1", port: portOf(bus) });
   relays.push(line);
-  const ports = await startSwitch(portOf(good!), switched);
+  const ports = await startSwitch(portOf(good), switched);
   restarts = controller;
-  skewed!.fault("clockWrong");
-  mute!.fault("silent");
-  slow!.fault("slow", 150);
+  skewed.fault("clockWrong");
+  mute.fault("silent");
+  slow.fault("slow", 150);
   const modbus = { driver: "modbus", profile: meter, poll: "200ms", timeout: "300ms", unit: 1 };
   const onvif = { driver: "onvif", profile: "onvif/profile-t", poll: "500ms", ...camera };
   const devices = [
@@ -122,10 +122,10 @@ beforeAll(async () => {
       password: "not-this-one",
     },
     { ...onvif, id: "cam-clock", host: "127.0.0.1", port: cameras[1], rtspPort: cameras[1] },
-    { ...modbus, id: "meter-unit", transport: tcp(portOf(good!)), unit: 9 },
+    { ...modbus, id: "meter-unit", transport: tcp(portOf(good)), unit: 9 },
     { ...modbus, id: "meter-port", transport: tcp(closed) },
-    { ...modbus, id: "meter-silent", transport: tcp(portOf(mute!)) },
-    { ...modbus, id: "meter-slow", transport: tcp(portOf(slow!)), poll: "100ms", timeout: "1s" },
+    { ...modbus, id: "meter-silent", transport: tcp(portOf(mute)) },
+    { ...modbus, id: "meter-slow", transport: tcp(portOf(slow)), poll: "100ms", timeout: "1s" },
     { ...modbus, id: "air-noise", transport: { ...tcp(line.port), type: "rtu-over-tcp" } },
     { driver: "rsmp", profile: "rsmp/tlc", id: "signal-firmware", ...site, identifyEvery: "10s" },
     ...switched.map((host, index) => ({

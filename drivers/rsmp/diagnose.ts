@@ -26,13 +26,16 @@ const words: readonly [pattern: RegExp, facts: Facts][] = [
   ],
 ];
 
+/** What the host or `kerb why` says where it gives up before this driver does: nothing of why. */
+const givenUp = /^no answer within \d+ s$/;
+
 function facts({ message }: Failure): Facts {
   return { ...words.find(([pattern]) => pattern.test(message))?.[1] };
 }
 
 /** Whoever calls meanwhile under another name may be the site that is missed. */
 async function look(settings: Settings, { failure, context, signal }: Inquiry<Settings>): Promise<Facts> {
-  if (!/has not called within/.test(failure.message)) return {};
+  if (!/has not called within/.test(failure.message) && !givenUp.test(failure.message)) return {};
   const seen: Facts = {};
   const heard = new AbortController();
   const listener = await Listener.join(
@@ -51,7 +54,7 @@ async function look(settings: Settings, { failure, context, signal }: Inquiry<Se
   await listener
     .attach(settings.siteId, waitMs, AbortSignal.any([signal, heard.signal]))
     .then((session) => session.close(session.error("closed", "only looked")))
-    .catch(() => {});
+    .catch((error: Error) => Object.assign(seen, facts({ code: "silent", message: error.message })));
   listener.leave(settings.siteId);
   return seen;
 }

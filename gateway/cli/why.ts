@@ -72,7 +72,7 @@ function stepLines({ step, verdict, evidence, ms }: Step, number: number, langua
   const words = whyWords[language];
   const width = Math.max(...Object.values(words.rungs).map(displayWidth));
   const [mark, colour] = marks[verdict];
-  const time = ms === undefined || ms < 50 ? "" : `, ${span(ms)}`;
+  const time = step !== "values" || ms === undefined || ms < 50 ? "" : `, ${span(ms)}`;
   return wrapped(`${evidence[language]}${verdict === "ok" ? time : ""}`, columns - width - 6).map(
     (line, index) =>
       index === 0

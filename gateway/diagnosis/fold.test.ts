@@ -88,16 +88,17 @@ describe("devices that are lost together", () => {
   });
 });
 
-describe("what the running gateway alone can know", () => {
-  const working = (more: Partial<Device>) => {
-    const { code: _code, reason: _reason, ...lost } = devices({ host: "10.0.0.1" }).devices[0]!;
-    const status = healthyStatus(nowMs);
-    status.devices = [{ ...lost, state: "online", ...more }];
-    return doubtsOf(rulesOf("modbus"), knownFacts("d-1", { status, readings: [], nowMs }, 100)).map(
-      ({ code }) => code,
-    );
-  };
+const working = (more: Partial<Device>) => {
+  const { code: _code, reason: _reason, ...lost } = devices({ host: "10.0.0.1" }).devices[0]!;
+  const status = healthyStatus(nowMs);
+  status.devices = [{ ...lost, state: "online", ...more }];
+  return doubtsOf(rulesOf("modbus"), knownFacts("d-1", { status, readings: [], nowMs }, 100)).map(
+    ({ code }) => code,
+  );
+};
 
+
+describe("what the running gateway alone can know", () => {
   it("names a device that is too slow, and one that fails now and then", () => {
     expect(working({ polls: 100, answered: 60, failed: 0, missed: 40, lastReadMs: 120 })).toEqual([
       "KERB-DEV-SLOW",
@@ -121,6 +122,8 @@ describe("what the running gateway alone can know", () => {
   });
 });
 
+const names = (text: string) => [...text.matchAll(/\{[\w.]+\}/g)].map(String).toSorted();
+
 describe("the table of causes", () => {
   const drivers = ["modbus", "serial", "http", "onvif", "snmp", "opcua", "mqtt", "rsmp"];
   const rules = drivers.flatMap((driver) => rulesOf(driver));
@@ -139,7 +142,6 @@ describe("the table of causes", () => {
 
   it("fills the facts that a text names in both languages alike", () => {
     for (const { seen, cause } of rules) {
-      const names = (text: string) => [...text.matchAll(/\{[\w.]+\}/g)].map(String).toSorted();
       expect(names(seen.vi), cause).toEqual(names(seen.en));
     }
   });

@@ -9,7 +9,7 @@ type Rule = AnyRule<CauseCode>;
 
 function holds(condition: Condition, fact: Facts[string] | undefined): boolean {
   if (typeof condition !== "object") return fact === condition;
-  if (Array.isArray(condition)) return condition.includes(fact as string);
+  if (Array.isArray(condition)) return condition.includes(fact);
   if ("present" in condition) return (fact !== undefined) === condition.present;
   if ("isNot" in condition) return fact !== condition.isNot;
   if ("has" in condition) return typeof fact === "string" && condition.has.test(fact);

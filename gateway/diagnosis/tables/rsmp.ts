@@ -4,7 +4,7 @@ import type { Rule } from "../rule.ts";
 /** RSMP sites, which call kerb. */
 export const rsmpCauses = {
   "KERB-RSMP-NO-CALL": cause(
-    ["The site has not called", "Tủ tín hiệu chưa gọi tới"],
+    ["No call of the site has come through", "Chưa có cuộc gọi nào của tủ tín hiệu tới nơi"],
     [
       "the controller has no power or network, or calls another address or port than this box's",
       "bộ điều khiển mất nguồn hoặc mạng, hoặc gọi sai địa chỉ hay cổng của hộp",
@@ -125,5 +125,5 @@ export const rsmpRules: Rule<keyof typeof rsmpCauses>[] = [
   { cause: "KERB-RSMP-ADDRESS", on: "port", when: { "listen.failed": "no-address" }, seen },
   { cause: "KERB-RSMP-NOT-RSMP", on: "protocol", when: { error: "garbage" }, seen },
   { cause: "KERB-RSMP-MUTE", on: "protocol", when: { "rsmp.problem": "mute" }, seen },
-  { cause: "KERB-RSMP-MUTE", on: "protocol", when: { error: "silent" }, seen },
+  { cause: "KERB-RSMP-NO-CALL", on: "protocol", when: { error: "silent" }, seen },
 ];
