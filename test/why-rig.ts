@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect, test, vi } from "vitest";
 import { loadSite } from "../gateway/config.ts";
 import { climbLadder } from "../gateway/diagnosis/ladder.ts";
 import type { Diagnosed } from "../gateway/diagnosis/facts.ts";
@@ -32,6 +33,8 @@ export interface Patient {
   /** Stands between driver and device; gives where the driver connects to. */
   between?: (target: { host: string; port: number }) => Promise<Listening>;
   timeoutMs?: number;
+  /** Longest wait for a connection. */
+  reachMs?: number;
   /** Settings that both ends have. */
   settings?: Tree;
 }
@@ -41,7 +44,7 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-const short = { reachMs: 400, listenMs: 400 };
+const listenMs = 400;
 
 /** Listens on a free port; `serve` gets each connection. */
 export function listening(serve: (socket: Socket) => void, host = "127.0.0.1"): Promise<Listening> {
@@ -111,15 +114,15 @@ const target = (settings: Tree): { host: string; port: number } => {
 };
 
 /** Climbs the ladder of a device as a site file has it, with no gateway. */
-export async function diagnose(
+async function diagnose(
   driver: string,
   profile: string,
   settings: Tree,
-  more: { others?: Tree[]; folder?: string } = {},
+  { others, reachMs = 5000 }: { others: Tree[]; reachMs: number | undefined },
 ): Promise<Diagnosed> {
-  const folder = more.folder ?? mkdtempSync(join(tmpdir(), "kerb-why-"));
+  const folder = mkdtempSync(join(tmpdir(), "kerb-why-"));
   const file = join(folder, "gateway.yaml");
-  const all = [settings, ...(more.others ?? [])].map((one, index) => ({
+  const all = [settings, ...others].map((one, index) => ({
     id: `device-${index + 1}`,
     driver,
     profile,
@@ -136,21 +139,22 @@ export async function diagnose(
       device,
       siblings,
       stateFolder,
-      signal: AbortSignal.timeout(20_000),
-      ...short,
+      signal: AbortSignal.timeout(45_000),
+      reachMs,
+      listenMs,
     });
     for (;;) {
       const { done, value } = await climbing.next();
       if (done === true) return value;
     }
   } finally {
-    if (more.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** Starts the device, harms it, and says what is found. */
 export async function examined(patient: Patient): Promise<Diagnosed> {
-  const { driver, wrong = {}, harm, between, timeoutMs = 3000, second = false } = patient;
+  const { driver, wrong = {}, harm, between, timeoutMs = 8000, second = false } = patient;
   const subject = await loadSubject(driver);
   const transport = subject.table.transports.find(
     ({ name }) => patient.transport === undefined || name === patient.transport,
@@ -172,7 +176,10 @@ export async function examined(patient: Patient): Promise<Diagnosed> {
     settings = typeof wrong === "function" ? wrong(settings) : mergeSettings(settings, wrong);
     const others = second ? [rig.siteSettings(2)] : [];
     await harm?.(rig);
-    return await diagnose(driver, patient.siteProfile ?? rig.profile.id, settings, { others });
+    return await diagnose(driver, patient.siteProfile ?? rig.profile.id, settings, {
+      others,
+      reachMs: patient.reachMs,
+    });
   } finally {
     await relay?.close();
     await rig.close();
@@ -196,4 +203,16 @@ export async function unplugged(): Promise<Listening> {
       child.kill("SIGKILL");
     },
   };
+}
+
+/** One test a case: the device is harmed, and `why` names this cause and no other. */
+export function causesAre(cases: readonly [code: string, patient: Patient][]): void {
+  vi.setConfig({ maxConcurrency: 12 });
+  test.concurrent.for(cases)("%s", { timeout: 90_000 }, async ([code, patient]) => {
+    const { causes, facts } = await examined(patient);
+    expect(
+      causes.map((one) => one.code),
+      JSON.stringify(facts),
+    ).toEqual([code]);
+  });
 }

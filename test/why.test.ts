@@ -1,7 +1,5 @@
-import { afterAll, expect, test } from "vitest";
-import type { OpcuaSimulator } from "../simulators/opcua/index.ts";
-import type { Rig } from "./contract/contract.ts";
-import { examined, listening, noisy, type Patient, speaking, unplugged, webServer } from "./why-rig.ts";
+import { afterAll } from "vitest";
+import { causesAre, listening, noisy, type Patient, speaking, unplugged, webServer } from "./why-rig.ts";
 
 /** Each cause is brought about at a pretend device, and `why` names it and no other. */
 
@@ -41,8 +39,9 @@ const deaf = () =>
 /** Bytes without end: a line on which somebody never stops talking. */
 const babble = () =>
   listening((socket) => {
-    const timer = setInterval(() => socket.write("U"), 2);
-    socket.on("close", () => clearInterval(timer));
+    const pour = () => void socket.write("U".repeat(16_384));
+    socket.on("drain", pour);
+    pour();
   });
 
 const v3 = {
@@ -52,22 +51,6 @@ const v3 = {
   priv: "aes",
   privPassword: "a password to hide",
 };
-/** A server that lets nobody in without a name. */
-function namesOnly({ server: one }: OpcuaSimulator): void {
-  for (const endpoint of one.endpoints)
-    for (const description of endpoint.endpointDescriptions())
-      description.userIdentityTokens = (description.userIdentityTokens ?? []).filter(
-        ({ tokenType }) => (tokenType as number) !== 0,
-      );
-}
-
-/** A server all of whose sessions are taken. */
-function fullUp({ server: one }: OpcuaSimulator): void {
-  Object.defineProperty(one, "maxAllowedSessionNumber", { value: 0 });
-  one.engine.serverCapabilities.maxSessions = 0;
-}
-const server = (rig: Rig) => rig.simulator() as OpcuaSimulator;
-
 const occupied = await listening(() => {});
 afterAll(() => occupied.close());
 const takenPort = (settings: Tree) => ({ ...settings, port: occupied.port });
@@ -76,34 +59,34 @@ const cases: [code: string, patient: Patient][] = [
   ["KERB-NET-PORT", { driver: "modbus", harm: (rig) => rig.fault("refuse") }],
   ["KERB-NET-NAME", { driver: "modbus", wrong: at((one) => ({ ...one, host: "no-such-host.invalid" })) }],
   ["KERB-NET-ROUTE", { driver: "modbus", wrong: at((one) => ({ ...one, host: "239.255.0.1" })) }],
-  ["KERB-NET-SILENT", { driver: "modbus", between: unplugged }],
+  ["KERB-NET-SILENT", { driver: "modbus", reachMs: 500, between: unplugged }],
   ["KERB-DEV-HANGS-UP", { driver: "modbus", harm: (rig) => rig.fault("hangUp") }],
   ["KERB-DEV-TIMEOUT", { driver: "modbus", timeoutMs: 300, harm: (rig) => rig.fault("slow", 500) }],
   ["KERB-DEV-OFF", { driver: "modbus", wrong: { enabled: false } }],
   ["KERB-DEV-FIRMWARE", { driver: "rsmp" }],
-  ["KERB-MB-UNIT", { driver: "modbus", timeoutMs: 250, wrong: { unit: 9 } }],
+  ["KERB-MB-UNIT", { driver: "modbus", timeoutMs: 600, wrong: { unit: 9 } }],
   ["KERB-MB-TARGET", { driver: "modbus", second: true, wrong: { unit: 9 } }],
-  ["KERB-MB-SILENT", { driver: "modbus", timeoutMs: 250, harm: (rig) => rig.fault("silent") }],
+  ["KERB-MB-SILENT", { driver: "modbus", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
   ["KERB-MB-NOT-MODBUS", { driver: "modbus", between: () => speaking("220 mail.example ESMTP\r\n") }],
   [
     "KERB-MB-FRAMING",
     {
       driver: "modbus",
-      timeoutMs: 250,
+      timeoutMs: 600,
       transport: "rtu-over-tcp",
       wrong: at((one) => ({ ...one, type: "tcp" })),
     },
   ],
-  ["KERB-MB-NOISE", { driver: "modbus", timeoutMs: 250, transport: "rtu-over-tcp", between: noisy }],
+  ["KERB-MB-NOISE", { driver: "modbus", timeoutMs: 600, transport: "rtu-over-tcp", between: noisy }],
   [
     "KERB-MB-LINE-GARBAGE",
-    { driver: "modbus", timeoutMs: 250, transport: "rtu-over-tcp", harm: (rig) => rig.fault("garbage") },
+    { driver: "modbus", timeoutMs: 600, transport: "rtu-over-tcp", harm: (rig) => rig.fault("garbage") },
   ],
   ["KERB-MB-REGISTERS", { driver: "modbus", siteProfile: "dfrobot/sen0676" }],
   ["KERB-MB-FUNCTION", { driver: "modbus", settings: { functions: [3] }, wrong: { functions: [3, 4] } }],
   ["KERB-LINE-MISSING", { driver: "modbus", wrong: at(() => ({ type: "rtu", port: "/dev/no-such-port" })) }],
   ["KERB-LINE-NOT-PORT", { driver: "modbus", wrong: at(() => ({ type: "rtu", port: "/dev/null" })) }],
-  ["KERB-LINE-BABBLE", { driver: "modbus", timeoutMs: 250, transport: "rtu-over-tcp", between: babble }],
+  ["KERB-LINE-BABBLE", { driver: "modbus", timeoutMs: 600, transport: "rtu-over-tcp", between: babble }],
   [
     "KERB-LINE-CONFLICT",
     {
@@ -115,9 +98,9 @@ const cases: [code: string, patient: Patient][] = [
   ],
   [
     "KERB-LINE-SILENT",
-    { driver: "serial", transport: "serial", timeoutMs: 250, harm: (rig) => rig.fault("silent") },
+    { driver: "serial", transport: "serial", timeoutMs: 600, harm: (rig) => rig.fault("silent") },
   ],
-  ["KERB-LINE-GARBAGE", { driver: "serial", timeoutMs: 250, harm: (rig) => rig.fault("garbage") }],
+  ["KERB-LINE-GARBAGE", { driver: "serial", timeoutMs: 600, harm: (rig) => rig.fault("garbage") }],
   ["KERB-HTTP-LOGIN", { driver: "http", wrong: { auth: { type: "digest", ...login } } }],
   ["KERB-HTTP-LOGIN-WANTED", { driver: "http", wrong: without("auth") }],
   ["KERB-HTTP-FORBIDDEN", { driver: "http", between: () => webServer("403 Forbidden") }],
@@ -133,7 +116,7 @@ const cases: [code: string, patient: Patient][] = [
     { driver: "http", between: () => webServer("200 OK", ["Content-Type: text/html"], "<html>login</html>") },
   ],
   ["KERB-HTTP-NOT-HTTP", { driver: "http", between: () => speaking("220 mail.example ESMTP\r\n") }],
-  ["KERB-HTTP-SILENT", { driver: "http", timeoutMs: 250, harm: (rig) => rig.fault("silent") }],
+  ["KERB-HTTP-SILENT", { driver: "http", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
   ["KERB-TLS-PLAIN", { driver: "http", wrong: { tls: {} } }],
   ["KERB-TLS-UNTRUSTED", { driver: "http", transport: "https, mutual", wrong: tls({ ca: undefined }) }],
   ["KERB-TLS-NAME", { driver: "http", transport: "https, mutual", wrong: tls({ serverName: "other.test" }) }],
@@ -174,20 +157,20 @@ const cases: [code: string, patient: Patient][] = [
     { driver: "onvif", between: () => webServer("302 Found", ["Location: https://a/"]) },
   ],
   ["KERB-ONVIF-SERVER", { driver: "onvif", between: () => webServer("500 Internal Server Error") }],
-  ["KERB-ONVIF-SILENT", { driver: "onvif", timeoutMs: 250, harm: (rig) => rig.fault("silent") }],
+  ["KERB-ONVIF-SILENT", { driver: "onvif", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
   [
     "KERB-SNMP-COMMUNITY",
     {
       driver: "snmp",
-      timeoutMs: 250,
+      timeoutMs: 600,
       transport: "v3",
       wrong: (one) => ({ ...without("security")(one), version: "2c" }),
     },
   ],
-  ["KERB-SNMP-VERSION", { driver: "snmp", transport: "v1", timeoutMs: 250, wrong: { version: "2c" } }],
+  ["KERB-SNMP-VERSION", { driver: "snmp", transport: "v1", timeoutMs: 600, wrong: { version: "2c" } }],
   [
     "KERB-SNMP-SILENT",
-    { driver: "snmp", transport: "v2c", timeoutMs: 250, harm: (rig) => rig.fault("silent") },
+    { driver: "snmp", transport: "v2c", timeoutMs: 600, harm: (rig) => rig.fault("silent") },
   ],
   ["KERB-SNMP-OFF", { driver: "snmp", transport: "v2c", harm: (rig) => rig.fault("refuse") }],
   ["KERB-SNMP-NOT-SNMP", { driver: "snmp", transport: "v2c", harm: (rig) => rig.fault("garbage") }],
@@ -219,27 +202,6 @@ const cases: [code: string, patient: Patient][] = [
       wrong: (one) => ({ ...one, security: { user: "kerb" } }),
     },
   ],
-  ["KERB-UA-LOGIN", { driver: "opcua", transport: "sign-and-encrypt", wrong: { password: "not-this-one" } }],
-  ["KERB-UA-PIN", { driver: "opcua", transport: "sign-and-encrypt", wrong: { pin: "ab".repeat(32) } }],
-  ["KERB-UA-NOT-PINNED", { driver: "opcua", transport: "sign-and-encrypt", wrong: { trust: "pinned" } }],
-  [
-    "KERB-UA-ENDPOINT",
-    {
-      driver: "opcua",
-      transport: "sign-and-encrypt",
-      timeoutMs: 5000,
-      wrong: { policy: "Aes256_Sha256_RsaPss" },
-    },
-  ],
-  ["KERB-UA-TOKEN", { driver: "opcua", harm: (rig) => namesOnly(server(rig)) }],
-  ["KERB-UA-NOT-UA", { driver: "opcua", between: () => speaking("HTTP/1.1 400 Bad Request\r\n\r\n") }],
-  [
-    "KERB-UA-NODES",
-    { driver: "opcua", profile: "opc-foundation/vehicle-scale", siteProfile: "opcua/signal-controller" },
-  ],
-  ["KERB-DEV-MODEL", { driver: "opcua", siteProfile: "opc-foundation/vehicle-scale" }],
-  ["KERB-UA-SILENT", { driver: "opcua", timeoutMs: 250, harm: (rig) => rig.fault("silent") }],
-  ["KERB-UA-SESSIONS", { driver: "opcua", harm: (rig) => fullUp(server(rig)) }],
   ["KERB-MQTT-LOGIN", { driver: "mqtt", between: connack(4) }],
   ["KERB-MQTT-AUTHORISATION", { driver: "mqtt", between: connack(5) }],
   ["KERB-MQTT-VERSION", { driver: "mqtt", between: connack(1) }],
@@ -254,7 +216,7 @@ const cases: [code: string, patient: Patient][] = [
       between: () => listening((socket) => void socket.once("data", () => socket.destroy())),
     },
   ],
-  ["KERB-MQTT-MUTE", { driver: "mqtt", timeoutMs: 250, between: () => listening(() => {}) }],
+  ["KERB-MQTT-MUTE", { driver: "mqtt", timeoutMs: 600, between: () => listening(() => {}) }],
   [
     "KERB-MQTT-DEVICE-SILENT",
     {
@@ -273,28 +235,7 @@ const cases: [code: string, patient: Patient][] = [
   ["KERB-RSMP-REFUSED", { driver: "rsmp", harm: (rig) => rig.fault("refuse") }],
   ["KERB-RSMP-ADDRESS", { driver: "rsmp", wrong: { host: "192.0.2.77" } }],
   ["KERB-RSMP-PORT-TAKEN", { driver: "rsmp", wrong: takenPort }],
-  ["KERB-RSMP-MUTE", { driver: "rsmp", timeoutMs: 250, harm: (rig) => rig.fault("silent") }],
+  ["KERB-RSMP-MUTE", { driver: "rsmp", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
 ];
 
-const only = process.env["ONLY"];
-test.concurrent.for(cases.filter(([code]) => only === undefined || code.includes(only)))(
-  "%s",
-  { timeout: 60_000 },
-  async ([code, patient]) => {
-    const found = await examined(patient);
-    const said = found.causes.map((one) => one.code);
-    if (said.join() !== code)
-      console.log(
-        code,
-        "BUT",
-        said.join(),
-        JSON.stringify(found.facts),
-        JSON.stringify(
-          found.steps
-            .filter(({ verdict }) => verdict !== "skipped")
-            .map(({ step, verdict, evidence }) => [step, verdict, evidence.en]),
-        ),
-      );
-    expect(said).toEqual([code]);
-  },
-);
+causesAre(cases);

@@ -19,7 +19,7 @@ import { TcpLink } from "./tcp.ts";
 /** Units that many devices have as they come, for who asks whether anybody is there at all. */
 const usualUnits = [1, 2, 255, 247];
 const unitsMax = 5;
-const askMsMax = 400;
+const askMsMax = 800;
 
 type Transport = Settings["transport"];
 

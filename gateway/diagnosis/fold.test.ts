@@ -97,7 +97,6 @@ const working = (more: Partial<Device>) => {
   );
 };
 
-
 describe("what the running gateway alone can know", () => {
   it("names a device that is too slow, and one that fails now and then", () => {
     expect(working({ polls: 100, answered: 60, failed: 0, missed: 40, lastReadMs: 120 })).toEqual([
