@@ -4,12 +4,6 @@ import { causesAre, type Patient, speaking } from "./why-rig.ts";
 
 /** Apart from the other drivers: while a server of OPC UA starts, nobody else in the process is answered in time. */
 
-const login = { user: "kerb", password: "not-this-one" };
-const without =
-  (...names: string[]) =>
-  (settings: Record<string, unknown>): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(settings).filter(([name]) => !names.includes(name)));
-
 /** A server that lets nobody in without a name. */
 function namesOnly({ server: one }: OpcuaSimulator): void {
   for (const endpoint of one.endpoints)

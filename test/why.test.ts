@@ -36,14 +36,6 @@ const deaf = () =>
     });
   });
 
-/** Bytes without end: a line on which somebody never stops talking. */
-const babble = () =>
-  listening((socket) => {
-    const pour = () => void socket.write("U".repeat(16_384));
-    socket.on("drain", pour);
-    pour();
-  });
-
 const v3 = {
   user: "kerb",
   auth: "sha",
@@ -63,7 +55,7 @@ const cases: [code: string, patient: Patient][] = [
   ["KERB-DEV-HANGS-UP", { driver: "modbus", harm: (rig) => rig.fault("hangUp") }],
   ["KERB-DEV-TIMEOUT", { driver: "modbus", timeoutMs: 300, harm: (rig) => rig.fault("slow", 500) }],
   ["KERB-DEV-OFF", { driver: "modbus", wrong: { enabled: false } }],
-  ["KERB-DEV-FIRMWARE", { driver: "rsmp" }],
+  ["KERB-DEV-FIRMWARE", { driver: "rsmp", wrong: { wait: 8000 } }],
   ["KERB-MB-UNIT", { driver: "modbus", timeoutMs: 600, wrong: { unit: 9 } }],
   ["KERB-MB-TARGET", { driver: "modbus", second: true, wrong: { unit: 9 } }],
   ["KERB-MB-SILENT", { driver: "modbus", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
@@ -86,7 +78,6 @@ const cases: [code: string, patient: Patient][] = [
   ["KERB-MB-FUNCTION", { driver: "modbus", settings: { functions: [3] }, wrong: { functions: [3, 4] } }],
   ["KERB-LINE-MISSING", { driver: "modbus", wrong: at(() => ({ type: "rtu", port: "/dev/no-such-port" })) }],
   ["KERB-LINE-NOT-PORT", { driver: "modbus", wrong: at(() => ({ type: "rtu", port: "/dev/null" })) }],
-  ["KERB-LINE-BABBLE", { driver: "modbus", timeoutMs: 600, transport: "rtu-over-tcp", between: babble }],
   [
     "KERB-LINE-CONFLICT",
     {
@@ -229,9 +220,9 @@ const cases: [code: string, patient: Patient][] = [
   ["KERB-RSMP-SITE-ID", { driver: "rsmp", wrong: { siteId: "KERB+9=009TC", wait: 300 } }],
   [
     "KERB-RSMP-VERSION",
-    { driver: "rsmp", settings: { versions: ["3.2.2"] }, wrong: { versions: ["3.1.2"] } },
+    { driver: "rsmp", settings: { versions: ["3.2.2"] }, wrong: { versions: ["3.1.2"], wait: 8000 } },
   ],
-  ["KERB-RSMP-SXL", { driver: "rsmp", wrong: { sxl: ["1.0.15"] } }],
+  ["KERB-RSMP-SXL", { driver: "rsmp", wrong: { sxl: ["1.0.15"], wait: 8000 } }],
   ["KERB-RSMP-REFUSED", { driver: "rsmp", harm: (rig) => rig.fault("refuse") }],
   ["KERB-RSMP-ADDRESS", { driver: "rsmp", wrong: { host: "192.0.2.77" } }],
   ["KERB-RSMP-PORT-TAKEN", { driver: "rsmp", wrong: takenPort }],

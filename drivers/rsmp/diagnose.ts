@@ -4,6 +4,7 @@ import type { Settings } from "./settings.ts";
 
 /** What is known of why an RSMP site fails: it is the one that calls. */
 
+const listenMsMin = 1500;
 const listenMsMax = 3000;
 
 function place({ host, port, siteId }: Settings): DevicePlace {
@@ -50,7 +51,7 @@ async function look(settings: Settings, { failure, context, signal }: Inquiry<Se
     signal,
   ).catch(() => undefined);
   if (listener === undefined) return seen;
-  const waitMs = Math.min(listenMsMax, 2 * settings.reconnect);
+  const waitMs = Math.min(listenMsMax, Math.max(listenMsMin, 2 * settings.reconnect));
   await listener
     .attach(settings.siteId, waitMs, AbortSignal.any([signal, heard.signal]))
     .then((session) => session.close(session.error("closed", "only looked")))

@@ -6,6 +6,7 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { rulesOf } from "./causes.ts";
 import { foldDevices } from "./fold.ts";
 import { knownFacts } from "./history.ts";
+import { diagnosisOf } from "./knowledge.ts";
 import { problemsOf } from "./problems.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
 
@@ -114,6 +115,12 @@ describe("what the running gateway alone can know", () => {
     status.hosts[0]!.state = "waiting";
     expect(why({ ...status, devices: status.devices.slice(0, 1) })).toBe("KERB-DEV-DRIVER-DOWN");
     expect(why(devices({ path: "/dev/ttyS1" }), { "serial.port": "gone" })).toBe("KERB-LINE-GONE");
+  });
+
+  it("names a line on which somebody never stops talking, by the driver's own words", async () => {
+    const failure = { code: "garbage", message: "/dev/ttyS1: the line is never silent" };
+    const facts = (await diagnosisOf("serial"))?.facts(failure, {});
+    expect(causeOf(rulesOf("serial"), "line", { error: "garbage", ...facts })?.code).toBe("KERB-LINE-BABBLE");
   });
 
   it("says nothing where no rule fits", () => {
