@@ -1,5 +1,5 @@
 import type { Facts, Inquiry } from "../../gateway/driver.ts";
-import { facts } from "./diagnose.ts";
+import { facts } from "./failure-facts.ts";
 import { Listener } from "./listener.ts";
 import type { Settings } from "./settings.ts";
 
