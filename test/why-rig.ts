@@ -153,7 +153,7 @@ async function diagnose(
 }
 
 /** Starts the device, harms it, and says what is found. */
-export async function examined(patient: Patient): Promise<Diagnosed> {
+async function examined(patient: Patient): Promise<Diagnosed> {
   const { driver, wrong = {}, harm, between, timeoutMs = 8000, second = false } = patient;
   const subject = await loadSubject(driver);
   const transport = subject.table.transports.find(
