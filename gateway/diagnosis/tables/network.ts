@@ -72,18 +72,6 @@ export const networkCauses = {
       "so `port` với trang cấu hình của thiết bị và bật dịch vụ ở đó",
     ],
   ),
-  "KERB-NET-WRONG-PORT": cause(
-    [
-      "The machine is there, and another port of it is the one that answers",
-      "Máy có trả lời, nhưng ở một cổng khác",
-    ],
-    ["wrong `port` in the site file", "sai `port` trong tệp cấu hình"],
-    [
-      "write the port that answers into the site file, if it is this device's",
-      "ghi cổng có trả lời vào tệp cấu hình, nếu đúng là của thiết bị này",
-    ],
-    false,
-  ),
 };
 
 export const networkRules: Rule<keyof typeof networkCauses>[] = [
@@ -133,15 +121,6 @@ export const networkRules: Rule<keyof typeof networkCauses>[] = [
     seen: {
       en: "{place}: no answer to a connection within {net.tcpMs}",
       vi: "{place}: không trả lời yêu cầu kết nối trong {net.tcpMs}",
-    },
-  },
-  {
-    cause: "KERB-NET-WRONG-PORT",
-    on: "port",
-    when: { "net.tcp": "refused", "net.openPort": { present: true } },
-    seen: {
-      en: "{place} refuses connections, port {net.openPort} of the same machine takes them",
-      vi: "{place} từ chối kết nối, cổng {net.openPort} của cùng máy thì nhận",
     },
   },
   {
