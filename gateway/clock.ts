@@ -105,3 +105,19 @@ export function bootId(): string {
     return "unknown";
   }
 }
+
+/**
+ * A time noted beside one that was told as `toldMs` and is `rightMs`, ms. One that did not come of the wrong clock
+ * (a device's own, or read when the clock was right already) does not move.
+ */
+export function putRight(ms: number, toldMs: number, rightMs: number): number {
+  return Math.abs(ms - toldMs) <= Math.abs(ms - rightMs) ? ms + rightMs - toldMs : ms;
+}
+
+/** Between reading and commit lie seconds, and hours while a disk is dead. */
+const waitMaxMs = 86_400_000;
+
+/** When an event was accepted, ms: one that is far from its reading was noted by a third clock, and stays as told. */
+export function putAcceptedRight(ms: number, toldMs: number, rightMs: number): number {
+  return Math.abs(ms - toldMs) <= waitMaxMs ? putRight(ms, toldMs, rightMs) : ms;
+}

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { cliErrors } from "./cli/error-texts.ts";
 import { commandErrors } from "./commands/error-texts.ts";
 import {
   configErrors,
@@ -10,6 +11,9 @@ import {
 import type { DeviceErrorCode } from "./driver.ts";
 import { diagnosisErrors } from "./diagnosis/causes.ts";
 import { healthErrors } from "./health/error-texts.ts";
+import { sentenceInVietnamese } from "./config/vietnamese.ts";
+import { logErrors } from "./log-texts.ts";
+import { languageOf } from "./words.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
 export const exitCodes = {
@@ -24,6 +28,8 @@ export const exitCodes = {
   timedOut: 8,
   notDone: 9,
   unsure: 10,
+  /** Some points of a command stand as ordered, and others do not: to repeat it is no cure. */
+  partly: 11,
   configInvalid: 78,
   newerOutbox: 79,
   interrupted: 130,
@@ -38,6 +44,8 @@ export const errorTable = {
   ...healthErrors,
   ...commandErrors,
   ...diagnosisErrors,
+  ...logErrors,
+  ...cliErrors,
 };
 
 export type ErrorCode = keyof typeof errorTable;
@@ -95,13 +103,23 @@ function excerpt(diagnostic: Diagnostic): string[] {
   ];
 }
 
+const severities = {
+  en: { error: "error", warning: "warning" },
+  vi: { error: "lỗi", warning: "cảnh báo" },
+};
+
 /** `file:line:column  error  message`, the source line and a caret below the place. */
 export function renderDiagnostic(diagnostic: Diagnostic, options: { colour?: boolean } = {}): string {
   const paint = (code: number, text: string) =>
     options.colour === true ? `\u001b[${code}m${text}\u001b[0m` : text;
   const position = diagnostic.line === 0 ? "" : `:${diagnostic.line}:${diagnostic.column}`;
-  const severity = paint(diagnostic.severity === "error" ? 31 : 33, diagnostic.severity);
-  const head = `${printable(shownFile(diagnostic.file))}${position}  ${severity}  ${printable(diagnostic.message)}`;
+  const language = languageOf();
+  const severity = paint(
+    diagnostic.severity === "error" ? 31 : 33,
+    severities[language][diagnostic.severity],
+  );
+  const message = language === "vi" ? sentenceInVietnamese(diagnostic.message) : diagnostic.message;
+  const head = `${printable(shownFile(diagnostic.file))}${position}  ${severity}  ${printable(message)}`;
   return [head, ...excerpt(diagnostic).map((line) => paint(2, line))].join("\n");
 }
 

@@ -1,4 +1,5 @@
 import { helpText, kerbVersion } from "./cli/verbs.ts";
+import { languageIn, languageOf, speak, withoutLanguage } from "./words.ts";
 
 /**
  * The `kerb` command line. Help and version come at once; any other word loads the verbs, and each verb loads what
@@ -8,13 +9,24 @@ import { helpText, kerbVersion } from "./cli/verbs.ts";
 // A reader that has gone (`kerb tail | head -1`) is no failure.
 process.stdout.on("error", () => process.exit(0));
 
-const [first] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const [first] = withoutLanguage(args);
 
+speak(languageIn(args));
 if (first === undefined || first === "--help" || first === "-h" || first === "help") {
-  process.stdout.write(helpText());
+  process.stdout.write(helpText(languageOf()));
 } else if (first === "--version" || first === "-V") {
   process.stdout.write(`${kerbVersion()}\n`);
+} else if (first === "__complete") {
+  const { complete } = await import("./cli/complete.ts");
+  await complete(args.slice(1));
+  process.exit();
 } else {
+  // Started by another kerb (the demo): this process must not outlive it, however it ends.
+  if (process.connected) {
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+    process.channel?.unref();
+  }
   const { runVerb } = await import("./cli/program.ts");
-  process.exit(await runVerb(process.argv.slice(2)));
+  process.exit(await runVerb(args));
 }

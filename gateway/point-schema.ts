@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Derivation, inputsOf } from "./derived.ts";
-import { duration } from "./quantities.ts";
+import { duration, durationBetween } from "./quantities.ts";
 import { unitProblem } from "./units.ts";
 
 /** Parts of a point of a profile that say more than where it is: words, bits, what it is made of, what it may be told. */
@@ -74,8 +74,22 @@ export const writeSchema = z
       .describe("the point that shows what was written, in the same words; absent: the point itself"),
     safety: z.boolean().default(false).describe("true: it must be armed, then committed"),
     leaseMax: duration.optional().describe("it goes back by itself after this long at most"),
+    refresh: durationBetween("100ms", "1h")
+      .optional()
+      .describe("written again so often while it is leased, for a device that else falls back by itself"),
+    automatic: scalar
+      .optional()
+      .describe(
+        "the value that gives control back to the device: where a lease goes back to instead of the earlier one; it may always be ordered",
+      ),
   })
   .describe("it may be written, where the site file allows it too");
+
+export const localOverrideSchema = z
+  .strictObject({ point: pointName, when: scalar })
+  .describe(
+    "what shows that a person at the device has taken over: nothing is written meanwhile, and leases end",
+  );
 
 /** A point as these checks see it. */
 interface Checked {
@@ -89,6 +103,7 @@ interface Checked {
   values?: Record<string, unknown> | undefined;
   bits?: z.infer<typeof bitsSchema> | undefined;
   derive?: Derivation | undefined;
+  limits?: [number, number] | undefined;
   poll: string;
   once?: boolean | undefined;
   deadband?: number | undefined;
@@ -217,6 +232,12 @@ function kindOf(name: string, points: Points): "number" | "string" | "boolean" |
   return point.values !== undefined || point.kind === "text" ? "string" : point.kind;
 }
 
+/** What a value is called; undefined: it has no names. */
+function valueWords(values: Checked["values"]): string[] | undefined {
+  if (values === undefined) return undefined;
+  return Object.values(values).map((one) => (typeof one === "string" ? one : (one as { is: string }).is));
+}
+
 function checkWrite(
   name: string,
   { write, ...point }: Checked,
@@ -225,23 +246,28 @@ function checkWrite(
   say: Say,
 ) {
   if (write === undefined) return;
-  const { limits, step, values, interlock, readBack } = write;
+  const { limits, step, values, automatic, interlock, readBack, refresh, leaseMax } = write;
+  if (refresh !== undefined && leaseMax === undefined)
+    say(["write", "refresh"], "only what is leased is refreshed: it needs leaseMax");
   const isNumber = point.kind === "number" && point.values === undefined;
   if (limits !== undefined && limits[0] >= limits[1]) say(["write", "limits"], "the lower limit comes first");
   for (const [key, given] of Object.entries({ limits, step }))
     if (given !== undefined && !isNumber) say(["write", key], "only a number has this");
-  const words =
-    point.values === undefined
-      ? undefined
-      : Object.values(point.values).map((one) =>
-          typeof one === "string" ? one : (one as { is: string }).is,
-        );
-  values?.forEach((value, i) => {
+  const words = valueWords(point.values);
+  const checkValue = (value: unknown, ...at: (string | number)[]): void => {
     const known =
       typeof value === kindOf(name, points) && (words === undefined || words.includes(value as string));
     if (!known)
-      say(["write", "values", i], words === undefined ? `expected a ${point.kind}` : "not one of its values");
-  });
+      say(["write", ...at], words === undefined ? `expected a ${point.kind}` : "not one of its values");
+  };
+  values?.forEach((value, i) => checkValue(value, "values", i));
+  if (automatic !== undefined) checkValue(automatic, "automatic");
+  const [low, high] = point.limits ?? [-Infinity, Infinity];
+  if (typeof automatic === "number" && (automatic < low || automatic > high))
+    say(
+      ["write", "automatic"],
+      `outside of the point's own limits, ${low} to ${high}: it would not be written`,
+    );
   if (readBack !== undefined && !isKnown(readBack, points, bits))
     say(["write", "readBack"], `there is no point "${readBack}"`);
   interlock.forEach(({ point: other, equals }, i) => {
@@ -252,6 +278,22 @@ function checkWrite(
     if (other === name) say(at, "a point cannot be its own interlock");
     else if (!isKnown(other, points, bits)) say(at, `there is no point "${other}"`);
   });
+}
+
+/** What is wrong with the point that shows that somebody operates the device; undefined: nothing. */
+export function localOverrideMistake(
+  { point, when }: z.infer<typeof localOverrideSchema>,
+  points: Points,
+): { at: "point" | "when"; message: string } | undefined {
+  const bits = bitNames(points);
+  if (!isKnown(point, points, bits)) return { at: "point", message: `there is no point "${point}"` };
+  const kind = bits.has(point) ? "boolean" : kindOf(point, points);
+  if (kind !== undefined && typeof when !== kind)
+    return { at: "when", message: `expected a ${kind === "string" ? "text" : kind}` };
+  const words = valueWords(pointOf(point, points)?.values);
+  return words === undefined || words.includes(when as string)
+    ? undefined
+    : { at: "when", message: "not one of its values" };
 }
 
 function checkReport({ swingingDoor, deadband, kind, values, once, poll }: Checked, say: Say): void {

@@ -326,9 +326,32 @@ describe("what may be written", () => {
     ["a step of a word", "{ step: 2 }", 'values: { "1": a },', /^10 only a number has this/],
     ["a word that it has not", "{ values: [b] }", 'values: { "1": a },', /^10 not one of its values/],
     ["a text for a number", "{ values: [b] }", "", /^10 expected a number/],
+    ["an automatic text for a number", "{ automatic: auto }", "", /^10 expected a number/],
+    ["an automatic word that it has not", "{ automatic: b }", 'values: { "1": a },', /^10 not one of its/],
+    ["an automatic value that it cannot show", "{ automatic: 255 }", "limits: [0, 100],", /^10 outside of/],
+    ["a refresh without a lease", "{ refresh: 20s }", "", /^10 only what is leased is refreshed/],
     ["an unknown key", "{ limit: [0, 1] }", "", /^10 unknown key "limit" - did you mean "limits"/],
   ])("is wrong: %s", (_, write, more, problem) => {
     expect(mistakes(writable(write, more))[0]).toMatch(problem);
+  });
+});
+
+describe("a local override", () => {
+  const points = `  native.a: { ${at(0)}, bits: { "3": native.hand } }\n  native.b: { ${at(1)}, values: { "1": local } }\n`;
+  const override = (rule: string) => points.replace(/$/, `localOverride: ${rule}\n`);
+
+  it("is a point with a value, also a bit", () => {
+    expect(load(override("{ point: native.b, when: local }")).localOverride?.when).toBe("local");
+    expect(load(override("{ point: native.hand, when: true }")).localOverride?.point).toBe("native.hand");
+  });
+
+  it.each([
+    ["of no point", "{ point: native.x, when: 1 }", /there is no point "native.x"/],
+    ["of another kind", "{ point: native.a, when: on }", /expected a number/],
+    ["of a bit that is no truth", "{ point: native.hand, when: 1 }", /expected a boolean/],
+    ["of a word that it has not", "{ point: native.b, when: remote }", /not one of its values/],
+  ])("is wrong: %s", (_, rule, problem) => {
+    expect(mistakes(override(rule))[0]).toMatch(problem);
   });
 });
 

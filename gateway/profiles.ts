@@ -9,6 +9,8 @@ import {
   bitsSchema,
   checkPoints,
   derivationSchema,
+  localOverrideMistake,
+  localOverrideSchema,
   pointName as name,
   text,
   unitSchema,
@@ -245,6 +247,7 @@ export const profileSchema = z.strictObject({
     .describe(
       "events made of boolean points when these change; shaped like the records of devices that tell",
     ),
+  localOverride: localOverrideSchema.optional(),
   silence: duration.optional().describe("a device that pushes and says nothing for this long is lost"),
   quirks: z
     .array(
@@ -259,7 +262,7 @@ export const profileSchema = z.strictObject({
 });
 
 const checkedProfile = z.preprocess(withClassDefaults, profileSchema).superRefine((profile, context) => {
-  const { points, alarms, settings } = profile;
+  const { points, alarms, settings, localOverride } = profile;
   checkPoints(points, (path, message) =>
     context.addIssue({ code: "custom", path: ["points", ...path], message }),
   );
@@ -281,6 +284,9 @@ const checkedProfile = z.preprocess(withClassDefaults, profileSchema).superRefin
     const path = many.setting === undefined ? ["points"] : ["settings", many.setting];
     context.addIssue({ code: "custom", path, message: many.message });
   }
+  const wrong = localOverride === undefined ? undefined : localOverrideMistake(localOverride, points);
+  if (wrong !== undefined)
+    context.addIssue({ code: "custom", path: ["localOverride", wrong.at], message: wrong.message });
   for (const [alarm, { point }] of Object.entries(alarms)) {
     if (bits.has(point) || (Object.hasOwn(points, point) && points[point]?.kind === "boolean")) continue;
     const message = `there is no boolean point "${point}"`;

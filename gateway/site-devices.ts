@@ -150,6 +150,7 @@ export function hostDevice(
     ...(snapshots === undefined ? {} : { snapshots }),
     records: device.records.map(({ label: _label, ...record }) => record),
     alarms: device.alarms,
+    ...(device.localOverride === undefined ? {} : { localOverride: device.localOverride }),
     points: device.points.map((point) => ({ ...bare(point), index: indexOf(point.name) })),
     firstIndex,
   };

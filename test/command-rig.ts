@@ -11,6 +11,7 @@ import { Commander, type CommanderOptions } from "../gateway/receiver/commands/c
 import { issuerKeyOf, newIssuerKey, type Wanted } from "../gateway/receiver/commands/make.ts";
 import { type Broker, startBroker } from "../gateway/receiver/testing.ts";
 import type { Simulator } from "../simulators/simulator.ts";
+import { processTree } from "./bench/measure.ts";
 import { freePort } from "./ports.ts";
 
 /** A gateway in a process of its own between a real broker and a pretend cabinet of street lights. */
@@ -20,7 +21,7 @@ export const gatewayId = "cmd-01";
 export const device = "light-01";
 export const city = "test";
 
-/** dim and lamp may be written; lamp only while the door is shut; breaker is armed first; energy is read only. */
+/** dim and lamp may be written; lamp only while the door is shut; breaker is armed first; count takes any number; energy is read only. */
 const points = {
   dim: {
     unit: "%",
@@ -41,8 +42,18 @@ const points = {
     fixed: true,
     write: { safety: true },
   },
+  count: { address: { table: "holding", register: 2 }, write: {}, fixed: 0 },
   "native.energy": { unit: "kW.h", address: { table: "holding", register: 9 }, fixed: 12 },
 };
+
+/** A host may have ended with its supervisor. */
+function killed(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has.
+  }
+}
 
 function definitions(): Record<string, unknown> {
   return Object.fromEntries(
@@ -107,7 +118,7 @@ export class CommandRig {
       poll,
       functions: [1, 2, 3, 4, 5, 6, 15, 16, 22],
       transport: { type: "tcp", host: "127.0.0.1", port },
-      write: { allow: ["dim", "lamp", "breaker"] },
+      write: { allow: ["dim", "lamp", "breaker", "count"] },
       points: definitions(),
     };
     const uplink = { id: "ioc", type: "mqtt", url: this.broker.url, reconnectMax: "200ms", protocol };
@@ -157,13 +168,15 @@ export class CommandRig {
       await new Promise<void>((resolve) => this.#wake.push(resolve));
   }
 
-  /** Ends the gateway's process and waits for it. */
+  /** Ends the gateway and waits for it: at once with all its hosts, or as a signal asks its supervisor to. */
   async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.gateway;
     this.gateway = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exit = new Promise((resolve) => child.once("exit", resolve));
+    const group = signal === "SIGKILL" ? processTree(child.pid ?? 0) : [];
     child.kill(signal);
+    for (const pid of group.slice(1)) killed(pid);
     await exit;
   }
 

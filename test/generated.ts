@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { outputSchemas, schemaFile } from "../gateway/cli/output-schemas.ts";
 import { jsonSchemas } from "../gateway/config/json-schema.ts";
 import { loadModels, type Models } from "../gateway/models.ts";
 import { driverStage, readProof } from "../gateway/driver-stage.ts";
@@ -121,8 +122,13 @@ export async function generated(): Promise<Record<string, string>> {
   const profiles = "firmware-profiles/README.md";
   const models = "firmware-profiles/MODELS.md";
   const front = "README.md";
+  const outputs = Object.entries(await outputSchemas()).map(([verb, schema]) => [
+    schemaFile(verb),
+    `${JSON.stringify(schema, undefined, 2)}\n`,
+  ]);
   return {
     ...Object.fromEntries(schemas),
+    ...Object.fromEntries(outputs),
     [profiles]: withPart(profiles, "profiles", profileTable()),
     [models]: withPart(models, "models", modelTables()),
     [front]: withPart(front, "profiles", shortProfileTable()),

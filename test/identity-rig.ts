@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { EventReader } from "../gateway/event.ts";
 import { DeviceLoop } from "../gateway/host/device.ts";
-import { Handover } from "../gateway/host/handover.ts";
+import { openHandover } from "../gateway/host/test-handover.ts";
 import type { HostDevice, HostPoint } from "../gateway/host/messages.ts";
 import { FrameSplitter } from "../gateway/outbox/frames.ts";
 import { bare } from "../gateway/site-devices.ts";
@@ -175,11 +175,7 @@ export class IdentityRig {
       driver: counting,
       line: undefined,
       phase: 1,
-      handover: new Handover(stream, {
-        creditBytes: 1 << 28,
-        ringBytesMax: 1 << 20,
-        gapEvent: () => new Uint8Array(),
-      }),
+      handover: openHandover(stream),
       context: { deviceId: "one", folder: this.folder, log: () => {} },
       changed: () => {},
       device: {

@@ -4,7 +4,7 @@ import * as schemas from "../drivers/mqtt/settings.ts";
 import type { Driver } from "../gateway/driver.ts";
 import { EventReader, type EventKind } from "../gateway/event.ts";
 import { DeviceLoop } from "../gateway/host/device.ts";
-import { Handover } from "../gateway/host/handover.ts";
+import { openHandover } from "../gateway/host/test-handover.ts";
 import type { HostPoint } from "../gateway/host/messages.ts";
 import { FrameSplitter } from "../gateway/outbox/frames.ts";
 
@@ -65,11 +65,7 @@ export function runDevice(settings: Record<string, unknown>, points: HostPoint[]
     driver: counting,
     line: undefined,
     phase: 0,
-    handover: new Handover(stream, {
-      creditBytes: 1 << 28,
-      ringBytesMax: 1 << 20,
-      gapEvent: () => new Uint8Array(),
-    }),
+    handover: openHandover(stream),
     context: { deviceId: id, log: () => {} },
     changed: ({ state, code }) => states.push(code === undefined ? state : `${state} ${code}`),
     device: {

@@ -136,6 +136,19 @@ function placeOf(address: unknown): string {
 
 const fourRegisters = (register: number) => (register < 4 ? 2300 + register : undefined);
 
+/** A meter of four registers that is silent when it is asked who it is. */
+async function muteMeter() {
+  const server = await scriptedServer("tcp", (request, socket) => {
+    const pdu = request.subarray(7);
+    if (pdu[0] === 43) return;
+    socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
+  });
+  open.push(server);
+  const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
+  const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+  return { server, thing };
+}
+
 describe("kerb profile new", { timeout: 120_000 }, () => {
   test("drafts a meter's floats and their order as the library has them, and reads the same values", async () => {
     const device = await pretend("eastron/sdm630");
@@ -294,16 +307,8 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
   });
 
   test("drafts a meter that is silent when it is asked who it is", async () => {
-    const server = await scriptedServer("tcp", (request, socket) => {
-      const pdu = request.subarray(7);
-      if (pdu[0] === 43) return;
-      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
-    });
-    open.push(server);
-    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
-    const file = bench.site("mute", [
-      { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} },
-    ]);
+    const { server, thing } = await muteMeter();
+    const file = bench.site("mute", [thing]);
     const out = draftFile("acme/mute");
     const args = ["--from", "thing", "--site", file, "--under", "holding 0-20", "--out", out, "--lang", "en"];
     expect(await kerb("profile", "new", ...args)).toMatchObject({ code: 0 });
@@ -316,14 +321,7 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
   });
 
   test("lists a meter that is silent when it is asked who it is, and says what to do about that", async () => {
-    const server = await scriptedServer("tcp", (request, socket) => {
-      const pdu = request.subarray(7);
-      if (pdu[0] === 43) return;
-      socket.write(tcpAnswer(request, pdu[0] === 3 ? registersPdu(pdu, fourRegisters) : [pdu[0]! | 0x80, 1]));
-    });
-    open.push(server);
-    const transport = { type: "tcp", host: "127.0.0.1", port: server.port };
-    const thing = { id: "thing", driver: "modbus", transport, timeout: "200ms", points: {} };
+    const { thing } = await muteMeter();
     const file = bench.site("mute-browse", [thing, { ...thing, id: "told", functions: [3] }]);
     const listed = await kerb("browse", "thing", "--site", file, "--under", "holding 0-20", "--json");
     expect(listed).toMatchObject({ code: 0 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { EventReader, type EventKind } from "../gateway/event.ts";
 import { DeviceLoop } from "../gateway/host/device.ts";
-import { Handover } from "../gateway/host/handover.ts";
+import { openHandover } from "../gateway/host/test-handover.ts";
 import { FrameSplitter } from "../gateway/outbox/frames.ts";
 import { decodeCloudEvents, encodeCloudEvents } from "../gateway/uplink/cloudevents.ts";
 import { decodeColumnar, encodeColumnar } from "../gateway/uplink/columnar.ts";
@@ -106,11 +106,7 @@ async function pillar(
     device: hostDevice(config, { index, points }, { how: "drop" }),
     line: undefined,
     phase: 0,
-    handover: new Handover(stream, {
-      creditBytes: 1 << 28,
-      ringBytesMax: 1 << 20,
-      gapEvent: () => new Uint8Array(),
-    }),
+    handover: openHandover(stream),
     context: { deviceId: "pillar", log: () => {} },
     changed: () => {},
   });

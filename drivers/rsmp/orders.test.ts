@@ -122,6 +122,9 @@ describe("alarms", () => {
   });
 });
 
+const position = (name: string, more: Record<string, string> = {}) =>
+  point("mode", { command: "M0001", do: "setValue", name, arguments: { intersection: "0", ...more } });
+
 describe("commands", () => {
   const plan = point("plan", {
     command: "M0002",
@@ -182,6 +185,27 @@ describe("commands", () => {
     ).toBe("unsupported");
     await sleep(50);
     expect(site.received).toEqual([]);
+  });
+
+  test("set the positions of the exchange list, but never leave a junction dark", async () => {
+    const { site, connection } = await together(settings);
+    const dark: [ReturnType<typeof position>, string | number][] = [
+      [position("status"), "Dark"],
+      [position("status"), "dark"],
+      [position("timeout", { status: "Dark" }), 5],
+      [position("timeout"), 5],
+    ];
+    for (const [address, value] of dark)
+      expect(await codeOf(connection.write!(address, value, patient()))).toBe("unsupported");
+    await sleep(20);
+    expect(site.received).toEqual([]);
+    for (const value of ["YellowFlash", "NormalControl"]) {
+      const writing = connection.write!(position("status"), value, patient());
+      site.acknowledge(await site.next("CommandRequest"));
+      const rvs = [{ cCI: "M0001", n: "status", v: value, age: "recent" }];
+      site.say("CommandResponse", { cId: "TC1", cTS: now(), rvs });
+      await writing;
+    }
   });
 
   const driving = ["M0005", "M0006", "M0008", "M0010", "M0011", "M0012", "M0013", "M0019", "M0020", "M0021"];

@@ -1,6 +1,6 @@
 import { DeviceError, type Value } from "../../gateway/driver.ts";
 import type { CommandMessage, SiteMessage } from "./messages.ts";
-import { mayBeGiven } from "./may-be-given.ts";
+import { mayBeAskedFor, mayBeGiven } from "./may-be-given.ts";
 import type { Outcome, Session } from "./session.ts";
 import type { Address, AlarmCommandAddress, CommandAddress, Settings } from "./settings.ts";
 import { atLeast } from "./versions.ts";
@@ -27,6 +27,12 @@ export async function write(
   const component = address.component ?? session.main;
   const given = rsmpText(value);
   const values = new Map([[address.name, given], ...otherArguments(session, settings, address)]);
+  const position = values.get("status") ?? "nothing";
+  if (address.command === "M0001" && !mayBeAskedFor.includes(position))
+    throw session.error(
+      "unsupported",
+      `kerb does not set the position "${position}", only ${mayBeAskedFor.join(" or ")}`,
+    );
   const arg = [...values].map(([n, v]) => ({ cCI: address.command, n, cO: address.do, v }));
   const outcome = await session.ask(
     "CommandRequest",

@@ -1,4 +1,5 @@
 import type { Language } from "../config/error-texts.ts";
+import { complaintWords } from "./complaint-words.ts";
 import { usageError } from "./errors.ts";
 
 /** POINT=VALUE of the command line. */
@@ -14,16 +15,8 @@ export function assignmentsOf(given: readonly string[], language: Language): Ass
     const [, point, text] = /^([^=]{1,100})=(.*)$/s.exec(one) ?? [];
     const isTwice = given.findIndex((other) => other.startsWith(`${point ?? ""}=`)) !== i;
     if (point !== undefined && text !== undefined && !isTwice) return { point, text };
-    const vi = language === "vi";
-    throw usageError(
-      vi
-        ? `"${one}" không phải ĐIỂM=GIÁ_TRỊ`
-        : `"${one}" is no POINT=VALUE${isTwice ? " that is not there yet" : ""}`,
-      vi
-        ? "viết như dim=70 hoặc lamp=true, mỗi điểm một lần"
-        : "write it as dim=70 or lamp=true, each point once",
-      language,
-    );
+    const said = complaintWords[language];
+    throw usageError(said.noAssignment(one), said.assignmentCure, language);
   });
 }
 

@@ -4,6 +4,7 @@ import { checkJournal, type JournalCheck } from "../commands/journal-check.ts";
 import { type Entry, linesOf, readLine, segmentsOf } from "../commands/journal-lines.ts";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
+import { auditWords } from "./audit-words.ts";
 import { notFoundError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
@@ -22,53 +23,18 @@ export interface AuditOptions {
 
 const lastDefault = 50;
 
-const text = {
-  en: {
-    none: "there is no journal of commands in",
-    noneHint:
-      "name the gateway's state folder with --state FOLDER; a site that opens nothing for writing has none",
-    whole: (records: string, from: string, to: string) =>
-      `whole: ${records} records, ${from} to ${to}, every hash is right`,
-    broken: "BROKEN",
-    declared: "the gateway itself has told of it at",
-    cut: "bytes of an unfinished line were cut off",
-    lost: "records were lost",
-    unread: "a line could not be read",
-    torn: "bytes of a line that is not finished yet",
-    noHead: "there is no head.json: a tail that was cut off would not be missed",
-    tip: "the last hash",
-    unreadable: "this line is not what was written",
-  },
-  vi: {
-    none: "không có nhật ký lệnh trong",
-    noneHint:
-      "chỉ ra thư mục trạng thái bằng --state THƯ_MỤC; nơi không mở điểm nào để ghi thì không có nhật ký",
-    whole: (records: string, from: string, to: string) =>
-      `nguyên vẹn: ${records} bản ghi, ${from} đến ${to}, mọi mã băm đều đúng`,
-    broken: "BỊ SỬA",
-    declared: "chính gateway đã khai báo tại",
-    cut: "byte của một dòng dở dang đã bị cắt",
-    lost: "bản ghi bị mất",
-    unread: "một dòng không đọc được",
-    torn: "byte của một dòng chưa viết xong",
-    noHead: "không có head.json: nếu phần cuối bị cắt sẽ không phát hiện được",
-    tip: "mã băm cuối",
-    unreadable: "dòng này không phải dòng đã ghi",
-  },
-};
-
 function journalFolder({ state, site, lang }: AuditOptions): string {
   const folder = join(
     state === undefined ? dirname(controlSocket(findSite(site))) : resolve(state),
     "commands",
   );
   if (existsSync(folder)) return folder;
-  const words = text[languageOf(lang)];
+  const words = auditWords[languageOf(lang)];
   throw notFoundError(`${words.none} ${shownFile(folder)}`, words.noneHint);
 }
 
 function checkLines(check: JournalCheck, language: Language): string[] {
-  const words = text[language];
+  const words = auditWords[language];
   const { records, from, to, hash, break: broken, declared, torn, hasHead } = check;
   return [
     broken === undefined
@@ -127,7 +93,7 @@ function recordLine(entry: Entry): string {
 export async function auditShow(options: AuditOptions): Promise<number> {
   const folder = journalFolder(options);
   const { last = lastDefault } = options;
-  const words = text[languageOf(options.lang)];
+  const words = auditWords[languageOf(options.lang)];
   let newest: { line: string; place: string }[] = [];
   // From the newest segment back, until there are enough.
   for (const segment of (await segmentsOf(folder)).toReversed()) {

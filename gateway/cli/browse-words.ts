@@ -1,28 +1,17 @@
-import type { Language } from "../config/error-texts.ts";
 import type { LeftOut } from "../driver.ts";
+import { words } from "../words.ts";
 
-/** The words of `kerb browse`. */
-interface BrowseWords {
-  nameColumn: string;
-  typeColumn: string;
-  accessColumn: string;
-  rangeColumn: string;
-  command: string;
-  record: string;
-  ownSession: string;
-  underCure: string;
-  settingsNeeded: string;
-  cannot(driver: string): string;
-  cannotCure: string;
-  entries(count: number, commands: number, guesses: number): string;
-  /** What was left out and, where there is one, how to see it. */
-  left(one: LeftOut, limits: { limit: number; depth: number; waitMs: number }): string;
+/** What was asked for at most. */
+interface Limits {
+  limit: number;
+  depth: number;
+  waitMs: number;
 }
 
 const refusedAt = ({ place = "?", reason = "" }: LeftOut): string => `${place}  ${reason}`;
 
-/** Every language's words. */
-export const browseWords: Record<Language, BrowseWords> = {
+/** The words of `kerb browse`. */
+export const browseWords = words({
   en: {
     nameColumn: "NAME",
     typeColumn: "TYPE",
@@ -34,11 +23,11 @@ export const browseWords: Record<Language, BrowseWords> = {
     underCure:
       "name a place with --under as the driver's addresses have it: i=85, a path from the device's root, holding 0-199, 1.3.6.1.4.1, /api/status",
     settingsNeeded: "these addresses need in the device's settings",
-    cannot: (driver) => `the driver ${driver} has no way to ask a device what it has`,
+    cannot: (driver: string) => `the driver ${driver} has no way to ask a device what it has`,
     cannotCure: "see the device's manual, or kerb profiles for the models that are known",
-    entries: (count, commands, guesses) =>
+    entries: (count: number, commands: number, guesses: number) =>
       `${count} ${count === 1 ? "entry" : "entries"}${commands === 0 ? "" : `, ${commands} of them commands`}${guesses === 0 ? "" : `, ${guesses} of them guesses`}`,
-    left: (one, { limit, depth, waitMs }) => {
+    left: (one: LeftOut, { limit, depth, waitMs }: Limits) => {
       const { entries = 0, branches = 0 } = one;
       const seen = `${entries} more seen, ${branches} branches not looked into`;
       const texts: Record<LeftOut["left"], string> = {
@@ -93,4 +82,4 @@ export const browseWords: Record<Language, BrowseWords> = {
       return texts[one.left];
     },
   },
-};
+});

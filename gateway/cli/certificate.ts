@@ -2,15 +2,10 @@ import { createPublicKey, verify, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable } from "../errors.ts";
-import type {
-  Certificate,
-  CertificatePage,
-  CertificateState,
-  Finding,
-  FindingCode,
-} from "../receiver/certificates.ts";
+import type { Certificate, CertificatePage, Finding, FindingCode } from "../receiver/certificates.ts";
 import { CommandError, notFoundError, usageError } from "./errors.ts";
-import { languageOf } from "./language.ts";
+import { languageOf } from "../words.ts";
+import { certificateWords } from "./certificate-words.ts";
 import { printData, printLines } from "./output.ts";
 import { grouped, paint, span } from "./text.ts";
 
@@ -29,111 +24,11 @@ export interface CertificateOptions {
 
 const answerTimeoutMs = 120_000;
 
-interface Words {
-  states: Record<CertificateState, string>;
-  findings: Record<FindingCode, (place: { events: string; seal: string; epoch: string }) => string>;
-  events: string;
-  lost: string;
-  devices: (count: number) => string;
-  polls: (polls: string, answered: string, failed: string, missed: string) => string;
-  unknown: (time: string) => string;
-  off: string;
-  checked: string;
-  nobody: { title: string; hint: string };
-  nothing: string;
-  seals: string;
-  signatureRight: string;
-  signatureWrong: string;
-  unsigned: string;
-}
-
-const en: Words = {
-  states: {
-    complete: "complete",
-    "complete-with-declared-loss": "complete with declared loss",
-    gap: "gap",
-    unsealed: "unsealed",
-  },
-  findings: {
-    "not-over": () => "it is not over",
-    "no-seal": () => "no seal has come for all of it",
-    "box-off": () => "the box was off",
-    "not-checked": ({ seal }) => `seal ${seal} is not checked yet`,
-    "not-ended": ({ epoch }) => `epoch ${epoch} is not sealed to its end`,
-    "not-followed": ({ epoch }) => `what came after epoch ${epoch} is not sealed`,
-    missing: ({ events }) => `events ${events} are missing`,
-    vanished: ({ events }) => `events ${events} were stored and are gone`,
-    altered: ({ events }) => `events ${events} are not what the gateway sealed`,
-    repeated: ({ events }) => `events ${events} are stored twice`,
-    unreadable: ({ events }) => `events ${events} cannot be read`,
-    "seal-missing": ({ seal }) => `seal ${seal} is missing`,
-    "chain-broken": ({ seal }) => `seal ${seal} does not follow the one before it`,
-  },
-  events: "events",
-  lost: "declared lost",
-  devices: (count) => `${count} ${count === 1 ? "device" : "devices"}`,
-  polls: (polls, answered, failed, missed) =>
-    `polls ${polls}: answered ${answered}, failed ${failed}, missed ${missed}`,
-  unknown: (time) => `polls not known for ${time} of it`,
-  off: "box off",
-  checked: "checked",
-  nobody: {
-    title: "no gateway has been heard by this receiver",
-    hint: "run kerb on a gateway whose uplink leads to the receiver's broker, with the same city",
-  },
-  nothing: "no period is over yet",
-  seals: "seals",
-  signatureRight: "the signature is right",
-  signatureWrong: "THE SIGNATURE IS WRONG",
-  unsigned: "NOT SIGNED",
-};
-
-const vi: Words = {
-  states: {
-    complete: "đầy đủ",
-    "complete-with-declared-loss": "đầy đủ, có mất mát đã khai báo",
-    gap: "có lỗ hổng",
-    unsealed: "chưa niêm phong",
-  },
-  findings: {
-    "not-over": () => "khoảng thời gian này chưa kết thúc",
-    "no-seal": () => "chưa nhận đủ niêm phong",
-    "box-off": () => "gateway đã tắt nguồn",
-    "not-checked": ({ seal }) => `niêm phong ${seal} chưa được đối chiếu`,
-    "not-ended": ({ epoch }) => `kỳ ${epoch} chưa được niêm phong đến hết`,
-    "not-followed": ({ epoch }) => `phần sau kỳ ${epoch} chưa được niêm phong`,
-    missing: ({ events }) => `thiếu sự kiện ${events}`,
-    vanished: ({ events }) => `sự kiện ${events} đã lưu nhưng nay không còn`,
-    altered: ({ events }) => `sự kiện ${events} không khớp với niêm phong của gateway`,
-    repeated: ({ events }) => `sự kiện ${events} bị lưu hai lần`,
-    unreadable: ({ events }) => `không đọc được sự kiện ${events}`,
-    "seal-missing": ({ seal }) => `thiếu niêm phong ${seal}`,
-    "chain-broken": ({ seal }) => `niêm phong ${seal} không nối tiếp niêm phong trước`,
-  },
-  events: "sự kiện",
-  lost: "đã khai báo mất",
-  devices: (count) => `${count} thiết bị`,
-  polls: (polls, answered, failed, missed) =>
-    `lần đọc ${polls}: trả lời ${answered}, hỏng ${failed}, bỏ lỡ ${missed}`,
-  unknown: (time) => `không rõ số lần đọc trong ${time}`,
-  off: "gateway tắt",
-  checked: "đối chiếu lúc",
-  nobody: {
-    title: "bộ nhận này chưa nghe thấy gateway nào",
-    hint: "chạy kerb trên một gateway có kết nối tới broker của bộ nhận, cùng thành phố",
-  },
-  nothing: "chưa có khoảng thời gian nào kết thúc",
-  seals: "niêm phong",
-  signatureRight: "chữ ký đúng",
-  signatureWrong: "CHỮ KÝ SAI",
-  unsigned: "KHÔNG CÓ CHỮ KÝ",
-};
-
-const words: Record<Language, Words> = { en, vi };
-
 /** Why a certificate is not complete, as a part of a sentence. */
 function shownFinding({ code, epoch, seal, from, to, reason }: Finding, language: Language): string {
-  const known = words[language].findings[code] as Words["findings"][FindingCode] | undefined;
+  const known = certificateWords[language].findings[code] as
+    | (typeof certificateWords)["en"]["findings"][FindingCode]
+    | undefined;
   const events = from === to ? `${epoch}:${from}` : `${epoch}:${from}-${to}`;
   const text = known?.({ events, seal: `${epoch}:${seal}`, epoch: String(epoch) }) ?? printable(code);
   return reason === undefined ? text : `${text} (${printable(reason)})`;
@@ -164,7 +59,7 @@ function coveredMs(spans: readonly (readonly [from: string, to: string])[]): num
 export function certificateLine(one: Certificate, language: Language): string {
   const { gateway, state, events, lost, findings, devices, seals, off, checked } = one;
   const unknownMs = coveredMs(devices.flatMap(({ unknown }) => unknown));
-  const w = words[language];
+  const w = certificateWords[language];
   const colour = isWhole(one) ? "green" : state === "gap" ? "red" : "yellow";
   const mark = isWhole(one) ? "✓" : state === "gap" ? "✗" : "…";
   const known = devices.filter(({ polls }) => polls !== null);
@@ -188,25 +83,25 @@ export function certificateLine(one: Certificate, language: Language): string {
 }
 
 async function ask<Answer>(url: string, path: string): Promise<Answer> {
+  const text = certificateWords[languageOf()];
   let response: Response;
   try {
     response = await fetch(new URL(path, url), { signal: AbortSignal.timeout(answerTimeoutMs) });
   } catch (error) {
     if (error instanceof TypeError && !URL.canParse(path, url))
-      throw usageError(`"${url}" is not a URL`, "write it as http://127.0.0.1:8788");
+      throw usageError(text.notUrl(url), text.notUrlCure);
     throw new CommandError({
       code: "KERB-CLI-NOT-RUNNING",
       exitCode: exitCodes.noAnswer,
-      title: `no receiver answers at ${url}`,
-      hint: "kerb receive runs one; --url names another",
+      title: text.noReceiver(url),
+      hint: text.noReceiverCure,
     });
   }
   const body = (await response.json()) as Answer & { error?: string };
   if (response.ok) return body;
-  const title = printable(body.error ?? `the receiver answered with status ${response.status}`);
-  if (response.status === 404)
-    throw notFoundError(title, "kerb certificate without a name lists all gateways");
-  if (response.status === 400) throw usageError(title, "kerb certificate --help shows how it is written");
+  const title = printable(body.error ?? text.status(response.status));
+  if (response.status === 404) throw notFoundError(title, text.unknownCure);
+  if (response.status === 400) throw usageError(title, text.usageCure);
   throw new Error(title);
 }
 
@@ -255,22 +150,24 @@ async function publicKey({ key: file, url }: CertificateOptions): Promise<KeyObj
     if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is of type ${key.asymmetricKeyType}`);
     return key;
   } catch (error) {
+    const text = certificateWords[languageOf()];
     throw usageError(
-      `${file} is no public key of a receiver: ${error instanceof Error ? error.message : String(error)}`,
-      'name a PEM file with "BEGIN PUBLIC KEY" (Ed25519), as GET /certificates/key of the receiver gives it',
+      text.noKey(file, error instanceof Error ? error.message : String(error)),
+      text.noKeyCure,
     );
   }
 }
 
 /** The certificates in a file: a list, an answer of the API, or what `--json` printed. */
 function certificatesIn(file: string): Certificate[] {
+  const text = certificateWords[languageOf()];
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
     throw usageError(
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      "name a file with the output of kerb certificate --json",
+      text.unreadable(file, error instanceof Error ? error.message : String(error)),
+      text.fileCure,
     );
   }
   const outer = json as { data?: unknown } | null;
@@ -278,10 +175,7 @@ function certificatesIn(file: string): Certificate[] {
   const list = inner.certificates ?? inner;
   const all: unknown[] = Array.isArray(list) ? list : [list];
   if (all.every(isCertificate)) return all;
-  throw usageError(
-    `${file} holds something that is no certificate`,
-    "name a file with the output of kerb certificate --json",
-  );
+  throw usageError(text.noCertificate(file), text.fileCure);
 }
 
 function isSigned(one: Certificate, key: KeyObject): boolean {
@@ -291,7 +185,7 @@ function isSigned(one: Certificate, key: KeyObject): boolean {
 
 async function verifyFiles(files: readonly string[], options: CertificateOptions): Promise<number> {
   const language = languageOf(options.lang);
-  const w = words[language];
+  const w = certificateWords[language];
   const key = await publicKey(options);
   const list = files.flatMap((file) => certificatesIn(file).map((one) => ({ file, one })));
   const texts = { right: w.signatureRight, wrong: w.signatureWrong, unsigned: w.unsigned };
@@ -327,7 +221,8 @@ export async function certificate(gateway: string | undefined, options: Certific
   if (options.verify !== undefined) return verifyFiles(options.verify, options);
   const language = languageOf(options.lang);
   const gateways = gateway === undefined ? await gatewaysOf(options.url) : [gateway];
-  if (gateways.length === 0) throw notFoundError(words[language].nobody.title, words[language].nobody.hint);
+  if (gateways.length === 0)
+    throw notFoundError(certificateWords[language].nobody.title, certificateWords[language].nobody.hint);
   const all: Certificate[] = [];
   let hasFindings = false;
   let count = 0;
@@ -339,7 +234,8 @@ export async function certificate(gateway: string | undefined, options: Certific
       if (options.json === true) all.push(one);
       else printLines([certificateLine(one, language)]);
     }
-    if (count === before && options.json !== true) printLines([`${id}  ${words[language].nothing}`]);
+    if (count === before && options.json !== true)
+      printLines([`${id}  ${certificateWords[language].nothing}`]);
   }
   if (options.json === true) printData("certificates", { certificates: all });
   return hasFindings || count === 0 ? exitCodes.findings : exitCodes.ok;

@@ -1,22 +1,18 @@
 import { loadSite, type Site } from "../config.ts";
 import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
-
-function counted(count: number, one: string): string {
-  return `${count} ${one}${count === 1 ? "" : "s"}`;
-}
+import { languageOf } from "../words.ts";
+import { checkWords } from "./check-words.ts";
+import { isColour } from "./text.ts";
 
 function fileLines({ files, devices, uplinks }: Site): string[] {
+  const text = checkWords[languageOf()];
   const width = Math.max(...files.map((file) => shownFile(file).length));
   const drivers = new Set(devices.map(({ driver }) => driver)).size;
   return files.map((file, index) => {
     const own = devices.filter(({ place }) => place.file === file).length;
-    const whole = `${counted(devices.length, "device")}, ${counted(drivers, "driver")}, ${counted(uplinks.length, "uplink")}`;
-    return `${shownFile(file).padEnd(width)}  ok  ${index === 0 ? whole : counted(own, "device")}`;
+    const what = index === 0 ? text.whole(devices.length, drivers, uplinks.length) : text.devices(own);
+    return `${shownFile(file).padEnd(width)}  ${text.ok}  ${what}`;
   });
-}
-
-function isColour(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY && (process.env["NO_COLOR"] ?? "") === "";
 }
 
 function envelope(ok: boolean, rest: Record<string, unknown>): string {
@@ -52,13 +48,13 @@ function printSite(site: Site, json: boolean): void {
 function printMistakes(error: ConfigError, json: boolean): void {
   if (json) {
     const code = error.diagnostics[0]?.code ?? "KERB-CFG-VALUE";
-    const { title, do: hint } = describeError(code, "en");
+    const { title, do: hint } = describeError(code, languageOf());
     const { diagnostics, count } = error;
     process.stdout.write(envelope(false, { error: { code, title, hint, count, diagnostics } }));
     return;
   }
   const text = error.render({ colour: isColour(process.stderr) });
-  process.stderr.write(`${text}\n${counted(error.count, "mistake")}\n`);
+  process.stderr.write(`${text}\n${checkWords[languageOf()].mistakes(error.count)}\n`);
 }
 
 /**

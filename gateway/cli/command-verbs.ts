@@ -6,9 +6,10 @@ import type { WriteOptions } from "./write.ts";
 /** The verbs about commands, with their options: `write`, `command`, `audit`. */
 
 /** What the command line has for all its verbs. */
-interface Line {
+export interface Line {
   verb: (name: string) => Command;
   run: (kind: string, options: { json?: boolean }, work: () => Promise<number>) => Promise<void>;
+  /** `json` and `language` need not be added: every verb has them in the end. */
   options: {
     json: () => Option;
     site: () => Option;
@@ -29,11 +30,7 @@ function named({ for: leaseMs, valid: validMs, ...rest }: Leased<CommandOptions>
   };
 }
 
-export function addCommandVerbs({
-  verb,
-  run,
-  options: { json, site, language, timeSpan, number },
-}: Line): void {
+export function addCommandVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {
   verb("write")
     .argument("<device>", "its id in the site file")
     .argument("<points...>", "POINT=VALUE, such as lamp_group_1=off")
@@ -43,7 +40,6 @@ export function addCommandVerbs({
     .option("--yes", "do not ask")
     .option("--arm", "only arm it, and show the token")
     .option("--commit <token>", "carry out what was armed, also by somebody else")
-    .addOption(language())
     .action((device: string, points: string[], options: Leased<WriteOptions>) =>
       run("write", options, async () => (await import("./write.ts")).write(device, points, named(options))),
     );
@@ -70,7 +66,6 @@ export function addCommandVerbs({
     .option("--tls-key <file>", "PEM: its key")
     .option("--username <name>", "login at the broker")
     .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"))
-    .addOption(language())
     .action((gateway: string, device: string, points: string[], options: Leased<CommandOptions>) =>
       run("command", options, async () =>
         (await import("./command.ts")).command(gateway, device, points, named(options)),
@@ -80,8 +75,6 @@ export function addCommandVerbs({
     .command("keygen")
     .description("a new key to sign commands with; prints what the site file needs")
     .argument("<file>", "where the private key goes")
-    .addOption(json())
-    .addOption(language())
     .action((file: string, options: { json?: boolean }) =>
       run("command-key", options, async () => (await import("./command.ts")).keygen(file, options)),
     );
@@ -92,8 +85,6 @@ export function addCommandVerbs({
     .description("whether each record is what was written, and none is missing")
     .addOption(site())
     .option("--state <folder>", folder)
-    .addOption(json())
-    .addOption(language())
     .action((options: AuditOptions) =>
       run("audit-verify", options, async () => (await import("./audit.ts")).auditVerify(options)),
     );
@@ -103,8 +94,6 @@ export function addCommandVerbs({
     .option("--last <count>", "how many (50)", number(1, 1_000_000))
     .addOption(site())
     .option("--state <folder>", folder)
-    .addOption(json())
-    .addOption(language())
     .action((options: AuditOptions) =>
       run("audit-show", options, async () => (await import("./audit.ts")).auditShow(options)),
     );

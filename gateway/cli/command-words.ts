@@ -1,11 +1,12 @@
 import type { CommandStage, CommandState } from "../commands/state.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, errorTable, exitCodes, printable } from "../errors.ts";
+import { words } from "../words.ts";
 import { CommandError, tableError } from "./errors.ts";
 
 /** What `kerb command`, `write` and `audit` say. */
 
-export const commandWords = {
+export const commandWords = words({
   en: {
     command: "command",
     before: "before",
@@ -30,7 +31,7 @@ export const commandWords = {
       failed: "failed",
       expired: "expired",
       unknown: "unknown",
-    } satisfies Record<CommandStage, string>,
+    },
     now: "Now",
     limits: "Limits",
     interlock: "Interlock",
@@ -51,6 +52,16 @@ export const commandWords = {
     twoPersonHint:
       "kerb write … --arm gives a token, with which the IOC commits within 15 s; or the IOC arms, and its token goes here: --commit TOKEN",
     armed: (token: string, seconds: number) => `Armed. Within ${seconds} s: --commit ${token}`,
+    missing: (option: string) => `--${option} is missing`,
+    missingCure: "kerb command --help shows how it is written",
+    oneMode: "--arm, --commit, --abort and --two-steps exclude each other",
+    oneModeCure: "choose one of them",
+    noBroker: (given: string) => `"${given}" is no broker`,
+    noBrokerCure: "write it as mqtts://host:8883",
+    noKey: (file: string, why: string) => `${file} is no key to sign with: ${why}`,
+    noKeyCure: (file: string) => `make one: kerb command keygen ${file}`,
+    keyNotWritten: (file: string, why: string) => `the key ${file} cannot be written: ${why}`,
+    keyNotWrittenCure: "name a new file in a folder that you may write to",
   },
   vi: {
     command: "lệnh",
@@ -75,29 +86,37 @@ export const commandWords = {
       failed: "hỏng",
       expired: "hết hạn",
       unknown: "chưa rõ",
-    } satisfies Record<CommandStage, string>,
+    },
     now: "Hiện tại",
     limits: "Giới hạn",
     interlock: "Khóa liên động",
     none: "không có",
     unread: "không đọc được",
     step: "bước",
-    returnsLine: (value: string, after: string) =>
-      `Sẽ tự trở lại ${value} sau ${after}, kể cả khi đóng cửa sổ này.`,
+    returnsLine: (value, after) => `Sẽ tự trở lại ${value} sau ${after}, kể cả khi đóng cửa sổ này.`,
     twoSteps: "Đây là điểm an toàn: phải mở khóa rồi mới xác nhận.",
     go: "Thực hiện? [y/N] ",
     notWritten: "không ghi gì cả",
     saidNo: "không có ai đồng ý",
     needsYes: "không có ai ở đó để đồng ý",
     needsYesHint: "thêm --yes, hoặc chạy trong cửa sổ lệnh",
-    recorded: (id: string, user: string) =>
-      `Đã ghi là lệnh ${id}; IOC thấy đây là bảo trì tại chỗ của ${user}.`,
+    recorded: (id, user) => `Đã ghi là lệnh ${id}; IOC thấy đây là bảo trì tại chỗ của ${user}.`,
     twoPerson: "điểm này do một người mở khóa và người khác xác nhận, một trong hai phải có chữ ký số",
     twoPersonHint:
       "kerb write … --arm cho một mã để IOC xác nhận trong 15 giây; hoặc IOC mở khóa và mã được nhập ở đây: --commit MÃ",
-    armed: (token: string, seconds: number) => `Đã mở khóa. Trong ${seconds} giây: --commit ${token}`,
+    armed: (token, seconds) => `Đã mở khóa. Trong ${seconds} giây: --commit ${token}`,
+    missing: (option) => `thiếu --${option}`,
+    missingCure: "kerb command --help cho biết cách viết",
+    oneMode: "--arm, --commit, --abort và --two-steps loại trừ nhau",
+    oneModeCure: "chọn một",
+    noBroker: (given) => `"${given}" không phải địa chỉ broker`,
+    noBrokerCure: "viết như mqtts://host:8883",
+    noKey: (file, why) => `không dùng được khóa ${file}: ${why}`,
+    noKeyCure: (file) => `tạo khóa: kerb command keygen ${file}`,
+    keyNotWritten: (file, why) => `không ghi được khóa ${file}: ${why}`,
+    keyNotWrittenCure: "đặt tên một tệp mới trong thư mục mà bạn được ghi",
   },
-};
+});
 
 /** How a command line ends that was not done; undefined: it was. */
 export function failureOf(
@@ -106,14 +125,15 @@ export function failureOf(
   stage: CommandStage | "unanswered",
   language: Language,
 ): CommandError | undefined {
-  const words = commandWords[language];
+  const text = commandWords[language];
   if (stage === "done") return undefined;
   if (stage === "unanswered") {
-    const title = `${place}: ${words.unanswered}`;
-    const hint = words.unansweredHint;
+    const title = `${place}: ${text.unanswered}`;
+    const hint = text.unansweredHint;
     return new CommandError({ code: "KERB-CLI-FAILED", exitCode: exitCodes.timedOut, title, hint, language });
   }
-  const exitCode = {
+  const { code = "", reason = "" } = state ?? {};
+  const usual = {
     rejected: exitCodes.notAllowed,
     failed: exitCodes.notDone,
     expired: exitCodes.notDone,
@@ -121,16 +141,16 @@ export function failureOf(
     accepted: exitCodes.unsure,
     running: exitCodes.unsure,
   }[stage];
-  const { code = "", reason = "" } = state ?? {};
+  const exitCode = code === "KERB-CMD-PARTIAL" ? exitCodes.partly : usual;
   if (Object.hasOwn(errorTable, code))
     return tableError(place, code as ErrorCode, reason, language, exitCode);
   const isOpen = exitCode === exitCodes.unsure;
-  const about = isOpen ? words.unknown : words.stage[stage];
+  const about = isOpen ? text.unknown : text.stage[stage];
   return new CommandError({
     code: "KERB-CLI-FAILED",
     exitCode,
     title: printable(`${place}: ${about}${reason === "" ? "" : `: ${reason}`}`),
-    ...(isOpen ? { hint: words.unknownHint } : {}),
+    ...(isOpen ? { hint: text.unknownHint } : {}),
     language,
   });
 }

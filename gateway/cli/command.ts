@@ -45,30 +45,16 @@ function checked(
   options: CommandOptions,
   language: Language,
 ): CommandOptions & Record<(typeof needed)[number], string> {
-  const vi = language === "vi";
+  const text = commandWords[language];
   for (const name of needed) {
     if (options[name] !== undefined) continue;
-    throw usageError(
-      vi ? `thiếu --${name}` : `--${name} is missing`,
-      vi ? "kerb command --help cho biết cách viết" : "kerb command --help shows how it is written",
-      language,
-    );
+    throw usageError(text.missing(name), text.missingCure, language);
   }
   const modes = [options.arm === true, options.commit !== undefined, options.abort !== undefined];
   if ([...modes, options.twoSteps === true].filter(Boolean).length > 1)
-    throw usageError(
-      vi
-        ? "--arm, --commit, --abort và --two-steps loại trừ nhau"
-        : "--arm, --commit, --abort and --two-steps exclude each other",
-      vi ? "chọn một" : "choose one of them",
-      language,
-    );
+    throw usageError(text.oneMode, text.oneModeCure, language);
   if (!/^mqtts?:\/\/[^/]+/.test(options.broker ?? ""))
-    throw usageError(
-      vi ? `"${options.broker ?? ""}" không phải địa chỉ broker` : `"${options.broker ?? ""}" is no broker`,
-      vi ? "viết như mqtts://host:8883" : "write it as mqtts://host:8883",
-      language,
-    );
+    throw usageError(text.noBroker(options.broker ?? ""), text.noBrokerCure, language);
   return options as CommandOptions & Record<(typeof needed)[number], string>;
 }
 
@@ -76,14 +62,8 @@ function keyFrom(file: string, language: Language): KeyObject {
   try {
     return issuerKeyOf(readFileSync(file));
   } catch (error) {
-    const vi = language === "vi";
-    throw usageError(
-      vi
-        ? `không dùng được khóa ${file}: ${(error as Error).message}`
-        : `${file} is no key to sign with: ${(error as Error).message}`,
-      vi ? `tạo khóa: kerb command keygen ${file}` : `make one: kerb command keygen ${file}`,
-      language,
-    );
+    const text = commandWords[language];
+    throw usageError(text.noKey(file, (error as Error).message), text.noKeyCure(file), language);
   }
 }
 
@@ -179,16 +159,12 @@ export function keygen(given: string, options: { json?: boolean; lang?: Language
     writeFileSync(file, pem, { mode: 0o600, flag: "wx" });
     chmodSync(file, 0o600);
   } catch (error) {
-    const vi = languageOf(options.lang) === "vi";
+    const text = commandWords[languageOf(options.lang)];
     throw new CommandError({
       code: "KERB-CLI-FAILED",
       exitCode: exitCodes.unexpected,
-      title: vi
-        ? `không ghi được khóa ${file}: ${(error as Error).message}`
-        : `the key cannot be written: ${(error as Error).message}`,
-      hint: vi
-        ? "đặt tên một tệp mới trong thư mục mà bạn được ghi"
-        : "name a new file in a folder that you may write to",
+      title: text.keyNotWritten(file, (error as Error).message),
+      hint: text.keyNotWrittenCure,
     });
   }
   const written = publicKeyOf(issuerKeyOf(readFileSync(file)));

@@ -18,8 +18,10 @@ import { parseDocument } from "yaml";
 import { loadSite, type Site } from "../config.ts";
 import { isRecord } from "../config/path.ts";
 import { exitCodes, shownFile } from "../errors.ts";
+import { languageOf } from "../words.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
+import { simulateWords } from "./simulate-words.ts";
 import { findSite } from "./site.ts";
 
 /** The site that a demo runs, its place on this machine, and what is left of it in the end. */
@@ -75,10 +77,8 @@ export async function openDemoSite(given: string | undefined): Promise<DemoSite>
     !["127.0.0.1", "localhost"].includes(url.hostname)
   ) {
     remove();
-    throw usageError(
-      `${shownFile(site.file)} has no uplink to a broker on this machine`,
-      "the demo starts its own: write url: mqtt://127.0.0.1:18830 for the first uplink",
-    );
+    const text = simulateWords[languageOf()];
+    throw usageError(text.noUplink(shownFile(site.file)), text.noUplinkCure);
   }
   return { site, brokerUrl: url.href.replace(/\/$/, ""), brokerPort: Number(url.port), remove };
 }
@@ -109,17 +109,18 @@ export async function freePort(port: number): Promise<number> {
 
 /** Throws the sentence with the cure when a port that the demo needs is taken. */
 export async function checkPorts({ site, brokerPort }: DemoSite): Promise<void> {
-  const wanted = new Map<number, string>([[brokerPort, "the broker"]]);
+  const text = simulateWords[languageOf()];
+  const wanted = new Map<number, string>([[brokerPort, text.theBroker]]);
   for (const { id, settings } of site.devices) {
-    for (const port of portsIn(settings)) if (!wanted.has(port)) wanted.set(port, `the pretend ${id}`);
+    for (const port of portsIn(settings)) if (!wanted.has(port)) wanted.set(port, text.pretend(id));
   }
   for (const [port, what] of wanted) {
     if (await isFree(port)) continue;
     throw new CommandError({
       code: "KERB-CLI-TAKEN",
       exitCode: exitCodes.unexpected,
-      title: `port ${port} on 127.0.0.1 is taken by another program, and ${what} needs it`,
-      hint: `end that program (ss -ltnp 'sport = :${port}' names it), or change the port in ${shownFile(dirname(site.file))}`,
+      title: text.portTaken(String(port), what),
+      hint: text.portTakenCure(String(port), shownFile(dirname(site.file))),
     });
   }
 }

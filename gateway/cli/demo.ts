@@ -18,6 +18,7 @@ import type { DemoView } from "./demo-screen.ts";
 import { CommandError } from "./errors.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { pause, stopSignal } from "./output.ts";
+import { simulateWords } from "./simulate-words.ts";
 import { shownReason, shownState, totalBooks } from "./status.ts";
 
 export interface DemoOptions {
@@ -177,11 +178,12 @@ async function checkNotRunning({ site }: DemoSite): Promise<void> {
   } catch {
     return;
   }
+  const text = simulateWords[languageOf()];
   throw new CommandError({
     code: "KERB-CLI-TAKEN",
     exitCode: exitCodes.unexpected,
-    title: `a gateway is running already for ${shownFile(site.file)}`,
-    hint: "look at it with kerb status, or end it (Ctrl-C in its terminal) and start the demo again",
+    title: text.runsAlready(shownFile(site.file)),
+    hint: text.runsAlreadyCure,
   });
 }
 

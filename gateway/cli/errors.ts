@@ -1,20 +1,13 @@
 import type { DeviceErrorCode } from "../driver.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, describeError, deviceErrorCode, exitCodes, printable } from "../errors.ts";
+import { languageOf } from "../words.ts";
 import { dictionary } from "./language.ts";
 import { displayWidth, pad } from "./text.ts";
 
 /** What went wrong with a command, and what to do about it. */
 export interface Complaint {
-  /** An error code of the table, or one of the command line's own: KERB-CLI-… */
-  code:
-    | ErrorCode
-    | "KERB-CLI-USAGE"
-    | "KERB-CLI-NOT-FOUND"
-    | "KERB-CLI-NOT-RUNNING"
-    | "KERB-CLI-TAKEN"
-    | "KERB-CLI-CASSETTE"
-    | "KERB-CLI-FAILED";
+  code: ErrorCode;
   exitCode: number;
   /** One sentence. */
   title: string;
@@ -37,13 +30,19 @@ export class CommandError extends Error {
 }
 
 /** A wrong argument; exit code 2. */
-export function usageError(title: string, hint: string, language: Language = "en"): CommandError {
+export function usageError(title: string, hint: string, language = languageOf()): CommandError {
   return new CommandError({ code: "KERB-CLI-USAGE", exitCode: exitCodes.usage, title, hint, language });
 }
 
 /** Something that was named does not exist; exit code 3. */
-export function notFoundError(title: string, hint: string): CommandError {
-  return new CommandError({ code: "KERB-CLI-NOT-FOUND", exitCode: exitCodes.notFound, title, hint });
+export function notFoundError(title: string, hint: string, language = languageOf()): CommandError {
+  return new CommandError({
+    code: "KERB-CLI-NOT-FOUND",
+    exitCode: exitCodes.notFound,
+    title,
+    hint,
+    language,
+  });
 }
 
 /** The title, likely cause and remedy of a device's failure; exit code 5. `seen` is the driver's own sentence. */
@@ -80,7 +79,7 @@ export function tableError(
 
 /** The lines of a complaint on stderr. */
 export function renderComplaint(complaint: Complaint): string {
-  const { code, title, hint, details = [], language = "en" } = complaint;
+  const { code, title, hint, details = [], language = languageOf() } = complaint;
   const isTable = !code.startsWith("KERB-CLI-");
   const words = dictionary[language];
   const width = 1 + Math.max(...[words.seen, words.likely, words.remedy].map(displayWidth));

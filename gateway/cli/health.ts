@@ -2,34 +2,12 @@ import type { Language } from "../config/error-texts.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
 import { type HealthCheck, type HealthState, healthChecks, worstState } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import { healthWords } from "./health-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, pad, paint } from "./text.ts";
 import { whyWords } from "./why-words.ts";
-
-const names: Record<Language, Record<HealthCheck["check"], string>> = {
-  en: {
-    loop: "main loop",
-    outbox: "outbox",
-    disk: "disk",
-    clock: "clock",
-    uplink: "uplink",
-    host: "driver",
-    devices: "devices",
-    device: "device",
-  },
-  vi: {
-    loop: "vòng lặp chính",
-    outbox: "hộp gửi",
-    disk: "đĩa",
-    clock: "đồng hồ",
-    uplink: "kết nối IOC",
-    host: "driver",
-    devices: "thiết bị",
-    device: "thiết bị",
-  },
-};
 
 const marks: Record<HealthState, { mark: string; colour: "green" | "yellow" | "red" }> = {
   ok: { mark: "✓", colour: "green" },
@@ -47,7 +25,7 @@ function plain({ check, object, state, seen, code, behind }: HealthCheck, langua
 export function healthLines(checks: readonly HealthCheck[], language: Language): string[] {
   const words = dictionary[language];
   const name = ({ check, object }: HealthCheck) =>
-    object === undefined ? names[language][check] : `${names[language][check]} ${object}`;
+    object === undefined ? healthWords[language][check] : `${healthWords[language][check]} ${object}`;
   const width = Math.max(...checks.map((check) => displayWidth(name(check))));
   const { behind: behindWord } = whyWords[language];
   const isFolded = checks.some(({ behind }) => behind !== undefined);

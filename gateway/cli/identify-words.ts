@@ -1,26 +1,4 @@
-import type { Language } from "../config/error-texts.ts";
-import type { Match } from "../profile-match.ts";
-
-/** The words of `kerb identify`. */
-interface IdentifyWords {
-  siteSays: string;
-  noProfile: string;
-  pinned(serial: string): string;
-  writable: string;
-  notWritable(reason: string): string;
-  accepted: string;
-  doubt: string;
-  ranks: Record<Match["rank"], string>;
-  titles: [profile: string, rank: string, why: string];
-  others(count: number, driver: string): string;
-  noneFits(driver: string): string;
-  better(found: string, site: string): string;
-  sayNothing: string;
-  needs(settings: string): string;
-  mayNeed(settings: string): string;
-  mute(driver: string): string;
-  muteCure(device: string, driver: string): string;
-}
+import { words } from "../words.ts";
 
 /** What a device is asked who it is with, where people know that by a name; and what keeps it from being asked. */
 const question: Partial<Record<string, { name: string; en: string; vi: string }>> = {
@@ -35,28 +13,28 @@ const unasked = {
   vi: '"identify: { standard: false }" trong hồ sơ',
 };
 
-/** Every language's words. */
-export const identifyWords: Record<Language, IdentifyWords> = {
+/** The words of `kerb identify`. */
+export const identifyWords = words({
   en: {
     siteSays: "the site file says",
     noProfile: "no profile, points of its own",
-    pinned: (serial) => `serial number ${serial}`,
+    pinned: (serial: string) => `serial number ${serial}`,
     writable: "its identity allows writing",
-    notWritable: (reason) => `not writable: ${reason}`,
+    notWritable: (reason: string) => `not writable: ${reason}`,
     accepted: "accepted: this is the unit from here on",
     doubt: "doubt",
     ranks: { exact: "exact", range: "range", family: "family", generic: "generic", none: "no" },
     titles: ["PROFILE", "FITS", "WHY"],
-    others: (count, driver) =>
+    others: (count: number, driver: string) =>
       `${count} more profiles of ${driver} do not fit or cannot be told (--json lists them)`,
-    noneFits: (driver) => `no profile of ${driver} fits what the device says of itself`,
-    better: (found, site) => `${found} fits better than ${site}, which the site file says`,
+    noneFits: (driver: string) => `no profile of ${driver} fits what the device says of itself`,
+    better: (found: string, site: string) => `${found} fits better than ${site}, which the site file says`,
     sayNothing: "the device says nothing of itself: compare its name plate with the site file",
-    needs: (settings) =>
+    needs: (settings: string) =>
       `it says who it is only when it is asked so: write "${settings}" at it in the site file`,
-    mayNeed: (settings) => `with "${settings}" at it in the site file it may say who it is`,
-    mute: (driver) => `it was reached, and does not answer who it is${question[driver]?.name ?? ""}`,
-    muteCure: (device, driver) =>
+    mayNeed: (settings: string) => `with "${settings}" at it in the site file it may say who it is`,
+    mute: (driver: string) => `it was reached, and does not answer who it is${question[driver]?.name ?? ""}`,
+    muteCure: (device: string, driver: string) =>
       `it may still answer reads: kerb browse ${device} shows that, and then ${(question[driver] ?? unasked).en}`,
   },
   vi: {
@@ -87,4 +65,4 @@ export const identifyWords: Record<Language, IdentifyWords> = {
     muteCure: (device, driver) =>
       `thiết bị vẫn có thể trả lời lệnh đọc: kerb browse ${device} cho biết điều đó, rồi ${(question[driver] ?? unasked).vi}`,
   },
-};
+});

@@ -1,4 +1,6 @@
-import type { Language } from "../config/error-texts.ts";
+import { words } from "../words.ts";
+
+export { languageOf } from "../words.ts";
 
 /** The fixed words of `kerb demo`, `status`, `books`, `drivers` and `read`. */
 
@@ -118,9 +120,7 @@ const en = {
   yes: "yes",
 };
 
-export type Words = Record<keyof typeof en, string>;
-
-const vi: Words = {
+const vi = {
   accepted: "đã nhận",
   acceptedColumn: "ĐÃ NHẬN",
   addressColumn: "ĐỊA CHỈ",
@@ -237,14 +237,6 @@ const vi: Words = {
 };
 
 /** Every language's words. */
-export const dictionary: Record<Language, Words> = { en, vi };
+export const dictionary = words({ en, vi });
 
-/** The language of a person: as asked for, else by the environment's locale. */
-export function languageOf(
-  given: Language | undefined,
-  environment: NodeJS.ProcessEnv = process.env,
-): Language {
-  if (given !== undefined) return given;
-  const locale = environment["LC_ALL"] || environment["LC_MESSAGES"] || environment["LANG"] || "";
-  return /^vi([_.@-]|$)/i.test(locale) ? "vi" : "en";
-}
+export type Words = (typeof dictionary)["en"];

@@ -2,6 +2,7 @@ import type { Language } from "../config/error-texts.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { hint, pause, stopSignal } from "./output.ts";
 import type { HeardRecord } from "./records.ts";
+import { readWords } from "./read-words.ts";
 import { span } from "./text.ts";
 
 /** Waiting for what a device tells by itself, for `kerb read`. */
@@ -52,11 +53,7 @@ function progress(
   const heard = `${readings.length - unheardOf(readings).length}/${readings.length}`;
   const { length: records } = talker.records;
   const { device, language } = options;
-  hint(
-    language === "vi"
-      ? `${device} tự gửi giá trị: đã nghe ${heard} điểm, ${records} bản ghi; chờ thêm ${span(leftMs)} (Ctrl-C để thôi chờ)`
-      : `${device} tells its values by itself: heard ${heard} points, ${records} records; waiting ${span(leftMs)} more (Ctrl-C ends the wait)`,
-  );
+  hint(readWords[language].progress(device, heard, records, span(leftMs)));
 }
 
 /** The readings with those that come within the time; Ctrl-C ends the wait, and what has come is given. */
@@ -102,28 +99,17 @@ export function unheardNote(
   readings: readonly LatestReading[],
   { waitMs, language }: HearOptions,
 ): string | undefined {
-  const vi = language === "vi";
+  const text = readWords[language];
   const points = unheardOf(readings);
   const more = points.length > namesMax ? ` +${points.length - namesMax}` : "";
-  const noRecord = vi ? "bản ghi nào" : "any record";
   const isRecordless =
     talker.tellsRecords && talker.records.length === 0 && (points.length > 0 || readings.length === 0);
-  const what = [points.slice(0, namesMax).join(", ") + more, isRecordless ? noRecord : ""].filter(
+  const what = [points.slice(0, namesMax).join(", ") + more, isRecordless ? text.anyRecord : ""].filter(
     (part) => part !== "",
   );
   if (what.length === 0) return undefined;
-  const limit = span(talker.silenceMs);
-  const silence =
-    talker.silenceMs > 0
-      ? vi
-        ? `thiết bị này có thể im lặng đến ${limit} mới bị coi là mất (silence)`
-        : `this device may be silent for ${limit} before it counts as lost (silence)`
-      : vi
-        ? "chưa đặt giới hạn im lặng (silence) cho thiết bị này"
-        : "no limit of silence is set for this device (silence)";
-  return vi
-    ? `không nghe được trong ${span(waitMs)}: ${what.join("; ")}; ${silence}; chờ lâu hơn: --wait 5m`
-    : `not heard within ${span(waitMs)}: ${what.join("; ")}; ${silence}; to wait longer: --wait 5m`;
+  const silence = talker.silenceMs > 0 ? text.silence(span(talker.silenceMs)) : text.noSilence;
+  return text.unheard(span(waitMs), what.join("; "), silence);
 }
 
 /** For `--raw`: which values came without their bytes; undefined: none. */
@@ -136,7 +122,5 @@ export function rawNote(readings: readonly LatestReading[], language: Language):
     .slice(0, namesMax)
     .map(({ point }) => point)
     .join(", ");
-  return language === "vi"
-    ? `không có byte của: ${names}; giá trị do thiết bị tự gửi chỉ có byte khi đọc trực tiếp (dừng gateway) và driver có`
-    : `no bytes of: ${names}; of what a device tells by itself they are shown by a direct read (stop the gateway), where the driver has them`;
+  return readWords[language].bare(names);
 }

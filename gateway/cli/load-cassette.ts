@@ -3,6 +3,7 @@ import { type Cassette, parseCassette } from "../cassette/cassette.ts";
 import type { Language } from "../config/error-texts.ts";
 import { fileBytesMax, readText } from "../config/file-text.ts";
 import { ConfigError, exitCodes, printable, shownFile } from "../errors.ts";
+import { languageOf } from "../words.ts";
 import { CommandError, notFoundError } from "./errors.ts";
 import { recordWords } from "./record-words.ts";
 
@@ -25,7 +26,7 @@ const has = (text: string, name: string): boolean => new RegExp(`^${name}:`, "m"
  * The cassette in a file. Throws `CommandError` where there is none (exit code 3), or where it cannot be read, is cut
  * off, too large or otherwise no whole recording (exit code 78).
  */
-export function loadCassette(file: string, language: Language = "en"): Cassette {
+export function loadCassette(file: string, language: Language = languageOf()): Cassette {
   const words = recordWords[language];
   if (!existsSync(file)) throw notFoundError(words.noFile(printable(file)), words.noFileCure);
   const content = readText(file, fileBytesMax);

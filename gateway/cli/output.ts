@@ -1,5 +1,7 @@
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
+import { languageOf } from "../words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
+import { isColour } from "./text.ts";
 
 /** Every verb's machine-readable line: `{"api":"kerb/v1","kind":…,"ok":true,"data":…}`. */
 export function printData(kind: string, data: unknown): void {
@@ -26,7 +28,12 @@ function complaintOf(error: unknown): Complaint {
   if (error instanceof CommandError) return error.complaint;
   if (error instanceof ConfigError) {
     const code = error.diagnostics[0]?.code ?? "KERB-CFG-VALUE";
-    return { code, exitCode: error.exitCode, title: error.message, hint: describeError(code, "en").do };
+    return {
+      code,
+      exitCode: error.exitCode,
+      title: error.message,
+      hint: describeError(code, languageOf()).do,
+    };
   }
   const title = error instanceof Error ? error.message : String(error);
   return { code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title };
@@ -37,8 +44,7 @@ export function reportFailure(kind: string, error: unknown, json: boolean): numb
   const complaint = complaintOf(error);
   if (json) printFailure(kind, complaint);
   else if (error instanceof ConfigError) {
-    const colour = process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === "";
-    hint(error.render({ colour }));
+    hint(error.render({ colour: isColour(process.stderr) }));
   } else hint(renderComplaint(complaint));
   if (process.env["KERB_DEBUG"] !== undefined && error instanceof Error) hint(error.stack ?? "");
   return complaint.exitCode;

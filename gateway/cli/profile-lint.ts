@@ -1,16 +1,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Language } from "../config/error-texts.ts";
-import { didYouMean } from "../config/words.ts";
 import { exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import type { Finding } from "../profile-lint/findings.ts";
 import { libraryFiles, lintProfiles } from "../profile-lint/lint.ts";
 import { listProfiles, profileFolder } from "../profiles.ts";
-import { notFoundError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { printLines } from "./output.ts";
-import { ownFileCure } from "./profiles.ts";
-import { counted } from "./text.ts";
+import { noProfile } from "./profiles.ts";
+import { profilesWords } from "./profiles-words.ts";
+import { isColour } from "./text.ts";
 
 interface Options {
   json?: boolean;
@@ -22,19 +21,13 @@ function fileOf(given: string): string {
   const ids = listProfiles();
   if (ids.includes(given)) return join(profileFolder, `${given}.yaml`);
   if (given.endsWith(".yaml") && existsSync(given)) return given;
-  const cure = `kerb profiles lists those that ship; ${ownFileCure}`;
-  throw notFoundError(`there is no profile "${given}"${didYouMean(given, ids)}`, cure);
+  throw noProfile(given, ids);
 }
 
 function closing(count: { profiles: number; errors: number; warnings: number }, language: Language): string {
   const { profiles, errors, warnings } = count;
-  if (language === "vi")
-    return errors + warnings === 0
-      ? `${profiles} hồ sơ, không có vấn đề nào`
-      : `${profiles} hồ sơ: ${errors} lỗi, ${warnings} cảnh báo`;
-  const what = counted(profiles, "profile");
-  if (errors + warnings === 0) return `${what}, no findings`;
-  return `${what}: ${counted(errors, "error")}, ${counted(warnings, "warning")}`;
+  const text = profilesWords[language];
+  return errors + warnings === 0 ? text.clean(profiles) : text.found(profiles, errors, warnings);
 }
 
 function printJson(findings: readonly Finding[], count: object): void {
@@ -66,7 +59,7 @@ export async function lintProfile(given: readonly string[], options: Options): P
   if (options.json === true) printJson(findings, count);
   else {
     const language = languageOf(options.lang);
-    const colour = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+    const colour = isColour(process.stdout);
     const told = findings.map((one) =>
       renderDiagnostic({ ...one, message: one.sentence[language] }, { colour }),
     );

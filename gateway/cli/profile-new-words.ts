@@ -1,55 +1,28 @@
-import type { Language } from "../config/error-texts.ts";
 import { counted } from "./text.ts";
+import { words } from "../words.ts";
 
 /** The words of `kerb profile new`. */
-interface NewWords {
-  asking(device: string, seconds: number): string;
-  exists(file: string): string;
-  existsCure: string;
-  noDraft(file: string): string;
-  noDraftCure: string;
-  secret(name: string): string;
-  secretCure: string;
-  noClass(name: string): string;
-  wrongId(id: string): string;
-  wrongIdCure: string;
-  cannotWrite(file: string, why: string): string;
-  cannotWriteCure: string;
-  nothing(device: string): string;
-  nothingCure: string;
-  interrupted: string;
-  lost(why: string): string;
-  notComplete(why: string): string;
-  cure: Partial<Record<string, string>>;
-  otherCure: string;
-  wrote(file: string, points: number, records: number, guesses: number): string;
-  commands(count: number): string;
-  lint(errors: number, warnings: number): string;
-  next: string;
-  steps(file: string, id: string, isKnown: boolean, device: string): string[];
-}
-
-/** Every language's words. */
-export const newWords: Record<Language, NewWords> = {
+export const newWords = words({
   en: {
-    asking: (device, seconds) =>
+    asking: (device: string, seconds: number) =>
       `asking ${device} what it has, reads only, for up to ${seconds} s (Ctrl-C writes what has been found)`,
-    exists: (file) => `${file} is there already`,
+    exists: (file: string) => `${file} is there already`,
     existsCure: "name another file with --out FILE, or write over a draft with --force",
-    noDraft: (file) => `${file} is no draft of kerb profile new, and --force writes over nothing else`,
+    noDraft: (file: string) =>
+      `${file} is no draft of kerb profile new, and --force writes over nothing else`,
     noDraftCure: "name another file with --out FILE, or move that one away yourself",
-    secret: (name) => `"${name}" in --under would be in every address of the draft, for all to read`,
+    secret: (name: string) => `"${name}" in --under would be in every address of the draft, for all to read`,
     secretCure: "name the path without it, and write the login under auth: at the device in the site file",
-    noClass: (name) => `there is no class "${name}"`,
-    wrongId: (id) => `"${id}" is no name of a profile`,
+    noClass: (name: string) => `there is no class "${name}"`,
+    wrongId: (id: string) => `"${id}" is no name of a profile`,
     wrongIdCure: "write vendor/model in small letters, digits and hyphens, such as acme/flow-200",
-    cannotWrite: (file, why) => `${file} cannot be written (${why})`,
+    cannotWrite: (file: string, why: string) => `${file} cannot be written (${why})`,
     cannotWriteCure: "name a file where you may write: --out FILE",
-    nothing: (device) => `${device}: nothing was found to draft a profile from`,
+    nothing: (device: string) => `${device}: nothing was found to draft a profile from`,
     nothingCure: "look at unit, port and login in the site file; --under asks elsewhere, --wait for longer",
     interrupted: "interrupted",
-    lost: (why) => `the device was lost: ${why}`,
-    notComplete: (why) => `NOT COMPLETE, ${why}: the draft holds what was found until then`,
+    lost: (why: string) => `the device was lost: ${why}`,
+    notComplete: (why: string) => `NOT COMPLETE, ${why}: the draft holds what was found until then`,
     cure: {
       mqtt: "it tells by itself: listen with mosquitto_sub -v -t '#', and copy the profile that is nearest to it",
       rsmp: "the signal exchange list says what it has: begin with a copy of the profile rsmp/tlc",
@@ -57,15 +30,15 @@ export const newWords: Record<Language, NewWords> = {
         "its line says nothing of itself: copy the profile of its dialect first (kerb profiles), write it at the device, then kerb record DEVICE shows what comes",
     },
     otherCure: "copy the profile that is nearest to it (kerb profiles)",
-    wrote: (file, points, records, guesses) =>
+    wrote: (file: string, points: number, records: number, guesses: number) =>
       `${file}   ${counted(points, "point")}, ${counted(records, "record")}, ${guesses} of them ${guesses === 1 ? "a guess" : "guesses"}`,
-    commands: (count) => `${counted(count, "command")} as comments: writing is a decision`,
-    lint: (errors, warnings) =>
+    commands: (count: number) => `${counted(count, "command")} as comments: writing is a decision`,
+    lint: (errors: number, warnings: number) =>
       errors + warnings === 0
         ? "kerb profile lint: no findings"
         : `kerb profile lint: ${counted(errors, "error")}, ${counted(warnings, "warning")}`,
     next: "Next:",
-    steps: (file, id, isKnown, device) => [
+    steps: (file: string, id: string, isKnown: boolean, device: string) => [
       `edit ${file}: names, units, scales, and the maker's document as their source`,
       `kerb profile lint ${isKnown ? id : file}`,
       `kerb simulate ${isKnown ? id : file}`,
@@ -111,7 +84,7 @@ export const newWords: Record<Language, NewWords> = {
         ? "kerb profile lint: không có vấn đề nào"
         : `kerb profile lint: ${errors} lỗi, ${warnings} cảnh báo`,
     next: "Tiếp theo:",
-    steps: (file, id, isKnown, device) => [
+    steps: (file: string, id: string, isKnown: boolean, device: string) => [
       `sửa ${file}: tên, đơn vị, hệ số, và ghi tài liệu của hãng làm nguồn`,
       `kerb profile lint ${isKnown ? id : file}`,
       `kerb simulate ${isKnown ? id : file}`,
@@ -121,4 +94,4 @@ export const newWords: Record<Language, NewWords> = {
       `kerb record ${device} --for 30s, rồi kerb profile test với bản ghi đó`,
     ],
   },
-};
+});

@@ -10,7 +10,7 @@ import { draftId, draftProfile, type Draft } from "../profile-draft/draft.ts";
 import { secretOf } from "../profile-draft/private.ts";
 import { modelSettings } from "../profile-draft/settings.ts";
 import { lintProfiles } from "../profile-lint/lint.ts";
-import { didYouMean } from "../config/words.ts";
+import { meantBy } from "./complaint-words.ts";
 import { profileFolder, profileSchema } from "../profiles.ts";
 import { type BrowseOptions, isComplete, type Listing, listDevice } from "./browse.ts";
 import { browseWords } from "./browse-words.ts";
@@ -167,7 +167,7 @@ function checkWords(
   const classes: readonly string[] = profileSchema.shape.class.options;
   if (kind !== undefined && !classes.includes(kind))
     throw usageError(
-      `${words.noClass(printable(kind))}${didYouMean(kind, classes)}`,
+      `${words.noClass(printable(kind))}${meantBy(kind, classes)}`,
       classes.join(", "),
       language,
     );
@@ -198,7 +198,7 @@ export async function profileNew(given: string | undefined, options: ProfileNewO
     if (open.connection.browse === undefined)
       throw usageError(
         `${device.id}: ${browseWords[language].cannot(device.driver)}`,
-        words.cure[device.driver] ?? words.otherCure,
+        (words.cure as Partial<Record<string, string>>)[device.driver] ?? words.otherCure,
         language,
       );
     const { identity } = open.found;

@@ -1,15 +1,20 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
-import { type ConfigError, exitCodes } from "../errors.ts";
+import { type ConfigError, exitCodes, printable } from "../errors.ts";
 import { listProfiles, loadProfile, type Point, type Profile } from "../profiles.ts";
 import { shownDerivation } from "../host/computed.ts";
-import { didYouMean } from "../config/words.ts";
-import { notFoundError } from "./errors.ts";
+import { languageOf } from "../words.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
+import { type CommandError, notFoundError } from "./errors.ts";
 import { hint, printData, printLines } from "./output.ts";
+import { profilesWords } from "./profiles-words.ts";
 import { shownUnit, span, table } from "./text.ts";
 
-/** How a person names a profile that does not ship with kerb. */
-export const ownFileCure = "a profile of your own is named by its file, ending in .yaml";
+/** There is no profile of this name; exit code 3. */
+export function noProfile(id: string, ids: readonly string[]): CommandError {
+  const text = complaintWords[languageOf()];
+  return notFoundError(text.noProfile(printable(id), meantBy(id, ids)), text.profiles);
+}
 
 /** A profile by its id, or by its file. Throws the sentence with the nearest id when there is none. */
 export function profileNamed(id: string): Profile {
@@ -19,10 +24,7 @@ export function profileNamed(id: string): Profile {
     const vendor = dirname(resolve(id));
     return loadProfile(`${basename(vendor)}/${basename(id, ".yaml")}`, dirname(vendor));
   }
-  throw notFoundError(
-    `there is no profile "${id}"${didYouMean(id, ids)}`,
-    `kerb profiles lists those that ship; ${ownFileCure}`,
-  );
+  throw noProfile(id, ids);
 }
 
 /** What an address looks like without its driver: "holding 40072 int16". */
@@ -41,19 +43,23 @@ function summary({ id, vendor, model, class: kind, driver, firmware, status, poi
 /** What may be written: "0 … 100, step 5, while door.open = false, armed first, for 30 s at most". */
 function shownWrite({ write }: Point): string {
   if (write === undefined) return "";
-  const { limits, step, values, interlock, safety, leaseMax } = write;
+  const text = profilesWords[languageOf()];
+  const { limits, step, values, interlock, safety, leaseMax, refresh, automatic } = write;
   const parts = [
     limits === undefined ? undefined : `${limits[0]} … ${limits[1]}`,
-    step === undefined ? undefined : `step ${step}`,
-    values === undefined ? undefined : `one of ${values.join(" ")}`,
-    ...interlock.map(({ point, equals }) => `while ${point} = ${equals}`),
-    safety ? "armed first" : undefined,
-    leaseMax === undefined ? undefined : `for ${span(leaseMax)} at most`,
+    step === undefined ? undefined : text.step(String(step)),
+    values === undefined ? undefined : text.oneOf(values.join(" ")),
+    ...interlock.map(({ point, equals }) => text.while(`${point} = ${equals}`)),
+    safety ? text.armed : undefined,
+    leaseMax === undefined ? undefined : text.atMost(span(leaseMax)),
+    automatic === undefined ? undefined : text.backTo(String(automatic)),
+    refresh === undefined ? undefined : text.refreshed(span(refresh)),
   ].filter((part) => part !== undefined);
-  return parts.length === 0 ? "yes" : parts.join(", ");
+  return parts.length === 0 ? text.yes : parts.join(", ");
 }
 
 function pointRow(point: Point, hasWrites: boolean): string[] {
+  const language = languageOf();
   const { name, address, derive, unit, scale, poll, limits, label, source, publish } = point;
   return [
     name,
@@ -63,7 +69,7 @@ function pointRow(point: Point, hasWrites: boolean): string[] {
     limits === undefined ? "" : `${limits[0]} … ${limits[1]}`,
     poll,
     ...(hasWrites ? [shownWrite(point)] : []),
-    publish ? (label?.en ?? "") : "(not sent: other points need it)",
+    publish ? (label?.[language] ?? label?.en ?? "") : profilesWords[language].notSent,
     source ?? "",
   ];
 }
@@ -71,10 +77,12 @@ function pointRow(point: Point, hasWrites: boolean): string[] {
 function printProfile(profile: Profile): void {
   const { id, vendor, model, driver, firmware, status, sources, quirks } = profile;
   const hasWrites = profile.points.some(({ write }) => write !== undefined);
-  const writes = hasWrites ? ["WRITE"] : [];
-  const titles = ["POINT", "ADDRESS", "UNIT", "SCALE", "LIMITS", "POLL", ...writes, "MEANING", "SOURCE"];
+  const text = profilesWords[languageOf()];
+  const writes = hasWrites ? [text.write] : [];
+  const titles = [text.point, text.address, text.unit, text.scale, text.limits, text.poll];
+  titles.push(...writes, text.meaning, text.source);
   printLines([
-    `${id}   ${vendor} ${model}   driver ${driver}   firmware ${firmware}   ${status}`,
+    `${id}   ${vendor} ${model}   ${text.driver} ${driver}   ${text.firmware} ${firmware}   ${status}`,
     "",
     ...table(
       titles.map((title) => ({ title, widthMax: 48 })),
@@ -86,26 +94,27 @@ function printProfile(profile: Profile): void {
           "",
           ...quirks.map(
             (quirk) =>
-              `quirk ${quirk.id}${quirk.when === undefined ? "" : `, firmware ${quirk.when}`}: ${quirk.text} (${quirk.source})`,
+              `${text.quirk} ${quirk.id}${quirk.when === undefined ? "" : `, ${text.firmware} ${quirk.when}`}: ${quirk.text} (${quirk.source})`,
           ),
         ]),
     "",
     ...Object.entries(sources).map(([name, { title, revision, url }]) =>
-      [`source ${name}: ${title}`, revision, url].filter((part) => part !== undefined).join(", "),
+      [`${text.sourceOf} ${name}: ${title}`, revision, url].filter((part) => part !== undefined).join(", "),
     ),
   ]);
-  hint(`\nNext: kerb simulate ${id} --port 1502`);
+  hint(`\n${text.next} kerb simulate ${id} --port 1502`);
 }
 
 function printList(list: ReturnType<typeof summary>[]): void {
+  const text = profilesWords[languageOf()];
   const columns = [
-    { title: "PROFILE" },
-    { title: "MODEL" },
-    { title: "CLASS" },
-    { title: "DRIVER" },
-    { title: "FIRMWARE" },
-    { title: "STATUS" },
-    { title: "POINTS", side: "right" as const },
+    { title: text.profileColumn },
+    { title: text.model },
+    { title: text.class },
+    { title: text.driverColumn },
+    { title: text.firmwareColumn },
+    { title: text.status },
+    { title: text.points, side: "right" as const },
   ];
   const rows = list.map((one) => [
     one.id,

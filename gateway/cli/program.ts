@@ -1,13 +1,14 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
+import { languageOf } from "../words.ts";
 import type { CertificateOptions } from "./certificate.ts";
-import { addCommandVerbs } from "./command-verbs.ts";
-import { CommandError, usageError } from "./errors.ts";
-import { languageOf } from "./language.ts";
+import { addCommandVerbs, type Line } from "./command-verbs.ts";
+import { helpInVietnamese } from "./help.ts";
 import { reportFailure } from "./output.ts";
 import type { ReceiveOptions } from "./receive.ts";
+import { number, timeSpan, usageOf } from "./usage.ts";
 import { type Verb, verbs } from "./verbs.ts";
 import { addWhyVerbs } from "./why-verbs.ts";
 
@@ -17,23 +18,6 @@ interface Common {
   json?: boolean;
   site?: string;
   lang?: Language;
-}
-
-function number(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= least && value <= most && text.trim() !== "") return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-  };
-}
-
-const spanUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
-
-function timeSpan(text: string): number {
-  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)$/.exec(text) ?? [];
-  const ms = Number(amount) * (spanUnits[unit] ?? Number.NaN);
-  if (Number.isFinite(ms)) return ms;
-  throw new InvalidArgumentError('Expected a time span with its unit, such as "60s".');
 }
 
 const faults: Record<Fault, true> = {
@@ -56,14 +40,23 @@ const siteOption = () =>
 const languageOption = () =>
   new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
 
+/** What every verb has, also one of a group: `--json` and `--lang`. */
+function addCommonOptions(command: Command): void {
+  for (const option of [jsonOption(), languageOption()])
+    if (command.options.every(({ long }) => long !== option.long)) command.addOption(option);
+  for (const inner of command.commands) addCommonOptions(inner);
+}
+
 /** Holds the exit code of the verb that ran. */
 interface Outcome {
   code: number;
 }
 
-class Verbs {
+/** The verbs as commander knows them. */
+export class Verbs {
   readonly program: Command;
   readonly #outcome: Outcome;
+  readonly #language = languageOf();
 
   constructor(outcome: Outcome) {
     this.#outcome = outcome;
@@ -73,28 +66,28 @@ class Verbs {
       .helpCommand(false)
       // Else a group would take the options that stand behind its verbs.
       .enablePositionalOptions()
-      .showSuggestionAfterError();
+      .showSuggestionAfterError()
+      .addOption(languageOption());
     this.#gateway();
     this.#field();
-    addCommandVerbs({
+    const line: Line = {
       verb: (name) => this.#verb(name),
       run: (kind, options, work) => this.#run(kind, options, work),
       options: { json: jsonOption, site: siteOption, language: languageOption, timeSpan, number },
-    });
-    addWhyVerbs({
-      verb: (name) => this.#verb(name),
-      run: (kind, options, work) => this.#run(kind, options, work),
-      options: { site: siteOption, language: languageOption },
-    });
+    };
+    addCommandVerbs(line);
+    addWhyVerbs(line);
     this.#pictures();
     this.#centre();
     this.#certificates();
     this.#developer();
+    this.#about();
+    for (const command of this.program.commands) addCommonOptions(command);
   }
 
   #verb(name: Verb["name"]): Command {
-    const { summary = "" } = verbs.find((verb) => verb.name === name) ?? {};
-    return this.program.command(name).description(summary).addOption(jsonOption());
+    const { summary } = verbs.find((verb) => verb.name === name) ?? {};
+    return this.program.command(name).description(summary?.[this.#language] ?? "");
   }
 
   /** Runs a verb's work; a failure becomes its sentence and its exit code. */
@@ -108,7 +101,6 @@ class Verbs {
 
   #gateway(): void {
     this.#verb("demo")
-      .addOption(languageOption())
       .option("--site <file>", "another site than the worked one; its devices are simulated on this machine")
       .action((options: Common) =>
         this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)),
@@ -137,7 +129,6 @@ class Verbs {
         "how long a device that tells its values by itself is listened to (10s)",
         timeSpan,
       )
-      .addOption(languageOption())
       .action((device: string, points: string[], { wait, ...flags }: Common & ReadFlags) => {
         const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
         return this.#run("read", options, async () =>
@@ -148,7 +139,6 @@ class Verbs {
       .argument("<device>", "its id in the site file")
       .addOption(siteOption())
       .option("--accept", "whoever answers is the right unit from here on: it may be written to")
-      .addOption(languageOption())
       .action((device: string, options: Common & { accept?: boolean }) =>
         this.#run("identify", options, async () => (await import("./identify.ts")).identify(device, options)),
       );
@@ -159,7 +149,6 @@ class Verbs {
       .option("--limit <count>", "entries at most (1000)", number(1, 100_000))
       .option("--depth <levels>", "levels at most (16)", number(1, 100))
       .option("--wait <time>", "how long the device is asked (60s)", timeSpan)
-      .addOption(languageOption())
       .action((device: string, { wait, ...flags }: Common & BrowseFlags) => {
         const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
         return this.#run("browse", options, async () =>
@@ -169,19 +158,16 @@ class Verbs {
     this.#verb("status")
       .addOption(siteOption())
       .option("--retry-refused", "first send again what brokers refused for good, under new numbers")
-      .addOption(languageOption())
       .action((options: Common & { retryRefused?: boolean }) =>
         this.#run("status", options, async () => (await import("./status.ts")).status(options)),
       );
     this.#verb("health")
       .addOption(siteOption())
-      .addOption(languageOption())
       .action((options: Common) =>
         this.#run("health", options, async () => (await import("./health.ts")).health(options)),
       );
     this.#verb("books")
       .addOption(siteOption())
-      .addOption(languageOption())
       .action((options: Common) =>
         this.#run("books", options, async () => (await import("./books.ts")).books(options)),
       );
@@ -199,7 +185,6 @@ class Verbs {
       .argument("<ref>", "snapshot.ref of an event")
       .requiredOption("-o, --output <file>", "where the picture goes")
       .addOption(siteOption())
-      .addOption(languageOption())
       .action((ref: string, options: Common & { output: string }) =>
         this.#run("snapshot", options, async () => (await import("./snapshot.ts")).snapshot(ref, options)),
       );
@@ -236,7 +221,6 @@ class Verbs {
       .option("--recheck", "hold the stored events against their seals once more")
       .option("--verify <files...>", "check the signatures of certificates in these files instead")
       .option("--key <file>", "PEM: the receiver's public key for --verify (default: asked at --url)")
-      .addOption(languageOption())
       .action((gateway: string | undefined, options: Common & CertificateFlags) =>
         this.#run("certificates", options, async () =>
           (await import("./certificate.ts")).certificate(gateway, options),
@@ -273,7 +257,6 @@ class Verbs {
       .option("--out <file>", "where the cassette goes (default: DEVICE.cassette.yaml)")
       .option("--hide <texts...>", "further texts that must not be in it")
       .option("--hide-serial", "nor the device's serial number")
-      .addOption(languageOption())
       .action((device: string, { for: forMs, ...flags }: Common & RecordFlags) => {
         const options = { ...flags, ...(forMs === undefined ? {} : { forMs }) };
         return this.#run("record", options, async () =>
@@ -286,10 +269,29 @@ class Verbs {
       .action((id: string | undefined, options: Common) =>
         this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
       );
-    this.#verb("drivers")
-      .addOption(languageOption())
-      .action((options: Common) =>
-        this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
+    this.#verb("drivers").action((options: Common) =>
+      this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
+    );
+  }
+
+  /** Verbs about kerb itself. */
+  #about(): void {
+    this.#verb("explain")
+      .argument("[code]", "KERB-DEV-SILENT, dev-silent, or a group: KERB-DEV")
+      .action((code: string | undefined, options: Common) =>
+        this.#run("explain", options, async () => (await import("./explain.ts")).explain(code, options)),
+      );
+    this.#verb("completion")
+      .argument("<shell>", "bash, zsh or fish")
+      .action((shell: string, options: Common) =>
+        this.#run("completion", options, async () =>
+          (await import("./completion.ts")).completion(shell, options),
+        ),
+      );
+    this.#verb("schema")
+      .argument("[verb...]", "such as status, or profile new")
+      .action((verb: string[], options: Common) =>
+        this.#run("schema", options, async () => (await import("./schema.ts")).schema(verb, options)),
       );
     this.#verb("version").action((options: Common) =>
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
@@ -303,8 +305,6 @@ class Verbs {
       .command("lint")
       .description("gaps, overlaps, missing evidence, values that cannot be")
       .argument("[profiles...]", "files, or vendor/model; all that ship with kerb if none is named")
-      .addOption(jsonOption())
-      .addOption(languageOption())
       .action((given: string[], options: Common) =>
         this.#run("profile-lint", options, async () =>
           (await import("./profile-lint.ts")).lintProfile(given, options),
@@ -322,8 +322,6 @@ class Verbs {
       .option("--limit <count>", "points at most (500)", number(1, 10_000))
       .option("--wait <time>", "how long the device is asked (2m)", timeSpan)
       .option("--force", "write over a file that is there")
-      .addOption(jsonOption())
-      .addOption(languageOption())
       .action((id: string | undefined, { wait, ...flags }: Common & NewFlags) => {
         const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
         return this.#run("profile-new", options, async () =>
@@ -335,8 +333,6 @@ class Verbs {
       .description("play cassettes, or all of the library, and compare the readings")
       .argument("[cassettes...]", "files that kerb record made")
       .option("--profiles <folder>", "another folder of profiles than kerb's own")
-      .addOption(jsonOption())
-      .addOption(languageOption())
       .action((files: string[], options: Common & { profiles?: string }) =>
         this.#run("profile-test", options, async () =>
           (await import("./profile-test.ts")).profileTest(files, options),
@@ -378,63 +374,17 @@ interface NewFlags {
 type CertificateFlags = Omit<CertificateOptions, keyof Common>;
 type ReceiveFlags = Omit<ReceiveOptions, keyof Common | "ackIntervalMs"> & { ackInterval: number };
 
-/** Commander's "error: unknown option '--wach'\n(Did you mean --watch?)" as a sentence and its cure. */
-function usageOf(error: CommanderError, args: readonly string[], language: Language): CommandError {
-  const [verb] = args;
-  const [sentence = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
-  const known = verbs.some(({ name }) => name === verb);
-  const meant = /Did you mean (?:one of )?(.+)\?/.exec(suggestion ?? "")?.[1];
-  // A verb of a group has a help of its own.
-  const inner = verb === "profile" && ["new", "lint", "test"].includes(args[1] ?? "") ? `${args[1]} ` : "";
-  const help = `kerb ${known ? `${verb} ${inner}` : ""}--help`;
-  const vi = language === "vi";
-  if (error.code === "commander.help")
-    return usageError(
-      vi ? `lệnh "${verb}" cần thêm một lệnh con` : `"kerb ${verb}" is followed by a verb of its own`,
-      vi ? `${help} liệt kê các lệnh con` : `${help} lists them`,
-      language,
-    );
-  if (error.code === "commander.unknownCommand") {
-    const list = vi ? `${help} liệt kê các lệnh` : `${help} lists the verbs`;
-    const full = `kerb ${known ? `${verb} ` : ""}${meant}`;
-    const guess = vi ? `có phải ý bạn là: ${full}?` : `did you mean: ${full}?`;
-    const given = known ? `${verb} ${args[1] ?? ""}` : (verb ?? "");
-    return usageError(
-      vi ? `không có lệnh "${given}"` : `there is no verb "${given}"`,
-      meant === undefined ? list : guess,
-      language,
-    );
-  }
-  return usageError(
-    sentence,
-    meant === undefined ? `${help} shows how it is written` : `did you mean ${meant}?`,
-  );
-}
-
-/** `--lang` before anything is parsed. */
-function givenLanguage(args: string[]): Language | undefined {
-  const given = args.join("\n").match(/^--lang[=\n](en|vi)$/m)?.[1];
-  return given === "en" || given === "vi" ? given : undefined;
-}
-
 /** Runs the verb that the arguments name; gives the exit code. */
 export async function runVerb(args: string[]): Promise<number> {
-  // Started by another kerb (the demo): this process must not outlive it, however it ends.
-  if (process.connected) {
-    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
-    process.channel?.unref();
-  }
   const outcome: Outcome = { code: 0 };
+  const { program } = new Verbs(outcome);
+  if (languageOf() === "vi") await helpInVietnamese(program, args);
   try {
-    await new Verbs(outcome).program.parseAsync(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    return reportFailure(
-      args[0] ?? "kerb",
-      usageOf(error, args, languageOf(givenLanguage(args))),
-      args.includes("--json"),
-    );
+    return reportFailure(args[0] ?? "kerb", usageOf(error, args, program), args.includes("--json"));
   }
   return outcome.code;
 }

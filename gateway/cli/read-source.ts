@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { type DeviceConfig, loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
-import { didYouMean } from "../config/words.ts";
+import { languageOf } from "../words.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
 import { ask, NotRunningError } from "../control.ts";
 import { DeviceError, type DeviceErrorCode, type Identity } from "../driver.ts";
-import { type ErrorCode, errorTable, shownFile } from "../errors.ts";
+import { type ErrorCode, errorTable, printable, shownFile } from "../errors.ts";
 import type { KerbEvent } from "../event.ts";
 import type { Identified, LatestReading } from "../host/messages.ts";
 import { Recognition } from "../host/recognition.ts";
@@ -61,16 +62,18 @@ export function deviceNamed<Device extends { id: string }>(
   const device = devices.find((candidate) => candidate.id === id);
   if (device !== undefined) return device;
   const ids = devices.map((candidate) => candidate.id);
+  const text = complaintWords[languageOf()];
   throw notFoundError(
-    `there is no device "${id}" in ${shownFile(site)}${didYouMean(id, ids)}`,
-    ids.length === 0 ? "the site has no devices yet" : `its devices: ${ids.slice(0, 20).join(", ")}`,
+    text.noDevice(printable(id), shownFile(site), meantBy(id, ids)),
+    ids.length === 0 ? text.noDevices : text.devices(ids.slice(0, 20).join(", ")),
   );
 }
 
 function unknownPoint(device: string, name: string, names: readonly string[]): CommandError {
+  const text = complaintWords[languageOf()];
   return notFoundError(
-    `${device} has no point "${name}"${didYouMean(name, names)}`,
-    `its points: ${names.slice(0, 60).join(", ")}`,
+    text.noPoint(device, printable(name), meantBy(name, names)),
+    text.points(names.slice(0, 60).join(", ")),
   );
 }
 
@@ -79,7 +82,7 @@ const isOfSiteFile = (error: unknown): error is Error =>
   error instanceof Error && error.message.startsWith("the site file says");
 
 const siteFileError = ({ message }: Error): CommandError =>
-  usageError(message, "edit the site file, then start the gateway again");
+  usageError(message, complaintWords[languageOf()].editSite);
 
 const hostSilentMs = 4000;
 
@@ -197,7 +200,7 @@ class GatewaySource implements Source {
       return deviceFailure(
         this.#device,
         "closed",
-        "the gateway has not reached it yet: try again",
+        complaintWords[this.#request.language].notReached,
         this.#request.language,
       );
     }

@@ -10,7 +10,8 @@ import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
 import { recordLine } from "./records.ts";
 import { findSite, notRunning } from "./site.ts";
-import { counted, terminalSize } from "./text.ts";
+import { readWords } from "./read-words.ts";
+import { terminalSize } from "./text.ts";
 
 export interface ReadOptions {
   site?: string;
@@ -97,10 +98,10 @@ class Statistics {
     return this.requests === 0 ? 0 : (100 * (this.requests - this.replies)) / this.requests;
   }
 
-  toString(): string {
+  shown(language: Language): string {
     const { requests, replies, errors, lossPercent, p95Ms } = this;
-    const counts = `${counted(requests, "request")}, ${counted(replies, "reply", "replies")}, ${counted(errors, "error")}`;
-    return `${counts}, ${lossPercent.toFixed(1)} % loss, p95 ${p95Ms} ms`;
+    const text = readWords[language];
+    return `${text.counts(requests, replies, errors)}, ${text.loss(lossPercent.toFixed(1), p95Ms)}`;
   }
 }
 
@@ -116,7 +117,7 @@ class Sheet {
     }
     const room = Math.max(2, terminalSize().rows - 1 - notes.length);
     const hidden = table.length - room + 1;
-    const more = `… ${hidden} more lines: name the points to watch`;
+    const more = readWords[languageOf()].more(hidden);
     const fitting = [...(hidden > 1 ? [...table.slice(0, room - 1), more] : table), ...notes];
     const up = this.#linesBefore === 0 ? "" : `\u001b[${this.#linesBefore}A`;
     const text = fitting.map((line) => `\r\u001b[K${line}\n`).join("");
@@ -154,7 +155,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
       const { code, title } = failure?.complaint ?? {};
       const records = source.records.slice(-recordsWatched).map(recordLine);
       const lost = failure === undefined ? [] : [`${code}  ${title}`];
-      const notes = [...records, ...lost, String(statistics)];
+      const notes = [...records, ...lost, statistics.shown(language)];
       const table = readings.length === 0 ? [] : tableOf(source, readings, language);
       // Elsewhere than on a terminal the counts come once, in the end.
       sheet.draw(table, process.stdout.isTTY ? notes : notes.slice(0, -1));
@@ -163,7 +164,7 @@ async function watch(id: string, source: Source, options: ReadOptions): Promise<
   }
   const { requests, replies, errors, lossPercent, p95Ms } = statistics;
   if (options.json === true) printData("read-statistics", { requests, replies, errors, lossPercent, p95Ms });
-  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics.toString()}`]);
+  else printLines([`${process.stdout.isTTY ? "\n" : ""}${statistics.shown(language)}`]);
   return requests > 0 && replies === 0 ? exitCodes.noAnswer : exitCodes.ok;
 }
 

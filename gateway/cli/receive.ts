@@ -4,6 +4,8 @@ import { Signer } from "../receiver/certificates.ts";
 import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
 import { BrokerLink, type BrokerOptions } from "../receiver/mqtt.ts";
 import { Receiver, type Change } from "../receiver/receiver.ts";
+import { languageOf } from "../words.ts";
+import { receiveWords } from "./receive-words.ts";
 
 /** The link to the broker, and what stands behind it. `name`: the host's name by default. */
 export interface ReceiveOptions extends Omit<BrokerOptions, "name" | "log" | "makeLink"> {
@@ -73,10 +75,7 @@ function signerOf(file: string): Signer {
     return new Signer(readFileSync(file));
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `${file} cannot sign certificates (${detail}): make a key with "openssl genpkey -algorithm ed25519 -out ${file}".`,
-      { cause: error },
-    );
+    throw new Error(receiveWords[languageOf()].cannotSign(file, detail), { cause: error });
   }
 }
 
@@ -95,14 +94,12 @@ function printer(json: boolean): (line: Line | Change) => void {
 }
 
 function checkOptions({ broker, city, name, ackIntervalMs }: ReceiveOptions): void {
-  if (!/^(mqtts?|tcp|ssl):\/\/[^/]+/.test(broker))
-    throw new Error(`"${broker}" is not a broker; write it as mqtts://host:8883.`);
-  if (!/^[a-z0-9-]{2,16}$/.test(city))
-    throw new Error(`"${city}" is not a city: 2 to 16 of a-z, 0-9 and "-".`);
-  if (name !== undefined && !/^[a-zA-Z0-9._-]{1,64}$/.test(name))
-    throw new Error(`"${name}" is not a name: letters, digits, ".", "_", "-".`);
+  const text = receiveWords[languageOf()];
+  if (!/^(mqtts?|tcp|ssl):\/\/[^/]+/.test(broker)) throw new Error(text.noBroker(broker));
+  if (!/^[a-z0-9-]{2,16}$/.test(city)) throw new Error(text.noCity(city));
+  if (name !== undefined && !/^[a-zA-Z0-9._-]{1,64}$/.test(name)) throw new Error(text.noName(name));
   if (ackIntervalMs !== undefined && !(ackIntervalMs >= 20))
-    throw new Error(`An acknowledgement interval of ${ackIntervalMs} ms is too short.`);
+    throw new Error(text.shortInterval(ackIntervalMs));
 }
 
 function receiverName(): string {

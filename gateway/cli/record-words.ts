@@ -1,124 +1,75 @@
-import type { Language } from "../config/error-texts.ts";
+import { words } from "../words.ts";
 
 /** What `kerb record` and `kerb profile test` say. */
-interface RecordWords {
-  refused(device: string, why: string): string;
-  noPoints: string;
-  noPointsCure: string;
-  noWay(driver: string): string;
-  noWayCure: string;
-  short(what: string, least: number): string;
-  shortCure: string;
-  privateCure: string;
-  veiled: string;
-  otherDevice(why: string): string;
-  otherDeviceCure(device: string): string;
-  noneGood: string;
-  noneGoodCure(device: string): string;
-  packed(how: string): string;
-  packedCure: string;
-  unplayable(why: string): string;
-  unplayableCure: string;
-  unplayableSettingCure: string;
-  nothing: string;
-  exists(file: string): string;
-  existsCure: string;
-  recording(device: string, seconds: number): string;
-  done(file: string, frames: number, reads: number, records: number): string;
-  scrubbed(what: string): string;
-  limited(what: string): string;
-  unstable(what: string): string;
-  next(file: string): string;
-  noFile(file: string): string;
-  noFileCure: string;
-  unreadable(problem: string): string;
-  unreadableCure: string;
-  noCassette: string;
-  noCassetteCure: string;
-  cutOff: string;
-  damaged(message: string, more: number): string;
-  damagedCure: string;
-  noCassettes(folder: string): string;
-  nothingCompared: string;
-  leftOut(count: number): string;
-  manyPersonal: string;
-  tooLarge(bytes: number): string;
-  tooLargeCure: string;
-  portTaken(place: string): string;
-  portTakenCure: string;
-  cannotListen(place: string, why: string): string;
-  cannotListenCure: string;
-  same(readings: number): string;
-  differs(count: number): string;
-  lost(why: string): string;
-  difference(point: string, read: number, expected: string, found: string): string;
-  unknown(count: number): string;
-}
-
-export const recordWords: Record<Language, RecordWords> = {
+export const recordWords = words({
   en: {
-    refused: (device, why) => `${device} cannot be recorded: ${why}`,
+    refused: (device: string, why: string) => `${device} cannot be recorded: ${why}`,
     noPoints: "it has no points to read",
     noPointsCure:
       "give it a profile first: kerb profiles lists those that are known, kerb profile new --from DEVICE drafts one",
-    noWay: (driver) => `the driver ${driver} does not say where its bytes go`,
+    noWay: (driver: string) => `the driver ${driver} does not say where its bytes go`,
     noWayCure: "record a device that speaks in clear; drivers/<driver>/README.md says what can be recorded",
-    short: (what, least) =>
+    short: (what: string, least: number) =>
       `${what} has fewer than ${least} characters, so it cannot be found and scrubbed for sure`,
     shortCure: "give the device a longer one first",
     privateCure: "record while nobody passes, or a device that tells nothing personal",
     veiled: "something personal that it told is not to be found in its bytes, so it cannot be scrubbed",
-    otherDevice: (why) => `it is another device than its profile says (${why})`,
-    otherDeviceCure: (device) =>
+    otherDevice: (why: string) => `it is another device than its profile says (${why})`,
+    otherDeviceCure: (device: string) =>
       `kerb identify ${device} shows which profile fits: write that in the site file, or the right address`,
     noneGood: "none of its readings is good",
-    noneGoodCure: (device) => `kerb read ${device} shows why: correct its addresses or its profile first`,
-    packed: (how) =>
+    noneGoodCure: (device: string) =>
+      `kerb read ${device} shows why: correct its addresses or its profile first`,
+    packed: (how: string) =>
       `its answers come packed (${how}) though nobody asked for that, so what is secret in them cannot be found`,
     packedCure: "turn compression off in the device's web server while you record",
-    unplayable: (why) => `the scrubbed recording does not play (${why})`,
+    unplayable: (why: string) => `the scrubbed recording does not play (${why})`,
     unplayableCure: "record for longer (--for 2m), or only what is polled",
     unplayableSettingCure:
       "write there only the secret itself by ${secret:NAME}, and the rest of the setting beside it",
     nothing: "no reading came out of it",
-    exists: (file) => `${file} is there already`,
+    exists: (file: string) => `${file} is there already`,
     existsCure: "name another file with --out FILE, or remove it",
-    recording: (device, seconds) => `recording ${device} for up to ${seconds} s (Ctrl-C ends it earlier)`,
-    done: (file, frames, reads, records) => `${file}   ${frames} frames, ${reads} reads, ${records} records`,
-    scrubbed: (what) => `scrubbed: ${what}`,
-    limited: (what) => `ended early, the cassette is full: ${what}`,
-    unstable: (what) => `left out, because they came out otherwise when it was played: ${what}`,
-    next: (file) => `look through it before you give it away. Next: kerb profile test ${file}`,
-    noFile: (file) => `there is no cassette ${file}`,
+    recording: (device: string, seconds: number) =>
+      `recording ${device} for up to ${seconds} s (Ctrl-C ends it earlier)`,
+    done: (file: string, frames: number, reads: number, records: number) =>
+      `${file}   ${frames} frames, ${reads} reads, ${records} records`,
+    scrubbed: (what: string) => `scrubbed: ${what}`,
+    limited: (what: string) => `ended early, the cassette is full: ${what}`,
+    unstable: (what: string) => `left out, because they came out otherwise when it was played: ${what}`,
+    next: (file: string) => `look through it before you give it away. Next: kerb profile test ${file}`,
+    noFile: (file: string) => `there is no cassette ${file}`,
     noFileCure: "kerb record DEVICE makes one",
-    unreadable: (problem) => `the recording cannot be used: ${problem}`,
+    unreadable: (problem: string) => `the recording cannot be used: ${problem}`,
     unreadableCure:
       "name a file that kerb record made (at most 1 MiB of text), or make it readable: chmod u+r FILE",
     noCassette: "this is no recording: there is no line `cassette: 1`",
     noCassetteCure: "name a file that kerb record made",
     cutOff: "the recording is cut off: it ends here, before its readings",
-    damaged: (message, more) =>
+    damaged: (message: string, more: number) =>
       `the recording is damaged: ${message}${more > 0 ? ` (and ${more} more mistakes)` : ""}`,
     damagedCure: "take an undamaged copy of it, or record the device anew: kerb record DEVICE",
-    noCassettes: (folder) => `there is no recording in ${folder} (<vendor>/<model>.cassettes/*.yaml)`,
+    noCassettes: (folder: string) => `there is no recording in ${folder} (<vendor>/<model>.cassettes/*.yaml)`,
     nothingCompared:
       "nothing was compared: the recording holds no reading and no record (kerb record DEVICE)",
-    leftOut: (count) =>
+    leftOut: (count: number) =>
       `${count} records that came at once with the last are left out; a shorter recording (--for 5s) may end before them`,
     manyPersonal: "it told more personal texts at once than can be scrubbed for sure",
-    tooLarge: (bytes) => `the recording would have ${bytes} bytes, more than can be read again`,
+    tooLarge: (bytes: number) => `the recording would have ${bytes} bytes, more than can be read again`,
     tooLargeCure: "record for a shorter time (--for 5s)",
-    portTaken: (place) => `the device calls ${place}, which another program has (most likely the gateway)`,
+    portTaken: (place: string) =>
+      `the device calls ${place}, which another program has (most likely the gateway)`,
     portTakenCure: "stop the gateway while you record; the device calls again by itself",
-    cannotListen: (place, why) => `kerb cannot listen at ${place}, which the device calls (${why})`,
+    cannotListen: (place: string, why: string) =>
+      `kerb cannot listen at ${place}, which the device calls (${why})`,
     cannotListenCure:
       "give the device an address of this machine and a port from 1024 on, and name files under tls that kerb can read",
-    same: (readings) => `${readings} readings as recorded`,
-    differs: (count) => `${count} differ`,
-    lost: (why) => `the device was lost: ${why}`,
-    difference: (point, read, expected, found) =>
+    same: (readings: number) => `${readings} readings as recorded`,
+    differs: (count: number) => `${count} differ`,
+    lost: (why: string) => `the device was lost: ${why}`,
+    difference: (point: string, read: number, expected: string, found: string) =>
       `${point}${read === 0 ? "" : ` (read ${read})`}: expected ${expected}, found ${found}`,
-    unknown: (count) => `${count} requests are not on the tape`,
+    unknown: (count: number) => `${count} requests are not on the tape`,
   },
   vi: {
     refused: (device, why) => `không ghi được ${device}: ${why}`,
@@ -182,4 +133,4 @@ export const recordWords: Record<Language, RecordWords> = {
       `${point}${read === 0 ? "" : ` (lần đọc ${read})`}: phải là ${expected}, nhưng là ${found}`,
     unknown: (count) => `${count} yêu cầu không có trong bản ghi`,
   },
-};
+});

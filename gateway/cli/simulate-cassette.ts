@@ -3,9 +3,10 @@ import { startPlayer } from "../cassette/player.ts";
 import { driverSchemas, listDrivers } from "../config/drivers.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { startBroker } from "./broker.ts";
-import { languageOf } from "./language.ts";
+import { languageOf } from "../words.ts";
 import { loadCassette } from "./load-cassette.ts";
 import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
+import { simulateWords } from "./simulate-words.ts";
 
 const gapMsMax = 10_000;
 const log = (text: string): void => hint(printable(text));
@@ -27,7 +28,7 @@ export async function simulateCassette(
   given: number | undefined,
   isJson: boolean,
 ): Promise<number> {
-  const cassette = loadCassette(file, languageOf(undefined));
+  const cassette = loadCassette(file, languageOf());
   const port = given ?? portOf(cassette);
   const signal = stopSignal();
   // A tape is a file like any other: only what is installed is loaded by the name that it has.
@@ -38,12 +39,13 @@ export async function simulateCassette(
   const { profile, over } = cassette;
   if (isJson) printData("simulate", { profile, over, address, pid: process.pid });
   else {
+    const text = simulateWords[languageOf()];
     printLines([
       printable(
-        `${profile}   ${over === "calls" ? "calls" : "at"} ${address} (${over === "calls" ? "tcp" : over})   as recorded ${cassette.recorded}`,
+        `${profile}   ${over === "calls" ? text.calls : text.at} ${address} (${over === "calls" ? "tcp" : over})   ${text.recorded(cassette.recorded)}`,
       ),
     ]);
-    hint("Ctrl-C ends it.");
+    hint(text.ctrlC);
   }
   while (!signal.aborted) await pause(60_000, signal);
   await player.close();

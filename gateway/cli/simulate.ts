@@ -1,16 +1,18 @@
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
-import { didYouMean } from "../config/words.ts";
 import { askedOf } from "../derived.ts";
-import { exitCodes, printable } from "../errors.ts";
+import { exitCodes, printable, shownFile } from "../errors.ts";
 import { inFirmwareRange } from "../firmware.ts";
 import { mergeSettings, type Profile, simulatedPoints, simulatedRecords } from "../profiles.ts";
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
+import { languageOf } from "../words.ts";
 import { startBroker } from "./broker.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
 import { CommandError, notFoundError, usageError } from "./errors.ts";
 import { foreignCommand } from "./foreign.ts";
 import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed, profiles } from "./profiles.ts";
+import { simulateWords } from "./simulate-words.ts";
 
 export interface SimulateOptions {
   site?: string;
@@ -51,28 +53,23 @@ function portFailure({ transport, port }: Record<string, unknown>, error: unknow
   const path =
     typeof transport === "object" && transport !== null ? (transport as { port?: unknown }).port : port;
   if (typeof path !== "string" || error instanceof CommandError) return undefined;
-  return usageError(
-    `${path} cannot be opened (${(error as Error).message})`,
-    "name a serial port of this machine (ls /dev/serial/by-id), or one end of a pair: socat -d -d pty,rawer pty,rawer",
-  );
+  const text = simulateWords[languageOf()];
+  return usageError(text.cannotOpen(path, (error as Error).message), text.cannotOpenCure);
 }
 
 /** "listen EADDRINUSE: address already in use 127.0.0.1:1502" as a sentence with its cure. */
 function explained(error: unknown, what: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code !== "EADDRINUSE" && code !== "EACCES") return error;
-  const place = /[\d.]+:\d+$/.exec(message)?.[0] ?? "the address";
-  const port = place.split(":").at(-1);
+  const text = simulateWords[languageOf()];
+  const place = /[\d.]+:\d+$/.exec(message)?.[0] ?? text.address;
+  const port = place.split(":").at(-1) ?? "";
   const isTaken = code === "EADDRINUSE";
   return new CommandError({
     code: "KERB-CLI-TAKEN",
     exitCode: exitCodes.unexpected,
-    title: isTaken
-      ? `${place} is taken by another program (wanted for ${what})`
-      : `${place} needs root (wanted for ${what})`,
-    hint: isTaken
-      ? `see who it is: ss -ltnp 'sport = :${port}'   or take another port`
-      : "take a port above 1023",
+    title: isTaken ? text.taken(place, what) : text.needsRoot(place, what),
+    hint: isTaken ? text.takenCure(port) : text.needsRootCure,
   });
 }
 
@@ -85,9 +82,9 @@ async function simulatorOf(driver: string): Promise<StartSimulator> {
     throw error;
   });
   const { start } = found as { start?: StartSimulator };
-  if (start === undefined)
-    throw usageError(`the driver ${driver} has no simulator`, "kerb drivers shows which can be simulated");
-  return start;
+  if (start !== undefined) return start;
+  const text = simulateWords[languageOf()];
+  throw usageError(text.noSimulator(driver), text.noSimulatorCure);
 }
 
 /** Starts a pretend device at the very address where its driver looks for it. */
@@ -153,10 +150,8 @@ export async function modelOf(profile: Profile, options: SimulateOptions): Promi
   );
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw usageError(
-      `${profile.id} cannot be simulated like this: ${issue?.path.join(".")} ${issue?.message}`,
-      "kerb simulate --help",
-    );
+    const why = `${issue?.path.join(".")} ${issue?.message}`;
+    throw usageError(simulateWords[languageOf()].notLikeThis(profile.id, why), "kerb simulate --help");
   }
   const address = (given: unknown) => schemas.address.parse(given);
   const { identify } = profile;
@@ -215,7 +210,10 @@ async function runSimulators(models: readonly Model[], options: SimulateOptions)
       if (options.fault !== undefined) simulator.fault(options.fault);
       const { address } = simulator;
       if (options.json === true) printData("simulator", { id: model.id, profile: model.profile, address });
-      else printLines([`${model.id.padEnd(ids)}   ${kindOf(model).padEnd(kinds)}   at ${address}`]);
+      else
+        printLines([
+          `${model.id.padEnd(ids)}   ${kindOf(model).padEnd(kinds)}   ${simulateWords[languageOf()].at} ${address}`,
+        ]);
     }
     if (options.json === true) printData("simulate", { devices: models.length, pid: process.pid });
     else printHints(models, running, options);
@@ -231,7 +229,8 @@ function printHints(
   running: readonly Simulator[],
   { fault }: SimulateOptions,
 ): void {
-  if (fault !== undefined) hint(`fault: ${fault}`);
+  const text = simulateWords[languageOf()];
+  if (fault !== undefined) hint(`${text.fault}: ${fault}`);
   const programs = new Set<string>();
   for (const [i, { id, driver, settings, points }] of models.entries()) {
     const simulator = running[i];
@@ -241,19 +240,24 @@ function printHints(
     // One use of each program shows how it is done.
     if (command === undefined || programs.has(program)) continue;
     programs.add(program);
-    hint(`Read ${models.length === 1 ? "it" : id}:  ${command}`);
+    hint(`${text.readIt(models.length === 1 ? text.it : id)}  ${command}`);
   }
-  hint("Ctrl-C ends it.");
+  hint(text.ctrlC);
 }
 
 /** The named devices; all of them if none is named. */
-function chosen(devices: readonly DeviceConfig[], ids: readonly string[] | undefined): DeviceConfig[] {
+function chosen(
+  devices: readonly DeviceConfig[],
+  ids: readonly string[] | undefined,
+  site: string,
+): DeviceConfig[] {
   const known = devices.map(({ id }) => id);
   for (const id of ids ?? []) {
     if (known.includes(id)) continue;
+    const text = complaintWords[languageOf()];
     throw notFoundError(
-      `the site has no device "${printable(id)}"${didYouMean(id, known)}`,
-      `its devices: ${known.join(", ")}`,
+      text.noDevice(printable(id), shownFile(site), meantBy(id, known)),
+      text.devices(known.join(", ")),
     );
   }
   return devices.filter(({ id }) => ids?.includes(id) ?? true);
@@ -262,12 +266,13 @@ function chosen(devices: readonly DeviceConfig[], ids: readonly string[] | undef
 async function simulateBroker(options: SimulateOptions): Promise<number> {
   const signal = stopSignal();
   const broker = await startBroker({ port: options.port ?? defaultBrokerPort }).catch((error: unknown) => {
-    throw explained(error, "the broker");
+    throw explained(error, simulateWords[languageOf()].theBroker);
   });
   if (options.json === true) printData("simulate", { broker: broker.url, pid: process.pid });
   else {
-    printLines([`broker   at ${broker.url}   (MQTT 5 and 3.1.1, in memory)`]);
-    hint(`Listen:  mosquitto_sub -p ${broker.port} -v -t '#'\nCtrl-C ends it.`);
+    const text = simulateWords[languageOf()];
+    printLines([`broker   ${text.at} ${broker.url}   ${text.inMemory}`]);
+    hint(`${text.listen}  mosquitto_sub -p ${broker.port} -v -t '#'\n${text.ctrlC}`);
   }
   await stopped(signal);
   await broker.close();
@@ -291,33 +296,25 @@ export async function simulate(profile: string | undefined, options: SimulateOpt
     });
   }
   if (profile === "broker") return simulateBroker(options);
+  const text = simulateWords[languageOf()];
   if (profile === undefined && options.site === undefined) {
-    throw usageError(
-      "nothing to simulate was named",
-      "kerb simulate eastron/sdm630   or: --site FILE, broker; kerb simulate --list shows the profiles",
-    );
+    throw usageError(text.nothing, text.nothingCure);
   }
   if (profile !== undefined && options.site !== undefined) {
-    throw usageError("a profile and --site exclude each other", "name one of them");
+    throw usageError(text.both, text.bothCure);
   }
   if (profile !== undefined && options.device !== undefined)
-    throw usageError("--device is for a site; a profile is one device", "leave --device out");
+    throw usageError(text.deviceNeedsSite, text.leaveOut("device"));
   if (profile !== undefined) {
     const named = profileNamed(profile);
     if (options.firmware !== undefined && !knowsFirmware(named))
-      throw usageError(
-        `--firmware changes nothing: ${named.id} tells none, and no point of it depends on one`,
-        "leave --firmware out",
-      );
+      throw usageError(text.noFirmware(named.id), text.leaveOut("firmware"));
     return runSimulators([await modelOf(named, options)], options);
   }
   for (const name of ["port", "unit", "serial", "firmware"] as const) {
     if (options[name] === undefined) continue;
-    throw usageError(
-      `--${name} is for one profile; with --site the site file says it`,
-      `leave --${name} out`,
-    );
+    throw usageError(text.forProfile(name), text.leaveOut(name));
   }
   const site = await loadSite(options.site ?? "");
-  return runSimulators(chosen(site.devices, options.device), options);
+  return runSimulators(chosen(site.devices, options.device, site.file), options);
 }

@@ -8,7 +8,8 @@ import { exitCodes, shownFile } from "../errors.ts";
 import { within } from "../health/latest.ts";
 import { readYaml } from "../yaml.ts";
 import { CommandError, notFoundError, tableError } from "./errors.ts";
-import { languageOf } from "./language.ts";
+import { languageOf } from "../words.ts";
+import { complaintWords } from "./complaint-words.ts";
 import { pause } from "./output.ts";
 
 const systemSite = "/etc/kerb/gateway.yaml";
@@ -16,21 +17,16 @@ const workedSite = join("config", "sites", "district.yaml");
 
 /** The site file that a verb works with: `--site`, KERB_SITE, /etc/kerb/gateway.yaml, or the worked site. */
 export function findSite(given: string | undefined): string {
+  const text = complaintWords[languageOf()];
   const named = given ?? process.env["KERB_SITE"];
   if (named !== undefined && named !== "") {
     if (existsSync(named)) return resolve(named);
-    const from = given === undefined ? " (from KERB_SITE)" : "";
-    throw notFoundError(
-      `there is no site file ${named}${from}`,
-      "give the path of a gateway.yaml with --site FILE",
-    );
+    const from = given === undefined ? text.fromEnvironment : "";
+    throw notFoundError(text.noSite(named) + from, text.noSiteCure);
   }
   const found = [systemSite, workedSite].find((file) => existsSync(file));
   if (found !== undefined) return resolve(found);
-  throw notFoundError(
-    `no site file was named, and there is neither ${systemSite} nor ${workedSite} here`,
-    "give one with --site FILE, or set KERB_SITE",
-  );
+  throw notFoundError(text.noSiteNamed(`${systemSite}, ${workedSite}`), text.noSiteNamedCure);
 }
 
 /** The control socket of the gateway of a site. A site file that is broken elsewhere still tells it. */
@@ -97,14 +93,12 @@ export function notRunning(error: unknown, site: string, language = languageOf(u
     throw tableError(shownFile(site), "KERB-GW-SILENT", silentFor[language], language);
   if (!(error instanceof NotRunningError)) throw error;
   const file = shownFile(site);
-  const vi = language === "vi";
+  const text = complaintWords[language];
   throw new CommandError({
     code: "KERB-CLI-NOT-RUNNING",
     exitCode: exitCodes.notRunning,
-    title: vi ? `không có gateway nào đang chạy cho ${file}` : `no gateway is running for ${file}`,
-    hint: vi
-      ? `khởi động: kerb run ${file}   hoặc, nếu chạy như dịch vụ: systemctl start kerb`
-      : `start it: kerb run ${file}   or, as a service: systemctl start kerb`,
+    title: text.notRunning(file),
+    hint: text.notRunningCure(file),
     details: [["seen", error.message]],
     language,
   });

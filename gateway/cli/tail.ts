@@ -1,4 +1,6 @@
-import { didYouMean } from "../config/words.ts";
+import { languageOf } from "../words.ts";
+import { complaintWords, meantBy } from "./complaint-words.ts";
+import { dictionary } from "./language.ts";
 import { ask } from "../control.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { eventId, type EventReading, type KerbEvent, quality } from "../event.ts";
@@ -12,8 +14,13 @@ import { cut, pad, shownValue } from "./text.ts";
 const readingsMax = 4;
 
 function shownReading({ point, value, unit, quality: bits }: EventReading): string {
+  const words = dictionary[languageOf()];
   const doubt =
-    (bits & quality.bad) !== 0 ? " (bad)" : (bits & quality.uncertain) !== 0 ? " (uncertain)" : "";
+    (bits & quality.bad) !== 0
+      ? ` (${words.bad})`
+      : (bits & quality.uncertain) !== 0
+        ? ` (${words.uncertain})`
+        : "";
   return `${point} ${shownValue(value, unit)}${doubt}`;
 }
 
@@ -38,9 +45,10 @@ async function checkDevice(socket: string, id: string): Promise<void> {
   const { devices, gateway } = await askOnce<GatewayStatus>(socket, { verb: "status" });
   const ids = [gateway.id, ...devices.map((device) => device.id)];
   if (ids.includes(id)) return;
+  const text = complaintWords[languageOf()];
   throw notFoundError(
-    `there is no device "${id}"${didYouMean(id, ids)}`,
-    `those of this gateway: ${ids.slice(0, 20).join(", ")}`,
+    text.noDeviceHere(printable(id), meantBy(id, ids)),
+    text.devices(ids.slice(0, 20).join(", ")),
   );
 }
 
@@ -69,6 +77,6 @@ export async function tail(options: {
     if (signal.aborted) return exitCodes.ok;
     return notRunning(error, site);
   }
-  if (!signal.aborted) hint("the gateway has ended");
+  if (!signal.aborted) hint(complaintWords[languageOf()].gatewayEnded);
   return signal.aborted ? exitCodes.ok : exitCodes.notRunning;
 }

@@ -3,7 +3,7 @@ import { decodingLines, decodings } from "./decodings.ts";
 import { tellingReadings } from "./demo-screen.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { shownReason, shownState } from "./status.ts";
-import { cut, displayWidth, grouped, pad, shownValue, span, table } from "./text.ts";
+import { cut, displayWidth, grouped, pad, shownValue, span, table, isColour } from "./text.ts";
 
 describe("widths", () => {
   it.each([
@@ -171,4 +171,20 @@ it("says that a device is quarantined and why, in both languages", () => {
   expect(shownReason(lost, dictionary.vi)).toBe(
     "đã dừng cùng tiến trình driver modbus: không còn nhịp báo trong 6 s",
   );
+});
+
+describe("colours", () => {
+  it.each([
+    [true, {}, true],
+    [false, {}, false],
+    [true, { NO_COLOR: "1" }, false],
+    [true, { NO_COLOR: "" }, true],
+    [false, { CLICOLOR_FORCE: "1" }, true],
+    [false, { CLICOLOR_FORCE: "0" }, false],
+    [true, { NO_COLOR: "1", CLICOLOR_FORCE: "1" }, false],
+    [true, { CLICOLOR: "0" }, false],
+    [true, { TERM: "dumb" }, false],
+  ])("on a terminal %s with %j: %s", (isTTY, environment, wanted) => {
+    expect(isColour({ isTTY }, environment)).toBe(wanted);
+  });
 });

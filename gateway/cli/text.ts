@@ -47,9 +47,20 @@ export function pad(text: string, columns: number, side: "left" | "right" = "lef
 
 type Format = Parameters<typeof styleText>[0];
 
-/** Colour, where stdout is a terminal that wants it (NO_COLOR). */
+/** Is what goes there to be coloured? NO_COLOR says never, CLICOLOR_FORCE always; else a terminal that can. */
+export function isColour(
+  { isTTY }: Pick<NodeJS.WriteStream, "isTTY">,
+  environment: NodeJS.ProcessEnv = process.env,
+): boolean {
+  const { NO_COLOR = "", CLICOLOR_FORCE = "", CLICOLOR, TERM } = environment;
+  if (NO_COLOR !== "") return false;
+  if (CLICOLOR_FORCE !== "" && CLICOLOR_FORCE !== "0") return true;
+  return isTTY && CLICOLOR !== "0" && TERM !== "dumb";
+}
+
+/** The text in colour, where stdout has colours. */
 export function paint(format: Format, text: string): string {
-  return styleText(format, text, { stream: process.stdout });
+  return isColour(process.stdout) ? styleText(format, text, { validateStream: false }) : text;
 }
 
 export interface Column {

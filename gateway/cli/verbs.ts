@@ -1,101 +1,206 @@
 import { readFileSync } from "node:fs";
+import type { Language } from "../config/error-texts.ts";
+import { words } from "../words.ts";
 
 /** A verb of the command line as `kerb --help` shows it. */
 export interface Verb {
   name: string;
   /** What follows the name. */
   usage: string;
-  summary: string;
+  /** At most 70 columns, in both languages. */
+  summary: Record<Language, string>;
 }
 
-const groups: [title: string, verbs: Verb[]][] = [
+type Text = Record<Language, string>;
+
+const verb = (name: string, usage: string, en: string, vi: string): Verb => ({
+  name,
+  usage,
+  summary: { en, vi },
+});
+
+const groups: [title: Text, verbs: Verb[]][] = [
   [
-    "See it work",
-    [{ name: "demo", usage: "", summary: "a whole district on this machine, nothing to install: npm start" }],
-  ],
-  [
-    "At the cabinet",
+    { en: "See it work", vi: "Xem thử" },
     [
-      {
-        name: "read",
-        usage: "DEVICE [POINT..]",
-        summary: "read a device now: values, quality, age, address",
-      },
-      {
-        name: "identify",
-        usage: "DEVICE",
-        summary: "who a device is: maker, model, firmware, unit; which profiles fit it, and why",
-      },
-      {
-        name: "browse",
-        usage: "DEVICE",
-        summary: "what a device has: names, types, units, values, addresses",
-      },
-      { name: "status", usage: "", summary: "the running gateway: links to the IOC, outbox, devices" },
-      { name: "health", usage: "", summary: "what is wrong with the running gateway, why, and what to do" },
-      {
-        name: "why",
-        usage: "DEVICE",
-        summary: "why a device fails: rung by rung, what was seen, the likely cause, what to do",
-      },
-      { name: "problems", usage: "", summary: "what is wrong now, worst first, each with one thing to do" },
-      { name: "doctor", usage: "", summary: "everything checked at once: box, site file, links, devices" },
-      { name: "tail", usage: "", summary: "events as they are accepted" },
-      {
-        name: "write",
-        usage: "DEVICE POINT=VALUE",
-        summary: "write a point, after a look at what stands there; on the record, seen by the IOC",
-      },
-      {
-        name: "audit",
-        usage: "verify|show",
-        summary: "the journal of commands: is it what was written? what was ordered, and by whom?",
-      },
-      { name: "snapshot", usage: "REF -o FILE", summary: "a kept picture, decrypted on this box" },
-      {
-        name: "books",
-        usage: "",
-        summary: "every accepted event accounted for, by device: delivered, kept, dropped",
-      },
+      verb(
+        "demo",
+        "",
+        "a whole district on this machine, nothing to install: npm start",
+        "cả một khu đô thị trên máy này, không cần cài gì: npm start",
+      ),
     ],
   ],
   [
-    "The gateway",
+    { en: "At the cabinet", vi: "Tại tủ" },
     [
-      { name: "check", usage: "FILE", summary: "check a site file and everything that it names" },
-      { name: "run", usage: "FILE", summary: "run the gateway of a site file until Ctrl-C" },
+      verb(
+        "read",
+        "DEVICE [POINT..]",
+        "read a device now: values, quality, age, address",
+        "đọc ngay một thiết bị: giá trị, chất lượng, thời điểm, địa chỉ",
+      ),
+      verb(
+        "identify",
+        "DEVICE",
+        "who a device is: maker, model, firmware; which profiles fit it, why",
+        "thiết bị là gì: hãng, model, phần mềm; hồ sơ nào hợp, vì sao",
+      ),
+      verb(
+        "browse",
+        "DEVICE",
+        "what a device has: names, types, units, values, addresses",
+        "thiết bị có những gì: tên, kiểu, đơn vị, giá trị, địa chỉ",
+      ),
+      verb(
+        "status",
+        "",
+        "the running gateway: links to the IOC, outbox, devices",
+        "gateway đang chạy: kết nối tới IOC, hộp gửi, thiết bị",
+      ),
+      verb(
+        "health",
+        "",
+        "what is wrong with the running gateway, why, and what to do",
+        "gateway đang chạy có vấn đề gì, vì sao, xử lý thế nào",
+      ),
+      verb(
+        "why",
+        "DEVICE",
+        "why a device fails: step by step, what was seen, cause, what to do",
+        "vì sao thiết bị trục trặc: từng bước, thấy gì, nguyên nhân, cách xử lý",
+      ),
+      verb(
+        "problems",
+        "",
+        "what is wrong now, worst first, each with one thing to do",
+        "những vấn đề hiện có, nặng nhất trước, mỗi cái một cách xử lý",
+      ),
+      verb(
+        "doctor",
+        "",
+        "everything checked at once: box, site file, links, devices",
+        "kiểm tra mọi thứ một lượt: hộp, tệp cấu hình, kết nối, thiết bị",
+      ),
+      verb("tail", "", "events as they are accepted", "sự kiện ngay khi được nhận"),
+      verb(
+        "write",
+        "DEVICE POINT=VALUE",
+        "write a point, after a look at what stands there; on the record",
+        "ghi một điểm sau khi xem giá trị đang có; được lưu sổ",
+      ),
+      verb(
+        "audit",
+        "verify|show",
+        "the journal of commands: is it what was written? who ordered what?",
+        "nhật ký lệnh: có bị sửa không? ai đã ra lệnh gì?",
+      ),
+      verb(
+        "snapshot",
+        "REF -o FILE",
+        "a kept picture, decrypted on this box",
+        "một ảnh đã lưu, giải mã tại tủ này",
+      ),
+      verb(
+        "books",
+        "",
+        "every accepted event by device: delivered, kept, dropped",
+        "mọi sự kiện đã nhận theo thiết bị: đã giao, đang giữ, đã bỏ",
+      ),
+      verb(
+        "explain",
+        "[CODE]",
+        "what a code means and what to do; all codes without one",
+        "một mã nghĩa là gì, xử lý thế nào; không nêu mã: mọi mã",
+      ),
     ],
   ],
   [
-    "The operations centre",
+    { en: "The gateway", vi: "Gateway" },
     [
-      { name: "receive", usage: "", summary: "take events into custody and acknowledge them" },
-      {
-        name: "command",
-        usage: "GATEWAY DEVICE POINT=VALUE",
-        summary: "sign a command, send it and follow it to its end; keygen: a key to sign with",
-      },
-      { name: "certificate", usage: "[GATEWAY]", summary: "hour by hour: is anything missing or altered?" },
+      verb(
+        "check",
+        "FILE",
+        "check a site file and everything that it names",
+        "kiểm tra tệp cấu hình và mọi thứ được nêu trong đó",
+      ),
+      verb(
+        "run",
+        "FILE",
+        "run the gateway of a site file until Ctrl-C",
+        "chạy gateway của một tệp cấu hình đến khi nhấn Ctrl-C",
+      ),
     ],
   ],
   [
-    "For developers",
+    { en: "The operations centre", vi: "Trung tâm điều hành" },
     [
-      {
-        name: "simulate",
-        usage: "[PROFILE]",
-        summary: "pretend to be a device, all devices of a site, or a broker",
-      },
-      { name: "record", usage: "DEVICE", summary: "what a device says on the wire, into a cassette" },
-      { name: "profiles", usage: "[ID]", summary: "models that kerb knows, and their points" },
-      {
-        name: "profile",
-        usage: "new|lint|test",
-        summary:
-          "new: draft one from a device; lint: what is wrong; test: do recordings still read the same?",
-      },
-      { name: "drivers", usage: "", summary: "protocols that kerb speaks, and how far each is proven" },
-      { name: "version", usage: "", summary: "versions of kerb, Node and SQLite" },
+      verb(
+        "receive",
+        "",
+        "take events into custody and acknowledge them",
+        "tiếp nhận, lưu giữ sự kiện và xác nhận đã nhận",
+      ),
+      verb(
+        "command",
+        "GATEWAY DEVICE POINT=VALUE",
+        "sign a command, send it, follow it to its end; keygen: a key for it",
+        "ký lệnh, gửi và theo dõi đến cùng; keygen: tạo khóa để ký",
+      ),
+      verb(
+        "certificate",
+        "[GATEWAY]",
+        "hour by hour: is anything missing or altered?",
+        "từng giờ một: có gì thiếu hay bị sửa không?",
+      ),
+    ],
+  ],
+  [
+    { en: "For developers", vi: "Cho người phát triển" },
+    [
+      verb(
+        "simulate",
+        "[PROFILE]",
+        "pretend to be a device, all devices of a site, or a broker",
+        "giả lập một thiết bị, mọi thiết bị của một trạm, hoặc broker",
+      ),
+      verb(
+        "record",
+        "DEVICE",
+        "what a device says on the wire, into a cassette",
+        "ghi những gì thiết bị truyền trên dây vào một bản ghi",
+      ),
+      verb(
+        "profiles",
+        "[ID]",
+        "models that kerb knows, and their points",
+        "các model mà kerb biết và điểm đo của chúng",
+      ),
+      verb(
+        "profile",
+        "new|lint|test",
+        "new: draft one from a device; lint: what is wrong; test: recordings",
+        "new: lập nháp từ thiết bị; lint: tìm lỗi; test: thử bằng bản ghi",
+      ),
+      verb(
+        "drivers",
+        "",
+        "protocols that kerb speaks, and how far each is proven",
+        "các giao thức mà kerb nói được, mức kiểm chứng của từng cái",
+      ),
+      verb(
+        "completion",
+        "bash|zsh|fish",
+        "what makes the Tab key complete verbs, devices, points and codes",
+        "để phím Tab điền nốt lệnh, thiết bị, điểm đo và mã",
+      ),
+      verb(
+        "schema",
+        "[VERB]",
+        "the JSON Schema of what a verb prints with --json",
+        "JSON Schema của những gì một lệnh in ra với --json",
+      ),
+      verb("version", "", "versions of kerb, Node and SQLite", "phiên bản của kerb, Node và SQLite"),
     ],
   ],
 ];
@@ -109,25 +214,65 @@ export function kerbVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+const frame = words({
+  en: {
+    head: [
+      "kerb: edge gateway for roadside and district hardware.",
+      "Every event that is accepted is delivered or accounted for.",
+    ],
+    usage: "Usage: kerb VERB [options]",
+    each: [
+      "Each verb: --help for its options, --json for machines, --lang vi for Vietnamese.",
+      "An error prints a code: kerb explain CODE",
+    ],
+    exitCodes: "Exit codes:",
+    exits: [
+      "0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs,",
+      "5 no answer from device or IOC, 6 findings, 7 not allowed,",
+      "8 no answer in time, 9 surely not executed, 10 nobody knows yet,",
+      "11 partly executed, 78 configuration wrong,",
+      "79 outbox of a newer kerb, 130 interrupted",
+    ],
+  },
+  vi: {
+    head: [
+      "kerb: gateway biên cho thiết bị ven đường và khu đô thị.",
+      "Mọi sự kiện đã nhận đều được giao, hoặc được ghi rõ vì sao không.",
+    ],
+    usage: "Cách dùng: kerb LỆNH [tùy chọn]",
+    each: [
+      "Mỗi lệnh: --help để xem tùy chọn, --json cho máy đọc, --lang en cho tiếng Anh.",
+      "Lỗi nào cũng có mã: kerb explain MÃ",
+    ],
+    exitCodes: "Mã thoát:",
+    exits: [
+      "0 xong, 1 lỗi bất ngờ, 2 sai cách dùng, 3 không tìm thấy,",
+      "4 không có gateway đang chạy, 5 thiết bị hoặc IOC không trả lời,",
+      "6 có vấn đề, 7 không được phép, 8 quá giờ chờ,",
+      "9 chắc chắn chưa thực hiện, 10 chưa ai biết, 11 mới thực hiện một phần,",
+      "78 cấu hình sai, 79 hộp gửi của kerb mới hơn, 130 bị ngắt",
+    ],
+  },
+});
+
 /** What `kerb --help` prints; made here, so that it needs neither commander nor anything else. */
-export function helpText(): string {
-  const width = Math.max(...verbs.map(({ name, usage }) => name.length + usage.length + 1));
+export function helpText(language: Language): string {
+  const { head, usage, each, exitCodes, exits } = frame[language];
+  const width = Math.max(...verbs.map((one) => one.name.length + one.usage.length + 1));
   const lines = groups.flatMap(([title, list]) => [
     "",
-    title,
-    ...list.map(({ name, usage, summary }) => `  ${`${name} ${usage}`.padEnd(width)}  ${summary}`),
+    title[language],
+    ...list.map((one) => `  ${`${one.name} ${one.usage}`.padEnd(width)}  ${one.summary[language]}`),
   ]);
+  const indent = " ".repeat(exitCodes.length + 1);
   return [
-    "kerb: edge gateway for roadside and district hardware.",
-    "Every event that is accepted is delivered or accounted for.",
+    ...head,
     "",
-    "Usage: kerb <verb> [options]",
+    usage,
     ...lines,
     "",
-    "Each verb: --help for its options, --json for machines.",
-    "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 no gateway runs, 5 no answer from device or IOC,",
-    "            6 findings (why, problems, doctor, health, books, certificate, audit, profile lint, profile test), 7 not allowed, 8 no answer in time,",
-    "            9 surely not executed, 10 nobody knows yet, 78 configuration wrong, 79 outbox of a newer kerb, 130 interrupted",
+    ...each,
+    ...exits.map((line, i) => (i === 0 ? `${exitCodes} ${line}` : indent + line)),
     "",
   ].join("\n");
 }

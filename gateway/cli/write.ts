@@ -72,15 +72,17 @@ function previewLines({ device, points }: OrderPreview, options: WriteOptions, l
   const width = Math.max(...titles.map((title) => title.length)) + 2;
   return points.flatMap((point) => {
     const leaseMs = options.leaseMs ?? (point.alwaysLeased ? point.leaseMsMax : undefined);
-    const { before } = point;
-    const back = before === undefined || before.value === null ? words.unread : shown(before.value, point);
+    const later = point.automatic ?? point.before?.value ?? null;
+    const back = later === null ? words.unread : shown(later, point);
     return [
       `${printable(device)} ${printable(point.point)} → ${shown(point.value, point)}`,
       `  ${pad(words.now, width)}${beforeOf(point, words, dictionary[language])}`,
       `  ${pad(words.limits, width)}${limitsOf(point, words)}`,
       `  ${pad(words.interlock, width)}${interlockOf(point, words)}`,
       ...(point.needsArm ? [`  ${words.twoSteps}`] : []),
-      ...(leaseMs === undefined ? [] : [`  ${words.returnsLine(back, span(leaseMs))}`]),
+      ...(leaseMs === undefined || point.value === point.automatic
+        ? []
+        : [`  ${words.returnsLine(back, span(leaseMs))}`]),
     ];
   });
 }
@@ -88,7 +90,13 @@ function previewLines({ device, points }: OrderPreview, options: WriteOptions, l
 async function agreed(options: WriteOptions, words: CommandText, language: Language): Promise<boolean> {
   if (options.yes === true) return true;
   if (options.json === true || !process.stdin.isTTY)
-    throw usageError(`${words.notWritten}: ${words.needsYes}`, words.needsYesHint, language);
+    throw new CommandError({
+      code: "KERB-CLI-NEEDS-YES",
+      exitCode: exitCodes.notAllowed,
+      title: `${words.notWritten}: ${words.needsYes}`,
+      hint: words.needsYesHint,
+      language,
+    });
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^(y|yes|c|có)$/i.test((await lines.question(words.go)).trim());

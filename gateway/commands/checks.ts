@@ -132,7 +132,8 @@ function checkNumber(
 
 /** Why a point cannot have a value; undefined: it can. */
 function checkValue(value: CommandValue, point: WritablePoint): Refusal | undefined {
-  const { name, kind, words, only } = point;
+  const { name, kind, words, only, automatic } = point;
+  if (value === automatic) return undefined;
   const shown = JSON.stringify(value);
   if (words !== undefined) {
     if (!words.includes(value as string))
@@ -154,7 +155,9 @@ function planOf({ dev, args, lease }: CommandContent, { policy }: Around): Plann
     if (wrong !== undefined) return wrong;
     if (lease !== undefined && lease > point.leaseMsMax)
       return refuse("KERB-CMD-LEASE", `"${name}" is leased for ${point.leaseMsMax / 1000} s at most`);
-    planned.push({ point, value, leaseMs: lease ?? (point.alwaysLeased ? point.leaseMsMax : undefined) });
+    const leaseMs = lease ?? (point.alwaysLeased ? point.leaseMsMax : undefined);
+    // What is given back does not go back.
+    planned.push({ point, value, leaseMs: value === point.automatic ? undefined : leaseMs });
   }
   return planned;
 }

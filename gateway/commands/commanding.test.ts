@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IPublishPacket, MqttClient } from "mqtt";
 import pino from "pino";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Site as ConfiguredSite } from "../config.ts";
 import { CommandLane } from "../uplink/commands.ts";
 import { type CommandedGateway, Commanding } from "./commanding.ts";
@@ -103,6 +104,21 @@ describe("Commanding", () => {
     expect(await codes()).toHaveLength(1);
   });
 
+  it("knows from the device's report that a person operates it on site", async () => {
+    const report = { id: "light-01", state: "online", writable: true, override: "door is true" };
+    gateway.report = () => report as ReturnType<CommandedGateway["report"]>;
+    const site = siteOf();
+    commanding = new Commanding({ ...site, commands: { ...site.commands, clock: "holdover" } }, gateway);
+    const uplink = new Uplink();
+    commanding.attach("ioc", uplink.lane);
+    commanding.start([{ id: "light-01", index: 1 }]);
+    const issued = Date.now();
+    const command = { ...new Site(folder).content(), issued, notAfter: issued + 30_000 };
+    uplink.command(signed(command));
+    await until(() => uplink.answers.length > 0, "an answer");
+    expect(uplink.answers[0]).toMatchObject({ code: "KERB-CMD-OVERRIDE", reason: "door is true" });
+  });
+
   it("checks so many signatures a second and no more, and answers few of the rest", async () => {
     // A device that is not there is waited for by nobody.
     commanding = new Commanding(siteOf({ devices: [] }), gateway);
@@ -133,6 +149,43 @@ describe("Commanding", () => {
     uplink.command(Buffer.alloc(3_000_000, " "));
     await until(() => uplink.answers.length > 0, "an answer");
     expect(uplink.answers[0]).toMatchObject({ code: "KERB-CMD-SIZE" });
+  });
+});
+
+/** A pipe for whoever reads it; undefined: nobody does. */
+function openedAtOnce(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
+
+describe("Commanding on a disk that hangs", () => {
+  it("closes after 8 s all the same, and says so", async () => {
+    const path = join(folder, "commands", "journal-000001.ndjson");
+    mkdirSync(join(folder, "commands"));
+    // Whoever opens it to read waits until somebody writes.
+    execFileSync("mkfifo", [path]);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const stuck = new Commanding(siteOf(), gateway);
+    stuck.start([]);
+    let isClosed = false;
+    const closing = stuck.close().then(() => (isClosed = true));
+    await vi.advanceTimersByTimeAsync(7999);
+    expect([isClosed, log.length]).toEqual([false, 0]);
+    await vi.advanceTimersByTimeAsync(1);
+    await closing;
+    expect(log[0]).toContain("does not close in time");
+    vi.useRealTimers();
+    let writer: number | undefined;
+    const isRead = () => (writer = openedAtOnce(path)) !== undefined;
+    await until(isRead, "the journal is being read");
+    unlinkSync(path);
+    closeSync(writer!);
+    await stuck.close();
+    expect(log).toHaveLength(1);
   });
 });
 

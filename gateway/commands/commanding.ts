@@ -195,8 +195,8 @@ export class Commanding {
   #facts(device: string): DeviceFacts | undefined {
     const report = this.#gateway.report(device);
     if (report === undefined) return undefined;
-    const { state, writable, unwritable } = report;
-    return { state, writable, ...(unwritable === undefined ? {} : { reason: unwritable.reason }) };
+    const { state, writable, unwritable, override } = report;
+    return { state, writable, override, ...(unwritable === undefined ? {} : { reason: unwritable.reason }) };
   }
 
   #arrived(command: ArrivedCommand): void {

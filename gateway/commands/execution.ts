@@ -55,8 +55,13 @@ export async function carryOut(bench: Bench, order: WriteOrder): Promise<WriteOu
   }
 }
 
-/** The value that a lease goes back to: that of the lease before it, or what the point shows now. */
-async function earlierValue(bench: Bench, device: string, point: string): Promise<CommandValue | Refusal> {
+/** The value that a lease goes back to: the automatic one, that of the lease before it, or what the point shows now. */
+async function laterValue(
+  bench: Bench,
+  device: string,
+  { name: point, automatic }: Planned["point"],
+): Promise<CommandValue | Refusal> {
+  if (automatic !== undefined) return automatic;
   const running = bench.memory.lease(device, point);
   if (running !== undefined) return running.returnTo;
   try {
@@ -124,7 +129,7 @@ class Sum {
 
 const noRecord = (error: unknown): Refusal => ({ code: "KERB-CMD-JOURNAL", reason: String(error) });
 
-/** One point: the earlier value for its lease, the record, the write. False: the next one is not begun. */
+/** One point: the value that its lease goes back to, the record, the write. False: the next one is not begun. */
 async function writePoint(
   bench: Bench,
   job: Job,
@@ -132,12 +137,15 @@ async function writePoint(
   sum: Sum,
 ): Promise<boolean> {
   const { id, dev } = job.content;
-  const returnTo = leaseMs === undefined ? undefined : await earlierValue(bench, dev, point.name);
+  const returnTo = leaseMs === undefined ? undefined : await laterValue(bench, dev, point);
   if (typeof returnTo === "object") {
     sum.fail("failed", returnTo);
     return false;
   }
-  const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo } };
+  const { refreshMs } = point;
+  // What is undefined is not on the record.
+  const isLocal = job.isLocal || undefined;
+  const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo, refreshMs, isLocal } };
   const recorded = bench.journal.append({ ev: "executing", id, dev, point: point.name, value, ...lease });
   try {
     await Promise.all([job.accepted, recorded]);
@@ -167,6 +175,7 @@ async function writePoint(
     value,
     timeoutMs: writeTimeoutMs,
     beginMs: Math.min(writeTimeoutMs, leftMs),
+    isLocal,
   });
   bench.journal.note({ ev: "wrote", id, dev, point: point.name, ...outcome });
   sum.add(point.name, outcome);

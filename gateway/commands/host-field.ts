@@ -21,9 +21,9 @@ function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Prom
 
 export function hostField(ask: AskHost): Field {
   return {
-    async execute({ device, point, value, timeoutMs, beginMs }, signal) {
-      const beginByMs = monotonicMs() + beginMs;
-      const request: HostRequest = { name: "write", device, point, value, timeoutMs, beginByMs };
+    async execute({ beginMs, ...order }, signal) {
+      const { device, timeoutMs } = order;
+      const request: HostRequest = { name: "write", ...order, beginByMs: monotonicMs() + beginMs };
       const patienceMs = beginMs + timeoutMs + hostGraceMs;
       return (await unlessAborted(ask(device, request, patienceMs), signal)) as HostOutcome;
     },

@@ -30,6 +30,7 @@ describe("hostile and broken commands", () => {
       "NOT-WRITTEN",
       "PARTIAL",
       "UNRESOLVED",
+      "LAPSED",
       "BEFORE",
     ];
     const seen = [...attacks.map(({ code }) => code), ...others.map((code) => `KERB-CMD-${code}`)];

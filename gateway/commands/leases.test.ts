@@ -166,23 +166,6 @@ describe("a lease", () => {
     await desk.close();
   });
 
-  it("waits while somebody operates the device on site", async () => {
-    const site = fresh();
-    const desk = await site.open({ retryFirstMs: 1 });
-    await take(desk, site.content(lease));
-    site.facts.set("light-01", { state: "online", writable: true, override: "the switch is on local" });
-    site.pass(10_000);
-    desk.deviceChanged("light-01");
-    await expect.poll(() => site.told.at(-1)).toMatchObject({ code: "KERB-CMD-OVERRIDE" });
-    expect(dim(site)).toBe(40);
-    site.facts.set("light-01", { state: "online", writable: true });
-    site.pass(60_000);
-    desk.deviceChanged("light-01");
-    await returned(desk);
-    expect(dim(site)).toBe(50);
-    await desk.close();
-  });
-
   it("runs on over a restart of the gateway, and is over after one of the box", async () => {
     for (const boot of ["boot-1", "boot-2"]) {
       const site = fresh();

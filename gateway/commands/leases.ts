@@ -1,9 +1,10 @@
 import type { Bench } from "./bench.ts";
 import { checkDevice } from "./checks.ts";
-import { newCommandId } from "./command.ts";
+import { newCommandId, type Refusal } from "./command.ts";
 import { carryOut, type Job } from "./execution.ts";
 import type { Happening } from "./journal-lines.ts";
-import type { Lease } from "./memory.ts";
+import { type Lease, leaseLeftMs } from "./memory.ts";
+import { Refreshing } from "./refreshing.ts";
 
 /** Points that go back by themselves: when their time is over, also after a restart, and again until they are back. */
 
@@ -29,11 +30,13 @@ export class Leases {
   readonly #bench: Bench;
   readonly #attempts = new Map<string, Attempt>();
   readonly #settle: Job["settle"];
+  readonly #refreshing: Refreshing;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(bench: Bench, settle: Job["settle"]) {
     this.#bench = bench;
     this.#settle = settle;
+    this.#refreshing = new Refreshing(bench, this.#end.bind(this));
   }
 
   /** Returns what is due, and comes back when the next one is. */
@@ -49,13 +52,15 @@ export class Leases {
       const key = `${lease.dev}/${lease.point}`;
       keys.add(key);
       const attempt = this.#attemptOf(key, lease.id);
-      const dueMs = Math.max(this.leftMs(lease), attempt.notBeforeMs - nowMs);
+      const leftMs = this.#override(lease) === undefined ? this.leftMs(lease) : 0;
+      const dueMs = Math.max(leftMs, attempt.notBeforeMs - nowMs);
       if (attempt.isRunning) continue;
       if (dueMs <= 0) void this.#giveBack(lease, attempt);
       else waitMs = Math.min(waitMs, dueMs);
     }
     for (const key of this.#attempts.keys()) if (!keys.has(key)) this.#attempts.delete(key);
     if (waitMs < Infinity) this.#timer = setTimeout(() => this.look(), Math.ceil(waitMs)).unref();
+    this.#refreshing.look();
   }
 
   /** A device may be there again. */
@@ -69,10 +74,15 @@ export class Leases {
     clearTimeout(this.#timer);
   }
 
-  /** Until a lease is over, ms. Of another boot nobody knows how long ago it began: it is over. */
-  leftMs({ boot, fromMono, ms }: Lease): number {
-    const now = this.#bench.options.now();
-    return boot === now.boot ? Math.max(0, fromMono + ms - now.monoMs) : 0;
+  /** Until a lease is over, ms. */
+  leftMs(lease: Lease): number {
+    return leaseLeftMs(lease, this.#bench.options.now());
+  }
+
+  /** A person at the device has taken over, and it is not he whose lease it is. */
+  #override({ dev, isLocal }: Lease): Refusal | undefined {
+    const reason = isLocal === true ? undefined : this.#bench.options.facts(dev)?.override;
+    return reason === undefined ? undefined : { code: "KERB-CMD-OVERRIDE", reason };
   }
 
   #attemptOf(key: string, id: string): Attempt {
@@ -110,13 +120,16 @@ export class Leases {
     const { memory, options, journal, writeTimeoutMs, isStopping } = this.#bench;
     // While it waited for its turn the point may have been ordered anew.
     const lease = memory.lease(dev, point);
-    if (lease?.id !== of || this.leftMs(lease) > 0 || isStopping) return;
+    if (lease?.id !== of || isStopping) return;
+    const override = this.#override(lease);
+    if (override !== undefined) return this.#end(lease, override);
+    if (this.leftMs(lease) > 0) return;
     if (attempt.isBack) {
       await this.#record({ ev: "returned", of, dev, point, value: returnTo, late: true });
       return;
     }
     const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
-    const refused = checkDevice(dev, false, options.facts(dev));
+    const refused = checkDevice(dev, lease.isLocal === true, options.facts(dev));
     if (refused !== undefined) {
       if (refused.code !== attempt.told)
         this.#bench.tell(this.#bench.state({ ...about, state: "running", ...refused }));
@@ -133,7 +146,11 @@ export class Leases {
       value: returnTo,
       timeoutMs: writeTimeoutMs,
       beginMs: writeTimeoutMs,
+      isLocal: lease.isLocal,
     });
+    // He has come in this very moment.
+    if (outcome.code === "KERB-CMD-OVERRIDE")
+      return this.#end(lease, { code: outcome.code, reason: outcome.reason ?? "" });
     const { state, code, reason, readBack } = outcome;
     const more = {
       ...(code === undefined ? {} : { code }),
@@ -154,6 +171,13 @@ export class Leases {
     journal.note({ ev: "not-returned", of, dev, point, ...outcome });
     // It is tried again: this is not the end of it.
     this.#bench.tell(this.#bench.state({ ...about, state: "running", ...more }));
+  }
+
+  /** It is over before its time, and nothing is written. */
+  async #end({ id: of, dev, point, returnTo }: Lease, { code, reason }: Refusal): Promise<void> {
+    if (!(await this.#record({ ev: "lease-end", of, dev, point, code, reason }))) return;
+    const about = { id: newCommandId(), dev, args: { [point]: returnTo }, returns: of };
+    this.#bench.tell(this.#bench.state({ ...about, state: "failed", code, reason }));
   }
 
   /** False: it is not on the record, and the log says why. */

@@ -21,6 +21,7 @@ export interface OrderedPoint {
   step?: number;
   words?: readonly string[];
   only?: readonly CommandValue[];
+  automatic?: CommandValue;
   needsArm: boolean;
   twoPerson: boolean;
   leaseMsMax?: number;
@@ -117,7 +118,8 @@ export class LocalOrders {
     }
     const of = (name: string) => readings.find((one) => one.point === name);
     const before = of(point);
-    const { kind, least, most, step, words, only, needsArm, twoPerson, leaseMsMax, alwaysLeased } = rules;
+    const { kind, least, most, step, words, only, automatic, needsArm, twoPerson, leaseMsMax, alwaysLeased } =
+      rules;
     return {
       ...bare,
       kind,
@@ -127,6 +129,7 @@ export class LocalOrders {
       ...(step === undefined ? {} : { step }),
       ...(words === undefined ? {} : { words }),
       ...(only === undefined ? {} : { only }),
+      ...(automatic === undefined ? {} : { automatic }),
       needsArm,
       twoPerson,
       leaseMsMax,

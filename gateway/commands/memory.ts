@@ -1,4 +1,5 @@
 import type { CommandValue } from "./command.ts";
+import type { Moment } from "./journal.ts";
 import type { Entry, Happening } from "./journal-lines.ts";
 import { type CommandState, isFinal } from "./state.ts";
 
@@ -27,10 +28,19 @@ export interface Lease {
   value: CommandValue;
   returnTo: CommandValue;
   ms: number;
+  /** Ordered by somebody on site: his taking over is no reason against it. */
+  isLocal?: boolean | undefined;
+  /** How often it is written again meanwhile. */
+  refreshMs?: number | undefined;
   boot: string;
   fromMono: number;
   /** What held for the point before, where this one is not executed after all. */
   previous?: Lease;
+}
+
+/** Until a lease is over, ms. Of another boot nobody knows how long ago it began: it is over. */
+export function leaseLeftMs({ boot, fromMono, ms }: Lease, now: Pick<Moment, "boot" | "monoMs">): number {
+  return boot === now.boot ? Math.max(0, fromMono + ms - now.monoMs) : 0;
 }
 
 const knownMsMax = 7 * 86_400_000;
@@ -108,7 +118,7 @@ export class Memory {
       dev: string;
       point: string;
       value: CommandValue;
-      lease?: { ms: number; returnTo: CommandValue };
+      lease?: Pick<Lease, "ms" | "returnTo" | "refreshMs" | "isLocal">;
     };
     this.#known.get(id)?.writes.push({ point, value });
     if (lease === undefined) return;

@@ -12,6 +12,10 @@ export interface WriteOrder {
   timeoutMs: number;
   /** Ms from the sending within which the write must begin: what waits for its turn longer than that is not written. */
   beginMs: number;
+  /** By somebody on site. */
+  isLocal?: boolean | undefined;
+  /** Only while the point shows this value already. */
+  isRefresh?: true;
 }
 
 /**
@@ -52,6 +56,7 @@ export interface Field {
 /** What a host says of a write that it did not do, in the table's codes. */
 const hostCodes: Readonly<Record<string, CommandCode>> = {
   interlock: "KERB-CMD-INTERLOCK",
+  override: "KERB-CMD-OVERRIDE",
   "no-such-device": "KERB-CMD-DEVICE",
   "not-connected": "KERB-CMD-OFFLINE",
   unidentified: "KERB-CMD-IDENTITY",
@@ -65,6 +70,7 @@ const hostCodes: Readonly<Record<string, CommandCode>> = {
   "no-turn": "KERB-CMD-BUSY",
   unreadable: "KERB-CMD-BEFORE",
   value: "KERB-CMD-VALUE",
+  lapsed: "KERB-CMD-LAPSED",
   "not-as-commanded": "KERB-CMD-NOT-WRITTEN",
   "not-read-back": "KERB-CMD-HOST",
   internal: "KERB-CMD-HOST",

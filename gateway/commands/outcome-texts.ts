@@ -146,6 +146,21 @@ export const outcomeErrors = {
     },
     retry: false,
   },
+  "KERB-CMD-LAPSED": {
+    title: {
+      en: "A device has let go of a leased value by itself",
+      vi: "Thiết bị đã tự bỏ giá trị được thuê có thời hạn",
+    },
+    likely: {
+      en: "nobody refreshed it for too long, or somebody has set another value at the device",
+      vi: "quá lâu không được làm mới, hoặc có người đã đặt giá trị khác tại thiết bị",
+    },
+    do: {
+      en: "nothing is written any more for this lease; order it anew if it is still wanted",
+      vi: "không ghi gì thêm cho lần thuê này; gửi lệnh mới nếu vẫn cần",
+    },
+    retry: false,
+  },
   "KERB-CMD-UNRESOLVED": {
     title: {
       en: "Nobody will know whether a command was executed",

@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
 import { isPhase } from "./policy.ts";
 
-test.each(["plan", "mode", "lampTest"])("%s of a signal controller is asked for", (point) => {
-  expect(isPhase("signal-controller", point)).toBe(false);
-});
+test.each(["plan", "plan.requested", "mode", "mode.requested", "lampTest"])(
+  "%s of a signal controller is asked for",
+  (point) => {
+    expect(isPhase("signal-controller", point)).toBe(false);
+  },
+);
 
 test.each([
   "mode.forceStage1",

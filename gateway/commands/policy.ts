@@ -44,12 +44,16 @@ export interface WritablePoint {
   step: number | undefined;
   stepFrom: number;
   only: readonly CommandValue[] | undefined;
+  /** Gives control back to the device: where its leases go back to, and always allowed. */
+  automatic: CommandValue | undefined;
   needsArm: boolean;
   isSafety: boolean;
   twoPerson: boolean;
   /** Longest lease; with `alwaysLeased` it goes back after that even where the command asks for none. */
   leaseMsMax: number;
   alwaysLeased: boolean;
+  /** How often it is written again while it is leased. */
+  refreshMs: number | undefined;
 }
 
 interface Issuer {
@@ -65,7 +69,7 @@ interface Commanded {
 }
 
 /** Of a signal controller only this is ever asked for: it decides on its phases by itself. */
-const requestable: readonly string[] = ["plan", "mode", "lampTest"];
+const requestable: readonly string[] = ["plan", "plan.requested", "mode", "mode.requested", "lampTest"];
 
 /** Whether a point of this class of device may be commanded at all, whatever profile and site file say. */
 export function isPhase(deviceClass: string | undefined, point: string): boolean {
@@ -89,11 +93,13 @@ function writable(
     step: write.step,
     stepFrom: Number.isFinite(least) ? least : 0,
     only: write.values,
+    automatic: write.automatic,
     isSafety: write.safety,
     needsArm: write.safety || twoPerson,
     twoPerson,
     leaseMsMax: write.leaseMax ?? leaseMsMax,
     alwaysLeased: write.leaseMax !== undefined,
+    refreshMs: write.refresh,
   };
 }
 

@@ -64,11 +64,14 @@ const devices: CommandedDevice[] = [
       point("flow.L1", "number", { limits: [-5, 5], values: [-5, 0, 2.5] }),
       point("boost", "boolean", { leaseMax: 30_000 }),
       point("count", "number"),
+      point("pulse", "number", { leaseMax: 30_000, refresh: 20 }),
+      point("watch", "number", { leaseMax: 30_000, refresh: 1000 }),
+      point("level", "number", { limits: [1, 100], leaseMax: 30_000, automatic: 255 }),
       point("closed", "number"),
       { name: "energy", kind: "number", values: undefined, write: undefined },
     ],
     write: {
-      allow: ["dim", "lamp", "scene", "flow.L1", "boost", "energy", "count"],
+      allow: ["dim", "lamp", "scene", "flow.L1", "boost", "energy", "count", "level", "watch", "pulse"],
       limits: { dim: { min: 10 }, "flow.L1": { max: 100 } },
     },
   },
@@ -105,6 +108,8 @@ class Field {
     const obey = (): WriteOutcome => {
       const key = `${order.device}/${order.point}`;
       const before = this.values.get(key) ?? null;
+      if (order.isRefresh === true && before !== order.value)
+        return { state: "failed", code: "lapsed", reason: `it is ${before}` };
       this.values.set(key, order.value);
       return { state: "done", before, readBack: order.value, writtenMs: 1 };
     };

@@ -133,7 +133,7 @@ describe("commands of a site file", () => {
     [
       "a signal phase",
       head + device("    write: { allow: [plan, signalState.group1] }\n", "signals"),
-      'bad.yaml:8:28  "signalState.group1" of a signal controller is never driven: only plan, mode and lampTest are asked for',
+      'bad.yaml:8:28  "signalState.group1" of a signal controller is never driven: only plan, mode (or plan.requested, mode.requested) and lampTest are asked for',
     ],
   ];
   it.each(wrong)("say what is wrong: %s", async (_, text, expected) => {

@@ -42,7 +42,9 @@ export function checkDeviceWrite(
     if (point === undefined)
       wrong(`this device has no point ${document.shown(place)}${didYouMean(name, names)}`);
     else if (isPhase(deviceClass, name))
-      wrong(`"${name}" of a signal controller is never driven: only plan, mode and lampTest are asked for`);
+      wrong(
+        `"${name}" of a signal controller is never driven: only plan, mode (or plan.requested, mode.requested) and lampTest are asked for`,
+      );
     else if (point.write === undefined) wrong(`the profile does not offer "${name}" for writing`);
   });
   for (const [name, given] of Object.entries(limits)) {

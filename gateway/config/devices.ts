@@ -59,6 +59,7 @@ export interface DeviceConfig {
   points: Point[];
   records: RecordDefinition[];
   alarms: Profile["alarms"];
+  localOverride?: Profile["localOverride"];
   /** A device that pushes and says nothing for this long is lost, ms; 0 = never. */
   silenceMs: number;
   place: { file: string; line: number };
@@ -106,6 +107,7 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
       slow: poll?.slow ?? profile?.poll.slow ?? 60_000,
     },
     alarms: profile?.alarms ?? [],
+    localOverride: profile?.localOverride,
     silenceMs: silence ?? profile?.silence ?? 0,
   };
 }

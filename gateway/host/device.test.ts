@@ -5,7 +5,7 @@ import type { Driver } from "../driver.ts";
 import { EventReader } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
-import { Handover } from "./handover.ts";
+import { openHandover } from "./test-handover.ts";
 import { Line } from "./line.ts";
 import type { DeviceReport, HostDevice } from "./messages.ts";
 import { pointLike } from "./test-point.ts";
@@ -72,11 +72,7 @@ function run({ type, port, unit, line, identify }: Setup) {
     driver,
     line,
     phase: 0,
-    handover: new Handover(stream, {
-      creditBytes: 1 << 28,
-      ringBytesMax: 1 << 20,
-      gapEvent: () => new Uint8Array(),
-    }),
+    handover: openHandover(stream),
     context: { deviceId: `unit-${unit}`, log: () => {} },
     changed: (report: DeviceReport) => states.push(report.state),
     device: {

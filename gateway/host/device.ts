@@ -11,6 +11,7 @@ import { closed, recogniseDevice, within, WrongDeviceError } from "./identify.ts
 import { Push, sourceOffsets, type PushTimes } from "./push.ts";
 import type { DeviceState, HostDevice, HostPoint, Identified, LatestReading } from "./messages.ts";
 import { inOrder, type Normaliser } from "./normalise.ts";
+import { LocalOverride } from "./local-override.ts";
 import { Outage } from "./outage.ts";
 import { Pause } from "./pause.ts";
 import { Pictures } from "./pictures.ts";
@@ -57,6 +58,7 @@ export class DeviceLoop {
   readonly #reads = new Durations();
   readonly #outage = new Outage();
   readonly #alarms: PointAlarms;
+  readonly #override: LocalOverride;
   readonly #deaf = new Outage("not_listening");
   readonly #polls = new PollCounter();
   readonly #pause = new Pause();
@@ -86,6 +88,7 @@ export class DeviceLoop {
       (data) => this.#event("state", data),
     );
     this.#alarms = new PointAlarms(options.device, (data, timeMs) => this.#event("alarm", data, timeMs));
+    this.#override = new LocalOverride(options.device);
     this.#report = newReport(this.#device.id, Date.now());
     this.#heldBack = new HeldBack(this.#device, options.handover, () =>
       [...this.#groups, this.#push].flatMap((one) => one?.normaliser ?? []),
@@ -94,7 +97,12 @@ export class DeviceLoop {
   }
 
   get report(): ReturnType<typeof newReport> {
-    return { ...this.#report, ...this.#recognition.verdict, reads: this.#reads.counts };
+    return {
+      ...this.#report,
+      ...this.#recognition.verdict,
+      ...this.#override.told,
+      reads: this.#reads.counts,
+    };
   }
 
   /** Ends when `stop` is called. */
@@ -351,6 +359,7 @@ export class DeviceLoop {
     if (normaliser.write(result, writer, performance.now() - ageMs, offsets, positions) > 0)
       this.#options.handover.push(1, writer.bytes());
     this.#alarms.look(normaliser, result, timeMs);
+    if (this.#override.look(normaliser, result)) this.#options.changed(this.report);
     for (const data of this.#status.news(normaliser, result.answers, positions))
       this.#event("device-status", data, timeMs);
   }

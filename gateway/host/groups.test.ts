@@ -5,7 +5,7 @@ import { EventReader, quality } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
 import { phaseOf } from "./groups.ts";
-import { Handover } from "./handover.ts";
+import { openHandover } from "./test-handover.ts";
 import { pointLike } from "./test-point.ts";
 
 const hourAgoMs = Date.now() - 3_600_000;
@@ -42,12 +42,11 @@ it("what has to be polled after all keeps the doubt about the firmware, and is a
       if (reader.kind === "telemetry") while (reader.next()) told.push(reader.quality);
     }
   });
-  const limits = { creditBytes: 1 << 28, ringBytesMax: 1 << 20, gapEvent: () => new Uint8Array() };
   const loop = new DeviceLoop({
     driver,
     line: undefined,
     phase: 0,
-    handover: new Handover(stream, limits),
+    handover: openHandover(stream),
     context: { deviceId: "acme-1", log: () => {} },
     changed: () => {},
     device: {

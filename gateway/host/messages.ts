@@ -47,6 +47,8 @@ export interface HostDevice {
   records: HostRecord[];
   /** Absent: none. */
   alarms?: AlarmDefinition[];
+  /** A person at the device has taken over while this point has this value. */
+  localOverride?: { point: string; when: number | string | boolean };
   /** A device that pushes and says nothing for this long is lost, ms; 0 = its silence means nothing. */
   silenceMs: number;
   /** What leaves of the fields of records that hold personal data. */
@@ -94,6 +96,8 @@ export interface DeviceReport {
   writable: boolean;
   /** Why not; absent also while the device has not been asked yet. */
   unwritable?: Unwritable;
+  /** How it shows that a person operates it on site, while one does. */
+  override?: string;
   /** Polls that were due and have had their outcome: answered + failed + missed. */
   polls: number;
   /** Polls that brought readings. */
@@ -184,6 +188,10 @@ export interface WriteRequest {
   timeoutMs: number;
   /** The device is told before this or not at all ("no-turn"); `monotonicMs` of the asker, the same in every process. */
   beginByMs?: number;
+  /** Somebody at the device has ordered it: his taking over is no reason against it. */
+  isLocal?: boolean | undefined;
+  /** It is said again to a device that falls back by itself: only while it shows this value already ("lapsed"). */
+  isRefresh?: true;
 }
 
 /**
@@ -204,8 +212,9 @@ export interface WriteOutcome {
 /**
  * Why a write was not done, where neither identity nor device says so. no-such-device · no-such-point: not at this
  * firmware · not-writable: its profile or its driver has no way · unidentified: not asked yet who it is ·
- * not-connected · no-turn: others kept the connection until the time was over · interlock · unreadable: what stands
- * there now cannot be read · value: cannot be held exactly · not-as-commanded · not-read-back (only `unknown`).
+ * not-connected · no-turn: others kept the connection until the time was over · interlock · override: a person at it
+ * has taken over · unreadable: what stands
+ * there now cannot be read · value: cannot be held exactly · lapsed (of a refresh): it shows another value · not-as-commanded · not-read-back (only `unknown`).
  */
 export type WriteRefusal =
   | "no-such-device"
@@ -215,8 +224,10 @@ export type WriteRefusal =
   | "not-connected"
   | "no-turn"
   | "interlock"
+  | "override"
   | "unreadable"
   | "value"
+  | "lapsed"
   | "not-as-commanded"
   | "not-read-back"
   | "internal";

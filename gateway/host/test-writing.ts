@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import type { SimulatedPoint, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 import type { Driver } from "../driver.ts";
 import { DeviceLoop } from "./device.ts";
-import { Handover } from "./handover.ts";
+import { openHandover } from "./test-handover.ts";
 import type { Line } from "./line.ts";
 import type { HostDevice, HostPoint, Shown, WriteOutcome } from "./messages.ts";
 import { pointLike } from "./test-point.ts";
@@ -89,11 +89,7 @@ export async function rigOf(wanted: Wanted): Promise<Rig> {
     driver,
     line,
     phase: 0,
-    handover: new Handover(stream, {
-      creditBytes: 1 << 28,
-      ringBytesMax: 1 << 20,
-      gapEvent: () => new Uint8Array(),
-    }),
+    handover: openHandover(stream),
     context: { deviceId: "d", log: () => {}, ...(keeps ? { folder } : {}) },
     changed: () => {},
     device: {

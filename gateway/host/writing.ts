@@ -38,7 +38,7 @@ const nothing: Answer = { value: null, status: "bad", code: "unheard", reason: "
 
 /** What writing needs of the device's loop. */
 export interface WritePlace {
-  readonly device: Pick<HostDevice, "firstIndex" | "silenceMs" | "id">;
+  readonly device: Pick<HostDevice, "firstIndex" | "silenceMs" | "id" | "localOverride">;
   /** Aborts when the host ends. */
   readonly ending: AbortSignal;
   /** The points that hold for the firmware. */
@@ -196,7 +196,13 @@ export class Writing {
     const refused = this.#refusal(target);
     if (refused !== undefined) return refused;
     const shownAt = target.write?.readBack ?? target.name;
-    const names = [target.name, shownAt, ...(target.write?.interlock ?? []).map(({ point }) => point)];
+    const { localOverride } = this.#place.device;
+    const names = [
+      target.name,
+      shownAt,
+      ...(target.write?.interlock ?? []).map(({ point }) => point),
+      ...(localOverride === undefined ? [] : [localOverride.point]),
+    ];
     const attempt: Attempt = { ...request, ...this.#sight(names), target, shownAt };
     let outcome: WriteOutcome | undefined;
     try {
@@ -245,13 +251,18 @@ export class Writing {
       return refused ?? failed("not-connected", `${this.#place.device.id} is not connected`);
     const seen = await this.#look(attempt);
     attempt.isHeard = seen.isHeard;
-    const locked = this.#interlock(attempt, seen);
+    const locked = this.#override(attempt, seen) ?? this.#interlock(attempt, seen);
     if (locked !== undefined) return locked;
     const shown = this.#shown(attempt, seen);
     if (shown === undefined) return this.#unreadable(attempt, seen);
     attempt.before = shown;
     const made = inverse(seen, positionOf(attempt, target.name), value);
     if ("reason" in made) return failed("value", made.reason);
+    if (attempt.isRefresh === true && !this.#shows(attempt, seen, made.raw))
+      return failed(
+        "lapsed",
+        `${attempt.shownAt} is ${String(shown)}: the device has let go of ${String(value)}`,
+      );
     // A process that was stopped meanwhile has not seen its timers end.
     if (late.aborted || monotonicMs() >= beginByMs)
       return failed("no-turn", "the time was over before it could be written");
@@ -327,7 +338,7 @@ export class Writing {
 
   /** Whether what was sent stands there now; notes what does. */
   async #isThere(attempt: Attempt): Promise<boolean> {
-    const { shownAt, target, value, sent } = attempt;
+    const { shownAt, sent } = attempt;
     attempt.found = undefined;
     const seen = await this.#look(attempt, sent?.atMs);
     attempt.isHeard ||= seen.isHeard;
@@ -335,8 +346,14 @@ export class Writing {
     const { value: shown, quality: bits } = attempt.normaliser.single(position, seen.answers);
     if ((bits & quality.bad) === 0)
       attempt.found = { value: shown, atMs: performance.now(), isHeard: seen.isHeard };
-    if (sent === undefined) return false;
-    if (shownAt === target.name) return shows(seen, position, value, sent.raw);
+    return sent !== undefined && this.#shows(attempt, seen, sent.raw);
+  }
+
+  /** Whether what is ordered stands there, for which the device is told `raw`. */
+  #shows({ shownAt, target, value, normaliser, ...sight }: Attempt, seen: Seen, raw: Value): boolean {
+    const position = positionOf({ ...sight, normaliser }, shownAt);
+    if (shownAt === target.name) return shows(seen, position, value, raw);
+    const { value: shown, quality: bits } = normaliser.single(position, seen.answers);
     return bits === 0 && shown === value;
   }
 
@@ -370,17 +387,40 @@ export class Writing {
 
   #interlock(attempt: Attempt, seen: Seen & { isHeard: boolean }): WriteOutcome | undefined {
     for (const { point, equals } of attempt.target.write?.interlock ?? []) {
-      const position = positionOf(attempt, point);
-      if (position < 0) return failed("interlock", `${point} is not a point of this device`);
-      const { value, quality: bits, detail } = attempt.normaliser.single(position, seen.answers);
-      if (bits !== 0) return failed("interlock", `${point} is not known: ${detail?.code ?? "not good"}`);
-      const sources = attempt.normaliser.sourcesOf(position);
-      if (!sources.every((source) => this.#isFresh(attempt, seen, source)))
-        return failed("interlock", `${point} is not known: it is ${String(value)} since too long ago`);
+      const found = this.#known(attempt, seen, point);
+      if (typeof found === "string") return failed("interlock", found);
+      const { value } = found;
       if (value !== equals)
         return failed("interlock", `${point} is ${String(value)}, and must be ${String(equals)}`);
     }
     return undefined;
+  }
+
+  /** A person at the device goes before everybody else; where nobody can say, nothing is written either. */
+  #override(attempt: Attempt, seen: Seen & { isHeard: boolean }): WriteOutcome | undefined {
+    const { localOverride: rule } = this.#place.device;
+    if (rule === undefined || attempt.isLocal === true) return undefined;
+    const found = this.#known(attempt, seen, rule.point);
+    if (typeof found === "string") return failed("interlock", found);
+    return found.value === rule.when
+      ? failed("override", `${rule.point} is ${String(found.value)}`)
+      : undefined;
+  }
+
+  /** What a point shows, good and of now; else why it is not known. */
+  #known(
+    attempt: Attempt,
+    seen: Seen & { isHeard: boolean },
+    point: string,
+  ): { value: ReadingValue } | string {
+    const position = positionOf(attempt, point);
+    if (position < 0) return `${point} is not a point of this device`;
+    const { value, quality: bits, detail } = attempt.normaliser.single(position, seen.answers);
+    if (bits !== 0) return `${point} is not known: ${detail?.code ?? "not good"}`;
+    const isFresh = attempt.normaliser
+      .sourcesOf(position)
+      .every((source) => this.#isFresh(attempt, seen, source));
+    return isFresh ? { value } : `${point} is not known: it is ${String(value)} since too long ago`;
   }
 
   #isFresh({ points }: Sight, { answers, isHeard }: Seen & { isHeard: boolean }, source: number): boolean {

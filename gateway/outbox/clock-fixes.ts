@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import { clockState, monotonicMs, stepMs } from "../clock.ts";
+import { clockState, monotonicMs, putAcceptedRight, putRight, stepMs } from "../clock.ts";
 import { clockStates, eventKinds, type ClockState } from "../event.ts";
 import { gap } from "../gaps.ts";
 import type { EpochRecord, StoredRow } from "./rows.ts";
@@ -162,13 +162,14 @@ export class ClockFixes {
     const stamp = stampOf(row.body, boot);
     const shift = stamp === undefined ? undefined : this.shiftOf(stamp, upTo);
     if (stamp === undefined || shift === undefined) return row;
-    const right = (ms: number) => shifted(ms, stamp.wallMs, shift);
+    const { wallMs } = stamp;
+    const right = (ms: number) => putRight(ms, wallMs, wallMs + shift);
     const isGap = row.body[1] === eventKinds.indexOf("gap");
     const head = Buffer.from(row.body);
     const body = isGap ? withGapTimes(head, stamp.at + 16, right) : head;
     body[2] = clockStates.indexOf("holdover");
-    body.writeDoubleLE(Math.round(stamp.wallMs + shift), stamp.at);
-    return { ...row, recordedMs: right(row.recordedMs), body };
+    body.writeDoubleLE(Math.round(wallMs + shift), stamp.at);
+    return { ...row, recordedMs: putAcceptedRight(row.recordedMs, wallMs, wallMs + shift), body };
   }
 
   /** When a row was accepted, of which only the head is at hand. */
@@ -177,13 +178,8 @@ export class ClockFixes {
     const shift = stamp === undefined ? undefined : this.shiftOf(stamp, Infinity);
     return stamp === undefined || shift === undefined
       ? row.recordedMs
-      : shifted(row.recordedMs, stamp.wallMs, shift);
+      : putAcceptedRight(row.recordedMs, stamp.wallMs, stamp.wallMs + shift);
   }
-}
-
-/** A time noted beside `wallMs`: it moves with it, unless it was read off the clock when that was right already. */
-function shifted(ms: number, wallMs: number, shift: number): number {
-  return Math.abs(ms - wallMs) <= Math.abs(ms - wallMs - shift) ? ms + shift : ms;
 }
 
 /** The event with `from` and `to` of its gap corrected; those of a set clock are what the clock showed. */

@@ -20,10 +20,10 @@ export function isPassing(error: unknown): boolean {
 
 const waitable = /^(EROFS|EIO|ENOSPC|EDQUOT|ENODEV|ENXIO|ESTALE|ENOTCONN|ETIMEDOUT|EREMOTEIO|EBADF|EUCLEAN)$/;
 
-/** A table that is missing once all tables have been made was described on a page that is damaged. */
+/** What statements that never change name and SQLite does not know was described on a page that is damaged. */
 export function isDamage(error: unknown): boolean {
-  const { code = "", message = "" } = error as { code?: string; message?: string };
-  return /^SQLITE_(NOTADB|CORRUPT)/.test(code) || (code === "SQLITE_ERROR" && message.startsWith("no such "));
+  const { code = "" } = error as { code?: string };
+  return /^SQLITE_(NOTADB|CORRUPT|ERROR$)/.test(code);
 }
 
 /** What an error says, with SQLite's or the system's code before it. */

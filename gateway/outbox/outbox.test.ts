@@ -98,6 +98,7 @@ describe("the outbox file", () => {
     stop(start());
     const database = new Database(path);
     database.pragma("user_version = 99");
+    database.pragma("application_id = 99");
     database.close();
     expect(() => start()).toThrow(/newer kerb/);
   });

@@ -141,7 +141,8 @@ function rowsOf(page: Uint8Array, pageOf: PageOf, newestOnly: boolean): StoredRo
   if (cells === 0 || 8 + cells * 2 > page.length) return [];
   const rows: StoredRow[] = [];
   for (let cell = cells - 1; cell >= 0; cell--) {
-    const row = rowOf(page, view.getUint16(8 + cell * 2), pageOf);
+    // SQLite, too, leaves out the bits of a pointer that lead out of the page.
+    const row = rowOf(page, view.getUint16(8 + cell * 2) % page.length, pageOf);
     if (row === undefined) continue;
     rows.push(row);
     if (newestOnly) break;

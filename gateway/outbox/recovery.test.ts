@@ -172,6 +172,18 @@ describe("a damaged file", () => {
     balanced(store);
   });
 
+  it("gives also the row to which a pointer with a wrong bit leads", () => {
+    const store = start();
+    store.register([device]);
+    store.commit(many(60));
+    stop(store);
+    const bytes = readFileSync(path);
+    const head = (leaves(10).at(-1) ?? 0) * pageBytes;
+    bytes.writeUInt16BE(bytes.readUInt16BE(head + 16) | 0x8000, head + 16);
+    writeFileSync(path, bytes);
+    expect(salvage(start({ suspect: "condemned" }))).toMatchObject({ rows: 60, lost: 0 });
+  });
+
   it("is kept twice at most", () => {
     for (let round = 0; round < 4; round++) {
       writeFileSync(path, "no database at all".repeat(1000));

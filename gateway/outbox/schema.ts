@@ -4,6 +4,7 @@ import { deadLetterTables } from "./dead-letters.ts";
 import { accountTables } from "./accounts.ts";
 import { clockTables } from "./clock-fixes.ts";
 import { lossTables } from "./losses.ts";
+import { corrupt } from "./rows.ts";
 import { runTables } from "./runs.ts";
 import { salvageTable } from "./takeover.ts";
 import { sealTables } from "./seals.ts";
@@ -65,7 +66,8 @@ export const bytesMin = 256 * 1024;
 
 /**
  * The steps from an empty file to today's tables, each the work of one released version; a step is never edited
- * once it is released. `user_version` counts the steps done, and a file with more of them is not opened.
+ * once it is released. `user_version` counts the steps done, and a file with more of them is not opened;
+ * `application_id` counts them too, so that a wrong bit is not taken for a newer kerb. 0: not written yet.
  */
 export const migrations: readonly ((database: Database.Database) => void)[] = [
   (database) => database.exec(firstTables),
@@ -102,6 +104,8 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
     database.pragma("cache_size = -2000");
     const version = database.pragma("user_version", { simple: true }) as number;
     if (version > steps.length) {
+      const again = database.pragma("application_id", { simple: true }) as number;
+      if (again !== 0 && again !== version) throw corrupt(`two counts of schema steps: ${version}, ${again}`);
       const message = `the outbox ${path} was written by a newer kerb (schema ${version}, this one knows ${steps.length})`;
       throw Object.assign(new Error(message), { code: "KERB-OUT-NEWER", path, version, known: steps.length });
     }
@@ -109,7 +113,7 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
     if (version < steps.length) {
       database.transaction(() => {
         for (const step of steps.slice(version)) step(database);
-        database.pragma(`user_version = ${steps.length}`);
+        for (const count of ["user_version", "application_id"]) database.pragma(`${count} = ${steps.length}`);
       })();
     }
     // better-sqlite3 is built with NORMAL as WAL's default: it comes back at the first table access unless FULL

@@ -387,17 +387,18 @@ export class OutboxStore {
   ): boolean {
     const record = this.#epochs.find((candidate) => candidate.epoch === epoch);
     if (record === undefined) return false;
-    const capped = Math.min(watermark, this.lastIdOf(record) - record.base);
+    const top = this.lastIdOf(record) - record.base;
     const released = this.#database.transaction(() => {
       const isSalvaging = this.#floor > record.base;
       if (isSalvaging) this.seals.begin(uplink, epoch, this.#marks.of(uplink, epoch));
-      this.#marks.set(uplink, epoch, capped);
+      this.#marks.set(uplink, epoch, Math.min(watermark, top));
       // The chain would take rows that are not fetched yet for lost.
       if (isSalvaging) return { found: [], more: false };
-      const isSealing = this.seals.advance(uplink, epoch, capped);
+      const isSealing = this.seals.advance(uplink, epoch, Math.min(watermark, top));
       // A chain is never ahead of what its uplink has released.
       const marks = uplinks.map((name) => this.seals.sealedTo(name, epoch));
-      const last = record.base + Math.min(...marks);
+      // What a damaged file says of its last epoch may go beyond where the next one had to begin.
+      const last = record.base + Math.min(top, ...marks);
       const found = shaped<AccountedRow>(this.#statements.releasable.all(record.base + 1, last, limit));
       const more = found.length === limit;
       // Beyond the last row of this call everything up to the watermark has been evicted already.

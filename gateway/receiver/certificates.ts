@@ -5,7 +5,7 @@ import type { Range } from "./ledger.ts";
 import { sealOf, type SealCheck, type SealName } from "./seal-check.ts";
 import type { Columns, Store } from "./store.ts";
 
-export type CertificateState = "complete" | "complete-with-declared-loss" | "gap" | "unsealed";
+type CertificateState = "complete" | "complete-with-declared-loss" | "gap" | "unsealed";
 
 /** Why a certificate is not `complete`; the command line has the words. */
 export type FindingCode =

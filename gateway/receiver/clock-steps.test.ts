@@ -44,6 +44,7 @@ interface Sent {
   kind?: EventKind;
   device?: number;
   data?: Record<string, unknown>;
+  recordedMs?: number;
   /** Of the reading against its event. */
   offsetMs?: number;
   point?: number;
@@ -55,13 +56,13 @@ const writer = new EventWriter();
 function take(list: readonly Sent[], encoding: EncodingName = "columnar", epoch = 5, by = dictionary): void {
   const encode = encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
   const rows = list.map(({ seq, monoMs, wallMs, clock, kind = "telemetry", device = 1, ...more }) => {
-    const { data, offsetMs = -40, bits = 0, point = 10 } = more;
+    const { data, offsetMs = -40, bits = 0, point = 10, recordedMs = wallMs + 500 } = more;
     writer.begin(kind, device, wallMs, monoMs, clock);
     if (kind === "telemetry") {
       writer.count(1);
       writer.reading(point, bits === 0 ? seq : null, 3, bits, undefined, offsetMs);
     } else writer.object(data ?? {});
-    return { seq, recordedMs: wallMs + 500, body: Buffer.from(writer.bytes()) };
+    return { seq, recordedMs, body: Buffer.from(writer.bytes()) };
   });
   const header = { city, gateway, epoch, lane: "live" as const, dictionary: by };
   expect(receiver.take(gateway, "live", compress(encode(header, rows)))).toBe("stored");
@@ -97,6 +98,13 @@ describe("times of a gateway whose clock was wrong", () => {
     expect(Math.abs(value!.timeMs - (bootMs + 59_960))).toBeLessThan(2);
     expect(level()).not.toHaveProperty("unsynced");
     expect(Math.abs(level().timeMs - (bootMs + 59_960))).toBeLessThan(2);
+  });
+
+  it("tell the acceptance by a third clock as that showed it", () => {
+    const recordedMs = 10 * 365 * 86_400_000;
+    take([{ ...early(1, 60_000), recordedMs }]);
+    take([step(2, 100_000, bootMs + 100_000, "synced")]);
+    expect(events()[0]).toMatchObject({ timeMs: bootMs + 60_000, recordedMs });
   });
 
   it("are put right also where they come behind the jump, and after a restart of the receiver", () => {

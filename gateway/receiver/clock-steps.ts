@@ -1,3 +1,4 @@
+import { putAcceptedRight, putRight } from "../clock.ts";
 import { quality, type KerbEvent } from "../event.ts";
 import type { Store } from "./store.ts";
 
@@ -87,7 +88,7 @@ export class ClockSteps {
     return {
       ...event,
       timeMs: rightMs,
-      recordedMs: right(event.recordedMs),
+      recordedMs: putAcceptedRight(event.recordedMs, timeMs, rightMs),
       clock: "holdover",
       toldMs: timeMs,
       ...(readings === undefined
@@ -102,14 +103,6 @@ export class ClockSteps {
       ...(data === undefined ? {} : { data: event.kind === "gap" ? withSpan(data, right) : data }),
     };
   }
-}
-
-/**
- * A time beside that of its event, which was told as `toldMs` and is `rightMs`. One that did not come of the wrong
- * clock (a device's own, or read when the clock was right already) does not move.
- */
-export function putRight(ms: number, toldMs: number, rightMs: number): number {
-  return Math.abs(ms - toldMs) <= Math.abs(ms - rightMs) ? ms + rightMs - toldMs : ms;
 }
 
 /** The times of a gap; those of a set clock are what the clock showed. */

@@ -6,7 +6,8 @@ import {
   type QualityDetail,
   type ReadingValue,
 } from "../event.ts";
-import { putRight, type RightTime } from "./clock-steps.ts";
+import { putRight } from "../clock.ts";
+import type { RightTime } from "./clock-steps.ts";
 
 /** What is known of a device beside its events: from the dictionary, and whether its gateway is connected. */
 export interface KnownDevice extends DeviceSite {

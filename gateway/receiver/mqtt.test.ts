@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Acknowledgement } from "./acknowledge.ts";
 import { BrokerLink, type BrokerOptions } from "./mqtt.ts";
 import { Receiver, type Change, type ReceiverOptions } from "./receiver.ts";
+import { brokered } from "./test-broker.ts";
 import {
   batch,
   birthMessage,
@@ -15,10 +16,7 @@ import {
   mosquittoPath,
   numbers,
   sealMessage,
-  startBroker,
-  temporaryFolder,
   TestClient,
-  type Broker,
 } from "./testing.ts";
 
 if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
@@ -26,22 +24,7 @@ if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installe
 const ack = (gateway: string) => `${city}/ack/v1/${gateway}`;
 const up = (gateway: string, lane: string) => `${city}/up/v1/${gateway}/${lane}`;
 
-let folder: ReturnType<typeof temporaryFolder>;
-const cleanUps: (() => Promise<void> | void)[] = [];
-
-beforeEach(() => {
-  folder = temporaryFolder();
-  cleanUps.push(() => folder.remove());
-});
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function broker(more: string[] = []): Promise<Broker> {
-  const started = await startBroker(folder.path, more);
-  cleanUps.push(() => started.kill());
-  return started;
-}
+const { folder, broker, onEnd } = brokered();
 
 /** A receiver on a broker; `until` resolves at the next change of a kind. */
 function receive(
@@ -64,7 +47,7 @@ function receive(
     }
   };
   const until = (kind: Change["kind"]) => new Promise<Change>((resolve) => waiting.push({ kind, resolve }));
-  const receiver = new Receiver({ database: folder.file, log, ackIntervalMs: 60, ...receiverOptions });
+  const receiver = new Receiver({ database: folder().file, log, ackIntervalMs: 60, ...receiverOptions });
   const link = new BrokerLink(receiver, {
     broker: url,
     city,
@@ -74,7 +57,7 @@ function receive(
     log,
     ...options,
   });
-  cleanUps.push(async () => {
+  onEnd(async () => {
     await link.close();
     receiver.close();
   });
@@ -83,7 +66,7 @@ function receive(
 
 async function client(url: string, topics: string[], options = {}): Promise<TestClient> {
   const connected = await TestClient.connect(url, topics, options);
-  cleanUps.push(() => connected.end());
+  onEnd(() => connected.end());
   return connected;
 }
 
@@ -211,8 +194,8 @@ describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => 
   });
 
   it("speaks mqtts with a certificate of its own, and not without", async () => {
-    certificates(folder.path);
-    const file = (name: string): string => join(folder.path, name);
+    certificates(folder().path);
+    const file = (name: string): string => join(folder().path, name);
     const tls = [
       `cafile ${file("ca.pem")}`,
       `certfile ${file("server.pem")}`,
@@ -262,7 +245,7 @@ describe("BrokerLink with a broker that misbehaves", () => {
       });
       server.listen(0, "127.0.0.1");
       await once(server, "listening");
-      cleanUps.push(() => {
+      onEnd(() => {
         for (const socket of sockets) socket.destroy();
         server.close();
       });

@@ -1,14 +1,8 @@
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import pino from "pino";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  type Broker,
-  city,
-  mosquittoPath,
-  startBroker,
-  temporaryFolder,
-  TestClient,
-} from "../receiver/testing.ts";
+import { describe, expect, it } from "vitest";
+import { city, mosquittoPath, TestClient } from "../receiver/testing.ts";
+import { brokered } from "../receiver/test-broker.ts";
 import type { UplinkConfig } from "../config.ts";
 import { mqttLink } from "../mqtt/link.ts";
 import type { Outbox } from "../outbox/outbox.ts";
@@ -21,21 +15,7 @@ const gateway = "gw-1";
 const topic = `${city}/cmd/v1/${gateway}/lamp-1`;
 const id = (n: number): string => `01JD${String(n).padStart(22, "0")}`;
 
-let folder: ReturnType<typeof temporaryFolder>;
-const cleanUps: (() => unknown)[] = [];
-beforeEach(() => {
-  folder = temporaryFolder();
-  cleanUps.push(() => folder.remove());
-});
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-
-async function broker(more: string[] = []): Promise<Broker> {
-  const started = await startBroker(folder.path, more);
-  cleanUps.push(() => started.kill());
-  return started;
-}
+const { broker, onEnd } = brokered();
 
 /** A lane with a client of its own; `connect` makes a new session, as the link does. */
 class Gateway {
@@ -56,7 +36,7 @@ class Gateway {
       reconnectPeriod: 0,
     });
     this.client = client;
-    cleanUps.push(() => client.endAsync(true));
+    onEnd(() => client.endAsync(true));
     client.on("error", () => {});
     client.on("message", (name, payload, packet) => this.lane.received(name, payload, packet));
     client.once("close", () => this.lane.closed());
@@ -73,7 +53,7 @@ class Gateway {
 
 async function ioc(url: string, topics: string[] = [`${city}/rsp/#`]): Promise<TestClient> {
   const client = await TestClient.connect(url, topics);
-  cleanUps.push(() => client.end());
+  onEnd(() => client.end());
   return client;
 }
 

@@ -12,6 +12,7 @@ import {
 import { Agent } from "./agent.ts";
 import { Engine } from "./engine.ts";
 import { addIdentity } from "./identity.ts";
+import { addLapses } from "./lapse.ts";
 import { addPoints, Mib } from "./mib.ts";
 import type { Address } from "./points.ts";
 import { Sign, usualSign } from "./sign.ts";
@@ -238,6 +239,7 @@ export const start: StartSimulator = async (options) => {
     wrote,
   });
   const device = new Device(agent, host, settings.port ?? 0, counts);
+  addLapses(mib, device.after.bind(device));
   await device.open();
   const traps = new TrapSender({
     device,

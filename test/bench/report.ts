@@ -136,7 +136,7 @@ function books({ name, lost = 0, twice = 0, outOfOrder = 0, notGood = 0 }: Resul
 /** The promises that hold for the workloads that were run. */
 export function targets(results: readonly Result[], flushMs: number): Target[] {
   return results.flatMap((result) => {
-    const { name, outage } = result;
+    const { name, outage, commands } = result;
     if (name.startsWith("floor")) return [];
     const list = [books(result)];
     if (name === "poll-200") {
@@ -178,6 +178,17 @@ export function targets(results: readonly Result[], flushMs: number): Target[] {
         atMost(name, "time error of the backlog p99", outage.timeErrorOfBacklog.p99, 20, "ms"),
       );
     }
+    if (commands !== undefined)
+      list.push(
+        {
+          workload: name,
+          text: "each command executed once, and done",
+          shown: `${commands.wrong} not so`,
+          holds: commands.wrong === 0,
+          kind: "data",
+        },
+        atMost(name, "round trip of a command p50", commands.done.p50, 10, "ms"),
+      );
     return list;
   });
 }
@@ -193,7 +204,7 @@ export function details(results: readonly Result[]): string {
   return results
     .flatMap((result) => {
       const lines: string[] = [];
-      const { name, pollGap, outage, threads, farmCpu, polledPerSecond, rssMbEach } = result;
+      const { name, pollGap, outage, commands, threads, farmCpu, polledPerSecond, rssMbEach } = result;
       if (threads !== undefined) {
         const list = Object.entries(threads).map(([thread, share]) => `${thread} ${number(share, 2)}`);
         lines.push(`${name}: CPU ms per 1,000 readings by thread: ${list.join(", ")}`);
@@ -212,6 +223,12 @@ export function details(results: readonly Result[]): string {
       if (pollGap !== undefined)
         lines.push(
           `${name}: gap between polls p50 ${number(pollGap.p50, 1)} p99 ${number(pollGap.p99, 1)} max ${number(pollGap.max, 1)} ms`,
+        );
+      if (commands !== undefined)
+        lines.push(
+          `${name}: ${commands.done.count} commands, accepted p50 ${number(commands.accepted.p50, 1)} p99 ${number(commands.accepted.p99, 1)} ms, ` +
+            `done p50 ${number(commands.done.p50, 1)} p99 ${number(commands.done.p99, 1)} max ${number(commands.done.max, 1)} ms, ` +
+            `of which from the write to the IOC p50 ${number(commands.told.p50, 1)} ms`,
         );
       if (outage !== undefined) {
         const {

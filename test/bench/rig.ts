@@ -9,7 +9,7 @@ import { startBroker, type Broker } from "../../simulators/mqtt/index.ts";
 import type { DeviceLog, FarmOptions, FromFarm, ToFarm } from "./farm.ts";
 import { listens, Peer, Program, until } from "./processes.ts";
 import { freePort } from "../ports.ts";
-import { city, writeSite } from "./site-file.ts";
+import { city, type SiteOptions, writeSite } from "./site-file.ts";
 
 const ownRoot = fileURLToPath(new URL("../..", import.meta.url));
 const tmpfsMagic = 0x0102_1994;
@@ -40,6 +40,8 @@ export interface RigOptions {
   encoding?: "columnar" | "cloudevents";
   /** Ports of devices that the caller plays. */
   ownPorts?: readonly number[];
+  /** What is beside the meters in the site file. */
+  more?: SiteOptions["more"];
   /** Where the gateway connects to instead of the broker. */
   link?: (brokerPort: number) => Promise<number>;
   /** Folder for CPU profiles of supervisor and outbox worker. */
@@ -124,6 +126,7 @@ export class Rig {
       requestsInFlight,
       outboxBytesMax,
       encoding: this.#options.encoding ?? "columnar",
+      more: this.#options.more,
     });
     this.#receiver = this.#startReceiver();
     const { profileFolder } = this.#options;

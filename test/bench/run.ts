@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { commandLine, type CommandLineFigures, commandLineTargets } from "./command-line.ts";
+import { commands } from "./commands.ts";
 import { memoryLines, memoryPerDriver, type DriverMemory } from "./memory-per-driver.ts";
 import { details, machine, table, targetLines, targets } from "./report.ts";
 import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
@@ -56,19 +58,23 @@ const workloads: Record<string, Run> = {
   mixed: (name) => mixed(name, effort),
   outage: (name) => outage(name, "refuse", effort),
   "outage-black-hole": (name) => outage(name, "black-hole", effort),
+  "commands-200": (name) => commands(name, 200, effort),
+  // To compare with, only when asked for: what of it is the telemetry's.
+  "commands-1": (name) => commands(name, 1, effort),
 };
 /** Not a workload with readings: what each driver takes that has one device. */
 const memoryName = "rss-per-driver";
-const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed"];
+/** What a person at a terminal waits for. */
+const lineName = "command-line";
+const compared = "commands-1";
+const quick = ["poll-50", "poll-200", "floor-200", "flat-out", "mixed", "commands-200", lineName];
 
 function chosen(): string[] {
-  if (flags.only === undefined) return flags.quick ? quick : [...Object.keys(workloads), memoryName];
+  const all = [...Object.keys(workloads), memoryName, lineName];
+  if (flags.only === undefined) return flags.quick ? quick : all.filter((name) => name !== compared);
   const names = flags.only.split(",");
-  const unknown = names.find((name) => name !== memoryName && !(name in workloads));
-  if (unknown !== undefined)
-    throw new Error(
-      `no workload "${unknown}": there are ${Object.keys(workloads).join(", ")}, ${memoryName}`,
-    );
+  const unknown = names.find((name) => ![memoryName, lineName].includes(name) && !(name in workloads));
+  if (unknown !== undefined) throw new Error(`no workload "${unknown}": there are ${all.join(", ")}`);
   return names;
 }
 
@@ -76,6 +82,7 @@ async function main(): Promise<number> {
   const about = machine();
   const results: Result[] = [];
   const memories: DriverMemory[] = [];
+  let line: CommandLineFigures | undefined;
   const broken: string[] = [];
   // The first start of a checkout compiles it, which costs 25 MB that no later one takes: all others come behind it.
   if (flags.only !== undefined) await poll("warm-up", 1, 4, { ...effort, warmUpMs: 1000, countMs: 1000 });
@@ -83,19 +90,22 @@ async function main(): Promise<number> {
     process.stderr.write(`${name} …\n`);
     try {
       if (name === memoryName) memories.push(...(await memoryPerDriver(effort.warmUpMs)));
+      else if (name === lineName) line = await commandLine();
       else results.push(await (workloads[name] as Run)(name, results));
     } catch (error) {
       broken.push(name);
       process.stderr.write(`${name} failed: ${(error as Error).message}\n`);
     }
   }
-  const list = targets(results, flushMs);
+  const lineTargets = line === undefined ? [] : commandLineTargets(line);
+  const list = [...targets(results, flushMs), ...lineTargets];
   process.stdout.write(
     [
       `${about.cores} cores (${about.model}), Linux ${about.kernel}, Node ${about.node}, load ${about.load} at the start; broker: ${about.broker}`,
       "100 readings a poll in 4 requests (requestsInFlight 4; 1 in poll-200-serial and mixed); columnar, outbox synchronous=FULL, commitAfter 1 s, receiver acknowledges every second",
       "",
-      ...(results.length === 0 ? [] : [table(results), "", details(results), "", targetLines(list)]),
+      ...(results.length === 0 ? [] : [table(results), "", details(results), ""]),
+      ...(list.length === 0 ? [] : [targetLines(list)]),
       ...memoryLines(memories),
       ...broken.map((name) => `✗ ${name}: did not run`),
       "",
@@ -105,6 +115,7 @@ async function main(): Promise<number> {
         machine: about,
         results,
         memories,
+        line,
         targets: list,
         broken,
       }),

@@ -10,6 +10,8 @@ export interface SiteOptions {
   requestsInFlight: number;
   outboxBytesMax: string;
   encoding: "columnar" | "cloudevents";
+  /** `commands` of the site file, and devices beside the meters. */
+  more?: { commands: Record<string, unknown>; devices: readonly Record<string, unknown>[] } | undefined;
 }
 
 export const city = "bench";
@@ -24,6 +26,7 @@ export function writeSite({
   requestsInFlight,
   outboxBytesMax,
   encoding,
+  more,
 }: SiteOptions): string {
   const site = {
     version: 1,
@@ -32,6 +35,7 @@ export function writeSite({
     outbox: { sizeMax: outboxBytesMax },
     log: { level: "warn" },
     include: ["devices.d/*.yaml"],
+    ...more,
   };
   mkdirSync(join(folder, "devices.d"), { recursive: true });
   // JSON is YAML.

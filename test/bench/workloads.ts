@@ -13,6 +13,7 @@ import {
   type WireBytes,
 } from "./measure.ts";
 import { Peer } from "./processes.ts";
+import type { CommandsResult } from "./commands.ts";
 import { LinkProxy, type LinkState } from "./proxy.ts";
 import { Rig, type RigOptions } from "./rig.ts";
 import { verify, type Arrival, type Verdict } from "./verify.ts";
@@ -62,6 +63,7 @@ export interface Result {
   healthyShare?: number;
   pollGap?: Spread;
   outage?: OutageResult;
+  commands?: CommandsResult;
 }
 
 export interface OutageResult {
@@ -78,7 +80,7 @@ export interface OutageResult {
   timeErrorOfBacklog: Spread;
 }
 
-interface Sample {
+export interface Sample {
   atMs: number;
   gateway: Usage;
   receiver: Usage;
@@ -91,11 +93,11 @@ function wallMs(): number {
   return performance.timeOrigin + performance.now();
 }
 
-function farmOf(options: Partial<FarmOptions>): FarmOptions {
+export function farmOf(options: Partial<FarmOptions>): FarmOptions {
   return { devices: 50, silent: 0, delayMs: 0, change: "second", ...options };
 }
 
-function sample(rig: Rig): Sample {
+export function sample(rig: Rig): Sample {
   return {
     gateway: usageOf(rig.gateway.pid),
     receiver: usageOf(rig.receiver.pid),
@@ -120,7 +122,7 @@ function polledReadings(log: readonly DeviceLog[], from: number, to: number): nu
  * What every workload with a gateway shares: the figures between two samples, and the books. CPU and wire count
  * per reading that was delivered, which is fewer than were polled while an outbox fills.
  */
-function resultOf(
+export function resultOf(
   name: string,
   from: Sample,
   to: Sample,
@@ -175,7 +177,7 @@ function threadShares(
   return Object.fromEntries(shares.filter(([, share]) => share >= 0.01).sort((a, b) => b[1] - a[1]));
 }
 
-function rigOptions(effort: Effort, options: Omit<RigOptions, "root" | "profileFolder">): RigOptions {
+export function rigOptions(effort: Effort, options: Omit<RigOptions, "root" | "profileFolder">): RigOptions {
   const { root, profileFolder } = effort;
   return {
     ...options,
@@ -185,7 +187,7 @@ function rigOptions(effort: Effort, options: Omit<RigOptions, "root" | "profileF
 }
 
 /** Runs a rig from start to books; `during` is the measured part. */
-async function onRig<T>(
+export async function onRig<T>(
   options: RigOptions,
   effort: Effort,
   drainMs: number,

@@ -56,8 +56,12 @@ async function judge(folder: string, fed: number, drainMs = 20_000): Promise<Ver
     const isAside = () => readdirSync(folder).some((name) => name.includes("damaged-"));
     await rig.until(() => !isAside(), drainMs);
     const drained = await rig.drained(drainMs);
-    await sleep(300);
-    const { books } = await rig.stats();
+    let { books } = await rig.stats();
+    // The last loss may be declared only now, and that event is on its way.
+    for (let tries = 0; tries < 50 && books.event.kept + books.live.kept > 0; tries++) {
+      await sleep(100);
+      ({ books } = await rig.stats());
+    }
     const old = [...rig.received.values()].filter(({ value }) => value !== undefined && value <= fed);
     const aside = readdirSync(folder).some((name) => /damaged-|salvaged-/.test(name));
     const altered =

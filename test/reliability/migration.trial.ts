@@ -117,6 +117,7 @@ function refusesNewer(folder: string): boolean {
   mkdirSync(state);
   const database = openDatabase(join(state, "outbox.db"), 1 << 24);
   database.pragma("user_version = 99");
+  database.pragma("application_id = 99");
   database.close();
   const site = join(folder, "site.yaml");
   writeFileSync(

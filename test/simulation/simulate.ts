@@ -38,7 +38,9 @@ const calmMs = 120_000;
 const latencyMaxMs = 5000;
 const drainStepMs = 60_000;
 const drainSteps = 15;
-const replaced: FaultKind[] = ["file-lost", "file-damaged", "file-page", "file-restored", "file-unlinked"];
+/** The file may be an older one afterwards: a log with a page of garbage ends before it. */
+const older: FaultKind[] = ["file-page", "file-restored", "file-unlinked"];
+const replaced: FaultKind[] = ["file-lost", "file-damaged", ...older];
 
 /** Runs one seed. Deterministic: the same seed and hours give the same trace. Never throws for a violation. */
 export async function simulate(
@@ -184,7 +186,7 @@ class Seed {
         // What one broker refuses for good is lost for its receiver alone.
         const mayBeLost =
           event.state === "dropped" ||
-          this.#plan.faults.has("file-restored") ||
+          older.some((fault) => this.#plan.faults.has(fault)) ||
           (this.#sites.length > 1 && (declared === "too-large" || declared === "refused"));
         if (!mayBeLost || declared === undefined)
           return world.fail(

@@ -1,0 +1,105 @@
+/**
+ * Mistakes of configuration files in Vietnamese. The checker, the drivers' schemas and the profile library say them in
+ * English, at many places; here the sentences, and the phrases in them, are put into Vietnamese where they are shown.
+ */
+
+type Rule = [pattern: RegExp, vietnamese: string];
+
+/** What follows a sentence. */
+const tails: Rule[] = [
+  [/ - did you mean (.+)\?$/, " - có phải ý bạn là $1?"],
+  [/ - known here: (.+)$/, " - ở đây có: $1"],
+  [/ - put it in quotes$/, " - hãy đặt trong dấu nháy"],
+  [/ \(found (.+)\)$/, " (đang là $1)"],
+  [/, found (.+)$/, ", đang là $1"],
+];
+
+/** What is expected: "a whole number from 0 to 255". */
+const phrases: Rule[] = [
+  [/\btext such as (".*?")/g, "chữ như $1"],
+  [/\btext of (\d+) to (\d+) characters/g, "chữ dài $1 đến $2 ký tự"],
+  [/\btext of at least (\d+) characters/g, "chữ dài ít nhất $1 ký tự"],
+  [/\btext of at most (\d+) characters/g, "chữ dài tối đa $1 ký tự"],
+  [/\ba whole number\b/g, "số nguyên"],
+  [/\ba number\b/g, "số"],
+  [/\btrue or false\b/g, "true hoặc false"],
+  [/\ba list of (\d+) values\b/g, "danh sách $1 giá trị"],
+  [/\ba list\b/g, "danh sách"],
+  [/\bkeys and values\b/g, "các khóa và giá trị"],
+  [/\banother value\b/g, "giá trị khác"],
+  [/ from (\S+) to (\S+)/g, " từ $1 đến $2"],
+  [/ of at least (\S+)/g, " ít nhất $1"],
+  [/ of at most (\S+)/g, " tối đa $1"],
+  [/ greater than (\S+)/g, " lớn hơn $1"],
+  [/ less than (\S+)/g, " nhỏ hơn $1"],
+  [/ entries\b/g, " mục"],
+  [/^text\b/g, "chữ"],
+  [/ or /g, " hoặc "],
+  [/ and /g, " và "],
+];
+
+const sentences: Rule[] = [
+  [/^unknown key (.+)$/, "không có khóa $1"],
+  [
+    /^missing key "profile", or "points" that say everything about the device$/,
+    'thiếu khóa "profile", hoặc "points" nói hết về thiết bị',
+  ],
+  [/^missing key (.+)$/, "thiếu khóa $1"],
+  [/^unknown profile (.+)$/, "không có hồ sơ $1"],
+  [/^unknown point (.+)$/, "không có điểm đo $1"],
+  [/^unknown reference (.+)$/, "không có loại tham chiếu $1"],
+  [/^unknown (\S+) (.+)$/, "$1 không có giá trị $2"],
+  [/^the file is empty: expected (.+)$/, "tệp trống: cần $1"],
+  [/^(".*") has no value: expected (.+)$/, "$1 chưa có giá trị: cần $2"],
+  [/^this key is not allowed$/, "không được có khóa này"],
+  [/^the key (.+) is not allowed$/, "không được có khóa $1"],
+  [/^the key (.+) is written twice: first on line (\d+)$/, "khóa $1 được viết hai lần: lần đầu ở dòng $2"],
+  [/^the id (.+) is used twice: first at (.+)$/, "mã $1 được dùng hai lần: lần đầu tại $2"],
+  [/^there is no file (.+)$/, "không có tệp $1"],
+  [/^there is no role (.+)$/, "không có vai trò $1"],
+  [/^there is no device (.+)$/, "không có thiết bị $1"],
+  [/^there are two issuers (.+)$/, "có hai issuer $1"],
+  [/^this device has no point (.+)$/, "thiết bị này không có điểm đo $1"],
+  [/^the profile (.+) has no point (.+)$/, "hồ sơ $1 không có điểm đo $2"],
+  [/^the profile (.+) has no record (.+)$/, "hồ sơ $1 không có bản ghi $2"],
+  [/^the profile does not offer (.+) for writing$/, "hồ sơ không cho ghi $1"],
+  [/^the profile lets (".*") be from (\S+) to (\S+)$/, "hồ sơ cho phép $1 từ $2 đến $3"],
+  [/^(".*") is no number and has no limits$/, "$1 không phải số nên không có giới hạn"],
+  [/^(".*") is not in write\.allow$/, "$1 không có trong write.allow"],
+  [
+    /^this profile is for the driver (.+), the device has (.+)$/,
+    "hồ sơ này dành cho driver $1, còn thiết bị ghi $2",
+  ],
+  [/^the file cannot be used: (.+)$/, "không dùng được tệp: $1"],
+  [/^the environment variable (.+) is not set$/, "chưa đặt biến môi trường $1"],
+  [/^the secret (.+) \((.+)\) cannot be used: (.+)$/, "không dùng được bí mật $1 ($2): $3"],
+  [/^cert and key go together$/, "cert và key phải đi cùng nhau"],
+  [/^max lies below min$/, "max nhỏ hơn min"],
+  [/^danger lies below alert$/, "danger nhỏ hơn alert"],
+  [
+    /^this does not lie in Vietnam \((.+)\): compare it with a map$/,
+    "tọa độ này không nằm ở Việt Nam ($1): hãy đối chiếu với bản đồ",
+  ],
+];
+
+function first(rules: readonly Rule[], text: string): string | undefined {
+  const rule = rules.find(([pattern]) => pattern.test(text));
+  return rule === undefined ? undefined : text.replace(rule[0], rule[1]);
+}
+
+const phrased = (text: string): string =>
+  phrases.reduce((said, [pattern, vietnamese]) => said.replaceAll(pattern, vietnamese), text);
+
+/** A sentence of the checker in Vietnamese; what nobody has put into Vietnamese stays as it is. */
+export function sentenceInVietnamese(message: string): string {
+  for (const [pattern, vietnamese] of tails) {
+    const found = pattern.exec(message);
+    if (found === null) continue;
+    return sentenceInVietnamese(message.slice(0, found.index)) + found[0].replace(pattern, vietnamese);
+  }
+  const [, expected] = /^expected (.+)$/s.exec(message) ?? [];
+  if (expected !== undefined) return `cần ${phrased(expected)}`;
+  const said = first(sentences, message);
+  const [, head, wanted] = /^(.*: cần )(.+)$/s.exec(said ?? "") ?? [];
+  return wanted === undefined ? (said ?? message) : `${head}${phrased(wanted)}`;
+}

@@ -1,0 +1,88 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { freePort } from "./ports.ts";
+import { folder, kerb, kerbProgram, root, siteFile } from "./cli-rig.ts";
+
+/** What Tab offers, in real shells where they are installed. */
+
+const line = (...words: string[]) => ["__complete", ...words];
+const offered = (...words: string[]): string[] =>
+  kerb(line(...words))
+    .out.trimEnd()
+    .split("\n")
+    .map((text) => text.split("\t")[0] ?? "");
+
+/** What bash would put on the line when Tab is pressed behind these words. */
+function bashOffers(words: string[]): string[] {
+  const script = `
+    PATH="$1/gateway:$PATH"; source <(kerb completion bash)
+    shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kerb
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", script, "bash", root, ...words], {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"] ?? "", HOME: folder },
+    cwd: folder,
+  });
+  return [
+    ...stdout.split("\n").filter((text) => text !== ""),
+    ...stderr.split("\n").filter((text) => text !== ""),
+  ];
+}
+
+describe("completion", () => {
+  it("offers verbs, options, their values, profiles, codes and inner verbs", () => {
+    expect(offered("sta")).toEqual(["words", "status"]);
+    expect(offered("status", "--s")).toEqual(["words", "--site"]);
+    expect(offered("tail", "--kind", "alar")).toEqual(["words", "alarm"]);
+    expect(offered("simulate", "eastron/")).toContain("eastron/sdm630");
+    expect(offered("explain", "kerb-dev-sil")).toEqual(["words", "KERB-DEV-SILENT"]);
+    expect(offered("profile", "")).toEqual(["words", "lint", "new", "test"]);
+    expect(offered("check", "gate")).toEqual(["files"]);
+    expect(kerb(line("--lang", "vi", "sta")).out).toContain("status\tgateway đang chạy");
+  });
+
+  it("offers devices of the site file, and points behind a device, without a gateway", () => {
+    const file = siteFile("completion", { broker: 1883, meter: 502 });
+    expect(offered("read", "--site", file, "")).toEqual(["words", "meter-01"]);
+    expect(offered("read", "--site", file, "meter-01", "voltage.L1-N", "voltage.L")).toEqual([
+      "words",
+      "voltage.L1",
+      "voltage.L2",
+      "voltage.L3",
+    ]);
+    writeFileSync(file, `${readFileSync(file, "utf8")}    write: { allow: [frequency] }\n`);
+    expect(offered("write", "--site", file, "meter-01", "")).toEqual(["nospace", "frequency="]);
+    expect(offered("read", "--site", join(folder, "nowhere.yaml"), "")).toEqual(["words"]);
+  });
+
+  it("works in bash, with the devices of the running gateway", async () => {
+    const file = siteFile("live", { broker: await freePort(), meter: await freePort() });
+    const gateway = kerbProgram("run", file);
+    await gateway.line(/is running/);
+    // What the file says now is not what runs.
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, text.replace("meter-01", "meter-99"));
+    expect(bashOffers(["kerb", "read", "--site", file, "meter-"])).toEqual(["meter-01"]);
+    expect(await gateway.stop()).toBe(0);
+    expect(bashOffers(["kerb", "read", "--site", file, "meter-"])).toEqual(["meter-99"]);
+    writeFileSync(join(folder, "a gateway.yaml"), "");
+    expect(bashOffers(["kerb", "check", "a "])).toEqual(["a gateway.yaml"]);
+    expect(bashOffers(["kerb", "ver"])).toEqual(["version"]);
+  }, 120_000);
+
+  it.each(["zsh", "fish"])("the script of %s is one that it can read", (shell) => {
+    const script = join(folder, `kerb.${shell}`);
+    writeFileSync(script, kerb(["completion", shell]).out);
+    const { error, status, stderr } = spawnSync(shell, ["-n", script], { encoding: "utf8" });
+    if (error !== undefined) return console.warn(`skipped: ${shell} is not installed`);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
+
+  it("refuses another shell", () => {
+    const { code, err } = kerb(["completion", "tcsh", "--lang", "vi"]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/không có phần điền nốt lệnh cho "tcsh"\n +cách xử lý +có cho bash, zsh, fish/);
+  });
+});
