@@ -237,7 +237,7 @@ describe("who imports whom", () => {
     }
   });
 
-  test("a host loads no zod, no YAML and no SQLite", () => {
+  test("a host loads no zod, no YAML, no SQLite and no table of texts", () => {
     const starts = files.filter((path) => /^(gateway\/host\/main|drivers\/[^/]+\/index)\.ts$/.test(path));
     const loaded = new Set(starts);
     const found: string[] = [];
@@ -245,7 +245,7 @@ describe("who imports whom", () => {
     for (const path of loaded) {
       for (const { target = "", kind } of importsOf(path, read(path))) {
         if (kind === "type" || kind === "process") continue;
-        if (/^npm:(zod|yaml|better-sqlite3)\b/.test(target)) found.push(`${path} -> ${target}`);
+        if (/^npm:(zod|yaml|better-sqlite3)\b|-(texts|words)\.ts$/.test(target)) found.push(`${path} -> ${target}`);
         else if (files.includes(target)) loaded.add(target);
       }
     }

@@ -9,6 +9,7 @@ import { knock, resolveName } from "../diagnosis/reach.ts";
 import { ConfigError, type ErrorCode, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import { healthChecks } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import { healthWords } from "./health-words.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines, stopSignal } from "./output.ts";
 import { askProblems, plainProblem, problemLines } from "./problems.ts";
@@ -16,10 +17,17 @@ import { findSite } from "./site.ts";
 import { displayWidth, mebibytes, pad, paint } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
+const names = {
+  en: { ...healthWords.en, ...whyWords.en.checks },
+  vi: { ...healthWords.vi, ...whyWords.vi.checks },
+};
+
 /** One line of the table: what was looked at, and how it is. */
 interface Row {
+  check: keyof typeof names.en;
+  /** Which uplink or driver. */
+  object?: string;
   state: "ok" | "warn" | "bad";
-  what: string;
   seen: Text;
   code?: ErrorCode;
 }
@@ -41,17 +49,17 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
       const text = renderDiagnostic(one).split("\n")[0] ?? "";
       return {
         state: "warn",
-        what: "config",
+        check: "config",
         seen: both(text),
         ...(one.code === undefined ? {} : { code: one.code }),
       };
     });
-    return { site, rows: warnings.length === 0 ? [{ state: "ok", what: "config", seen: fine }] : warnings };
+    return { site, rows: warnings.length === 0 ? [{ state: "ok", check: "config", seen: fine }] : warnings };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const rows = error.diagnostics.map((one): Row => ({
       state: "bad",
-      what: "config",
+      check: "config",
       seen: both(renderDiagnostic(one).split("\n")[0] ?? ""),
       ...(one.code === undefined ? {} : { code: one.code }),
     }));
@@ -62,7 +70,7 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
 /** The way to each IOC, rung by rung, without logging in: that would take the gateway's own session away. */
 async function uplinkRows(site: Site, signal: AbortSignal): Promise<Row[]> {
   const rows = site.uplinks.map(async ({ id, url }): Promise<Row> => {
-    const what = `uplink ${id}`;
+    const about = { check: "uplink" as const, object: id };
     const { hostname, port, protocol } = new URL(url);
     const host = hostname.replaceAll(/^\[|\]$/g, "");
     const number = Number(port) || (protocol === "mqtts:" ? 8883 : 1883);
@@ -70,20 +78,20 @@ async function uplinkRows(site: Site, signal: AbortSignal): Promise<Row[]> {
     const name = await resolveName(host, reachMs);
     if (name["net.name"] === "unknown") {
       const seen = { en: `no address is known for ${host}`, vi: `không tìm thấy địa chỉ của ${host}` };
-      return { state: "bad", what, seen, code: "KERB-UP-UNREACHABLE" };
+      return { ...about, state: "bad", seen, code: "KERB-UP-UNREACHABLE" };
     }
     const { reached } = await knock(host, number, reachMs, signal);
     if (reached === "open")
       return {
+        ...about,
         state: "ok",
-        what,
         seen: { en: whyWords.en.uplinkPort(place), vi: whyWords.vi.uplinkPort(place) },
       };
     const isRefused = reached === "refused";
     const seen = isRefused
       ? { en: `${place} refuses connections`, vi: `${place} từ chối kết nối` }
       : { en: `no answer from ${place}`, vi: `${place} không trả lời` };
-    return { state: "bad", what, seen, code: isRefused ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE" };
+    return { ...about, state: "bad", seen, code: isRefused ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE" };
   });
   return Promise.all(rows);
 }
@@ -95,12 +103,12 @@ async function boxRows(site: Site | undefined): Promise<Row[]> {
     clock === "synced"
       ? {
           state: "ok",
-          what: "clock",
+          check: "clock",
           seen: { en: "set by the time service", vi: "được dịch vụ thời gian chỉnh" },
         }
       : {
           state: "warn",
-          what: "clock",
+          check: "clock",
           seen: { en: "no time service vouches for it", vi: "không có dịch vụ thời gian xác nhận" },
           code: "KERB-CLOCK-UNPROVED",
         };
@@ -112,7 +120,7 @@ async function boxRows(site: Site | undefined): Promise<Row[]> {
   const isFull = freeBytes < diskFreeMin;
   return [
     clockRow,
-    { state: isFull ? "warn" : "ok", what: "disk", seen, ...(isFull ? { code: "KERB-OUT-SPACE" } : {}) },
+    { check: "disk", state: isFull ? "warn" : "ok", seen, ...(isFull ? { code: "KERB-OUT-SPACE" } : {}) },
   ];
 }
 
@@ -121,8 +129,9 @@ function goodRows(status: GatewayStatus): Row[] {
   return healthChecks(status, Date.now())
     .filter(({ state }) => state === "ok")
     .map(({ check, object, seen }) => ({
+      check,
+      ...(object === undefined ? {} : { object }),
       state: "ok",
-      what: object === undefined ? check : `${check} ${object}`,
       seen,
     }));
 }
@@ -130,11 +139,13 @@ function goodRows(status: GatewayStatus): Row[] {
 const marks = { ok: ["✓", "green"], warn: ["!", "yellow"], bad: ["✗", "red"] } as const;
 
 function rowLines(rows: readonly Row[], language: Language): string[] {
-  const width = Math.max(...rows.map(({ what }) => displayWidth(what)));
-  return rows.map(({ state, what, seen, code }) => {
+  const name = ({ check, object }: Row) => [names[language][check], ...(object ? [object] : [])].join(" ");
+  const width = Math.max(...rows.map((row) => displayWidth(name(row))));
+  return rows.map((row) => {
+    const { state, seen, code } = row;
     const [mark, colour] = marks[state];
     const tail = code === undefined ? "" : `   (${code})`;
-    return `${paint(colour, mark)} ${pad(what, width)}  ${seen[language]}${tail}`;
+    return `${paint(colour, mark)} ${pad(name(row), width)}  ${seen[language]}${tail}`;
   });
 }
 
@@ -146,7 +157,7 @@ async function examine(file: string, site: Site | undefined): Promise<{ rows: Ro
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
     const seen = { en: whyWords.en.notRunning, vi: whyWords.vi.notRunning };
-    return { rows: [{ state: "warn", what: "gateway", seen }, ...(await boxRows(site))], problems: [] };
+    return { rows: [{ check: "gateway", state: "warn", seen }, ...(await boxRows(site))], problems: [] };
   }
 }
 
@@ -157,10 +168,11 @@ export async function doctor(options: { site?: string; json?: boolean; lang?: La
   const { site, rows: config } = await configRows(file);
   const { rows: running, problems } = await examine(file, site);
   const uplinks = site === undefined ? [] : await uplinkRows(site, stopSignal());
+  const isTold = (id?: string) => running.some(({ check, object }) => check === "uplink" && object === id);
   const rows = [
     ...config,
     ...running,
-    ...uplinks.filter(({ what, state }) => state === "bad" || !running.some((one) => one.what === what)),
+    ...uplinks.filter(({ state, object }) => state === "bad" || !isTold(object)),
   ];
   const count = rows.filter(({ state }) => state !== "ok").length + problems.length;
   if (options.json === true)

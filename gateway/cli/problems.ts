@@ -4,7 +4,8 @@ import { type Problem, problemsOf } from "../diagnosis/problems.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { languageOf } from "./language.ts";
+import { healthWords } from "./health-words.ts";
+import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, paint } from "./text.ts";
@@ -19,12 +20,12 @@ export function plainProblem({ code, seen, ...problem }: Problem, language: Lang
 
 /** What it is about, its title; what was seen, what to do; whom it drags along. */
 export function problemLines(problem: Problem, language: Language): string[] {
-  const words = whyWords[language];
+  const words = { ...dictionary[language], ...whyWords[language] };
   const { severity, check, object, code, seen, behind } = problem;
   const isBad = severity === "bad";
   const { title, do: remedy } = code === undefined ? {} : describeError(code, language);
   const width = Math.max(9, ...[words.seen, words.remedy, words.behind].map(displayWidth)) + 1;
-  const name = object ?? check;
+  const name = object ?? healthWords[language][check];
   const head = [name, title ?? seen[language], ...(code === undefined ? [] : [`(${code})`])].join("  ");
   const isDevice = check === "device" && behind.length === 0 && object !== undefined;
   return [

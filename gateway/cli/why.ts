@@ -7,10 +7,11 @@ import { climbLadder } from "../diagnosis/ladder.ts";
 import { describeError, exitCodes, printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { languageOf } from "./language.ts";
+import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
 import { askOnce, controlSocket, findSite, SilentError } from "./site.ts";
+import { shownState } from "./status.ts";
 import { displayWidth, pad, paint, span } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
@@ -47,7 +48,7 @@ export function causeLines(
   language: Language,
   indent = 3,
 ): string[] {
-  const words = whyWords[language];
+  const words = dictionary[language];
   const { title, likely, do: remedy } = describeError(code, language);
   const width = Math.max(9, ...[words.seen, words.likely, words.remedy].map(displayWidth)) + 1;
   const colour = severity === "bad" ? "red" : "yellow";
@@ -87,12 +88,11 @@ function headLine(device: DeviceConfig, known: Known | undefined, language: Lang
   const words = whyWords[language];
   const report = known?.status.devices.find(({ id }) => id === device.id);
   if (known === undefined || report === undefined) return `${device.id}   ${printable(device.name)}`;
-  const state = report.enabled ? report.state : "disabled";
   const parts = [
     device.id,
-    words.states[state] ?? state,
+    shownState(report, dictionary[language]).text,
     words.since(clockTime(report.sinceMs), span(known.nowMs - report.sinceMs)),
-    ...(state === "online" || report.lastGoodMs === undefined
+    ...((report.enabled && report.state === "online") || report.lastGoodMs === undefined
       ? []
       : [words.lastGood(clockTime(report.lastGoodMs))]),
   ];

@@ -1,32 +1,16 @@
+import type { CauseCode } from "./error-texts.ts";
 import type { Rule as AnyRule } from "./rule.ts";
-import { deviceCauses, deviceRules } from "./tables/device.ts";
-import { httpCauses, httpRules } from "./tables/http.ts";
-import { lineCauses, lineRules } from "./tables/line.ts";
-import { modbusCauses, modbusRules } from "./tables/modbus.ts";
-import { mqttCauses, mqttRules } from "./tables/mqtt.ts";
-import { networkCauses, networkRules } from "./tables/network.ts";
-import { onvifCauses, onvifRules } from "./tables/onvif.ts";
-import { opcuaCauses, opcuaRules } from "./tables/opcua.ts";
-import { rsmpCauses, rsmpRules } from "./tables/rsmp.ts";
-import { snmpCauses, snmpRules } from "./tables/snmp.ts";
-import { tlsCauses, tlsRules } from "./tables/tls.ts";
-
-/** Every cause that `kerb why` can name, with its texts. A code is never used again for another meaning. */
-export const diagnosisErrors = {
-  ...networkCauses,
-  ...lineCauses,
-  ...tlsCauses,
-  ...deviceCauses,
-  ...modbusCauses,
-  ...httpCauses,
-  ...onvifCauses,
-  ...snmpCauses,
-  ...opcuaCauses,
-  ...mqttCauses,
-  ...rsmpCauses,
-};
-
-export type CauseCode = keyof typeof diagnosisErrors;
+import { deviceRules } from "./tables/device.ts";
+import { httpRules } from "./tables/http.ts";
+import { lineRules } from "./tables/line.ts";
+import { modbusRules } from "./tables/modbus.ts";
+import { mqttRules } from "./tables/mqtt.ts";
+import { networkRules } from "./tables/network.ts";
+import { onvifRules } from "./tables/onvif.ts";
+import { opcuaRules } from "./tables/opcua.ts";
+import { rsmpRules } from "./tables/rsmp.ts";
+import { snmpRules } from "./tables/snmp.ts";
+import { tlsRules } from "./tables/tls.ts";
 
 type Rule = AnyRule<CauseCode>;
 

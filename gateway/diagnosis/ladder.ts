@@ -1,7 +1,7 @@
 import { span } from "../cli/text.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { DevicePlace, Facts, Failure, Rung } from "../driver.ts";
-import { printable } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { diagnosisOf } from "./knowledge.ts";
 import { type Diagnosed, plain, type Step, type Text, type Verdict } from "./facts.ts";
 import { type Known, knownFacts, pollEveryMs, valueFacts } from "./history.ts";

@@ -1,7 +1,7 @@
 import { span } from "../cli/text.ts";
 import type { Facts, Rung } from "../driver.ts";
-import { printable } from "../errors.ts";
-import type { CauseCode } from "./causes.ts";
+import { printable } from "../printable.ts";
+import type { CauseCode } from "./error-texts.ts";
 import type { Finding } from "./facts.ts";
 import type { Condition, Rule as AnyRule } from "./rule.ts";
 

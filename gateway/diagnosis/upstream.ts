@@ -1,6 +1,6 @@
 import { span } from "../cli/text.ts";
 import type { Rung } from "../driver.ts";
-import { printable } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { uplinkCause } from "../health/causes.ts";
 import { type Finding, plain, type Text, type Verdict } from "./facts.ts";
 import type { Known } from "./history.ts";
