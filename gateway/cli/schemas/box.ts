@@ -92,6 +92,19 @@ const host = z.strictObject({
   rssBytesMax: count,
 });
 
+const unit = text.optional();
+const place = z.union([
+  z.strictObject({
+    over: z.enum(["tcp", "udp"]),
+    host: text,
+    port: count,
+    shared: z.enum(["line", "broker"]).optional().describe("several devices live there"),
+    unit,
+  }),
+  z.strictObject({ over: z.literal("serial"), path: text, line: text, unit }),
+  z.strictObject({ over: z.literal("calls"), host: text, port: count, unit }),
+]);
+
 const device = z.strictObject({
   id: text,
   name: text,
@@ -112,6 +125,7 @@ const device = z.strictObject({
   missed: count,
   lastReadMs: number,
   reads: durations,
+  place: place.optional().describe("what is behind one place fails together"),
 });
 
 const status = z.strictObject({
@@ -136,8 +150,9 @@ const status = z.strictObject({
   devices: z.array(device),
 });
 
+const checkName = z.enum(["loop", "outbox", "disk", "clock", "uplink", "host", "devices", "device"]);
 const check = z.strictObject({
-  check: z.enum(["loop", "outbox", "disk", "clock", "uplink", "host", "devices", "device"]),
+  check: checkName,
   object: text.optional(),
   state: z.enum(["ok", "warn", "bad"]),
   code: text.optional(),
@@ -145,6 +160,7 @@ const check = z.strictObject({
   seen: text,
   likely: text.optional(),
   do: text.optional(),
+  behind: z.array(text).optional().describe("devices that are lost together with it"),
 });
 
 const allBooks = z.strictObject({
@@ -216,4 +232,4 @@ export const outputs = {
   },
 } satisfies VerbOutputs;
 
-export { identity as identityOutput, unwritable as unwritableOutput };
+export { checkName, identity as identityOutput, unwritable as unwritableOutput };
