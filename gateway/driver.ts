@@ -316,6 +316,8 @@ export interface Inquiry<Settings> {
   readonly failure: Failure;
   /** Settings of other devices of this driver that the site has. */
   readonly others: readonly Settings[];
+  /** Longest wait for one answer, ms; absent: as the driver thinks best. */
+  readonly askMs?: number | undefined;
   readonly context: DriverContext;
   readonly signal: AbortSignal;
 }

@@ -40,7 +40,7 @@ const cases: [code: string, patient: Patient][] = [
     { driver: "opcua", profile: "opc-foundation/vehicle-scale", siteProfile: "opcua/signal-controller" },
   ],
   ["KERB-DEV-MODEL", { driver: "opcua", siteProfile: "opc-foundation/vehicle-scale" }],
-  ["KERB-UA-SILENT", { driver: "opcua", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
+  ["KERB-UA-SILENT", { driver: "opcua", timeoutMs: 500, harm: (rig) => rig.fault("silent") }],
   ["KERB-UA-SESSIONS", { driver: "opcua", harm: (rig) => fullUp(server(rig)) }],
 ];
 

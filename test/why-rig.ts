@@ -32,7 +32,12 @@ export interface Patient {
   second?: boolean;
   /** Stands between driver and device; gives where the driver connects to. */
   between?: (target: { host: string; port: number }) => Promise<Listening>;
+  /** How long the driver waits: short only where nothing is to come, for a busy machine answers late. */
   timeoutMs?: number;
+  /** How long it is waited where the driver looks further. */
+  askMs?: number;
+  /** How long a late answer is waited for. */
+  patientMs?: number;
   /** Longest wait for a connection. */
   reachMs?: number;
   /** Settings that both ends have. */
@@ -113,47 +118,15 @@ const target = (settings: Tree): { host: string; port: number } => {
   return { host, port };
 };
 
-/** Climbs the ladder of a device as a site file has it, with no gateway. */
-async function diagnose(
-  driver: string,
-  profile: string,
-  settings: Tree,
-  { others, reachMs = 5000 }: { others: Tree[]; reachMs: number | undefined },
-): Promise<Diagnosed> {
-  const folder = mkdtempSync(join(tmpdir(), "kerb-why-"));
-  const file = join(folder, "gateway.yaml");
-  const all = [settings, ...others].map((one, index) => ({
-    id: `device-${index + 1}`,
-    driver,
-    profile,
-    ...one,
-  }));
-  const gateway = { id: "why-test", name: "why", city: "test", state: "./state" };
-  writeFileSync(file, JSON.stringify({ version: 1, gateway, devices: all }));
-  try {
-    const site = await loadSite(file);
-    const [device, ...siblings] = site.devices;
-    if (device === undefined) throw new Error("no device");
-    const { stateFolder } = site.gateway;
-    const climbing = climbLadder({
-      device,
-      siblings,
-      stateFolder,
-      signal: AbortSignal.timeout(45_000),
-      reachMs,
-      listenMs,
-    });
-    for (;;) {
-      const { done, value } = await climbing.next();
-      if (done === true) return value;
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+interface Prepared {
+  rig: Rig;
+  relay: Listening | undefined;
+  settings: Tree;
+  others: Tree[];
 }
 
-/** Starts the device, harms it, and says what is found. */
-async function examined(patient: Patient): Promise<Diagnosed> {
+/** Starts the device and harms it. */
+async function prepare(patient: Patient): Promise<Prepared> {
   const { driver, wrong = {}, harm, between, timeoutMs = 8000, second = false } = patient;
   const subject = await loadSubject(driver);
   const transport = subject.table.transports.find(
@@ -166,23 +139,61 @@ async function examined(patient: Patient): Promise<Diagnosed> {
     ...(patient.profile === undefined ? {} : { profile: patient.profile }),
     ...(patient.settings === undefined ? {} : { settings: patient.settings }),
   });
-  let relay: Listening | undefined;
+  const relay = await between?.(target(rig.siteSettings()));
+  const own = relay === undefined ? rig.siteSettings() : moved(rig.siteSettings(), relay.port);
+  const settings = typeof wrong === "function" ? wrong(own) : mergeSettings(own, wrong);
+  await harm?.(rig);
+  return { rig, relay, settings, others: second ? [rig.siteSettings(2)] : [] };
+}
+
+/** The site of a device as a file in this folder has it. */
+async function siteOf(folder: string, { driver, siteProfile }: Patient, { rig, settings, others }: Prepared) {
+  const file = join(folder, "gateway.yaml");
+  const profile = siteProfile ?? rig.profile.id;
+  const devices = [settings, ...others].map((one, index) => ({
+    id: `device-${index + 1}`,
+    driver,
+    profile,
+    ...one,
+  }));
+  const gateway = { id: "why-test", name: "why", city: "test", state: "./state" };
+  writeFileSync(file, JSON.stringify({ version: 1, gateway, devices }));
+  return loadSite(file);
+}
+
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One after the other: many devices that are made at once keep the others from being answered in time. */
+function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const mine = turn.then(work);
+  turn = mine.catch(() => {});
+  return mine;
+}
+
+/** Makes the device and its fault, and climbs its ladder with no gateway. */
+async function examined(patient: Patient): Promise<Diagnosed> {
+  const { reachMs = 8000, askMs = 4000, patientMs = 0 } = patient;
+  const folder = mkdtempSync(join(tmpdir(), "kerb-why-"));
+  let prepared: Prepared | undefined;
   try {
-    let settings = rig.siteSettings();
-    if (between !== undefined) {
-      relay = await between(target(settings));
-      settings = moved(settings, relay.port);
-    }
-    settings = typeof wrong === "function" ? wrong(settings) : mergeSettings(settings, wrong);
-    const others = second ? [rig.siteSettings(2)] : [];
-    await harm?.(rig);
-    return await diagnose(driver, patient.siteProfile ?? rig.profile.id, settings, {
-      others,
-      reachMs: patient.reachMs,
+    const site = await inTurn(async () => {
+      prepared = await prepare(patient);
+      return siteOf(folder, patient, prepared);
     });
+    const [device, ...siblings] = site.devices;
+    if (device === undefined) throw new Error("no device");
+    const { stateFolder } = site.gateway;
+    const signal = AbortSignal.timeout(60_000);
+    const waits = { reachMs, listenMs, askMs, patientMs };
+    const climbing = climbLadder({ device, siblings, stateFolder, signal, ...waits });
+    for (;;) {
+      const { done, value } = await climbing.next();
+      if (done === true) return value;
+    }
   } finally {
-    await relay?.close();
-    await rig.close();
+    await prepared?.relay?.close();
+    await prepared?.rig.close();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -207,9 +218,9 @@ export async function unplugged(): Promise<Listening> {
 
 /** One test a case: the device is harmed, and `why` names this cause and no other. */
 export function causesAre(cases: readonly [code: string, patient: Patient][]): void {
-  // A machine that is busy with other things may answer later than any device would.
-  vi.setConfig({ maxConcurrency: 12 });
-  test.concurrent.for(cases)("%s", { timeout: 90_000, retry: 2 }, async ([code, patient]) => {
+  // Most of the time is waiting for what does not come.
+  vi.setConfig({ maxConcurrency: cases.length });
+  test.concurrent.for(cases)("%s", { timeout: 90_000 }, async ([code, patient]) => {
     const { causes, facts } = await examined(patient);
     expect(
       causes.map((one) => one.code),

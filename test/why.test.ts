@@ -1,4 +1,5 @@
 import { afterAll } from "vitest";
+import { makeCertificates } from "./contract/http-certificates.ts";
 import { causesAre, listening, noisy, type Patient, speaking, unplugged, webServer } from "./why-rig.ts";
 
 /** Each cause is brought about at a pretend device, and `why` names it and no other. */
@@ -43,36 +44,49 @@ const v3 = {
   priv: "aes",
   privPassword: "a password to hide",
 };
+// Keys are made while everybody waits.
+makeCertificates();
 const occupied = await listening(() => {});
 afterAll(() => occupied.close());
 const takenPort = (settings: Tree) => ({ ...settings, port: occupied.port });
 
 const cases: [code: string, patient: Patient][] = [
+  // What takes longest begins first.
+  ["KERB-MB-NOISE", { driver: "modbus", timeoutMs: 1500, transport: "rtu-over-tcp", between: noisy }],
+  [
+    "KERB-MB-LINE-GARBAGE",
+    { driver: "modbus", timeoutMs: 1500, transport: "rtu-over-tcp", harm: (rig) => rig.fault("garbage") },
+  ],
+  ["KERB-SNMP-NOT-SNMP", { driver: "snmp", transport: "v2c", timeoutMs: 2500, harm: (rig) => rig.fault("garbage") }],
+  [
+    "KERB-SNMP-COMMUNITY",
+    {
+      driver: "snmp",
+      timeoutMs: 300, askMs: 2500,
+      transport: "v3",
+      wrong: (one) => ({ ...without("security")(one), version: "2c" }),
+    },
+  ],
   ["KERB-NET-PORT", { driver: "modbus", harm: (rig) => rig.fault("refuse") }],
   ["KERB-NET-NAME", { driver: "modbus", wrong: at((one) => ({ ...one, host: "no-such-host.invalid" })) }],
   ["KERB-NET-ROUTE", { driver: "modbus", wrong: at((one) => ({ ...one, host: "239.255.0.1" })) }],
   ["KERB-NET-SILENT", { driver: "modbus", reachMs: 500, between: unplugged }],
   ["KERB-DEV-HANGS-UP", { driver: "modbus", harm: (rig) => rig.fault("hangUp") }],
-  ["KERB-DEV-TIMEOUT", { driver: "modbus", timeoutMs: 300, harm: (rig) => rig.fault("slow", 500) }],
+  ["KERB-DEV-TIMEOUT", { driver: "modbus", timeoutMs: 800, patientMs: 8000, harm: (rig) => rig.fault("slow", 1200) }],
   ["KERB-DEV-OFF", { driver: "modbus", wrong: { enabled: false } }],
   ["KERB-DEV-FIRMWARE", { driver: "rsmp", wrong: { wait: 8000 } }],
-  ["KERB-MB-UNIT", { driver: "modbus", timeoutMs: 600, wrong: { unit: 9 } }],
+  ["KERB-MB-UNIT", { driver: "modbus", timeoutMs: 500, wrong: { unit: 9 } }],
   ["KERB-MB-TARGET", { driver: "modbus", second: true, wrong: { unit: 9 } }],
-  ["KERB-MB-SILENT", { driver: "modbus", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
+  ["KERB-MB-SILENT", { driver: "modbus", timeoutMs: 200, askMs: 200, patientMs: 400, harm: (rig) => rig.fault("silent") }],
   ["KERB-MB-NOT-MODBUS", { driver: "modbus", between: () => speaking("220 mail.example ESMTP\r\n") }],
   [
     "KERB-MB-FRAMING",
     {
       driver: "modbus",
-      timeoutMs: 600,
+      timeoutMs: 500,
       transport: "rtu-over-tcp",
       wrong: at((one) => ({ ...one, type: "tcp" })),
     },
-  ],
-  ["KERB-MB-NOISE", { driver: "modbus", timeoutMs: 600, transport: "rtu-over-tcp", between: noisy }],
-  [
-    "KERB-MB-LINE-GARBAGE",
-    { driver: "modbus", timeoutMs: 600, transport: "rtu-over-tcp", harm: (rig) => rig.fault("garbage") },
   ],
   ["KERB-MB-REGISTERS", { driver: "modbus", siteProfile: "dfrobot/sen0676" }],
   ["KERB-MB-FUNCTION", { driver: "modbus", settings: { functions: [3] }, wrong: { functions: [3, 4] } }],
@@ -89,9 +103,9 @@ const cases: [code: string, patient: Patient][] = [
   ],
   [
     "KERB-LINE-SILENT",
-    { driver: "serial", transport: "serial", timeoutMs: 600, harm: (rig) => rig.fault("silent") },
+    { driver: "serial", transport: "serial", timeoutMs: 300, harm: (rig) => rig.fault("silent") },
   ],
-  ["KERB-LINE-GARBAGE", { driver: "serial", timeoutMs: 600, harm: (rig) => rig.fault("garbage") }],
+  ["KERB-LINE-GARBAGE", { driver: "serial", timeoutMs: 2500, harm: (rig) => rig.fault("garbage") }],
   ["KERB-HTTP-LOGIN", { driver: "http", wrong: { auth: { type: "digest", ...login } } }],
   ["KERB-HTTP-LOGIN-WANTED", { driver: "http", wrong: without("auth") }],
   ["KERB-HTTP-FORBIDDEN", { driver: "http", between: () => webServer("403 Forbidden") }],
@@ -107,7 +121,7 @@ const cases: [code: string, patient: Patient][] = [
     { driver: "http", between: () => webServer("200 OK", ["Content-Type: text/html"], "<html>login</html>") },
   ],
   ["KERB-HTTP-NOT-HTTP", { driver: "http", between: () => speaking("220 mail.example ESMTP\r\n") }],
-  ["KERB-HTTP-SILENT", { driver: "http", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
+  ["KERB-HTTP-SILENT", { driver: "http", timeoutMs: 400, harm: (rig) => rig.fault("silent") }],
   ["KERB-TLS-PLAIN", { driver: "http", wrong: { tls: {} } }],
   ["KERB-TLS-UNTRUSTED", { driver: "http", transport: "https, mutual", wrong: tls({ ca: undefined }) }],
   ["KERB-TLS-NAME", { driver: "http", transport: "https, mutual", wrong: tls({ serverName: "other.test" }) }],
@@ -148,30 +162,19 @@ const cases: [code: string, patient: Patient][] = [
     { driver: "onvif", between: () => webServer("302 Found", ["Location: https://a/"]) },
   ],
   ["KERB-ONVIF-SERVER", { driver: "onvif", between: () => webServer("500 Internal Server Error") }],
-  ["KERB-ONVIF-SILENT", { driver: "onvif", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],
-  [
-    "KERB-SNMP-COMMUNITY",
-    {
-      driver: "snmp",
-      timeoutMs: 600,
-      transport: "v3",
-      wrong: (one) => ({ ...without("security")(one), version: "2c" }),
-    },
-  ],
-  ["KERB-SNMP-VERSION", { driver: "snmp", transport: "v1", timeoutMs: 600, wrong: { version: "2c" } }],
+  ["KERB-ONVIF-SILENT", { driver: "onvif", timeoutMs: 400, harm: (rig) => rig.fault("silent") }],
+  ["KERB-SNMP-VERSION", { driver: "snmp", transport: "v1", timeoutMs: 300, wrong: { version: "2c" } }],
   [
     "KERB-SNMP-SILENT",
-    { driver: "snmp", transport: "v2c", timeoutMs: 600, harm: (rig) => rig.fault("silent") },
+    { driver: "snmp", transport: "v2c", timeoutMs: 300, askMs: 300, harm: (rig) => rig.fault("silent") },
   ],
   ["KERB-SNMP-OFF", { driver: "snmp", transport: "v2c", harm: (rig) => rig.fault("refuse") }],
-  ["KERB-SNMP-NOT-SNMP", { driver: "snmp", transport: "v2c", harm: (rig) => rig.fault("garbage") }],
   ["KERB-SNMP-USER", { driver: "snmp", transport: "v3", wrong: { security: { ...v3, user: "nobody" } } }],
   [
     "KERB-SNMP-PASSWORD",
     {
       driver: "snmp",
       transport: "v3",
-      timeoutMs: 1500,
       wrong: { security: { ...v3, authPassword: "another password" } },
     },
   ],
@@ -180,7 +183,6 @@ const cases: [code: string, patient: Patient][] = [
     {
       driver: "snmp",
       transport: "v3",
-      timeoutMs: 1500,
       wrong: { security: { ...v3, privPassword: "another password" } },
     },
   ],
@@ -189,7 +191,6 @@ const cases: [code: string, patient: Patient][] = [
     {
       driver: "snmp",
       transport: "v3",
-      timeoutMs: 1500,
       wrong: (one) => ({ ...one, security: { user: "kerb" } }),
     },
   ],
@@ -207,7 +208,7 @@ const cases: [code: string, patient: Patient][] = [
       between: () => listening((socket) => void socket.once("data", () => socket.destroy())),
     },
   ],
-  ["KERB-MQTT-MUTE", { driver: "mqtt", timeoutMs: 600, between: () => listening(() => {}) }],
+  ["KERB-MQTT-MUTE", { driver: "mqtt", timeoutMs: 500, between: () => listening(() => {}) }],
   [
     "KERB-MQTT-DEVICE-SILENT",
     {
@@ -216,7 +217,7 @@ const cases: [code: string, patient: Patient][] = [
       wrong: { variables: { name: "nobody" } },
     },
   ],
-  ["KERB-RSMP-NO-CALL", { driver: "rsmp", wrong: { wait: 300 }, harm: (rig) => rig.simulator().close() }],
+  ["KERB-RSMP-NO-CALL", { driver: "rsmp", wrong: { wait: 300 }, askMs: 300, harm: (rig) => rig.simulator().close() }],
   ["KERB-RSMP-SITE-ID", { driver: "rsmp", wrong: { siteId: "KERB+9=009TC", wait: 300 } }],
   [
     "KERB-RSMP-VERSION",

@@ -12,9 +12,15 @@ import { TcpLink } from "./tcp.ts";
 /** Units that many devices have as they come, for who asks whether anybody is there at all. */
 const usualUnits = [1, 2, 255, 247];
 const unitsMax = 5;
-const askMsMax = 800;
+const askMsUsual = 800;
 
 type Transport = Settings["transport"];
+
+interface Asking {
+  /** Longest wait for one answer. */
+  askMs: number;
+  signal: AbortSignal;
+}
 
 /** Whether any unit takes a question, whatever it answers; a gateway's "nobody there" is no answer of a unit. */
 async function ask(link: Link, unit: number, signal: AbortSignal): Promise<boolean> {
@@ -24,15 +30,15 @@ async function ask(link: Link, unit: number, signal: AbortSignal): Promise<boole
   return request.state === "answered" || (request.state === "refused" && !isOfGateway);
 }
 
-async function openTo(transport: Transport, unit: number, signal: AbortSignal): Promise<Link> {
-  if (transport.type !== "tcp") return joinLine(transport, askMsMax, "diagnosis", signal);
+async function openTo(transport: Transport, unit: number, { askMs, signal }: Asking): Promise<Link> {
+  if (transport.type !== "tcp") return joinLine(transport, askMs, "diagnosis", signal);
   const { host, port } = transport;
   const link = new TcpLink({
     host,
     port,
     unit,
     place: hostAndPort(host, port),
-    timeoutMs: askMsMax,
+    timeoutMs: askMs,
     inFlightMax: 1,
   });
   await link.open(signal);
@@ -43,16 +49,16 @@ async function openTo(transport: Transport, unit: number, signal: AbortSignal): 
 async function firstOf(
   transport: Transport,
   units: readonly number[],
-  signal: AbortSignal,
+  asking: Asking,
 ): Promise<number | undefined> {
   for (const unit of units) {
     let link: Link | undefined;
     try {
-      link = await openTo(transport, unit, signal);
-      if (await ask(link, unit, signal)) return unit;
+      link = await openTo(transport, unit, asking);
+      if (await ask(link, unit, asking.signal)) return unit;
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      if (signal.aborted) return undefined;
+      if (asking.signal.aborted) return undefined;
     } finally {
       await link?.close();
     }
@@ -68,21 +74,22 @@ const samePlace = (one: Transport, other: Transport): boolean =>
 /** Who else answers there, and whether it is the other framing that is spoken. */
 export async function look(
   settings: Settings,
-  { failure, others, signal }: Inquiry<Settings>,
+  { failure, others, askMs = askMsUsual, signal }: Inquiry<Settings>,
 ): Promise<Facts> {
   const { transport, unit } = settings;
+  const asking = { askMs, signal };
   if (failure.code !== "silent" && failure.code !== "hung-up" && failure.code !== "garbage") return {};
   const mates = others.filter((one) => samePlace(one.transport, transport)).map((one) => one.unit);
   // Who answers nobody because it speaks the other framing often hangs up on what it cannot read.
   if (transport.type !== "rtu") {
     const { host, port } = transport;
     const type = transport.type === "tcp" ? "rtu-over-tcp" : "tcp";
-    if ((await firstOf({ type, host, port }, [unit], signal)) !== undefined)
+    if ((await firstOf({ type, host, port }, [unit], asking)) !== undefined)
       return { "modbus.answersAs": type };
   }
   if (failure.code !== "silent") return {};
   const units = [...new Set([...mates, ...usualUnits])].filter((one) => one !== unit).slice(0, unitsMax);
-  const answering = await firstOf(transport, units, signal);
+  const answering = await firstOf(transport, units, asking);
   return answering === undefined
     ? { "modbus.unitsTried": units.join(", ") }
     : { "modbus.answeringUnit": answering, "line.answers": `unit ${answering}` };

@@ -12,7 +12,7 @@ const givenUp = /^no answer within \d+ s$/;
 /** Whoever calls meanwhile under another name may be the site that is missed. */
 export async function look(
   settings: Settings,
-  { failure, context, signal }: Inquiry<Settings>,
+  { failure, askMs, context, signal }: Inquiry<Settings>,
 ): Promise<Facts> {
   if (!/has not called within/.test(failure.message) && !givenUp.test(failure.message)) return {};
   const seen: Facts = {};
@@ -29,7 +29,7 @@ export async function look(
     signal,
   ).catch(() => undefined);
   if (listener === undefined) return seen;
-  const waitMs = Math.min(listenMsMax, Math.max(listenMsMin, 2 * settings.reconnect));
+  const waitMs = askMs ?? Math.min(listenMsMax, Math.max(listenMsMin, 2 * settings.reconnect));
   await listener
     .attach(settings.siteId, waitMs, AbortSignal.any([signal, heard.signal]))
     .then((session) => session.close(session.error("closed", "only looked")))

@@ -5,7 +5,7 @@ import type { Settings } from "./settings.ts";
 
 /** What else an SNMP agent answers to. */
 
-const askMsMax = 600;
+const askMsUsual = 600;
 /** sysUpTime: every agent has it, and in most views everybody may read it (RFC 3418). */
 const upTime = "1.3.6.1.2.1.1.3.0";
 
@@ -25,10 +25,10 @@ async function answers(settings: Settings, signal: AbortSignal): Promise<boolean
 }
 
 /** An agent that knows no such community is silent; it may still speak another version, or say "unknown user". */
-export async function look(settings: Settings, { failure, signal }: Inquiry<Settings>): Promise<Facts> {
+export async function look(settings: Settings, { failure, askMs = askMsUsual, signal }: Inquiry<Settings>): Promise<Facts> {
   if (failure.code !== "silent") return {};
   const { security: _, ...rest } = settings;
-  const quick = { ...rest, timeout: Math.min(settings.timeout, askMsMax) };
+  const quick = { ...rest, timeout: askMs };
   if (settings.version !== "3") {
     const other = settings.version === "1" ? "2c" : "1";
     if (await answers({ ...quick, version: other }, signal))

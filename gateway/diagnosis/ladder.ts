@@ -26,12 +26,16 @@ export interface Climb {
   reachMs?: number;
   /** How long a device that tells by itself is listened to, ms (4000). */
   listenMs?: number;
+  /** Longest wait for an answer that comes later than the site file allows, ms (8000). */
+  patientMs?: number;
+  /** Longest wait for one answer where a driver looks further, ms (the driver's own). */
+  askMs?: number;
 }
 
 const reachMsDefault = 3000;
 const listenMsDefault = 4000;
 /** No driver takes a longer `timeout` than all of them take. */
-const patientMsMax = 8000;
+const patientMsDefault = 8000;
 
 /** Which rungs a place has; one on a wire of its own has no line, one that calls no way there. */
 function rungsOf(place: DevicePlace | undefined): Rung[] {
@@ -142,7 +146,7 @@ class Climber {
 
   /** It is lost, and how: the rung is the driver's to say, or follows of the code. */
   async *fell(failure: Failure, at: "connect" | "read" | "gateway"): AsyncGenerator<Step> {
-    const { device, siblings, signal, stateFolder } = this.#climb;
+    const { device, siblings, signal, stateFolder, askMs } = this.#climb;
     const driver = await diagnosisOf(device.driver);
     Object.assign(this.facts, { error: failure.code, message: failure.message, "error.at": at });
     Object.assign(this.facts, driver?.facts(failure, device.settings));
@@ -161,7 +165,7 @@ class Climber {
         folder: `${stateFolder}/drivers/${device.driver}`,
         log: () => {},
       };
-      const seen = await driver.look(device.settings, { failure, others, context, signal }).catch(() => ({}));
+      const seen = await driver.look(device.settings, { failure, others, context, signal, askMs }).catch(() => ({}));
       Object.assign(this.facts, seen);
     }
     const rung = this.#rungOf(failure);
@@ -171,7 +175,7 @@ class Climber {
 
   /** A device that answers, but later than the site file allows, is not silent. */
   async #wait(): Promise<Facts> {
-    const { device } = this.#climb;
+    const { device, patientMs: patientMsMax = patientMsDefault } = this.#climb;
     const place = this.#place;
     const timeoutMs = device.settings["timeout"];
     const isAsked =
