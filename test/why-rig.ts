@@ -6,9 +6,11 @@ import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { loadSite } from "../gateway/config.ts";
+import { type DeviceConfig, loadSite } from "../gateway/config.ts";
 import { climbLadder } from "../gateway/diagnosis/ladder.ts";
 import type { Diagnosed } from "../gateway/diagnosis/facts.ts";
+import type { Known } from "../gateway/diagnosis/history.ts";
+import { healthyStatus } from "../gateway/health/testing.ts";
 import { mergeSettings } from "../gateway/profiles.ts";
 import { loadSubject, Rig } from "./contract/contract.ts";
 
@@ -40,6 +42,8 @@ export interface Patient {
   patientMs?: number;
   /** Longest wait for a connection. */
   reachMs?: number;
+  /** It was lost by the running gateway, with this code. */
+  lost?: string;
   /** Settings that both ends have. */
   settings?: Tree;
 }
@@ -161,6 +165,17 @@ async function siteOf(folder: string, { driver, siteProfile }: Patient, { rig, s
   return loadSite(file);
 }
 
+/** What a gateway knows of a device that it has lost a minute ago. */
+function lostBy({ id, driver }: DeviceConfig, code: string): Known {
+  const nowMs = Date.now();
+  const status = healthyStatus(nowMs);
+  const sinceMs = nowMs - 60_000;
+  status.devices = status.devices
+    .slice(0, 1)
+    .map((one) => ({ ...one, id, driver, state: "lost", code, reason: "no answer", sinceMs }));
+  return { status, readings: [], nowMs };
+}
+
 let turn: Promise<unknown> = Promise.resolve();
 
 /** One after the other: many devices that are made at once keep the others from being answered in time. */
@@ -185,7 +200,8 @@ async function examined(patient: Patient): Promise<Diagnosed> {
     const { stateFolder } = site.gateway;
     const signal = AbortSignal.timeout(60_000);
     const waits = { reachMs, listenMs, askMs, patientMs };
-    const climbing = climbLadder({ device, siblings, stateFolder, signal, ...waits });
+    const known = patient.lost === undefined ? undefined : lostBy(device, patient.lost);
+    const climbing = climbLadder({ device, siblings, stateFolder, signal, known, ...waits });
     for (;;) {
       const { done, value } = await climbing.next();
       if (done === true) return value;

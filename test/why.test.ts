@@ -1,5 +1,10 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { afterAll } from "vitest";
+import type { Rig } from "./contract/contract.ts";
 import { makeCertificates } from "./contract/http-certificates.ts";
+import type { Certificate } from "./interop/tls.ts";
+import { certificateOf, showing } from "./why-certificates.ts";
 import { causesAre, listening, noisy, type Patient, speaking, unplugged, webServer } from "./why-rig.ts";
 
 /** Each cause is brought about at a pretend device, and `why` names it and no other. */
@@ -46,6 +51,24 @@ const v3 = {
 };
 // Keys are made while everybody waits.
 makeCertificates();
+const old = certificateOf(2010, 2011);
+const early = certificateOf(2048, 2049);
+const shown = (certificate: Certificate): Patient => ({
+  driver: "http",
+  between: () => showing(certificate),
+  wrong: { tls: { ca: certificate.cert, serverName: "device.test" } },
+});
+const helpers: ChildProcess[] = [];
+afterAll(() => helpers.map((helper) => helper.kill("SIGKILL")));
+/** Another program that has the serial port of a rig. */
+async function held(rig: Rig): Promise<void> {
+  const { port } = rig.siteSettings()["transport"] as { port: string };
+  const helper = spawn("flock", ["--exclusive", port, "sh", "-c", "echo held; exec sleep 600"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  helpers.push(helper);
+  await once(helper.stdout, "data");
+}
 const occupied = await listening(() => {});
 afterAll(() => occupied.close());
 const takenPort = (settings: Tree) => ({ ...settings, port: occupied.port });
@@ -57,12 +80,16 @@ const cases: [code: string, patient: Patient][] = [
     "KERB-MB-LINE-GARBAGE",
     { driver: "modbus", timeoutMs: 1500, transport: "rtu-over-tcp", harm: (rig) => rig.fault("garbage") },
   ],
-  ["KERB-SNMP-NOT-SNMP", { driver: "snmp", transport: "v2c", timeoutMs: 2500, harm: (rig) => rig.fault("garbage") }],
+  [
+    "KERB-SNMP-NOT-SNMP",
+    { driver: "snmp", transport: "v2c", timeoutMs: 2500, harm: (rig) => rig.fault("garbage") },
+  ],
   [
     "KERB-SNMP-COMMUNITY",
     {
       driver: "snmp",
-      timeoutMs: 300, askMs: 2500,
+      timeoutMs: 300,
+      askMs: 2500,
       transport: "v3",
       wrong: (one) => ({ ...without("security")(one), version: "2c" }),
     },
@@ -72,12 +99,20 @@ const cases: [code: string, patient: Patient][] = [
   ["KERB-NET-ROUTE", { driver: "modbus", wrong: at((one) => ({ ...one, host: "239.255.0.1" })) }],
   ["KERB-NET-SILENT", { driver: "modbus", reachMs: 500, between: unplugged }],
   ["KERB-DEV-HANGS-UP", { driver: "modbus", harm: (rig) => rig.fault("hangUp") }],
-  ["KERB-DEV-TIMEOUT", { driver: "modbus", timeoutMs: 800, patientMs: 8000, harm: (rig) => rig.fault("slow", 1200) }],
+  [
+    "KERB-DEV-TIMEOUT",
+    { driver: "modbus", timeoutMs: 800, patientMs: 8000, harm: (rig) => rig.fault("slow", 1200) },
+  ],
+  ["KERB-DEV-SOME-BAD", { driver: "snmp", transport: "v2c", siteProfile: "generic/cabinet-snmp" }],
+  ["KERB-DEV-BACK", { driver: "modbus", lost: "silent" }],
   ["KERB-DEV-OFF", { driver: "modbus", wrong: { enabled: false } }],
   ["KERB-DEV-FIRMWARE", { driver: "rsmp", wrong: { wait: 8000 } }],
   ["KERB-MB-UNIT", { driver: "modbus", timeoutMs: 500, wrong: { unit: 9 } }],
   ["KERB-MB-TARGET", { driver: "modbus", second: true, wrong: { unit: 9 } }],
-  ["KERB-MB-SILENT", { driver: "modbus", timeoutMs: 200, askMs: 200, patientMs: 400, harm: (rig) => rig.fault("silent") }],
+  [
+    "KERB-MB-SILENT",
+    { driver: "modbus", timeoutMs: 200, askMs: 200, patientMs: 400, harm: (rig) => rig.fault("silent") },
+  ],
   ["KERB-MB-NOT-MODBUS", { driver: "modbus", between: () => speaking("220 mail.example ESMTP\r\n") }],
   [
     "KERB-MB-FRAMING",
@@ -90,6 +125,8 @@ const cases: [code: string, patient: Patient][] = [
   ],
   ["KERB-MB-REGISTERS", { driver: "modbus", siteProfile: "dfrobot/sen0676" }],
   ["KERB-MB-FUNCTION", { driver: "modbus", settings: { functions: [3] }, wrong: { functions: [3, 4] } }],
+  ["KERB-LINE-BUSY", { driver: "serial", transport: "serial", harm: held }],
+  ["KERB-LINE-BUSY", { driver: "modbus", transport: "rtu", harm: held }],
   ["KERB-LINE-MISSING", { driver: "modbus", wrong: at(() => ({ type: "rtu", port: "/dev/no-such-port" })) }],
   ["KERB-LINE-NOT-PORT", { driver: "modbus", wrong: at(() => ({ type: "rtu", port: "/dev/null" })) }],
   [
@@ -122,6 +159,8 @@ const cases: [code: string, patient: Patient][] = [
   ],
   ["KERB-HTTP-NOT-HTTP", { driver: "http", between: () => speaking("220 mail.example ESMTP\r\n") }],
   ["KERB-HTTP-SILENT", { driver: "http", timeoutMs: 400, harm: (rig) => rig.fault("silent") }],
+  ["KERB-TLS-EXPIRED", shown(old)],
+  ["KERB-TLS-NOT-YET", shown(early)],
   ["KERB-TLS-PLAIN", { driver: "http", wrong: { tls: {} } }],
   ["KERB-TLS-UNTRUSTED", { driver: "http", transport: "https, mutual", wrong: tls({ ca: undefined }) }],
   ["KERB-TLS-NAME", { driver: "http", transport: "https, mutual", wrong: tls({ serverName: "other.test" }) }],
@@ -217,7 +256,10 @@ const cases: [code: string, patient: Patient][] = [
       wrong: { variables: { name: "nobody" } },
     },
   ],
-  ["KERB-RSMP-NO-CALL", { driver: "rsmp", wrong: { wait: 300 }, askMs: 300, harm: (rig) => rig.simulator().close() }],
+  [
+    "KERB-RSMP-NO-CALL",
+    { driver: "rsmp", wrong: { wait: 300 }, askMs: 300, harm: (rig) => rig.simulator().close() },
+  ],
   ["KERB-RSMP-SITE-ID", { driver: "rsmp", wrong: { siteId: "KERB+9=009TC", wait: 300 } }],
   [
     "KERB-RSMP-VERSION",
@@ -225,6 +267,7 @@ const cases: [code: string, patient: Patient][] = [
   ],
   ["KERB-RSMP-SXL", { driver: "rsmp", wrong: { sxl: ["1.0.15"], wait: 8000 } }],
   ["KERB-RSMP-REFUSED", { driver: "rsmp", harm: (rig) => rig.fault("refuse") }],
+  ["KERB-RSMP-NOT-RSMP", { driver: "rsmp", harm: (rig) => rig.fault("garbage") }],
   ["KERB-RSMP-ADDRESS", { driver: "rsmp", wrong: { host: "192.0.2.77" } }],
   ["KERB-RSMP-PORT-TAKEN", { driver: "rsmp", wrong: takenPort }],
   ["KERB-RSMP-MUTE", { driver: "rsmp", timeoutMs: 600, harm: (rig) => rig.fault("silent") }],

@@ -22,14 +22,16 @@ const words: readonly [pattern: RegExp, facts: Facts][] = [
   [/the line is never silent/, { "line.babbles": true, rung: "line" }],
   [/another baud rate or parity/, { "line.conflict": true, rung: "port" }],
   [/the port is gone/, { "serial.port": "gone", rung: "port" }],
-  [/lock|resource busy|temporarily unavailable/i, { "serial.port": "busy", rung: "port" }],
   [/ioctl|not a typewriter|ENOTTY/i, { "serial.port": "no-port", rung: "port" }],
   [/illegal function/, { "modbus.exception": 1, rung: "protocol" }],
   [/server device busy/, { "modbus.exception": 6, rung: "protocol" }],
 ];
 
 function facts({ message, code }: Failure, { transport }: Settings): Facts {
-  const found = words.find(([pattern]) => pattern.test(message))?.[1] ?? {};
+  // The library's words for a locked port differ from system to system.
+  const taken: Facts =
+    code === "busy" && transport.type === "rtu" ? { "serial.port": "busy", rung: "port" } : {};
+  const found = words.find(([pattern]) => pattern.test(message))?.[1] ?? taken;
   const stray = /only (\d+) bytes that are none/.exec(message)?.[1];
   const other = /comes from unit (\d+)/.exec(message)?.[1];
   const isLine = transport.type !== "tcp" && code === "garbage";

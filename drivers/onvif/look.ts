@@ -6,7 +6,10 @@ import type { Settings } from "./settings.ts";
 const askMsUsual = 3000;
 
 /** The camera's clock, which it tells without a login: a token with a wrong time is refused like a wrong password. */
-export async function look(settings: Settings, { failure, askMs = askMsUsual, signal }: Inquiry<Settings>): Promise<Facts> {
+export async function look(
+  settings: Settings,
+  { failure, askMs = askMsUsual, signal }: Inquiry<Settings>,
+): Promise<Facts> {
   if (failure.code !== "denied") return {};
   const camera = new Camera(settings);
   const skewMs = await camera.measureClock(signal, askMs).catch(() => undefined);

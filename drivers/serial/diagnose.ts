@@ -20,7 +20,7 @@ const words: readonly [pattern: RegExp, facts: Facts][] = [
   [/the line is never silent/, { "line.babbles": true, rung: "line" }],
   [/another baud rate or parity/, { "line.conflict": true, rung: "port" }],
   [/the port is gone|line was lost/, { "serial.port": "gone", rung: "port" }],
-  [/lock|resource busy|temporarily unavailable/i, { "serial.port": "busy", rung: "port" }],
+  [/another program has this port open/, { "serial.port": "busy", rung: "port" }],
   [/ioctl|not a typewriter|ENOTTY/i, { "serial.port": "no-port", rung: "port" }],
 ];
 

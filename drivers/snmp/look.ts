@@ -25,7 +25,10 @@ async function answers(settings: Settings, signal: AbortSignal): Promise<boolean
 }
 
 /** An agent that knows no such community is silent; it may still speak another version, or say "unknown user". */
-export async function look(settings: Settings, { failure, askMs = askMsUsual, signal }: Inquiry<Settings>): Promise<Facts> {
+export async function look(
+  settings: Settings,
+  { failure, askMs = askMsUsual, signal }: Inquiry<Settings>,
+): Promise<Facts> {
   if (failure.code !== "silent") return {};
   const { security: _, ...rest } = settings;
   const quick = { ...rest, timeout: askMs };

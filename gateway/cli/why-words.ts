@@ -51,7 +51,8 @@ export const whyWords = words({
     noCause: "chưa rõ nguyên nhân: không quy tắc nào khớp với những gì thấy được",
     noCauseDo: "dưới đây là các quan sát; hãy gửi cho người hiểu thiết bị (--json)",
     noProblems: (devices) => `Không có vấn đề; ${devices} thiết bị.`,
-    problems: (count, hidden) => `${count} vấn đề${hidden === 0 ? "" : `, gộp ${hidden} thiết bị bị kéo theo`}`,
+    problems: (count, hidden) =>
+      `${count} vấn đề${hidden === 0 ? "" : `, gộp ${hidden} thiết bị bị kéo theo`}`,
     more: (device) => `chi tiết: kerb why ${device}`,
     checks: { config: "tệp cấu hình", gateway: "gateway" },
     configFine: (devices) => `không có lỗi, ${devices} thiết bị`,

@@ -165,7 +165,9 @@ class Climber {
         folder: `${stateFolder}/drivers/${device.driver}`,
         log: () => {},
       };
-      const seen = await driver.look(device.settings, { failure, others, context, signal, askMs }).catch(() => ({}));
+      const seen = await driver
+        .look(device.settings, { failure, others, context, signal, askMs })
+        .catch(() => ({}));
       Object.assign(this.facts, seen);
     }
     const rung = this.#rungOf(failure);

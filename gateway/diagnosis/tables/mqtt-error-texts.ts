@@ -32,15 +32,9 @@ export const mqttCauses = {
     false,
   ),
   "KERB-MQTT-TOPIC-RIGHTS": cause(
-    [
-      "The broker does not let kerb listen to the device's topic",
-      "Broker không cho nghe topic của thiết bị",
-    ],
+    ["The broker does not let kerb listen to the device's topic", "Broker không cho nghe topic của thiết bị"],
     ["the user's rights do not cover the topic", "quyền của tài khoản không bao gồm topic này"],
-    [
-      "give the user read rights on the topic at the broker",
-      "cấp quyền đọc topic cho tài khoản trên broker",
-    ],
+    ["give the user read rights on the topic at the broker", "cấp quyền đọc topic cho tài khoản trên broker"],
     false,
   ),
   "KERB-MQTT-VERSION": cause(
@@ -92,10 +86,7 @@ export const mqttCauses = {
     ["wait a minute; look into the broker's log", "chờ một phút; xem nhật ký broker"],
   ),
   "KERB-MQTT-OFFLINE": cause(
-    [
-      "The broker is well and says that the device is offline",
-      "Broker tốt, và báo thiết bị ngoại tuyến",
-    ],
+    ["The broker is well and says that the device is offline", "Broker tốt, và báo thiết bị ngoại tuyến"],
     [
       "the device or its radio gateway has no power or no reception",
       "thiết bị hoặc gateway sóng mất nguồn hoặc mất sóng",
