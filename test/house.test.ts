@@ -245,7 +245,8 @@ describe("who imports whom", () => {
     for (const path of loaded) {
       for (const { target = "", kind } of importsOf(path, read(path))) {
         if (kind === "type" || kind === "process") continue;
-        if (/^npm:(zod|yaml|better-sqlite3)\b|-(texts|words)\.ts$/.test(target)) found.push(`${path} -> ${target}`);
+        if (/^npm:(zod|yaml|better-sqlite3)\b|-(texts|words)\.ts$/.test(target))
+          found.push(`${path} -> ${target}`);
         else if (files.includes(target)) loaded.add(target);
       }
     }

@@ -13,11 +13,6 @@ function namesOnly({ server: one }: OpcuaSimulator): void {
       );
 }
 
-/** A server that has not been told of kerb's certificate. */
-function trustsNobody({ server: one }: OpcuaSimulator): void {
-  Object.assign(one.serverCertificateManager, { automaticallyAcceptUnknownCertificate: false });
-}
-
 /** A server all of whose sessions are taken. */
 function fullUp({ server: one }: OpcuaSimulator): void {
   Object.defineProperty(one, "maxAllowedSessionNumber", { value: 0 });
@@ -36,15 +31,6 @@ const cases: [code: string, patient: Patient][] = [
       transport: "sign-and-encrypt",
       timeoutMs: 5000,
       wrong: { policy: "Aes256_Sha256_RsaPss" },
-    },
-  ],
-  [
-    "KERB-UA-NOT-TRUSTED",
-    {
-      driver: "opcua",
-      transport: "sign-and-encrypt",
-      timeoutMs: 5000,
-      harm: (rig) => trustsNobody(server(rig)),
     },
   ],
   ["KERB-UA-TOKEN", { driver: "opcua", harm: (rig) => namesOnly(server(rig)) }],

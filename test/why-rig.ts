@@ -236,7 +236,7 @@ export async function unplugged(): Promise<Listening> {
 export function causesAre(cases: readonly [code: string, patient: Patient][]): void {
   // Most of the time is waiting for what does not come.
   vi.setConfig({ maxConcurrency: cases.length });
-  test.concurrent.for(cases)("%s", { timeout: 90_000 }, async ([code, patient]) => {
+  test.concurrent.for(cases)("%s", { timeout: 180_000 }, async ([code, patient]) => {
     const { causes, facts } = await examined(patient);
     expect(
       causes.map((one) => one.code),

@@ -144,6 +144,7 @@ describe("what no pretend device does is known by the driver's own words", () =>
     ["KERB-SNMP-CLOCK", "snmp", "denied", `${at}: the device's SNMPv3 clock has jumped`],
     ["KERB-UA-CLOCK", "opcua", "denied", `${at}: a channel: BadCertificateTimeInvalid`],
     ["KERB-UA-CLEAR-PASSWORD", "opcua", "denied", `${at}: the server wants the password in clear; use …`],
+    ["KERB-UA-NOT-TRUSTED", "opcua", "denied", `${at}: a channel: BadSecurityChecksFailed`],
     ["KERB-UA-RIGHTS", "opcua", "denied", `${at}: a session: BadUserAccessDenied`],
   ])("%s", async (cause, driver, code, message) => {
     const told = (await diagnosisOf(driver))?.facts({ code, message }, {});

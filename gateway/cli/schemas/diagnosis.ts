@@ -23,7 +23,9 @@ const why = z.strictObject({
   device: text,
   name: text,
   driver: text,
-  gateway: z.boolean().describe("false: none is running, or it does not answer; nothing is known of the past"),
+  gateway: z
+    .boolean()
+    .describe("false: none is running, or it does not answer; nothing is known of the past"),
   state: text.optional(),
   sinceMs: timeMs.optional(),
   lastGoodMs: timeMs.optional(),
