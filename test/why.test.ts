@@ -63,7 +63,7 @@ afterAll(() => helpers.map((helper) => helper.kill("SIGKILL")));
 /** Another program that has the serial port of a rig. */
 async function held(rig: Rig): Promise<void> {
   const { port } = rig.siteSettings()["transport"] as { port: string };
-  const helper = spawn("flock", ["--exclusive", port, "sh", "-c", "echo held; exec sleep 600"], {
+  const helper = spawn("flock", ["--no-fork", "--exclusive", port, "sh", "-c", "echo held; exec sleep 600"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   helpers.push(helper);
