@@ -366,6 +366,65 @@ export interface Reached {
  */
 export type Reach = (to: Reached) => Record<string, unknown>;
 
+/** What was seen, as plain values by name ("modbus.exception"); texts are the device's or the driver's own words. */
+export type Facts = Record<string, string | number | boolean>;
+
+/** How far a device was reached: the rungs of `kerb why`, in this order. */
+export type Rung = "network" | "port" | "line" | "protocol" | "login" | "identity" | "values" | "upstream";
+
+/**
+ * Where a device is reached: devices behind one place fail together. `shared`: several devices live there behind one
+ * wire or one broker. "calls": the device calls kerb, which listens there. `unit`: which of several it is.
+ */
+export type DevicePlace =
+  | {
+      readonly over: "tcp" | "udp";
+      readonly host: string;
+      readonly port: number;
+      readonly shared?: "line" | "broker";
+      readonly unit?: string;
+    }
+  | { readonly over: "serial"; readonly path: string; readonly line: string; readonly unit?: string }
+  | { readonly over: "calls"; readonly host: string; readonly port: number; readonly unit?: string };
+
+/** How a device was lost: by the driver's own call, or as the running gateway tells it. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** One value as people see it; `address` in the words of `describe`. */
+export interface SeenValue {
+  readonly point: string;
+  readonly address: string;
+  readonly value: string | number | boolean | null;
+}
+
+/** Who wants to know more of a device that has failed. */
+export interface Inquiry<Settings> {
+  readonly failure: Failure;
+  /** Settings of other devices of this driver that the site has. */
+  readonly others: readonly Settings[];
+  /** Longest wait for one answer, ms; absent: as the driver thinks best. */
+  readonly askMs?: number | undefined;
+  readonly context: DriverContext;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What a driver can tell of why a device fails, for `kerb why`: `drivers/<name>/diagnose.ts` exports it as
+ * `diagnosis`. A fact "rung" says which rung it was, where the error's code alone does not.
+ */
+export interface Diagnosis<Settings> {
+  place(settings: Settings): DevicePlace;
+  /** What one of its errors says beyond its code. */
+  facts(failure: Failure, settings: Settings): Facts;
+  /** Looks further at a device that has failed: read-only, at most a few questions, each bounded. Never rejects. */
+  look?(settings: Settings, inquiry: Inquiry<Settings>): Promise<Facts>;
+  /** What the newest values of a device that answers say of how it is. */
+  healthy?(readings: readonly SeenValue[], settings: Settings): Facts;
+}
+
 /** A place on this machine that stands in for a device's own. */
 export interface WirePlace {
   readonly host: string;
@@ -481,4 +540,20 @@ export function socketErrorCode(error: Error & { code?: unknown }): DeviceErrorC
   const [first] = error instanceof AggregateError ? (error.errors as { code?: unknown }[]) : [];
   const code = error.code ?? first?.code;
   return typeof code === "string" && Object.hasOwn(socketCodes, code) ? socketCodes[code] : undefined;
+}
+
+const tlsWords: readonly [pattern: RegExp, fact: string][] = [
+  [/EXPIRED|has expired/i, "expired"],
+  [/NOT_YET_VALID|not yet valid/i, "not-yet-valid"],
+  [/ALTNAME|altnames/i, "other-name"],
+  [/\bpinned\b/i, "other-certificate"],
+  [/wrong version number|packet length too long|record layer|no TLS\b/i, "no-tls"],
+  [/not trusted|SELF_SIGNED|self.signed|UNABLE_TO_|unable to (get|verify)/i, "untrusted"],
+  [/\balert\b|handshake failure|certificate required|ended the TLS/i, "rejected"],
+];
+
+/** What a sentence about TLS says, as the fact "tls"; the first that fits. No fact: nothing of TLS in it. */
+export function tlsFacts(message: string): Facts {
+  const found = tlsWords.find(([pattern]) => pattern.test(message))?.[1];
+  return found === undefined ? {} : { tls: found, rung: found === "no-tls" ? "protocol" : "login" };
 }

@@ -9,12 +9,16 @@ import {
   uplinkErrors,
 } from "./config/error-texts.ts";
 import type { DeviceErrorCode } from "./driver.ts";
+import { diagnosisErrors } from "./diagnosis/error-texts.ts";
 import { generationErrors } from "./generations/error-texts.ts";
 import { healthErrors } from "./health/error-texts.ts";
 import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
 import { reportErrors } from "./report/error-texts.ts";
+import { printable } from "./printable.ts";
 import { languageOf } from "./words.ts";
+
+export { printable } from "./printable.ts";
 
 /** Exit codes of the `kerb` command; scripts depend on them, so a number is never used for anything else. */
 export const exitCodes = {
@@ -46,6 +50,7 @@ export const errorTable = {
   ...healthErrors,
   ...commandErrors,
   ...reportErrors,
+  ...diagnosisErrors,
   ...logErrors,
   ...cliErrors,
 };
@@ -83,11 +88,6 @@ export interface Diagnostic {
 export function shownFile(file: string): string {
   const near = relative(process.cwd(), file);
   return near === "" || near.startsWith("..") ? file : near;
-}
-
-/** Text from a file made safe for a terminal: control and direction characters other than tab become "\ufffd". */
-export function printable(text: string): string {
-  return text.replaceAll(/(?!\t)[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
 
 const sourceColumnsMax = 160;

@@ -1,7 +1,8 @@
 import { grouped, mebibytes, span } from "./cli/text.ts";
 import type { Language } from "./config/error-texts.ts";
 import { type ErrorCode, printable } from "./errors.ts";
-import { deviceCause, storageCause, uplinkCause } from "./health/causes.ts";
+import { foldDevices, type Folded } from "./diagnosis/fold.ts";
+import { deviceCause, groupCause, storageCause, uplinkCause } from "./health/causes.ts";
 import type { GatewayStatus } from "./supervisor.ts";
 
 /** What `kerb health`, `/healthz` and `/readyz` judge: pure functions of the gateway's status at one moment. */
@@ -16,6 +17,8 @@ export interface HealthCheck {
   seen: Record<Language, string>;
   /** Title, likely cause and cure stand in the table of errors. */
   code?: ErrorCode;
+  /** Devices that are lost together with what this is about. */
+  behind?: string[];
   /** What the gateway is not while this is so: alive (a restart may help) or ready to accept events. */
   stops?: "alive" | "ready";
 }
@@ -249,6 +252,23 @@ function deviceCheck(device: Device, nowMs: number): HealthCheck {
   };
 }
 
+/** Devices that went together are one finding. */
+function groupCheck({ kind, at, devices }: Folded, nowMs: number): HealthCheck {
+  const behind = devices.map(({ id }) => id);
+  const since = span(nowMs - Math.min(...devices.map(({ sinceMs }) => sinceMs)));
+  return {
+    check: "device",
+    object: at,
+    state: "bad",
+    seen: {
+      en: `${behind.length} devices lost together for ${since}`,
+      vi: `${behind.length} thiết bị cùng mất liên lạc đã ${since}`,
+    },
+    code: groupCause(kind),
+    behind,
+  };
+}
+
 function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthCheck[] {
   const enabled = devices.filter((device) => device.enabled);
   const online = enabled.filter(({ state }) => state === "online");
@@ -273,9 +293,12 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthC
   };
   // What is the host's fault is said there, once.
   const dead = new Set(hosts.filter(({ state }) => state !== "running").map(({ driver }) => driver));
-  const own = down.filter(({ driver }) => !dead.has(driver));
+  const groups = foldDevices(devices.filter(({ driver }) => !dead.has(driver)));
+  const folded = new Set(groups.flatMap((group) => group.devices));
+  const own = down.filter((device) => !dead.has(device.driver) && !folded.has(device));
   return [
     { check: "devices", state: down.length > 0 ? "bad" : "ok", seen },
+    ...groups.slice(0, devicesShownMax).map((group) => groupCheck(group, nowMs)),
     ...own.slice(0, devicesShownMax).map((device) => deviceCheck(device, nowMs)),
   ];
 }

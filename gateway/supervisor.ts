@@ -7,6 +7,8 @@ import type { Logger } from "pino";
 import { clockState, doubtClock } from "./clock.ts";
 import type { Site } from "./config.ts";
 import { openControl } from "./control.ts";
+import { placesOf } from "./diagnosis/knowledge.ts";
+import type { DevicePlace } from "./driver.ts";
 import { answer, type Answering } from "./control-verbs.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import { isWritable, loadCommanding } from "./commands/loading.ts";
@@ -64,7 +66,14 @@ export interface GatewayStatus {
   diskFreeBytes: number | undefined;
   uplinks: UplinkStatus[];
   hosts: HostStatus[];
-  devices: (DeviceReport & { name: string; driver: string; profile: string | undefined; enabled: boolean })[];
+  devices: (DeviceReport & {
+    name: string;
+    driver: string;
+    profile: string | undefined;
+    enabled: boolean;
+    /** Where it is reached: what is behind one place fails together. */
+    place?: DevicePlace | undefined;
+  })[];
 }
 
 /** What `kerb books` shows. `lost`: events of this run that got no number, by device. */
@@ -367,9 +376,10 @@ export class Supervisor implements Answering, Vitals {
   /** The whole gateway as far as it is known within two seconds; rejects when the outbox has never answered. */
   async status(): Promise<GatewayStatus> {
     const { gateway, file, devices } = this.#site;
-    const [{ answer: outbox, silentMs }, disk] = await Promise.all([
+    const [{ answer: outbox, silentMs }, disk, places] = await Promise.all([
       this.#stats.get(statusWaitMs),
       within(statfs(gateway.stateFolder), statusWaitMs),
+      placesOf(devices),
       ...this.#hosts.all.map((host) => this.#refreshReports(host)),
     ]);
     if (outbox === undefined) throw new Error("the gateway is still opening its outbox");
@@ -400,6 +410,7 @@ export class Supervisor implements Answering, Vitals {
         driver: device.driver,
         profile: device.profile,
         enabled: device.enabled,
+        place: places.get(device.id),
       })),
     };
   }

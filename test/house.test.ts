@@ -30,6 +30,7 @@ const byName: Record<string, string> = {
   "gateway/discovery/looks.ts": "drivers/*/discover.ts",
   "gateway/host/main.ts": "drivers/*/index.ts",
   "gateway/cli/field.ts": "drivers/*/index.ts",
+  "gateway/diagnosis/knowledge.ts": "drivers/*/diagnose.ts",
   "gateway/cli/simulate.ts": "simulators/*/index.ts",
   "gateway/cassette/player-opcua.ts": "simulators/*/index.ts",
   "gateway/cli/broker.ts": "simulators/*/index.ts",
@@ -237,7 +238,7 @@ describe("who imports whom", () => {
     }
   });
 
-  test("a host loads no zod, no YAML and no SQLite", () => {
+  test("a host loads no zod, no YAML, no SQLite and no table of texts", () => {
     const starts = files.filter((path) => /^(gateway\/host\/main|drivers\/[^/]+\/index)\.ts$/.test(path));
     const loaded = new Set(starts);
     const found: string[] = [];
@@ -245,7 +246,8 @@ describe("who imports whom", () => {
     for (const path of loaded) {
       for (const { target = "", kind } of importsOf(path, read(path))) {
         if (kind === "type" || kind === "process") continue;
-        if (/^npm:(zod|yaml|better-sqlite3)\b/.test(target)) found.push(`${path} -> ${target}`);
+        if (/^npm:(zod|yaml|better-sqlite3)\b|-(texts|words)\.ts$/.test(target))
+          found.push(`${path} -> ${target}`);
         else if (files.includes(target)) loaded.add(target);
       }
     }

@@ -14,6 +14,8 @@ export class Request implements Expectation {
   exception = 0;
   /** When `lost`: bytes that arrived meanwhile but were not the answer. */
   strayBytes = 0;
+  /** When `lost`: an answer of the right unit, function and length came, and its checksum was wrong. */
+  isDamaged = false;
 
   /** `echoOf`: gives the answer to a request that writes. */
   constructor(

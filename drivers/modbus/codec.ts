@@ -234,3 +234,16 @@ export class MbapReader {
     return undefined;
   }
 }
+
+/** Whether `bytes[0, end)` hold an answer to `frame` that has everything but the right checksum. */
+export function isDamagedAnswer(
+  bytes: Uint8Array,
+  end: number,
+  frame: Uint8Array,
+  { functionCode, dataBytes }: Expectation,
+): boolean {
+  if (dataBytes === undefined) return false;
+  for (let at = 0; at + 5 + dataBytes <= end; at++)
+    if (bytes[at] === frame[0] && bytes[at + 1] === functionCode && bytes[at + 2] === dataBytes) return true;
+  return false;
+}

@@ -199,8 +199,9 @@ export class ModbusConnection implements Connection<Address> {
       return new DeviceError("silent", `${where}: gateway target device failed to respond (exception 11)`);
     }
     const within = `${where} within ${this.#settings.timeout} ms`;
+    const damaged = request.isDamaged ? ", an answer among them whose checksum is wrong" : "";
     return request.strayBytes > 0
-      ? new DeviceError("garbage", `${within}, only ${request.strayBytes} bytes that are none`)
+      ? new DeviceError("garbage", `${within}, only ${request.strayBytes} bytes that are none${damaged}`)
       : new DeviceError("silent", within);
   }
 

@@ -1,6 +1,13 @@
 import { DeviceError } from "../../gateway/driver.ts";
 import type { Batch } from "./batch.ts";
-import { findRtuAnswer, rtuFrameBytesMax, strayBytes, type Expectation, type Found } from "./codec.ts";
+import {
+  findRtuAnswer,
+  isDamagedAnswer,
+  rtuFrameBytesMax,
+  strayBytes,
+  type Expectation,
+  type Found,
+} from "./codec.ts";
 import { Turn } from "./link.ts";
 import { openSerial, type ByteStream } from "./serial.ts";
 import type { Settings } from "./settings.ts";
@@ -178,6 +185,7 @@ export class Line {
         stream.write(frame);
       });
       if (isAnswered) return true;
+      request.isDamaged = isDamagedAnswer(this.#heard, this.#heardBytes, frame, request);
       batch.lose(index, this.#forgottenBytes + strayBytes(this.#heard, this.#heardBytes, frame));
       this.#quarantine(request, frame, timeoutMs);
       return false;

@@ -7,6 +7,7 @@ import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, pad, paint } from "./text.ts";
+import { whyWords } from "./why-words.ts";
 
 const marks: Record<HealthState, { mark: string; colour: "green" | "yellow" | "red" }> = {
   ok: { mark: "✓", colour: "green" },
@@ -15,9 +16,9 @@ const marks: Record<HealthState, { mark: string; colour: "green" | "yellow" | "r
 };
 
 /** A check for machines: its sentences in one language. */
-function plain({ check, object, state, seen, code }: HealthCheck, language: Language) {
+function plain({ check, object, state, seen, code, behind }: HealthCheck, language: Language) {
   const { title, likely, do: remedy } = code === undefined ? {} : describeError(code, language);
-  return { check, object, state, code, title, seen: seen[language], likely, do: remedy };
+  return { check, object, state, code, title, seen: seen[language], likely, do: remedy, behind };
 }
 
 /** The checks as lines for people: what is wrong, what was seen, likely cause and cure. */
@@ -26,9 +27,13 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
   const name = ({ check, object }: HealthCheck) =>
     object === undefined ? healthWords[language][check] : `${healthWords[language][check]} ${object}`;
   const width = Math.max(...checks.map((check) => displayWidth(name(check))));
-  const labels = Math.max(...[words.seen, words.likely, words.remedy].map(displayWidth));
+  const { behind: behindWord } = whyWords[language];
+  const isFolded = checks.some(({ behind }) => behind !== undefined);
+  const labels = Math.max(
+    ...[words.seen, words.likely, words.remedy, ...(isFolded ? [behindWord] : [])].map(displayWidth),
+  );
   return checks.flatMap((check) => {
-    const { state, seen, code } = check;
+    const { state, seen, code, behind = [] } = check;
     const { mark, colour } = marks[state];
     const head = (text: string) => `${paint(colour, mark)} ${pad(name(check), width)}  ${text}`;
     if (code === undefined) return [head(seen[language])];
@@ -37,6 +42,7 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
       [words.seen, seen[language]],
       [words.likely, likely],
       [words.remedy, remedy],
+      ...(behind.length === 0 ? [] : [[behindWord, behind.join(", ")] as const]),
     ] as const;
     return [
       head(`${title}   (${code})`),

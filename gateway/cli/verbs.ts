@@ -77,6 +77,24 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "gateway đang chạy có vấn đề gì, vì sao, xử lý thế nào",
       ),
       verb(
+        "why",
+        "DEVICE",
+        "why a device fails: step by step, what was seen, cause, what to do",
+        "vì sao thiết bị trục trặc: từng bước, thấy gì, nguyên nhân, cách xử lý",
+      ),
+      verb(
+        "problems",
+        "",
+        "what is wrong now, worst first, each with one thing to do",
+        "những vấn đề hiện có, nặng nhất trước, mỗi cái một cách xử lý",
+      ),
+      verb(
+        "doctor",
+        "",
+        "everything checked at once: box, site file, links, devices",
+        "kiểm tra mọi thứ một lượt: hộp, tệp cấu hình, kết nối, thiết bị",
+      ),
+      verb(
         "top",
         "",
         "live: devices, drivers, outbox, links to the IOC; the worst first",

@@ -45,3 +45,16 @@ export function deviceCause(code: string | undefined): ErrorCode | undefined {
   const found = `KERB-DEV-${code?.toUpperCase() ?? ""}`;
   return Object.hasOwn(errorTable, found) ? (found as ErrorCode) : undefined;
 }
+
+const groupCauses = {
+  net: "KERB-NET-SWITCH",
+  host: "KERB-NET-HOST",
+  line: "KERB-LINE-DEAD",
+  broker: "KERB-MQTT-BROKER",
+  place: "KERB-NET-HOST",
+} as const;
+
+/** The code of what several devices were lost with. */
+export function groupCause(kind: keyof typeof groupCauses): ErrorCode {
+  return groupCauses[kind];
+}

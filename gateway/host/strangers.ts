@@ -1,4 +1,4 @@
-import { printable } from "../errors.ts";
+import { printable } from "../printable.ts";
 
 /**
  * Callers that are refused because no device of the site file may be they: a controller that was put up and not

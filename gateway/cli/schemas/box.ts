@@ -97,6 +97,19 @@ const host = z.strictObject({
   rssBytesMax: count,
 });
 
+const unit = text.optional();
+const place = z.union([
+  z.strictObject({
+    over: z.enum(["tcp", "udp"]),
+    host: text,
+    port: count,
+    shared: z.enum(["line", "broker"]).optional().describe("several devices live there"),
+    unit,
+  }),
+  z.strictObject({ over: z.literal("serial"), path: text, line: text, unit }),
+  z.strictObject({ over: z.literal("calls"), host: text, port: count, unit }),
+]);
+
 const device = z.strictObject({
   id: text,
   name: text,
@@ -117,6 +130,7 @@ const device = z.strictObject({
   missed: count,
   lastReadMs: number,
   reads: durations,
+  place: place.optional().describe("what is behind one place fails together"),
 });
 
 const status = z.strictObject({
@@ -142,8 +156,19 @@ const status = z.strictObject({
   devices: z.array(device),
 });
 
+const checkName = z.enum([
+  "config",
+  "loop",
+  "outbox",
+  "disk",
+  "clock",
+  "uplink",
+  "host",
+  "devices",
+  "device",
+]);
 const check = z.strictObject({
-  check: z.enum(["config", "loop", "outbox", "disk", "clock", "uplink", "host", "devices", "device"]),
+  check: checkName,
   object: text.optional(),
   state: z.enum(["ok", "warn", "bad"]),
   code: text.optional(),
@@ -151,6 +176,7 @@ const check = z.strictObject({
   seen: text,
   likely: text.optional(),
   do: text.optional(),
+  behind: z.array(text).optional().describe("devices that are lost together with it"),
 });
 
 const allBooks = z.strictObject({
@@ -270,4 +296,4 @@ export const outputs = {
   },
 } satisfies VerbOutputs;
 
-export { identity as identityOutput, inflow as inflowOutput, unwritable as unwritableOutput };
+export { checkName, identity as identityOutput, inflow as inflowOutput, unwritable as unwritableOutput };

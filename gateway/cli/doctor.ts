@@ -1,0 +1,192 @@
+import { statfs } from "node:fs/promises";
+import { loadSite, type Site } from "../config.ts";
+import { clockState } from "../clock.ts";
+import type { Language } from "../config/error-texts.ts";
+import { NotRunningError } from "../control.ts";
+import type { Text } from "../diagnosis/facts.ts";
+import type { Problem } from "../diagnosis/problems.ts";
+import { knock, resolveName } from "../diagnosis/reach.ts";
+import { ConfigError, type ErrorCode, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
+import { healthChecks } from "../health.ts";
+import type { GatewayStatus } from "../supervisor.ts";
+import { healthWords } from "./health-words.ts";
+import { languageOf } from "./language.ts";
+import { printData, printLines, stopSignal } from "./output.ts";
+import { askProblems, plainProblem, problemLines } from "./problems.ts";
+import { findSite } from "./site.ts";
+import { displayWidth, mebibytes, pad, paint } from "./text.ts";
+import { whyWords } from "./why-words.ts";
+
+const names = {
+  en: { ...healthWords.en, ...whyWords.en.checks },
+  vi: { ...healthWords.vi, ...whyWords.vi.checks },
+};
+
+/** One line of the table: what was looked at, and how it is. */
+interface Row {
+  check: keyof typeof names.en;
+  /** Which uplink or driver. */
+  object?: string;
+  state: "ok" | "warn" | "bad";
+  seen: Text;
+  code?: ErrorCode;
+}
+
+const reachMs = 3000;
+const diskFreeMin = 256 * 1024 ** 2;
+
+const both = (text: string): Text => ({ en: text, vi: text });
+
+/** The site file: its mistakes, or its warnings, or nothing. */
+async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
+  try {
+    const site = await loadSite(file);
+    const fine = {
+      en: whyWords.en.configFine(site.devices.length),
+      vi: whyWords.vi.configFine(site.devices.length),
+    };
+    const warnings = site.warnings.map((one): Row => {
+      const text = renderDiagnostic(one).split("\n")[0] ?? "";
+      return {
+        state: "warn",
+        check: "config",
+        seen: both(text),
+        ...(one.code === undefined ? {} : { code: one.code }),
+      };
+    });
+    return { site, rows: warnings.length === 0 ? [{ state: "ok", check: "config", seen: fine }] : warnings };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const rows = error.diagnostics.map((one): Row => ({
+      state: "bad",
+      check: "config",
+      seen: both(renderDiagnostic(one).split("\n")[0] ?? ""),
+      ...(one.code === undefined ? {} : { code: one.code }),
+    }));
+    return { rows };
+  }
+}
+
+/** The way to each IOC, rung by rung, without logging in: that would take the gateway's own session away. */
+async function uplinkRows(site: Site, signal: AbortSignal): Promise<Row[]> {
+  const rows = site.uplinks.map(async ({ id, url }): Promise<Row> => {
+    const about = { check: "uplink" as const, object: id };
+    const { hostname, port, protocol } = new URL(url);
+    const host = hostname.replaceAll(/^\[|\]$/g, "");
+    const number = Number(port) || (protocol === "mqtts:" ? 8883 : 1883);
+    const place = `${hostname}:${number}`;
+    const name = await resolveName(host, reachMs);
+    if (name["net.name"] === "unknown") {
+      const seen = { en: `no address is known for ${host}`, vi: `không tìm thấy địa chỉ của ${host}` };
+      return { ...about, state: "bad", seen, code: "KERB-UP-UNREACHABLE" };
+    }
+    const { reached } = await knock(host, number, reachMs, signal);
+    if (reached === "open")
+      return {
+        ...about,
+        state: "ok",
+        seen: { en: whyWords.en.uplinkPort(place), vi: whyWords.vi.uplinkPort(place) },
+      };
+    const isRefused = reached === "refused";
+    const seen = isRefused
+      ? { en: `${place} refuses connections`, vi: `${place} từ chối kết nối` }
+      : { en: `no answer from ${place}`, vi: `${place} không trả lời` };
+    return { ...about, state: "bad", seen, code: isRefused ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE" };
+  });
+  return Promise.all(rows);
+}
+
+/** Disk and clock, as far as they can be seen without a gateway. */
+async function boxRows(site: Site | undefined): Promise<Row[]> {
+  const clock = clockState();
+  const clockRow: Row =
+    clock === "synced"
+      ? {
+          state: "ok",
+          check: "clock",
+          seen: { en: "set by the time service", vi: "được dịch vụ thời gian chỉnh" },
+        }
+      : {
+          state: "warn",
+          check: "clock",
+          seen: { en: "no time service vouches for it", vi: "không có dịch vụ thời gian xác nhận" },
+          code: "KERB-CLOCK-UNPROVED",
+        };
+  if (site === undefined) return [clockRow];
+  const disk = await statfs(site.gateway.stateFolder).catch(() => undefined);
+  if (disk === undefined) return [clockRow];
+  const freeBytes = disk.bavail * disk.bsize;
+  const seen = { en: `${mebibytes(freeBytes)} left`, vi: `còn ${mebibytes(freeBytes)}` };
+  const isFull = freeBytes < diskFreeMin;
+  return [
+    clockRow,
+    { check: "disk", state: isFull ? "warn" : "ok", seen, ...(isFull ? { code: "KERB-OUT-SPACE" } : {}) },
+  ];
+}
+
+/** The findings of health that are well; what is not is a problem, and said there. */
+function goodRows(status: GatewayStatus): Row[] {
+  return healthChecks(status, Date.now())
+    .filter(({ state }) => state === "ok")
+    .map(({ check, object, seen }) => ({
+      check,
+      ...(object === undefined ? {} : { object }),
+      state: "ok",
+      seen,
+    }));
+}
+
+const marks = { ok: ["✓", "green"], warn: ["!", "yellow"], bad: ["✗", "red"] } as const;
+
+function rowLines(rows: readonly Row[], language: Language): string[] {
+  const name = ({ check, object }: Row) => [names[language][check], ...(object ? [object] : [])].join(" ");
+  const width = Math.max(...rows.map((row) => displayWidth(name(row))));
+  return rows.map((row) => {
+    const { state, seen, code } = row;
+    const [mark, colour] = marks[state];
+    const tail = code === undefined ? "" : `   (${code})`;
+    return `${paint(colour, mark)} ${pad(name(row), width)}  ${seen[language]}${tail}`;
+  });
+}
+
+/** What runs, or what can be seen without it. */
+async function examine(file: string, site: Site | undefined): Promise<{ rows: Row[]; problems: Problem[] }> {
+  try {
+    const { problems, status } = await askProblems(file);
+    return { rows: status === undefined ? [] : goodRows(status), problems };
+  } catch (error) {
+    if (!(error instanceof NotRunningError)) throw error;
+    const seen = { en: whyWords.en.notRunning, vi: whyWords.vi.notRunning };
+    return { rows: [{ check: "gateway", state: "warn", seen }, ...(await boxRows(site))], problems: [] };
+  }
+}
+
+/** `kerb doctor`: box, site file, links and devices in one table; exit code 0 all well, 6 with findings. */
+export async function doctor(options: { site?: string; json?: boolean; lang?: Language }): Promise<number> {
+  const file = findSite(options.site);
+  const language = languageOf(options.lang);
+  const { site, rows: config } = await configRows(file);
+  const { rows: running, problems } = await examine(file, site);
+  const uplinks = site === undefined ? [] : await uplinkRows(site, stopSignal());
+  const isTold = (id?: string) => running.some(({ check, object }) => check === "uplink" && object === id);
+  const rows = [
+    ...config,
+    ...running,
+    ...uplinks.filter(({ state, object }) => state === "bad" || !isTold(object)),
+  ];
+  const count = rows.filter(({ state }) => state !== "ok").length + problems.length;
+  if (options.json === true)
+    printData("doctor", {
+      site: shownFile(file),
+      findings: count,
+      checks: rows.map(({ seen, ...row }) => ({ ...row, seen: seen[language] })),
+      problems: problems.map((problem) => plainProblem(problem, language)),
+    });
+  else
+    printLines([
+      ...rowLines(rows, language),
+      ...problems.flatMap((problem) => problemLines(problem, language)),
+      ...(count === 0 ? [] : ["", whyWords[language].findings(count)]),
+    ]);
+  return count === 0 ? exitCodes.ok : exitCodes.findings;
+}

@@ -1,0 +1,54 @@
+import { span } from "../cli/text.ts";
+import type { Facts, Rung } from "../driver.ts";
+import { printable } from "../printable.ts";
+import type { CauseCode } from "./error-texts.ts";
+import type { Finding } from "./facts.ts";
+import type { Condition, Rule as AnyRule } from "./rule.ts";
+
+type Rule = AnyRule<CauseCode>;
+
+function holds(condition: Condition, fact: Facts[string] | undefined): boolean {
+  if (typeof condition !== "object") return fact === condition;
+  if (Array.isArray(condition)) return condition.includes(fact);
+  if ("present" in condition) return (fact !== undefined) === condition.present;
+  if ("isNot" in condition) return fact !== condition.isNot;
+  if ("has" in condition) return typeof fact === "string" && condition.has.test(fact);
+  if (typeof fact !== "number") return false;
+  return "atLeast" in condition ? fact >= condition.atLeast : fact < (condition as { below: number }).below;
+}
+
+const shownTime = (ms: number): string => (ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : span(ms));
+
+const shown = (name: string, fact: Facts[string] | undefined): string =>
+  fact === undefined
+    ? "?"
+    : name.endsWith("Ms") && typeof fact === "number"
+      ? shownTime(fact)
+      : printable(String(fact)).slice(0, 200);
+
+const filled = (template: string, facts: Facts): string =>
+  template.replaceAll(/\{([\w.]+)\}/g, (_, name: string) => shown(name, facts[name]));
+
+function findingOf({ cause, seen }: Rule, step: Rung, severity: Finding["severity"], facts: Facts): Finding {
+  return { code: cause, severity, step, seen: { en: filled(seen.en, facts), vi: filled(seen.vi, facts) } };
+}
+
+const fits = ({ when }: Rule, facts: Facts): boolean =>
+  Object.entries(when).every(([name, condition]) => holds(condition, facts[name]));
+
+/** The cause of a failed rung: the first rule in the order of the tables that fits; undefined: no known cause. */
+export function causeOf(rules: readonly Rule[], failed: Rung, facts: Facts): Finding | undefined {
+  const rule = rules.find(
+    (one) => one.on !== "working" && [one.on].flat().includes(failed) && fits(one, facts),
+  );
+  return rule === undefined ? undefined : findingOf(rule, failed, "bad", facts);
+}
+
+/** All that is wrong with a device that answers, each cause once. */
+export function doubtsOf(rules: readonly Rule[], facts: Facts): Finding[] {
+  const found = new Map<CauseCode, Finding>();
+  for (const rule of rules)
+    if (rule.on === "working" && !found.has(rule.cause) && fits(rule, facts))
+      found.set(rule.cause, findingOf(rule, "values", "warn", facts));
+  return [...found.values()];
+}
