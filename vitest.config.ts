@@ -25,7 +25,7 @@ const common = {
 
 export default defineConfig({
   test: {
-    maxWorkers: 6,
+    maxWorkers: 8,
     sequence: { sequencer: ContractFirst },
     projects: [
       {
