@@ -20,13 +20,19 @@ export function addConfigVerbs({ verb, run, options: { site, timeSpan, number } 
   const add = (name: string, summary: string) => group.command(name).description(summary);
   add("check", "check a site file and everything that it names")
     .argument("[file]", ofFile)
+    .addOption(site())
     .action((file: string | undefined, options: ChangeOptions) =>
-      run("config-check", options, async () => (await import("./check.ts")).check(file, options)),
+      run("config-check", options, async () =>
+        (await import("./check.ts")).check(file ?? options.site, options),
+      ),
     );
   add("diff", "what the files would change in the running gateway: exit code 6 if anything, 0 if nothing")
     .argument("[file]", ofFile)
+    .addOption(site())
     .action((file: string | undefined, options: ChangeOptions) =>
-      run("config-diff", options, async () => (await import("./config-change.ts")).diff(file, options)),
+      run("config-diff", options, async () =>
+        (await import("./config-change.ts")).diff(file ?? options.site, options),
+      ),
     );
   const changing = (name: string, summary: string) =>
     add(name, summary)
