@@ -65,6 +65,17 @@ describe("one wrong bit in what describes the tables", () => {
     expect(refusals.filter((text) => text !== undefined)).toEqual([]);
   });
 
+  it.each([
+    ["a name that another query gives", "AS delivered", 3, 3],
+    ["a name in other letters", "state TEXT NOT NULL, PRIMARY KEY", 3, 5],
+  ])("is found where SQLite does not mind: %s", (_what, text, offset, bit) => {
+    const file = queueFile();
+    const at = file.indexOf(text);
+    expect(at).toBeGreaterThan(0);
+    expect(refusal(flipped(file, at + offset, bit))).toBeUndefined();
+    expect(readdirSync(folder).some((name) => /\.(damaged|salvaged)-/.test(name))).toBe(true);
+  });
+
   it("is healed also in the count of schema steps, and not taken for a newer kerb", () => {
     const file = queueFile();
     // SQLite, "Database File Format", 1.3: user version at 60, application id at 68.

@@ -121,6 +121,7 @@ export function openDatabase(path: string, bytesMax: number, steps = migrations)
       "the outbox must run with synchronous=FULL",
     );
     assert.equal(database.pragma("journal_mode", { simple: true }), "wal");
+    if (descriptionOf(database) !== expectedOf(steps)) throw corrupt("the tables are described otherwise");
     return database;
   } catch (error) {
     database.close();
@@ -145,4 +146,27 @@ export function stepsDone(database: Database.Database, path: string, known = mig
 export function limitPages(database: Database.Database, bytesMax: number): void {
   const pageBytes = database.pragma("page_size", { simple: true }) as number;
   database.pragma(`max_page_count = ${Math.floor(Math.max(bytesMin, bytesMax) / pageBytes)}`);
+}
+
+/** How SQLite describes the tables: a wrong bit in it may rename what a query gives, and nothing else would notice. */
+function descriptionOf(database: Database.Database): string {
+  const rows = database.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name");
+  return JSON.stringify(rows.raw().all());
+}
+
+const expected = new WeakMap<typeof migrations, string>();
+
+/** The description that the steps make. */
+function expectedOf(steps: typeof migrations): string {
+  const known = expected.get(steps);
+  if (known !== undefined) return known;
+  const database = new Database(":memory:");
+  try {
+    for (const step of steps) step(database);
+    const description = descriptionOf(database);
+    expected.set(steps, description);
+    return description;
+  } finally {
+    database.close();
+  }
 }
