@@ -171,8 +171,11 @@ export class OutboxModel implements GatewayWatch {
     const database = disks.connection(this.#path);
     if (database === undefined) return false;
     if (database === this.#database) return true;
-    this.#database = database;
+    // A file that was made on a disk that takes nothing has no tables yet.
+    if (database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'epoch'").get() === undefined)
+      return false;
     this.#query = statements(database);
+    this.#database = database;
     this.#changes = -1;
     this.#epochs = this.#query.epochs.all() as { epoch: number; base: number }[];
     const epochBefore = this.#epochBefore;
