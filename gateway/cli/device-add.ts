@@ -9,7 +9,8 @@ import type { Identity } from "../driver.ts";
 import { describeError, exitCodes, printable, shownFile } from "../errors.ts";
 import type { Match } from "../profile-match.ts";
 import { mergeSettings } from "../profiles.ts";
-import { climb, type Climbed, type Step } from "./device-ladder.ts";
+import type { Step } from "../diagnosis/facts.ts";
+import { climb, type Climbed } from "./device-ladder.ts";
 import {
   agree,
   asking,
@@ -30,6 +31,7 @@ import { profileNamed } from "./profiles.ts";
 import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
 import { controlSocket, findSite } from "./site.ts";
 import { paint } from "./text.ts";
+import { whyWords } from "./why-words.ts";
 
 export interface AddOptions extends TargetOptions, SaveOptions {
   id?: string;
@@ -47,10 +49,10 @@ const colours = { ok: "green", failed: "red", unknown: "yellow", skipped: "dim" 
 
 /** A step of the ladder as a line. */
 export function stepLine({ step, verdict, evidence }: Step, number: number, language: Language): string {
-  const { steps } = deviceWords[language];
-  const width = Math.max(...Object.values(steps).map((name) => name.length));
+  const { rungs } = whyWords[language];
+  const width = Math.max(...Object.values(rungs).map((name) => name.length));
   const mark = paint(colours[verdict], marks[verdict]);
-  return ` ${number} ${steps[step].padEnd(width)}  ${mark} ${printable(evidence[language])}`.trimEnd();
+  return ` ${number} ${rungs[step].padEnd(width)}  ${mark} ${printable(evidence[language])}`.trimEnd();
 }
 
 /** One run of the verb. */
@@ -257,7 +259,7 @@ class Adding {
     return new CommandError({
       code,
       exitCode: exitCodes.noAnswer,
-      title: `${words.notSaved}: ${words.testFailed(words.steps[step])}: ${title}`,
+      title: `${words.notSaved}: ${words.testFailed(whyWords[this.#language].rungs[step])}: ${title}`,
       hint: cure,
       details: [
         ["seen", printable(seen[language])],

@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import { connect, isIP } from "node:net";
 import type { DeviceConfig } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
-import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import { DeviceError, type Identity, socketErrorCode } from "../driver.ts";
+import { plain, type Step, type Text } from "../diagnosis/facts.ts";
+import { DeviceError, type Identity, type Rung, socketErrorCode } from "../driver.ts";
 import { deviceErrorCode, type ErrorCode } from "../errors.ts";
 import { closed } from "../host/identify.ts";
 import type { LatestReading } from "../host/messages.ts";
@@ -18,17 +18,6 @@ import { askOnce, SilentError } from "./site.ts";
 import { span } from "./text.ts";
 
 /** The ladder that a new device climbs before it is saved: from the cable up to the centre. Only reads. */
-
-type Rung = "network" | "port" | "line" | "protocol" | "login" | "identity" | "values" | "upstream";
-type Text = Record<Language, string>;
-
-/** failed: this rung does not bear; unknown: nobody could tell; skipped: a rung below has failed, or there is none. */
-export interface Step {
-  step: Rung;
-  verdict: "ok" | "failed" | "unknown" | "skipped";
-  evidence: Text;
-  ms?: number;
-}
 
 /** What the climb has brought. `code` and `seen`: of the rung that failed. */
 export interface Climbed {
@@ -62,8 +51,6 @@ export interface Climb {
 const probeMs = 3000;
 const pushWaitMs = 10_000;
 const order: readonly Rung[] = ["network", "port", "protocol", "identity", "values", "upstream"];
-
-const plain = (text: string): Text => ({ en: text, vi: text });
 
 /** "12 ms", "1.4 s": a step is told apart from the next by less than a second. */
 const took = (ms: number): string =>

@@ -1,6 +1,5 @@
-/** What `kerb device list --state` may be; apart, so that the command line need not load the verb. */
-export const stateFilters = [
-  "failing",
+/** How a device stands, as `kerb device` says it; apart, so that the command line need not load the verb. */
+export const deviceStates = [
   "online",
   "lost",
   "wrong-device",
@@ -11,4 +10,7 @@ export const stateFilters = [
   "new",
   "gone",
 ] as const;
+
+/** What `kerb device list --state` may be. */
+export const stateFilters = ["failing", ...deviceStates] as const;
 export type StateFilter = (typeof stateFilters)[number];

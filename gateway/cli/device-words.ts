@@ -103,16 +103,6 @@ export const ladderWords = {
 };
 
 const en = {
-  steps: {
-    network: "network",
-    port: "port",
-    line: "line",
-    protocol: "protocol",
-    login: "login",
-    identity: "identity",
-    values: "values",
-    upstream: "upstream",
-  },
   // Files and lines.
   willWrite: (file: string, count: number, isNew: boolean) =>
     isNew ? `Will write ${file} (new, ${count} lines):` : `Will change ${file}:`,
@@ -296,16 +286,6 @@ const en = {
 export type DeviceWords = typeof en;
 
 const vi: DeviceWords = {
-  steps: {
-    network: "mạng",
-    port: "cổng",
-    line: "đường dây",
-    protocol: "giao thức",
-    login: "đăng nhập",
-    identity: "danh tính",
-    values: "giá trị",
-    upstream: "gửi về IOC",
-  },
   willWrite: (file, count, isNew) => (isNew ? `Sẽ ghi ${file} (tệp mới, ${count} dòng):` : `Sẽ sửa ${file}:`),
   willDelete: (file) => `Sẽ xóa ${file}: trong đó không còn gì khác.`,
   save: "Lưu? [C/k] ",

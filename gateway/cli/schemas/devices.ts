@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { deviceStates } from "../device-states.ts";
 import { identityOutput } from "./box.ts";
 import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
@@ -34,18 +35,7 @@ const listed = {
   address: text,
   profile: text.nullable(),
   enabled: z.boolean(),
-  state: z.enum([
-    "online",
-    "lost",
-    "wrong-device",
-    "quarantined",
-    "starting",
-    "listening",
-    "disabled",
-    "new",
-    "gone",
-    "unknown",
-  ]),
+  state: z.enum([...deviceStates, "unknown"]),
   lastGoodMs: timeMs.nullable(),
   code: text.nullable(),
   reason: text.nullable(),
