@@ -2,6 +2,9 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { freePort } from "../ports.ts";
 
+/** Where the first frame ends: MBAP counts what follows its length. A question of who it is is shorter than a read. */
+const frameEnd = (bytes: Buffer): number => (bytes.length < 6 ? Infinity : 6 + bytes.readUInt16BE(4));
+
 /** A Modbus TCP device whose registers 0 and 1 hold a number that grows by one with each read; the rest is noise. */
 export class CounterDevice {
   readonly id: string;
@@ -50,7 +53,10 @@ export class CounterDevice {
     let rest = Buffer.alloc(0);
     socket.on("data", (chunk) => {
       rest = Buffer.concat([rest, chunk]);
-      for (; rest.length >= 12; rest = rest.subarray(12)) this.#answer(socket, rest.subarray(0, 12));
+      for (let end = frameEnd(rest); rest.length >= end; end = frameEnd(rest)) {
+        this.#answer(socket, rest.subarray(0, end));
+        rest = rest.subarray(end);
+      }
     });
   }
 
