@@ -28,6 +28,8 @@ export const driver: Driver<Settings, Address> = {
       const { aggregated, bit, component } = address;
       return `aggregated status ${aggregated}${bit === undefined ? "" : ` bit ${bit}`}${onComponent(component)}`;
     }
+    if ("requested" in address)
+      return `${address.requested === "plan" ? "M0002 S0014" : "M0001 S0011"}${onComponent(address.component)}`;
     if ("alarmCommand" in address)
       return `${address.alarmCommand} ${address.alarm}${onComponent(address.component)}`;
     if ("command" in address)

@@ -1,7 +1,8 @@
 import type { Answer, PointRequest, ReadResult } from "../../gateway/driver.ts";
 import type { SiteMessage, StatusMessage, StatusValue } from "./messages.ts";
 import type { Session } from "./session.ts";
-import type { Address, AggregatedAddress, StatusAddress } from "./settings.ts";
+import { partsOf, requestedAnswer } from "./requests.ts";
+import type { Address, AggregatedAddress, RequestedAddress, StatusAddress } from "./settings.ts";
 import { aggregatedAnswer, answerOf, bad } from "./values.ts";
 import { atLeast } from "./versions.ts";
 
@@ -22,17 +23,26 @@ export interface Item {
 
 interface Plan {
   readonly components: ReadonlyMap<string, Item[]>;
+  readonly requested: readonly { index: number; address: RequestedAddress }[];
   readonly aggregated: ReadonlyMap<string, { index: number; address: AggregatedAddress }[]>;
 }
 
 export const keyOf = (component: string, code: string, name: string): string =>
   JSON.stringify([component, code, name]);
 
+const statusesOf = (address: Address): readonly StatusAddress[] =>
+  "status" in address ? [address] : "requested" in address ? partsOf(address) : [];
+
 /** The statuses that a list of points needs, each once, by component. */
-export function itemsOf(points: Points, mainComponent: string): Map<string, Item[]> {
+export function itemsOf(
+  points: readonly Pick<Points[number], "address">[],
+  mainComponent: string,
+): Map<string, Item[]> {
   const components = new Map<string, Item[]>();
-  points.forEach(({ address }, index) => {
-    if (!("status" in address)) return;
+  const wanted = points.flatMap(({ address }, index) =>
+    statusesOf(address).map((status) => ({ address: status, index })),
+  );
+  for (const { address, index } of wanted) {
     const component = address.component ?? mainComponent;
     const items = components.get(component) ?? [];
     components.set(component, items);
@@ -43,7 +53,7 @@ export function itemsOf(points: Points, mainComponent: string): Map<string, Item
       items.push(item);
     }
     item.points.push({ index, address });
-  });
+  }
   return components;
 }
 
@@ -78,16 +88,27 @@ export class Reader {
     const plan = this.#planOf(points);
     const answers: Answer[] = points.map(() => bad("rsmp-no-status", "not a value that can be read"));
     const atMs: number[] = points.map(() => performance.now());
+    const parts = new Map(plan.requested.map(({ index }) => [index, new Map<string, Answer>()]));
+    const told = (index: number, { name }: StatusAddress, answer: Answer) => {
+      const own = parts.get(index);
+      if (own === undefined) answers[index] = answer;
+      else own.set(name, answer);
+      atMs[index] = performance.now();
+    };
     // All at once: a site of sixty detectors far away would be asked for minutes one by one.
     const asking = [...plan.components.values()].map((items) =>
       this.#ask(items, { requests: searchRequestsMax }, signal, ({ points: shown }, answer) => {
-        for (const { index, address } of shown) {
-          answers[index] = typeof answer === "string" ? bad("rsmp-not-ack", answer) : answer(address, raw);
-          atMs[index] = performance.now();
-        }
+        for (const { index, address } of shown)
+          told(
+            index,
+            address,
+            typeof answer === "string" ? bad("rsmp-not-ack", answer) : answer(address, raw),
+          );
       }),
     );
     await Promise.all(asking);
+    for (const { index, address } of plan.requested)
+      answers[index] = requestedAnswer(address, parts.get(index) ?? new Map());
     for (const [component, asked] of plan.aggregated) {
       const answer = await this.#aggregated(component, signal);
       for (const { index, address } of asked) {
@@ -104,7 +125,11 @@ export class Reader {
     const aggregated = points.flatMap(({ address }, index) =>
       "aggregated" in address ? [{ index, address }] : [],
     );
+    const requested = points.flatMap(({ address }, index) =>
+      "requested" in address ? [{ index, address }] : [],
+    );
     const plan = {
+      requested,
       components: itemsOf(points, this.#session.main),
       aggregated: Map.groupBy(aggregated, ({ address }) => address.component ?? this.#session.aggregatedMain),
     };

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { mayBeGiven } from "./may-be-given.ts";
+import { mayBeAskedFor, mayBeGiven } from "./may-be-given.ts";
 import type { Wire, Reach } from "../../gateway/driver.ts";
 import { certificatesOf } from "./certificates.ts";
 import { PacketError, PacketReader, parsePacket } from "./codec.ts";
@@ -194,11 +194,37 @@ const alarmCommand = z.strictObject({
   component,
 });
 
-export const address = z.union([status, aggregated, alarm, alarmField, alarmArgument, command, alarmCommand]);
+const requested = z.strictObject({
+  requested: z
+    .enum(["plan", "mode"])
+    .describe(
+      "what the centre has asked for: read from S0014 and S0011 with their source, asked by M0002, M0001",
+    ),
+  intersection: z.int().min(0).max(255).default(0).describe("of a mode; 0: all of the site"),
+  timeoutMinutes: z
+    .int()
+    .min(1)
+    .max(1440)
+    .default(60)
+    .describe("of a mode: the site goes back by itself after so long, whatever becomes of kerb"),
+  component,
+});
+
+export const address = z.union([
+  status,
+  aggregated,
+  requested,
+  alarm,
+  alarmField,
+  alarmArgument,
+  command,
+  alarmCommand,
+]);
 
 export type Settings = z.infer<typeof settings>;
 export type Address = z.infer<typeof address>;
 export type StatusAddress = z.infer<typeof status>;
+export type RequestedAddress = z.infer<typeof requested>;
 export type AggregatedAddress = z.infer<typeof aggregated>;
 export type CommandAddress = z.infer<typeof command>;
 export type AlarmCommandAddress = z.infer<typeof alarmCommand>;
@@ -243,6 +269,10 @@ function isOf(siteId: string, begin: Uint8Array): boolean | undefined {
 export function facts(of: Address) {
   if ("status" in of) return statusFacts(of);
   if ("aggregated" in of) return { gives: of.aggregated === "se" ? ("boolean" as const) : ("text" as const) };
+  if ("requested" in of)
+    return of.requested === "plan"
+      ? { gives: "number" as const, raw: [0, 255] as const, isWhole: true }
+      : { gives: "text" as const, words: mayBeAskedFor };
   if ("argument" in of) return { gives: of.as };
   if (!("field" in of)) return {};
   if (of.field === "priority") return { gives: "number" as const, raw: [1, 3] as const, isWhole: true };

@@ -42,8 +42,15 @@ export class Subscriber {
     this.#alarms = new AlarmHistory(atLeast(session.version, "3.1.4"));
     this.#sink = sink;
     this.#records = records;
+    // What is read from several statuses at once is not pushed.
+    points.forEach(({ address }, index) => {
+      if ("requested" in address) sink.poll(index);
+    });
     for (const items of itemsOf(points, session.main).values())
-      for (const item of items) this.#items.set(item.key, item);
+      for (const item of items) {
+        const pushed = item.points.filter(({ index, address }) => points[index]?.address === address);
+        if (pushed.length > 0) this.#items.set(item.key, { ...item, points: pushed });
+      }
     this.#aggregated = points.flatMap(({ address }, index) =>
       "aggregated" in address ? [{ index, address }] : [],
     );

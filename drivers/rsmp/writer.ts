@@ -2,7 +2,8 @@ import { DeviceError, type Value } from "../../gateway/driver.ts";
 import type { CommandMessage, SiteMessage } from "./messages.ts";
 import { mayBeAskedFor, mayBeGiven } from "./may-be-given.ts";
 import type { Outcome, Session } from "./session.ts";
-import type { Address, AlarmCommandAddress, CommandAddress, Settings } from "./settings.ts";
+import { commandOf } from "./requests.ts";
+import type { Address, AlarmCommandAddress, CommandAddress, RequestedAddress, Settings } from "./settings.ts";
 import { atLeast } from "./versions.ts";
 
 const alarmCommandsSince = { Acknowledge: "3.1.2", Suspend: "3.1.2", Resume: "3.1.2", Request: "3.1.5" };
@@ -19,28 +20,44 @@ export async function write(
   signal: AbortSignal,
 ): Promise<void> {
   if ("alarmCommand" in address) return tellAlarm(session, address, signal);
-  if (!("command" in address)) throw session.error("unsupported", "this is not a command");
-  if (!mayBeGiven.includes(address.command))
-    throw session.error("unsupported", `${address.command} may drive phases, which kerb never does`);
-  if (!settings.commands.includes(address.command))
-    throw session.error("unsupported", `${address.command} is not among the commands that may be sent`);
+  if (!("command" in address) && !("requested" in address))
+    throw session.error("unsupported", "this is not a command");
+  const order = "requested" in address ? askedOf(session, address, value) : givenOf(address, value);
+  if (!mayBeGiven.includes(order.command))
+    throw session.error("unsupported", `${order.command} may drive phases, which kerb never does`);
+  if (!settings.commands.includes(order.command))
+    throw session.error("unsupported", `${order.command} is not among the commands that may be sent`);
   const component = address.component ?? session.main;
-  const given = rsmpText(value);
-  const values = new Map([[address.name, given], ...otherArguments(session, settings, address)]);
+  const values = new Map([...order.values, ...otherArguments(session, settings, order.arguments)]);
   const position = values.get("status") ?? "nothing";
-  if (address.command === "M0001" && !mayBeAskedFor.includes(position))
+  if (order.command === "M0001" && !mayBeAskedFor.includes(position))
     throw session.error(
       "unsupported",
       `kerb does not set the position "${position}", only ${mayBeAskedFor.join(" or ")}`,
     );
-  const arg = [...values].map(([n, v]) => ({ cCI: address.command, n, cO: address.do, v }));
+  const arg = [...values].map(([n, v]) => ({ cCI: order.command, n, cO: order.do, v }));
   const outcome = await session.ask(
     "CommandRequest",
     { ntsOId: "", xNId: "", cId: component, arg },
-    (message) => isResponse(message, component, address.command),
+    (message) => isResponse(message, component, order.command),
     signal,
   );
-  check(session, address, given, outcome);
+  check(session, order, values.get(order.name) ?? "", outcome);
+}
+
+interface Order extends Pick<CommandAddress, "command" | "do" | "name" | "arguments"> {
+  readonly values: readonly (readonly [string, string])[];
+}
+
+function givenOf(address: CommandAddress, value: Value): Order {
+  return { ...address, values: [[address.name, rsmpText(value)]] };
+}
+
+/** Both need the second security code (SXL). */
+function askedOf(session: Session, address: RequestedAddress, value: Value): Order {
+  const order = commandOf(address, value);
+  if (typeof order === "string") throw session.error("unsupported", order);
+  return { ...order, arguments: { securityCode: { securityCode: "level2" } } };
 }
 
 /** Values are texts in RSMP, booleans "True" and "False" (SXL definitions). */
@@ -49,11 +66,16 @@ function rsmpText(value: Value): string {
   return String(value);
 }
 
-function otherArguments(session: Session, settings: Settings, address: CommandAddress): [string, string][] {
-  return Object.entries(address.arguments).map(([name, given]) => {
-    if (typeof given === "string") return [name, given];
-    const code = settings.securityCodes[given.securityCode];
-    if (code === undefined) throw session.error("denied", `securityCodes.${given.securityCode} is not set`);
+function otherArguments(
+  session: Session,
+  settings: Settings,
+  given: CommandAddress["arguments"],
+): [string, string][] {
+  return Object.entries(given).map(([name, argument]) => {
+    if (typeof argument === "string") return [name, argument];
+    const code = settings.securityCodes[argument.securityCode];
+    if (code === undefined)
+      throw session.error("denied", `securityCodes.${argument.securityCode} is not set`);
     return [name, code];
   });
 }
@@ -69,7 +91,7 @@ function isResponse(message: SiteMessage, component: string, code: string): bool
 /** The site answers with the value as it is now. */
 function check(
   session: Session,
-  { command, name }: CommandAddress,
+  { command, name }: Order,
   given: string,
   outcome: Outcome | undefined,
 ): void {

@@ -226,9 +226,17 @@ export class Controller {
     return isSo ? "True" : "False";
   }
 
+  /** Who has brought a status about (SXL since 1.1). */
+  #source(code: string): string {
+    const isOrdered = this.#now() < this.#ordered.untilMs && this.#position !== "NormalControl";
+    return (code === "S0014" && this.#isPlanForced) || (code === "S0011" && isOrdered)
+      ? "forced"
+      : "calendar_clock";
+  }
+
   #modelled(component: string, code: string, name: string): StatusText | undefined {
     if (name === "intersection") return "0";
-    if (name === "source") return code === "S0014" && this.#isPlanForced ? "forced" : "calendar_clock";
+    if (name === "source") return this.#source(code);
     if (code >= "S0201" && code <= "S0208") return this.#traffic(component, code, name);
     const time = new Date(this.#now());
     switch (code) {
