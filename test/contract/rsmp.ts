@@ -21,6 +21,9 @@ async function onTheNetwork(): Promise<Place> {
   };
 }
 
+/** Made of the statuses of other points, which are pinned here each for itself; see test/rsmp-requests.test.ts. */
+const isMade = (address: unknown): boolean => "requested" in (address as object);
+
 const both = (...codes: string[]): Outcomes => ({ connected: codes, fresh: codes });
 
 export const table: ContractTable = {
@@ -56,5 +59,5 @@ export const table: ContractTable = {
     },
   },
   identify: {},
-  transports: [{ name: "tcp", hasListener: false, isShared: false, open: onTheNetwork }],
+  transports: [{ name: "tcp", hasListener: false, isShared: false, hides: isMade, open: onTheNetwork }],
 };

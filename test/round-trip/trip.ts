@@ -12,11 +12,11 @@ import { wireOf } from "./wire.ts";
 const pushWithinMs = 15_000;
 const signal = new AbortController().signal;
 
-/** What no simulator can be made to show: the driver measures it. */
+/** What no simulator can be made to show by itself: the driver measures it, or makes it of other points' statuses. */
 const measured = new Set(["clock-skew", "reachability", "rtsp"]);
 function isMeasured(address: unknown): boolean {
-  const { measure, reading } = (address ?? {}) as { measure?: string; reading?: string };
-  return measure !== undefined || measured.has(reading ?? "");
+  const { measure, reading, requested } = (address ?? {}) as Partial<Record<string, string>>;
+  return measure !== undefined || requested !== undefined || measured.has(reading ?? "");
 }
 
 const isSamePlace = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
