@@ -11,6 +11,7 @@ import { placesOf } from "./diagnosis/knowledge.ts";
 import type { DevicePlace } from "./driver.ts";
 import { answer, type Answering } from "./control-verbs.ts";
 import type { Commanding } from "./commands/commanding.ts";
+import type { ScheduleReport } from "./commands/scheduling.ts";
 import { isWritable, loadCommanding } from "./commands/loading.ts";
 import type { ClockState, DictionaryDevice } from "./event.ts";
 import type { ConfigDesk, Standing } from "./generations/desk.ts";
@@ -71,6 +72,8 @@ export interface GatewayStatus {
     driver: string;
     profile: string | undefined;
     enabled: boolean;
+    /** How the schedules of its points stand; absent where it has none. */
+    schedules?: ScheduleReport[];
     /** Where it is reached: what is behind one place fails together. */
     place?: DevicePlace | undefined;
   })[];
@@ -202,6 +205,8 @@ export class Supervisor implements Answering, Vitals {
       ask: (device, request, timeoutMs) => this.ask(device, request, timeoutMs),
       report: (device) => this.#reports.get(device),
       frames: (stream, bytes) => this.#frames("commands", stream, bytes),
+      tell: (index, data) =>
+        this.#outbox?.tell({ type: "event", kind: "device-status", device: index ?? this.self, data }),
     });
   }
 
@@ -410,6 +415,7 @@ export class Supervisor implements Answering, Vitals {
         driver: device.driver,
         profile: device.profile,
         enabled: device.enabled,
+        ...this.#commanding?.schedulesOf(device.id),
         place: places.get(device.id),
       })),
     };

@@ -31,7 +31,14 @@ function site(devices: Device[], more: Partial<Site> = {}): Site {
   return {
     file: "/etc/kerb/gateway.yaml",
     files: ["/etc/kerb/gateway.yaml"],
-    gateway: { id: "box-01", name: "Tủ", city: "hcm", stateFolder: "/var/lib/kerb", location: undefined },
+    gateway: {
+      id: "box-01",
+      name: "Tủ",
+      city: "hcm",
+      stateFolder: "/var/lib/kerb",
+      timeZone: "Asia/Ho_Chi_Minh",
+      location: undefined,
+    },
     outbox: { bytesMax: 1e6, commitAfterMs: 1000, commitEventsMax: 200, sealEveryMs: 3_600_000 },
     uplinks: [],
     privacy: { personalData: "drop" },
