@@ -64,7 +64,8 @@ interface Kept extends Scheduled {
   pauseMs: number;
   /** How often this level was written. */
   writes: number;
-  isRunning: boolean;
+  /** While it is looked at. */
+  running: Promise<void> | undefined;
 }
 
 const keyOf = (device: string, point: string): string => `${device}/${point}`;
@@ -111,12 +112,12 @@ export class Scheduling {
     for (const { device, point, told } of before.values())
       if (told !== undefined)
         this.#bench.options.note?.(device, { report: "schedule", point, schedule: "ended" });
-    if (this.#timer !== undefined) this.#look();
+    if (this.#timer !== undefined) void this.look();
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#look(), this.#bench.options.scheduleTickMs ?? tickMs).unref();
-    this.#look();
+    this.#timer = setInterval(() => void this.look(), this.#bench.options.scheduleTickMs ?? tickMs).unref();
+    void this.look();
   }
 
   stop(): void {
@@ -126,7 +127,7 @@ export class Scheduling {
   /** Something has changed about a device: what it showed before says nothing. */
   wake(device: string): void {
     for (const one of this.#kept.values()) if (one.device === device) again(one);
-    this.#look();
+    void this.look();
   }
 
   /** What a point is to be now; undefined: nothing is known of that, or somebody has ordered something else since. */
@@ -174,7 +175,8 @@ export class Scheduling {
     return found;
   }
 
-  #look(): void {
+  /** Does what is due; resolves when that is done, and what was under way. Never rejects. */
+  async look(): Promise<void> {
     const now = this.#bench.options.now();
     if (this.#bench.isStopping) return;
     const isWrong = now.clock === "unsynced" && this.#kept.size > 0;
@@ -186,8 +188,12 @@ export class Scheduling {
         continue;
       }
       const { value } = this.#present(one, now);
-      if (value !== undefined && !one.isRunning && one.dueMs <= now.monoMs) void this.#keep(one, value);
+      if (value === undefined || one.running !== undefined || one.dueMs > now.monoMs) continue;
+      one.running = this.#keep(one, value).finally(() => {
+        one.running = undefined;
+      });
     }
+    await Promise.all([...this.#kept.values()].map(({ running }) => running));
   }
 
   #tellClock(isWrong: boolean): void {
@@ -202,7 +208,6 @@ export class Scheduling {
 
   async #keep(one: Kept, value: CommandValue): Promise<void> {
     const { options } = this.#bench;
-    one.isRunning = true;
     try {
       one.dueMs = options.now().monoMs + (options.scheduleCheckMs ?? checkMs);
       if (this.#isHeld(one)) one.dueMs = -Infinity;
@@ -210,8 +215,6 @@ export class Scheduling {
         await this.#bench.queue.run(one.device, () => this.#turn(one));
     } catch (error) {
       this.#failed(one, String(error));
-    } finally {
-      one.isRunning = false;
     }
   }
 
@@ -331,6 +334,6 @@ function fresh(scheduled: Scheduled, before?: Kept): Kept {
     notBeforeMs: -Infinity,
     pauseMs: retryMs,
     writes: 0,
-    isRunning: false,
+    running: undefined,
   };
 }
