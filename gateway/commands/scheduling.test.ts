@@ -218,6 +218,22 @@ describe("a schedule", () => {
     await evening.becomes(100);
   });
 
+  it("looks at once when something has changed about the device, and else now and then", async () => {
+    const evening = await Evening.open("20:00", { scheduleCheckMs: 10_000 });
+    await evening.becomes(100);
+    evening.dim = 20;
+    await evening.pass(9000);
+    expect(evening.dim).toBe(20);
+    await evening.pass(1000);
+    await evening.becomes(100);
+    await evening.pass(hourMs);
+    evening.dim = 20;
+    await evening.pass(1000);
+    expect(evening.dim).toBe(20);
+    evening.desk.deviceChanged("light-01");
+    await evening.becomes(100);
+  });
+
   it("does nothing by a clock that is wrong, says so once, and goes on when it is right", async () => {
     const site = new Site(join(root, String(++folders)));
     const evening = new Evening(site);
