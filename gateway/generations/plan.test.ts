@@ -66,6 +66,12 @@ describe("a plan", () => {
     ["a name", { name: "Công tơ" }, "hot", ["name a -> Công tơ"]],
     ["a pace", { pollMs: { fast: 1000, normal: 5000, slow: 60_000 } }, "hot", ["poll 10 s -> 5 s"]],
     ["every pace", { pollMs: { fast: 500, normal: 500, slow: 500 } }, "hot", ["poll.fast 1 s -> 500 ms"]],
+    [
+      "a schedule",
+      { schedules: { dim: [{ at: "17:45", value: 50, days: ["sat", "sun"] }] } },
+      "hot",
+      ["schedules.dim - -> 17:45 50 sat sun"],
+    ],
     ["what may be written", { write: { allow: ["dim"] } }, "hot", ["write.allow - -> dim"]],
     ["an address", settings({ unit: 2 }), "restart", ["unit 1 -> 2"]],
     [
