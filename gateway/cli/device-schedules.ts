@@ -51,9 +51,10 @@ export function schedulesOf(
   if (known?.schedules !== undefined) return known.schedules;
   return Object.entries(schedules).map(([point, entries]) => {
     const level = levelAt(entries, nowMs, { timeZone, location });
-    if (level === undefined) return { point, value: null, state: "unknown" };
+    const state = known === undefined ? ("unknown" as const) : ("due" as const);
+    if (level === undefined) return { point, value: null, state };
     const { value, sinceMs, untilMs } = level;
-    return { point, value, sinceMs, ...(untilMs === Infinity ? {} : { untilMs }), state: "unknown" };
+    return { point, value, sinceMs, ...(untilMs === Infinity ? {} : { untilMs }), state };
   });
 }
 

@@ -7,6 +7,7 @@ import type { DeskOptions } from "./bench.ts";
 import type { CommandDesk } from "./desk.ts";
 import type { Entry, Happening } from "./journal-lines.ts";
 import { Memory } from "./memory.ts";
+import { Policy } from "./policy.ts";
 import { take } from "./test-attacks-rights.ts";
 import { recordsOf, Site } from "./testing.ts";
 
@@ -232,6 +233,8 @@ describe("a schedule", () => {
     expect(evening.dim).toBe(20);
     evening.desk.deviceChanged("light-01");
     await evening.becomes(100);
+    evening.set("23:00");
+    await evening.becomes(50);
   });
 
   it("does nothing by a clock that is wrong, says so once, and goes on when it is right", async () => {
@@ -259,6 +262,34 @@ describe("a schedule", () => {
     await evening.pass(hourMs);
     expect(evening.dim).toBe(20);
   });
+});
+
+it("writes few at one moment, for they may share a line, and all in the end", async () => {
+  const site = new Site(join(root, String(++folders)));
+  const ids = Array.from({ length: 30 }, (_, n) => `lamp-${n + 10}`);
+  const points = [{ name: "dim", kind: "number", write: { interlock: [], safety: false } }] as const;
+  const devices = ids.map((id) => ({ id, points: points as never, write: { allow: ["dim"] } }));
+  site.policy = new Policy({ issuers: [], roles: {}, ratePerMinute: 1, clock: "synced" }, devices);
+  for (const id of ids) {
+    site.facts.set(id, there);
+    site.field.values.set(`${id}/dim`, 0);
+  }
+  const evening = new Evening(site);
+  let [now, most] = [0, 0];
+  const { field } = site;
+  const execute: typeof field.execute = async (order) => {
+    most = Math.max(most, ++now);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    now--;
+    return field.execute(order);
+  };
+  const where = { shownAt: "dim", entries: night, site: { timeZone: "Asia/Ho_Chi_Minh" } };
+  const schedules = ids.map((device) => ({ device, point: "dim", ...where }));
+  const { latest, read } = field;
+  await evening.start({ schedules, field: { execute, latest, read } });
+  await evening.look();
+  expect(ids.map((id) => field.values.get(`${id}/dim`))).toEqual(ids.map(() => 100));
+  expect(most).toBe(8);
 });
 
 describe("who goes before a schedule", () => {
@@ -303,6 +334,23 @@ describe("who goes before a schedule", () => {
     await evening.pass(minuteMs);
     await expect.poll(() => [evening.dim, evening.state]).toEqual([30, "ordered"]);
     expect(evening.written).toEqual([100, 30]);
+  });
+
+  it("an order that a crash has cut through, where it has come to the device", async () => {
+    const evening = await Evening.open("22:00");
+    await evening.becomes(100);
+    evening.site.field.next = (_, obey) => {
+      obey();
+      return new Promise(() => {});
+    };
+    void take(evening.desk, evening.site.content({ args: { dim: 30 } }));
+    await expect.poll(() => evening.dim).toBe(30);
+    // Nobody closes the desk, as at a crash.
+    for (const desk of open.splice(0)) desk.schedules.stop();
+    evening.site.now = { ...evening.site.now, boot: "boot-2" };
+    await evening.start({ retryFirstMs: hourMs });
+    await evening.look();
+    expect([evening.dim, evening.state]).toEqual([30, "ordered"]);
   });
 
   it("not one that has failed", async () => {

@@ -46,8 +46,12 @@ const rereadMs = 60_000;
 /** A device that has let go so often does not keep what it is told. */
 const letGoMax = 3;
 const noneMs = 3_600_000;
+/** Points that are read and written at one moment: behind one line they wait for each other, and not for long. */
+const turnsMax = 8;
 
 type Present = Omit<Level, "value"> & { value: CommandValue | undefined };
+/** What a device has shown last, by point. */
+type Shown = (device: string) => Promise<ReadonlyMap<string, CommandValue>>;
 type Standing = Pick<ScheduleReport, "state" | "problem" | "reason">;
 
 /** A scheduled point and how it stands. Times beside those of `level` are monotonic ms. */
@@ -83,6 +87,8 @@ export class Scheduling {
   #kept = new Map<string, Kept>();
   #timer: NodeJS.Timeout | undefined;
   #isClockTold = false;
+  #turns = 0;
+  readonly #waiting: (() => void)[] = [];
 
   /** `write`: as a command, in the turn of the device that has begun already. */
   constructor(
@@ -181,6 +187,12 @@ export class Scheduling {
     if (this.#bench.isStopping) return;
     const isWrong = now.clock === "unsynced" && this.#kept.size > 0;
     if (isWrong !== this.#isClockTold) this.#tellClock(isWrong);
+    const latest = new Map<string, ReturnType<Shown>>();
+    const shown: Shown = (device) => {
+      const known = latest.get(device) ?? this.#bench.options.field.latest(device, this.#bench.signal);
+      latest.set(device, known);
+      return known;
+    };
     for (const one of this.#kept.values()) {
       if (isWrong) {
         one.level = undefined;
@@ -189,7 +201,7 @@ export class Scheduling {
       }
       const { value } = this.#present(one, now);
       if (value === undefined || one.running !== undefined || one.dueMs > now.monoMs) continue;
-      one.running = this.#keep(one, value).finally(() => {
+      one.running = this.#keep(one, value, shown).finally(() => {
         one.running = undefined;
       });
     }
@@ -206,24 +218,36 @@ export class Scheduling {
     });
   }
 
-  async #keep(one: Kept, value: CommandValue): Promise<void> {
+  async #keep(one: Kept, value: CommandValue, shown: Shown): Promise<void> {
     const { options } = this.#bench;
     try {
       one.dueMs = options.now().monoMs + (options.scheduleCheckMs ?? checkMs);
       if (this.#isHeld(one)) one.dueMs = -Infinity;
-      else if (options.now().monoMs >= one.notBeforeMs && (await this.#isOff(one, value)))
-        await this.#bench.queue.run(one.device, () => this.#turn(one));
+      else if (options.now().monoMs >= one.notBeforeMs && (await this.#isOff(one, value, shown)))
+        await this.#inTurn(() => this.#bench.queue.run(one.device, () => this.#turn(one)));
     } catch (error) {
       this.#failed(one, String(error));
     }
   }
 
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    if (this.#turns >= turnsMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#turns++;
+    try {
+      await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#turns--;
+      else next();
+    }
+  }
+
   /** Whether the point may be something else than it is to be: by what the device has shown last, where that is known. */
-  async #isOff(one: Kept, value: CommandValue): Promise<boolean> {
+  async #isOff(one: Kept, value: CommandValue, shown: Shown): Promise<boolean> {
     if (one.mustRead) return true;
-    const { options, signal } = this.#bench;
-    const shown = (await options.field.latest(one.device, signal).catch(() => undefined))?.get(one.shownAt);
-    if (shown !== undefined) return !isSame(shown, value);
+    const { options } = this.#bench;
+    const now = (await shown(one.device).catch(() => undefined))?.get(one.shownAt);
+    if (now !== undefined) return !isSame(now, value);
     return options.now().monoMs - one.readMs >= rereadMs;
   }
 
