@@ -27,11 +27,11 @@ it("shows what stands against it, in the words of the language", () => {
   const problem = "KERB-SCH-OVERRIDE" as const;
   const held = { point: "dim", value: 100, state: "held" as const, problem, reason: "door is true" };
   const asleep = { point: "lamp", value: null, state: "kept" as const };
-  const [[, en = ""] = [], [, none] = []] = scheduleRows([held, asleep], timeZone, nowMs, "en");
+  const [[, en] = [], [, none] = []] = scheduleRows([held, asleep], timeZone, nowMs, "en");
   expect(en).toBe(
     "dim = 100   waits: A person operates the device: its schedule stands still (KERB-SCH-OVERRIDE): door is true",
   );
   expect(none).toBe("nothing now   kept");
-  const [[, vi = ""] = []] = scheduleRows([held], timeZone, nowMs, "vi");
+  const [[, vi] = []] = scheduleRows([held], timeZone, nowMs, "vi");
   expect(vi).toContain("dim = 100   đang chờ: Có người đang vận hành thiết bị");
 });

@@ -145,7 +145,7 @@ export class Commanding {
 
   #note(device: string | undefined, data: Record<string, unknown>): void {
     const { code, reason, point, schedule } = data;
-    const about = [device, point].filter((part) => part !== undefined).join(" ");
+    const about = [device, point].filter((part) => typeof part === "string").join(" ");
     const { log, tell } = this.#gateway;
     if (code === undefined)
       log.info({ device }, `the schedule of ${about || "all devices"} is ${String(schedule)}`);

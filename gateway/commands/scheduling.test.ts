@@ -407,30 +407,32 @@ it("what a crash has cut through is kept after it", async () => {
   before.schedules.stop();
 });
 
-describe("the memory", () => {
-  const entry = (happening: Happening): Entry => ({
-    n: 1,
-    at: at("20:00"),
-    mono: 1000,
-    clock: "synced",
-    ...happening,
-  });
-  const records = (id: string, source: string): Entry[] => {
-    const state = { v: 1, id, gw: "gw-01", dev: "light-01", state: "accepted", at: 0, source };
-    const about = { id, dev: "light-01", point: "dim" };
-    return [
-      { ev: "accepted", digest: id, state },
-      { ev: "executing", ...about, value: 30 },
-      { ev: "wrote", ...about, state: "done" },
-      { ev: "result", state: { ...state, state: "done" } },
-    ].map(entry);
-  };
-  const remembering = (...entries: Entry[]): Memory => {
-    const memory = new Memory();
-    for (const one of [entry({ ev: "opened", boot: "boot-1" }), ...entries]) memory.take(one);
-    return memory;
-  };
+/** A record of eight in the evening. */
+const entry = (happening: Happening): Entry => ({
+  n: 1,
+  at: at("20:00"),
+  mono: 1000,
+  clock: "synced",
+  ...happening,
+});
 
+const records = (id: string, source: string): Entry[] => {
+  const state = { v: 1, id, gw: "gw-01", dev: "light-01", state: "accepted", at: 0, source };
+  const about = { id, dev: "light-01", point: "dim" };
+  return [
+    { ev: "accepted", digest: id, state },
+    { ev: "executing", ...about, value: 30 },
+    { ev: "wrote", ...about, state: "done" },
+    { ev: "result", state: { ...state, state: "done" } },
+  ].map(entry);
+};
+const remembering = (...entries: Entry[]): Memory => {
+  const memory = new Memory();
+  for (const one of [entry({ ev: "opened", boot: "boot-1" }), ...entries]) memory.take(one);
+  return memory;
+};
+
+describe("the memory", () => {
   it("keeps no schedule's writes, of which there are many and which nobody sends again", () => {
     const memory = remembering(...records("A", "ioc"), ...records("B", "schedule"));
     expect([memory.known("A")?.state.state, memory.known("B")]).toEqual(["done", undefined]);
@@ -441,7 +443,7 @@ describe("the memory", () => {
     const after = remembering(entry({ ev: "standing", boot: "boot-1", ...before.standing() }));
     expect(after.order("light-01", "dim")).toMatchObject({ id: "A", atMs: at("20:00"), mono: 1000 });
     for (const one of records("C", "ioc"))
-      after.take({ ...one, point: "lamp", at: one.at + 9 * 24 * hourMs } as Entry);
+      after.take({ ...one, point: "lamp", at: one.at + 9 * 24 * hourMs });
     expect(after.order("light-01", "dim")).toBeUndefined();
     expect(remembering(...records("A", "ioc"), ...records("B", "schedule")).order("light-01", "dim")).toBe(
       undefined,

@@ -205,7 +205,7 @@ export class Scheduling {
         one.running = undefined;
       });
     }
-    await Promise.all([...this.#kept.values()].map(({ running }) => running));
+    await Promise.all([...this.#kept.values()].flatMap(({ running }) => running ?? []));
   }
 
   #tellClock(isWrong: boolean): void {

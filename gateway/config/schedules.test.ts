@@ -30,13 +30,13 @@ const times = `      dim:
 const device = (
   schedules: string,
   profile = "lamps",
-  write = "allow: [dim, lamp, gate, held]",
+  open = "allow: [dim, lamp, gate, held]",
 ) => `${head}devices:
   - id: light-01
     driver: modbus
     profile: acme/${profile}
     transport: { type: tcp, host: 10.0.0.5 }
-    write: { ${write} }
+    write: { ${open} }
     schedules:
 ${schedules}`;
 const sound = device(times);

@@ -109,7 +109,7 @@ export function checkSchedules(
     for (const [i, { at, value }] of schedule.entries()) {
       const wrong = point === undefined ? undefined : checkValue(value, point);
       if (wrong !== undefined) document.mistake([...own, i, "value"], "KERB-CFG-VALUE", wrong.reason);
-      if (!hasPlace && /^sun/.test(at)) {
+      if (!hasPlace && at.startsWith("sun")) {
         const message = `"${at}" needs a place: enter "location" in "gateway", or at the device`;
         document.mistake([...own, i, "at"], "KERB-CFG-MISSING", message);
       }

@@ -40,7 +40,7 @@ function shownOf(key: string, value: unknown): string | undefined {
   if (typeof value === "boolean") return String(value);
   if (typeof value === "number") return /Ms$|^poll\./.test(key) ? spanOf(value) : String(value);
   if (typeof value === "string" && shownTexts.test(key)) return value.slice(0, 80);
-  if (/^schedules\./.test(key)) return scheduleOf(value as readonly ScheduleEntry[]);
+  if (key.startsWith("schedules.")) return scheduleOf(value as readonly ScheduleEntry[]);
   const isTexts = Array.isArray(value) && value.length < 9 && value.every((one) => typeof one === "string");
   return isTexts && shownTexts.test(key) ? value.join(", ").slice(0, 80) : undefined;
 }

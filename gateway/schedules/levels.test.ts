@@ -14,6 +14,8 @@ const night: ScheduleEntry[] = [
 const valueAt = (schedule: ScheduleEntry[], time: string, site = saigon) =>
   levelAt(schedule, Date.parse(time), site)?.value;
 
+const two = (number: number) => String(number).padStart(2, "0");
+
 describe("levelAt", () => {
   it.each([
     ["2026-11-20T17:44:59+07:00", 0],
@@ -79,7 +81,6 @@ describe("levelAt", () => {
     "Pacific/Apia",
     "UTC",
   ];
-  const two = (number: number) => String(number).padStart(2, "0");
   const entry = fc.record({
     at: fc.tuple(fc.nat(23), fc.nat(59)).map(([hour, minute]) => `${two(hour)}:${two(minute)}`),
     value: fc.nat(100),

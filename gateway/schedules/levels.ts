@@ -4,7 +4,7 @@ import { type SunEvent, sunTime } from "./sun.ts";
 /** Dimming plans: what a point is to be at a moment. Pure: no clock and no device is asked. */
 
 export const weekdays = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const;
-export type Weekday = (typeof weekdays)[number];
+type Weekday = (typeof weekdays)[number];
 
 /** From `at` on the point is `value`: each day, or on these. */
 export interface ScheduleEntry {
@@ -99,8 +99,10 @@ export function levelAt(
   };
   // Clocks that are set, and hours after sunset, carry an entry over midnight, but not over a day.
   for (let day = -2; day <= 2; day++) look(day);
-  for (let day = -3; present === undefined && day >= -reachDays; day--) look(day);
-  for (let day = 3; untilMs === Infinity && day <= reachDays; day++) look(day);
+  for (let day = 3; day <= reachDays; day++) {
+    if (present === undefined) look(-day);
+    if (untilMs === Infinity) look(day);
+  }
   if (present === undefined) return undefined;
   return { value: present.entry.value, sinceMs: present.sinceMs, untilMs };
 }
