@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ask } from "../gateway/control.ts";
 import type { ScheduleEntry } from "../gateway/schedules/levels.ts";
+import type { LatestReading } from "../gateway/host/messages.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import { CommandRig, device } from "./command-rig.ts";
 
@@ -26,6 +27,15 @@ async function asked<Answer>(verb: string, args: Record<string, unknown> = {}): 
   throw new Error("no answer");
 }
 
+/** What the cabinet was told, without what it was told again: on a busy machine an answer may come too late. */
+const told = () => rig.written.filter((one, i, all) => one !== all[i - 1]);
+
+/** What the gateway has read last. */
+async function shown(): Promise<unknown> {
+  const latest = await asked<LatestReading[]>("latest", { device });
+  return latest.find(({ point }) => point === "dim")?.value;
+}
+
 const status = async () => (await asked<GatewayStatus>("status")).devices[0];
 
 /** Changes the schedule of the gateway that runs. */
@@ -42,22 +52,25 @@ it("keeps a point at its schedule behind orders, over restarts and forgetting", 
   const before = await status();
   // Live: the device goes on with its connection.
   await plan({ at: after(-60), value: 60 });
-  await expect.poll(() => rig.written, waits).toEqual([dim(60)]);
+  await expect.poll(told, waits).toEqual([dim(60)]);
   expect((await status())?.sinceMs).toBe(before?.sinceMs);
 
   // A lease goes before it, and the point comes back.
   const lease = ["write", device, "dim=30", "--for", "1s", "--yes", "--site", rig.file];
   expect((await rig.kerb(...lease)).code).toBe(0);
-  await expect.poll(() => rig.written, waits).toEqual([60, 30, 60].map(dim));
+  await expect.poll(told, waits).toEqual([60, 30, 60].map(dim));
 
   // At its time the level changes, and a device that was away and forgot is told again.
   const nextMs = Date.now() + 4000;
   await plan({ at: after(-60), value: 60 }, { at: after(4), value: 80 });
-  await expect.poll(() => rig.written.at(-1), waits).toBe(dim(80));
+  await expect.poll(told, waits).toEqual([60, 30, 60, 80].map(dim));
   expect(Date.now()).toBeGreaterThan(nextMs - 1000);
+  await expect.poll(async () => (await status())?.schedules?.[0]?.state, waits).toBe("kept");
+  const count = rig.written.length;
   rig.simulator.fault("restart", 300);
   rig.simulator.set("dim", 20);
-  await expect.poll(() => rig.written, waits).toEqual([60, 30, 60, 80, 80].map(dim));
+  await expect.poll(() => rig.written.length, waits).toBeGreaterThan(count);
+  await expect.poll(shown, waits).toBe(80);
 
   // An order of the IOC stands until the next change, over a kill too.
   await expect.poll(async () => (await status())?.schedules?.[0]?.state, waits).toBe("kept");
@@ -67,14 +80,14 @@ it("keeps a point at its schedule behind orders, over restarts and forgetting", 
   await rig.stop("SIGKILL");
   await rig.run();
   await expect.poll(async () => (await status())?.schedules?.[0]?.state, waits).toBe("ordered");
-  const shown = await rig.kerb("device", "show", device, "--site", rig.file, "--lang", "en");
-  expect(shown.out).toMatch(/schedule +dim = 80 +until \d\d:\d\d +waits for the next change/);
+  const { out } = await rig.kerb("device", "show", device, "--site", rig.file, "--lang", "en");
+  expect(out).toMatch(/schedule +dim = 80 +until \d\d:\d\d +waits for the next change/);
   await plan({ at: after(-600), value: 60 }, { at: after(3), value: 90 });
-  await expect.poll(() => rig.written, waits).toEqual([60, 30, 60, 80, 80, 50, 90].map(dim));
+  await expect.poll(told, waits).toEqual([60, 30, 60, 80, 50, 90].map(dim));
 
   // What it forgets while nobody looks is put right after the start.
   await rig.stop("SIGKILL");
   rig.simulator.set("dim", 20);
   await rig.run();
-  await expect.poll(() => rig.written.slice(-2), waits).toEqual([90, 90].map(dim));
+  await expect.poll(shown, waits).toBe(90);
 }, 180_000);
