@@ -9,6 +9,7 @@ import { matchProfile } from "../profile-match.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { pinOf, type Replacement, replacementsOf } from "./device-history.ts";
 import { listed, type ListedDevice, statusOf } from "./device-list.ts";
+import { scheduleRows, schedulesOf, type ShownSchedule } from "./device-schedules.ts";
 import { deviceWords } from "./device-words.ts";
 import { library } from "./identify.ts";
 import { identifyWords } from "./identify-words.ts";
@@ -40,6 +41,7 @@ export interface ShownDevice extends ListedDevice {
   points: number;
   records: number;
   write: { allow: readonly string[]; offered: string[] };
+  schedules: ShownSchedule[];
   polls: { polls: number; failed: number; missed: number } | null;
   /** Units that a person has put in the place of others, the newest last. */
   replacements: Replacement[];
@@ -97,12 +99,13 @@ async function shown(
     points: device.points.filter(({ publish }) => publish).length,
     records: device.records.length,
     write: { allow: device.write?.allow ?? [], offered },
+    schedules: schedulesOf(device, files.site, known, Date.now()),
     replacements: replacementsOf(files.site.gateway.stateFolder, device),
     polls: known === undefined ? null : { polls: known.polls, failed: known.failed, missed: known.missed },
   };
 }
 
-function shownLines(one: ShownDevice, device: DeviceConfig, language: Language): string[] {
+function shownLines(one: ShownDevice, device: DeviceConfig, timeZone: string, language: Language): string[] {
   const words = deviceWords[language];
   const { labels } = words;
   const nowMs = Date.now();
@@ -143,6 +146,7 @@ function shownLines(one: ShownDevice, device: DeviceConfig, language: Language):
     ...one.replacements.map((each): [string, string] => [labels.replaced, replacedLine(each, language)]),
     [labels.points, words.pointCounts(one.points, one.records)],
     [labels.writable, one.write.allow.join(", ") || words.noneWritable(one.write.offered.length)],
+    ...scheduleRows(one.schedules, timeZone, nowMs, language),
     ...(one.lastGoodMs === null ? [] : [[labels.lastGood, span(nowMs - one.lastGoodMs)] as [string, string]]),
     ...(one.polls === null
       ? []
@@ -175,6 +179,6 @@ export async function deviceShow(id: string, options: ShowOptions): Promise<numb
   const device = deviceNamed(files.site.devices, id, file);
   const one = await shown(files, device, await statusOf(file));
   if (options.json === true) printData("device", one);
-  else printLines(shownLines(one, device, language));
+  else printLines(shownLines(one, device, files.site.gateway.timeZone, language));
   return exitCodes.ok;
 }

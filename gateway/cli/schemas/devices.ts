@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { deviceStates } from "../device-states.ts";
-import { identityOutput } from "./box.ts";
+import { identityOutput, scheduleOutput } from "./box.ts";
 import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb device` prints. */
@@ -55,6 +55,7 @@ const shown = z.strictObject({
   points: count,
   records: count,
   write: z.strictObject({ allow: z.array(text), offered: z.array(text) }),
+  schedules: z.array(scheduleOutput),
   polls: z.strictObject({ polls: count, failed: count, missed: count }).nullable(),
   replacements: z.array(
     z.strictObject({ timeMs, by: text, before: marks.nullable(), now: marks }).describe("the newest last"),
