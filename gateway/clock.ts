@@ -113,11 +113,3 @@ export function bootId(): string {
 export function putRight(ms: number, toldMs: number, rightMs: number): number {
   return Math.abs(ms - toldMs) <= Math.abs(ms - rightMs) ? ms + rightMs - toldMs : ms;
 }
-
-/** Between reading and commit lie seconds, and hours while a disk is dead. */
-const waitMaxMs = 86_400_000;
-
-/** When an event was accepted, ms: one that is far from its reading was noted by a third clock, and stays as told. */
-export function putAcceptedRight(ms: number, toldMs: number, rightMs: number): number {
-  return Math.abs(ms - toldMs) <= waitMaxMs ? putRight(ms, toldMs, rightMs) : ms;
-}

@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3";
-import { clockState, monotonicMs, putAcceptedRight, putRight, stepMs } from "../clock.ts";
+import { clockState, monotonicMs, putRight, stepMs } from "../clock.ts";
 import { clockStates, eventKinds, type ClockState } from "../event.ts";
 import { gap } from "../gaps.ts";
 import type { EpochRecord, StoredRow } from "./rows.ts";
@@ -63,12 +63,26 @@ function stampOf(body: Uint8Array, boot: string): (Stamp & { at: number }) | und
   return { boot, state, at, wallMs: view.getFloat64(at, true), monoMs: view.getFloat64(at + 8, true) };
 }
 
-/** An event of an earlier boot that is stored anew: no fix of this one speaks of it, so it stands behind them all. */
+/** Monotonic time of an event of an earlier boot: no fix of this one speaks of it, so it stands behind them all. */
+const otherBootMs = Number.MAX_SAFE_INTEGER;
+
+/** An event of an earlier boot that is stored anew. */
 export function withoutFix(body: Buffer): Buffer {
   const stamp = stampOf(body, "");
   const copy = Buffer.from(body);
-  if (stamp !== undefined) copy.writeDoubleLE(Number.MAX_SAFE_INTEGER, stamp.at + 8);
+  if (stamp !== undefined) copy.writeDoubleLE(otherBootMs, stamp.at + 8);
   return copy;
+}
+
+/**
+ * When an event is accepted that is stored now, ms: by the clock that its own time is told by. Where it was set in
+ * between, what puts the one right would else put the other wrong.
+ */
+export function acceptedMs(body: Uint8Array, wallMs: number, monoMs: number): number {
+  const stamp = stampOf(body, "");
+  if (stamp === undefined || stamp.state === "synced" || stamp.monoMs === otherBootMs) return wallMs;
+  const byItsClockMs = Math.round(stamp.wallMs + monoMs - stamp.monoMs);
+  return Math.abs(byItsClockMs - wallMs) > stepMs ? byItsClockMs : wallMs;
 }
 
 /** Watches the clock, remembers its fixes and corrects times by them. */
@@ -169,16 +183,14 @@ export class ClockFixes {
     const body = isGap ? withGapTimes(head, stamp.at + 16, right) : head;
     body[2] = clockStates.indexOf("holdover");
     body.writeDoubleLE(Math.round(wallMs + shift), stamp.at);
-    return { ...row, recordedMs: putAcceptedRight(row.recordedMs, wallMs, wallMs + shift), body };
+    return { ...row, recordedMs: row.recordedMs + shift, body };
   }
 
   /** When a row was accepted, of which only the head is at hand. */
   correctedMs(row: Pick<StoredRow, "body" | "recordedMs">, boot: string): number {
     const stamp = this.#fixes.length === 0 ? undefined : stampOf(row.body, boot);
     const shift = stamp === undefined ? undefined : this.shiftOf(stamp, Infinity);
-    return stamp === undefined || shift === undefined
-      ? row.recordedMs
-      : putAcceptedRight(row.recordedMs, stamp.wallMs, stamp.wallMs + shift);
+    return row.recordedMs + (shift ?? 0);
   }
 }
 

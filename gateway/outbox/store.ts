@@ -7,7 +7,7 @@ import type { Dictionary } from "../uplink/encoding.ts";
 import { Accounts, type AccountedRow } from "./accounts.ts";
 import { Audit } from "./audit.ts";
 import { checkBytesMax } from "./check.ts";
-import { ClockFixes } from "./clock-fixes.ts";
+import { acceptedMs, ClockFixes } from "./clock-fixes.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Dictionaries, type RegisterDevice } from "./dictionaries.ts";
 import { pruneEpochs } from "./epochs.ts";
@@ -194,13 +194,14 @@ export class OutboxStore {
     events: readonly { lane: RowLane; body: Uint8Array }[],
     cuts: (rows: StoredRow[]) => { uplink: string; cut: CutRecord }[] = () => [],
   ): StoredRow[] {
-    const recordedMs = Date.now();
-    const first = this.#lastId + 1;
-    const rows = events.map(({ lane, body }, i) => ({ id: first + i, lane, recordedMs, body }));
-    const last = { id: this.#lastId + rows.length, wallMs: recordedMs, monoMs: monotonicMs() };
+    const [wallMs, monoMs, first] = [Date.now(), monotonicMs(), this.#lastId + 1];
+    const rows = events.map(({ lane, body }, i) => {
+      return { id: first + i, lane, recordedMs: acceptedMs(body, wallMs, monoMs), body };
+    });
+    const last = { id: this.#lastId + rows.length, wallMs, monoMs };
     this.#database.transaction(() => {
       for (const row of rows) {
-        const { id, lane, body } = row;
+        const { id, lane, recordedMs, body } = row;
         this.#statements.insert.run(id, lane, recordedMs, rowCrc(id, lane, recordedMs, body), body);
       }
       this.accounts.accept(rows, last);

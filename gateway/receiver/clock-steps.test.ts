@@ -100,11 +100,14 @@ describe("times of a gateway whose clock was wrong", () => {
     expect(Math.abs(level().timeMs - (bootMs + 59_960))).toBeLessThan(2);
   });
 
-  it("tell the acceptance by a third clock as that showed it", () => {
-    const recordedMs = 10 * 365 * 86_400_000;
-    take([{ ...early(1, 60_000), recordedMs }]);
-    take([step(2, 100_000, bootMs + 100_000, "synced")]);
-    expect(events()[0]).toMatchObject({ timeMs: bootMs + 60_000, recordedMs });
+  it("have their acceptance put right too, however long they waited: it is told by the same clock", () => {
+    const told = early(1, 60_000);
+    const waitedMs = 5 * 3_600_000;
+    take([{ ...told, recordedMs: told.wallMs + waitedMs }]);
+    // A step that is shorter than the wait.
+    take([step(2, 100_000, told.wallMs + 40_000 + 3_600_000, "synced")]);
+    const rightMs = told.wallMs + 3_600_000;
+    expect(events()[0]).toMatchObject({ timeMs: rightMs, recordedMs: rightMs + waitedMs });
   });
 
   it("are put right also where they come behind the jump, and after a restart of the receiver", () => {

@@ -1,4 +1,4 @@
-import { putAcceptedRight, putRight } from "../clock.ts";
+import { putRight } from "../clock.ts";
 import { quality, type KerbEvent } from "../event.ts";
 import type { Store } from "./store.ts";
 
@@ -88,7 +88,8 @@ export class ClockSteps {
     return {
       ...event,
       timeMs: rightMs,
-      recordedMs: putAcceptedRight(event.recordedMs, timeMs, rightMs),
+      // Told by the same clock.
+      recordedMs: event.recordedMs + rightMs - timeMs,
       clock: "holdover",
       toldMs: timeMs,
       ...(readings === undefined

@@ -19,6 +19,11 @@ const open: { close: () => void }[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date"] });
+  // Both clocks: what passes here is time, and no clock is set.
+  vi.spyOn(process, "hrtime").mockImplementation(() => [
+    Math.floor(Date.now() / 1000),
+    (Date.now() % 1000) * 1e6,
+  ]);
   at(0);
   folder = temporaryFolder();
   receiver = receive();
@@ -26,6 +31,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const one of open.splice(0).toReversed()) one.close();
   folder.remove();
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 

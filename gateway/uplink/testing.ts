@@ -1,3 +1,4 @@
+import { monotonicMs } from "../clock.ts";
 import { EventWriter, type ClockState, type EventKind } from "../event.ts";
 import { OutboxStore, type RowLane } from "../outbox/store.ts";
 import type { Receiver } from "../receiver/receiver.ts";
@@ -69,7 +70,7 @@ export class Box {
   accept(count: number, lane: RowLane = 1, clock: ClockState = "holdover"): void {
     this.#commit(
       Array.from({ length: count }, () => {
-        writer.begin("telemetry", this.#device, Date.now(), Date.now(), clock);
+        writer.begin("telemetry", this.#device, Date.now(), monotonicMs(), clock);
         writer.count(2);
         writer.reading(this.#points[0] ?? 0, this.#value++, 1);
         writer.reading(this.#points[1] ?? 0, 23.5, 1);
@@ -80,7 +81,7 @@ export class Box {
 
   /** Accepts one event of another kind, of `dev-1` or of the gateway itself. */
   tell(kind: EventKind, data: Record<string, unknown>, isOwn = false): void {
-    writer.begin(kind, isOwn ? 1 : this.#device, Date.now(), Date.now(), "holdover");
+    writer.begin(kind, isOwn ? 1 : this.#device, Date.now(), monotonicMs(), "holdover");
     writer.object(data);
     this.#commit([{ lane: 0, body: Buffer.from(writer.bytes()) }]);
   }

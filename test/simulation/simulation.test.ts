@@ -32,6 +32,7 @@ describe("the simulation", { timeout: 120_000 }, () => {
     ["an epoch ends where the next one began, also when that one has nothing left", 11, 1],
     ["numbers that vanished with an earlier file leave the books closed", 86, 0.25],
     ["an acceptance noted by a third clock", 570, 1],
+    ["a clock set between a reading and its acceptance, and set again", 1379, 1],
     ["rows behind a damaged epoch, deleted unsent", 740, 1],
   ])("%s (seed %i)", async (_name, seed, seedHours) => {
     const { violation } = await simulate(seed, { hours: seedHours });
