@@ -1,106 +1,7 @@
 import type { EditReason } from "../config/device-edits.ts";
-import type { Language } from "../config/error-texts.ts";
-import type { Identity } from "../driver.ts";
-import { printable } from "../errors.ts";
-import type { LatestReading } from "../host/messages.ts";
 import { words } from "../words.ts";
 
 /** The words of `kerb device`. */
-
-type Text = Record<Language, string>;
-
-const oddMax = 4;
-
-function named({ vendor, model, firmware, serial }: Identity, serialWord: string): string {
-  const parts = [vendor, model, firmware && `firmware ${firmware}`, serial && `${serialWord} ${serial}`];
-  return printable(parts.filter((part) => part !== undefined && part !== "").join(" "));
-}
-
-function oddOnes(odd: readonly LatestReading[]): string {
-  const shown = odd
-    .slice(0, oddMax)
-    .map(({ point, code, status, unheard }) => `${point} ${unheard === true ? "-" : (code ?? status)}`);
-  return printable(shown.join(", ")) + (odd.length > oddMax ? ", …" : "");
-}
-
-/** What a step of the ladder has seen. */
-export const ladderWords = {
-  serial: { en: "a serial line, no network", vi: "đường nối tiếp, không qua mạng" },
-  calls: { en: "the device calls this box", vi: "thiết bị tự gọi đến tủ này" },
-  notAsked: { en: "shows only in the next steps", vi: "chỉ thấy được ở các bước sau" },
-  noGateway: {
-    en: "no gateway runs here: not tested",
-    vi: "không có gateway đang chạy: chưa thử",
-  },
-  noUplink: { en: "the site has no uplinks", vi: "tệp cấu hình chưa có kết nối tới IOC (uplinks)" },
-  lineThere: (path: string): Text => ({ en: `${path} is there`, vi: `có cổng ${path}` }),
-  noName: (host: string): Text => ({
-    en: `the name ${host} is not known here`,
-    vi: `không tra được tên ${host}`,
-  }),
-  noHost: (host: string, why: string): Text => ({
-    en: `${host}: ${why}`,
-    vi: `${host} không trả lời: ${why}`,
-  }),
-  there: (host: string, time: string): Text => ({
-    en: `${host} answers in ${time}`,
-    vi: `${host} trả lời sau ${time}`,
-  }),
-  openPort: (port: number): Text => ({ en: `tcp ${port} is open`, vi: `cổng tcp ${port} mở` }),
-  closedPort: (port: number): Text => ({
-    en: `nothing listens on tcp ${port}`,
-    vi: `không có gì lắng nghe ở cổng tcp ${port}`,
-  }),
-  speaks: (driver: string): Text => ({ en: `it speaks ${driver}`, vi: `thiết bị nói ${driver}` }),
-  mute: (driver: string): Text => ({
-    en: `${driver}: reached, does not answer who it is`,
-    vi: `${driver}: đã nối được, không trả lời khi hỏi nó là ai`,
-  }),
-  who: (identity: Identity): Text => ({
-    en: named(identity, "serial") || "it does not say who it is",
-    vi: named(identity, "số sê-ri") || "không tự khai báo",
-  }),
-  otherModel: (mismatch: string): Text => ({
-    en: `another model: ${printable(mismatch)}`,
-    vi: `model khác: ${printable(mismatch)}`,
-  }),
-  otherUnit: (wanted: string, found: string): Text => ({
-    en: `another unit: serial ${printable(found)} answers, ${wanted} is expected`,
-    vi: `thiết bị khác: số sê-ri ${printable(found)} trả lời, cần ${wanted}`,
-  }),
-  taken: (who: Text, profile: string | undefined, range: string, doubt: string | undefined): Text => {
-    if (profile === undefined)
-      return { en: `${who.en}, points of its own`, vi: `${who.vi}, điểm đo ghi riêng` };
-    if (doubt !== undefined)
-      return { en: `${who.en}; ${printable(doubt)}`, vi: `${who.vi}; ${printable(doubt)}` };
-    const shown = range === "*" ? profile : `${profile} (${range})`;
-    return { en: `${who.en}, profile ${shown}`, vi: `${who.vi}, hồ sơ ${shown}` };
-  },
-  values: (good: number, all: number, odd: readonly LatestReading[], unheard: number, time: string): Text => {
-    if (all === 0) return { en: "it has no points to read", vi: "không có điểm đo để đọc" };
-    if (odd.length === 0)
-      return {
-        en: `${good} of ${all} points good, inside their limits, ${time}`,
-        vi: `${good}/${all} điểm tốt, trong giới hạn, ${time}`,
-      };
-    const isQuiet = unheard === odd.length;
-    const en = `${good} of ${all} points good; ${isQuiet ? "not heard yet" : "look at"}: ${oddOnes(odd)}`;
-    const vi = `${good}/${all} điểm tốt; ${isQuiet ? "chưa nghe thấy" : "cần xem"}: ${oddOnes(odd)}`;
-    return { en, vi };
-  },
-  uplinkDown: (id: string, since: string, reason: string, waiting: number): Text => ({
-    en: `${id} is down for ${since}${reason && `: ${printable(reason)}`}; ${waiting} events wait in the outbox`,
-    vi: `${id} mất kết nối ${since}${reason && `: ${printable(reason)}`}; ${waiting} sự kiện chờ trong hộp gửi`,
-  }),
-  unacknowledged: (id: string): Text => ({
-    en: `${id} is connected, and has acknowledged nothing yet`,
-    vi: `${id} đã kết nối, chưa xác nhận gì`,
-  }),
-  acknowledged: (id: string, ago: string): Text => ({
-    en: `${id} is connected, acknowledged ${ago} ago`,
-    vi: `${id} đã kết nối, xác nhận cách đây ${ago}`,
-  }),
-};
 
 const en = {
   // Files and lines.
@@ -181,7 +82,6 @@ const en = {
     `--set ${given}: expected KEY=VALUE, such as timeout=2s or transport.baud=19200`,
   noLogin: (driver: string) => `${driver} has no login with a user`,
   noLoginHint: "leave --user out, or write the setting: --set KEY=VALUE",
-  needsLogin: "it wants a login before it says more",
   needsLoginHint: "repeat it with --user NAME; the password is asked for",
   secretInClear: (key: string) =>
     `${key} is a secret, and would stand in files and in the history of the shell`,
@@ -197,8 +97,7 @@ const en = {
   whichProfileHint: (list: string) => `name it: --profile ${list}`,
   noProfileFits: (driver: string) =>
     `name one that you know: --profile vendor/model (kerb profiles lists them); or draft one: kerb profile new (${driver})`,
-  testFailed: (step: string) => `the test failed at ${step}`,
-  saveAnyway: "to save it all the same, before it is wired: --save-anyway",
+  saveAnyway: "then repeat the command (to save it all the same: --save-anyway)",
   notTested: "It was saved without having passed its test.",
   writable: (offered: number) =>
     offered === 0
@@ -358,7 +257,6 @@ const vi: DeviceWords = {
   settingForm: (given) => `--set ${given}: cần KHÓA=GIÁ_TRỊ, ví dụ timeout=2s hoặc transport.baud=19200`,
   noLogin: (driver) => `${driver} không đăng nhập bằng tên người dùng`,
   noLoginHint: "bỏ --user, hoặc ghi thành thiết lập: --set KHÓA=GIÁ_TRỊ",
-  needsLogin: "thiết bị đòi đăng nhập rồi mới cho biết thêm",
   needsLoginHint: "thêm --user TÊN; mật khẩu sẽ được hỏi",
   secretInClear: (key) => `${key} là bí mật, sẽ nằm lộ trong tệp và trong lịch sử lệnh`,
   secretInClearHint: (id) =>
@@ -373,8 +271,7 @@ const vi: DeviceWords = {
   whichProfileHint: (list) => `chỉ rõ: --profile ${list}`,
   noProfileFits: (driver) =>
     `chỉ rõ hồ sơ bạn biết: --profile hãng/model (kerb profiles liệt kê); hoặc lập nháp: kerb profile new (${driver})`,
-  testFailed: (step) => `phép thử không qua bước ${step}`,
-  saveAnyway: "muốn vẫn lưu khi thiết bị chưa được đấu nối: --save-anyway",
+  saveAnyway: "rồi chạy lại lệnh (muốn vẫn lưu: --save-anyway)",
   notTested: "Đã lưu dù phép thử chưa đạt.",
   writable: (offered) =>
     offered === 0

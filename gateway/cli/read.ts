@@ -4,7 +4,7 @@ import type { LatestReading } from "../host/messages.ts";
 import { decodings } from "./decodings.ts";
 import { CommandError } from "./errors.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
-import { hear, type HearOptions, isMute, rawNote, unheardNote } from "./listen.ts";
+import { hear, isMute, rawNote, unheardNote } from "./listen.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
 import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
@@ -179,19 +179,20 @@ export async function read(id: string, points: string[], options: ReadOptions): 
   try {
     source = await openSource(site, id, request);
     if (options.watch === true) return await watch(id, source, options);
-    const hearing: HearOptions = {
-      device: id,
-      waitMs: options.waitMs ?? defaultWaitMs,
-      forRecords: options.waitMs !== undefined,
-      isTalkative: options.json !== true,
-      language: request.language,
-    };
-    const readings = await hear(source, await source.read(new AbortController().signal), hearing);
+    const { language } = request;
+    const { waitMs = defaultWaitMs } = options;
+    const first = await source.read(new AbortController().signal);
+    const readings = await hear(source, first, {
+      waitMs,
+      until: options.waitMs === undefined ? "all" : "record",
+      signal: stopSignal(),
+      ...(options.json === true ? {} : { told: { device: id, language } }),
+    });
     if (options.json === true) printReadings(id, source, readings);
     else {
-      const bare = request.raw ? rawNote(readings, request.language) : undefined;
-      const notes = [unheardNote(source, readings, hearing), bare];
-      printForPeople(id, source, readings, notes, request.language);
+      const bare = request.raw ? rawNote(readings, language) : undefined;
+      const notes = [unheardNote(source, readings, waitMs, language), bare];
+      printForPeople(id, source, readings, notes, language);
     }
     return isMute(source, readings) ? exitCodes.noAnswer : exitCodes.ok;
   } catch (error) {

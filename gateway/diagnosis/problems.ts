@@ -61,12 +61,8 @@ async function refined(problem: Problem, seen: Seen): Promise<Problem> {
 /** What is wrong with a device that answers. */
 async function doubts(device: Device, seen: Seen): Promise<Problem[]> {
   const facts = await factsOf(device, seen);
-  const { unwritable } = device;
   const rules = rulesOf(device.driver);
-  const strange =
-    unwritable === undefined
-      ? undefined
-      : causeOf(rules, "identity", { ...facts, "identity.doubt": unwritable.reason });
+  const strange = causeOf(rules, "identity", facts);
   const found = [...(strange === undefined ? [] : [strange]), ...doubtsOf(rules, facts)];
   return found.map(({ code, seen: text }) => ({
     severity: "warn" as const,

@@ -49,6 +49,6 @@ export function doubtsOf(rules: readonly Rule[], facts: Facts): Finding[] {
   const found = new Map<CauseCode, Finding>();
   for (const rule of rules)
     if (rule.on === "working" && !found.has(rule.cause) && fits(rule, facts))
-      found.set(rule.cause, findingOf(rule, "values", "warn", facts));
+      found.set(rule.cause, findingOf(rule, rule.about ?? "values", "warn", facts));
   return [...found.values()];
 }
