@@ -7,47 +7,25 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { askOnce, controlSocket } from "../gateway/cli/site.ts";
-import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { envelope, kerbProgram } from "./cli-rig.ts";
-import { loadSubject } from "./contract/contract.ts";
 import { freePort } from "./ports.ts";
+import { closePretended, portOf, pretend, someone } from "./pretend.ts";
 import { noisy, type Listening } from "./why-rig.ts";
 
 /** Nine faults at once in the field of one running gateway; `kerb why` names the cause of each. */
 
-type Tree = Record<string, unknown>;
-
-const identity = { vendor: "Kerb Works", model: "K-1", firmware: "1.2.0", serial: "A0042" };
 const folder = mkdtempSync(join(tmpdir(), "kerb-faults-"));
 const file = join(folder, "gateway.yaml");
-const simulators: Simulator[] = [];
 const relays: Listening[] = [];
 const held: Socket[] = [];
-const rsmpIdentity = { ...identity };
+const rsmpIdentity = { ...someone };
 let theSwitch: ChildProcess;
 /** The pretend traffic signal. */
 let restarts: Simulator;
 let gateway: ReturnType<typeof kerbProgram>;
 
-async function pretend(driver: string, profile: string, settings: Tree, who = identity): Promise<Simulator> {
-  const { start } = await loadSubject(driver);
-  const own = loadProfile(profile);
-  const simulator = await start({
-    profile,
-    points: simulatedPoints(own, who),
-    records: simulatedRecords(own),
-    recordEveryMs: 0,
-    settings: mergeSettings(own.settings, settings),
-    identity: who,
-    seed: 1,
-  });
-  simulators.push(simulator);
-  return simulator;
-}
-
-const portOf = ({ address }: Simulator): number => Number(/:(\d+)/.exec(address)?.[1]);
 const tcp = (port: number, host = "127.0.0.1") => ({ type: "tcp", host, port });
 
 /** A switch in a process of its own, which can be stopped: what comes in then waits for ever, as behind a dead cable. */
@@ -143,7 +121,7 @@ afterAll(async () => {
   for (const socket of held) socket.destroy();
   theSwitch.kill("SIGKILL");
   for (const relay of relays) await relay.close();
-  for (const simulator of simulators) await simulator.close();
+  await closePretended();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -22,7 +22,7 @@ import {
   shownPlace,
   store,
 } from "./device-save.ts";
-import { loginOf, sameDevice, type Target, type TargetOptions, targetOf } from "./device-target.ts";
+import { lacksLogin, loginOf, sameDevice, type Target, type TargetOptions, targetOf } from "./device-target.ts";
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { library } from "./identify.ts";
@@ -258,7 +258,7 @@ class Adding {
     const language = this.#language;
     const { failed, causes, facts, steps } = diagnosed;
     const [cause] = causes;
-    const { profile, driver, needs } = this.#target;
+    const { profile, driver, needs, own } = this.#target;
     const more = plainDiagnosis(diagnosed, language);
     const complaint = { exitCode: exitCodes.noAnswer, more, language };
     // A profile that was only guessed, and is not it, is no failure of the device.
@@ -276,7 +276,7 @@ class Adding {
     const wantsLogin =
       this.#options.user === undefined &&
       (failed === "login" || (needs.length > 0 && failed !== "network" && failed !== "port")) &&
-      (await loginOf(driver, "user", "password")) !== undefined;
+      (await lacksLogin(driver, own));
     return new CommandError({
       ...complaint,
       code,
