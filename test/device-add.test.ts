@@ -124,14 +124,14 @@ test("a camera that refuses the login and has another time", { timeout: timeoutM
     auth: "ws-token",
     password: "${secret:wrong}",
   };
-  const told = await refused("clock-login", "onvif/profile-t", settings, "login", "KERB-ONVIF-CLOCK-LOGIN");
-  expect(told.seen).toMatch(/camera says .* box .*: 7 h/);
   const people = await add("clock-people", "onvif/profile-t", settings, "--yes");
   expect(people.code).toBe(5);
   expect(people.out).toMatch(/^ 4 login +✗ /m);
   expect(people.err).toMatch(
     /^kerb: KERB-ONVIF-CLOCK-LOGIN {2}Not saved: .*\n +seen .*7 h.*\n +likely .*\n +do +set the camera's NTP/,
   );
+  const told = await refused("clock-login", "onvif/profile-t", settings, "login", "KERB-ONVIF-CLOCK-LOGIN");
+  expect(told.seen).toMatch(/camera says .* box .*: 7 h/);
 });
 
 test("a login that nobody has given", { timeout: timeoutMs }, async () => {
@@ -149,11 +149,12 @@ test("another model than the profile is for", { timeout: timeoutMs }, async () =
 test("another unit than the site file says", { timeout: timeoutMs }, async () => {
   const device = await pretend("modbus", "sunspec/meter-203", { ...tcp(0), unit: 1 });
   const settings = { ...modbus, ...tcp(portOf(device)), sunspec: true, serial: "Z9" };
-  const told = await refused("unit", "sunspec/meter-203", settings, "identity", "KERB-DEV-UNIT");
-  expect(told.seen).toContain("serial number Z9");
-  // Who is there can be said for certain only without a guess: the cause is named where no profile was, too.
   const { told: guessed } = await add("unit-2", undefined, settings, "--driver", "modbus", "--yes", "--json");
   expect(guessed, JSON.stringify(guessed)).toMatchObject({ code: "KERB-DEV-UNIT" });
+  const told = await refused("unit", "sunspec/meter-203", settings, "identity", "KERB-DEV-UNIT");
+  expect(told.seen).toContain("serial number Z9");
+  const again = await add("unit-3", "sunspec/meter-203", settings, "--yes", "--json");
+  expect(again.told.title).toContain("already, as unit");
 });
 
 test("what only warns is said, and asked about", { timeout: timeoutMs }, async () => {

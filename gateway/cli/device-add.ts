@@ -2,7 +2,6 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { DeviceConfig } from "../config.ts";
 import type { Written } from "../config/device-edits.ts";
-import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type Change, DevicesFiles, secretFile, writeSecret } from "../devices-file.ts";
 import type { Diagnosed } from "../diagnosis/facts.ts";
@@ -22,7 +21,14 @@ import {
   shownPlace,
   store,
 } from "./device-save.ts";
-import { lacksLogin, loginOf, sameDevice, type Target, type TargetOptions, targetOf } from "./device-target.ts";
+import {
+  lacksLogin,
+  loginOf,
+  sameDevice,
+  type Target,
+  type TargetOptions,
+  targetOf,
+} from "./device-target.ts";
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { library } from "./identify.ts";
@@ -92,16 +98,21 @@ class Adding {
 
   async run(): Promise<number> {
     try {
-      const password = await this.#password();
-      const stranger = await this.#stranger(password);
-      const same = sameDevice(this.#target, stranger.settings, this.#files.site.devices);
+      await this.#password();
+      const { profile, own } = this.#target;
+      const isStranger = profile === undefined && own["points"] === undefined;
+      // What the checker says comes before anybody is asked.
+      const device = isStranger
+        ? (await this.#checked(undefined, { points: {} })).device
+        : await this.#written(profile);
+      const same = sameDevice(this.#target, device.settings, this.#files.site.devices);
       if (same !== undefined && this.#options.saveAnyway !== true)
         throw usageError(
           this.#words.sameDevice(same.id, shownPlace(same)),
           this.#words.sameDeviceHint(same.id),
           this.#language,
         );
-      const diagnosed = await this.#climb(stranger);
+      const diagnosed = await this.#climb(device, isStranger);
       const saved = await this.#save(diagnosed);
       this.#secret = undefined;
       this.#told(diagnosed, saved);
@@ -112,10 +123,10 @@ class Adding {
   }
 
   /** Asks for the password of `--user`, writes it as a secret, and refers to it. */
-  async #password(): Promise<string | undefined> {
+  async #password(): Promise<void> {
     const { user, passwordStdin, json } = this.#options;
     const words = this.#words;
-    if (user === undefined) return undefined;
+    if (user === undefined) return;
     const reference = `\${secret:${this.#id}}`;
     const login = await loginOf(this.#target.driver, user, reference);
     if (login === undefined)
@@ -138,7 +149,6 @@ class Adding {
     // One that was left behind by a device of that id is nobody's.
     if (before === undefined) this.#secret = file;
     this.#login = login;
-    return password;
   }
 
   #usersOf(reference: string): string[] {
@@ -147,44 +157,14 @@ class Adding {
       .map((file) => shownFile(file));
   }
 
-  /** The device without profile and points: who is there is open. */
-  async #stranger(password: string | undefined): Promise<DeviceConfig> {
-    const { driver, own, profile } = this.#target;
-    const { user } = this.#options;
-    const login = user === undefined ? {} : ((await loginOf(driver, user, password ?? "")) ?? {});
-    const under = profile === undefined ? {} : profileNamed(profile).settings;
-    const { settings } = await driverSchemas(driver);
-    const parsed = settings.safeParse(mergeSettings(under, mergeSettings(own, login)));
-    const place = { file: this.#file, line: 0 };
-    const bare = {
-      id: this.#id,
-      name: this.#id,
-      driver,
-      enabled: true,
-      profile: undefined,
-      class: undefined,
-    };
-    return {
-      ...bare,
-      firmwareRange: "*",
-      // What is wrong with them is told by the checker, with its place.
-      settings: parsed.success ? parsed.data : own,
-      identify: undefined,
-      identity: undefined,
-      pollMs: { fast: 1000, normal: 1000, slow: 1000 },
-      points: [],
-      records: [],
-      alarms: [],
-      silenceMs: 0,
-      place,
-    };
-  }
-
-  /** The device as it will stand in the file, checked with all the others. Throws `ConfigError`. */
-  async #written(profile: string | undefined, needed: Record<string, unknown>): Promise<DeviceConfig> {
+  /** The device as it would stand in the file, checked with all the others. Throws `ConfigError`. */
+  async #checked(
+    profile: string | undefined,
+    more: Record<string, unknown>,
+  ): Promise<{ change: Change; device: DeviceConfig }> {
     const { driver, own } = this.#target;
     const { name } = this.#options;
-    const settings = mergeSettings(mergeSettings(own, needed), this.#login) as Record<string, Written>;
+    const settings = mergeSettings(mergeSettings(own, more), this.#login) as Record<string, Written>;
     const device: Record<string, Written> = {
       id: this.#id,
       ...(name === undefined ? {} : { name }),
@@ -193,10 +173,17 @@ class Adding {
       ...settings,
     };
     const at = { id: this.#id, place: { file: this.#file, line: 1 } } as DeviceConfig;
-    this.#change = edited(at, this.#language, () => this.#files.adding(this.#file, device));
-    const { devices } = await this.#files.checked(this.#change);
-    this.#device = devices.find(({ id }) => id === this.#id)!;
-    return this.#device;
+    const change = edited(at, this.#language, () => this.#files.adding(this.#file, device));
+    const { devices } = await this.#files.checked(change);
+    return { change, device: devices.find(({ id }) => id === this.#id)! };
+  }
+
+  /** The device as it will stand in the file. Throws `ConfigError`. */
+  async #written(profile: string | undefined, needed: Record<string, unknown> = {}): Promise<DeviceConfig> {
+    const { change, device } = await this.#checked(profile, needed);
+    this.#change = change;
+    this.#device = device;
+    return device;
   }
 
   /** The profile that fits best who it says that it is. */
@@ -207,17 +194,13 @@ class Adding {
     return best === undefined ? undefined : this.#written(best.profile, needed);
   }
 
-  async #climb(stranger: DeviceConfig): Promise<Diagnosed> {
-    const { profile, own } = this.#target;
-    const isKnown = profile !== undefined || own["points"] !== undefined;
-    // What the checker says comes before anybody is asked.
-    const device = isKnown ? await this.#written(profile, {}) : stranger;
+  async #climb(device: DeviceConfig, isStranger: boolean): Promise<Diagnosed> {
     const { siteFile, site } = this.#files;
     const { known } = await knownOf(siteFile, this.#id);
     const signal = stopSignal();
     const climb = {
       device,
-      ...(isKnown ? {} : { choose: (met: Met) => this.#choose(met) }),
+      ...(isStranger ? { choose: (met: Met) => this.#choose(met) } : {}),
       stateFolder: site.gateway.stateFolder,
       siblings: site.devices,
       known,
