@@ -264,7 +264,10 @@ class Adding {
       ...complaint,
       code,
       title: `${words.notSaved}: ${title}`,
-      hint: wantsLogin ? words.needsLoginHint : `${remedy}; ${words.saveAnyway}`,
+      // Without a profile there is nothing yet that could be saved.
+      hint: wantsLogin
+        ? words.needsLoginHint
+        : [`${remedy};`, words.again, ...(this.#change === undefined ? [] : [words.saveAnyway])].join(" "),
       details: [
         ["seen", (cause?.seen ?? evidence)?.[language] ?? ""],
         ["likely", likely],

@@ -97,7 +97,8 @@ const en = {
   whichProfileHint: (list: string) => `name it: --profile ${list}`,
   noProfileFits: (driver: string) =>
     `name one that you know: --profile vendor/model (kerb profiles lists them); or draft one: kerb profile new (${driver})`,
-  saveAnyway: "then repeat the command (to save it all the same: --save-anyway)",
+  again: "then repeat the command",
+  saveAnyway: "(to save it all the same: --save-anyway)",
   notTested: "It was saved without having passed its test.",
   writable: (offered: number) =>
     offered === 0
@@ -271,7 +272,8 @@ const vi: DeviceWords = {
   whichProfileHint: (list) => `chỉ rõ: --profile ${list}`,
   noProfileFits: (driver) =>
     `chỉ rõ hồ sơ bạn biết: --profile hãng/model (kerb profiles liệt kê); hoặc lập nháp: kerb profile new (${driver})`,
-  saveAnyway: "rồi chạy lại lệnh (muốn vẫn lưu: --save-anyway)",
+  again: "rồi chạy lại lệnh",
+  saveAnyway: "(muốn vẫn lưu: --save-anyway)",
   notTested: "Đã lưu dù phép thử chưa đạt.",
   writable: (offered) =>
     offered === 0
