@@ -269,7 +269,7 @@ function groupCheck({ kind, at, devices }: Folded, nowMs: number): HealthCheck {
   };
 }
 
-function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthCheck[] {
+function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number, shownMax: number): HealthCheck[] {
   const enabled = devices.filter((device) => device.enabled);
   const online = enabled.filter(({ state }) => state === "online");
   const isNew = ({ state, sinceMs }: Device) => state === "starting" && nowMs - sinceMs < deviceGraceMs;
@@ -298,13 +298,17 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthC
   const own = down.filter((device) => !dead.has(device.driver) && !folded.has(device));
   return [
     { check: "devices", state: down.length > 0 ? "bad" : "ok", seen },
-    ...groups.slice(0, devicesShownMax).map((group) => groupCheck(group, nowMs)),
-    ...own.slice(0, devicesShownMax).map((device) => deviceCheck(device, nowMs)),
+    ...groups.slice(0, shownMax).map((group) => groupCheck(group, nowMs)),
+    ...own.slice(0, shownMax).map((device) => deviceCheck(device, nowMs)),
   ];
 }
 
-/** Every check in a fixed order; of the devices only those that are not online, 20 at most. */
-export function healthChecks(status: GatewayStatus, nowMs: number): HealthCheck[] {
+/** Every check in a fixed order; of the devices only those that are not online, `shownMax` at most. */
+export function healthChecks(
+  status: GatewayStatus,
+  nowMs: number,
+  shownMax = devicesShownMax,
+): HealthCheck[] {
   return [
     loopCheck(status),
     outboxCheck(status),
@@ -313,7 +317,7 @@ export function healthChecks(status: GatewayStatus, nowMs: number): HealthCheck[
     ...configChecks(status),
     ...uplinkChecks(status, nowMs),
     ...status.hosts.map((host) => hostCheck(host, status, nowMs)),
-    ...deviceChecks(status, nowMs),
+    ...deviceChecks(status, nowMs, shownMax),
   ];
 }
 

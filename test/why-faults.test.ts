@@ -133,6 +133,13 @@ async function said(...args: string[]) {
 
 type Device = GatewayStatus["devices"][number];
 
+interface Told {
+  severity: string;
+  object?: string;
+  code: string;
+  behind?: string[];
+}
+
 async function devicesNow(): Promise<Device[]> {
   return (await askOnce<GatewayStatus>(controlSocket(file), { verb: "status" })).devices;
 }
@@ -191,10 +198,22 @@ test(
     );
     expect(found).toEqual(expected);
     const { data, code } = await said("problems");
-    const problems = data["problems"] as { object?: string; code: string; behind: string[] }[];
+    const problems = data["problems"] as Told[];
     if (process.env["SHOW"]) console.log(JSON.stringify(problems, null, 1));
     expect(code).toBe(6);
     expect(problems[0]).toMatchObject({ code: "KERB-NET-SWITCH", behind: ["post-1", "post-2", "post-3"] });
     expect(problems.filter(({ object }) => object?.startsWith("post-"))).toEqual([]);
+    // What stands in the report is the same, the devices behind the switch folded under it.
+    const { data: signed } = await said("report");
+    const { report } = signed as { report: { problems: Told[]; summary: { blocking: number } } };
+    const blocking = report.problems.filter(({ severity }) => severity === "blocking");
+    expect(report.problems.slice(0, blocking.length)).toEqual(blocking);
+    expect(report.summary.blocking).toBe(blocking.length);
+    expect(report.problems.filter(({ code: one }) => one === "KERB-NET-SWITCH")).toMatchObject([
+      { severity: "blocking", behind: ["post-1", "post-2", "post-3"] },
+    ]);
+    expect(report.problems.filter(({ object }) => object?.startsWith("post-"))).toEqual([]);
+    const firmware = report.problems.filter(({ object }) => object === "signal-firmware");
+    expect(firmware.map((one) => [one.severity, one.code])).toContainEqual(["warning", "KERB-DEV-FIRMWARE"]);
   },
 );

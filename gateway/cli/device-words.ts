@@ -1,5 +1,6 @@
 import type { EditReason } from "../config/device-edits.ts";
 import { words } from "../words.ts";
+import { stateWords } from "./state-words.ts";
 
 /** The words of `kerb device`. */
 
@@ -113,18 +114,7 @@ const en = {
     `the files are wrong (${count} mistakes: kerb config check): this is what the gateway runs`,
   noDevices: "No devices.   Next: kerb discover, then kerb device add",
   noneSo: "No device fits.",
-  states: {
-    online: "online",
-    lost: "lost",
-    "wrong-device": "wrong device",
-    quarantined: "quarantined",
-    starting: "starting",
-    listening: "listening",
-    disabled: "disabled",
-    new: "not running yet",
-    gone: "removed, still runs",
-    unknown: "-",
-  },
+  states: { ...stateWords.en, unknown: "-" },
   counts: (count: number, good: number, bad: number) =>
     `${count} ${count === 1 ? "device" : "devices"}: ${good} online, ${bad} failing`,
   labels: {
@@ -287,18 +277,7 @@ const vi: DeviceWords = {
     `tệp cấu hình sai (${count} lỗi: kerb config check): đây là những gì gateway đang chạy`,
   noDevices: "Chưa có thiết bị.   Tiếp theo: kerb discover, rồi kerb device add",
   noneSo: "Không có thiết bị nào như vậy.",
-  states: {
-    online: "trực tuyến",
-    lost: "mất kết nối",
-    "wrong-device": "sai thiết bị",
-    quarantined: "bị cách ly",
-    starting: "đang khởi động",
-    listening: "đang lắng nghe",
-    disabled: "đã tắt",
-    new: "chưa chạy",
-    gone: "đã gỡ, vẫn chạy",
-    unknown: "-",
-  },
+  states: { ...stateWords.vi, unknown: "-" },
   counts: (count, good, bad) => `${count} thiết bị: ${good} trực tuyến, ${bad} hỏng`,
   labels: {
     file: "tệp",

@@ -2,7 +2,7 @@ import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
 import type { Diagnosed, Finding, Step } from "../diagnosis/facts.ts";
 import type { Known } from "../diagnosis/history.ts";
-import { type Climb, climbLadder } from "../diagnosis/ladder.ts";
+import { type Climb, climbed } from "../diagnosis/ladder.ts";
 import { describeError, printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
@@ -86,13 +86,10 @@ function stepLines({ step, verdict, evidence, ms }: Step, number: number, langua
 
 /** Climbs, and prints each step as it is done; those that were not tried are not said. `isJson`: nothing is printed. */
 export async function climbAloud(climb: Climb, language: Language, isJson: boolean): Promise<Diagnosed> {
-  const climbing = climbLadder(climb);
   let number = 0;
-  for (;;) {
-    const { done, value } = await climbing.next();
-    if (done === true) return value;
-    if (!isJson && value.verdict !== "skipped") printLines(stepLines(value, ++number, language));
-  }
+  return climbed(climb, (step) => {
+    if (!isJson && step.verdict !== "skipped") printLines(stepLines(step, ++number, language));
+  });
 }
 
 /** What the running gateway knows of a device; undefined where none runs. `isSilent`: one runs and does not answer. */

@@ -15,7 +15,8 @@ export interface Known {
 
 type Device = GatewayStatus["devices"][number];
 
-const answers = ({ state }: Device): boolean => state === "online" || state === "listening";
+/** Whether the gateway has its values, or waits for what it tells by itself. */
+export const answers = ({ state }: Device): boolean => state === "online" || state === "listening";
 
 function counted(name: string, others: readonly Device[]): Facts {
   const online = others.filter(answers);

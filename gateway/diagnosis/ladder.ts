@@ -20,7 +20,7 @@ import {
 import { type Diagnosed, plain, type Step, type Text, type Verdict } from "./facts.ts";
 import { isKnown, type Known, knownFacts, pollEveryMs, unitFacts, valueFacts } from "./history.ts";
 import { diagnosisOf } from "./knowledge.ts";
-import { placeText } from "./places.ts";
+import { placeFacts, placeText } from "./places.ts";
 import { knock, lookAtPort, resolveName } from "./reach.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
 import { rungOf, rungOrder } from "./rungs.ts";
@@ -84,9 +84,7 @@ class Climber {
     this.#device = climb.device;
     this.#place = place;
     this.#rungs = rungsOf(place);
-    if (place !== undefined) this.facts["place"] = placeText(place);
-    if (place?.unit !== undefined) this.facts["unit"] = place.unit;
-    if (place?.over === "serial") this.facts["line.settings"] = place.line;
+    if (place !== undefined) Object.assign(this.facts, placeFacts(place));
   }
 
   get failed(): Rung | undefined {
@@ -307,7 +305,7 @@ function heardByGateway({ status, readings }: Known, id: string): Heard | undefi
  * Climbs the ladder of one device, rung by rung, and gives each as it is known; in the end what follows of them.
  * Reads only. A device that the running gateway reads is not asked again: its gateway knows.
  */
-export async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed> {
+async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed> {
   const { device, known, signal } = climb;
   const driver = await diagnosisOf(device.driver);
   const place = driver?.place(device.settings);
@@ -324,6 +322,16 @@ export async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed
   if (climber.failed === undefined && !signal.aborted) yield* climber.step(...upstreamStep(known));
   yield* climber.skipRest();
   return climber.done();
+}
+
+/** Climbs to the end; `told` gets each step as it is known. */
+export async function climbed(climb: Climb, told: (step: Step) => void = () => {}): Promise<Diagnosed> {
+  const climbing = climbLadder(climb);
+  for (;;) {
+    const { done, value } = await climbing.next();
+    if (done === true) return value;
+    told(value);
+  }
 }
 
 /** A device that no gateway reads now: the way to it first, then its own words. */
