@@ -173,8 +173,8 @@ test("what only warns is said, and asked about", { timeout: timeoutMs }, async (
   });
   await sameBy("firmware", "KERB-DEV-FIRMWARE");
   const skewed = { ...(await realCamera("clockWrong")), password: "${secret:right}" };
-  const camera = await add("clock", "onvif/profile-t", skewed, "--yes", "--json");
-  expect(camera.told).toMatchObject({
+  const found = await add("clock", "onvif/profile-t", skewed, "--yes", "--json");
+  expect(found.told).toMatchObject({
     tested: true,
     causes: [{ code: "KERB-ONVIF-CLOCK", severity: "warn" }],
   });

@@ -1,6 +1,6 @@
 import { span } from "../cli/text.ts";
 import type { DeviceConfig } from "../config.ts";
-import type { Identity, Rung } from "../driver.ts";
+import type { Facts, Identity, Rung } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { printable } from "../printable.ts";
 import { plain, type Step, type Text } from "./facts.ts";
@@ -117,7 +117,7 @@ export function thereText(host: string, ms: number): Text {
 }
 
 /** Of the line below a unit that failed: `mate` is another one on it that answers. */
-export function lineSeen(mate: unknown): Seen {
+export function lineSeen(mate: Facts[string] | undefined): Seen {
   return mate === undefined
     ? {
         verdict: "unknown",

@@ -142,7 +142,7 @@ it("says once what several devices were lost with, and names them", () => {
       ],
     },
   );
-  expect(made.problems.filter(({ seen: one }) => one.en === seen.en)).toMatchObject([
+  expect(made.problems.filter((problem) => problem.seen.en === seen.en)).toMatchObject([
     { severity: "blocking", object: "10.0.0.0/24", behind: ["meter-01", "router-01"] },
     { severity: "warning", object: "meter-01", code: "KERB-DEV-SLOW" },
   ]);
