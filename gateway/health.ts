@@ -1,6 +1,7 @@
 import { grouped, mebibytes, span } from "./cli/text.ts";
 import type { Language } from "./config/error-texts.ts";
 import { type ErrorCode, printable } from "./errors.ts";
+import { plain } from "./diagnosis/facts.ts";
 import { foldDevices, type Folded } from "./diagnosis/fold.ts";
 import { deviceCause, groupCause, storageCause, uplinkCause } from "./health/causes.ts";
 import type { GatewayStatus } from "./supervisor.ts";
@@ -41,10 +42,6 @@ const memoryWarn = 0.85;
 const custodyWarnMs = 300_000;
 const devicesShownMax = 20;
 
-function both(text: string): Record<Language, string> {
-  return { en: text, vi: text };
-}
-
 function loopCheck({ loop: { maxMs } }: GatewayStatus): HealthCheck {
   const pause = `${grouped(maxMs)} ms`;
   const seen = {
@@ -79,7 +76,7 @@ function outboxCheck({ outbox, outboxSilentMs }: GatewayStatus): HealthCheck {
   }
   if (outbox.failure !== undefined) {
     const code = storageCause(outbox.failure);
-    return { check: "outbox", state: "bad", seen: both(printable(outbox.failure)), code, stops: "ready" };
+    return { check: "outbox", state: "bad", seen: plain(printable(outbox.failure)), code, stops: "ready" };
   }
   if (outbox.quarantined !== undefined) {
     const seen = {
@@ -279,7 +276,7 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number, shownMax
   const down = enabled.filter(
     (device) => device.state !== "online" && device.state !== "listening" && !isNew(device),
   );
-  const more = both("");
+  const more = plain("");
   const add = (count: number, en: string, vi: string) => {
     if (count === 0) return;
     more.en += `, ${count} ${en}`;

@@ -1,15 +1,13 @@
 import type { Language } from "../config/error-texts.ts";
-import { NotRunningError } from "../control.ts";
 import type { Diagnosed, Finding, Step } from "../diagnosis/facts.ts";
 import type { Known } from "../diagnosis/history.ts";
 import { type Climb, climbed } from "../diagnosis/ladder.ts";
 import { describeError, printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
-import type { GatewayStatus } from "../supervisor.ts";
 import { dictionary } from "./language.ts";
 import { printLines } from "./output.ts";
-import { askOnce, controlSocket, SilentError } from "./site.ts";
-import { displayWidth, pad, paint, span } from "./text.ts";
+import { askOnce, controlSocket, runningStatus, SilentError } from "./site.ts";
+import { displayWidth, marks, pad, paint, took } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
 /** The ladder of a device as people and machines see it: `kerb why`, `kerb device add`. */
@@ -64,18 +62,11 @@ export function observationLines({ facts }: Diagnosed, language: Language): stri
   ];
 }
 
-const marks = {
-  ok: ["✓", "green"],
-  failed: ["✗", "red"],
-  unknown: ["?", "yellow"],
-  skipped: ["-", "dim"],
-} as const;
-
 function stepLines({ step, verdict, evidence, ms }: Step, number: number, language: Language): string[] {
   const words = whyWords[language];
   const width = Math.max(...Object.values(words.rungs).map(displayWidth));
   const [mark, colour] = marks[verdict];
-  const time = step !== "values" || ms === undefined || ms < 50 ? "" : `, ${span(ms)}`;
+  const time = step === "values" && ms !== undefined ? `, ${took(ms)}` : "";
   return wrapped(`${evidence[language]}${verdict === "ok" ? time : ""}`, columns - width - 6).map(
     (line, index) =>
       index === 0
@@ -96,7 +87,8 @@ export async function climbAloud(climb: Climb, language: Language, isJson: boole
 export async function knownOf(site: string, id: string): Promise<{ known?: Known; isSilent?: boolean }> {
   const socket = controlSocket(site);
   try {
-    const status = await askOnce<GatewayStatus>(socket, { verb: "status" });
+    const status = await runningStatus(socket);
+    if (status === undefined) return {};
     const device = status.devices.find((one) => one.id === id);
     const ask = (verb: string) =>
       askOnce<LatestReading[]>(socket, { verb, args: { device: id, points: [], raw: false } });
@@ -106,7 +98,6 @@ export async function knownOf(site: string, id: string): Promise<{ known?: Known
     const readings = device === undefined ? [] : isOnline ? await ask("read").catch(latest) : await latest();
     return { known: { status, readings, nowMs: Date.now() } };
   } catch (error) {
-    if (error instanceof NotRunningError) return {};
     if (error instanceof SilentError) return { isSilent: true };
     throw error;
   }

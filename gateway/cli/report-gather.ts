@@ -6,7 +6,6 @@ import { checkJournal } from "../commands/journal-check.ts";
 import { linesOf, readLine, segmentsOf } from "../commands/journal-lines.ts";
 import type { CommandState } from "../commands/state.ts";
 import type { DeviceConfig, Site } from "../config.ts";
-import { NotRunningError } from "../control.ts";
 import { DeviceError } from "../driver.ts";
 import { climbed } from "../diagnosis/ladder.ts";
 import { problemsOf } from "../diagnosis/problems.ts";
@@ -14,8 +13,8 @@ import { deviceErrorCode } from "../errors.ts";
 import { deviceCause } from "../health/causes.ts";
 import type { Identified, LatestReading, Unwritable } from "../host/messages.ts";
 import type { Asked, Gathered } from "../report/gathered.ts";
-import type { GatewayBooks, GatewayStatus } from "../supervisor.ts";
-import { askOnce } from "./site.ts";
+import type { GatewayBooks } from "../supervisor.ts";
+import { askOnce, runningStatus } from "./site.ts";
 
 /** Asks what a report needs: the running gateway, else the devices. Nothing that is asked changes a device. */
 
@@ -130,12 +129,6 @@ async function readJournal(stateFolder: string): Promise<Journal> {
     }
   return { audit: (await checkJournal(folder)).break === undefined ? "whole" : "broken", writes };
 }
-
-const runningStatus = (socket: string): Promise<GatewayStatus | undefined> =>
-  askOnce<GatewayStatus>(socket, { verb: "status" }).catch((error: unknown) => {
-    if (error instanceof NotRunningError) return undefined;
-    throw error;
-  });
 
 /** `asked`: called after each device. Rejects with `SilentError` where a gateway runs and does not answer. */
 export async function gather(

@@ -1,4 +1,5 @@
-import { span } from "../cli/text.ts";
+import { namedIdentity } from "../cli/named-identity.ts";
+import { span, took } from "../cli/text.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { Facts, Identity, Rung } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
@@ -38,16 +39,13 @@ export const byGatewayText: Text = { en: "the gateway reads it", vi: "gateway đ
 
 /** "Kerb Works K-1 firmware 2.3 serial A0042, profile kerb/k-1 (>=2.0)"; `isTold`: it says something of itself. */
 export function whoText(
-  { vendor, model, firmware, serial }: Identity,
+  identity: Identity,
   { profile, firmwareRange }: Pick<DeviceConfig, "profile" | "firmwareRange">,
 ): { isTold: boolean; evidence: Text } {
-  const named = (word: string, nothing: string): string => {
-    const parts = [vendor, model, firmware && `firmware ${firmware}`, serial && `${word} ${serial}`];
-    return printable(parts.filter((part) => part !== undefined && part !== "").join(" ")) || nothing;
-  };
-  const en = named("serial", "it says nothing of itself");
-  const vi = named("số sê-ri", "thiết bị không tự giới thiệu");
-  const isTold = [vendor, model, firmware, serial].some((part) => part !== undefined && part !== "");
+  const named = namedIdentity(identity, "en");
+  const isTold = named !== "";
+  const en = named || "it says nothing of itself";
+  const vi = namedIdentity(identity, "vi") || "thiết bị không tự giới thiệu";
   if (profile === undefined) return { isTold, evidence: { en, vi } };
   const taken = firmwareRange === "*" ? profile : `${profile} (${firmwareRange})`;
   return { isTold, evidence: { en: `${en}, profile ${taken}`, vi: `${vi}, hồ sơ ${taken}` } };
@@ -112,8 +110,7 @@ export function knockedText(where: string, reached: string, ms: number): Text {
 
 /** A host that has answered, if only to refuse. */
 export function thereText(host: string, ms: number): Text {
-  const time = `${Math.max(1, Math.round(ms))} ms`;
-  return { en: `${host} answers in ${time}`, vi: `${host} trả lời sau ${time}` };
+  return { en: `${host} answers in ${took(ms)}`, vi: `${host} trả lời sau ${took(ms)}` };
 }
 
 /** Of the line below a unit that failed: `mate` is another one on it that answers. */

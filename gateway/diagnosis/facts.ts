@@ -43,9 +43,7 @@ export interface Diagnosed {
   readings: readonly LatestReading[];
 }
 
-const both = (text: string): Text => ({ en: text, vi: text });
-
 /** A text that is the same in every language: an address, a device's own words. */
 export function plain(text: string): Text {
-  return both(text);
+  return { en: text, vi: text };
 }
