@@ -326,6 +326,12 @@ test("list, show, rename and replace beside a running gateway", async () => {
     expect(text("devices.d/meter.yaml")).toContain("  - id: meter-09\n    name: Công tơ mới\n");
     expect(renamed.errors).toContain("The gateway runs config #2 from now on.");
     await expect.poll(() => list()).toMatchObject([{ id: "meter-09", state: "online" }]);
+    // The gateway says how those at the same place stand; the new one is asked all the same.
+    const beside = ["--profile", "eastron/sdm630", "--unit", "9", "--set", "timeout=300ms"];
+    const add = ["add", `127.0.0.1:${port}`, ...beside, "--id", "meter-10", "--json", "--yes"];
+    const { error } = json(await kerb(file, add));
+    expect(error).toMatchObject({ code: "KERB-MB-UNIT", facts: { "samePlace.example": "meter-09" } });
+    expect(text("devices.d/meter.yaml")).not.toContain("meter-10");
   } finally {
     rig.become({ serial: "A0042" });
     gateway.kill("SIGTERM");
