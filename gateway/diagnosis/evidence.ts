@@ -59,7 +59,7 @@ function oddOnes(odd: readonly LatestReading[]): string {
   return printable(shown.join(", ")) + (odd.length > oddMax ? ", …" : "");
 }
 
-/** What the values say: failed where not one of them is good, unknown where there are none. */
+/** What the values say: failed where each is bad, unknown where none is good, or there are none. */
 export function valuesSeen(readings: readonly LatestReading[]): Seen {
   const all = readings.length;
   if (all === 0)
@@ -91,7 +91,7 @@ export function valuesSeen(readings: readonly LatestReading[]): Seen {
     ],
   };
   return {
-    verdict: isRefused ? "failed" : "ok",
+    verdict: isRefused ? "failed" : good === 0 ? "unknown" : "ok",
     evidence: { en: parts.en.join("; "), vi: parts.vi.join("; ") },
   };
 }
