@@ -225,9 +225,9 @@ export function ladderLines({ uplink, url, steps }: UpstreamLadder, language: La
   const labels = Math.max(...[common.seen, common.likely, common.remedy].map(displayWidth));
   const lines = steps.flatMap(({ step, state, text, ms, code, seen }, i) => {
     const [mark, colour] = marks[state];
-    const took = ms === undefined || step === "event" ? "" : `   ${ms} ms`;
+    const time = ms === undefined || step === "event" ? "" : `   ${ms} ms`;
     const shown = code === undefined ? text : `${code}  ${text}`;
-    const head = ` ${i + 1} ${pad(words.steps[step], width)}  ${paint(colour, mark)} ${printable(shown)}${took}`;
+    const head = ` ${i + 1} ${pad(words.steps[step], width)}  ${paint(colour, mark)} ${printable(shown)}${time}`;
     if (code === undefined) return [head];
     const { likely, do: remedy } = describeError(code, language);
     const details = [
