@@ -1,6 +1,7 @@
 import { grouped, mebibytes, span } from "./cli/text.ts";
 import type { Language } from "./config/error-texts.ts";
 import { type ErrorCode, printable } from "./errors.ts";
+import { plain } from "./diagnosis/facts.ts";
 import { foldDevices, type Folded } from "./diagnosis/fold.ts";
 import { deviceCause, groupCause, storageCause, uplinkCause } from "./health/causes.ts";
 import type { GatewayStatus } from "./supervisor.ts";
@@ -41,10 +42,6 @@ const memoryWarn = 0.85;
 const custodyWarnMs = 300_000;
 const devicesShownMax = 20;
 
-function both(text: string): Record<Language, string> {
-  return { en: text, vi: text };
-}
-
 function loopCheck({ loop: { maxMs } }: GatewayStatus): HealthCheck {
   const pause = `${grouped(maxMs)} ms`;
   const seen = {
@@ -79,7 +76,7 @@ function outboxCheck({ outbox, outboxSilentMs }: GatewayStatus): HealthCheck {
   }
   if (outbox.failure !== undefined) {
     const code = storageCause(outbox.failure);
-    return { check: "outbox", state: "bad", seen: both(printable(outbox.failure)), code, stops: "ready" };
+    return { check: "outbox", state: "bad", seen: plain(printable(outbox.failure)), code, stops: "ready" };
   }
   if (outbox.quarantined !== undefined) {
     const seen = {
@@ -269,7 +266,7 @@ function groupCheck({ kind, at, devices }: Folded, nowMs: number): HealthCheck {
   };
 }
 
-function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthCheck[] {
+function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number, shownMax: number): HealthCheck[] {
   const enabled = devices.filter((device) => device.enabled);
   const online = enabled.filter(({ state }) => state === "online");
   const isNew = ({ state, sinceMs }: Device) => state === "starting" && nowMs - sinceMs < deviceGraceMs;
@@ -279,7 +276,7 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthC
   const down = enabled.filter(
     (device) => device.state !== "online" && device.state !== "listening" && !isNew(device),
   );
-  const more = both("");
+  const more = plain("");
   const add = (count: number, en: string, vi: string) => {
     if (count === 0) return;
     more.en += `, ${count} ${en}`;
@@ -298,13 +295,17 @@ function deviceChecks({ devices, hosts }: GatewayStatus, nowMs: number): HealthC
   const own = down.filter((device) => !dead.has(device.driver) && !folded.has(device));
   return [
     { check: "devices", state: down.length > 0 ? "bad" : "ok", seen },
-    ...groups.slice(0, devicesShownMax).map((group) => groupCheck(group, nowMs)),
-    ...own.slice(0, devicesShownMax).map((device) => deviceCheck(device, nowMs)),
+    ...groups.slice(0, shownMax).map((group) => groupCheck(group, nowMs)),
+    ...own.slice(0, shownMax).map((device) => deviceCheck(device, nowMs)),
   ];
 }
 
-/** Every check in a fixed order; of the devices only those that are not online, 20 at most. */
-export function healthChecks(status: GatewayStatus, nowMs: number): HealthCheck[] {
+/** Every check in a fixed order; of the devices only those that are not online, `shownMax` at most. */
+export function healthChecks(
+  status: GatewayStatus,
+  nowMs: number,
+  shownMax = devicesShownMax,
+): HealthCheck[] {
   return [
     loopCheck(status),
     outboxCheck(status),
@@ -313,7 +314,7 @@ export function healthChecks(status: GatewayStatus, nowMs: number): HealthCheck[
     ...configChecks(status),
     ...uplinkChecks(status, nowMs),
     ...status.hosts.map((host) => hostCheck(host, status, nowMs)),
-    ...deviceChecks(status, nowMs),
+    ...deviceChecks(status, nowMs, shownMax),
   ];
 }
 

@@ -6,23 +6,11 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { MqttClient } from "mqtt";
 import type { UplinkConfig } from "./config.ts";
 import { secureOptions, sentence } from "./mqtt/link.ts";
+import type { Endpoint } from "./upstream-endpoint.ts";
 
 /** The way to a broker, step by step, as the uplink itself would go it. Each throws an error whose text says why. */
 
-export interface Endpoint {
-  host: string;
-  port: number;
-  isSecure: boolean;
-}
-
 const stepTimeoutMs = 8000;
-
-export function endpointOf({ url }: Pick<UplinkConfig, "url">): Endpoint {
-  const { protocol, hostname, port } = new URL(url.replace(/^tcp:/, "mqtt:").replace(/^ssl:/, "mqtts:"));
-  const isSecure = protocol === "mqtts:";
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  return { host, isSecure, port: port === "" ? (isSecure ? 8883 : 1883) : Number(port) };
-}
 
 async function inTime<Result>(work: Promise<Result>, what: string): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;

@@ -115,9 +115,9 @@ test("add climbs, finds the profile, shows the lines and writes these and no oth
   const asked = await real(file, add);
   expect(asked.code).toBe(7);
   expect(asked.errors).toContain("--yes");
-  expect(asked.out).toMatch(/^ 1 network {3}✓ 127\.0\.0\.1 answers in \d+ ms$/m);
+  expect(asked.out).toMatch(/^ 1 network {2}✓ 127\.0\.0\.1 answers in \d+ ms$/m);
   expect(asked.out).toMatch(
-    /^ 4 identity {2}✓ Kerb Works K-1 firmware 2\.3 serial A0042, profile sunspec\/meter-203/m,
+    /^ 5 identity ✓ Kerb Works K-1 firmware 2\.3 serial A0042, profile\n +sunspec\/meter-203$/m,
   );
   expect(asked.out).toContain("Will write devices.d/meter-01.yaml (new, 7 lines):");
   expect(asked.out).toContain("    2 +   - id: meter-01\n");
@@ -173,6 +173,7 @@ test("add takes a number of the last discover, and another file, whose bytes it 
     "ok",
     "ok",
     "ok",
+    "ok",
     "unknown",
   ]);
   const own = `\r\n  - id: meter-03\r\n    driver: modbus\r\n    profile: sunspec/meter-203\r\n    transport: { type: tcp, host: 127.0.0.1, port: ${port} }\r\n    unit: 1\r\n    sunspec: true\r\n`;
@@ -203,7 +204,7 @@ test("add saves nothing that fails its test, that the checker refuses, or that h
   const failed = await kerb(file, add);
   const { error } = json(failed);
   expect(failed.code).toBe(5);
-  expect(error.code).toBe("KERB-DEV-REFUSED");
+  expect(error.code).toBe("KERB-NET-PORT");
   expect(error.title).toContain("Not saved");
   expect(error.steps.find(({ verdict }) => verdict === "failed")?.step).toBe("port");
   const wrong = await kerb(file, [...add, "--save-anyway", "--set", "timeoutt=1s"]);
@@ -325,6 +326,12 @@ test("list, show, rename and replace beside a running gateway", async () => {
     expect(text("devices.d/meter.yaml")).toContain("  - id: meter-09\n    name: Công tơ mới\n");
     expect(renamed.errors).toContain("The gateway runs config #2 from now on.");
     await expect.poll(() => list()).toMatchObject([{ id: "meter-09", state: "online" }]);
+    // The gateway says how those at the same place stand; the new one is asked all the same.
+    const beside = ["--profile", "eastron/sdm630", "--unit", "9", "--set", "timeout=300ms"];
+    const add = ["add", `127.0.0.1:${port}`, ...beside, "--id", "meter-10", "--json", "--yes"];
+    const { error } = json(await kerb(file, add));
+    expect(error).toMatchObject({ code: "KERB-MB-UNIT", facts: { "samePlace.example": "meter-09" } });
+    expect(text("devices.d/meter.yaml")).not.toContain("meter-10");
   } finally {
     rig.become({ serial: "A0042" });
     gateway.kill("SIGTERM");

@@ -109,7 +109,7 @@ it("reads the devices itself where no gateway runs, and says what is missing", a
   });
   expect(report.problems.map(({ severity, code: one, object }) => [severity, one, object])).toEqual([
     ["blocking", "KERB-REP-NO-GATEWAY", null],
-    ["blocking", "KERB-DEV-REFUSED", "dead-01"],
+    ["blocking", "KERB-NET-PORT", "dead-01"],
     ...off.map((id) => ["warning", "KERB-REP-NOT-COMMISSIONED", id]),
   ]);
   const [first, second] = report.devices;
@@ -149,7 +149,7 @@ it("asks the running gateway, has it sign, and finds what was altered", async ()
   expect(out).toMatch(
     /2 trên 7 thiết bị đạt, 1 không đạt \(dead-01\), 4 chưa đưa vào vận hành\. 2 mục phải khắc phục, /,
   );
-  expect(out).toMatch(/✗ dead-01 .*KERB-DEV-REFUSED/);
+  expect(out).toMatch(/✗ dead-01 .*KERB-NET-PORT/);
   expect(out).toMatch(/Đã ghi .*nghiem-thu\.html, .*nghiem-thu\.csv, .*nghiem-thu\.json \(đã ký số, sha256 /);
 
   const json = readFileSync(join(own, "nghiem-thu.json"), "utf8");

@@ -7,47 +7,25 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { askOnce, controlSocket } from "../gateway/cli/site.ts";
-import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { envelope, kerbProgram } from "./cli-rig.ts";
-import { loadSubject } from "./contract/contract.ts";
 import { freePort } from "./ports.ts";
+import { closePretended, portOf, pretend, someone } from "./pretend.ts";
 import { noisy, type Listening } from "./why-rig.ts";
 
 /** Nine faults at once in the field of one running gateway; `kerb why` names the cause of each. */
 
-type Tree = Record<string, unknown>;
-
-const identity = { vendor: "Kerb Works", model: "K-1", firmware: "1.2.0", serial: "A0042" };
 const folder = mkdtempSync(join(tmpdir(), "kerb-faults-"));
 const file = join(folder, "gateway.yaml");
-const simulators: Simulator[] = [];
 const relays: Listening[] = [];
 const held: Socket[] = [];
-const rsmpIdentity = { ...identity };
+const rsmpIdentity = { ...someone };
 let theSwitch: ChildProcess;
 /** The pretend traffic signal. */
 let restarts: Simulator;
 let gateway: ReturnType<typeof kerbProgram>;
 
-async function pretend(driver: string, profile: string, settings: Tree, who = identity): Promise<Simulator> {
-  const { start } = await loadSubject(driver);
-  const own = loadProfile(profile);
-  const simulator = await start({
-    profile,
-    points: simulatedPoints(own, who),
-    records: simulatedRecords(own),
-    recordEveryMs: 0,
-    settings: mergeSettings(own.settings, settings),
-    identity: who,
-    seed: 1,
-  });
-  simulators.push(simulator);
-  return simulator;
-}
-
-const portOf = ({ address }: Simulator): number => Number(/:(\d+)/.exec(address)?.[1]);
 const tcp = (port: number, host = "127.0.0.1") => ({ type: "tcp", host, port });
 
 /** A switch in a process of its own, which can be stopped: what comes in then waits for ever, as behind a dead cable. */
@@ -143,7 +121,7 @@ afterAll(async () => {
   for (const socket of held) socket.destroy();
   theSwitch.kill("SIGKILL");
   for (const relay of relays) await relay.close();
-  for (const simulator of simulators) await simulator.close();
+  await closePretended();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -154,6 +132,13 @@ async function said(...args: string[]) {
 }
 
 type Device = GatewayStatus["devices"][number];
+
+interface Told {
+  severity: string;
+  object?: string;
+  code: string;
+  behind?: string[];
+}
 
 async function devicesNow(): Promise<Device[]> {
   return (await askOnce<GatewayStatus>(controlSocket(file), { verb: "status" })).devices;
@@ -213,10 +198,22 @@ test(
     );
     expect(found).toEqual(expected);
     const { data, code } = await said("problems");
-    const problems = data["problems"] as { object?: string; code: string; behind: string[] }[];
+    const problems = data["problems"] as Told[];
     if (process.env["SHOW"]) console.log(JSON.stringify(problems, null, 1));
     expect(code).toBe(6);
     expect(problems[0]).toMatchObject({ code: "KERB-NET-SWITCH", behind: ["post-1", "post-2", "post-3"] });
     expect(problems.filter(({ object }) => object?.startsWith("post-"))).toEqual([]);
+    // What stands in the report is the same, the devices behind the switch folded under it.
+    const { data: signed } = await said("report");
+    const { report } = signed as { report: { problems: Told[]; summary: { blocking: number } } };
+    const blocking = report.problems.filter(({ severity }) => severity === "blocking");
+    expect(report.problems.slice(0, blocking.length)).toEqual(blocking);
+    expect(report.summary.blocking).toBe(blocking.length);
+    expect(report.problems.filter(({ code: one }) => one === "KERB-NET-SWITCH")).toMatchObject([
+      { severity: "blocking", behind: ["post-1", "post-2", "post-3"] },
+    ]);
+    expect(report.problems.filter(({ object }) => object?.startsWith("post-"))).toEqual([]);
+    const firmware = report.problems.filter(({ object }) => object === "signal-firmware");
+    expect(firmware.map((one) => [one.severity, one.code])).toContainEqual(["warning", "KERB-DEV-FIRMWARE"]);
   },
 );

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { type DeviceConfig, loadSite } from "../gateway/config.ts";
-import { climbLadder } from "../gateway/diagnosis/ladder.ts";
+import { climbed } from "../gateway/diagnosis/ladder.ts";
 import type { Diagnosed } from "../gateway/diagnosis/facts.ts";
 import type { Known } from "../gateway/diagnosis/history.ts";
 import { healthyStatus } from "../gateway/health/testing.ts";
@@ -201,11 +201,7 @@ async function examined(patient: Patient): Promise<Diagnosed> {
     const signal = AbortSignal.timeout(60_000);
     const waits = { reachMs, listenMs, askMs, patientMs };
     const known = patient.lost === undefined ? undefined : lostBy(device, patient.lost);
-    const climbing = climbLadder({ device, siblings, stateFolder, signal, known, ...waits });
-    for (;;) {
-      const { done, value } = await climbing.next();
-      if (done === true) return value;
-    }
+    return await climbed({ device, siblings, stateFolder, signal, known, ...waits });
   } finally {
     await prepared?.relay?.close();
     await prepared?.rig.close();

@@ -9,6 +9,7 @@ import { browseWords } from "./browse-words.ts";
 import { deviceFailure, notFoundError, usageError } from "./errors.ts";
 import { openAny, type OpenDevice } from "./field.ts";
 import { dictionary, languageOf } from "./language.ts";
+import { namedIdentity } from "./named-identity.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
 import { findSite } from "./site.ts";
@@ -94,9 +95,8 @@ function jsonEntry({ answer, ...entry }: Browsed) {
   };
 }
 
-function headLine(id: string, { vendor, model, firmware }: Identity, language: Language): string {
-  const known = [vendor, model, firmware && `firmware ${firmware}`].filter((part) => part);
-  const who = known.length === 0 ? dictionary[language].saysNothing : printable(known.join(" "));
+function headLine(id: string, identity: Identity, language: Language): string {
+  const who = namedIdentity(identity, language) || dictionary[language].saysNothing;
   return `${id}   ${who}   ${browseWords[language].ownSession}`;
 }
 

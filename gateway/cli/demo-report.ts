@@ -88,7 +88,7 @@ export class PlainReport implements Report {
   }
 
   starting({ name }: DemoView): void {
-    printLines([`kerb   ${name}   ${this.#words.starting}`]);
+    printLines([`kerb   ${name}   ${this.#words.states.starting}`]);
   }
 
   show(view: DemoView): void {
@@ -145,7 +145,7 @@ export class PlainReport implements Report {
     if (status === undefined) return gatewaySentence(view, words);
     const online = status.devices.filter(({ state }) => state === "online").length;
     const lag = span(custodyLagMs(status.outbox, Date.now()));
-    return `${booksSentence(totalBooks(status.outbox), words)}   ${words.lag} ${lag}   ${words.online} ${online}/${status.devices.length}`;
+    return `${booksSentence(totalBooks(status.outbox), words)}   ${words.lag} ${lag}   ${words.states.online} ${online}/${status.devices.length}`;
   }
 
   close(): void {}

@@ -146,7 +146,7 @@ function headLines(view: DemoView, words: Words, { columns }: Size): string[] {
 /** Why there is nothing to show of the gateway. */
 export function gatewaySentence({ programs }: DemoView, words: Words): string {
   const hasStarted = programs.every(({ isRunning }) => isRunning);
-  return hasStarted ? `✗ ${words.gateway} ${words.noAnswer}` : `… ${words.gateway} ${words.starting}`;
+  return hasStarted ? `✗ ${words.gateway} ${words.noAnswer}` : `… ${words.gateway} ${words.states.starting}`;
 }
 
 function centreLines(view: DemoView, words: Words, { columns }: Size): string[] {

@@ -2,15 +2,14 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { DeviceConfig } from "../config.ts";
 import type { Written } from "../config/device-edits.ts";
-import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type Change, DevicesFiles, secretFile, writeSecret } from "../devices-file.ts";
-import type { Identity } from "../driver.ts";
-import { describeError, exitCodes, printable, shownFile } from "../errors.ts";
-import type { Match } from "../profile-match.ts";
+import type { Diagnosed } from "../diagnosis/facts.ts";
+import type { Met } from "../diagnosis/talk.ts";
+import { describeError, exitCodes, shownFile } from "../errors.ts";
+import { deviceCause } from "../health/causes.ts";
+import { type Match, rankProfiles } from "../profile-match.ts";
 import { mergeSettings } from "../profiles.ts";
-import type { Step } from "../diagnosis/facts.ts";
-import { climb, type Climbed } from "./device-ladder.ts";
 import {
   agree,
   asking,
@@ -22,16 +21,23 @@ import {
   shownPlace,
   store,
 } from "./device-save.ts";
-import { loginOf, sameDevice, type Target, type TargetOptions, targetOf } from "./device-target.ts";
+import {
+  lacksLogin,
+  loginOf,
+  sameDevice,
+  type Target,
+  type TargetOptions,
+  targetOf,
+} from "./device-target.ts";
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import { CommandError, usageError } from "./errors.ts";
+import { library } from "./identify.ts";
+import { causeLines, climbAloud, knownOf, observationLines, plainDiagnosis } from "./ladder-lines.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed } from "./profiles.ts";
 import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
-import { controlSocket, findSite } from "./site.ts";
-import { paint } from "./text.ts";
-import { whyWords } from "./why-words.ts";
+import { findSite } from "./site.ts";
 
 export interface AddOptions extends TargetOptions, SaveOptions {
   id?: string;
@@ -44,16 +50,8 @@ export interface AddOptions extends TargetOptions, SaveOptions {
 
 const idPattern = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,39}$/;
 
-const marks = { ok: "✓", failed: "✗", unknown: "?", skipped: "-" } as const;
-const colours = { ok: "green", failed: "red", unknown: "yellow", skipped: "dim" } as const;
-
-/** A step of the ladder as a line. */
-export function stepLine({ step, verdict, evidence }: Step, number: number, language: Language): string {
-  const { rungs } = whyWords[language];
-  const width = Math.max(...Object.values(rungs).map((name) => name.length));
-  const mark = paint(colours[verdict], marks[verdict]);
-  return ` ${number} ${rungs[step].padEnd(width)}  ${mark} ${printable(evidence[language])}`.trimEnd();
-}
+/** How long a device that tells by itself is listened to: most that are not still tell something in that time. */
+const listenMs = 10_000;
 
 /** One run of the verb. */
 class Adding {
@@ -68,7 +66,10 @@ class Adding {
   /** Written for the test, and taken back where nothing is saved. */
   #secret: string | undefined;
   #change: Change | undefined;
-  #steps = 0;
+  /** As it will stand in the file. */
+  #device: DeviceConfig | undefined;
+  /** The profiles of its driver, the best first: of a device that came without one. */
+  #matches: readonly Match[] = [];
 
   private constructor(
     files: DevicesFiles,
@@ -97,19 +98,24 @@ class Adding {
 
   async run(): Promise<number> {
     try {
-      const password = await this.#password();
-      const stranger = await this.#stranger(password);
-      const same = sameDevice(this.#target, stranger.settings, this.#files.site.devices);
+      await this.#password();
+      const { profile, own } = this.#target;
+      const isStranger = profile === undefined && own["points"] === undefined;
+      // What the checker says comes before anybody is asked.
+      const device = isStranger
+        ? (await this.#checked(undefined, { points: {} })).device
+        : await this.#written(profile);
+      const same = sameDevice(this.#target, device.settings, this.#files.site.devices);
       if (same !== undefined && this.#options.saveAnyway !== true)
         throw usageError(
           this.#words.sameDevice(same.id, shownPlace(same)),
           this.#words.sameDeviceHint(same.id),
           this.#language,
         );
-      const climbed = await this.#climb(stranger);
-      const saved = await this.#save(climbed);
+      const diagnosed = await this.#climb(device, isStranger);
+      const saved = await this.#save(diagnosed);
       this.#secret = undefined;
-      this.#told(climbed, saved);
+      this.#told(diagnosed, saved);
       return exitCodes.ok;
     } finally {
       if (this.#secret !== undefined) rmSync(this.#secret, { force: true });
@@ -117,10 +123,10 @@ class Adding {
   }
 
   /** Asks for the password of `--user`, writes it as a secret, and refers to it. */
-  async #password(): Promise<string | undefined> {
+  async #password(): Promise<void> {
     const { user, passwordStdin, json } = this.#options;
     const words = this.#words;
-    if (user === undefined) return undefined;
+    if (user === undefined) return;
     const reference = `\${secret:${this.#id}}`;
     const login = await loginOf(this.#target.driver, user, reference);
     if (login === undefined)
@@ -143,7 +149,6 @@ class Adding {
     // One that was left behind by a device of that id is nobody's.
     if (before === undefined) this.#secret = file;
     this.#login = login;
-    return password;
   }
 
   #usersOf(reference: string): string[] {
@@ -152,44 +157,14 @@ class Adding {
       .map((file) => shownFile(file));
   }
 
-  /** The device without profile and points: who is there is open. */
-  async #stranger(password: string | undefined): Promise<DeviceConfig> {
-    const { driver, own, profile } = this.#target;
-    const { user } = this.#options;
-    const login = user === undefined ? {} : ((await loginOf(driver, user, password ?? "")) ?? {});
-    const under = profile === undefined ? {} : profileNamed(profile).settings;
-    const { settings } = await driverSchemas(driver);
-    const parsed = settings.safeParse(mergeSettings(under, mergeSettings(own, login)));
-    const place = { file: this.#file, line: 0 };
-    const bare = {
-      id: this.#id,
-      name: this.#id,
-      driver,
-      enabled: true,
-      profile: undefined,
-      class: undefined,
-    };
-    return {
-      ...bare,
-      firmwareRange: "*",
-      // What is wrong with them is told by the checker, with its place.
-      settings: parsed.success ? parsed.data : own,
-      identify: undefined,
-      identity: undefined,
-      pollMs: { fast: 1000, normal: 1000, slow: 1000 },
-      points: [],
-      records: [],
-      alarms: [],
-      silenceMs: 0,
-      place,
-    };
-  }
-
-  /** The device as it will stand in the file, checked with all the others. Throws `ConfigError`. */
-  async #written(profile: string | undefined, needed: Record<string, unknown>): Promise<DeviceConfig> {
+  /** The device as it would stand in the file, checked with all the others. Throws `ConfigError`. */
+  async #checked(
+    profile: string | undefined,
+    more: Record<string, unknown>,
+  ): Promise<{ change: Change; device: DeviceConfig }> {
     const { driver, own } = this.#target;
     const { name } = this.#options;
-    const settings = mergeSettings(mergeSettings(own, needed), this.#login) as Record<string, Written>;
+    const settings = mergeSettings(mergeSettings(own, more), this.#login) as Record<string, Written>;
     const device: Record<string, Written> = {
       id: this.#id,
       ...(name === undefined ? {} : { name }),
@@ -198,101 +173,134 @@ class Adding {
       ...settings,
     };
     const at = { id: this.#id, place: { file: this.#file, line: 1 } } as DeviceConfig;
-    this.#change = edited(at, this.#language, () => this.#files.adding(this.#file, device));
-    const { devices } = await this.#files.checked(this.#change);
-    return devices.find(({ id }) => id === this.#id)!;
+    const change = edited(at, this.#language, () => this.#files.adding(this.#file, device));
+    const { devices } = await this.#files.checked(change);
+    return { change, device: devices.find(({ id }) => id === this.#id)! };
   }
 
-  async #climb(stranger: DeviceConfig): Promise<Climbed> {
-    const { profile, own } = this.#target;
-    const isKnown = profile !== undefined || own["points"] !== undefined;
-    // What the checker says comes before anybody is asked.
-    const device = isKnown ? await this.#written(profile, {}) : stranger;
+  /** The device as it will stand in the file. Throws `ConfigError`. */
+  async #written(profile: string | undefined, needed: Record<string, unknown> = {}): Promise<DeviceConfig> {
+    const { change, device } = await this.#checked(profile, needed);
+    this.#change = change;
+    this.#device = device;
+    return device;
+  }
+
+  /** The profile that fits best who it says that it is. */
+  async #choose({ identity, needed }: Met): Promise<DeviceConfig | undefined> {
+    const { driver } = this.#target;
+    this.#matches = rankProfiles(identity, driver, library(driver));
+    const best = onlyBest(this.#matches);
+    return best === undefined ? undefined : this.#written(best.profile, needed);
+  }
+
+  async #climb(device: DeviceConfig, isStranger: boolean): Promise<Diagnosed> {
+    const { siteFile, site } = this.#files;
+    const { known } = await knownOf(siteFile, this.#id);
     const signal = stopSignal();
-    const climbed = climb({
+    const climb = {
       device,
-      choose: async (_identity: Identity, matches: readonly Match[], needed: Record<string, unknown>) => {
-        const best = onlyBest(matches);
-        return best === undefined ? undefined : this.#written(best.profile, needed);
-      },
-      stateFolder: this.#files.site.gateway.stateFolder,
-      socket: controlSocket(this.#files.siteFile),
-      report: (step) => {
-        if (this.#options.json !== true) printLines([stepLine(step, ++this.#steps, this.#language)]);
-      },
+      ...(isStranger ? { choose: (met: Met) => this.#choose(met) } : {}),
+      stateFolder: site.gateway.stateFolder,
+      siblings: site.devices,
+      known,
       signal,
-    });
-    return climbed.catch((error: unknown) => {
-      throw signal.aborted ? new NoAnswerError() : error;
-    });
+      listenMs,
+      hearsAll: true,
+    };
+    const diagnosed = await climbAloud(climb, this.#language, this.#options.json === true);
+    if (signal.aborted) throw new NoAnswerError();
+    return diagnosed;
   }
 
-  async #save(climbed: Climbed): Promise<Saved> {
-    const { saveAnyway } = this.#options;
+  async #save(diagnosed: Diagnosed): Promise<Saved> {
+    const { saveAnyway, json } = this.#options;
     const words = this.#words;
-    const { failed, steps } = climbed;
-    if (failed !== undefined && (saveAnyway !== true || this.#change === undefined))
-      throw this.#failure(climbed, failed);
+    const { causes, readings } = diagnosed;
+    const isBlocked = hasFailed(diagnosed) && !isQuiet(diagnosed);
+    if (isBlocked && (saveAnyway !== true || this.#change === undefined))
+      throw await this.#failure(diagnosed);
     const change = this.#change!;
-    if (this.#options.json !== true) printLines(["", ...shownChange(change, words)]);
+    if (json !== true)
+      printLines([
+        ...causes.flatMap((one) => causeLines(one, this.#language)),
+        "",
+        ...shownChange(change, words),
+      ]);
     const isDoubtful =
-      failed !== undefined || steps.some(({ step, verdict }) => step === "values" && verdict !== "ok");
+      hasFailed(diagnosed) ||
+      causes.some(({ step }) => step !== "upstream") ||
+      readings.some(({ status, unheard }) => status !== "good" || unheard === true);
     await agree(isDoubtful ? words.saveDoubtful : words.save, !isDoubtful, this.#options, this.#language);
     return store(this.#files, change, this.#options, this.#language);
   }
 
   /** Why nothing was saved: the cause, and what to do. */
-  #failure(climbed: Climbed, { step, code, seen }: NonNullable<Climbed["failed"]>): CommandError {
+  async #failure(diagnosed: Diagnosed): Promise<CommandError> {
     const words = this.#words;
     const language = this.#language;
+    const { failed, causes, facts, steps } = diagnosed;
+    const [cause] = causes;
+    const { profile, driver, needs, own } = this.#target;
+    const more = plainDiagnosis(diagnosed, language);
+    const complaint = { exitCode: exitCodes.noAnswer, more, language };
     // A profile that was only guessed, and is not it, is no failure of the device.
-    const isProfileOpen = step === "identity" && this.#target.profile === undefined;
-    const table = describeError(code, language);
+    if (failed === "identity" && profile === undefined && cause?.code !== "KERB-DEV-UNIT")
+      return new CommandError({
+        ...complaint,
+        code: "KERB-DEV-UNSUPPORTED",
+        title: `${words.notSaved}: ${words.whichProfile}`,
+        hint: profileCure(this.#matches, driver, onlyBest(this.#matches), words),
+      });
+    if (cause === undefined && this.#options.json !== true) printLines(observationLines(diagnosed, language));
+    const code = cause?.code ?? deviceCause(String(facts["error"])) ?? "KERB-DEV-REJECTED";
+    const { title, likely, do: remedy } = describeError(code, language);
+    const evidence = steps.find(({ verdict }) => verdict === "failed")?.evidence;
     const wantsLogin =
-      this.#options.user === undefined && (code === "KERB-DEV-DENIED" || this.#target.needs.length > 0);
-    const cure = isProfileOpen
-      ? profileCure(climbed, this.#target.driver, onlyBest(climbed.matches), words)
-      : wantsLogin
-        ? words.needsLoginHint
-        : `${table.do}; ${words.saveAnyway}`;
-    const title = isProfileOpen ? words.whichProfile : wantsLogin ? words.needsLogin : table.title;
+      this.#options.user === undefined &&
+      (failed === "login" || (needs.length > 0 && failed !== "network" && failed !== "port")) &&
+      (await lacksLogin(driver, own));
     return new CommandError({
+      ...complaint,
       code,
-      exitCode: exitCodes.noAnswer,
-      title: `${words.notSaved}: ${words.testFailed(whyWords[this.#language].rungs[step])}: ${title}`,
-      hint: cure,
+      title: `${words.notSaved}: ${title}`,
+      // Without a profile there is nothing yet that could be saved.
+      hint: wantsLogin
+        ? words.needsLoginHint
+        : [`${remedy};`, words.again, ...(this.#change === undefined ? [] : [words.saveAnyway])].join(" "),
       details: [
-        ["seen", printable(seen[language])],
-        ...(isProfileOpen || wantsLogin ? [] : [["likely", table.likely] as ["likely", string]]),
+        ["seen", (cause?.seen ?? evidence)?.[language] ?? ""],
+        ["likely", likely],
       ],
-      more: { steps: climbed.steps },
-      language,
     });
   }
 
-  #told(climbed: Climbed, saved: Saved): void {
+  #told(diagnosed: Diagnosed, saved: Saved): void {
     const words = this.#words;
-    const { device, steps, identity, failed } = climbed;
-    const offered = device?.points.filter(({ write }) => write !== undefined).length ?? 0;
+    const device = this.#device;
+    const tested = !hasFailed(diagnosed);
     if (this.#options.json === true) {
+      const { steps, causes } = plainDiagnosis(diagnosed, this.#language);
+      const { identity } = diagnosed;
       const { profile = null } = device ?? {};
-      printData("device-add", {
-        device: this.#id,
-        tested: failed === undefined,
-        steps,
-        identity,
-        profile,
-        ...saved,
-      });
+      printData("device-add", { device: this.#id, tested, steps, causes, identity, profile, ...saved });
       return;
     }
-    if (failed !== undefined) hint(words.notTested);
+    if (!tested) hint(words.notTested);
     if (Object.keys(this.#login).length > 0)
       hint(words.secretSaved(shownFile(secretFile(this.#files.siteFile, this.#id))));
+    const offered = device?.points.filter(({ write }) => write !== undefined).length ?? 0;
     if (device !== undefined) hint(words.writable(offered));
     hint(words.next(this.#id));
   }
 }
+
+/** A rung of the device's own; that the IOC is away is no fault of it. */
+const hasFailed = ({ failed }: Diagnosed): boolean => failed !== undefined && failed !== "upstream";
+
+/** One that tells by itself may rightly have nothing to tell yet. */
+const isQuiet = ({ failed, readings }: Diagnosed): boolean =>
+  failed === "values" && readings.length > 0 && readings.every(({ unheard }) => unheard === true);
 
 /** The profile that fits best, where no other fits as well. */
 function onlyBest(matches: readonly Match[]): Match | undefined {
@@ -305,7 +313,7 @@ function onlyBest(matches: readonly Match[]): Match | undefined {
 const profilesShown = 6;
 
 function profileCure(
-  { matches }: Climbed,
+  matches: readonly Match[],
   driver: string,
   tried: Match | undefined,
   words: DeviceWords,

@@ -2,14 +2,13 @@ import type { DeviceConfig, Site } from "../config.ts";
 import { loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
-import { NotRunningError } from "../control.ts";
 import { ConfigError, exitCodes, printable, shownFile } from "../errors.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import type { StateFilter } from "./device-states.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
-import { askOnce, controlSocket, findSite, SilentError } from "./site.ts";
+import { controlSocket, findSite, runningStatus, SilentError } from "./site.ts";
 import { shownReason } from "./status.ts";
 import { paint, span, table } from "./text.ts";
 
@@ -74,12 +73,10 @@ export async function addressOf({
 
 /** The running gateway; undefined: none answers. */
 export async function statusOf(site: string): Promise<GatewayStatus | undefined> {
-  try {
-    return await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
-  } catch (error) {
-    if (error instanceof NotRunningError || error instanceof SilentError) return undefined;
+  return runningStatus(controlSocket(site)).catch((error: unknown) => {
+    if (error instanceof SilentError) return undefined;
     throw error;
-  }
+  });
 }
 
 function stateOf(

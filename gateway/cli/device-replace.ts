@@ -6,10 +6,10 @@ import { differing, type Marks, marksOf } from "../host/pin.ts";
 import { changeOf } from "./device-change.ts";
 import { noteReplacement, pinOf } from "./device-history.ts";
 import { agree, asking, checkEditable, type SaveOptions, shownChange, store } from "./device-save.ts";
-import { namedUnit } from "./device-show.ts";
 import { deviceWords } from "./device-words.ts";
 import { usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
+import { namedIdentity } from "./named-identity.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed, openSource, type Source, type WhoItIs } from "./read-source.ts";
 import { findSite, notRunning } from "./site.ts";
@@ -61,8 +61,8 @@ async function replaced(
   if (options.json !== true) {
     const width = Math.max(displayWidth(words.unitBefore), displayWidth(words.unitNow));
     printLines([
-      `  ${pad(words.unitBefore, width)}  ${namedUnit(known, language) || words.nobody}`,
-      `  ${pad(words.unitNow, width)}  ${namedUnit(now, language) || words.nobody}`,
+      `  ${pad(words.unitBefore, width)}  ${namedIdentity(known, language) || words.nobody}`,
+      `  ${pad(words.unitNow, width)}  ${namedIdentity(now, language) || words.nobody}`,
       ...(change === undefined ? [] : shownChange(change, words)),
     ]);
     if (now.serial === undefined && now.certificate === undefined) hint(words.untoldUnit);
@@ -74,7 +74,7 @@ async function replaced(
   noteReplacement(stateFolder, device, { before: before ?? null, now });
   if (options.json === true)
     printData("device-replace", { device: id, changed: true, before: known, now, saved });
-  else hint(words.accepted(id, namedUnit(now, language) || words.nobody));
+  else hint(words.accepted(id, namedIdentity(now, language) || words.nobody));
   return exitCodes.ok;
 }
 

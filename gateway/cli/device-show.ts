@@ -14,6 +14,7 @@ import { deviceWords } from "./device-words.ts";
 import { library } from "./identify.ts";
 import { identifyWords } from "./identify-words.ts";
 import { dictionary, languageOf } from "./language.ts";
+import { namedIdentity } from "./named-identity.ts";
 import { printData, printLines } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
 import { findSite } from "./site.ts";
@@ -55,20 +56,9 @@ function unitOf(pin: Pin): Marks | undefined {
   }
 }
 
-/** "Schreder CAB-M4 firmware 2.1.8 serial A0042"; "" when nothing is known. */
-export function namedUnit({ vendor, model, firmware, serial }: Marks, language: Language): string {
-  const parts = [
-    vendor,
-    model,
-    firmware && `firmware ${firmware}`,
-    serial && `${dictionary[language].serial} ${serial}`,
-  ];
-  return printable(parts.filter((part) => part !== undefined && part !== "").join(" "));
-}
-
 function replacedLine({ timeMs, by, before, now }: Replacement, language: Language): string {
   const { nobody } = deviceWords[language];
-  const [from, to] = [before ?? {}, now].map((unit) => namedUnit(unit, language) || nobody);
+  const [from, to] = [before ?? {}, now].map((unit) => namedIdentity(unit, language) || nobody);
   return `${new Date(timeMs).toISOString().slice(0, 16).replace("T", " ")}Z ${by}: ${from} → ${to}`;
 }
 
@@ -141,8 +131,8 @@ function shownLines(one: ShownDevice, device: DeviceConfig, timeZone: string, la
     ...fits.map((text): [string, string] => [labels.fits, text]),
     ...(one.identity === null
       ? []
-      : [[labels.identity, namedUnit(one.identity, language)] as [string, string]]),
-    [labels.unit, pinned || (one.unit === null ? "" : namedUnit(one.unit, language)) || words.noUnit],
+      : [[labels.identity, namedIdentity(one.identity, language)] as [string, string]]),
+    [labels.unit, pinned || (one.unit === null ? "" : namedIdentity(one.unit, language)) || words.noUnit],
     ...one.replacements.map((each): [string, string] => [labels.replaced, replacedLine(each, language)]),
     [labels.points, words.pointCounts(one.points, one.records)],
     [labels.writable, one.write.allow.join(", ") || words.noneWritable(one.write.offered.length)],

@@ -95,6 +95,14 @@ export async function loginOf(
   return isDeepStrictEqual(without, settings) ? undefined : settings;
 }
 
+/** Whether a device of this driver could have a login, and these settings hold none. */
+export async function lacksLogin(driver: string, own: Record<string, Written>): Promise<boolean> {
+  const without = await settingsAt(driver, {});
+  const login = (await loginOf(driver, "user", "password")) ?? {};
+  const keys = Object.keys(login).filter((key) => !isDeepStrictEqual(login[key], without[key]));
+  return keys.length > 0 && keys.every((key) => own[key] === undefined);
+}
+
 function numbered(number: number, site: string, language: Language): Discovered {
   const words = deviceWords[language];
   const found = lastDiscovered(site);

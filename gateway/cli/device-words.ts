@@ -1,106 +1,8 @@
 import type { EditReason } from "../config/device-edits.ts";
-import type { Language } from "../config/error-texts.ts";
-import type { Identity } from "../driver.ts";
-import { printable } from "../errors.ts";
-import type { LatestReading } from "../host/messages.ts";
 import { words } from "../words.ts";
+import { stateWords } from "./state-words.ts";
 
 /** The words of `kerb device`. */
-
-type Text = Record<Language, string>;
-
-const oddMax = 4;
-
-function named({ vendor, model, firmware, serial }: Identity, serialWord: string): string {
-  const parts = [vendor, model, firmware && `firmware ${firmware}`, serial && `${serialWord} ${serial}`];
-  return printable(parts.filter((part) => part !== undefined && part !== "").join(" "));
-}
-
-function oddOnes(odd: readonly LatestReading[]): string {
-  const shown = odd
-    .slice(0, oddMax)
-    .map(({ point, code, status, unheard }) => `${point} ${unheard === true ? "-" : (code ?? status)}`);
-  return printable(shown.join(", ")) + (odd.length > oddMax ? ", …" : "");
-}
-
-/** What a step of the ladder has seen. */
-export const ladderWords = {
-  serial: { en: "a serial line, no network", vi: "đường nối tiếp, không qua mạng" },
-  calls: { en: "the device calls this box", vi: "thiết bị tự gọi đến tủ này" },
-  notAsked: { en: "shows only in the next steps", vi: "chỉ thấy được ở các bước sau" },
-  noGateway: {
-    en: "no gateway runs here: not tested",
-    vi: "không có gateway đang chạy: chưa thử",
-  },
-  noUplink: { en: "the site has no uplinks", vi: "tệp cấu hình chưa có kết nối tới IOC (uplinks)" },
-  lineThere: (path: string): Text => ({ en: `${path} is there`, vi: `có cổng ${path}` }),
-  noName: (host: string): Text => ({
-    en: `the name ${host} is not known here`,
-    vi: `không tra được tên ${host}`,
-  }),
-  noHost: (host: string, why: string): Text => ({
-    en: `${host}: ${why}`,
-    vi: `${host} không trả lời: ${why}`,
-  }),
-  there: (host: string, time: string): Text => ({
-    en: `${host} answers in ${time}`,
-    vi: `${host} trả lời sau ${time}`,
-  }),
-  openPort: (port: number): Text => ({ en: `tcp ${port} is open`, vi: `cổng tcp ${port} mở` }),
-  closedPort: (port: number): Text => ({
-    en: `nothing listens on tcp ${port}`,
-    vi: `không có gì lắng nghe ở cổng tcp ${port}`,
-  }),
-  speaks: (driver: string): Text => ({ en: `it speaks ${driver}`, vi: `thiết bị nói ${driver}` }),
-  mute: (driver: string): Text => ({
-    en: `${driver}: reached, does not answer who it is`,
-    vi: `${driver}: đã nối được, không trả lời khi hỏi nó là ai`,
-  }),
-  who: (identity: Identity): Text => ({
-    en: named(identity, "serial") || "it does not say who it is",
-    vi: named(identity, "số sê-ri") || "không tự khai báo",
-  }),
-  otherModel: (mismatch: string): Text => ({
-    en: `another model: ${printable(mismatch)}`,
-    vi: `model khác: ${printable(mismatch)}`,
-  }),
-  otherUnit: (wanted: string, found: string): Text => ({
-    en: `another unit: serial ${printable(found)} answers, ${wanted} is expected`,
-    vi: `thiết bị khác: số sê-ri ${printable(found)} trả lời, cần ${wanted}`,
-  }),
-  taken: (who: Text, profile: string | undefined, range: string, doubt: string | undefined): Text => {
-    if (profile === undefined)
-      return { en: `${who.en}, points of its own`, vi: `${who.vi}, điểm đo ghi riêng` };
-    if (doubt !== undefined)
-      return { en: `${who.en}; ${printable(doubt)}`, vi: `${who.vi}; ${printable(doubt)}` };
-    const shown = range === "*" ? profile : `${profile} (${range})`;
-    return { en: `${who.en}, profile ${shown}`, vi: `${who.vi}, hồ sơ ${shown}` };
-  },
-  values: (good: number, all: number, odd: readonly LatestReading[], unheard: number, time: string): Text => {
-    if (all === 0) return { en: "it has no points to read", vi: "không có điểm đo để đọc" };
-    if (odd.length === 0)
-      return {
-        en: `${good} of ${all} points good, inside their limits, ${time}`,
-        vi: `${good}/${all} điểm tốt, trong giới hạn, ${time}`,
-      };
-    const isQuiet = unheard === odd.length;
-    const en = `${good} of ${all} points good; ${isQuiet ? "not heard yet" : "look at"}: ${oddOnes(odd)}`;
-    const vi = `${good}/${all} điểm tốt; ${isQuiet ? "chưa nghe thấy" : "cần xem"}: ${oddOnes(odd)}`;
-    return { en, vi };
-  },
-  uplinkDown: (id: string, since: string, reason: string, waiting: number): Text => ({
-    en: `${id} is down for ${since}${reason && `: ${printable(reason)}`}; ${waiting} events wait in the outbox`,
-    vi: `${id} mất kết nối ${since}${reason && `: ${printable(reason)}`}; ${waiting} sự kiện chờ trong hộp gửi`,
-  }),
-  unacknowledged: (id: string): Text => ({
-    en: `${id} is connected, and has acknowledged nothing yet`,
-    vi: `${id} đã kết nối, chưa xác nhận gì`,
-  }),
-  acknowledged: (id: string, ago: string): Text => ({
-    en: `${id} is connected, acknowledged ${ago} ago`,
-    vi: `${id} đã kết nối, xác nhận cách đây ${ago}`,
-  }),
-};
 
 const en = {
   // Files and lines.
@@ -181,7 +83,6 @@ const en = {
     `--set ${given}: expected KEY=VALUE, such as timeout=2s or transport.baud=19200`,
   noLogin: (driver: string) => `${driver} has no login with a user`,
   noLoginHint: "leave --user out, or write the setting: --set KEY=VALUE",
-  needsLogin: "it wants a login before it says more",
   needsLoginHint: "repeat it with --user NAME; the password is asked for",
   secretInClear: (key: string) =>
     `${key} is a secret, and would stand in files and in the history of the shell`,
@@ -197,8 +98,8 @@ const en = {
   whichProfileHint: (list: string) => `name it: --profile ${list}`,
   noProfileFits: (driver: string) =>
     `name one that you know: --profile vendor/model (kerb profiles lists them); or draft one: kerb profile new (${driver})`,
-  testFailed: (step: string) => `the test failed at ${step}`,
-  saveAnyway: "to save it all the same, before it is wired: --save-anyway",
+  again: "then repeat the command",
+  saveAnyway: "(to save it all the same: --save-anyway)",
   notTested: "It was saved without having passed its test.",
   writable: (offered: number) =>
     offered === 0
@@ -213,18 +114,7 @@ const en = {
     `the files are wrong (${count} mistakes: kerb config check): this is what the gateway runs`,
   noDevices: "No devices.   Next: kerb discover, then kerb device add",
   noneSo: "No device fits.",
-  states: {
-    online: "online",
-    lost: "lost",
-    "wrong-device": "wrong device",
-    quarantined: "quarantined",
-    starting: "starting",
-    listening: "listening",
-    disabled: "disabled",
-    new: "not running yet",
-    gone: "removed, still runs",
-    unknown: "-",
-  },
+  states: { ...stateWords.en, unknown: "-" },
   counts: (count: number, good: number, bad: number) =>
     `${count} ${count === 1 ? "device" : "devices"}: ${good} online, ${bad} failing`,
   labels: {
@@ -358,7 +248,6 @@ const vi: DeviceWords = {
   settingForm: (given) => `--set ${given}: cần KHÓA=GIÁ_TRỊ, ví dụ timeout=2s hoặc transport.baud=19200`,
   noLogin: (driver) => `${driver} không đăng nhập bằng tên người dùng`,
   noLoginHint: "bỏ --user, hoặc ghi thành thiết lập: --set KHÓA=GIÁ_TRỊ",
-  needsLogin: "thiết bị đòi đăng nhập rồi mới cho biết thêm",
   needsLoginHint: "thêm --user TÊN; mật khẩu sẽ được hỏi",
   secretInClear: (key) => `${key} là bí mật, sẽ nằm lộ trong tệp và trong lịch sử lệnh`,
   secretInClearHint: (id) =>
@@ -373,8 +262,8 @@ const vi: DeviceWords = {
   whichProfileHint: (list) => `chỉ rõ: --profile ${list}`,
   noProfileFits: (driver) =>
     `chỉ rõ hồ sơ bạn biết: --profile hãng/model (kerb profiles liệt kê); hoặc lập nháp: kerb profile new (${driver})`,
-  testFailed: (step) => `phép thử không qua bước ${step}`,
-  saveAnyway: "muốn vẫn lưu khi thiết bị chưa được đấu nối: --save-anyway",
+  again: "rồi chạy lại lệnh",
+  saveAnyway: "(muốn vẫn lưu: --save-anyway)",
   notTested: "Đã lưu dù phép thử chưa đạt.",
   writable: (offered) =>
     offered === 0
@@ -388,18 +277,7 @@ const vi: DeviceWords = {
     `tệp cấu hình sai (${count} lỗi: kerb config check): đây là những gì gateway đang chạy`,
   noDevices: "Chưa có thiết bị.   Tiếp theo: kerb discover, rồi kerb device add",
   noneSo: "Không có thiết bị nào như vậy.",
-  states: {
-    online: "trực tuyến",
-    lost: "mất kết nối",
-    "wrong-device": "sai thiết bị",
-    quarantined: "bị cách ly",
-    starting: "đang khởi động",
-    listening: "đang lắng nghe",
-    disabled: "đã tắt",
-    new: "chưa chạy",
-    gone: "đã gỡ, vẫn chạy",
-    unknown: "-",
-  },
+  states: { ...stateWords.vi, unknown: "-" },
   counts: (count, good, bad) => `${count} thiết bị: ${good} trực tuyến, ${bad} hỏng`,
   labels: {
     file: "tệp",

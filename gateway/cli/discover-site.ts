@@ -1,7 +1,6 @@
 import type { DeviceConfig } from "../config.ts";
 import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
-import { NotRunningError } from "../control.ts";
 import { occupiedBy, type Occupied } from "../discovery/known.ts";
 import type { Finding } from "../discovery/kept.ts";
 import type { Wanted } from "../discovery/search.ts";
@@ -10,7 +9,7 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { discoverWords } from "./discover-words.ts";
 import { usageError } from "./errors.ts";
 import { hint } from "./output.ts";
-import { askOnce, controlSocket, notRunning } from "./site.ts";
+import { controlSocket, notRunning, runningStatus } from "./site.ts";
 
 /** Who is in the site file already, and what the running gateway uses. */
 export interface Neighbours {
@@ -22,13 +21,11 @@ export interface Neighbours {
 
 /** The devices of the gateway that runs; undefined: none does. */
 async function running(site: string, language: Language): Promise<GatewayStatus["devices"] | undefined> {
-  try {
-    return (await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" })).devices;
-  } catch (error) {
-    if (error instanceof NotRunningError) return undefined;
+  const status = await runningStatus(controlSocket(site)).catch((error: unknown) =>
     // One that hangs may hold anything.
-    return notRunning(error, site, language);
-  }
+    notRunning(error, site, language),
+  );
+  return status?.devices;
 }
 
 /** Throws `CommandError` where a gateway runs and what it uses cannot be told. */

@@ -3,18 +3,21 @@ import { loadSite, type Site } from "../config.ts";
 import { clockState } from "../clock.ts";
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import type { Text } from "../diagnosis/facts.ts";
+import { knockedText, nameText } from "../diagnosis/evidence.ts";
+import { plain, type Text } from "../diagnosis/facts.ts";
+import { placeText } from "../diagnosis/places.ts";
 import type { Problem } from "../diagnosis/problems.ts";
 import { knock, resolveName } from "../diagnosis/reach.ts";
 import { ConfigError, type ErrorCode, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import { healthChecks } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import { endpointOf } from "../upstream-endpoint.ts";
 import { healthWords } from "./health-words.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines, stopSignal } from "./output.ts";
 import { askProblems, plainProblem, problemLines } from "./problems.ts";
 import { findSite } from "./site.ts";
-import { displayWidth, mebibytes, pad, paint } from "./text.ts";
+import { displayWidth, marks, mebibytes, pad, paint } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
 const names = {
@@ -35,8 +38,6 @@ interface Row {
 const reachMs = 3000;
 const diskFreeMin = 256 * 1024 ** 2;
 
-const both = (text: string): Text => ({ en: text, vi: text });
-
 /** The site file: its mistakes, or its warnings, or nothing. */
 async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
   try {
@@ -50,7 +51,7 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
       return {
         state: "warn",
         check: "config",
-        seen: both(text),
+        seen: plain(text),
         ...(one.code === undefined ? {} : { code: one.code }),
       };
     });
@@ -60,7 +61,7 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
     const rows = error.diagnostics.map((one): Row => ({
       state: "bad",
       check: "config",
-      seen: both(renderDiagnostic(one).split("\n")[0] ?? ""),
+      seen: plain(renderDiagnostic(one).split("\n")[0] ?? ""),
       ...(one.code === undefined ? {} : { code: one.code }),
     }));
     return { rows };
@@ -69,29 +70,18 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
 
 /** The way to each IOC, rung by rung, without logging in: that would take the gateway's own session away. */
 async function uplinkRows(site: Site, signal: AbortSignal): Promise<Row[]> {
-  const rows = site.uplinks.map(async ({ id, url }): Promise<Row> => {
-    const about = { check: "uplink" as const, object: id };
-    const { hostname, port, protocol } = new URL(url);
-    const host = hostname.replaceAll(/^\[|\]$/g, "");
-    const number = Number(port) || (protocol === "mqtts:" ? 8883 : 1883);
-    const place = `${hostname}:${number}`;
+  const rows = site.uplinks.map(async (uplink): Promise<Row> => {
+    const about = { check: "uplink" as const, object: uplink.id };
+    const { host, port } = endpointOf(uplink);
+    const place = placeText({ over: "tcp", host, port });
     const name = await resolveName(host, reachMs);
-    if (name["net.name"] === "unknown") {
-      const seen = { en: `no address is known for ${host}`, vi: `không tìm thấy địa chỉ của ${host}` };
-      return { ...about, state: "bad", seen, code: "KERB-UP-UNREACHABLE" };
-    }
-    const { reached } = await knock(host, number, reachMs, signal);
-    if (reached === "open")
-      return {
-        ...about,
-        state: "ok",
-        seen: { en: whyWords.en.uplinkPort(place), vi: whyWords.vi.uplinkPort(place) },
-      };
-    const isRefused = reached === "refused";
-    const seen = isRefused
-      ? { en: `${place} refuses connections`, vi: `${place} từ chối kết nối` }
-      : { en: `no answer from ${place}`, vi: `${place} không trả lời` };
-    return { ...about, state: "bad", seen, code: isRefused ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE" };
+    if (name["net.name"] === "unknown")
+      return { ...about, state: "bad", seen: nameText(host), code: "KERB-UP-UNREACHABLE" };
+    const { reached, ms } = await knock(host, port, reachMs, signal);
+    const seen = knockedText(place, reached, ms);
+    if (reached === "open") return { ...about, state: "ok", seen };
+    const code = reached === "refused" ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE";
+    return { ...about, state: "bad", seen, code };
   });
   return Promise.all(rows);
 }
@@ -135,8 +125,6 @@ function goodRows(status: GatewayStatus): Row[] {
       seen,
     }));
 }
-
-const marks = { ok: ["✓", "green"], warn: ["!", "yellow"], bad: ["✗", "red"] } as const;
 
 function rowLines(rows: readonly Row[], language: Language): string[] {
   const name = ({ check, object }: Row) => [names[language][check], ...(object ? [object] : [])].join(" ");

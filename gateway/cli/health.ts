@@ -1,19 +1,13 @@
 import type { Language } from "../config/error-texts.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
-import { type HealthCheck, type HealthState, healthChecks, worstState } from "../health.ts";
+import { type HealthCheck, healthChecks, worstState } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { healthWords } from "./health-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
-import { displayWidth, pad, paint } from "./text.ts";
+import { displayWidth, marks, pad, paint } from "./text.ts";
 import { whyWords } from "./why-words.ts";
-
-const marks: Record<HealthState, { mark: string; colour: "green" | "yellow" | "red" }> = {
-  ok: { mark: "✓", colour: "green" },
-  warn: { mark: "!", colour: "yellow" },
-  bad: { mark: "✗", colour: "red" },
-};
 
 /** A check for machines: its sentences in one language. */
 function plain({ check, object, state, seen, code, behind }: HealthCheck, language: Language) {
@@ -34,7 +28,7 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
   );
   return checks.flatMap((check) => {
     const { state, seen, code, behind = [] } = check;
-    const { mark, colour } = marks[state];
+    const [mark, colour] = marks[state];
     const head = (text: string) => `${paint(colour, mark)} ${pad(name(check), width)}  ${text}`;
     if (code === undefined) return [head(seen[language])];
     const { title, likely, do: remedy } = describeError(code, language);

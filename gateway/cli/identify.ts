@@ -8,6 +8,7 @@ import { flowText } from "../profile-draft/text.ts";
 import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
 import { identifyWords } from "./identify-words.ts";
 import { dictionary, languageOf } from "./language.ts";
+import { namedIdentity } from "./named-identity.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { openSource, type Source, deviceNamed, type WhoItIs } from "./read-source.ts";
 import { findSite, notRunning } from "./site.ts";
@@ -79,17 +80,10 @@ function settingDoubts(
 
 function headLine(id: string, { identity }: WhoItIs, via: Source["via"], language: Language): string {
   const words = dictionary[language];
-  const { vendor, model, firmware, serial, more = {} } = identity;
-  const { certificate } = more;
-  const parts = [
-    vendor,
-    model,
-    firmware && `firmware ${firmware}`,
-    serial && `${words.serial} ${serial}`,
-    certificate && `certificate ${certificate}`,
-  ].filter((part) => part !== undefined && part !== "");
-  const who = parts.length === 0 ? words.saysNothing : parts.join(" ");
-  return `${id}   ${printable(who)}   ${via === "gateway" ? words.readThrough : words.readDirectly}`;
+  const { certificate } = identity.more ?? {};
+  const parts = [namedIdentity(identity, language), certificate && printable(`certificate ${certificate}`)];
+  const who = parts.filter((part) => part !== undefined && part !== "").join(" ") || words.saysNothing;
+  return `${id}   ${who}   ${via === "gateway" ? words.readThrough : words.readDirectly}`;
 }
 
 function siteLine(device: DeviceConfig, language: Language): string {

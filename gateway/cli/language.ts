@@ -1,4 +1,5 @@
 import { words } from "../words.ts";
+import { stateWords } from "./state-words.ts";
 
 export { languageOf } from "../words.ts";
 
@@ -33,7 +34,6 @@ const en = {
   deliveredColumn: "DELIVERED",
   device: "DEVICE",
   devices: "devices",
-  disabled: "disabled",
   dropped: "dropped",
   droppedColumn: "DROPPED",
   epoch: "epoch",
@@ -50,7 +50,6 @@ const en = {
   lag: "custody lag",
   likely: "likely",
   lastGood: "LAST GOOD",
-  lost: "lost",
   lostBeforeColumn: "LOST BEFORE",
   lostBeforeNote: "LOST BEFORE: never accepted, because a driver process had to drop it (this run)",
   missed: "MISSED",
@@ -72,7 +71,6 @@ const en = {
   polls: "POLLS",
   profilesColumn: "PROFILES",
   qualityColumn: "QUALITY",
-  quarantined: "quarantined",
   rawColumn: "RAW",
   readDirectly: "read directly, no gateway runs",
   readThrough: "read through the running gateway",
@@ -95,9 +93,8 @@ const en = {
   stagePlanned: "planned",
   stageSimulated: "simulated",
   stageUnproven: "unproven",
-  starting: "starting",
-  listening: "listening",
   startsAgain: "has ended and starts again",
+  states: stateWords.en,
   state: "STATE",
   stopped: "stopped",
   stopping: "stopping",
@@ -116,7 +113,6 @@ const en = {
   up: "up",
   valueColumn: "VALUE",
   waiting: "waiting",
-  wrongDevice: "wrong device",
   yes: "yes",
 };
 
@@ -149,7 +145,6 @@ const vi = {
   deliveredColumn: "ĐÃ GIAO",
   device: "THIẾT BỊ",
   devices: "thiết bị",
-  disabled: "đã tắt",
   dropped: "đã bỏ",
   droppedColumn: "ĐÃ BỎ",
   epoch: "kỳ",
@@ -166,7 +161,6 @@ const vi = {
   lag: "trễ bàn giao",
   likely: "có thể do",
   lastGood: "LẦN TỐT CUỐI",
-  lost: "mất kết nối",
   lostBeforeColumn: "MẤT TRƯỚC ĐÓ",
   lostBeforeNote: "MẤT TRƯỚC ĐÓ: chưa từng được nhận, vì tiến trình driver phải bỏ (lần chạy này)",
   missed: "BỎ LỠ",
@@ -188,7 +182,6 @@ const vi = {
   polls: "LẦN ĐỌC",
   profilesColumn: "CẤU HÌNH MẪU",
   qualityColumn: "CHẤT LƯỢNG",
-  quarantined: "bị cách ly",
   rawColumn: "BYTE",
   readDirectly: "đọc trực tiếp, không có gateway đang chạy",
   readThrough: "đọc qua gateway đang chạy",
@@ -211,9 +204,8 @@ const vi = {
   stagePlanned: "dự kiến",
   stageSimulated: "đã thử bằng giả lập",
   stageUnproven: "chưa kiểm chứng",
-  starting: "đang khởi động",
-  listening: "đang lắng nghe",
   startsAgain: "đã dừng và đang khởi động lại",
+  states: stateWords.vi,
   state: "TRẠNG THÁI",
   stopped: "đã dừng",
   stopping: "đang dừng",
@@ -232,7 +224,6 @@ const vi = {
   up: "chạy được",
   valueColumn: "GIÁ TRỊ",
   waiting: "đang chờ",
-  wrongDevice: "sai thiết bị",
   yes: "có",
 };
 

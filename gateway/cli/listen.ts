@@ -1,6 +1,6 @@
 import type { Language } from "../config/error-texts.ts";
 import type { LatestReading } from "../host/messages.ts";
-import { hint, pause, stopSignal } from "./output.ts";
+import { hint, pause } from "./output.ts";
 import type { HeardRecord } from "./records.ts";
 import { readWords } from "./read-words.ts";
 import { span } from "./text.ts";
@@ -19,13 +19,13 @@ export interface Talker {
 }
 
 export interface HearOptions {
-  device: string;
   waitMs: number;
-  /** Wait for a record too, where all points have been heard. */
-  forRecords: boolean;
-  /** Tells progress on stderr. */
-  isTalkative: boolean;
-  language: Language;
+  /** first: anything at all has come; all: each point; record: a record, too. */
+  until: "first" | "all" | "record";
+  /** Ends the wait. */
+  signal: AbortSignal;
+  /** Whose progress is told on stderr; absent: none is. */
+  told?: { device: string; language: Language };
 }
 
 const lookMs = 200;
@@ -48,35 +48,35 @@ function progress(
   talker: Talker,
   readings: readonly LatestReading[],
   leftMs: number,
-  options: HearOptions,
+  { device, language }: NonNullable<HearOptions["told"]>,
 ): void {
   const heard = `${readings.length - unheardOf(readings).length}/${readings.length}`;
   const { length: records } = talker.records;
-  const { device, language } = options;
   hint(readWords[language].progress(device, heard, records, span(leftMs)));
 }
 
-/** The readings with those that come within the time; Ctrl-C ends the wait, and what has come is given. */
+/** The readings with those that come within the time; where the wait is ended, what has come until then. */
 export async function hear(
   talker: Talker,
   first: LatestReading[],
-  options: HearOptions,
+  { waitMs, until, signal, told }: HearOptions,
 ): Promise<LatestReading[]> {
   let readings = first;
   const isWaiting = () =>
-    unheardOf(readings).length > 0 ||
-    (talker.tellsRecords && talker.records.length === 0 && (readings.length === 0 || options.forRecords));
+    until === "first"
+      ? isMute(talker, readings)
+      : unheardOf(readings).length > 0 ||
+        (talker.tellsRecords && talker.records.length === 0 && (readings.length === 0 || until === "record"));
   if (!isWaiting()) return readings;
-  const signal = stopSignal();
   const startedMs = performance.now();
   let toldMs = startedMs + patienceMs - progressMs;
   let readMs = startedMs;
   for (;;) {
     const nowMs = performance.now();
-    const leftMs = startedMs + options.waitMs - nowMs;
+    const leftMs = startedMs + waitMs - nowMs;
     if (!isWaiting() || leftMs <= 0 || signal.aborted) return readings;
-    if (options.isTalkative && nowMs - toldMs >= progressMs) {
-      progress(talker, readings, leftMs, options);
+    if (told !== undefined && nowMs - toldMs >= progressMs) {
+      progress(talker, readings, leftMs, told);
       toldMs = nowMs;
     }
     await pause(Math.min(lookMs, leftMs), signal);
@@ -97,7 +97,8 @@ const namesMax = 20;
 export function unheardNote(
   talker: Talker,
   readings: readonly LatestReading[],
-  { waitMs, language }: HearOptions,
+  waitMs: number,
+  language: Language,
 ): string | undefined {
   const text = readWords[language];
   const points = unheardOf(readings);

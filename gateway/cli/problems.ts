@@ -9,7 +9,7 @@ import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
 import { displayWidth, paint } from "./text.ts";
-import { labelled } from "./why.ts";
+import { labelled } from "./ladder-lines.ts";
 import { whyWords } from "./why-words.ts";
 
 /** A problem for machines: its texts in one language. */

@@ -3,8 +3,9 @@ import { exitCodes, printable } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { decodings } from "./decodings.ts";
 import { CommandError } from "./errors.ts";
-import { dictionary, languageOf, type Words } from "./language.ts";
-import { hear, type HearOptions, isMute, rawNote, unheardNote } from "./listen.ts";
+import { dictionary, languageOf } from "./language.ts";
+import { hear, isMute, rawNote, unheardNote } from "./listen.ts";
+import { namedIdentity } from "./named-identity.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "./output.ts";
 import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
@@ -23,14 +24,16 @@ export interface ReadOptions {
   waitMs?: number;
 }
 
-function shownIdentity(id: string, { identity, doubt, via, profile }: Source, words: Words): string {
-  const { vendor, model, firmware, serial } = identity ?? {};
-  const known = [vendor, model, firmware && `firmware ${firmware}`, serial && `${words.serial} ${serial}`];
-  const who = known.filter((part) => part !== undefined && part !== "").join(" ");
+function shownIdentity(
+  id: string,
+  { identity = {}, doubt, via, profile }: Source,
+  language: Language,
+): string {
+  const words = dictionary[language];
   const how = via === "gateway" ? words.readThrough : words.readDirectly;
   const nobody =
     profile === undefined ? words.saysNothing : `${words.saysNothing}, ${words.takenFor} ${profile}`;
-  const text = `${id}   ${who === "" ? nobody : printable(who)}   ${how}`;
+  const text = `${id}   ${namedIdentity(identity, language) || nobody}   ${how}`;
   return doubt === undefined ? text : `${text}\n${words.uncertain}: ${printable(doubt)}`;
 }
 
@@ -66,7 +69,7 @@ function printForPeople(
   notes: readonly (string | undefined)[],
   language: Language,
 ): void {
-  hint(shownIdentity(id, source, dictionary[language]));
+  hint(shownIdentity(id, source, language));
   if (readings.length > 0) printLines(tableOf(source, readings, language));
   printLines(source.records.map(recordLine));
   for (const note of notes) if (note !== undefined) hint(note);
@@ -179,19 +182,20 @@ export async function read(id: string, points: string[], options: ReadOptions): 
   try {
     source = await openSource(site, id, request);
     if (options.watch === true) return await watch(id, source, options);
-    const hearing: HearOptions = {
-      device: id,
-      waitMs: options.waitMs ?? defaultWaitMs,
-      forRecords: options.waitMs !== undefined,
-      isTalkative: options.json !== true,
-      language: request.language,
-    };
-    const readings = await hear(source, await source.read(new AbortController().signal), hearing);
+    const { language } = request;
+    const { waitMs = defaultWaitMs } = options;
+    const first = await source.read(new AbortController().signal);
+    const readings = await hear(source, first, {
+      waitMs,
+      until: options.waitMs === undefined ? "all" : "record",
+      signal: stopSignal(),
+      ...(options.json === true ? {} : { told: { device: id, language } }),
+    });
     if (options.json === true) printReadings(id, source, readings);
     else {
-      const bare = request.raw ? rawNote(readings, request.language) : undefined;
-      const notes = [unheardNote(source, readings, hearing), bare];
-      printForPeople(id, source, readings, notes, request.language);
+      const bare = request.raw ? rawNote(readings, language) : undefined;
+      const notes = [unheardNote(source, readings, waitMs, language), bare];
+      printForPeople(id, source, readings, notes, language);
     }
     return isMute(source, readings) ? exitCodes.noAnswer : exitCodes.ok;
   } catch (error) {

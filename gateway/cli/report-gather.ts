@@ -6,15 +6,15 @@ import { checkJournal } from "../commands/journal-check.ts";
 import { linesOf, readLine, segmentsOf } from "../commands/journal-lines.ts";
 import type { CommandState } from "../commands/state.ts";
 import type { DeviceConfig, Site } from "../config.ts";
-import { NotRunningError } from "../control.ts";
 import { DeviceError } from "../driver.ts";
+import { climbed } from "../diagnosis/ladder.ts";
+import { problemsOf } from "../diagnosis/problems.ts";
 import { deviceErrorCode } from "../errors.ts";
-import type { Identified, LatestReading } from "../host/messages.ts";
+import { deviceCause } from "../health/causes.ts";
+import type { Identified, LatestReading, Unwritable } from "../host/messages.ts";
 import type { Asked, Gathered } from "../report/gathered.ts";
-import type { GatewayBooks, GatewayStatus } from "../supervisor.ts";
-import { FieldDevice } from "./field.ts";
-import { pause } from "./output.ts";
-import { askOnce } from "./site.ts";
+import type { GatewayBooks } from "../supervisor.ts";
+import { askOnce, runningStatus } from "./site.ts";
 
 /** Asks what a report needs: the running gateway, else the devices. Nothing that is asked changes a device. */
 
@@ -22,7 +22,6 @@ import { askOnce } from "./site.ts";
 const atOnce = 6;
 /** Without a gateway: how long a device is listened to that tells its values by itself. */
 const listenMs = 4000;
-const lookMs = 200;
 
 /** Works off the queues beside each other, each `width` at a time. */
 async function workOff(
@@ -66,33 +65,43 @@ async function askGateway(
   return asked;
 }
 
-/** One device at the end of its wire. */
-async function askDirectly(device: DeviceConfig, stateFolder: string, signal: AbortSignal): Promise<Asked> {
-  let field: FieldDevice | undefined;
-  const asked: Asked = { readings: [] };
-  try {
-    field = await FieldDevice.open(device, stateFolder, signal);
-    asked.identity = field.identity;
-    if (field.mismatch !== undefined) {
-      asked.mismatch = field.mismatch;
-      asked.failure = { code: "KERB-DEV-WRONG-DEVICE", seen: { en: field.mismatch, vi: field.mismatch } };
-      return asked;
-    }
-    const startedMs = performance.now();
-    const read = () => field?.read({ points: [], raw: false }, signal) ?? Promise.resolve([]);
-    asked.readings = await read();
-    asked.latencyMs = performance.now() - startedMs;
-    const isUnheard = () => asked.readings.some(({ unheard }) => unheard === true);
-    while (isUnheard() && performance.now() - startedMs < listenMs && !signal.aborted) {
-      await pause(lookMs, signal);
-      asked.readings = await read();
-    }
-  } catch (error) {
-    asked.failure = failed(error);
-  } finally {
-    await field?.close();
+/** One device at the end of its wire: what `kerb why` would see of it. */
+async function askDirectly(
+  device: DeviceConfig,
+  { devices, gateway }: Site,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const siblings = devices.filter(({ id }) => id !== device.id);
+  const { stateFolder } = gateway;
+  const climb = { device, siblings, stateFolder, signal, listenMs, hearsAll: true };
+  const { failed: rung, causes, facts, steps, identity, readings } = await climbed(climb);
+  const { "identity.mismatch": mismatch, "unit.doubt": code, "unit.reason": reason = "" } = facts;
+  const hasAnswered = rung === undefined || rung === "identity" || rung === "values";
+  const asked: Asked = {
+    readings: [...readings],
+    ...(hasAnswered ? { identity } : {}),
+    ...(code === undefined
+      ? {}
+      : { unwritable: { code: code as Unwritable["code"], reason: String(reason) } }),
+  };
+  const latencyMs = steps.find(({ step }) => step === "values")?.ms;
+  if (latencyMs !== undefined) asked.latencyMs = latencyMs;
+  if (mismatch !== undefined) asked.mismatch = String(mismatch);
+  if (hasAnswered && mismatch === undefined) {
+    // One that tells by itself may rightly have nothing to tell yet.
+    const isQuiet = readings.every(({ unheard }) => unheard === true);
+    const found = causes.filter(({ step }) => !isQuiet || step !== "values");
+    // Another unit is read on, as the gateway would.
+    const causesOf = found.map((one) =>
+      one.step === "identity" ? { ...one, severity: "warn" as const } : one,
+    );
+    return { ...asked, causes: causesOf };
   }
-  return asked;
+  const [cause, ...others] = causes;
+  const said = steps.find(({ verdict }) => verdict === "failed")?.evidence ?? { en: "", vi: "" };
+  const known = cause?.code ?? deviceCause(String(facts["error"]));
+  const failure = { ...(known === undefined ? {} : { code: known }), seen: cause?.seen ?? said };
+  return { ...asked, failure, causes: others };
 }
 
 type Journal = Pick<Gathered, "audit" | "writes">;
@@ -121,19 +130,14 @@ async function readJournal(stateFolder: string): Promise<Journal> {
   return { audit: (await checkJournal(folder)).break === undefined ? "whole" : "broken", writes };
 }
 
-const runningStatus = (socket: string): Promise<GatewayStatus | undefined> =>
-  askOnce<GatewayStatus>(socket, { verb: "status" }).catch((error: unknown) => {
-    if (error instanceof NotRunningError) return undefined;
-    throw error;
-  });
-
 /** `asked`: called after each device. Rejects with `SilentError` where a gateway runs and does not answer. */
 export async function gather(
-  { devices, gateway }: Site,
+  site: Site,
   socket: string,
   asked: (count: number, all: number) => void,
   signal: AbortSignal,
 ): Promise<Gathered> {
+  const { devices, gateway } = site;
   const status = await runningStatus(socket);
   const isRunning = status !== undefined;
   const latest = isRunning
@@ -151,7 +155,7 @@ export async function gather(
     const { id } = device;
     const one = isRunning
       ? await askGateway(socket, id, known.get(id)?.state, latest?.[id] ?? [])
-      : await askDirectly(device, gateway.stateFolder, signal);
+      : await askDirectly(device, site, signal);
     found.set(id, one);
     asked(++count, wanted.length);
   });
@@ -168,8 +172,11 @@ export async function gather(
     ...(journal.audit === "unread" ? ["audit" as const] : []),
     ...(latest === undefined ? ["readings" as const] : []),
   ];
+  const readings = Object.fromEntries([...found].map(([id, one]) => [id, one.readings]));
+  const seen = { readings, nowMs: Date.now(), configured: devices };
   return {
     status,
+    problems: status === undefined ? [] : await problemsOf({ status, ...seen }),
     books,
     clock: status?.gateway.clock ?? clockState(),
     devices: found,

@@ -7,6 +7,7 @@ import type { Language } from "../config/error-texts.ts";
 import { ask, type ControlRequest, NotRunningError } from "../control.ts";
 import { ConfigError, exitCodes, shownFile } from "../errors.ts";
 import { within } from "../health/latest.ts";
+import type { GatewayStatus } from "../supervisor.ts";
 import { readYaml } from "../yaml.ts";
 import { CommandError, notFoundError, tableError } from "./errors.ts";
 import { languageOf } from "../words.ts";
@@ -93,6 +94,16 @@ export async function askOnce<Answer>(socket: string, request: ControlRequest): 
     return (await Promise.race([firstAnswer(socket, request, done.signal), watch()])) as Answer;
   } finally {
     done.abort();
+  }
+}
+
+/** The status of the gateway that runs; undefined: none does. Throws `SilentError`. */
+export async function runningStatus(socket: string): Promise<GatewayStatus | undefined> {
+  try {
+    return await askOnce<GatewayStatus>(socket, { verb: "status" });
+  } catch (error) {
+    if (error instanceof NotRunningError) return undefined;
+    throw error;
   }
 }
 

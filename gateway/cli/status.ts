@@ -53,16 +53,7 @@ const stateMarks: Record<StateName, { mark: string; colour: "green" | "red" | "y
 /** A device's state as a mark and a word, and the colour for it. */
 export function shownState({ state, enabled }: Pick<DeviceStatus, "state" | "enabled">, words: Words) {
   const name: StateName = enabled ? state : "disabled";
-  const names: Record<StateName, string> = {
-    online: words.online,
-    lost: words.lost,
-    "wrong-device": words.wrongDevice,
-    quarantined: words.quarantined,
-    starting: words.starting,
-    listening: words.listening,
-    disabled: words.disabled,
-  };
-  return { text: `${stateMarks[name].mark} ${names[name]}`, colour: stateMarks[name].colour };
+  return { text: `${stateMarks[name].mark} ${words.states[name]}`, colour: stateMarks[name].colour };
 }
 
 /** Why a host has ended; the gateway says it in English. */
@@ -136,7 +127,7 @@ function outboxLines({ outbox, outboxSilentMs }: GatewayStatus, { words, languag
 
 function hostLine({ hosts }: GatewayStatus, words: Words): string {
   const states = {
-    starting: words.starting,
+    starting: words.states.starting,
     running: words.runs,
     waiting: words.waiting,
     stopped: words.stopped,

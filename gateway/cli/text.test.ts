@@ -118,8 +118,9 @@ describe("decodings", () => {
 describe("language", () => {
   it("has every word in both languages", () => {
     expect(Object.keys(dictionary.vi).toSorted()).toEqual(Object.keys(dictionary.en).toSorted());
-    for (const words of Object.values(dictionary)) {
-      expect(Object.entries(words).filter(([, text]) => text.trim() === "")).toEqual([]);
+    for (const { states, ...words } of Object.values(dictionary)) {
+      const all = Object.entries<string>({ ...words, ...states });
+      expect(all.filter(([, text]) => text.trim() === "")).toEqual([]);
     }
   });
 

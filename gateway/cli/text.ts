@@ -17,6 +17,16 @@ function graphemeWidth(grapheme: string): number {
   return wide.test(grapheme) ? 2 : 1;
 }
 
+/** How something stands, as a mark and its colour. */
+export const marks = {
+  ok: ["✓", "green"],
+  warn: ["!", "yellow"],
+  bad: ["✗", "red"],
+  failed: ["✗", "red"],
+  unknown: ["?", "yellow"],
+  skipped: ["-", "dim"],
+} as const;
+
 /** Columns that a text takes on a terminal; composed or not, a Vietnamese letter is one. Colours take none. */
 export function displayWidth(text: string): number {
   if (ascii.test(text)) return text.length;
@@ -110,6 +120,11 @@ export function span(ms: number): string {
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** How long something took: "12 ms", above a second as `span`. */
+export function took(ms: number): string {
+  return ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : span(ms);
 }
 
 /** "63 MiB". */

@@ -5,9 +5,9 @@ import { ask } from "../control.ts";
 import { describeError, type ErrorCode, exitCodes, printable } from "../errors.ts";
 import { uplinkCause } from "../health/causes.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import { endpointOf } from "../upstream-endpoint.ts";
 import {
   type Certificates,
-  endpointOf,
   type LoggedIn,
   probeLogin,
   probeName,
@@ -21,7 +21,7 @@ import { notFoundError } from "./errors.ts";
 import { dictionary } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { askOnce, findSite } from "./site.ts";
-import { displayWidth, pad, paint, span } from "./text.ts";
+import { displayWidth, marks, pad, paint, span, took } from "./text.ts";
 import { type StepName, upstreamWords } from "./upstream-words.ts";
 
 export interface UpstreamOptions {
@@ -193,12 +193,8 @@ class Ladder {
     if (stored === undefined) this.fail("event", "the gateway did not store it", "KERB-OUT-FAILED");
     else if (confirmed === undefined)
       this.fail("event", words.unconfirmed(span(this.#around.waitMs)), "KERB-UP-NO-CUSTODY");
-    else this.add("event", "ok", words.confirmed(stored.ms, shownMs(confirmed.ms)), { ms: confirmed.ms });
+    else this.add("event", "ok", words.confirmed(stored.ms, took(confirmed.ms)), { ms: confirmed.ms });
   }
-}
-
-function shownMs(ms: number): string {
-  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 /** The event's steps by uplink ("": stored), until all have confirmed it or the time is over. */
@@ -221,13 +217,6 @@ async function testEvent(
   return found;
 }
 
-const marks = {
-  ok: ["✓", "green"],
-  warn: ["!", "yellow"],
-  bad: ["✗", "red"],
-  skipped: ["-", "dim"],
-} as const;
-
 /** The ladder as lines for people; a failure with its code, what was seen, and what to do. */
 export function ladderLines({ uplink, url, steps }: UpstreamLadder, language: Language): string[] {
   const words = upstreamWords[language];
@@ -236,9 +225,9 @@ export function ladderLines({ uplink, url, steps }: UpstreamLadder, language: La
   const labels = Math.max(...[common.seen, common.likely, common.remedy].map(displayWidth));
   const lines = steps.flatMap(({ step, state, text, ms, code, seen }, i) => {
     const [mark, colour] = marks[state];
-    const took = ms === undefined || step === "event" ? "" : `   ${ms} ms`;
+    const time = ms === undefined || step === "event" ? "" : `   ${ms} ms`;
     const shown = code === undefined ? text : `${code}  ${text}`;
-    const head = ` ${i + 1} ${pad(words.steps[step], width)}  ${paint(colour, mark)} ${printable(shown)}${took}`;
+    const head = ` ${i + 1} ${pad(words.steps[step], width)}  ${paint(colour, mark)} ${printable(shown)}${time}`;
     if (code === undefined) return [head];
     const { likely, do: remedy } = describeError(code, language);
     const details = [

@@ -1,6 +1,7 @@
 import type { Language } from "../config/error-texts.ts";
-import type { Facts, Rung } from "../driver.ts";
+import type { Facts, Identity, Rung } from "../driver.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { LatestReading } from "../host/messages.ts";
 
 /** What `kerb why`, `device add`, `doctor` and `problems` share: the steps of the ladder and what follows of them. */
 
@@ -36,11 +37,13 @@ export interface Diagnosed {
   causes: Finding[];
   /** Everything that the rules could see. */
   facts: Facts;
+  /** Who it says that it is; empty: it has not answered, or says nothing of itself. */
+  identity: Identity;
+  /** Its values; empty: it has none, or has not answered. */
+  readings: readonly LatestReading[];
 }
-
-const both = (text: string): Text => ({ en: text, vi: text });
 
 /** A text that is the same in every language: an address, a device's own words. */
 export function plain(text: string): Text {
-  return both(text);
+  return { en: text, vi: text };
 }

@@ -1,6 +1,6 @@
 import type { DeviceConfig } from "../config.ts";
-import type { Facts } from "../driver.ts";
-import type { LatestReading } from "../host/messages.ts";
+import type { DevicePlace, Facts } from "../driver.ts";
+import type { LatestReading, Unwritable } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { groupOf, type Folded } from "./fold.ts";
 import { placeKey } from "./places.ts";
@@ -15,7 +15,8 @@ export interface Known {
 
 type Device = GatewayStatus["devices"][number];
 
-const answers = ({ state }: Device): boolean => state === "online" || state === "listening";
+/** Whether the gateway has its values, or waits for what it tells by itself. */
+export const answers = ({ state }: Device): boolean => state === "online" || state === "listening";
 
 function counted(name: string, others: readonly Device[]): Facts {
   const online = others.filter(answers);
@@ -28,10 +29,9 @@ function counted(name: string, others: readonly Device[]): Facts {
 }
 
 /** How the devices beside one stand: at the same place, on the same machine. */
-function neighbours(device: Device, devices: readonly Device[]): Facts {
-  const { place } = device;
+function neighbours(own: string, place: DevicePlace | undefined, devices: readonly Device[]): Facts {
   if (place === undefined) return {};
-  const others = devices.filter(({ id, enabled }) => enabled && id !== device.id);
+  const others = devices.filter(({ id, enabled }) => enabled && id !== own);
   const same = others.filter((one) => one.place !== undefined && placeKey(one.place) === placeKey(place));
   const here =
     place.over === "serial"
@@ -82,6 +82,14 @@ function pollFacts({ polls, answered, failed, missed, lastReadMs, reads }: Devic
   };
 }
 
+/** Why it may be another unit or firmware than it is taken for. */
+export function unitFacts(unwritable: Unwritable | undefined): Facts {
+  if (unwritable === undefined) return {};
+  const { code, reason } = unwritable;
+  const isFirmware = code === "firmware-unknown";
+  return { "unit.doubt": code, "unit.reason": reason, ...(isFirmware ? { "identity.doubt": reason } : {}) };
+}
+
 /** What the values of a device that answers say. */
 export function valueFacts(readings: readonly LatestReading[]): Facts {
   const heard = readings.filter(({ unheard }) => unheard !== true);
@@ -109,10 +117,23 @@ export function pollEveryMs({ points, pollMs }: Pick<DeviceConfig, "points" | "p
   return periods.length === 0 ? undefined : Math.min(...periods);
 }
 
-/** Everything that the running gateway knows of a device, as facts; `everyMs`: how often it is asked. */
-export function knownFacts(id: string, { status, readings, nowMs }: Known, everyMs?: number): Facts {
+/** Whether the running gateway has a device, and talks to it by itself. */
+export function isKnown(id: string, known: Known | undefined): known is Known {
+  return known?.status.devices.some((one) => one.id === id) === true;
+}
+
+/**
+ * Everything that the running gateway knows of a device, as facts; `everyMs`: how often it is asked. Of one that it
+ * does not know: how those beside its `place` stand.
+ */
+export function knownFacts(
+  id: string,
+  { status, readings, nowMs }: Known,
+  everyMs?: number,
+  place?: DevicePlace,
+): Facts {
   const device = status.devices.find((one) => one.id === id);
-  if (device === undefined) return {};
+  if (device === undefined) return neighbours(id, place, status.devices);
   const { state, code, sinceMs, lastGoodMs, unwritable } = device;
   const group = groupOf(id, status.devices);
   const host = status.hosts.find(({ driver }) => driver === device.driver);
@@ -122,11 +143,11 @@ export function knownFacts(id: string, { status, readings, nowMs }: Known, every
     ...(lastGoodMs === undefined ? {} : { lastGoodMs: nowMs - lastGoodMs }),
     ...(code === undefined ? {} : { error: code }),
     ...(device.reason === undefined ? {} : { message: device.reason }),
-    ...(unwritable === undefined ? {} : { "unit.doubt": unwritable.code, "unit.reason": unwritable.reason }),
+    ...unitFacts(unwritable),
     ...(host === undefined ? {} : { "host.state": host.state, "host.silentMs": host.silentMs }),
     ...(host === undefined || host.strangers === 0 ? {} : { "rsmp.caller": host.lastStranger ?? "" }),
     clock: status.gateway.clock,
-    ...neighbours(device, status.devices),
+    ...neighbours(id, device.place, status.devices),
     ...(group === undefined ? {} : groupFacts(group)),
     ...scheduleFacts(device),
     ...pollFacts(device, everyMs),

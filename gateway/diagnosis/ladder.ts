@@ -1,21 +1,37 @@
-import { span } from "../cli/text.ts";
 import type { DeviceConfig } from "../config.ts";
-import type { DevicePlace, Facts, Failure, Rung } from "../driver.ts";
-import { printable } from "../printable.ts";
-import { diagnosisOf } from "./knowledge.ts";
+import type { DevicePlace, Facts, Failure, Identity, Rung } from "../driver.ts";
+import type { LatestReading } from "../host/messages.ts";
+import { rulesOf } from "./causes.ts";
+import {
+  byGatewayText,
+  knockedText,
+  lineSeen,
+  muteText,
+  nameText,
+  noGatewayText,
+  passed,
+  portText,
+  said,
+  silentUdpText,
+  thereText,
+  valuesSeen,
+  whoText,
+} from "./evidence.ts";
 import { type Diagnosed, plain, type Step, type Text, type Verdict } from "./facts.ts";
-import { type Known, knownFacts, pollEveryMs, valueFacts } from "./history.ts";
+import { isKnown, type Known, knownFacts, pollEveryMs, unitFacts, valueFacts } from "./history.ts";
+import { diagnosisOf } from "./knowledge.ts";
+import { placeFacts, placeText } from "./places.ts";
 import { knock, lookAtPort, resolveName } from "./reach.ts";
-import { placeText } from "./places.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
 import { rungOf, rungOrder } from "./rungs.ts";
-import { type Heard, talk } from "./talk.ts";
-import { rulesOf } from "./causes.ts";
+import { type Heard, meet, type Met, talk } from "./talk.ts";
 import { upstreamCause, upstreamStep } from "./upstream.ts";
 
 /** What is to be climbed: a device as the site file has it, or as it would stand there. */
 export interface Climb {
   device: DeviceConfig;
+  /** Of one without profile and points: what it is taken for, once it has said who it is; undefined: nobody can tell. */
+  choose?: (met: Met) => Promise<DeviceConfig | undefined>;
   stateFolder: string;
   /** The other devices of the site. */
   siblings: readonly DeviceConfig[];
@@ -26,6 +42,8 @@ export interface Climb {
   reachMs?: number;
   /** How long a device that tells by itself is listened to, ms (4000). */
   listenMs?: number;
+  /** It is listened to until each of its points was heard, not only until anything was. */
+  hearsAll?: boolean;
   /** Longest wait for an answer that comes later than the site file allows, ms (8000). */
   patientMs?: number;
   /** Longest wait for one answer where a driver looks further, ms (the driver's own). */
@@ -54,17 +72,19 @@ function rungsOf(place: DevicePlace | undefined): Rung[] {
 class Climber {
   readonly facts: Facts = {};
   readonly #climb: Climb;
+  #device: DeviceConfig;
+  #identity: Identity = {};
+  #readings: readonly LatestReading[] = [];
   readonly #place: DevicePlace | undefined;
   readonly #rungs: Rung[];
   readonly steps: Step[] = [];
 
   constructor(climb: Climb, place: DevicePlace | undefined) {
     this.#climb = climb;
+    this.#device = climb.device;
     this.#place = place;
     this.#rungs = rungsOf(place);
-    if (place !== undefined) this.facts["place"] = placeText(place);
-    if (place?.unit !== undefined) this.facts["unit"] = place.unit;
-    if (place?.over === "serial") this.facts["line.settings"] = place.line;
+    if (place !== undefined) Object.assign(this.facts, placeFacts(place));
   }
 
   get failed(): Rung | undefined {
@@ -79,9 +99,9 @@ class Climber {
   }
 
   /** Every rung below this one that nothing was said of bears, or there would have been no answer from above it. */
-  upTo(rung: Rung, evidence: Text): Step[] {
+  upTo(rung: Rung, evidence: (one: Rung) => Text): Step[] {
     const below = this.#rungs.filter((one) => rungOrder.indexOf(one) < rungOrder.indexOf(rung));
-    return below.flatMap((one) => this.step(one, "ok", evidence));
+    return below.flatMap((one) => this.step(one, "ok", evidence(one)));
   }
 
   /** The rungs above a failed one were not tried. */
@@ -103,50 +123,58 @@ class Climber {
     if (place.over === "calls") return;
     Object.assign(this.facts, await resolveName(place.host, reachMs));
     if (this.facts["net.name"] === "unknown") {
-      yield* this.step("network", "failed", {
-        en: `no address is known for the name ${place.host}`,
-        vi: `không tìm thấy địa chỉ của tên ${place.host}`,
-      });
+      yield* this.step("network", "failed", nameText(place.host));
       return;
     }
     // A question that nobody answers is the only way to try a port of UDP.
     if (place.over === "udp") return;
     const { reached, ms } = await knock(place.host, place.port, reachMs, signal);
     Object.assign(this.facts, { "net.tcp": reached, "net.tcpMs": ms });
-    yield* this.knocked(placeText(place), reached, ms);
+    const isThere = reached === "open" || reached === "refused";
+    if (isThere) yield* this.step("network", "ok", thereText(place.host, ms), ms);
+    const verdict = reached === "open" ? "ok" : "failed";
+    yield* this.step(isThere ? "port" : "network", verdict, knockedText(placeText(place), reached, ms), ms);
   }
 
-  *knocked(where: string, reached: string, ms: number): Generator<Step> {
-    const place = this.#place;
-    const host = place !== undefined && "host" in place ? place.host : where;
-    if (reached === "open" || reached === "refused")
-      yield* this.step(
-        "network",
-        "ok",
-        {
-          en: `${host} answers in ${Math.max(1, Math.round(ms))} ms`,
-          vi: `${host} trả lời sau ${Math.max(1, Math.round(ms))} ms`,
-        },
-        ms,
-      );
-    if (reached === "open")
-      yield* this.step("port", "ok", { en: `${where} takes connections`, vi: `${where} nhận kết nối` }, ms);
-    else if (reached === "refused")
-      yield* this.step("port", "failed", {
-        en: `${where} refuses connections`,
-        vi: `${where} từ chối kết nối`,
-      });
-    else
-      yield* this.step("network", "failed", {
-        en: reached === "timeout" ? `no answer from ${where} within ${span(ms)}` : `no way to ${where}`,
-        vi:
-          reached === "timeout" ? `${where} không trả lời trong ${span(ms)}` : `không có đường tới ${where}`,
-      });
+  /** What one without profile and points says that it is, and what it is taken for; true: it is known then. */
+  async *recognised(): AsyncGenerator<Step, boolean> {
+    const { choose } = this.#climb;
+    if (choose === undefined) return true;
+    const met = await meet(this.#device, this.#climb);
+    if ("failure" in met) {
+      yield* this.fell(met.failure, "connect");
+      return false;
+    }
+    this.#identity = met.identity;
+    if (!met.isMute) yield* this.upTo("login", passed);
+    const chosen = await choose(met);
+    if (chosen === undefined) {
+      yield* met.isMute ? this.mute() : this.upTo("identity", passed);
+      yield* this.step("identity", "failed", whoText(met.identity, this.#device).evidence);
+      return false;
+    }
+    this.#device = chosen;
+    return true;
+  }
+
+  /** A way leads to it, and not a word came back. */
+  *mute(): Generator<Step> {
+    yield* this.upTo("line", passed);
+    yield* this.step("line", "unknown", lineSeen(undefined).evidence);
+    yield* this.step("protocol", "unknown", muteText);
+  }
+
+  /** Its own words. */
+  talk(): Promise<Heard | { failure: Failure }> {
+    const { stateFolder, signal, listenMs = listenMsDefault, hearsAll = false } = this.#climb;
+    const until = hearsAll ? "all" : "first";
+    return talk(this.#device, { stateFolder, signal, waitMs: listenMs, until });
   }
 
   /** It is lost, and how: the rung is the driver's to say, or follows of the code. */
   async *fell(failure: Failure, at: "connect" | "read" | "gateway"): AsyncGenerator<Step> {
-    const { device, siblings, signal, stateFolder, askMs } = this.#climb;
+    const { siblings, signal, stateFolder, askMs } = this.#climb;
+    const device = this.#device;
     const driver = await diagnosisOf(device.driver);
     Object.assign(this.facts, { error: failure.code, message: failure.message, "error.at": at });
     Object.assign(this.facts, driver?.facts(failure, device.settings));
@@ -172,12 +200,13 @@ class Climber {
     }
     const rung = this.#rungOf(failure);
     yield* this.#below(rung);
-    yield* this.step(rung, "failed", plain(printable(failure.message)));
+    yield* this.step(rung, "failed", said(failure.message));
   }
 
   /** A device that answers, but later than the site file allows, is not silent. */
   async #wait(): Promise<Facts> {
-    const { device, patientMs: patientMsMax = patientMsDefault } = this.#climb;
+    const { stateFolder, signal, patientMs: patientMsMax = patientMsDefault } = this.#climb;
+    const device = this.#device;
     const place = this.#place;
     const timeoutMs = device.settings["timeout"];
     const isAsked =
@@ -187,7 +216,7 @@ class Climber {
     if (patientMs <= timeoutMs) return {};
     const patient = { ...device, settings: { ...device.settings, timeout: patientMs } };
     const startedMs = performance.now();
-    const outcome = await talk(patient, this.#climb, 0);
+    const outcome = await talk(patient, { stateFolder, signal, waitMs: 0, until: "first" });
     if ("failure" in outcome) return {};
     const tookMs = Math.min(performance.now() - startedMs, outcome.ms ?? Infinity);
     return { "late.answerMs": Math.round(Math.max(tookMs, timeoutMs)), "late.timeoutMs": timeoutMs };
@@ -196,9 +225,9 @@ class Climber {
   #rungOf({ code }: Failure): Rung {
     const likely = rungOf(this.facts, code);
     // A rung that was seen to bear cannot be the one that broke.
-    const bears = this.steps.some((one) => one.step === likely && one.verdict === "ok");
-    const wanted = bears || !this.#rungs.includes(likely) ? "protocol" : likely;
-    return this.#rungs.includes(wanted) ? wanted : "values";
+    const isOpen = (rung: Rung) =>
+      this.#rungs.includes(rung) && this.steps.every(({ step }) => step !== rung);
+    return [likely, "protocol" as const].find(isOpen) ?? "values";
   }
 
   /** What the failure says of the rungs below it. */
@@ -207,21 +236,10 @@ class Climber {
     const mate = this.facts["samePlace.example"];
     for (const one of this.#rungs.filter((below) => rungOrder.indexOf(below) < rungOrder.indexOf(rung))) {
       if (one === "line" && rung === "protocol") {
-        const other = lineAnswers ?? mate;
-        yield* other === undefined
-          ? this.step("line", "unknown", {
-              en: "no other unit on this line to compare with",
-              vi: "không có unit nào khác trên đường truyền để so sánh",
-            })
-          : this.step("line", "ok", {
-              en: `${String(other)} on the same line answers: wiring and line settings are right`,
-              vi: `${String(other)} trên cùng đường truyền trả lời: dây và thông số đường truyền đúng`,
-            });
+        const { verdict, evidence } = lineSeen(lineAnswers ?? mate);
+        yield* this.step("line", verdict, evidence);
       } else if (one === "network" && this.#place?.over === "udp" && this.facts["error"] === "silent")
-        yield* this.step("network", "unknown", {
-          en: "UDP: a host that is silent cannot be told from a question that it ignores",
-          vi: "UDP: không phân biệt được máy im lặng với câu hỏi bị bỏ qua",
-        });
+        yield* this.step("network", "unknown", silentUdpText);
       else yield* this.step(one, "ok", passed(one));
     }
   }
@@ -229,129 +247,95 @@ class Climber {
   /** Whether a second connection can neither disturb the gateway's own nor be disturbed by it. */
   mayAsk(): boolean {
     const place = this.#place;
-    if (this.#climb.known === undefined) return true;
+    if (!isKnown(this.#device.id, this.#climb.known)) return true;
     if (place === undefined || place.over === "serial" || place.over === "calls") return false;
     return Number(this.facts["samePlace.online"] ?? 0) === 0 || place.shared === "broker";
   }
 
   /** It has answered: who it is, and what it tells. */
-  *answered({ identity, mismatch, doubt, readings, ms }: Heard): Generator<Step> {
-    const facts = this.facts;
-    Object.assign(facts, valueFacts(readings));
-    const { vendor, model, firmware, serial } = identity;
-    const who = [vendor, model, firmware && `fw ${firmware}`, serial && `no. ${serial}`]
-      .filter(Boolean)
-      .join(" ");
-    if (firmware !== undefined) facts["firmware"] = firmware;
-    facts["firmware.range"] = this.#climb.device.firmwareRange;
-    yield* this.upTo("identity", passed("protocol"));
+  async *answered({ identity, mismatch, unwritable, readings, ms }: Heard): AsyncGenerator<Step> {
+    const { facts } = this;
+    const device = this.#device;
+    Object.assign(facts, valueFacts(readings), unitFacts(unwritable));
+    this.#identity = identity;
+    this.#readings = readings;
+    if (identity.firmware !== undefined) facts["firmware"] = identity.firmware;
+    facts["firmware.range"] = device.firmwareRange;
+    yield* this.upTo("identity", passed);
     if (mismatch !== undefined) {
       facts["identity.mismatch"] = mismatch;
-      yield* this.step("identity", "failed", plain(printable(mismatch)));
+      yield* this.step("identity", "failed", said(mismatch));
       return;
     }
-    const isOther = facts["unit.doubt"] === "other-unit";
-    if (doubt !== undefined) facts["identity.doubt"] = doubt;
-    yield* this.step(
-      "identity",
-      who === "" ? "unknown" : doubt === undefined && !isOther ? "ok" : "failed",
-      doubt !== undefined || isOther
-        ? plain(printable(doubt ?? String(facts["unit.reason"])))
-        : who === ""
-          ? { en: "it says nothing of itself", vi: "thiết bị không tự giới thiệu" }
-          : plain(printable(who)),
-    );
-    yield* this.#values(ms);
-  }
-
-  *#values(ms: number | undefined): Generator<Step> {
-    const [total, heard, bad] = ["total", "heard", "bad"].map((name) =>
-      Number(this.facts[`values.${name}`] ?? 0),
-    );
-    const good = (heard ?? 0) - (bad ?? 0);
-    const isMute = heard === 0;
-    const verdict = isMute ? (total === 0 ? "unknown" : "failed") : good === 0 ? "failed" : "ok";
-    if (verdict === "failed") this.facts["values.none"] = true;
-    const left = (total ?? 0) - (heard ?? 0);
-    const shown =
-      left === 0
-        ? { en: `${good} of ${total} points read`, vi: `đọc được ${good} trên ${total} điểm` }
-        : {
-            en: `${good} of ${total} points read, ${left} it tells by itself and has not told yet`,
-            vi: `đọc được ${good} trên ${total} điểm, ${left} điểm thiết bị tự gửi và chưa gửi`,
-          };
-    const nothing = { en: "nothing was heard of it yet", vi: "chưa nghe thấy gì từ thiết bị" };
-    yield* this.step("values", verdict, isMute ? nothing : shown, ms);
+    if (facts["unit.doubt"] === "other-unit")
+      yield* this.step("identity", "failed", said(String(facts["unit.reason"])));
+    const { isTold, evidence } = whoText(identity, device);
+    const isSure = isTold && facts["identity.doubt"] === undefined;
+    yield* this.step("identity", isSure ? "ok" : "unknown", evidence);
+    const values = valuesSeen(readings);
+    if (values.verdict === "failed") facts["values.none"] = true;
+    yield* this.step("values", values.verdict, values.evidence, ms);
+    const driver = await diagnosisOf(device.driver);
+    Object.assign(facts, driver?.healthy?.(readings, device.settings));
   }
 
   done(): Diagnosed {
-    const { device } = this.#climb;
     const { failed, facts, steps } = this;
-    const rules = rulesOf(device.driver);
+    const { id, driver } = this.#device;
+    const rules = rulesOf(driver);
     if (failed !== undefined) facts["rung"] = failed;
     else delete facts["rung"];
     const isAnswering = failed === undefined || failed === "upstream";
     const cause = isAnswering ? upstreamCause(this.#climb.known) : causeOf(rules, failed, facts);
     const causes = [...(cause === undefined ? [] : [cause]), ...(isAnswering ? doubtsOf(rules, facts) : [])];
-    return { device: device.id, steps, ...(failed === undefined ? {} : { failed }), causes, facts };
+    const found = { identity: this.#identity, readings: this.#readings };
+    return { device: id, steps, ...(failed === undefined ? {} : { failed }), causes, facts, ...found };
   }
-}
-
-function passed(rung: Rung): Text {
-  return rung === "login"
-    ? { en: "not in the way", vi: "không cản trở" }
-    : rung === "port"
-      ? { en: "opens", vi: "mở được" }
-      : { en: "answers", vi: "có trả lời" };
-}
-
-function portText(path: string, port: string): Text {
-  if (port === "denied") return { en: `no permission for ${path}`, vi: `không có quyền với ${path}` };
-  if (port === "no-port") return { en: `${path} is no serial port`, vi: `${path} không phải cổng nối tiếp` };
-  return { en: `there is no port ${path}`, vi: `không có cổng ${path}` };
 }
 
 /** How the gateway has it, where that is better than asking a device that is already being read. */
 function heardByGateway({ status, readings }: Known, id: string): Heard | undefined {
   const device = status.devices.find((one) => one.id === id);
   if (device === undefined || !["online", "listening"].includes(device.state)) return undefined;
-  const { identity = {}, unwritable } = device;
-  const doubt = unwritable?.code === "firmware-unknown" ? unwritable.reason : undefined;
-  return { identity, mismatch: undefined, doubt, readings: [...readings], ms: device.lastReadMs };
+  const { identity = {}, unwritable, lastReadMs } = device;
+  return { identity, mismatch: undefined, unwritable, readings: [...readings], ms: lastReadMs };
 }
 
 /**
  * Climbs the ladder of one device, rung by rung, and gives each as it is known; in the end what follows of them.
  * Reads only. A device that the running gateway reads is not asked again: its gateway knows.
  */
-export async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed> {
+async function* climbLadder(climb: Climb): AsyncGenerator<Step, Diagnosed> {
   const { device, known, signal } = climb;
   const driver = await diagnosisOf(device.driver);
-  const climber = new Climber(climb, driver?.place(device.settings));
-  if (known !== undefined) Object.assign(climber.facts, knownFacts(device.id, known, pollEveryMs(device)));
+  const place = driver?.place(device.settings);
+  const climber = new Climber(climb, place);
+  if (known !== undefined)
+    Object.assign(climber.facts, knownFacts(device.id, known, pollEveryMs(device), place));
   climber.facts["isEnabled"] = device.enabled;
   const heard = known === undefined ? undefined : heardByGateway(known, device.id);
   if (heard === undefined) yield* tried(climber, climb);
   else {
-    const told = { en: "the gateway reads it", vi: "gateway đang đọc được" };
-    yield* climber.upTo("identity", told);
+    yield* climber.upTo("identity", () => byGatewayText);
     yield* climber.answered(heard);
-    Object.assign(climber.facts, await worksWith(climb, heard));
   }
   if (climber.failed === undefined && !signal.aborted) yield* climber.step(...upstreamStep(known));
   yield* climber.skipRest();
   return climber.done();
 }
 
-/** What the driver sees in the values of a device that answers. */
-async function worksWith({ device }: Climb, { readings }: Heard): Promise<Facts> {
-  const driver = await diagnosisOf(device.driver);
-  return driver?.healthy?.(readings, device.settings) ?? {};
+/** Climbs to the end; `told` gets each step as it is known. */
+export async function climbed(climb: Climb, told: (step: Step) => void = () => {}): Promise<Diagnosed> {
+  const climbing = climbLadder(climb);
+  for (;;) {
+    const { done, value } = await climbing.next();
+    if (done === true) return value;
+    told(value);
+  }
 }
 
 /** A device that no gateway reads now: the way to it first, then its own words. */
-async function* tried(climber: Climber, climb: Climb): AsyncGenerator<Step> {
-  const { device, known, listenMs = listenMsDefault } = climb;
+async function* tried(climber: Climber, { device, known }: Climb): AsyncGenerator<Step> {
   const report = known?.status.devices.find(({ id }) => id === device.id);
   const before =
     report?.code === undefined ? undefined : { code: report.code, message: report.reason ?? report.code };
@@ -363,18 +347,14 @@ async function* tried(climber: Climber, climb: Climb): AsyncGenerator<Step> {
     return;
   }
   if (!climber.mayAsk()) {
-    const evidence = {
-      en: "the gateway has the line to itself and does not know more yet",
-      vi: "gateway đang giữ đường truyền và chưa biết thêm",
-    };
-    yield* climber.step("protocol", "unknown", evidence);
+    yield* climber.step("protocol", "unknown", noGatewayText);
     return;
   }
-  const outcome = await talk(device, climb, listenMs);
+  if (!(yield* climber.recognised())) return;
+  const outcome = await climber.talk();
   if ("failure" in outcome) yield* climber.fell(outcome.failure, "connect");
   else {
     if (before !== undefined) climber.facts["isBack"] = true;
     yield* climber.answered(outcome);
-    Object.assign(climber.facts, await worksWith(climb, outcome));
   }
 }

@@ -6,8 +6,9 @@ import type { Facts } from "../driver.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { rulesOf } from "./causes.ts";
 import type { Text } from "./facts.ts";
-import { knownFacts, pollEveryMs } from "./history.ts";
+import { answers, knownFacts, pollEveryMs } from "./history.ts";
 import { diagnosisOf } from "./knowledge.ts";
+import { placeFacts } from "./places.ts";
 import { causeOf, doubtsOf } from "./rules.ts";
 import { rungOf } from "./rungs.ts";
 
@@ -44,6 +45,7 @@ async function factsOf(device: Device, { status, readings, nowMs, configured }: 
   const facts: Facts = knownFacts(device.id, { status, readings: known, nowMs }, everyMs);
   // A device that only the running gateway knows is judged by what the gateway says.
   if (own === undefined || driver === undefined) return facts;
+  Object.assign(facts, placeFacts(driver.place(own.settings)));
   if (device.code === undefined) return { ...facts, ...driver.healthy?.(known, own.settings) };
   const failure = { code: device.code, message: device.reason ?? "" };
   return { ...facts, "error.at": "gateway", ...driver.facts(failure, own.settings) };
@@ -61,12 +63,8 @@ async function refined(problem: Problem, seen: Seen): Promise<Problem> {
 /** What is wrong with a device that answers. */
 async function doubts(device: Device, seen: Seen): Promise<Problem[]> {
   const facts = await factsOf(device, seen);
-  const { unwritable } = device;
   const rules = rulesOf(device.driver);
-  const strange =
-    unwritable === undefined
-      ? undefined
-      : causeOf(rules, "identity", { ...facts, "identity.doubt": unwritable.reason });
+  const strange = causeOf(rules, "identity", facts);
   const doubtful = doubtsOf(rules, facts).filter(({ code }) => code !== "KERB-SCH-CLOCK");
   const found = [...(strange === undefined ? [] : [strange]), ...doubtful];
   return found.map(({ code, seen: text }) => ({
@@ -98,7 +96,7 @@ const weight = ({ severity, behind }: Problem): number => (severity === "bad" ? 
  */
 export async function problemsOf(seen: Seen): Promise<Problem[]> {
   const { status, nowMs } = seen;
-  const findings = healthChecks(status, nowMs).filter(
+  const findings = healthChecks(status, nowMs, Infinity).filter(
     ({ state, check }) => state !== "ok" && check !== "devices",
   );
   const found = await Promise.all(
@@ -112,7 +110,7 @@ export async function problemsOf(seen: Seen): Promise<Problem[]> {
   const standing = status.devices.filter(
     ({ enabled, schedules = [] }) => enabled && schedules.some(({ problem }) => problem === "KERB-SCH-CLOCK"),
   );
-  const online = status.devices.filter(({ enabled, state }) => enabled && state === "online");
-  const warned = await Promise.all(online.map((device) => doubts(device, seen)));
+  const answering = status.devices.filter((one) => one.enabled && answers(one));
+  const warned = await Promise.all(answering.map((device) => doubts(device, seen)));
   return [...found, ...clockProblem(standing), ...warned.flat()].toSorted((a, b) => weight(b) - weight(a));
 }

@@ -20,6 +20,8 @@ export type Condition =
 export interface Rule<Code extends string = string> {
   cause: Code;
   on: Rung | "working" | readonly Rung[];
+  /** Of "working": the rung that it is about; absent: the values. */
+  about?: Rung;
   when: Readonly<Record<string, Condition>>;
   seen: Record<Language, string>;
 }

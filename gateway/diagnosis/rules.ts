@@ -1,4 +1,4 @@
-import { span } from "../cli/text.ts";
+import { took } from "../cli/text.ts";
 import type { Facts, Rung } from "../driver.ts";
 import { printable } from "../printable.ts";
 import type { CauseCode } from "./error-texts.ts";
@@ -17,13 +17,11 @@ function holds(condition: Condition, fact: Facts[string] | undefined): boolean {
   return "atLeast" in condition ? fact >= condition.atLeast : fact < (condition as { below: number }).below;
 }
 
-const shownTime = (ms: number): string => (ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : span(ms));
-
 const shown = (name: string, fact: Facts[string] | undefined): string =>
   fact === undefined
     ? "?"
     : name.endsWith("Ms") && typeof fact === "number"
-      ? shownTime(fact)
+      ? took(fact)
       : printable(String(fact)).slice(0, 200);
 
 const filled = (template: string, facts: Facts): string =>
@@ -49,6 +47,6 @@ export function doubtsOf(rules: readonly Rule[], facts: Facts): Finding[] {
   const found = new Map<CauseCode, Finding>();
   for (const rule of rules)
     if (rule.on === "working" && !found.has(rule.cause) && fits(rule, facts))
-      found.set(rule.cause, findingOf(rule, "values", "warn", facts));
+      found.set(rule.cause, findingOf(rule, rule.about ?? "values", "warn", facts));
   return [...found.values()];
 }

@@ -19,10 +19,7 @@ export function upstreamStep(known: Known | undefined): [Rung, Verdict, Text] {
     return [
       "upstream",
       "unknown",
-      {
-        en: "no gateway is running: nothing is known of the past",
-        vi: "gateway chưa chạy: không biết gì về trước đó",
-      },
+      { en: "no gateway is running: not tested", vi: "gateway chưa chạy: chưa thử" },
     ];
   const { status, nowMs } = known;
   if (status.uplinks.length === 0)
@@ -30,7 +27,25 @@ export function upstreamStep(known: Known | undefined): [Rung, Verdict, Text] {
   const down = status.uplinks.find(({ state }) => state !== "connected");
   if (down === undefined) {
     const lag = span(status.outbox.oldestMs === undefined ? 0 : nowMs - status.outbox.oldestMs);
-    return ["upstream", "ok", { en: `the IOC is ${lag} behind`, vi: `IOC nhận trễ ${lag}` }];
+    const heardMs = Math.max(...status.uplinks.map((one) => one.lastAcknowledgementMs ?? -Infinity));
+    if (heardMs === -Infinity)
+      return [
+        "upstream",
+        "unknown",
+        {
+          en: "connected, and the IOC has acknowledged nothing yet",
+          vi: "đã kết nối, IOC chưa xác nhận gì",
+        },
+      ];
+    const ago = span(nowMs - heardMs);
+    return [
+      "upstream",
+      "ok",
+      {
+        en: `the IOC is ${lag} behind, it acknowledged ${ago} ago`,
+        vi: `IOC nhận trễ ${lag}, xác nhận cách đây ${ago}`,
+      },
+    ];
   }
   const since = span(nowMs - down.sinceMs);
   const reason = down.reason === undefined ? plain("") : plain(`: ${printable(down.reason)}`);

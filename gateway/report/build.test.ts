@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { loadSite } from "../config.ts";
 import type { LatestReading } from "../host/messages.ts";
+import type { ErrorCode } from "../errors.ts";
 import { buildReport } from "./build.ts";
 import type { Asked, Gathered } from "./gathered.ts";
+import { pageOf } from "./page.ts";
 import { verifyReport } from "./verify.ts";
 import { signReport } from "./signing.ts";
 import { signAsBox } from "../box-key.ts";
@@ -49,6 +51,7 @@ function report(meter: Asked, router: Asked, more: Partial<Gathered> = {}) {
     books: undefined,
     clock: "synced" as const,
     writes: new Map(),
+    problems: [],
     audit: "none" as const,
   };
   const gathered: Gathered = { ...none, devices: asked, missing: [], ...more };
@@ -108,7 +111,6 @@ it("finds another model, another unit, bad values, books and journals that are n
     "KERB-REP-NO-GATEWAY",
     "KERB-REP-BOOKS",
     "KERB-REP-AUDIT",
-    "KERB-REP-UNIT",
     "KERB-REP-VALUES",
     "KERB-REP-IDENTITY",
     "KERB-REP-UNDELIVERED",
@@ -116,6 +118,52 @@ it("finds another model, another unit, bad values, books and journals that are n
   expect(made.problems.find((problem) => problem.code === "KERB-REP-VALUES")?.seen).toEqual({
     en: "1 of 2 points: x bad (sensor)",
     vi: "1 trên 2 điểm: x xấu (sensor)",
+  });
+});
+
+it("says once what several devices were lost with, and names them", () => {
+  const seen = { en: "2 devices lost together", vi: "2 thiết bị cùng mất liên lạc" };
+  const found = (severity: "bad" | "warn", object: string, code: ErrorCode, behind: string[] = []) => ({
+    severity,
+    check: "device" as const,
+    object,
+    code,
+    seen,
+    behind,
+  });
+  const made = report(
+    { readings: [] },
+    { readings: [] },
+    {
+      problems: [
+        found("warn", "meter-01", "KERB-DEV-SLOW"),
+        found("bad", "10.0.0.0/24", "KERB-NET-SWITCH", ["meter-01", "router-01"]),
+        found("warn", "meter-01", "KERB-DEV-SOME-BAD"),
+      ],
+    },
+  );
+  expect(made.problems.filter((problem) => problem.seen.en === seen.en)).toMatchObject([
+    { severity: "blocking", object: "10.0.0.0/24", behind: ["meter-01", "router-01"] },
+    { severity: "warning", object: "meter-01", code: "KERB-DEV-SLOW" },
+  ]);
+  expect(made.summary.blocking).toBe(2);
+  const page = pageOf({ report: made, sha256: "0".repeat(64), publicKey: null, signature: null }, "en");
+  expect(page).toContain("with it: meter-01, router-01");
+});
+
+it("says of a device that no gateway runs what its ladder has found", () => {
+  const seen = { en: "serial number 1 was here first", vi: "số sê-ri 1" };
+  const causes = [
+    { code: "KERB-DEV-UNIT" as const, severity: "warn" as const, step: "identity" as const, seen },
+  ];
+  const made = report(
+    { readings: [reading()], identity: { serial: "2" }, causes },
+    { readings: [], identity: rut },
+  );
+  expect(made.problems.find(({ code }) => code === "KERB-DEV-UNIT")).toMatchObject({
+    severity: "warning",
+    object: "meter-01",
+    seen,
   });
 });
 

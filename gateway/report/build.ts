@@ -281,7 +281,7 @@ export interface ReportWish {
 /** The whole report. Every text of a device in it is as the device told it: who shows it has to escape it. */
 export function buildReport(site: Site, gathered: Gathered, { about, version, nowMs }: ReportWish): Report {
   const devices = site.devices.map((device) => deviceOf(device, gathered, nowMs));
-  const problems = openProblems(site, gathered, devices, nowMs);
+  const problems = openProblems(site, gathered, devices);
   const count = (verdict: ReportDevice["verdict"]) =>
     devices.filter((device) => device.verdict === verdict).length;
   const blocking = problems.filter(({ severity }) => severity === "blocking").length;

@@ -65,27 +65,6 @@ export const reportErrors = {
     },
     retry: false,
   },
-  "KERB-REP-FIRMWARE": {
-    title: { en: "The profile does not cover the firmware", vi: "Hồ sơ không dùng cho firmware này" },
-    likely: {
-      en: "the device was updated, or is newer than anybody has tried",
-      vi: "thiết bị vừa được cập nhật, hoặc mới hơn bản đã thử",
-    },
-    do: {
-      en: "compare every value with the device, or have a profile for this firmware",
-      vi: "đối chiếu từng giá trị với thiết bị, hoặc dùng hồ sơ cho firmware này",
-    },
-    retry: false,
-  },
-  "KERB-REP-UNIT": {
-    title: { en: "Another unit stands there than before", vi: "Thiết bị đã bị thay bằng chiếc khác" },
-    likely: { en: "the device was replaced", vi: "thiết bị đã được thay" },
-    do: {
-      en: "if that is meant: kerb identify DEVICE --accept",
-      vi: "nếu đúng ý định: kerb identify THIẾT_BỊ --accept",
-    },
-    retry: false,
-  },
   "KERB-REP-NOT-COMMISSIONED": {
     title: { en: "The device is not in operation", vi: "Thiết bị chưa đưa vào vận hành" },
     likely: {

@@ -1,9 +1,8 @@
 import type { Site } from "../config.ts";
 import { describeError, type ErrorCode, errorTable, printable } from "../errors.ts";
-import { type HealthCheck, healthChecks } from "../health.ts";
+import type { HealthCheck } from "../health.ts";
 import { deviceCause } from "../health/causes.ts";
 import { shownValue } from "../cli/text.ts";
-import type { GatewayStatus } from "../supervisor.ts";
 import type { Gathered } from "./gathered.ts";
 import type { Both, Problem, ReportDevice, ReportPoint } from "./report.ts";
 
@@ -35,34 +34,19 @@ const aboutOf: Record<HealthCheck["check"], Problem["about"]> = {
   device: "device",
 };
 
-/** As many devices as the checks tell of at a time. */
-const stretch = 20;
+/** Bad values, and those outside their limits, are told here with both. */
+const toldOtherwise = new Set<ErrorCode>(["KERB-DEV-SOME-BAD"]);
 
-const isOfDevice = ({ check }: HealthCheck): boolean => check === "device";
-
-/** The checks of the running gateway, of every device that is not there. */
-function checksOf(status: GatewayStatus, nowMs: number): HealthCheck[] {
-  const own = healthChecks({ ...status, devices: [] }, nowMs);
-  const devices: HealthCheck[] = [];
-  for (let i = 0; i < status.devices.length; i += stretch) {
-    const some = { ...status, devices: status.devices.slice(i, i + stretch) };
-    devices.push(...healthChecks(some, nowMs).filter(isOfDevice));
-  }
-  return [...own, ...devices].filter(({ state }) => state !== "ok");
-}
-
-function ofGateway(status: GatewayStatus, nowMs: number): Problem[] {
-  return checksOf(status, nowMs).map(({ check, object, state, code, seen }) =>
-    problem(
-      code ?? "KERB-DEV-INTERNAL",
-      {
-        severity: state === "bad" ? "blocking" : "warning",
-        about: aboutOf[check],
-        object: object ?? null,
-      },
-      seen,
-    ),
-  );
+function ofGateway({ problems }: Gathered): Problem[] {
+  return problems.flatMap(({ check, object, severity, code = "KERB-DEV-INTERNAL", seen, behind }) => {
+    if (toldOtherwise.has(code)) return [];
+    const where: Where = {
+      severity: severity === "bad" ? "blocking" : "warning",
+      about: aboutOf[check],
+      object: object ?? null,
+    };
+    return [{ ...problem(code, where, seen), ...(behind.length === 0 ? {} : { behind }) }];
+  });
 }
 
 const pointsShown = 5;
@@ -118,18 +102,6 @@ function ofIdentity({ id, identity, profile, tests }: ReportDevice): Problem[] {
     };
     found.push(problem("KERB-REP-IDENTITY", where, seen));
   }
-  if (tests.identity === "other-unit") {
-    const serial = identity.serial ?? "?";
-    const seen = { en: `serial number ${serial}`, vi: `số sê-ri ${serial}` };
-    found.push(problem("KERB-REP-UNIT", where, seen));
-  }
-  if (profile?.covers === "outside") {
-    const seen = {
-      en: `firmware ${identity.firmware}, the profile is for ${profile.firmware}`,
-      vi: `firmware ${identity.firmware}, hồ sơ dùng cho ${profile.firmware}`,
-    };
-    found.push(problem("KERB-REP-FIRMWARE", where, seen));
-  }
   return found;
 }
 
@@ -144,17 +116,22 @@ function ofDevice(device: ReportDevice, { status, devices, missing }: Gathered):
     };
     return [problem("KERB-REP-NOT-COMMISSIONED", where, seen)];
   }
-  const failure = devices.get(id)?.failure;
+  const { failure, causes = [] } = devices.get(id) ?? {};
+  const found = causes.flatMap(({ code, severity, seen }) =>
+    toldOtherwise.has(code)
+      ? []
+      : [problem(code, { ...where, severity: severity === "bad" ? "blocking" : "warning" }, seen)],
+  );
   const isThere = state === "online" || state === "listening";
   if (failure !== undefined && (status === undefined || isThere)) {
     const { code, seen } = failure;
     const known =
       code !== undefined && Object.hasOwn(errorTable, code) ? (code as ErrorCode) : deviceCause(code);
     const told = { en: `${name}: ${seen.en}`, vi: `${name}: ${seen.vi}` };
-    return [problem(known ?? "KERB-REP-READ", { ...where, severity: "blocking" }, told)];
+    return [problem(known ?? "KERB-REP-READ", { ...where, severity: "blocking" }, told), ...found];
   }
-  if (!isThere) return [];
-  const found = [...ofIdentity(device), ...ofValues(device)];
+  if (!isThere) return found;
+  found.push(...ofIdentity(device), ...ofValues(device));
   if (state === "listening") {
     const seen = { en: `nothing was heard of ${name}`, vi: `chưa nghe gì từ ${name}` };
     found.push(problem("KERB-REP-UNHEARD", where, seen));
@@ -193,15 +170,10 @@ function ofBox({ status, books, audit }: Gathered, site: Site): Problem[] {
 const isBlocking = ({ severity }: Problem): boolean => severity === "blocking";
 
 /** Everything that is open, the blocking items first. */
-export function openProblems(
-  site: Site,
-  gathered: Gathered,
-  devices: readonly ReportDevice[],
-  nowMs: number,
-): Problem[] {
+export function openProblems(site: Site, gathered: Gathered, devices: readonly ReportDevice[]): Problem[] {
   const all = [
     ...ofBox(gathered, site),
-    ...(gathered.status === undefined ? [] : ofGateway(gathered.status, nowMs)),
+    ...ofGateway(gathered),
     ...devices.flatMap((device) => ofDevice(device, gathered)),
   ];
   return [...all.filter(isBlocking), ...all.filter((one) => !isBlocking(one))];

@@ -1,5 +1,7 @@
 import type { ClockState } from "../event.ts";
 import type { Identity } from "../driver.ts";
+import type { Finding } from "../diagnosis/facts.ts";
+import type { Problem } from "../diagnosis/problems.ts";
 import type { LatestReading, Unwritable } from "../host/messages.ts";
 import type { GatewayBooks, GatewayStatus } from "../supervisor.ts";
 import type { Both, Report, ReportDevice } from "./report.ts";
@@ -11,6 +13,8 @@ export interface Gathered {
   books: GatewayBooks | undefined;
   clock: ClockState;
   devices: Map<string, Asked>;
+  /** What the running gateway has to complain of; empty where none runs. */
+  problems: readonly Problem[];
   writes: Map<string, NonNullable<ReportDevice["tests"]["write"]>>;
   audit: Report["box"]["audit"];
   missing: Report["missing"];
@@ -26,6 +30,8 @@ export interface Asked {
   mismatch?: string;
   writable?: boolean;
   unwritable?: Unwritable;
+  /** What its ladder has found beside why it could not be read; of one that no gateway runs. */
+  causes?: readonly Finding[];
   /** Why it could not be read. */
   failure?: { code?: string; seen: Both };
 }

@@ -36,7 +36,13 @@ export function localTime(iso: string, { report: { made }, language }: Shown): s
 }
 
 /** "thiết bị air-01, Máy đo bụi". */
-export function where({ about, object }: Problem, { devices }: Report, words: Shown["words"]): Markup {
+export function where(
+  { about, object, behind }: Problem,
+  { devices }: Report,
+  words: Shown["words"],
+): Markup {
+  // What several devices share is none of them.
+  if (behind !== undefined) return html`${object}`;
   const name = about === "device" ? devices.find(({ id }) => id === object)?.name : undefined;
   return html`${words.about[about]}
   ${object}${name === undefined || name === object ? "" : html`<small>${name}</small>`}`;

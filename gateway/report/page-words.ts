@@ -1,3 +1,4 @@
+import { stateWords } from "../cli/state-words.ts";
 import type { Language } from "../config/error-texts.ts";
 import type { Problem, Report, ReportDevice, ReportPoint } from "./report.ts";
 
@@ -21,6 +22,7 @@ interface PageWords {
   seen: string;
   likely: string;
   do: string;
+  behind: string;
   missing: string;
   missingParts: Record<Report["missing"][number], string>;
   box: string;
@@ -121,6 +123,7 @@ const en: PageWords = {
   seen: "seen",
   likely: "likely",
   do: "do",
+  behind: "with it",
   missing: "Not in this report",
   missingParts: {
     gateway: "links to the IOC, events and loss: no gateway was running",
@@ -164,16 +167,7 @@ const en: PageWords = {
   overviewTitles: ["Device", "Maker, model, firmware", "State", "Points read"],
   devices: "Each device",
   verdicts: { ok: "ok", failing: "failing", "not-commissioned": "not commissioned" },
-  states: {
-    online: "online",
-    lost: "lost",
-    "wrong-device": "wrong device",
-    quarantined: "quarantined",
-    starting: "starting",
-    listening: "listening",
-    disabled: "disabled",
-    unknown: "not known to the gateway",
-  },
+  states: { ...stateWords.en, unknown: "not known to the gateway" },
   address: "Address",
   identity: "Identity",
   firmware: "firmware",
@@ -260,6 +254,7 @@ const vi: PageWords = {
   seen: "ghi nhận",
   likely: "có thể do",
   do: "cách xử lý",
+  behind: "kéo theo",
   missing: "Chưa có trong báo cáo này",
   missingParts: {
     gateway: "kết nối IOC, sự kiện và tỷ lệ đọc hỏng: không có gateway nào đang chạy",
@@ -311,16 +306,7 @@ const vi: PageWords = {
   overviewTitles: ["Thiết bị", "Hãng, model, firmware", "Trạng thái", "Điểm đọc được"],
   devices: "Từng thiết bị",
   verdicts: { ok: "đạt", failing: "không đạt", "not-commissioned": "chưa đưa vào vận hành" },
-  states: {
-    online: "trực tuyến",
-    lost: "mất kết nối",
-    "wrong-device": "sai thiết bị",
-    quarantined: "bị cách ly",
-    starting: "đang khởi động",
-    listening: "đang lắng nghe",
-    disabled: "đã tắt",
-    unknown: "gateway chưa biết",
-  },
+  states: { ...stateWords.vi, unknown: "gateway chưa biết" },
   address: "Địa chỉ",
   identity: "Nhận dạng",
   firmware: "firmware",

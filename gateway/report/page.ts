@@ -37,14 +37,17 @@ function head(shown: Shown): Markup {
 }
 
 function problemRow(problem: Problem, i: number, { words, language, report }: Shown): Markup {
-  const { severity, code, title, seen, likely, do: remedy } = problem;
+  const { severity, code, title, seen, likely, do: remedy, behind } = problem;
   return html`<tr>
     <td class="number">${i + 1}</td>
     <td class="mark">${severityMarks[severity]} ${words.severity[severity]}</td>
     <td>${where(problem, report, words)}</td>
     <td>
       <strong>${title[language]}</strong><br />${words.seen}: ${seen[language]}<br />${words.likely}:
-      ${likely[language]}<br />${words.do}: ${remedy[language]}<small><code>${code}</code></small>
+      ${likely[language]}<br />${words.do}: ${remedy[language]}
+      ${behind === undefined ? "" : html`<br />${words.behind}: ${behind.join(", ")}`}<small
+        ><code>${code}</code></small
+      >
     </td>
   </tr> `;
 }

@@ -17,6 +17,7 @@ const problem = z.strictObject({
   seen: both,
   likely: both,
   do: both,
+  behind: z.array(text).optional().describe("devices that went with it, and are not listed by themselves"),
 });
 
 const point = z.strictObject({

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { deviceStates } from "../device-states.ts";
 import { identityOutput, scheduleOutput } from "./box.ts";
+import { diagnosis } from "./diagnosis.ts";
 import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb device` prints. */
@@ -20,13 +21,6 @@ const saved = {
   lines: z.array(z.strictObject({ sign: z.enum(["+", "-"]), number: count, text })),
   gateway: z.enum(["applied", "restart-needed", "not-running"]),
 };
-
-const step = z.strictObject({
-  step: z.enum(["network", "port", "line", "protocol", "login", "identity", "values", "upstream"]),
-  verdict: z.enum(["ok", "failed", "unknown", "skipped"]),
-  evidence: both,
-  ms: count.optional(),
-});
 
 const listed = {
   id: text,
@@ -74,12 +68,13 @@ export const outputs = {
     "device-add": z.strictObject({
       device: text,
       tested: z.boolean(),
-      steps: z.array(step),
+      steps: diagnosis.steps,
+      causes: diagnosis.causes,
       identity: identityOutput,
       profile: text.nullable(),
       ...saved,
     }),
-    failure: z.strictObject({ steps: z.array(step).optional().describe("where its test failed") }),
+    failure: z.strictObject(diagnosis).partial().describe("of a device that fails its test"),
   },
   "device list": {
     "device-list": z.strictObject({

@@ -19,16 +19,8 @@ const finding = z.strictObject({
   do: text,
 });
 
-const why = z.strictObject({
-  device: text,
-  name: text,
-  driver: text,
-  gateway: z
-    .boolean()
-    .describe("false: none is running, or it does not answer; nothing is known of the past"),
-  state: text.optional(),
-  sinceMs: timeMs.optional(),
-  lastGoodMs: timeMs.optional(),
+/** What a climb has found. */
+export const diagnosis = {
   steps: z.array(
     z.strictObject({
       step: rung,
@@ -40,6 +32,19 @@ const why = z.strictObject({
   failed: rung.optional().describe("the first that does not bear"),
   causes: z.array(finding).describe("empty: no known cause fits"),
   facts: z.record(text, z.union([text, z.number(), z.boolean()])).describe("all that was seen"),
+};
+
+const why = z.strictObject({
+  device: text,
+  name: text,
+  driver: text,
+  gateway: z
+    .boolean()
+    .describe("false: none is running, or it does not answer; nothing is known of the past"),
+  state: text.optional(),
+  sinceMs: timeMs.optional(),
+  lastGoodMs: timeMs.optional(),
+  ...diagnosis,
 });
 
 const problem = z.strictObject({

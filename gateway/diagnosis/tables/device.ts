@@ -27,12 +27,6 @@ export const deviceRules: Rule<keyof typeof deviceCauses>[] = [
     seen: { en: "{unit.reason}", vi: "{unit.reason}" },
   },
   {
-    cause: "KERB-DEV-FIRMWARE",
-    on: "identity",
-    when: { "identity.doubt": { has: /firmware/ } },
-    seen: { en: "{identity.doubt}", vi: "{identity.doubt}" },
-  },
-  {
     cause: "KERB-DEV-TIMEOUT",
     on: ["protocol", "line"],
     when: { "late.answerMs": { present: true } },
@@ -55,6 +49,13 @@ export const deviceRules: Rule<keyof typeof deviceCauses>[] = [
       en: "{values.bad} of {values.total} points refused, such as {values.point}: {values.reason}",
       vi: "{values.bad} trên {values.total} điểm bị từ chối, ví dụ {values.point}: {values.reason}",
     },
+  },
+  {
+    cause: "KERB-DEV-FIRMWARE",
+    on: "working",
+    about: "identity",
+    when: { "identity.doubt": { present: true } },
+    seen: { en: "{identity.doubt}", vi: "{identity.doubt}" },
   },
   {
     cause: "KERB-DEV-OFF",

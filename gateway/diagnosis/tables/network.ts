@@ -59,4 +59,10 @@ export const networkRules: Rule<keyof typeof networkCauses>[] = [
       vi: "{place} trả lời sau {net.tcpMs} và từ chối kết nối",
     },
   },
+  {
+    cause: "KERB-NET-PORT",
+    on: "port",
+    when: { error: "refused", over: "tcp", "net.tcp": { present: false } },
+    seen: { en: "{message}", vi: "{message}" },
+  },
 ];
