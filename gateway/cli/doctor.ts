@@ -5,16 +5,24 @@ import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
 import type { Text } from "../diagnosis/facts.ts";
 import type { Problem } from "../diagnosis/problems.ts";
-import { knock, resolveName } from "../diagnosis/reach.ts";
-import { ConfigError, type ErrorCode, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
+import {
+  ConfigError,
+  describeError,
+  type ErrorCode,
+  exitCodes,
+  renderDiagnostic,
+  shownFile,
+} from "../errors.ts";
 import { healthChecks } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { healthWords } from "./health-words.ts";
-import { languageOf } from "./language.ts";
-import { printData, printLines, stopSignal } from "./output.ts";
+import { uplinkRow } from "./doctor-uplink.ts";
+import { dictionary, languageOf } from "./language.ts";
+import { printData, printLines } from "./output.ts";
 import { askProblems, plainProblem, problemLines } from "./problems.ts";
 import { findSite } from "./site.ts";
 import { displayWidth, mebibytes, pad, paint } from "./text.ts";
+import { labelled } from "./why.ts";
 import { whyWords } from "./why-words.ts";
 
 const names = {
@@ -23,7 +31,7 @@ const names = {
 };
 
 /** One line of the table: what was looked at, and how it is. */
-interface Row {
+export interface Row {
   check: keyof typeof names.en;
   /** Which uplink or driver. */
   object?: string;
@@ -32,7 +40,6 @@ interface Row {
   code?: ErrorCode;
 }
 
-const reachMs = 3000;
 const diskFreeMin = 256 * 1024 ** 2;
 
 const both = (text: string): Text => ({ en: text, vi: text });
@@ -65,35 +72,6 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
     }));
     return { rows };
   }
-}
-
-/** The way to each IOC, rung by rung, without logging in: that would take the gateway's own session away. */
-async function uplinkRows(site: Site, signal: AbortSignal): Promise<Row[]> {
-  const rows = site.uplinks.map(async ({ id, url }): Promise<Row> => {
-    const about = { check: "uplink" as const, object: id };
-    const { hostname, port, protocol } = new URL(url);
-    const host = hostname.replaceAll(/^\[|\]$/g, "");
-    const number = Number(port) || (protocol === "mqtts:" ? 8883 : 1883);
-    const place = `${hostname}:${number}`;
-    const name = await resolveName(host, reachMs);
-    if (name["net.name"] === "unknown") {
-      const seen = { en: `no address is known for ${host}`, vi: `không tìm thấy địa chỉ của ${host}` };
-      return { ...about, state: "bad", seen, code: "KERB-UP-UNREACHABLE" };
-    }
-    const { reached } = await knock(host, number, reachMs, signal);
-    if (reached === "open")
-      return {
-        ...about,
-        state: "ok",
-        seen: { en: whyWords.en.uplinkPort(place), vi: whyWords.vi.uplinkPort(place) },
-      };
-    const isRefused = reached === "refused";
-    const seen = isRefused
-      ? { en: `${place} refuses connections`, vi: `${place} từ chối kết nối` }
-      : { en: `no answer from ${place}`, vi: `${place} không trả lời` };
-    return { ...about, state: "bad", seen, code: isRefused ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE" };
-  });
-  return Promise.all(rows);
 }
 
 /** Disk and clock, as far as they can be seen without a gateway. */
@@ -141,19 +119,25 @@ const marks = { ok: ["✓", "green"], warn: ["!", "yellow"], bad: ["✗", "red"]
 function rowLines(rows: readonly Row[], language: Language): string[] {
   const name = ({ check, object }: Row) => [names[language][check], ...(object ? [object] : [])].join(" ");
   const width = Math.max(...rows.map((row) => displayWidth(name(row))));
-  return rows.map((row) => {
+  const { remedy } = dictionary[language];
+  return rows.flatMap((row) => {
     const { state, seen, code } = row;
     const [mark, colour] = marks[state];
     const tail = code === undefined ? "" : `   (${code})`;
-    return `${paint(colour, mark)} ${pad(name(row), width)}  ${seen[language]}${tail}`;
+    const line = `${paint(colour, mark)} ${pad(name(row), width)}  ${seen[language]}${tail}`;
+    if (code === undefined) return [line];
+    return [line, ...labelled(remedy, describeError(code, language).do, 2, displayWidth(remedy) + 1)];
   });
 }
 
 /** What runs, or what can be seen without it. */
-async function examine(file: string, site: Site | undefined): Promise<{ rows: Row[]; problems: Problem[] }> {
+async function examine(
+  file: string,
+  site: Site | undefined,
+): Promise<{ rows: Row[]; problems: Problem[]; status?: GatewayStatus }> {
   try {
     const { problems, status } = await askProblems(file);
-    return { rows: status === undefined ? [] : goodRows(status), problems };
+    return status === undefined ? { rows: [], problems } : { rows: goodRows(status), problems, status };
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
     const seen = { en: whyWords.en.notRunning, vi: whyWords.vi.notRunning };
@@ -166,14 +150,17 @@ export async function doctor(options: { site?: string; json?: boolean; lang?: La
   const file = findSite(options.site);
   const language = languageOf(options.lang);
   const { site, rows: config } = await configRows(file);
-  const { rows: running, problems } = await examine(file, site);
-  const uplinks = site === undefined ? [] : await uplinkRows(site, stopSignal());
-  const isTold = (id?: string) => running.some(({ check, object }) => check === "uplink" && object === id);
-  const rows = [
-    ...config,
-    ...running,
-    ...uplinks.filter(({ state, object }) => state === "bad" || !isTold(object)),
-  ];
+  const { rows: running, problems, status } = await examine(file, site);
+  const uplinks = await Promise.all(
+    site?.uplinks.map(async (config) => {
+      const isConnected =
+        status?.uplinks.some(({ id, state }) => id === config.id && state === "connected") === true;
+      const row = await uplinkRow(config, { site, language, isConnected });
+      // The gateway has said it already.
+      return isConnected && row.state === "ok" ? [] : [row];
+    }) ?? [],
+  );
+  const rows = [...config, ...running, ...uplinks.flat()];
   const count = rows.filter(({ state }) => state !== "ok").length + problems.length;
   if (options.json === true)
     printData("doctor", {
