@@ -1,6 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,8 +11,8 @@ import { Authority, brokerName, type Certificate } from "./tls.ts";
 
 /** `kerb upstream test` and `kerb doctor` before Debian's broker, over TLS and with client certificates. */
 
-const programs = ["mosquitto", "mosquitto_passwd", "openssl"].map(programPath);
-const [mosquitto, mosquittoPasswd, openssl] = programs as [string, string, string];
+const programs = ["mosquitto", "mosquitto_passwd", "mosquitto_sub", "openssl"].map(programPath);
+const [mosquitto, mosquittoPasswd, mosquittoSub, openssl] = programs as [string, string, string, string];
 const gatewayId = "cabinet-7";
 const user = { username: gatewayId, password: "right-and-long" };
 
@@ -30,8 +30,6 @@ interface Stage {
   stranger: Authority;
   own: Certificate;
   servers: Server[];
-  guest: Socket;
-  receiver: string[];
 }
 
 function serving(server: Server): Promise<number> {
@@ -69,10 +67,10 @@ async function openStage(): Promise<Stage> {
     [
       "user ioc",
       `topic readwrite ${city}/#`,
-      `user ${gatewayId}`,
-      `topic read ${city}/ack/v1/${gatewayId}`,
-      `topic read ${city}/host/#`,
-      `topic readwrite ${city}/+/v1/${gatewayId}/#`,
+      `pattern read ${city}/ack/v1/%u`,
+      `pattern read ${city}/host/#`,
+      `pattern readwrite ${city}/+/v1/%u/#`,
+      `pattern write ${city}/+/v1/%u`,
     ].join("\n") + "\n",
   );
   const port = { http: 0, silent: 0 } as Stage["port"];
@@ -97,8 +95,10 @@ async function openStage(): Promise<Stage> {
     file("conf", [...config, ...listeners.flatMap(listener), ""].join("\n")),
   );
   await broker.line((line) => line.includes("running"));
-  const guest = connect(port.full, "127.0.0.1");
-  await new Promise((resolve) => guest.once("connect", resolve));
+  // The one client that the full listener takes.
+  const login = ["-u", "ioc", "-P", user.password, "--cafile", authority.ca];
+  bench.start(mosquittoSub, "-h", "127.0.0.1", "-p", String(port.full), ...login, "-t", `${city}/none`);
+  await broker.line((line) => line.includes(`${city}/none`));
   const http = createHttpServer((_request, response) => response.end("hello"));
   // It has no certificates to lose, and never says a word.
   const silent = createServer(() => {});
@@ -112,8 +112,6 @@ async function openStage(): Promise<Stage> {
     stranger,
     own: authority.issue(gatewayId),
     servers: [http as unknown as Server, silent],
-    guest,
-    receiver: [],
   };
 }
 
@@ -235,18 +233,16 @@ describe.skipIf(!isThere)("the way to the IOC before mosquitto", () => {
     stage = await openStage();
   }, 60_000);
   afterAll(async () => {
-    stage.guest.destroy();
     for (const server of stage.servers) server.close();
     await stage.bench.close();
   });
 
-  const siteOf = (name: string, uplink: Tree): string => {
-    const { city: own = city, ...more } = uplink;
+  const siteOf = (name: string, uplink: Tree, id = gatewayId): string => {
     const file = join(stage.bench.folder, `${name}.yaml`);
     const site = {
       version: 1,
-      gateway: { id: gatewayId, name, city: own, state: `state-${name}` },
-      uplinks: [{ id: "ioc", type: "mqtt", ...more }],
+      gateway: { id, name, city, state: `state-${name}` },
+      uplinks: [{ id: "ioc", type: "mqtt", ...uplink }],
       devices: [],
     };
     writeFileSync(file, JSON.stringify(site));
@@ -298,8 +294,9 @@ describe.skipIf(!isThere)("the way to the IOC before mosquitto", () => {
     { timeout: 120_000 },
     async (protocol) => {
       const name = `running-${protocol}`;
-      const uplink = secured(stage, "mutual", mutual(stage), { protocol });
-      const file = siteOf(name, uplink);
+      const id = `cabinet-${protocol === 5 ? 5 : 3}`;
+      const certificate = { ...ca(stage), ...stage.authority.issue(id) };
+      const file = siteOf(name, secured(stage, "mutual", certificate, { protocol }), id);
       const ioc = stage.authority.issue("ioc");
       const port = await freePort();
       const place = [
@@ -349,7 +346,6 @@ describe.skipIf(!isThere)("the way to the IOC before mosquitto", () => {
         },
       ]);
       const after = await linkOf();
-      console.log(gateway.program.lines.join("\n"), stage.broker.lines.slice(-60).join("\n"));
       expect({ session: after?.session, sinceMs: after?.sinceMs }).toEqual({
         session: before?.session,
         sinceMs: before?.sinceMs,
