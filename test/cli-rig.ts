@@ -9,7 +9,7 @@ import { afterAll, afterEach } from "vitest";
 /** The real commands in real processes. */
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
-const launcher = join(root, "gateway", "kerb");
+export const launcher = join(root, "gateway", "kerb");
 export const folder = mkdtempSync(join(tmpdir(), "kerb-cli-"));
 const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, LANG: "C.UTF-8" };
 
