@@ -82,7 +82,8 @@ export function kerb(args: string[], env: Record<string, string> = {}): Result {
     cwd: root,
     env: { ...environment, ...env },
     encoding: "utf8",
-    timeout: 25_000,
+    // Only so that a hanging one ends: each test has its own time.
+    timeout: 100_000,
   });
   return { code: status ?? -1, out: stdout, err: stderr };
 }

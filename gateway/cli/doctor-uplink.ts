@@ -1,6 +1,6 @@
 import type { Site, UplinkConfig } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
-import type { Row } from "./doctor.ts";
+import type { Row } from "./doctor-row.ts";
 import { climbUpstream, type UpstreamStep } from "./upstream-ladder.ts";
 import { upstreamWords } from "./upstream-words.ts";
 

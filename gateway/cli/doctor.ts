@@ -15,7 +15,7 @@ import {
 } from "../errors.ts";
 import { healthChecks } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { healthWords } from "./health-words.ts";
+import { names, type Row } from "./doctor-row.ts";
 import { uplinkRow } from "./doctor-uplink.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
@@ -24,21 +24,6 @@ import { findSite } from "./site.ts";
 import { displayWidth, mebibytes, pad, paint } from "./text.ts";
 import { labelled } from "./why.ts";
 import { whyWords } from "./why-words.ts";
-
-const names = {
-  en: { ...healthWords.en, ...whyWords.en.checks },
-  vi: { ...healthWords.vi, ...whyWords.vi.checks },
-};
-
-/** One line of the table: what was looked at, and how it is. */
-export interface Row {
-  check: keyof typeof names.en;
-  /** Which uplink or driver. */
-  object?: string;
-  state: "ok" | "warn" | "bad";
-  seen: Text;
-  code?: ErrorCode;
-}
 
 const diskFreeMin = 256 * 1024 ** 2;
 

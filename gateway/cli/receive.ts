@@ -4,8 +4,9 @@ import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
 import { BrokerLink, type BrokerOptions } from "../receiver/mqtt.ts";
 import { Receiver, type Change } from "../receiver/receiver.ts";
 import { languageOf } from "../words.ts";
-import { CommandError } from "./errors.ts";
+import { CommandError, renderComplaint } from "./errors.ts";
 import { checkFolder } from "./out-file.ts";
+import { hint } from "./output.ts";
 import { receiveWords } from "./receive-words.ts";
 import { readGiven } from "./files.ts";
 
@@ -68,8 +69,8 @@ export async function receive(options: ReceiveOptions): Promise<number> {
     print({ kind: "stopped", ...totals(receiver, signal) });
     return 0;
   } catch (error) {
-    if (error instanceof CommandError) throw error;
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    const text = error instanceof Error ? error.message : String(error);
+    hint(error instanceof CommandError ? renderComplaint(error.complaint) : text);
     return 78;
   } finally {
     await api?.close();
