@@ -5,14 +5,7 @@ import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
 import type { Text } from "../diagnosis/facts.ts";
 import type { Problem } from "../diagnosis/problems.ts";
-import {
-  ConfigError,
-  describeError,
-  type ErrorCode,
-  exitCodes,
-  renderDiagnostic,
-  shownFile,
-} from "../errors.ts";
+import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import { healthChecks } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { names, type Row } from "./doctor-row.ts";
