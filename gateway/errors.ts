@@ -12,6 +12,7 @@ import type { DeviceErrorCode } from "./driver.ts";
 import { diagnosisErrors } from "./diagnosis/error-texts.ts";
 import { generationErrors } from "./generations/error-texts.ts";
 import { healthErrors } from "./health/error-texts.ts";
+import { uplinkCauses } from "./health/uplink-error-texts.ts";
 import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
 import { reportErrors } from "./report/error-texts.ts";
@@ -46,6 +47,7 @@ export const errorTable = {
   ...configErrors,
   ...outboxErrors,
   ...uplinkErrors,
+  ...uplinkCauses,
   ...generationErrors,
   ...healthErrors,
   ...commandErrors,

@@ -5,6 +5,8 @@ import { plain } from "./diagnosis/facts.ts";
 import { foldDevices, type Folded } from "./diagnosis/fold.ts";
 import { deviceCause, groupCause, storageCause, uplinkCause } from "./health/causes.ts";
 import type { GatewayStatus } from "./supervisor.ts";
+import { sentenceInVietnamese } from "./config/vietnamese.ts";
+import { reasonInVietnamese } from "./generations/vietnamese.ts";
 
 /** What `kerb health`, `/healthz` and `/readyz` judge: pure functions of the gateway's status at one moment. */
 
@@ -129,17 +131,19 @@ function configChecks({ config, configuration }: GatewayStatus): HealthCheck[] {
   const { safeMode, reverted, filesDiffer, generation } = configuration ?? {};
   if (safeMode !== undefined) {
     const [first] = safeMode.mistakes;
-    const where = first === undefined ? config : `${first.file}:${first.line}: ${first.message}`;
+    const where = (message: string) =>
+      first === undefined ? config : `${first.file}:${first.line}: ${message}`;
+    const { message = "" } = first ?? {};
     const seen = {
-      en: `generation ${generation} runs; ${where}`,
-      vi: `đang chạy bản ${generation}; ${where}`,
+      en: `generation ${generation} runs; ${where(message)}`,
+      vi: `đang chạy bản ${generation}; ${where(sentenceInVietnamese(message))}`,
     };
     return [{ check: "config", state: "bad", seen, code: "KERB-CFG-SAFE-MODE" }];
   }
   if (reverted === undefined || filesDiffer !== true) return [];
   const seen = {
     en: `generation ${reverted.generation}, ${generation} runs: ${reverted.reason}`,
-    vi: `bản ${reverted.generation}, đang chạy bản ${generation}: ${reverted.reason}`,
+    vi: `bản ${reverted.generation}, đang chạy bản ${generation}: ${reasonInVietnamese(reverted.reason)}`,
   };
   return [{ check: "config", state: "warn", seen, code: "KERB-CFG-REVERTED" }];
 }

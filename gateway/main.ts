@@ -9,6 +9,9 @@ import { languageIn, languageOf, speak, withoutLanguage } from "./words.ts";
 // A reader that has gone (`kerb tail | head -1`) is no failure.
 process.stdout.on("error", () => process.exit(0));
 
+/** How long a program of the demo may take to stop when nobody waits for it any more. */
+const orphanMs = 20_000;
+
 const args = process.argv.slice(2);
 const [first] = withoutLanguage(args);
 
@@ -24,7 +27,10 @@ if (first === undefined || first === "--help" || first === "-h" || first === "he
 } else {
   // Started by another kerb (the demo): this process must not outlive it, however it ends.
   if (process.connected) {
-    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+    process.once("disconnect", () => {
+      process.kill(process.pid, "SIGTERM");
+      setTimeout(() => process.kill(process.pid, "SIGKILL"), orphanMs).unref();
+    });
     process.channel?.unref();
   }
   const { runVerb } = await import("./cli/program.ts");

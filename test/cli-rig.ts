@@ -9,7 +9,7 @@ import { afterAll, afterEach } from "vitest";
 /** The real commands in real processes. */
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
-const launcher = join(root, "gateway", "kerb");
+export const launcher = join(root, "gateway", "kerb");
 export const folder = mkdtempSync(join(tmpdir(), "kerb-cli-"));
 const environment = { PATH: process.env["PATH"] ?? "", HOME: folder, LANG: "C.UTF-8" };
 
@@ -82,7 +82,8 @@ export function kerb(args: string[], env: Record<string, string> = {}): Result {
     cwd: root,
     env: { ...environment, ...env },
     encoding: "utf8",
-    timeout: 25_000,
+    // Only so that a hanging one ends: each test has its own time.
+    timeout: 100_000,
   });
   return { code: status ?? -1, out: stdout, err: stderr };
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { siteFile, Program, envelope, folder, kerb, kerbProgram } from "./cli-rig.ts";
+import { envelope, folder, kerb, kerbProgram, launcher, Program, siteFile } from "./cli-rig.ts";
 
 /** The commands before devices, gateways and the demo, in real processes. */
 
@@ -325,6 +325,31 @@ describe("the demo", () => {
     await demo.stop("SIGKILL");
     await expect.poll(() => processesOf(file), { timeout: 10_000 }).toEqual([]);
     await expect.poll(() => processesOf(`--port ${ports[0]}`), { timeout: 10_000 }).toEqual([]);
+  }, 60_000);
+
+  // npm passes SIGINT and SIGTERM on to the shell that it starts, and nothing else; a killed one passes nothing on.
+  it.for(["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"] as const)(
+    "ends with npm start, by %s",
+    { timeout: 60_000 },
+    async (signal) => {
+      const file = demoSite(`npm-${signal}`);
+      const npm = new Program("npm", ["start", "--silent", "--", "--site", file, "--json"]);
+      await npm.line(/"delivering"/);
+      await npm.stop(signal);
+      await expect.poll(() => processesOf(file), { timeout: 25_000 }).toEqual([]);
+      await expect.poll(() => processesOf(`--port ${ports[0]}`), { timeout: 25_000 }).toEqual([]);
+    },
+  );
+
+  it("ends with its terminal", async () => {
+    const file = demoSite("terminal");
+    // From util-linux, as on every Debian.
+    const terminal = new Program("script", ["-qfc", `exec ${launcher} demo --site ${file}`, "/dev/null"]);
+    await terminal.line(/read meter-01 --site/);
+    expect(processesOf(file).length).toBeGreaterThanOrEqual(3);
+    await terminal.stop("SIGKILL");
+    await expect.poll(() => processesOf(file), { timeout: 25_000 }).toEqual([]);
+    await expect.poll(() => processesOf(`--port ${ports[0]}`), { timeout: 25_000 }).toEqual([]);
   }, 60_000);
 
   it("names a port that is taken", async () => {

@@ -252,7 +252,8 @@ describe("on one line", () => {
     open.push(connection);
     const begunAt = performance.now();
     expect(await codeOf(connection.read(pointsOf([read]), { signal: patient() }))).toBe("garbage");
-    expect(performance.now() - begunAt).toBeLessThan(3000);
+    // The signal would end it after longer; a busy machine takes seconds for what is 2 MB.
+    expect(performance.now() - begunAt).toBeLessThan(10_000);
   });
 
   test("a request with a wrong name, or for a field that is not there, is a bad reading beside good ones", async () => {

@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync, rmSync } from "node:fs";
 import { pack } from "../archive.ts";
 import { type BackupKind, collectBackup, type Manifest } from "../backup/collect.ts";
 import { seal } from "../backup/sealed.ts";
@@ -13,6 +13,7 @@ import { printData, printLines } from "./output.ts";
 import { askPassphrase } from "./passphrase.ts";
 import { askOnce, findSite } from "./site.ts";
 import { kerbVersion } from "./verbs.ts";
+import { fileError } from "./files.ts";
 
 export interface BackupOptions extends Omit<BoxOptions, "state"> {
   sealed?: boolean;
@@ -74,8 +75,14 @@ export async function backup(file: string, options: BackupOptions): Promise<numb
   const packed = pack(files, madeMs);
   const bytes = kind === "sealed" ? await seal(packed, passphrase) : packed;
   // The backup before it stays until this one is whole.
-  writeFileSync(`${file}.part`, bytes, { mode: 0o600, flush: true });
-  renameSync(`${file}.part`, file);
+  const part = `${file}.part`;
+  try {
+    writeFileSync(part, bytes, { mode: 0o600, flush: true });
+    renameSync(part, file);
+  } catch (error) {
+    rmSync(part, { force: true });
+    throw fileError(file, error, "write", box.language);
+  }
   const names = files.map(({ name }) => name);
   if (options.json === true) printData("backup", { file, bytes: bytes.length, files: names, manifest });
   else

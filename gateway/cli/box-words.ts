@@ -56,10 +56,17 @@ export const boxWords = words({
       full: "outage    it is full: the oldest telemetry is dropped, and declared",
       disk: (free: string) => `disk      ${free} free`,
       exported: (events: string, file: string) => `${events} events written to ${file}`,
-      damaged: (rows: string) => `${rows} damaged rows left out: their checksum is wrong`,
-      broken: (events: string) => `the outbox file is damaged: ${events} events could be read`,
-      brokenCure:
-        "what was read is in the file; the gateway itself salvages more when it is started on this state folder",
+      unread: (events: string) => `${events} events are damaged and could not be read:`,
+      range: (epoch: number, numbers: string) => `epoch ${epoch}, number ${numbers}`,
+      reasons: {
+        checksum: "the checksum of the row is wrong",
+        content: "what the row says is not understood",
+        page: "no readable page of the file holds it",
+      },
+      moreRanges: (ranges: number) => `… and ${ranges} more ranges: --json lists them all`,
+      uncounted: "which numbers the file had cannot be said: its own account is damaged too",
+      unreadCure:
+        "keep the state folder: a gateway that is started on it salvages what it can and declares the rest to the IOC",
     },
   },
   vi: {
@@ -114,10 +121,17 @@ export const boxWords = words({
       full: "mất mạng  đã đầy: số đo cũ nhất bị bỏ, và được khai báo",
       disk: (free) => `đĩa       còn trống ${free}`,
       exported: (events, file) => `đã ghi ${events} sự kiện vào ${file}`,
-      damaged: (rows) => `bỏ qua ${rows} dòng hỏng: sai mã kiểm tra`,
-      broken: (events) => `tệp hộp gửi bị hỏng: đọc được ${events} sự kiện`,
-      brokenCure:
-        "những gì đọc được nằm trong tệp; gateway tự cứu thêm khi khởi động trên thư mục trạng thái này",
+      unread: (events) => `${events} sự kiện bị hỏng, không đọc được:`,
+      range: (epoch, numbers) => `epoch ${epoch}, số ${numbers}`,
+      reasons: {
+        checksum: "mã kiểm tra của dòng bị sai",
+        content: "không hiểu được nội dung của dòng",
+        page: "không trang nào đọc được của tệp chứa nó",
+      },
+      moreRanges: (ranges) => `… và ${ranges} đoạn nữa: --json liệt kê tất cả`,
+      uncounted: "không biết tệp từng có những số nào: sổ của chính nó cũng bị hỏng",
+      unreadCure:
+        "giữ lại thư mục trạng thái: gateway khởi động trên đó sẽ cứu những gì có thể và khai báo phần còn lại với IOC",
     },
   },
 });

@@ -3,11 +3,12 @@ import type { Language } from "../config/error-texts.ts";
 import { exitCodes, shownFile } from "../errors.ts";
 import { eventId } from "../event.ts";
 import type { Inflow } from "../outbox/commits.ts";
+import type { Unread } from "../outbox/still-events.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { type Box, type BoxOptions, budgetOf, findBox, isRunning, openStill, runsError } from "./box.ts";
 import { boxWords } from "./box-words.ts";
-import { CommandError } from "./errors.ts";
 import { shortTime } from "./gaps.ts";
+import { fileError } from "./files.ts";
 import { checkFolder } from "./out-file.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { askOnce } from "./site.ts";
@@ -139,68 +140,82 @@ export interface BufferExport {
   gateway: string;
   file: string;
   events: number;
-  damaged: number;
   bytes: number;
+  /** Events that are kept and could not be read. */
+  damaged: number;
+  /** Which those are. */
+  unread: Unread[];
+  /** The file still tells which numbers it had; else `unread` holds only rows that were met. */
+  counted: boolean;
 }
 
-/** Writes all events to a new file, which has its name only when it is whole; what a damaged file gave stays in it. */
-function writeEvents(box: Box, file: string): { found: BufferExport; failure: unknown } {
+/** Writes all events that can be read to a new file, which has its name only when it is whole. */
+function writeEvents(box: Box, file: string): BufferExport {
   const queue = openStill(box);
   const part = `${file}.part`;
-  let [events, damaged, failure]: [number, number, unknown] = [0, 0, undefined];
+  let [events, unread]: [number, Unread[] | undefined] = [0, undefined];
   try {
     const target = openSync(part, "w", 0o600);
     try {
-      const steps = queue.events(queue.gateway);
-      for (;;) {
-        let step: ReturnType<typeof steps.next>;
-        try {
-          step = steps.next();
-        } catch (error) {
-          failure = error;
-          break;
-        }
-        if (step.done === true) break;
-        const lines = step.value.events.map(
-          (event) => `${JSON.stringify({ id: eventId(event), ...event })}\n`,
-        );
+      for (const step of queue.events(queue.gateway)) {
+        const lines = step.events.map((event) => `${JSON.stringify({ id: eventId(event), ...event })}\n`);
         writeSync(target, lines.join(""));
-        events += step.value.events.length;
-        damaged += step.value.damaged;
+        events += step.events.length;
+        if (step.isLast === true) unread = step.unread;
       }
       fsyncSync(target);
     } finally {
       closeSync(target);
     }
     renameSync(part, file);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).syscall === undefined
+      ? error
+      : fileError(file, error, "write", box.language);
   } finally {
     rmSync(part, { force: true });
     queue.close();
   }
-  return { found: { gateway: queue.gateway, file, events, damaged, bytes: statSync(file).size }, failure };
+  return {
+    gateway: queue.gateway,
+    file,
+    events,
+    bytes: statSync(file).size,
+    damaged: (unread ?? []).reduce((sum, { from, to }) => sum + to - from + 1, 0),
+    unread: unread ?? [],
+    counted: unread !== undefined,
+  };
+}
+
+const rangesShown = 20;
+
+/** What was written, and each range of numbers that could not be read, with the reason. */
+export function exportLines(
+  { events, file, unread, damaged, counted }: BufferExport,
+  language: Language,
+): string[] {
+  const words = boxWords[language].buffer;
+  const hidden = unread.length - rangesShown;
+  return [
+    words.exported(grouped(events), shownFile(file)),
+    ...(damaged > 0 ? [words.unread(grouped(damaged))] : []),
+    ...unread.slice(0, rangesShown).map(({ epoch, from, to, reason }) => {
+      const numbers = from === to ? `${from}` : `${from}-${to}`;
+      return `  ${words.range(epoch, numbers)}  ${words.reasons[reason]}`;
+    }),
+    ...(hidden > 0 ? [`  ${words.moreRanges(hidden)}`] : []),
+    ...(counted ? [] : [words.uncounted]),
+    ...(damaged > 0 || !counted ? [words.unreadCure] : []),
+  ];
 }
 
 /** `kerb buffer export FILE`: the kept events of a box that does not run, one JSON object a line. */
 export async function bufferExport(file: string, options: BoxOptions): Promise<number> {
   const box = findBox(options);
-  const words = boxWords[box.language].buffer;
   if (await isRunning(box)) throw runsError(box);
   checkFolder(file, box.language);
-  const { found, failure } = writeEvents(box, file);
-  if (failure !== undefined)
-    throw new CommandError({
-      code: "KERB-OUT-DAMAGED",
-      exitCode: exitCodes.findings,
-      title: words.broken(grouped(found.events)),
-      hint: words.brokenCure,
-      details: [["seen", (failure as Error).message]],
-      language: box.language,
-    });
+  const found = writeEvents(box, file);
   if (options.json === true) printData("buffer-export", found);
-  else
-    printLines([
-      words.exported(grouped(found.events), shownFile(file)),
-      ...(found.damaged > 0 ? [words.damaged(grouped(found.damaged))] : []),
-    ]);
-  return found.damaged > 0 ? exitCodes.findings : exitCodes.ok;
+  else printLines(exportLines(found, box.language));
+  return found.damaged > 0 || !found.counted ? exitCodes.findings : exitCodes.ok;
 }

@@ -1,5 +1,4 @@
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable } from "../errors.ts";
 import type { Certificate, CertificatePage, Finding, FindingCode } from "../receiver/certificates.ts";
@@ -8,6 +7,7 @@ import { languageOf } from "../words.ts";
 import { certificateWords } from "./certificate-words.ts";
 import { printData, printLines } from "./output.ts";
 import { grouped, paint, span } from "./text.ts";
+import { readGiven } from "./files.ts";
 
 export interface CertificateOptions {
   url: string;
@@ -145,8 +145,9 @@ function isCertificate(value: unknown): value is Certificate {
 async function publicKey({ key: file, url }: CertificateOptions): Promise<KeyObject> {
   if (file === undefined)
     return createPublicKey((await ask<{ publicKey: string }>(url, "/certificates/key")).publicKey);
+  const pem = readGiven(file, languageOf());
   try {
-    const key = createPublicKey(readFileSync(file, "utf8"));
+    const key = createPublicKey(pem);
     if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is of type ${key.asymmetricKeyType}`);
     return key;
   } catch (error) {
@@ -162,8 +163,9 @@ async function publicKey({ key: file, url }: CertificateOptions): Promise<KeyObj
 function certificatesIn(file: string): Certificate[] {
   const text = certificateWords[languageOf()];
   let json: unknown;
+  const content = readGiven(file, languageOf()).toString("utf8");
   try {
-    json = JSON.parse(readFileSync(file, "utf8"));
+    json = JSON.parse(content);
   } catch (error) {
     throw usageError(
       text.unreadable(file, error instanceof Error ? error.message : String(error)),

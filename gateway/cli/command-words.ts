@@ -57,8 +57,6 @@ export const commandWords = words({
     noBrokerCure: "write it as mqtts://host:8883",
     noKey: (file: string, why: string) => `${file} is no key to sign with: ${why}`,
     noKeyCure: (file: string) => `make one: kerb command keygen ${file}`,
-    keyNotWritten: (file: string, why: string) => `the key ${file} cannot be written: ${why}`,
-    keyNotWrittenCure: "name a new file in a folder that you may write to",
   },
   vi: {
     command: "lệnh",
@@ -107,8 +105,6 @@ export const commandWords = words({
     noBrokerCure: "viết như mqtts://host:8883",
     noKey: (file, why) => `không dùng được khóa ${file}: ${why}`,
     noKeyCure: (file) => `tạo khóa: kerb command keygen ${file}`,
-    keyNotWritten: (file, why) => `không ghi được khóa ${file}: ${why}`,
-    keyNotWrittenCure: "đặt tên một tệp mới trong thư mục mà bạn được ghi",
   },
 });
 

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import type { KeyObject } from "node:crypto";
 import { resolve } from "node:path";
 import type { CommandMode } from "../commands/command.ts";
@@ -9,10 +9,11 @@ import { Commander, type Followed } from "../receiver/commands/commander.ts";
 import { issuerKeyOf, newIssuerKey, publicKeyOf, type Wanted } from "../receiver/commands/make.ts";
 import { assignmentsOf, valueOf } from "./assignments.ts";
 import { commandWords, failureOf, shownValues } from "./command-words.ts";
-import { CommandError, usageError } from "./errors.ts";
+import { usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { pad, span } from "./text.ts";
+import { readGiven, writeGiven } from "./files.ts";
 
 export interface CommandOptions {
   broker?: string;
@@ -59,8 +60,9 @@ function checked(
 }
 
 function keyFrom(file: string, language: Language): KeyObject {
+  const pem = readGiven(file, language);
   try {
-    return issuerKeyOf(readFileSync(file));
+    return issuerKeyOf(pem);
   } catch (error) {
     const text = commandWords[language];
     throw usageError(text.noKey(file, (error as Error).message), text.noKeyCure(file), language);
@@ -154,20 +156,11 @@ export async function command(
 export function keygen(given: string, options: { json?: boolean; lang?: Language }): number {
   const file = resolve(given);
   const { pem, publicKey } = newIssuerKey();
-  try {
-    // A key that is there already may be the one that gateways know.
-    writeFileSync(file, pem, { mode: 0o600, flag: "wx" });
-    chmodSync(file, 0o600);
-  } catch (error) {
-    const text = commandWords[languageOf(options.lang)];
-    throw new CommandError({
-      code: "KERB-CLI-FAILED",
-      exitCode: exitCodes.unexpected,
-      title: text.keyNotWritten(file, (error as Error).message),
-      hint: text.keyNotWrittenCure,
-    });
-  }
-  const written = publicKeyOf(issuerKeyOf(readFileSync(file)));
+  const language = languageOf(options.lang);
+  // A key that is there already may be the one that gateways know.
+  writeGiven(file, pem, { mode: 0o600, flag: "wx" }, language);
+  chmodSync(file, 0o600);
+  const written = publicKeyOf(issuerKeyOf(readGiven(file, language)));
   if (written !== publicKey) throw new Error(`${file} was changed while it was written`);
   if (options.json === true) printData("command-key", { file, publicKey });
   else {

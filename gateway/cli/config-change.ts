@@ -14,6 +14,7 @@ import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
 import { span } from "./text.ts";
 import { user } from "./user.ts";
+import { reasonIn } from "../generations/vietnamese.ts";
 
 export interface ChangeOptions {
   site?: string;
@@ -64,7 +65,13 @@ function accepted<Answer extends object>(
 ): Answer {
   if ("mistakes" in answer) throw new ConfigError(answer.mistakes);
   if ("refused" in answer)
-    throw tableError(shownFile(site), answer.refused, answer.reason, language, refusedExit[answer.refused]);
+    throw tableError(
+      shownFile(site),
+      answer.refused,
+      reasonIn(language, answer.reason),
+      language,
+      refusedExit[answer.refused],
+    );
   return answer;
 }
 
@@ -148,7 +155,8 @@ function endingLines(
 ): string[] {
   const words = configWords[language];
   const { generation, previous } = applied;
-  if (outcome === "reverted") return [words.reverted(generation, previous, printable(reason))];
+  if (outcome === "reverted")
+    return [words.reverted(generation, previous, printable(reasonIn(language, reason)))];
   if (outcome === "unconfirmed")
     return words.confirmBy(generation, previous, wallTime(Date.parse(confirmBefore))).split("\n");
   return [outcome === "kept" ? words.kept(generation) : words.unknownEnd];

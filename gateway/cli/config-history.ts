@@ -10,6 +10,7 @@ import { languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
 import { paint, table } from "./text.ts";
+import { reasonIn } from "../generations/vietnamese.ts";
 
 /** What `kerb config history` says to scripts. */
 export interface HistoryResult {
@@ -54,7 +55,7 @@ export async function history(options: ChangeOptions): Promise<number> {
       printable(by),
       of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`,
       plan === undefined ? "" : summaryOf(plan),
-      reason === undefined ? shown : `${shown}: ${printable(reason)}`,
+      reason === undefined ? shown : `${shown}: ${printable(reasonIn(language, reason))}`,
     ];
   });
   if (rows.length === 0) hint(words.none);

@@ -3,6 +3,7 @@ import { printable } from "../errors.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { configWords, wallTime } from "./config-words.ts";
 import { paint, span } from "./text.ts";
+import { reasonIn } from "../generations/vietnamese.ts";
 
 /** The line of `kerb status` about the configuration that runs; none where the gateway does not say. */
 export function configLines(
@@ -23,6 +24,11 @@ export function configLines(
   const back =
     reverted === undefined || !filesDiffer
       ? []
-      : [paint("yellow", words.reverted(reverted.generation, generation, printable(reverted.reason)))];
+      : [
+          paint(
+            "yellow",
+            words.reverted(reverted.generation, generation, printable(reasonIn(language, reverted.reason))),
+          ),
+        ];
   return [[line, ...more.map((text) => paint("yellow", text))].join("   "), ...back];
 }

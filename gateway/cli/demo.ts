@@ -187,8 +187,14 @@ async function checkNotRunning({ site }: DemoSite): Promise<void> {
   });
 }
 
+/** npm that was killed cannot pass that on: a demo which it started ends when somebody else is its parent. */
+function isForsaken(parent: number): boolean {
+  return process.env["npm_lifecycle_event"] !== undefined && process.ppid !== parent;
+}
+
 async function follow(running: Demo, report: Report, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+  const parent = process.ppid;
+  while (!signal.aborted && !isForsaken(parent)) {
     await running.refresh();
     if (signal.aborted) break;
     report.show(running.view);
@@ -235,7 +241,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   });
   await follow(running, report, AbortSignal.any([signal, broken.signal]));
   report.close();
-  if (signal.aborted) return end(running, site, report);
+  if (signal.aborted || failure === undefined) return end(running, site, report);
   await running.stop();
   site.remove();
   throw failure;

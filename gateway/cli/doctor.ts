@@ -3,39 +3,21 @@ import { loadSite, type Site } from "../config.ts";
 import { clockState } from "../clock.ts";
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import { knockedText, nameText } from "../diagnosis/evidence.ts";
-import { plain, type Text } from "../diagnosis/facts.ts";
-import { placeText } from "../diagnosis/places.ts";
+import { plain } from "../diagnosis/facts.ts";
 import type { Problem } from "../diagnosis/problems.ts";
-import { knock, resolveName } from "../diagnosis/reach.ts";
-import { ConfigError, type ErrorCode, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
+import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
 import { healthChecks } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { endpointOf } from "../upstream-endpoint.ts";
-import { healthWords } from "./health-words.ts";
-import { languageOf } from "./language.ts";
-import { printData, printLines, stopSignal } from "./output.ts";
+import { names, type Row } from "./doctor-row.ts";
+import { uplinkRow } from "./doctor-uplink.ts";
+import { dictionary, languageOf } from "./language.ts";
+import { printData, printLines } from "./output.ts";
 import { askProblems, plainProblem, problemLines } from "./problems.ts";
 import { findSite } from "./site.ts";
 import { displayWidth, marks, mebibytes, pad, paint } from "./text.ts";
+import { labelled } from "./ladder-lines.ts";
 import { whyWords } from "./why-words.ts";
 
-const names = {
-  en: { ...healthWords.en, ...whyWords.en.checks },
-  vi: { ...healthWords.vi, ...whyWords.vi.checks },
-};
-
-/** One line of the table: what was looked at, and how it is. */
-interface Row {
-  check: keyof typeof names.en;
-  /** Which uplink or driver. */
-  object?: string;
-  state: "ok" | "warn" | "bad";
-  seen: Text;
-  code?: ErrorCode;
-}
-
-const reachMs = 3000;
 const diskFreeMin = 256 * 1024 ** 2;
 
 /** The site file: its mistakes, or its warnings, or nothing. */
@@ -66,24 +48,6 @@ async function configRows(file: string): Promise<{ site?: Site; rows: Row[] }> {
     }));
     return { rows };
   }
-}
-
-/** The way to each IOC, rung by rung, without logging in: that would take the gateway's own session away. */
-async function uplinkRows(site: Site, signal: AbortSignal): Promise<Row[]> {
-  const rows = site.uplinks.map(async (uplink): Promise<Row> => {
-    const about = { check: "uplink" as const, object: uplink.id };
-    const { host, port } = endpointOf(uplink);
-    const place = placeText({ over: "tcp", host, port });
-    const name = await resolveName(host, reachMs);
-    if (name["net.name"] === "unknown")
-      return { ...about, state: "bad", seen: nameText(host), code: "KERB-UP-UNREACHABLE" };
-    const { reached, ms } = await knock(host, port, reachMs, signal);
-    const seen = knockedText(place, reached, ms);
-    if (reached === "open") return { ...about, state: "ok", seen };
-    const code = reached === "refused" ? "KERB-UP-REFUSED" : "KERB-UP-UNREACHABLE";
-    return { ...about, state: "bad", seen, code };
-  });
-  return Promise.all(rows);
 }
 
 /** Disk and clock, as far as they can be seen without a gateway. */
@@ -129,19 +93,25 @@ function goodRows(status: GatewayStatus): Row[] {
 function rowLines(rows: readonly Row[], language: Language): string[] {
   const name = ({ check, object }: Row) => [names[language][check], ...(object ? [object] : [])].join(" ");
   const width = Math.max(...rows.map((row) => displayWidth(name(row))));
-  return rows.map((row) => {
+  const { remedy } = dictionary[language];
+  return rows.flatMap((row) => {
     const { state, seen, code } = row;
     const [mark, colour] = marks[state];
     const tail = code === undefined ? "" : `   (${code})`;
-    return `${paint(colour, mark)} ${pad(name(row), width)}  ${seen[language]}${tail}`;
+    const line = `${paint(colour, mark)} ${pad(name(row), width)}  ${seen[language]}${tail}`;
+    if (code === undefined) return [line];
+    return [line, ...labelled(remedy, describeError(code, language).do, 2, displayWidth(remedy) + 1)];
   });
 }
 
 /** What runs, or what can be seen without it. */
-async function examine(file: string, site: Site | undefined): Promise<{ rows: Row[]; problems: Problem[] }> {
+async function examine(
+  file: string,
+  site: Site | undefined,
+): Promise<{ rows: Row[]; problems: Problem[]; status?: GatewayStatus }> {
   try {
     const { problems, status } = await askProblems(file);
-    return { rows: status === undefined ? [] : goodRows(status), problems };
+    return status === undefined ? { rows: [], problems } : { rows: goodRows(status), problems, status };
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
     const seen = { en: whyWords.en.notRunning, vi: whyWords.vi.notRunning };
@@ -154,14 +124,17 @@ export async function doctor(options: { site?: string; json?: boolean; lang?: La
   const file = findSite(options.site);
   const language = languageOf(options.lang);
   const { site, rows: config } = await configRows(file);
-  const { rows: running, problems } = await examine(file, site);
-  const uplinks = site === undefined ? [] : await uplinkRows(site, stopSignal());
-  const isTold = (id?: string) => running.some(({ check, object }) => check === "uplink" && object === id);
-  const rows = [
-    ...config,
-    ...running,
-    ...uplinks.filter(({ state, object }) => state === "bad" || !isTold(object)),
-  ];
+  const { rows: running, problems, status } = await examine(file, site);
+  const uplinks = await Promise.all(
+    site?.uplinks.map(async (config) => {
+      const isConnected =
+        status?.uplinks.some(({ id, state }) => id === config.id && state === "connected") === true;
+      const row = await uplinkRow(config, { site, language, isConnected });
+      // The gateway has said it already.
+      return isConnected && row.state === "ok" ? [] : [row];
+    }) ?? [],
+  );
+  const rows = [...config, ...running, ...uplinks.flat()];
   const count = rows.filter(({ state }) => state !== "ok").length + problems.length;
   if (options.json === true)
     printData("doctor", {

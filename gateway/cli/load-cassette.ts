@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Cassette, parseCassette } from "../cassette/cassette.ts";
 import type { Language } from "../config/error-texts.ts";
+import { sentenceInVietnamese } from "../config/vietnamese.ts";
 import { fileBytesMax, readText } from "../config/file-text.ts";
 import { ConfigError, exitCodes, printable, shownFile } from "../errors.ts";
 import { languageOf } from "../words.ts";
@@ -30,8 +31,10 @@ export function loadCassette(file: string, language: Language = languageOf()): C
   const words = recordWords[language];
   if (!existsSync(file)) throw notFoundError(words.noFile(printable(file)), words.noFileCure);
   const content = readText(file, fileBytesMax);
-  if ("problem" in content)
-    throw unusable(file, 0, words.unreadable(content.problem), words.unreadableCure, language);
+  if ("problem" in content) {
+    const problem = language === "vi" ? sentenceInVietnamese(content.problem) : content.problem;
+    throw unusable(file, 0, words.unreadable(problem), words.unreadableCure, language);
+  }
   const { text } = content;
   const lines = text.trimEnd().split("\n").length;
   if (!has(text, "cassette")) throw unusable(file, 1, words.noCassette, words.noCassetteCure, language);

@@ -1,27 +1,21 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Language } from "../config/error-texts.ts";
-import { shownFile } from "../errors.ts";
-import { type CommandError, usageError } from "./errors.ts";
-import { newWords } from "./profile-new-words.ts";
+import { fileError, writeGiven } from "./files.ts";
 
 /** The file that a verb writes in the end, after it has asked a device for minutes. */
-
-function cannotWrite(file: string, error: unknown, language: Language): CommandError {
-  const words = newWords[language];
-  const { code = String(error) } = error as NodeJS.ErrnoException;
-  return usageError(words.cannotWrite(shownFile(file), code), words.cannotWriteCure, language);
-}
 
 /** May a file be written there, in a folder that may still have to be made? Throws `CommandError`, exit code 2. */
 export function checkFolder(file: string, language: Language): void {
   let folder = dirname(file);
   while (!existsSync(folder)) folder = dirname(folder);
   try {
+    if (!statSync(folder).isDirectory()) throw Object.assign(new Error(folder), { code: "ENOTDIR" });
     accessSync(folder, constants.W_OK | constants.X_OK);
-    readdirSync(folder);
+    if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true)
+      throw Object.assign(new Error(file), { code: "EISDIR" });
   } catch (error) {
-    throw cannotWrite(file, error, language);
+    throw fileError(file, error, "write", language);
   }
 }
 
@@ -34,8 +28,8 @@ export function writeOut(
 ): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text, options);
   } catch (error) {
-    throw cannotWrite(file, error, language);
+    throw fileError(file, error, "write", language);
   }
+  writeGiven(file, text, options, language);
 }

@@ -1,6 +1,7 @@
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
+import { strayFileError } from "./files.ts";
 import { isColour } from "./text.ts";
 
 /** Every verb's machine-readable line: `{"api":"kerb/v1","kind":…,"ok":true,"data":…}`. */
@@ -35,6 +36,8 @@ function complaintOf(error: unknown): Complaint {
       hint: describeError(code, languageOf()).do,
     };
   }
+  const ofFile = strayFileError(error);
+  if (ofFile !== undefined) return ofFile.complaint;
   const title = error instanceof Error ? error.message : String(error);
   return { code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected, title };
 }

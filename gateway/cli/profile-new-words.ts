@@ -16,8 +16,6 @@ export const newWords = words({
     noClass: (name: string) => `there is no class "${name}"`,
     wrongId: (id: string) => `"${id}" is no name of a profile`,
     wrongIdCure: "write vendor/model in small letters, digits and hyphens, such as acme/flow-200",
-    cannotWrite: (file: string, why: string) => `${file} cannot be written (${why})`,
-    cannotWriteCure: "name a file where you may write: --out FILE",
     nothing: (device: string) => `${device}: nothing was found to draft a profile from`,
     nothingCure: "look at unit, port and login in the site file; --under asks elsewhere, --wait for longer",
     interrupted: "interrupted",
@@ -61,8 +59,6 @@ export const newWords = words({
     noClass: (name) => `không có loại "${name}"`,
     wrongId: (id) => `"${id}" không phải tên hồ sơ`,
     wrongIdCure: "viết hãng/model bằng chữ thường, chữ số và dấu gạch nối, ví dụ acme/flow-200",
-    cannotWrite: (file, why) => `không ghi được ${file} (${why})`,
-    cannotWriteCure: "hãy nêu tệp ở nơi được phép ghi: --out FILE",
     nothing: (device) => `${device}: không tìm thấy gì để lập hồ sơ`,
     nothingCure:
       "xem lại unit, cổng và đăng nhập trong tệp cấu hình; --under để hỏi nơi khác, --wait để hỏi lâu hơn",

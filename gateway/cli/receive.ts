@@ -1,11 +1,14 @@
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Signer } from "../receiver/certificates.ts";
 import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
 import { BrokerLink, type BrokerOptions } from "../receiver/mqtt.ts";
 import { Receiver, type Change } from "../receiver/receiver.ts";
 import { languageOf } from "../words.ts";
+import { CommandError, renderComplaint } from "./errors.ts";
+import { checkFolder } from "./out-file.ts";
+import { hint } from "./output.ts";
 import { receiveWords } from "./receive-words.ts";
+import { readGiven } from "./files.ts";
 
 /** The link to the broker, and what stands behind it. `name`: the host's name by default. */
 export interface ReceiveOptions extends Omit<BrokerOptions, "name" | "log" | "makeLink"> {
@@ -35,6 +38,10 @@ export async function receive(options: ReceiveOptions): Promise<number> {
   let api: ApiServer | undefined;
   try {
     checkOptions(options);
+    const language = languageOf();
+    for (const file of [options.ca, options.cert, options.key])
+      if (file !== undefined) readGiven(file, language);
+    checkFolder(options.database, language);
     const { name = receiverName(), ackIntervalMs, signKey } = options;
     receiver = new Receiver({
       signer: signKey === undefined ? undefined : signerOf(signKey),
@@ -62,7 +69,8 @@ export async function receive(options: ReceiveOptions): Promise<number> {
     print({ kind: "stopped", ...totals(receiver, signal) });
     return 0;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    const text = error instanceof Error ? error.message : String(error);
+    hint(error instanceof CommandError ? renderComplaint(error.complaint) : text);
     return 78;
   } finally {
     await api?.close();
@@ -71,8 +79,9 @@ export async function receive(options: ReceiveOptions): Promise<number> {
 }
 
 function signerOf(file: string): Signer {
+  const pem = readGiven(file, languageOf());
   try {
-    return new Signer(readFileSync(file));
+    return new Signer(pem);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw new Error(receiveWords[languageOf()].cannotSign(file, detail), { cause: error });

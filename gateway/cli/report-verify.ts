@@ -1,5 +1,5 @@
 import { createPublicKey } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { boxPublicKey, fingerprintOf } from "../box-key.ts";
 import { issuerKey } from "../commands/command.ts";
@@ -7,12 +7,13 @@ import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
 import { publicKeyOf } from "../receiver/commands/make.ts";
 import { type Verdict, verifyReport } from "../report/verify.ts";
-import { CommandError, notFoundError, usageError } from "./errors.ts";
+import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { reportWords } from "./report-words.ts";
 import { controlSocket, findSite } from "./site.ts";
 import { displayWidth, pad, paint } from "./text.ts";
+import { readGiven } from "./files.ts";
 
 export interface VerifyOptions {
   /** The box that must have signed: its public key, the fingerprint, or a file with the key. */
@@ -39,20 +40,10 @@ function expected(key: string | undefined, language: Language): ((publicKey: str
   if (key === undefined) return undefined;
   if (/^[0-9a-f]{32}$/.test(digits(key)))
     return (publicKey) => digits(fingerprintOf(publicKey)) === digits(key);
-  const named = publicKeyIn(existsSync(key) ? readFileSync(key, "utf8") : key);
+  const named = publicKeyIn(existsSync(key) ? readGiven(key, language).toString("utf8") : key);
   if (named !== undefined) return (publicKey) => publicKey === named;
   const { noKey, noKeyCure } = reportWords[language];
   throw usageError(noKey(printable(key)), noKeyCure, language);
-}
-
-function textIn(file: string, language: Language): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const { code = String(error) } = error as NodeJS.ErrnoException;
-    const { noFile, noFileCure } = reportWords[language];
-    throw notFoundError(noFile(printable(file), code), noFileCure, language);
-  }
 }
 
 const colours: Record<Verdict, "green" | "red" | "yellow"> = {
@@ -74,7 +65,7 @@ export function reportVerify(file: string, options: VerifyOptions): number {
   const language = languageOf(options.lang);
   const words = reportWords[language];
   const isExpected = expected(options.key, language);
-  const found = verifyReport(textIn(file, language), isExpected);
+  const found = verifyReport(readGiven(file, language).toString("utf8"), isExpected);
   if (found === undefined) throw usageError(words.noReport(printable(file)), words.noReportCure, language);
   const { verdict, where, gateway, made, fingerprint } = found;
   if (options.json === true) printData("report-verify", { file, ...found });

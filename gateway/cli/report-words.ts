@@ -38,8 +38,6 @@ export const reportWords = words({
       "compare the fingerprint with that of the box (kerb report key, or its label), or name it with --key",
     noReport: (file: string) => `${file} is no report of kerb`,
     noReportCure: "name an .html or .json file that kerb report -o has written",
-    noFile: (file: string, why: string) => `${file} cannot be read (${why})`,
-    noFileCure: "name the file of a report",
     noKey: (key: string) => `${key} is no public key of a box`,
     noKeyCure:
       "kerb report key on the box prints the key and its fingerprint: give either, or a file that holds the key",
@@ -78,8 +76,6 @@ export const reportWords = words({
     compare: "đối chiếu dấu vân tay với của hộp (kerb report key, hoặc nhãn hộp), hoặc nêu bằng --key",
     noReport: (file) => `${file} không phải báo cáo của kerb`,
     noReportCure: "nêu tệp .html hoặc .json do kerb report -o ghi ra",
-    noFile: (file, why) => `không đọc được ${file} (${why})`,
-    noFileCure: "nêu tệp của một báo cáo",
     noKey: (key) => `${key} không phải khóa công khai của hộp`,
     noKeyCure: "kerb report key trên hộp in khóa và dấu vân tay: nêu một trong hai, hoặc tệp chứa khóa",
     noBoxKey: (why) => `không dùng được khóa của hộp (${why})`,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type ArchiveFile, unpack } from "../archive.ts";
 import { type Manifest } from "../backup/collect.ts";
@@ -12,12 +12,13 @@ import { parseDocument } from "yaml";
 import { agreed } from "./agreed.ts";
 import { backupWords } from "./backup-words.ts";
 import { isRunning, runsError } from "./box.ts";
-import { CommandError, notFoundError, usageError } from "./errors.ts";
+import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
 import { askPassphrase } from "./passphrase.ts";
 import { systemSite } from "./site.ts";
 import { span } from "./text.ts";
+import { readGiven } from "./files.ts";
 
 export interface RestoreOptions {
   site?: string;
@@ -38,10 +39,8 @@ async function openBackup(
   language: Language,
 ): Promise<{ files: ArchiveFile[]; manifest: Manifest }> {
   const words = backupWords[language];
-  if (!existsSync(file))
-    throw notFoundError(words.unreadable(shownFile(file), "ENOENT"), words.notBackupCure);
+  const bytes = readGiven(file, language);
   try {
-    const bytes = readFileSync(file);
     const packed = isSealed(bytes)
       ? await unseal(bytes, await askPassphrase(options, false, language))
       : bytes;

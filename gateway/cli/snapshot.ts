@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable } from "../errors.ts";
@@ -8,6 +7,7 @@ import { languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { controlSocket, findSite } from "./site.ts";
 import { snapshotWords } from "./snapshot-words.ts";
+import { writeGiven } from "./files.ts";
 
 export interface SnapshotOptions {
   site?: string;
@@ -29,12 +29,8 @@ export async function snapshot(ref: string, options: SnapshotOptions): Promise<n
   if (picture === undefined) throw notFoundError(text.gone, text.goneHint);
   const { device, type, takenMs, bytes } = picture;
   const file = resolve(options.output);
-  try {
-    // A file that is there already may be open to others, or be a link to elsewhere.
-    writeFileSync(file, bytes, { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    throw failed(`${text.unwritten}: ${file}`, `${text.unwrittenHint} (${(error as Error).message})`);
-  }
+  // A file that is there already may be open to others, or be a link to elsewhere.
+  writeGiven(file, bytes, { mode: 0o600, flag: "wx" }, languageOf(options.lang));
   const taken = new Date(takenMs).toISOString();
   if (options.json === true) printData("snapshot", { file, device, type, taken, bytes: bytes.length });
   else printLines([`${file}   ${printable(type)}   ${text.taken} ${printable(device)} ${text.at} ${taken}`]);

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { lstatSync, readdirSync, writeFileSync } from "node:fs";
+import { lstatSync, readdirSync } from "node:fs";
 import os from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { type ArchiveFile, pack } from "../archive.ts";
@@ -13,6 +13,7 @@ import { Redaction, secretsFolderOf, siteFileValues, siteSecrets } from "../site
 import type { GatewayStatus } from "../supervisor.ts";
 import { type Box, findBox, isRunning, openStill } from "./box.ts";
 import { bufferOf, byteSize } from "./buffer.ts";
+import { writeGiven } from "./files.ts";
 import { checkFolder } from "./out-file.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, findSite } from "./site.ts";
@@ -232,7 +233,7 @@ export async function supportBundle(options: SupportOptions): Promise<number> {
   if (!isPreview) {
     checkFolder(output, box.language);
     const inside = files.map((file) => ({ ...file, name: `${folder}/${file.name}` }));
-    writeFileSync(output, pack(inside, Date.now()), { mode: 0o600 });
+    writeGiven(output, pack(inside, Date.now()), { mode: 0o600 }, box.language);
   }
   const data: SupportBundle = { ...(isPreview ? {} : { file: output }), files: list, redacted };
   if (options.json === true) {

@@ -12,6 +12,11 @@ export const upstreamWords = words({
     connected: (since: string, session: number) =>
       `the gateway has been connected for ${since} (session ${session})`,
     loggedIn: "accepted, and allowed to listen (tried under an id of its own)",
+    onlyGateway: (why: string) => `accepted under an id of its own, but the gateway is not connected: ${why}`,
+    unknownUplink:
+      "the running gateway does not know this uplink: the site file was changed (kerb config apply)",
+    bound: (why: string) =>
+      `the gateway is connected, but a login with what the site file says now is refused: ${why}`,
     receiver: {
       online: "online",
       offline: "offline: it says so itself",
@@ -49,6 +54,10 @@ export const upstreamWords = words({
     ownCertificate: (days) => `, của gateway còn ${days} ngày`,
     connected: (since, session) => `gateway đã kết nối được ${since} (phiên ${session})`,
     loggedIn: "được chấp nhận, và được phép nghe (thử bằng mã riêng)",
+    onlyGateway: (why) => `được chấp nhận bằng mã riêng, nhưng gateway chưa kết nối: ${why}`,
+    unknownUplink: "gateway đang chạy không biết kết nối này: tệp cấu hình đã đổi (kerb config apply)",
+    bound: (why) =>
+      `gateway đang kết nối, nhưng đăng nhập bằng thông tin hiện có trong tệp cấu hình bị từ chối: ${why}`,
     receiver: {
       online: "trực tuyến",
       offline: "ngoại tuyến: chính nó báo như vậy",

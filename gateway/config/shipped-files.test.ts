@@ -70,7 +70,8 @@ describe("the files of config/", () => {
     expectAllKeys(written.devices[0], deviceJson);
   });
 
-  it("pass the JSON Schemas, and a slip does not", async () => {
+  // To compile the schemas is work for seconds, and for a busy machine for a minute.
+  it("pass the JSON Schemas, and a slip does not", { timeout: 120_000 }, async () => {
     const schemas = await jsonSchemas();
     const ajv = new Ajv({ strict: false });
     const gateway = ajv.compile(schemas.gateway);

@@ -110,9 +110,19 @@ const sentences: Rule[] = [
     /^this profile is for the driver (.+), the device has (.+)$/,
     "hồ sơ này dành cho driver $1, còn thiết bị ghi $2",
   ],
-  [/^the file cannot be used: (.+)$/, "không dùng được tệp: $1"],
+  [/^there is no such file$/, "không có tệp này"],
+  [/^this user may not read it$/, "người dùng này không được phép đọc"],
+  [/^its links go round in a circle$/, "các liên kết của nó tạo thành vòng"],
+  [/^it is a folder$/, "đó là thư mục"],
+  [/^it is not a regular file$/, "đó không phải tệp thường"],
+  [/^it is larger than (\d+) KiB$/, "nó lớn hơn $1 KiB"],
+  [/^it is saved as UTF-16: save it as UTF-8$/, "nó được lưu ở dạng UTF-16: hãy lưu ở dạng UTF-8"],
+  [
+    /^it is not UTF-8 \(line (\d+)\): save it as UTF-8$/,
+    "nó không phải UTF-8 (dòng $1): hãy lưu ở dạng UTF-8",
+  ],
+  [/^it cannot be read \((.+)\)$/, "không đọc được nó ($1)"],
   [/^the environment variable (.+) is not set$/, "chưa đặt biến môi trường $1"],
-  [/^the secret (.+) \((.+)\) cannot be used: (.+)$/, "không dùng được bí mật $1 ($2): $3"],
   [/^cert and key go together$/, "cert và key phải đi cùng nhau"],
   [/^max lies below min$/, "max nhỏ hơn min"],
   [/^danger lies below alert$/, "danger nhỏ hơn alert"],
@@ -120,6 +130,12 @@ const sentences: Rule[] = [
     /^this does not lie in Vietnam \((.+)\): compare it with a map$/,
     "tọa độ này không nằm ở Việt Nam ($1): hãy đối chiếu với bản đồ",
   ],
+];
+
+/** Sentences that end with another one. */
+const outer: Rule[] = [
+  [/^the file cannot be used: /, "không dùng được tệp: "],
+  [/^the secret (.+?) \((.+?)\) cannot be used: /, "không dùng được bí mật $1 ($2): "],
 ];
 
 function first(rules: readonly Rule[], text: string): string | undefined {
@@ -136,6 +152,11 @@ export function sentenceInVietnamese(message: string): string {
     const found = pattern.exec(message);
     if (found === null) continue;
     return sentenceInVietnamese(message.slice(0, found.index)) + found[0].replace(pattern, vietnamese);
+  }
+  for (const [pattern, vietnamese] of outer) {
+    const found = pattern.exec(message);
+    if (found === null) continue;
+    return found[0].replace(pattern, vietnamese) + sentenceInVietnamese(message.slice(found[0].length));
   }
   const [, expected] = /^expected (.+)$/s.exec(message) ?? [];
   if (expected !== undefined) return `cần ${phrased(expected)}`;

@@ -11,16 +11,31 @@ const storageRules: Rule[] = [
   [/SQLITE_|disk I\/O error|database is locked/, "KERB-OUT-FAILED"],
 ];
 
-// In this order: a TLS alert also closes the connection.
+// In this order: a TLS alert also closes the connection, and a step that took too long says so in its own words.
 const uplinkRules: Rule[] = [
   [/ECONNREFUSED/, "KERB-UP-REFUSED"],
-  [/ENOENT|EACCES/, "KERB-CFG-FILE"],
-  [/ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENETDOWN|ETIMEDOUT/, "KERB-UP-UNREACHABLE"],
+  [/did not answer the (CONNECT|TLS handshake|SUBSCRIBE)|not answer pings/, "KERB-UP-SILENT"],
   [/ended the TLS handshake/, "KERB-UP-TLS-REJECTED"],
-  [/certificate|self.signed|altnames|unable to (get|verify)/i, "KERB-UP-TLS-UNTRUSTED"],
+  [/speaks no TLS|wrong version number|packet length too long/i, "KERB-UP-TLS-PLAIN"],
+  [/wants TLS/, "KERB-UP-TLS-WANTED"],
+  [/key values mismatch|PEM routines|no start line|asn1 encoding/i, "KERB-UP-TLS-OWN"],
+  [/ENOENT|EACCES|EISDIR|ENOTDIR/, "KERB-CFG-FILE"],
+  [
+    /ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENETDOWN|ETIMEDOUT|does not answer|was not resolved/,
+    "KERB-UP-UNREACHABLE",
+  ],
+  [/certificate has expired/i, "KERB-UP-TLS-EXPIRED"],
+  [/not yet valid/i, "KERB-UP-TLS-NOT-YET"],
+  [/altnames|ALTNAME/, "KERB-UP-TLS-NAME"],
+  [/certificate|self.signed|unable to (get|verify)/i, "KERB-UP-TLS-UNTRUSTED"],
   [/user ?name or password|0x86/i, "KERB-UP-CREDENTIALS"],
-  [/not authori[sz]ed|0x87/i, "KERB-UP-NOT-AUTHORISED"],
+  [/not authori[sz]ed|banned|0x87/i, "KERB-UP-NOT-AUTHORISED"],
   [/protocol version|0x84/i, "KERB-UP-PROTOCOL"],
+  [/identifier (rejected|not valid)|0x85/i, "KERB-UP-CLIENT-ID"],
+  [/server (unavailable|busy)|connection rate/i, "KERB-UP-FULL"],
+  [/hung up before|before secure TLS connection/, "KERB-UP-HUNG-UP"],
+  // What the parser of packets says of bytes that are none.
+  [/^(Invalid|Cannot parse|Malformed|Packet |Unknown property|Not supported)/, "KERB-UP-NOT-MQTT"],
   [/quota|0x97/i, "KERB-UP-QUOTA"],
   [/too large|0x95/i, "KERB-UP-TOO-LARGE"],
   [/half open|no acknowledgement|keepalive|connack timeout/i, "KERB-UP-SILENT"],

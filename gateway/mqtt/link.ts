@@ -220,7 +220,9 @@ export class MqttLink {
     });
     client.on("close", () => {
       // A broker that hangs up before it answers is not there yet.
-      if (current()) this.#over(this.#isOpen ? "closed" : "away", "the connection was closed");
+      if (!current()) return;
+      if (this.#isOpen) this.#over("closed", "the connection was closed");
+      else this.#over("away", hungUpEarly);
     });
     client.on("connect", (connack) => {
       if (!current()) return;
@@ -244,7 +246,7 @@ export class MqttLink {
     }
     if (/keepalive timeout/i.test(error.message)) return ["silent", "the broker does not answer pings"];
     const hungUp = code === "ECONNRESET" || code === "EPIPE";
-    if (hungUp) return [this.#isOpen ? "closed" : "away", sentence(error)];
+    if (hungUp) return this.#isOpen ? ["closed", sentence(error)] : ["away", `${hungUpEarly} (${code})`];
     return [this.#isOpen ? "silent" : "refused", sentence(error)];
   }
 
@@ -308,6 +310,9 @@ export class MqttLink {
     socket?.destroy();
   }
 }
+
+/** What is said where a broker hangs up without a word. */
+export const hungUpEarly = "the broker hung up before it answered the CONNECT";
 
 function isRefusal(error: Error & { code?: string; errors?: { code?: string }[] }): boolean {
   return error.code === "ECONNREFUSED" || error.errors?.some(({ code }) => code === "ECONNREFUSED") === true;

@@ -3,15 +3,15 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { bootId } from "../clock.ts";
-import type { KerbEvent } from "../event.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { Dictionary } from "../uplink/encoding.ts";
 import { ClockFixes } from "./clock-fixes.ts";
 import { storedDevices } from "./dictionaries.ts";
 import { GapLedger } from "./gap-ledger.ts";
-import { rowCrc, shaped, type EpochRecord, type StoredRow } from "./rows.ts";
+import type { EpochRecord, StoredRow } from "./rows.ts";
 import { stepsDone } from "./schema.ts";
 import { prepare } from "./statements.ts";
+import { StillEvents, type StillStep } from "./still-events.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** What stands in the file of a class. */
@@ -23,16 +23,15 @@ export interface StillFigures {
   oldestMs: number | undefined;
 }
 
-const rowsPerStep = 500;
-
 /**
  * The queue file of a gateway that does not run, read without changing a byte of it. Throws SQLite's error
  * (SQLITE_BUSY: somebody has it open), or KERB-OUT-NEWER.
  */
 export class StillQueue {
+  readonly #path: string;
   readonly #database: Database.Database;
   readonly #statements;
-  readonly #marks: Watermarks;
+  #marks: Watermarks | undefined;
   readonly #clock: ClockFixes;
   readonly #remove: () => void;
   readonly gaps: Pick<GapLedger, "list">;
@@ -42,15 +41,16 @@ export class StillQueue {
   readonly epoch = 0;
 
   constructor(path: string) {
+    this.#path = path;
     const { database, remove } = openStill(path);
     this.#database = database;
     this.#remove = remove;
     try {
       const version = stepsDone(database, path);
       this.#statements = prepare(database);
-      this.#marks = new Watermarks(database);
       this.#clock = new ClockFixes(database, bootId(), undefined);
-      this.gaps = version < 3 ? { list: () => [] } : new GapLedger(database, 0);
+      // What is damaged of these is no obstacle for who wants the events.
+      this.gaps = { list: (...of) => (version < 3 ? [] : new GapLedger(database, 0).list(...of)) };
       this.dictionary = new Dictionary("", storedDevices(this.#statements));
       this.epochs = this.#statements.epochs.all() as EpochRecord[];
     } catch (error) {
@@ -86,7 +86,7 @@ export class StillQueue {
   }
 
   releasedBy(uplink: string, epoch: number): number {
-    return this.#marks.of(uplink, epoch);
+    return (this.#marks ??= new Watermarks(this.#database)).of(uplink, epoch);
   }
 
   figures(): StillFigures {
@@ -102,24 +102,21 @@ export class StillQueue {
     };
   }
 
-  /** Every event that is kept, oldest first, some at a time; `damaged` counts rows whose checksum fails. */
-  *events(gateway: string): Generator<{ events: KerbEvent[]; damaged: number }> {
-    for (let last = 0; ;) {
-      const found = shaped<StoredRow & { crc: number }>(this.#statements.newer.all(last, rowsPerStep));
-      const end = found.at(-1);
-      if (end === undefined) return;
-      last = end.id;
-      const whole = found.filter((row) => rowCrc(row.id, row.lane, row.recordedMs, row.body) === row.crc);
-      const byEpoch = Map.groupBy(whole, ({ id }) => this.epochOf(id));
-      const events = [...byEpoch].flatMap(([{ epoch, base }, rows]) =>
+  /** Every event that is kept and can be read, some at a time; the last step says what cannot. */
+  events(gateway: string): Generator<StillStep> {
+    return new StillEvents({
+      path: this.#path,
+      database: this.#database,
+      statements: this.#statements,
+      uplinks: () => this.uplinks,
+      epochs: this.epochs,
+      decode: ({ epoch, base }, rows) =>
         decodeRows(
           { epoch, base, dictionary: this.dictionary },
           gateway,
           rows.map((row) => this.corrected(row)),
         ),
-      );
-      yield { events, damaged: found.length - whole.length };
-    }
+    }).steps();
   }
 
   close(): void {

@@ -59,8 +59,17 @@ export const outputs = {
       gateway: text,
       file: text,
       events: count,
-      damaged: count,
       bytes: count,
+      damaged: count.describe("events that are kept and could not be read"),
+      unread: z.array(
+        z.strictObject({
+          epoch: count,
+          from: count,
+          to: count,
+          reason: z.enum(["checksum", "content", "page"]),
+        }),
+      ),
+      counted: z.boolean().describe("false: which numbers the file had cannot be said"),
     }),
   },
   "upstream test": {

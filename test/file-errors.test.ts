@@ -1,0 +1,133 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { fileError, strayFileError } from "../gateway/cli/files.ts";
+import { urgentEvent } from "../gateway/outbox/own-events.ts";
+import { OutboxStore } from "../gateway/outbox/store.ts";
+import { folder, kerb } from "./cli-rig.ts";
+
+/** What verbs say of files that somebody named and that cannot be used: a sentence, its place, a cure; no errno. */
+
+const at = (name: string): string => join(folder, name);
+const site = at("site.yaml");
+writeFileSync(at("text"), "not what is wanted");
+writeFileSync(
+  site,
+  JSON.stringify({
+    version: 1,
+    gateway: { id: "gw-1", name: "x", city: "test", state: "./state" },
+    uplinks: [],
+    devices: [],
+  }),
+);
+mkdirSync(at("folder"));
+mkdirSync(at("state"));
+const store = new OutboxStore({ path: at("state/outbox.db"), bytesMax: 64 * 1024 * 1024 });
+store.register([{ id: "gw-1", type: "gateway", profile: "", points: [] }]);
+store.commit([urgentEvent("device-status", 1, { state: "started" })]);
+store.close();
+
+const [missing, aFolder, under, taken] = ["missing", "folder", "text/file", "text"].map(at) as [
+  string,
+  string,
+  string,
+  string,
+];
+const here = ["--site", site];
+const receive = ["receive", "--broker", "mqtt://127.0.0.1:9", "--city", "test"];
+
+type Case = [args: string[], code: number, en: RegExp, vi: RegExp];
+const noFile = [
+  /there is no (file|cassette|profile) /,
+  /không có (tệp|hồ sơ|tệp ghi|cấu hình mẫu) /,
+] as const;
+const isFolder = [/is a folder/, /là thư mục/] as const;
+const underFile = [/lies under a file/, /nằm dưới một tệp/] as const;
+const full = [/the disk is full/, /đĩa đã đầy/] as const;
+const exists = [/there already/, /đã có/] as const;
+
+const cases: Case[] = [
+  [["restore", missing, "--site", at("new.yaml")], 3, ...noFile],
+  [["restore", aFolder, "--site", at("new.yaml")], 2, ...isFolder],
+  [["restore", under, "--site", at("new.yaml")], 2, ...underFile],
+  [["report", "verify", missing], 3, ...noFile],
+  [["report", "verify", aFolder], 2, ...isFolder],
+  [["report", "-o", `${under}.html`, ...here], 2, ...underFile],
+  [["certificate", "--verify", taken, "--key", missing], 3, ...noFile],
+  [["command", "keygen", join(missing, "key")], 2, /its folder does not exist/, /thư mục của nó chưa có/],
+  [["command", "keygen", taken], 2, ...exists],
+  [[...receive, "--database", at("r.db"), "--sign-key", missing], 78, ...noFile],
+  [[...receive, "--database", at("r.db"), "--ca", aFolder], 78, ...isFolder],
+  [[...receive, "--database", under], 78, ...underFile],
+  [["backup", aFolder, ...here], 2, ...isFolder],
+  [["backup", under, ...here], 2, ...underFile],
+  [["backup", at("box.backup"), ...here], 1, ...full],
+  [["buffer", "export", aFolder, ...here], 2, ...isFolder],
+  [["buffer", "export", at("export.ndjson"), ...here], 1, ...full],
+  [["support-bundle", "-o", aFolder, ...here], 2, ...isFolder],
+  [["support-bundle", "-o", "/dev/full", ...here], 1, ...full],
+  [["profile", "test", missing], 3, ...noFile],
+  [["profile", "test", aFolder], 78, ...isFolder],
+  [["profile", "lint", `${missing}.yaml`], 3, ...noFile],
+];
+
+describe("a file that cannot be used", () => {
+  it.for(cases)("%s: exit code %i", ([args, code, en, vi]) => {
+    for (const [language, pattern, cure] of [
+      ["en", en, /^ {2}do +\S/m],
+      ["vi", vi, /^ {2}cách xử lý +\S/m],
+    ] as const) {
+      // Where a file is written under another name first, its disk is full.
+      for (const name of ["export.ndjson", "box.backup"]) {
+        rmSync(`${at(name)}.part`, { force: true });
+        symlinkSync("/dev/full", `${at(name)}.part`);
+      }
+      const { out, err, ...found } = kerb([...args, "--lang", language]);
+      expect(found, `${out}${err}`).toEqual({ code });
+      expect(err).toMatch(pattern);
+      expect(err).toMatch(cure);
+      expect(err).not.toMatch(/\bE[A-Z]{4,}\b|illegal operation|no such file or directory|left on device/);
+    }
+  });
+
+  it("is said in a sentence for each thing that a system answers", () => {
+    const said = (code: string, doing: "read" | "write", language: "en" | "vi") =>
+      fileError("/media/usb/box", Object.assign(new Error(code), { code }), doing, language).complaint;
+    for (const language of ["en", "vi"] as const) {
+      const codes = [
+        "ENOENT",
+        "EISDIR",
+        "ENOTDIR",
+        "EACCES",
+        "EPERM",
+        "EEXIST",
+        "ENOSPC",
+        "EDQUOT",
+        "EROFS",
+        "EIO",
+      ];
+      const read = codes.map((code) => said(code, "read", language));
+      const write = codes.map((code) => said(code, "write", language));
+      for (const { title, hint } of [...read, ...write]) {
+        expect(title).toContain("/media/usb/box");
+        expect(title).not.toMatch(/\bE[A-Z]{4,}\b/);
+        expect(hint).toMatch(/\S{2,} \S/);
+      }
+      expect(said("EACCES", "read", language).title).not.toBe(said("EACCES", "write", language).title);
+      expect(said("EMFILE", "read", language).title).toContain("EMFILE");
+    }
+    expect(said("ENOSPC", "write", "en").exitCode).toBe(1);
+    expect(said("EACCES", "write", "en").exitCode).toBe(2);
+    expect(said("ENOENT", "read", "en").exitCode).toBe(3);
+  });
+
+  it("is recognised where no verb expected it", () => {
+    const of = (more: object) => strayFileError(Object.assign(new Error("raw"), more))?.complaint.title;
+    expect(of({ code: "ENOSPC", path: "/a", syscall: "open" })).toMatch(/^\/a .*the disk is full/);
+    expect(of({ code: "EACCES", path: "/a", syscall: "mkdir" })).toMatch(/may not write \/a/);
+    // A socket has a path too.
+    expect(of({ code: "EACCES", path: "/run/kerb.sock", syscall: "connect" })).toBeUndefined();
+    expect(of({ code: "ECONNREFUSED", path: "/a", syscall: "open" })).toBeUndefined();
+    expect(of({})).toBeUndefined();
+  });
+});
