@@ -22,7 +22,14 @@ import {
   shownPlace,
   store,
 } from "./device-save.ts";
-import { loginOf, sameDevice, type Target, type TargetOptions, targetOf } from "./device-target.ts";
+import {
+  checkTold,
+  loginOf,
+  sameDevice,
+  type Target,
+  type TargetOptions,
+  targetOf,
+} from "./device-target.ts";
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
@@ -189,6 +196,7 @@ class Adding {
   async #written(profile: string | undefined, needed: Record<string, unknown>): Promise<DeviceConfig> {
     const { driver, own } = this.#target;
     const { name } = this.#options;
+    checkTold(needed, this.#language);
     const settings = mergeSettings(mergeSettings(own, needed), this.#login) as Record<string, Written>;
     const device: Record<string, Written> = {
       id: this.#id,
