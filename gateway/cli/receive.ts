@@ -5,6 +5,7 @@ import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
 import { BrokerLink, type BrokerOptions } from "../receiver/mqtt.ts";
 import { Receiver, type Change } from "../receiver/receiver.ts";
 import { languageOf } from "../words.ts";
+import { printable } from "../printable.ts";
 import { receiveWords } from "./receive-words.ts";
 
 /** The link to the broker, and what stands behind it. `name`: the host's name by default. */
@@ -89,7 +90,9 @@ interface Line {
 function printer(json: boolean): (line: Line | Change) => void {
   return (line) => {
     const time = new Date().toISOString();
-    process.stdout.write(json ? `${JSON.stringify({ time, ...line })}\n` : `${time} ${line.text}\n`);
+    process.stdout.write(
+      json ? `${JSON.stringify({ time, ...line })}\n` : `${time} ${printable(line.text)}\n`,
+    );
   };
 }
 
