@@ -12,6 +12,9 @@ process.stdout.on("error", () => process.exit(0));
 const args = process.argv.slice(2);
 const [first] = withoutLanguage(args);
 
+// Every user of this machine may read a command line.
+if (args.some((arg) => /^--password(?:=|$)/.test(arg))) process.title = "kerb";
+
 speak(languageIn(args));
 if (first === undefined || first === "--help" || first === "-h" || first === "help") {
   process.stdout.write(helpText(languageOf()));
