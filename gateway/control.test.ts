@@ -54,6 +54,32 @@ describe("the control socket", () => {
     }).rejects.toThrow("no such thing");
   });
 
+  it.each([
+    "",
+    "null",
+    "[]",
+    "1",
+    '"ping"',
+    "{",
+    '{"verb":1}',
+    '{"verb":null}',
+    '{"verb":"x","args":null}',
+    '{"verb":"x","args":[]}',
+  ])("says what a request is to whoever sends %j", async (text) => {
+    const asked: unknown[] = [];
+    const path = await open(async function* (request) {
+      asked.push(request);
+      yield 1;
+    });
+    const socket = await dial(path);
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => (answer += String(chunk)));
+    socket.write(`${text}\n`);
+    await once(socket, "close");
+    expect(answer).toContain('{"error":"a request is one line of JSON');
+    expect(asked).toEqual([]);
+  });
+
   it("does not keep what a client sends after its request", async () => {
     const stop = new AbortController();
     const path = await open(async function* (_request, signal) {

@@ -73,8 +73,7 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
     wake?.();
   });
   try {
-    const request = JSON.parse(text) as ControlRequest;
-    for await (const data of handler(request, gone.signal)) {
+    for await (const data of handler(requestIn(text), gone.signal)) {
       if (socket.destroyed) return;
       const flowing = socket.write(`${JSON.stringify({ data })}\n`);
       // A reader that sleeps must not make the gateway keep its lines.
@@ -84,6 +83,21 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
   } catch (error) {
     socket.end(`${JSON.stringify({ error: (error as Error).message })}\n`);
   }
+}
+
+/** Throws for what is no request, with a sentence that nobody can have put words into. */
+function requestIn(text: string): ControlRequest {
+  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  let request: ControlRequest | undefined;
+  try {
+    request = JSON.parse(text) as ControlRequest;
+  } catch {
+    // Said below.
+  }
+  const { verb, args = {} } = isObject(request) ? (request as ControlRequest) : {};
+  if (request === undefined || typeof verb !== "string" || !isObject(args))
+    throw new Error('a request is one line of JSON: {"verb": "status", "args": {}}');
+  return request;
 }
 
 /** The request's line; undefined when the client has gone, sends too much or takes too long. */

@@ -23,7 +23,8 @@ export function writeDurably(file: string, text: string, owner?: Ownership): voi
   const fresh = `${file}.new`;
   rmSync(fresh, { force: true });
   try {
-    writeFileSync(fresh, text, { mode: 0o600, flush: true });
+    // Nobody who may write to the folder has laid a link there meanwhile.
+    writeFileSync(fresh, text, { mode: 0o600, flush: true, flag: "wx" });
     if (owner !== undefined) give(fresh, owner);
     renameSync(fresh, file);
   } catch (error) {

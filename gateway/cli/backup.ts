@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { pack } from "../archive.ts";
 import { type BackupKind, collectBackup, type Manifest } from "../backup/collect.ts";
 import { seal } from "../backup/sealed.ts";
@@ -74,7 +74,8 @@ export async function backup(file: string, options: BackupOptions): Promise<numb
   const packed = pack(files, madeMs);
   const bytes = kind === "sealed" ? await seal(packed, passphrase) : packed;
   // The backup before it stays until this one is whole.
-  writeFileSync(`${file}.part`, bytes, { mode: 0o600, flush: true });
+  rmSync(`${file}.part`, { force: true });
+  writeFileSync(`${file}.part`, bytes, { mode: 0o600, flush: true, flag: "wx" });
   renameSync(`${file}.part`, file);
   const names = files.map(({ name }) => name);
   if (options.json === true) printData("backup", { file, bytes: bytes.length, files: names, manifest });
