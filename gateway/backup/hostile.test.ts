@@ -91,6 +91,7 @@ describe("a backup that somebody else has made", () => {
     await expect(restored(backupOf([file("state/commands/journal-000001.ndjson")]))).rejects.toThrow(
       /leads elsewhere/,
     );
+    await expect(restored(backupOf([]))).rejects.toThrow(/leads elsewhere/);
     expect(readdirSync(elsewhere)).toEqual([]);
     rmSync(join(state, "commands"));
     const victim = join(elsewhere, "victim");

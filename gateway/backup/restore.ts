@@ -105,13 +105,18 @@ export interface Restored {
   profilesKept: string[];
 }
 
+/** Who owns the folder of a service must not lead root elsewhere by a link on the way to a file in it. */
+function checkWay(base: string, name: string): void {
+  const folder = dirname(name);
+  if (realpathSync(join(base, folder)) !== join(realpathSync(base), folder))
+    throw new BackupError(`a link on the way to ${join(base, name)} leads elsewhere`);
+}
+
 /** Whole or not at all, and owned by whom the folder belongs to: root may write for a service. */
 function put(base: string, name: string, bytes: Uint8Array, mode: number): void {
   const file = join(base, name);
   mkdirSync(dirname(file), { recursive: true, mode: mode | ((mode & 0o444) >> 2) });
-  // Who owns the folder of a service must not lead root elsewhere.
-  if (realpathSync(dirname(file)) !== join(realpathSync(base), dirname(name)))
-    throw new BackupError(`a link on the way to ${file} leads elsewhere`);
+  checkWay(base, name);
   const fresh = `${file}.restored`;
   rmSync(fresh, { force: true });
   writeFileSync(fresh, bytes, { mode, flush: true, flag: "wx" });
@@ -187,6 +192,7 @@ async function endCommands(folder: string, manifest: Manifest): Promise<Lease[]>
 async function restoreState(restoring: Restoring): Promise<{ epoch: number; leases: Lease[] }> {
   const { files, stateFolder, manifest } = restoring;
   mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  if (existsSync(join(stateFolder, "commands"))) checkWay(stateFolder, "commands/journal");
   for (const { name, bytes } of under(files, "state")) put(stateFolder, name, bytes, 0o600);
   const epoch = beginQueue(restoring);
   const leases = await endCommands(join(stateFolder, "commands"), manifest);
