@@ -85,9 +85,10 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
   }
 }
 
+const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** Throws for what is no request, with a sentence that nobody can have put words into. */
 function requestIn(text: string): ControlRequest {
-  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
   let request: ControlRequest | undefined;
   try {
     request = JSON.parse(text) as ControlRequest;

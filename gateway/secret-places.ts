@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { isSecret } from "./cassette/secrets.ts";
 import { isRecord } from "./config/path.ts";
+import { isPublicPath, isSecret } from "./config/secret-key.ts";
 
 /** Where secrets stand in a site's files, right or wrong, and how they look in a text that nobody has planned. */
 
@@ -20,11 +20,6 @@ const free = new Set(
 
 const withoutMarks = (name: string): string =>
   name.normalize("NFD").replaceAll(/[\u0300\u0301\u0303\u0309\u0323]/g, "");
-
-/** The way to a file's name, or to a public key, is called like a secret and is none. */
-export function isPublicPath(path: readonly string[]): boolean {
-  return (path[0] === "uplinks" && path.at(-2) === "tls") || path.at(-3) === "issuers";
-}
 
 /** The names of the way that a person reads: without places in lists. */
 const namesIn = (path: readonly string[]): string[] => path.filter((step) => !/^\d+$/.test(step));
@@ -72,9 +67,6 @@ export function isUnknownPlace(path: readonly string[]): boolean {
     return false;
   return !knownNames().has(last);
 }
-
-/** A login in an address, up to the last "@" that can end it. */
-export const login = /(\/\/)[^\s"'<>]{0,300}@/g;
 
 /** What is a secret by its look, in a log that was written before anybody knew of it. The group stays. */
 export const secretLooks: readonly RegExp[] = [

@@ -12,7 +12,8 @@ import { leaves } from "./cassette/secrets.ts";
 import { secretParts } from "./cassette/written.ts";
 import { isRecord, valueAt } from "./config/path.ts";
 import { References } from "./config/references.ts";
-import { isSecretPlace, isUnknownPlace, login, secretLooks } from "./secret-places.ts";
+import { login } from "./config/secret-key.ts";
+import { isSecretPlace, isUnknownPlace, secretLooks } from "./secret-places.ts";
 import { readYaml } from "./yaml.ts";
 
 /** Everything secret that a site's files hold or name, and texts without it: for what leaves the box to be read. */
