@@ -34,6 +34,8 @@ export function withoutSecrets(line: string, isInside = false): string {
       const inBrackets = isInside || /[[{]/.test(line.slice(0, at));
       const end = isPlain ? /\s+#|$/.exec(inBrackets ? value.replace(/[,\]}].*/, "") : value) : null;
       const own = end === null ? value : value.slice(0, end.index).trimEnd();
-      return before + (own.includes("${") ? own : stars(own)) + withoutSecrets(value.slice(own.length), inBrackets);
+      return (
+        before + (own.includes("${") ? own : stars(own)) + withoutSecrets(value.slice(own.length), inBrackets)
+      );
     });
 }
