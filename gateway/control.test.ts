@@ -96,6 +96,22 @@ describe("the control socket", () => {
     stop.abort();
   });
 
+  it("gives the place of a client back that neither reads nor hangs up, and he can still read", async () => {
+    const path = await open(async function* () {
+      yield 1;
+    });
+    const socket = await dial(path);
+    socket.pause();
+    const [served] = accepted as [Socket];
+    const gone = once(served, "close");
+    socket.write(`{"verb":"ping"}\n`);
+    await gone;
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => (answer += String(chunk))).resume();
+    await once(socket, "close");
+    expect(answer).toBe('{"data":1}\n');
+  }, 10_000);
+
   it("gives a silent client's place back", async () => {
     const path = await open(async function* () {
       yield 1;
