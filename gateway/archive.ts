@@ -12,8 +12,9 @@ export interface ArchiveFile {
 const block = 512;
 const nameMax = 100;
 const prefixMax = 155;
-/** A bomb stops here. */
 const unpackedMax = 4 * 1024 ** 3 - 1;
+/** A bomb stops here: nothing of a box is packed to less than a hundredth, and a small box has 512 MB. */
+const unpackedLimit = (packed: number): number => Math.min(unpackedMax, 32 * 1024 ** 2 + 100 * packed);
 
 /** A name in its two fields; throws for one that has no room there. */
 function fields(name: string): { name: Buffer; prefix: Buffer } {
@@ -58,7 +59,7 @@ export function pack(files: readonly ArchiveFile[], madeMs: number): Buffer {
 
 /** The files of an archive that `pack` made. Throws when it is cut off or damaged. */
 export function unpack(archive: Uint8Array): ArchiveFile[] {
-  const bytes = gunzipSync(archive, { maxOutputLength: unpackedMax });
+  const bytes = gunzipSync(archive, { maxOutputLength: unpackedLimit(archive.length) });
   const files: ArchiveFile[] = [];
   for (let at = 0; at + block <= bytes.length;) {
     const own = bytes.subarray(at, at + block);
@@ -69,7 +70,7 @@ export function unpack(archive: Uint8Array): ArchiveFile[] {
     const prefix = text(345, prefixMax);
     const name = prefix === "" ? text(0, nameMax) : `${prefix}/${text(0, nameMax)}`;
     at += block;
-    if (!Number.isSafeInteger(size) || at + size > bytes.length) throw new Error("the archive is cut off");
+    if (!(size >= 0) || at + size > bytes.length) throw new Error("the archive is cut off");
     files.push({
       name,
       bytes: bytes.subarray(at, at + size),

@@ -1,5 +1,5 @@
 import { createHash, type KeyObject, randomUUID, sign } from "node:crypto";
-import { chown, link, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { lchown, link, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { issuerKeyOf, newIssuerKey, publicKeyOf } from "./receiver/commands/make.ts";
 
@@ -41,10 +41,10 @@ export function fingerprintOf(publicKey: string): string {
 async function makeKey(folder: string, file: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o750 });
   const fresh = `${file}.${randomUUID()}`;
-  await writeFile(fresh, newIssuerKey().pem, { mode: 0o600, flush: true });
+  await writeFile(fresh, newIssuerKey().pem, { mode: 0o600, flush: true, flag: "wx" });
   // Made by root, it is still the gateway's.
   const { uid, gid } = await stat(folder);
-  if (process.getuid?.() === 0) await chown(fresh, uid, gid);
+  if (process.getuid?.() === 0) await lchown(fresh, uid, gid);
   // Whoever was first has made the key: a link never replaces one that is there.
   await link(fresh, file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;

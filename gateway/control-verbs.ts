@@ -5,6 +5,7 @@ import type { ControlRequest } from "./control.ts";
 import { answerConfig } from "./generations/answers.ts";
 import type { ConfigDesk } from "./generations/desk.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
+import { printable } from "./printable.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Tails } from "./tails.ts";
 import { followTest } from "./upstream-test.ts";
@@ -53,5 +54,5 @@ export async function* answer(
   else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
   else if (verb.startsWith("config-")) yield await answerConfig(gateway.configuring, verb, args);
-  else throw new Error(`unknown verb "${verb}"`);
+  else throw new Error(`unknown verb "${printable(verb.slice(0, 40))}"`);
 }

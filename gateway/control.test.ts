@@ -54,6 +54,32 @@ describe("the control socket", () => {
     }).rejects.toThrow("no such thing");
   });
 
+  it.each([
+    "",
+    "null",
+    "[]",
+    "1",
+    '"ping"',
+    "{",
+    '{"verb":1}',
+    '{"verb":null}',
+    '{"verb":"x","args":null}',
+    '{"verb":"x","args":[]}',
+  ])("says what a request is to whoever sends %j", async (text) => {
+    const asked: unknown[] = [];
+    const path = await open(async function* (request) {
+      asked.push(request);
+      yield 1;
+    });
+    const socket = await dial(path);
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => (answer += String(chunk)));
+    socket.write(`${text}\n`);
+    await once(socket, "close");
+    expect(answer).toContain('{"error":"a request is one line of JSON');
+    expect(asked).toEqual([]);
+  });
+
   it("does not keep what a client sends after its request", async () => {
     const stop = new AbortController();
     const path = await open(async function* (_request, signal) {
@@ -69,6 +95,22 @@ describe("the control socket", () => {
     await new Promise((resolve) => socket.write(Buffer.alloc(4_000_000, 97), resolve));
     stop.abort();
   });
+
+  it("gives the place of a client back that neither reads nor hangs up, and he can still read", async () => {
+    const path = await open(async function* () {
+      yield 1;
+    });
+    const socket = await dial(path);
+    socket.pause();
+    const [served] = accepted as [Socket];
+    const gone = once(served, "close");
+    socket.write(`{"verb":"ping"}\n`);
+    await gone;
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => (answer += String(chunk))).resume();
+    await once(socket, "close");
+    expect(answer).toBe('{"data":1}\n');
+  }, 10_000);
 
   it("gives a silent client's place back", async () => {
     const path = await open(async function* () {

@@ -20,6 +20,8 @@ const requestBytesMax = 65_536;
 const clientsMax = 32;
 /** A client that has not sent its request by then gives its place to another one. */
 const requestTimeoutMs = 5000;
+/** What was written stays readable for the client also after that. */
+const lingerMs = 1000;
 const pathBytesMax = 107;
 
 /** Listens at `path`; a socket left behind by a killed gateway is replaced, a live one is not. */
@@ -73,17 +75,38 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
     wake?.();
   });
   try {
-    const request = JSON.parse(text) as ControlRequest;
-    for await (const data of handler(request, gone.signal)) {
+    for await (const data of handler(requestIn(text), gone.signal)) {
       if (socket.destroyed) return;
       const flowing = socket.write(`${JSON.stringify({ data })}\n`);
       // A reader that sleeps must not make the gateway keep its lines.
       if (!flowing && !socket.destroyed) await new Promise<void>((resolve) => (wake = resolve));
     }
-    socket.end();
+    leave(socket, "");
   } catch (error) {
-    socket.end(`${JSON.stringify({ error: (error as Error).message })}\n`);
+    leave(socket, `${JSON.stringify({ error: (error as Error).message })}\n`);
   }
+}
+
+/** Ends with a last line; a client that does not hang up then has all the same had its place. */
+function leave(socket: Socket, last: string): void {
+  socket.once("finish", () => setTimeout(() => socket.destroy(), lingerMs).unref());
+  socket.end(last);
+}
+
+const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Throws for what is no request, with a sentence that nobody can have put words into. */
+function requestIn(text: string): ControlRequest {
+  let request: ControlRequest | undefined;
+  try {
+    request = JSON.parse(text) as ControlRequest;
+  } catch {
+    // Said below.
+  }
+  const { verb, args = {} } = isObject(request) ? (request as ControlRequest) : {};
+  if (request === undefined || typeof verb !== "string" || !isObject(args))
+    throw new Error('a request is one line of JSON: {"verb": "status", "args": {}}');
+  return request;
 }
 
 /** The request's line; undefined when the client has gone, sends too much or takes too long. */

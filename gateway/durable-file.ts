@@ -1,12 +1,12 @@
 import {
-  chmodSync,
-  chownSync,
   closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
   fsyncSync,
   openSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -23,8 +23,7 @@ export function writeDurably(file: string, text: string, owner?: Ownership): voi
   const fresh = `${file}.new`;
   rmSync(fresh, { force: true });
   try {
-    writeFileSync(fresh, text, { mode: 0o600, flush: true });
-    if (owner !== undefined) give(fresh, owner);
+    writeFresh(fresh, text, owner);
     renameSync(fresh, file);
   } catch (error) {
     rmSync(fresh, { force: true });
@@ -33,10 +32,22 @@ export function writeDurably(file: string, text: string, owner?: Ownership): voi
   syncFolder(dirname(file));
 }
 
-function give(file: string, { mode, uid, gid }: Ownership): void {
-  const now = statSync(file);
-  if (now.uid !== uid || now.gid !== gid) chownSync(file, uid, gid);
-  chmodSync(file, mode);
+/** By its handle: whoever may write to the folder cannot lay a link there meanwhile, and be given what it leads to. */
+function writeFresh(file: string, text: string, owner: Ownership | undefined): void {
+  const handle = openSync(file, "wx", 0o600);
+  try {
+    writeFileSync(handle, text);
+    if (owner !== undefined) give(handle, owner);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function give(handle: number, { mode, uid, gid }: Ownership): void {
+  const now = fstatSync(handle);
+  if (now.uid !== uid || now.gid !== gid) fchownSync(handle, uid, gid);
+  fchmodSync(handle, mode);
 }
 
 /** Deletes a file for good, also after a power cut. */

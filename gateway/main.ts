@@ -15,6 +15,9 @@ const orphanMs = 20_000;
 const args = process.argv.slice(2);
 const [first] = withoutLanguage(args);
 
+// Every user of this machine may read a command line.
+if (args.some((arg) => /^--password(?:=|$)/.test(arg))) process.title = "kerb";
+
 speak(languageIn(args));
 if (first === undefined || first === "--help" || first === "-h" || first === "help") {
   process.stdout.write(helpText(languageOf()));

@@ -8,10 +8,12 @@ import {
   secretCharsMin,
   withoutSecret,
 } from "./cassette/scrub.ts";
-import { isSecret, leaves } from "./cassette/secrets.ts";
+import { leaves } from "./cassette/secrets.ts";
 import { secretParts } from "./cassette/written.ts";
 import { isRecord, valueAt } from "./config/path.ts";
 import { References } from "./config/references.ts";
+import { login } from "./config/secret-key.ts";
+import { isSecretPlace, isUnknownPlace, secretLooks } from "./secret-places.ts";
 import { readYaml } from "./yaml.ts";
 
 /** Everything secret that a site's files hold or name, and texts without it: for what leaves the box to be read. */
@@ -60,20 +62,13 @@ function publicNames(value: unknown): Set<string> {
   return new Set([String(valueAt(value, ["gateway", "id"])), String(valueAt(value, ["gateway", "city"]))]);
 }
 
-/** The way to a file's name, or to a public key, is called like a secret and is none. */
-export function isPublicPath(path: readonly string[]): boolean {
-  return (path[0] === "uplinks" && path.at(-2) === "tls") || path.at(-3) === "issuers";
-}
-
 const isUser = (path: readonly string[]) => /user/i.test(path.at(-1) ?? "");
 const inVariables = (path: readonly string[]) => path.includes("variables");
 
-function isHidden(path: readonly string[]): boolean {
-  return (isSecret(path) && !isPublicPath(path)) || inVariables(path);
-}
+const isSecretText = (path: readonly string[]) => isSecretPlace(path) || inVariables(path);
 
 function* userInfo(text: string): Generator<string> {
-  for (const [, user = "", pass = ""] of text.matchAll(/\/\/([^/@:\s]*)(?::([^/@\s]*))?@/g))
+  for (const [, user = "", pass = ""] of text.matchAll(/\/\/([^/@:\s]*)(?::([^\s"'<>]{0,300}))?@/g))
     for (const one of [user, pass]) if (one !== "") yield decoded(one);
 }
 
@@ -98,7 +93,7 @@ export function siteSecrets(site: string): Secret[] {
     for (const { path, value: leaf } of leaves(value)) {
       if (typeof leaf !== "string" && typeof leaf !== "number") continue;
       const { text } = references.resolve(String(leaf));
-      if (isHidden(path)) add(path.join("."), text, isUser(path));
+      if (isSecretText(path)) add(path.join("."), text, isUser(path));
       for (const part of userInfo(text)) add(path.join("."), part, true);
       for (const part of secretParts(text, path).texts) add(path.join("."), part);
     }
@@ -131,8 +126,6 @@ function keptSecrets(folder: string): { name: string; text: string }[] {
     .map(({ name }) => ({ name, text: readFileSync(join(folder, name), "utf8").replace(/\r?\n$/, "") }));
 }
 
-const logins = /(\/\/)[^/@\s"']+@/g;
-
 /** Takes the secrets of a site out of texts and data; `counts` says how often, by what was hidden. */
 export class Redaction {
   readonly #secrets: Secret[];
@@ -146,7 +139,10 @@ export class Redaction {
   }
 
   text(text: string): string {
-    let left = text.replaceAll(logins, (_, slashes: string) => `${slashes}${redacted}@`);
+    let left = secretLooks.reduce(
+      (rest, look) => rest.replaceAll(look, (_, before: string) => `${before}${redacted}`),
+      text.replaceAll(login, (_, slashes: string) => `${slashes}${redacted}@`),
+    );
     if (left !== text) this.#count("logins");
     // Byte by byte, because a secret may stand there as the bytes of another alphabet.
     left = Buffer.from(left).toString("latin1");
@@ -177,12 +173,20 @@ export class Redaction {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
+  /** A file of the site as data: what stands behind a key that kerb does not know may be a secret, too. */
+  siteFile(value: unknown): unknown {
+    return this.value(value, [], (path) => isSecretText(path) || isUnknownPlace(path));
+  }
+
   /** Data without what stands in the place of a secret, and without secrets in its texts. */
-  value(value: unknown, path: readonly string[] = []): unknown {
-    if (Array.isArray(value)) return value.map((item, i) => this.value(item, [...path, String(i)]));
+  value(value: unknown, path: readonly string[] = [], isHidden = isSecretText): unknown {
+    if (Array.isArray(value)) return value.map((item, i) => this.value(item, [...path, String(i)], isHidden));
     if (isRecord(value))
       return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [this.text(key), this.value(item, [...path, key])]),
+        Object.entries(value).map(([key, item]) => [
+          this.text(key),
+          this.value(item, [...path, key], isHidden),
+        ]),
       );
     const isText = typeof value === "string";
     if ((isText || typeof value === "number") && isHidden(path)) {

@@ -1,6 +1,8 @@
 import type { KerbEvent } from "./event.ts";
 
 const queueMax = 5000;
+/** Fewer than the control socket has places: those who only watch must not keep out those who command. */
+export const watchersMax = 24;
 
 export interface MissedEvents {
   missed: number;
@@ -22,6 +24,8 @@ export class Tails {
 
   /** Events, and after a reader that was too slow how many it has missed. */
   async *follow(signal: AbortSignal): AsyncGenerator<KerbEvent | MissedEvents> {
+    if (this.#watchers.size >= watchersMax)
+      throw new Error(`${watchersMax} others watch already: end one of them (kerb tail, kerb upstream test)`);
     let queue: KerbEvent[] = [];
     let missed = 0;
     let wake: (() => void) | undefined;

@@ -32,6 +32,17 @@ function bashOffers(words: string[]): string[] {
 }
 
 describe("completion", () => {
+  it("offers no word that a shell would carry out, and ends where files include each other", () => {
+    const site = join(folder, "hostile.yaml");
+    const ids = ["ok-01", "$(touch x)", "`id`", "a;id", "a b", "a'b", "a\u001b[2Jb"];
+    const devices = ids.map((id) => `  - { id: ${JSON.stringify(id)}, name: "n\\e]0;x\\a" }`).join("\n");
+    writeFileSync(site, `include: [hostile-*.yaml]\n`);
+    for (const name of ["hostile-a.yaml", "hostile-b.yaml"])
+      writeFileSync(join(folder, name), `include: [hostile-*.yaml]\ndevices:\n${devices}\n`);
+    const { out } = kerb(line("read", "--site", site, ""));
+    expect(out).toBe("words\nok-01\tn\ufffd]0;x\ufffd\nok-01\tn\ufffd]0;x\ufffd\n");
+  }, 30_000);
+
   it("offers verbs, options, their values, profiles, codes and inner verbs", () => {
     expect(offered("sta")).toEqual(["words", "status"]);
     expect(offered("status", "--s")).toEqual(["words", "--site"]);

@@ -281,6 +281,18 @@ test("what stands in the site file is changed by hand, and it is said where", as
   expect(text("gateway.yaml")).toBe(before);
 }, 60_000);
 
+test("a unit whose serial number is like a reference to a secret is not written", async () => {
+  const { file, text } = site({
+    "devices.d/meter.yaml": `${meterLines("meter-01").trimEnd()}\n    serial: A0042\n`,
+  });
+  const before = text("devices.d/meter.yaml");
+  rig.become({ serial: "${secret:ioc}" });
+  const refused = await kerb(file, ["replace", "meter-01", "--yes"]);
+  rig.become(meter);
+  expect(refused).toMatchObject({ code: 2, errors: expect.stringContaining("has the form of a reference") });
+  expect(text("devices.d/meter.yaml")).toBe(before);
+}, 60_000);
+
 test("list, show, rename and replace beside a running gateway", async () => {
   const { file, at, text } = site({
     "devices.d/meter.yaml": meterLines("meter-01").replace(

@@ -12,6 +12,16 @@ import { cleanUp, connect, failure, http, json, patient, points, read, scripted 
 const at = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
 const v = points({ path: "/v", pick: "$.v" });
 
+it.each([
+  ["/v?api_key=Canary71&sensor=3", "/v?api_key=…&sensor=3"],
+  ["/v?key=Can=ary71", "/v?key=…"],
+  ["/v?Canary71", "/v?…"],
+  ["/v?json&x={token}", "/v?json&x=…"],
+  ["/a=long/v", "/a=long/v"],
+])("%s is shown to people without what may be a key", (path, shown) => {
+  expect(driver.describe({ path, pick: "$.v", type: "number" })).toBe(`${shown} $.v`);
+});
+
 describe("one read", () => {
   it("asks once for all points of a path, on one connection that is kept", async () => {
     const server = await scripted((request, socket) =>

@@ -275,6 +275,12 @@ function exchanged(response: IncomingMessage, body: Buffer): Exchanged {
 /** A path for people: what follows "?" may be a key. */
 export const shownPath = (path: string): string => path.replace(/\?.+$/s, "?…").slice(0, 200);
 
+const hiddenValue = (one: string): string => (one.startsWith("=") ? "=…" : "…");
+
+/** A path for people, who tell points apart by what is short in its query; what is longer may be a key. */
+export const describedPath = (path: string): string =>
+  path.replace(/\?.+$/s, (query) => query.replaceAll(/=[^&]{4,}|(?<=[?&])[^&=]{8,}(?=&|$)/g, hiddenValue));
+
 /** Throws when it is not what it says to be, or larger than the limit. */
 function unpacked(body: Buffer, encoding: string | undefined, bytesMax: number): Buffer {
   const how = encoding?.trim().toLowerCase() ?? "identity";

@@ -1,5 +1,5 @@
 import { DeviceError, type Driver } from "../../gateway/driver.ts";
-import { Client } from "./client.ts";
+import { Client, describedPath } from "./client.ts";
 import { HttpConnection } from "./connection.ts";
 import type { Address, Settings } from "./settings.ts";
 import { placeOf, resolveTarget } from "./socket.ts";
@@ -22,7 +22,7 @@ export const driver: Driver<Settings, Address> = {
   },
 
   describe({ path = "posted", pick, format }) {
-    return `${path} ${pick}${format === undefined ? "" : ` (${format})`}`;
+    return `${describedPath(path)} ${pick}${format === undefined ? "" : ` (${format})`}`;
   },
 };
 

@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, matchesGlob, relative, resolve } from "node:path";
 import type { ArchiveFile } from "../archive.ts";
 import { leaves } from "../cassette/secrets.ts";
 import { valueAt } from "../config/path.ts";
@@ -57,6 +57,16 @@ const sealedState = [
 ];
 const buffered = ["outbox.db", "outbox.db-wal"];
 
+/** Whether a backup may hold this file of the state folder: nothing else is ever written there. */
+export function isState(name: string): boolean {
+  return [...openState, ...sealedState, ...buffered].some((pattern) => matchesGlob(name, pattern));
+}
+
+/** Whether a backup may hold this file beside the site file; what begins with a dot belongs to other programs. */
+export function isBesideSite(name: string): boolean {
+  return name.split("/").every((part) => part !== "" && !part.startsWith("."));
+}
+
 export interface Collecting {
   site: string;
   stateFolder: string;
@@ -91,7 +101,7 @@ function namedFiles({ file, value }: SiteFileValue): string[] {
 
 function inside(folder: string, file: string): string | undefined {
   const name = relative(folder, file);
-  return name === "" || name.startsWith("..") || isAbsolute(name) ? undefined : name;
+  return isAbsolute(name) || !isBesideSite(name) ? undefined : name;
 }
 
 interface Configuration {

@@ -1,6 +1,6 @@
 import { LineCounter, Lexer, isScalar, parseDocument, visit } from "yaml";
-import { isSecret } from "../cassette/secrets.ts";
-import { isPublicPath, redacted, type Redaction } from "../site-secrets.ts";
+import { isSecretPlace, isUnknownPlace } from "../secret-places.ts";
+import { redacted, type Redaction } from "../site-secrets.ts";
 
 /** A file of the site without its secrets: each literal becomes a reference that is to be filled again. */
 
@@ -72,7 +72,7 @@ export function portableYaml(text: string, redaction: Redaction): Portable {
       const path = pathOf(node, ancestors);
       const written = String(value);
       const isBare = written.replaceAll(reference, "") === "" && written !== "";
-      const isHidden = isSecret(path) && !isPublicPath(path);
+      const isHidden = isSecretPlace(path) || isUnknownPlace(path);
       if (isBare || written === "" || !(isHidden || redaction.text(written) !== written)) return;
       const name = nameOf(path, root, names);
       names.add(name);

@@ -1,16 +1,18 @@
 import { randomInt } from "node:crypto";
 import {
-  chownSync,
   existsSync,
   globSync,
-  lstatSync,
+  lchownSync,
   mkdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, posix } from "node:path";
+import { z } from "zod";
 import { type ArchiveFile } from "../archive.ts";
 import { bootId, clockState, monotonicMs } from "../clock.ts";
 import { Journal } from "../commands/journal.ts";
@@ -20,8 +22,9 @@ import { gap } from "../gaps.ts";
 import { readEpochs, writeEpochs } from "../outbox/beside.ts";
 import { urgentEvent } from "../outbox/own-events.ts";
 import { OutboxStore } from "../outbox/store.ts";
+import { printable } from "../printable.ts";
 import { profileFolder } from "../profiles.ts";
-import { manifestName, type Manifest } from "./collect.ts";
+import { isBesideSite, isState, manifestName, type Manifest } from "./collect.ts";
 
 /**
  * A box out of a backup. What it must not do: give a number again that the old box may have given since; write to a
@@ -32,7 +35,29 @@ import { manifestName, type Manifest } from "./collect.ts";
 const epochsAhead = 1_048_576;
 const sessionsAhead = 1_000_000;
 
-const parts = new Set(["config", "profiles", "state"]);
+/** Which files a backup may hold: whoever has made it does not choose what is written where. */
+const places: Readonly<Record<string, (name: string) => boolean>> = {
+  config: isBesideSite,
+  profiles: (name) => /^\w[\w.-]*\/\w[\w.-]*\.yaml$/.test(name),
+  state: isState,
+};
+
+/** Above any that a clock shows, and far from where numbers are no longer whole. */
+const epochMax = 2 ** 40;
+
+const manifestSchema = z.object({
+  v: z.literal(1),
+  kind: z.enum(["portable", "sealed"]),
+  kerb: z.string(),
+  gateway: z.string().min(1),
+  madeMs: z.int().min(0),
+  site: z.string().refine((name) => basename(name) === name && isBesideSite(name)),
+  state: z.string().min(1),
+  epoch: z.int().min(0).max(epochMax),
+  sessions: z.record(z.string(), z.int().min(0).max(epochMax)),
+  withBuffer: z.boolean(),
+  needs: z.array(z.string()),
+}) satisfies z.ZodType<Manifest>;
 
 /** Why a file is no backup that can be restored. */
 export class BackupError extends Error {}
@@ -41,15 +66,18 @@ export class BackupError extends Error {}
 export function readManifest(files: readonly ArchiveFile[]): Manifest {
   const [first] = files;
   if (first?.name !== manifestName) throw new BackupError("this is no backup of kerb");
-  const manifest = JSON.parse(first.bytes.toString()) as Manifest;
-  if (manifest.v !== 1) throw new BackupError("this backup was made by a newer kerb");
+  const read: unknown = JSON.parse(first.bytes.toString());
+  if ((read as Manifest | null)?.v !== 1) throw new BackupError("this backup was made by a newer kerb");
+  const manifest = manifestSchema.safeParse(read);
+  if (!manifest.success) throw new BackupError("this backup does not say what a backup says of itself");
   for (const { name } of files.slice(1)) {
-    const isClean = posix.normalize(name) === name && !name.startsWith("/") && !name.includes("\\");
-    const [part = ""] = name.split("/");
-    if (!isClean || name.startsWith("..") || !parts.has(part))
-      throw new BackupError(`this backup holds a file that has no place: ${name}`);
+    const isClean = posix.normalize(name) === name && !/[\\\0]/.test(name);
+    const [part = "", ...rest] = name.split("/");
+    const hasPlace = Object.hasOwn(places, part) && places[part]?.(rest.join("/")) === true;
+    if (!isClean || !hasPlace)
+      throw new BackupError(`this backup holds a file that has no place: ${printable(name)}`);
   }
-  return manifest;
+  return manifest.data;
 }
 
 export interface Restoring {
@@ -77,16 +105,25 @@ export interface Restored {
   profilesKept: string[];
 }
 
+/** Who owns the folder of a service must not lead root elsewhere by a link on the way to a file in it. */
+function checkWay(base: string, name: string): void {
+  const folder = dirname(name);
+  if (realpathSync(join(base, folder)) !== join(realpathSync(base), folder))
+    throw new BackupError(`a link on the way to ${join(base, name)} leads elsewhere`);
+}
+
 /** Whole or not at all, and owned by whom the folder belongs to: root may write for a service. */
 function put(base: string, name: string, bytes: Uint8Array, mode: number): void {
   const file = join(base, name);
   mkdirSync(dirname(file), { recursive: true, mode: mode | ((mode & 0o444) >> 2) });
+  checkWay(base, name);
   const fresh = `${file}.restored`;
-  writeFileSync(fresh, bytes, { mode, flush: true });
+  rmSync(fresh, { force: true });
+  writeFileSync(fresh, bytes, { mode, flush: true, flag: "wx" });
   renameSync(fresh, file);
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(base);
-  for (let one = file; one.length > base.length; one = dirname(one)) chownSync(one, uid, gid);
+  for (let one = file; one.length > base.length; one = dirname(one)) lchownSync(one, uid, gid);
 }
 
 const under = (files: readonly ArchiveFile[], part: string) =>
@@ -155,6 +192,7 @@ async function endCommands(folder: string, manifest: Manifest): Promise<Lease[]>
 async function restoreState(restoring: Restoring): Promise<{ epoch: number; leases: Lease[] }> {
   const { files, stateFolder, manifest } = restoring;
   mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  if (existsSync(join(stateFolder, "commands"))) checkWay(stateFolder, "commands/journal");
   for (const { name, bytes } of under(files, "state")) put(stateFolder, name, bytes, 0o600);
   const epoch = beginQueue(restoring);
   const leases = await endCommands(join(stateFolder, "commands"), manifest);
@@ -177,10 +215,8 @@ function restoreProfiles(files: readonly ArchiveFile[]): string[] {
 function handOver(folder: string): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(folder);
-  for (const name of globSync("**/*", { cwd: folder })) {
-    const file = join(folder, name);
-    if (!lstatSync(file).isSymbolicLink()) chownSync(file, uid, gid);
-  }
+  const made = ["outbox.db*", "epoch*", "dictionary*", "commands", "commands/*"];
+  for (const name of globSync(made, { cwd: folder })) lchownSync(join(folder, name), uid, gid);
 }
 
 /** Writes everything; the site file last, so that a box whose restoring was cut short does not start. */

@@ -2,14 +2,12 @@ import { readFileSync } from "node:fs";
 import type { DeviceConfig } from "../config.ts";
 import { isRecord } from "../config/path.ts";
 import { References } from "../config/references.ts";
+import { isSecret } from "../config/secret-key.ts";
 import { readYaml } from "../yaml.ts";
 import { looksLikeNumber, type Secret, secretCharsMin, withoutSecret } from "./scrub.ts";
 import { isKerbsWord, secretParts, withoutParts } from "./written.ts";
 
 /** What of a site file must not get into a cassette, and its device without that. */
-
-const secretKey =
-  /pass(?:word|phrase|wd)?$|secret|token|communit|api-?key|^key$|Key$|^user(?:name)?$|^level\d$|^x-[\w-]*(?:auth|signature)/i;
 
 /** What stands in a place of these settings, with the way to it. */
 export function leaves(
@@ -19,12 +17,6 @@ export function leaves(
   if (Array.isArray(value)) return value.flatMap((item, i) => leaves(item, [...path, String(i)]));
   if (isRecord(value)) return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
   return [{ path, value }];
-}
-
-/** A login may call its secret `value`. */
-export function isSecret(path: readonly string[]): boolean {
-  const key = path.at(-1) ?? "";
-  return secretKey.test(key) || (path.at(-2) === "auth" && key === "value");
 }
 
 /** The device as the site file has it, references unresolved. */

@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync, rmSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { pack } from "../archive.ts";
 import { type BackupKind, collectBackup, type Manifest } from "../backup/collect.ts";
 import { seal } from "../backup/sealed.ts";
@@ -77,7 +77,8 @@ export async function backup(file: string, options: BackupOptions): Promise<numb
   // The backup before it stays until this one is whole.
   const part = `${file}.part`;
   try {
-    writeFileSync(part, bytes, { mode: 0o600, flush: true });
+    rmSync(part, { force: true });
+    writeFileSync(part, bytes, { mode: 0o600, flush: true, flag: "wx" });
     renameSync(part, file);
   } catch (error) {
     rmSync(part, { force: true });

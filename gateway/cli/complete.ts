@@ -1,5 +1,5 @@
 import type { Argument, Command, Option } from "commander";
-import { describeError, type ErrorCode, errorTable } from "../errors.ts";
+import { describeError, type ErrorCode, errorTable, printable } from "../errors.ts";
 import { listDrivers } from "../config/drivers.ts";
 import { listProfiles } from "../profiles.ts";
 import { languageOf } from "../words.ts";
@@ -127,7 +127,11 @@ async function answerTo(before: readonly string[], current: string): Promise<Ans
 export async function complete(given: readonly string[]): Promise<void> {
   const current = given.at(-1) ?? "";
   const { kind, list } = await answerTo(given.slice(0, -1), current).catch(() => words([]));
-  const fitting = list.filter(({ word }) => word.toLowerCase().startsWith(current.toLowerCase()));
-  const lines = fitting.map(({ word, about = "" }) => `${word}\t${about.replaceAll(/\s+/g, " ")}`);
+  // A shell puts the word into the command line as it is: one that a shell would read as more is not offered.
+  const fitting = list.filter(
+    ({ word }) =>
+      word.toLowerCase().startsWith(current.toLowerCase()) && /^[\p{L}\p{N}_./:=@,+-]*$/u.test(word),
+  );
+  const lines = fitting.map(({ word, about = "" }) => `${word}\t${printable(about.replaceAll(/\s+/g, " "))}`);
   process.stdout.write([kind, ...lines].map((text) => `${text}\n`).join(""));
 }

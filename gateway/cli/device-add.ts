@@ -22,6 +22,7 @@ import {
   store,
 } from "./device-save.ts";
 import {
+  checkTold,
   lacksLogin,
   loginOf,
   sameDevice,
@@ -164,6 +165,7 @@ class Adding {
   ): Promise<{ change: Change; device: DeviceConfig }> {
     const { driver, own } = this.#target;
     const { name } = this.#options;
+    checkTold(more, this.#language);
     const settings = mergeSettings(mergeSettings(own, more), this.#login) as Record<string, Written>;
     const device: Record<string, Written> = {
       id: this.#id,

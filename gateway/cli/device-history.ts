@@ -1,4 +1,15 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import type { DeviceConfig } from "../config.ts";
 import { type Marks, Pin } from "../host/pin.ts";
@@ -21,6 +32,8 @@ export function pinOf(stateFolder: string, { driver, id }: Which): Pin {
 }
 
 const shownMax = 20;
+/** Root may write here, in a folder of the service's user. */
+const noLink = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 const fileOf = (stateFolder: string, device: Which): string =>
   pinOf(stateFolder, device).file.replace(/json$/, "history.jsonl");
 
@@ -32,7 +45,13 @@ export function noteReplacement(
   const file = fileOf(stateFolder, device);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const line: Replacement = { timeMs: Date.now(), by: user(), ...one };
-  appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: 0o600, flush: true });
+  const handle = openSync(file, noLink, 0o600);
+  try {
+    writeFileSync(handle, `${JSON.stringify(line)}\n`);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** The newest last; a line that was cut by a power failure is left out. */

@@ -6,6 +6,7 @@ import { differing, type Marks, marksOf } from "../host/pin.ts";
 import { changeOf } from "./device-change.ts";
 import { noteReplacement, pinOf } from "./device-history.ts";
 import { agree, asking, checkEditable, type SaveOptions, shownChange, store } from "./device-save.ts";
+import { checkTold } from "./device-target.ts";
 import { deviceWords } from "./device-words.ts";
 import { usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
@@ -51,6 +52,7 @@ async function replaced(
     else printLines([isMute ? words.tellsNothing : words.sameUnit]);
     return exitCodes.ok;
   }
+  checkTold(isWritten ? now.serial : "", language);
   const change = isWritten
     ? changeOf(files, device, language, (text, index) => setKey(text, index, "serial", now.serial ?? ""))
     : undefined;

@@ -5,7 +5,9 @@ import type { DeviceConfig } from "../config.ts";
 import type { Written } from "../config/device-edits.ts";
 import { driverSchemas, listDrivers } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
-import { isRecord } from "../config/path.ts";
+import { leaves } from "../cassette/secrets.ts";
+import { isSecret } from "../config/secret-key.ts";
+import { holdsReference } from "../config/references.ts";
 import type { Reached } from "../driver.ts";
 import { mergeSettings } from "../profiles.ts";
 import { meantBy } from "./complaint-words.ts";
@@ -60,18 +62,20 @@ function setting(text: string, language: Language): Record<string, Written> {
   >;
 }
 
-const secretKeys = /^(password|authPassword|privPassword|token|level[12]|community|writeCommunity|tokenKey)$/;
-
 /** A secret that would stand in a file in clear; undefined: none. */
 function secretIn(value: unknown): string | undefined {
-  if (!isRecord(value)) return undefined;
-  for (const [key, one] of Object.entries(value)) {
-    const isClear = typeof one === "string" && !one.includes("${") && one !== "public";
-    if (secretKeys.test(key) && isClear) return key;
-    const inner = secretIn(one);
-    if (inner !== undefined) return inner;
-  }
-  return undefined;
+  const found = leaves(value).find(({ path, value: one }) => {
+    const isText = typeof one === "string" && !one.includes("${") && one !== "public";
+    const isClear = isText || typeof one === "number";
+    return isClear && isSecret(path) && !/^user/i.test(path.at(-1) ?? "");
+  });
+  return found?.path.at(-1);
+}
+
+/** What a device says of itself goes into a file: there it must not stand for a secret. Throws `CommandError`. */
+export function checkTold(told: unknown, language: Language): void {
+  const words = deviceWords[language];
+  if (holdsReference(told)) throw usageError(words.toldReference, words.toldReferenceHint, language);
 }
 
 /** Settings without what is undefined, at every depth. */
@@ -109,6 +113,7 @@ function numbered(number: number, site: string, language: Language): Discovered 
   if (found === undefined) throw notFoundError(words.noDiscovery, words.noDiscoveryHint);
   const entry = found.find((one) => one.number === number);
   if (entry === undefined) throw notFoundError(words.noNumber(number, found.length), words.noNumberHint);
+  checkTold(entry.settings, language);
   return entry;
 }
 

@@ -79,6 +79,9 @@ const en = {
   noNumber: (number: number, count: number) =>
     `the last kerb discover found ${count}, and has no number ${number}`,
   noNumberHint: "kerb discover shows them anew",
+  toldReference:
+    "what the device says of itself has the form of a reference (${…}): the gateway would put a secret there",
+  toldReferenceHint: "nothing was saved; look at who that is, before you write it into a file by hand",
   settingForm: (given: string) =>
     `--set ${given}: expected KEY=VALUE, such as timeout=2s or transport.baud=19200`,
   noLogin: (driver: string) => `${driver} has no login with a user`,
@@ -245,6 +248,8 @@ const vi: DeviceWords = {
     "chạy kerb discover rồi dùng số thứ tự; hoặc địa chỉ: kerb device add 10.0.0.4 --driver modbus",
   noNumber: (number, count) => `lần kerb discover gần nhất thấy ${count} thiết bị, không có số ${number}`,
   noNumberHint: "kerb discover tìm lại từ đầu",
+  toldReference: "điều thiết bị tự khai có dạng một tham chiếu (${…}): gateway sẽ đặt một bí mật vào chỗ đó",
+  toldReferenceHint: "chưa lưu gì; hãy xem đó là thiết bị nào trước khi tự viết nó vào tệp",
   settingForm: (given) => `--set ${given}: cần KHÓA=GIÁ_TRỊ, ví dụ timeout=2s hoặc transport.baud=19200`,
   noLogin: (driver) => `${driver} không đăng nhập bằng tên người dùng`,
   noLoginHint: "bỏ --user, hoặc ghi thành thiết lập: --set KHÓA=GIÁ_TRỊ",

@@ -15,14 +15,24 @@ export function printFailure(kind: string, { code, title, hint: cure, details = 
   process.stdout.write(`${JSON.stringify({ api: "kerb/v1", kind, ok: false, error })}\n`);
 }
 
+/** Colours that kerb uses, but nothing that hides text; and all that moves a cursor or turns a line round. */
+const controls =
+  // oxlint-disable-next-line no-control-regex
+  /\u001b\[(?:[0-79]|2\d|[349][0-79])?m|(?![\t\n])[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
+
+/** The last net: whoever prints a text from elsewhere has made it `printable`, or should have. */
+function tame(text: string): string {
+  return text.replaceAll(controls, (one) => (one.length > 1 ? one : "\ufffd"));
+}
+
 /** Lines for people on stdout. */
 export function printLines(lines: readonly string[]): void {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+  process.stdout.write(tame(lines.map((line) => `${line}\n`).join("")));
 }
 
 /** Progress and hints on stderr, where they spoil no pipe. */
 export function hint(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${tame(text)}\n`);
 }
 
 function complaintOf(error: unknown): Complaint {

@@ -7,6 +7,7 @@ import { languageOf } from "../words.ts";
 import { CommandError, renderComplaint } from "./errors.ts";
 import { checkFolder } from "./out-file.ts";
 import { hint } from "./output.ts";
+import { printable } from "../printable.ts";
 import { receiveWords } from "./receive-words.ts";
 import { readGiven } from "./files.ts";
 
@@ -98,7 +99,9 @@ interface Line {
 function printer(json: boolean): (line: Line | Change) => void {
   return (line) => {
     const time = new Date().toISOString();
-    process.stdout.write(json ? `${JSON.stringify({ time, ...line })}\n` : `${time} ${line.text}\n`);
+    process.stdout.write(
+      json ? `${JSON.stringify({ time, ...line })}\n` : `${time} ${printable(line.text)}\n`,
+    );
   };
 }
 

@@ -1,9 +1,10 @@
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type ArchiveFile, unpack } from "../archive.ts";
 import { type Manifest } from "../backup/collect.ts";
-import { readManifest, restoreBackup, type Restored } from "../backup/restore.ts";
+import { BackupError, readManifest, restoreBackup, type Restored } from "../backup/restore.ts";
 import { isSealed, unseal, UnsealError } from "../backup/sealed.ts";
+import { fileBytesMax } from "../config/file-text.ts";
 import { valueAt } from "../config/path.ts";
 import { siteSchema } from "../config/site-schema.ts";
 import type { Language } from "../config/error-texts.ts";
@@ -37,7 +38,7 @@ async function openBackup(
   file: string,
   options: RestoreOptions,
   language: Language,
-): Promise<{ files: ArchiveFile[]; manifest: Manifest }> {
+): Promise<{ files: ArchiveFile[]; manifest: Manifest; bytesMax: number }> {
   const words = backupWords[language];
   const bytes = readGiven(file, language);
   try {
@@ -45,7 +46,8 @@ async function openBackup(
       ? await unseal(bytes, await askPassphrase(options, false, language))
       : bytes;
     const files = unpack(packed);
-    return { files, manifest: readManifest(files) };
+    const manifest = readManifest(files);
+    return { files, manifest, bytesMax: budgetOf(files, manifest) };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     if (error instanceof UnsealError)
@@ -55,10 +57,22 @@ async function openBackup(
   }
 }
 
+/** Files beside the site file that are there and say something else. */
+function overwritten(files: readonly ArchiveFile[], manifest: Manifest, site: string): string[] {
+  return files.flatMap(({ name, bytes }) => {
+    if (!name.startsWith("config/") || name === `config/${manifest.site}`) return [];
+    const file = join(dirname(site), name.slice("config/".length));
+    if (!existsSync(file) || (statSync(file).isFile() && readFileSync(file).equals(bytes))) return [];
+    return [file];
+  });
+}
+
 /** The byte budget of the saved site; the usual one where it does not say. */
 function budgetOf(files: readonly ArchiveFile[], { site }: Manifest): number {
-  const text = files.find(({ name }) => name === `config/${site}`)?.bytes.toString() ?? "";
-  const value: unknown = parseDocument(text).toJS({ maxAliasCount: 100 });
+  const { bytes } = files.find(({ name }) => name === `config/${site}`) ?? {};
+  if (bytes === undefined || bytes.length > fileBytesMax)
+    throw new BackupError("this backup has no site file");
+  const value: unknown = parseDocument(bytes.toString()).toJS({ maxAliasCount: 100 });
   const { outbox } = siteSchema.shape;
   return (outbox.safeParse(valueAt(value, ["outbox"]) ?? {}).data ?? outbox.parse({})).sizeMax;
 }
@@ -85,14 +99,16 @@ function resultLines(restored: Restored, aside: string | undefined, language: La
 export async function restore(file: string, options: RestoreOptions): Promise<number> {
   const language = languageOf(options.lang);
   const words = backupWords[language];
-  const { files, manifest } = await openBackup(file, options, language);
+  const { files, manifest, bytesMax } = await openBackup(file, options, language);
   const site = resolve(options.site ?? (process.env["KERB_SITE"] || systemSite));
   const stateFolder = resolve(dirname(site), manifest.state);
   const box = { site, folder: stateFolder, socket: join(stateFolder, "kerb.sock"), language };
   if (await isRunning(box)) throw runsError(box);
   const isTaken = existsSync(site);
-  if (isTaken && options.force !== true)
-    throw notAllowed("KERB-CLI-THERE", words.taken(shownFile(site)), words.takenCure, language);
+  const inTheWay = [...(isTaken ? [site] : []), ...overwritten(files, manifest, site)];
+  const [first] = inTheWay;
+  if (first !== undefined && options.force !== true)
+    throw notAllowed("KERB-CLI-THERE", words.taken(shownFile(first)), words.takenCure, language);
   const hasQueue = existsSync(join(stateFolder, "outbox.db"));
   if (hasQueue && manifest.withBuffer)
     throw notAllowed("KERB-CLI-THERE", words.ownQueue(shownFile(stateFolder)), words.ownQueueCure, language);
@@ -112,14 +128,15 @@ export async function restore(file: string, options: RestoreOptions): Promise<nu
     hint(words.saidNo);
     return exitCodes.interrupted;
   }
-  const aside = isTaken ? `${site}.before-${Date.now()}` : undefined;
-  if (aside !== undefined) renameSync(site, aside);
+  const suffix = `.before-${Date.now()}`;
+  for (const one of inTheWay) renameSync(one, one + suffix);
+  const aside = isTaken ? site + suffix : undefined;
   const restored = await restoreBackup({
     files,
     manifest,
     site,
     stateFolder,
-    bytesMax: budgetOf(files, manifest),
+    bytesMax,
   });
   if (options.json === true) printData("restore", { ...restored, ...(aside === undefined ? {} : { aside }) });
   else printLines(resultLines(restored, aside, language));

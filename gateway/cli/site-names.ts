@@ -41,15 +41,17 @@ function profilePoints(profile: string): string[] {
   }
 }
 
-/** What a file and those that it includes say of devices, unchecked. */
-function devicesIn(file: string): Record<string, unknown>[] {
-  const { value } = readYaml(file, { secretsFolder: join(dirname(file), "secrets") });
+/** What a file and those that it includes say of devices, unchecked; a secret is not looked up for a name. */
+function devicesIn(file: string, isIncluded = false): Record<string, unknown>[] {
+  const { value } = readYaml(file, { references: false });
   if (!isRecord(value)) return [];
   const { devices, include } = value;
   const own = Array.isArray(devices) ? devices.filter(isRecord) : [];
+  // An included file includes nothing: two that name each other would never end.
+  if (isIncluded) return own;
   const patterns = Array.isArray(include) ? include.filter((one) => typeof one === "string") : [];
   const files = patterns.flatMap((one) => (one.includes("**") ? [] : globSync(one, { cwd: dirname(file) })));
-  return [...own, ...files.flatMap((one) => devicesIn(join(dirname(file), one)))];
+  return [...own, ...files.flatMap((one) => devicesIn(join(dirname(file), one), true))];
 }
 
 /** The site's devices, or the one of an id with its points; none where neither gateway nor site file tells. */

@@ -46,6 +46,8 @@ const filesMax = 5000;
 /** One part of the bundle: JSON, or a text. A part that cannot be had is told in its place. */
 interface Part {
   name: string;
+  /** It is a file of the site. */
+  isOfSite?: boolean;
   make: () => unknown;
 }
 
@@ -113,6 +115,7 @@ function configParts(site: string): Part[] {
     const inside = name.startsWith("..") ? basename(file) : name;
     return {
       name: `config/${inside.replace(/\.ya?ml$/, "")}.json`,
+      isOfSite: true,
       make: () => value ?? { unreadable: "the file cannot be read, or is no YAML" },
     };
   });
@@ -176,15 +179,15 @@ async function partsOf(box: Box, site: string): Promise<{ parts: Part[]; gateway
   return { parts, gateway: status?.gateway.id ?? "box" };
 }
 
-async function made({ name, make }: Part, redaction: Redaction): Promise<ArchiveFile> {
+async function made({ name, make, isOfSite = false }: Part, redaction: Redaction): Promise<ArchiveFile> {
   let found: unknown;
   try {
     found = await make();
   } catch (error) {
     found = { failed: (error as Error).message };
   }
-  const text =
-    typeof found === "string" ? redaction.text(found) : JSON.stringify(redaction.value(found), undefined, 1);
+  const bare = (value: unknown) => (isOfSite ? redaction.siteFile(value) : redaction.value(value));
+  const text = typeof found === "string" ? redaction.text(found) : JSON.stringify(bare(found), undefined, 1);
   return { name, bytes: Buffer.from(text) };
 }
 

@@ -3,6 +3,7 @@ import { type ConfigErrorCode, type Diagnostic, printable } from "../errors.ts";
 import type { FileText } from "./file-text.ts";
 import type { Path, Place } from "./path.ts";
 import { convertReference, References } from "./references.ts";
+import { isPublicPath, isSecret, login } from "./secret-key.ts";
 import { explainIssues, type Finding } from "./sentences.ts";
 import { mistakesMax, readTree, Source, type Spot } from "./tree.ts";
 import { quoted } from "./words.ts";
@@ -14,6 +15,14 @@ export interface YamlOptions {
   read?: (file: string) => FileText;
   /** Where `${secret:NAME}` is looked up; `secrets` beside the file if not given. */
   secretsFolder?: string;
+}
+
+const hidden = "***";
+
+/** Must the value of this entry not be shown? Who is meant by a login says nothing. */
+function isHiddenIn(path: Path): boolean {
+  const steps = path.map(String);
+  return isSecret(steps) && !isPublicPath(steps) && !/^user/i.test(steps.at(-1) ?? "");
 }
 
 /** Where an entry of a checked value was written. */
@@ -70,8 +79,10 @@ export class YamlDocument {
     const { spot, depth } = this.#spot(path);
     if (depth < path.length || (spot.value === null && !spot.reference)) return "nothing";
     if (spot.reference) return quoted(spot.written ?? "");
-    if (spot.written !== undefined) return printable(spot.written.slice(0, 60));
-    if (typeof spot.value === "string") return quoted(spot.value);
+    const isHidden = isHiddenIn(path);
+    if (spot.written !== undefined) return isHidden ? hidden : printable(spot.written.slice(0, 60));
+    if (typeof spot.value === "string")
+      return isHidden ? `"${hidden}"` : quoted(spot.value.replaceAll(login, `$1${hidden}@`));
     return Array.isArray(spot.value) ? `a list of ${spot.value.length}` : "keys and values";
   }
 

@@ -243,7 +243,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "a password in the address",
     uplink("    url: mqtts://me:hunter22@ioc.example\n"),
-    'bad.yaml:6:10  user and password do not belong into the address: write the keys username and password (found "mqtts://me:hunter22@ioc.example")',
+    'bad.yaml:6:10  user and password do not belong into the address: write the keys username and password (found "mqtts://***@ioc.example")',
   ],
   [
     "a misspelt encoding",

@@ -9,6 +9,13 @@ const referenceBytesMax = 64 * 1024;
 
 type Found = { text: string } | { problem: string };
 
+/** Whether a site file with this in it would put something else in its place. */
+export function holdsReference(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("${");
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([key, one]) => key.includes("${") || holdsReference(one));
+}
+
 /** `${env:NAME}`, `${file:PATH}` and `${secret:NAME}` of one file, and what they stand for: never to be shown. */
 export class References {
   readonly #folder: string;

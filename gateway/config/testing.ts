@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect } from "vitest";
 import { loadSite } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import { withoutSecrets } from "./secret-key.ts";
 
 /** What the tests of site files share: a folder with profiles, site files made of pieces, and their mistakes. */
 
@@ -92,7 +93,7 @@ export async function heads(text: string): Promise<string[]> {
     const [, file = "", line = "", column = ""] =
       /^([^:]+):(\d+):(\d+) {2}error {2}/.exec(lines[at] ?? "") ?? [];
     const source = readFileSync(join(folder, file), "utf8").split("\n")[Number(line) - 1];
-    expect(lines[at + 1]).toBe(`${line.padStart(5)} | ${source}`);
+    expect(lines[at + 1]).toBe(`${line.padStart(5)} | ${withoutSecrets(source ?? "")}`);
     expect(lines[at + 2]).toBe(`      | ${" ".repeat(Number(column) - 1)}^`);
     found.push((lines[at] ?? "").replace("  error  ", "  "));
   }

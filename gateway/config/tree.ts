@@ -2,6 +2,7 @@ import { isAlias, isCollection, isMap, isNode, isScalar, isSeq, Lexer, type Node
 import type { ConfigErrorCode } from "../errors.ts";
 import type { Place } from "./path.ts";
 import type { References } from "./references.ts";
+import { withoutSecrets } from "./secret-key.ts";
 import { quoted } from "./words.ts";
 
 /** Mistakes that are kept of one file. */
@@ -48,7 +49,7 @@ export class Source {
 
   /** One line, counted from 1, as a message shows it. */
   line(line: number): string {
-    return (this.#lines[line - 1] ?? "").replace(/\r$/, "").slice(0, sourceLineMax);
+    return withoutSecrets((this.#lines[line - 1] ?? "").replace(/\r$/, "").slice(0, sourceLineMax));
   }
 }
 

@@ -25,13 +25,19 @@ const shownTexts =
   /(^|\.)(id|name|city|state|driver|profile|host|path|url|type|level|listen|encoding|class|serial|firmwareRange|address|personalData|allow)$/;
 const secretive = /pass|secret|key|token|pin|auth|community|credential|code/i;
 
+/** Texts that are never shown. */
+type Hidden = ReadonlySet<string>;
+
 /** Digests are of resolved secrets too, so they are never kept on disk nor told. */
-function factOf(key: string, value: unknown): Fact {
+function factOf(key: string, value: unknown, hidden: Hidden): Fact {
   const digest = createHash("sha256")
     .update(JSON.stringify(value) ?? "")
     .digest("base64url")
     .slice(0, 22);
-  const shown = shownOf(key, value);
+  const whole = shownOf(key, value);
+  // A short one would be found in everything: it is hidden where it stands alone.
+  const isHidden = [...hidden].some((text) => whole === text || (text.length > 2 && whole?.includes(text)));
+  const shown = isHidden ? undefined : whole?.slice(0, 80);
   return shown === undefined ? { digest } : { digest, shown };
 }
 
@@ -39,16 +45,16 @@ function shownOf(key: string, value: unknown): string | undefined {
   if (secretive.test(key)) return undefined;
   if (typeof value === "boolean") return String(value);
   if (typeof value === "number") return /Ms$|^poll\./.test(key) ? spanOf(value) : String(value);
-  if (typeof value === "string" && shownTexts.test(key)) return value.slice(0, 80);
+  if (typeof value === "string" && shownTexts.test(key)) return value;
   if (key.startsWith("schedules.")) return scheduleOf(value as readonly ScheduleEntry[]);
   const isTexts = Array.isArray(value) && value.length < 9 && value.every((one) => typeof one === "string");
-  return isTexts && shownTexts.test(key) ? value.join(", ").slice(0, 80) : undefined;
+  return isTexts && shownTexts.test(key) ? value.join(", ") : undefined;
 }
 
 /** "17:45 100, 23:00 50 mon tue". */
 function scheduleOf(entries: readonly ScheduleEntry[]): string {
   const shown = entries.map(({ at, value, days = [] }) => [at, String(value), ...days].join(" "));
-  return shown.join(", ").slice(0, 80);
+  return shown.join(", ");
 }
 
 /** "500 ms", "10 s", "2 min": exact, or in the smaller unit. */
@@ -62,7 +68,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** The leaves of an object by their path; lists are leaves, unless their entries have ids. */
-function leaves(key: string, value: unknown, found: Record<string, Fact>): void {
+function leaves(key: string, value: unknown, found: Record<string, Fact>, hidden: Hidden): void {
   const isNamed =
     Array.isArray(value) && value.length > 0 && value.every((one) => isRecord(one) && "id" in one);
   const entries: [string, unknown][] | undefined = isNamed
@@ -71,28 +77,29 @@ function leaves(key: string, value: unknown, found: Record<string, Fact>): void 
       ? Object.entries(value)
       : undefined;
   if (value === undefined) return;
-  if (entries === undefined) found[key] = factOf(key, value);
-  else for (const [name, inner] of entries) leaves(`${key}.${name}`, inner, found);
+  if (entries === undefined) found[key] = factOf(key, value, hidden);
+  else for (const [name, inner] of entries) leaves(`${key}.${name}`, inner, found, hidden);
 }
 
 /** Lists of points are long and told as one. */
 const whole: readonly string[] = ["points", "records", "alarms", "identify", "identity", "place"];
 
-function deviceFacts({ settings, pollMs, ...device }: Site["devices"][number]): DeviceFacts {
+function deviceFacts({ settings, pollMs, ...device }: Site["devices"][number], hidden: Hidden): DeviceFacts {
   const keys: Record<string, Fact> = {};
-  for (const [name, value] of Object.entries(pollMs)) keys[`poll.${name}`] = factOf(`poll.${name}`, value);
+  for (const [name, value] of Object.entries(pollMs))
+    keys[`poll.${name}`] = factOf(`poll.${name}`, value, hidden);
   // As they are written: beside the common keys, with nothing around them.
-  for (const [name, value] of Object.entries(settings)) leaves(`settings.${name}`, value, keys);
+  for (const [name, value] of Object.entries(settings)) leaves(`settings.${name}`, value, keys, hidden);
   for (const [name, value] of Object.entries(device)) {
     if (value === undefined) continue;
-    if (whole.includes(name)) keys[name] = factOf(name, value);
-    else leaves(name, value, keys);
+    if (whole.includes(name)) keys[name] = factOf(name, value, hidden);
+    else leaves(name, value, keys, hidden);
   }
   return { driver: device.driver, enabled: device.enabled, keys };
 }
 
-/** What a checked site says, key by key. */
-export function factsOf(site: Site): Facts {
+/** What a checked site says, key by key. `hidden`: texts that are shown behind no key. */
+export function factsOf(site: Site, hidden: Hidden = new Set()): Facts {
   const found: Record<string, Fact> = {};
   const { gateway, outbox, uplinks, privacy, commands, log, health } = site;
   const { stateFolder: state, ...about } = gateway;
@@ -105,7 +112,7 @@ export function factsOf(site: Site): Facts {
     log,
     health,
   }))
-    leaves(key, value, found);
-  const devices = site.devices.map((device) => [device.id, deviceFacts(device)] as const);
+    leaves(key, value, found, hidden);
+  const devices = site.devices.map((device) => [device.id, deviceFacts(device, hidden)] as const);
   return { site: found, devices: Object.fromEntries(devices) };
 }

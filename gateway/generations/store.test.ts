@@ -27,6 +27,13 @@ describe("kept configurations", () => {
     expect(statSync(join(store.folder, "1", "0-gateway.yaml")).mode & 0o077).toBe(0);
   });
 
+  it("are compared with what the check would read: no more of a file than that", async () => {
+    const site = join(folder, "gateway.yaml");
+    writeFileSync(site, "version: 1\n");
+    writeFileSync(join(folder, "huge.yaml"), Buffer.alloc(3 * 1024 ** 2, "#"));
+    expect([...(await filesNow(site, ["*.yaml"])).keys()]).toEqual([site]);
+  });
+
   it("are not believed when a byte of them is another one", async () => {
     const store = new GenerationStore(join(folder, "rot"));
     await store.add(about, texts, []);

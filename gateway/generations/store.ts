@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { cp, glob, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { fileBytesMax, readText } from "../config/file-text.ts";
 import type { Generation } from "./desk.ts";
 
 /**
@@ -49,8 +50,9 @@ export async function filesNow(file: string, include: readonly string[]): Promis
     for await (const found of glob(pattern, { cwd: folder })) paths.push(resolve(folder, found));
   const texts = new Map<string, string>();
   for (const path of new Set(paths)) {
-    const text = await readFile(path, "utf8").catch(() => undefined);
-    if (text !== undefined) texts.set(path, text);
+    // As the check reads them: a pipe would never end, and a disk's worth of text must not fill the memory.
+    const found = readText(path, fileBytesMax);
+    if ("raw" in found) texts.set(path, found.raw);
   }
   return texts;
 }

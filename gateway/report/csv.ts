@@ -46,11 +46,18 @@ const columns: [name: string, of: (report: Report, device: ReportDevice, point?:
   ["outsideLimits", (_r, _d, point) => point?.outside ?? null],
 ];
 
+/**
+ * What a spreadsheet would take for the beginning of a formula, also with the full-width signs of East Asia. Where the
+ * list separator is ";", as in Vietnam, our quotes do not count, and a cell ends at each ";" and line end within.
+ */
+const formula = /(^|[;\t])([^\S\t]*)(?=[=+\-@＝＋－＠])/g;
+
 /** A text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers. */
 function shown(cell: Cell): string {
   if (cell === null) return "";
   if (typeof cell !== "string") return String(cell);
-  const text = /^\s*[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+  const oneLine = cell.replaceAll(/[^\P{Cc}\t]+|[\u2028\u2029]/gu, " ");
+  const text = oneLine.replaceAll(formula, "$1'$2");
   return /[",\r\n;\t]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

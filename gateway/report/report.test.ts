@@ -157,12 +157,35 @@ describe("the table", () => {
       firmware: "'+1",
       serial: "' =1",
       value: "-12.5",
-      reason: 'says "no",\r\nand more',
+      reason: 'says "no", and more',
       limitHigh: "300",
       outsideLimits: "false",
     });
-    expect(second).toMatchObject({ value: "'\t=cmd|' /C calc'!A0", limitLow: "" });
+    expect(second).toMatchObject({ value: "\t'=cmd|' /C calc'!A0", limitLow: "" });
     expect(third).toMatchObject({ device: "dead-01", point: "", value: "" });
+  });
+
+  it("holds none either where a spreadsheet splits at semicolons and knows nothing of our quotes", () => {
+    const report = reportOf([
+      device({
+        name: "x;=cmd|' /C calc'!A0;",
+        identity: {
+          vendor: "x\n=1+1;",
+          model: "x\r\n @SUM(1)",
+          firmware: "＝1+1",
+          serial: "x\t-1\u2028=2",
+          more: {},
+        },
+        points: [point({ reason: "a; +1 ;b;;=2" })],
+      }),
+    ]);
+    const cells = csvOf(report)
+      .slice(1)
+      .split(/\r\n|[\n\r\t;\u2028]/)
+      .slice(1);
+    expect(cells.length).toBeGreaterThan(8);
+    for (const cell of cells) expect(cell).not.toMatch(/^\s*[=+\-@＝]/);
+    expect(csvOf(report)).toContain("x;'=cmd|");
   });
 });
 
