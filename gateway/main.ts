@@ -9,11 +9,14 @@ import { languageIn, languageOf, speak, withoutLanguage } from "./words.ts";
 // A reader that has gone (`kerb tail | head -1`) is no failure.
 process.stdout.on("error", () => process.exit(0));
 
-const args = process.argv.slice(2);
+const said = process.argv.slice(2);
+const isHelp = withoutLanguage(said)[0] === "help";
+// "kerb help why" means what "kerb why --help" does.
+const args = isHelp ? [...said.toSpliced(said.indexOf("help"), 1), "--help"] : said;
 const [first] = withoutLanguage(args);
 
 speak(languageIn(args));
-if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+if (first === undefined || first === "--help" || first === "-h") {
   process.stdout.write(helpText(languageOf()));
 } else if (first === "--version" || first === "-V") {
   process.stdout.write(`${kerbVersion()}\n`);

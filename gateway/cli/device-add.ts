@@ -29,7 +29,7 @@ import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed } from "./profiles.ts";
 import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
-import { controlSocket, findSite } from "./site.ts";
+import { controlSocket, findSite, siteFlag } from "./site.ts";
 import { paint } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
@@ -290,7 +290,7 @@ class Adding {
     if (Object.keys(this.#login).length > 0)
       hint(words.secretSaved(shownFile(secretFile(this.#files.siteFile, this.#id))));
     if (device !== undefined) hint(words.writable(offered));
-    hint(words.next(this.#id));
+    hint(words.next(this.#id, siteFlag(this.#options.site)));
   }
 }
 

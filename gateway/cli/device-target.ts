@@ -115,7 +115,7 @@ function driverOf(
   const driver = options.driver ?? ofProfile ?? known;
   const drivers = listDrivers();
   if (driver === undefined)
-    throw usageError(words.noDriver(target), words.noDriverHint(drivers.join("|")), language);
+    throw usageError(words.noDriver(target), words.findDriverHint(drivers.join("|")), language);
   if (!drivers.includes(driver))
     throw usageError(
       words.noSuchDriver(driver, meantBy(driver, drivers)),

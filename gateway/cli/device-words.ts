@@ -169,6 +169,8 @@ const en = {
     "kerb device add 3 (a number of the last kerb discover), or an address: kerb device add 10.0.0.4 --driver modbus",
   noDriver: (target: string) => `nobody says what ${target} speaks`,
   noDriverHint: (drivers: string) => `--driver ${drivers}, or --profile vendor/model`,
+  findDriverHint: (drivers: string) =>
+    `kerb discover ADDRESS --port PORT finds out; or by its name plate: --profile vendor/model (kerb profiles WORD); or --driver ${drivers}`,
   noSuchDriver: (driver: string, guess: string) => `there is no driver "${driver}"${guess}`,
   otherDriver: (profile: string, own: string, driver: string) =>
     `the profile ${profile} is for ${own}, not for ${driver}`,
@@ -204,7 +206,7 @@ const en = {
     offered === 0
       ? "Nothing of it can be written."
       : `Writable points: none. The profile offers ${offered}: list those wanted under write.allow.`,
-  next: (id: string) => `Next: kerb read ${id}`,
+  next: (id: string, site: string) => `Next: kerb read ${id}${site}`,
   interrupted: "interrupted",
   // list and show
   titles: ["ID", "STATE", "DRIVER", "ADDRESS", "PROFILE", "LAST GOOD", "NAME"],
@@ -348,6 +350,8 @@ const vi: DeviceWords = {
     "kerb device add 3 (số thứ tự của lần kerb discover gần nhất), hoặc địa chỉ: kerb device add 10.0.0.4 --driver modbus",
   noDriver: (target) => `chưa nói ${target} dùng giao thức gì`,
   noDriverHint: (drivers) => `--driver ${drivers}, hoặc --profile hãng/model`,
+  findDriverHint: (drivers) =>
+    `để kerb tự tìm: kerb discover ĐỊA_CHỈ --port CỔNG; hoặc theo nhãn máy: --profile hãng/model (kerb profiles TỪ); hoặc --driver ${drivers}`,
   noSuchDriver: (driver, guess) => `không có driver "${driver}"${guess}`,
   otherDriver: (profile, own, driver) => `hồ sơ ${profile} dùng cho ${own}, không dùng cho ${driver}`,
   noDiscovery: "ở tủ này chưa chạy kerb discover lần nào",
@@ -380,7 +384,7 @@ const vi: DeviceWords = {
     offered === 0
       ? "Không có điểm nào ghi được."
       : `Điểm được ghi: không có. Hồ sơ cho phép ${offered}: ghi những điểm cần vào write.allow.`,
-  next: (id) => `Tiếp theo: kerb read ${id}`,
+  next: (id, site) => `Tiếp theo: kerb read ${id}${site}`,
   interrupted: "đã dừng giữa chừng",
   titles: ["MÃ", "TRẠNG THÁI", "DRIVER", "ĐỊA CHỈ", "HỒ SƠ", "LẦN TỐT CUỐI", "TÊN"],
   onlyFiles: "không có gateway đang chạy: đây là nội dung các tệp",

@@ -35,6 +35,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
     { en: "At the cabinet", vi: "Tại tủ" },
     [
       verb(
+        "init",
+        "[FILE]",
+        "begin here: the site file of this box; then kerb discover",
+        "bắt đầu từ đây: tạo tệp cấu hình của hộp này; rồi kerb discover",
+      ),
+      verb(
         "discover",
         "[CIDR..]",
         "who is there: on a network, a serial line, a broker; only reads",
@@ -186,7 +192,7 @@ const groups: [title: Text, verbs: Verb[]][] = [
       ),
       verb(
         "run",
-        "FILE",
+        "[FILE]",
         "run the gateway of a site file until Ctrl-C",
         "chạy gateway của một tệp cấu hình đến khi nhấn Ctrl-C",
       ),
