@@ -142,7 +142,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "the box that must have signed: its key, fingerprint, or a file with the key":
     "báo cáo phải do hộp nào ký: nêu khóa, dấu vân tay của hộp, hoặc tệp chứa khóa",
   "the public key of this box, and its fingerprint": "khóa công khai của hộp này và dấu vân tay của khóa",
-  "vendor/model: show its points": "hãng/model: hiện các điểm đo của nó",
+  "vendor/model: show its points; or a word of a name plate: which are meant":
+    "hãng/model: xem các điểm đo; hoặc một từ trên nhãn máy: model nào hợp",
   "bash, zsh or fish": "bash, zsh hoặc fish",
   "such as status, or profile new": "chẳng hạn status, hoặc profile new",
   "KERB-DEV-SILENT, dev-silent, or a group: KERB-DEV": "KERB-DEV-SILENT, dev-silent, hoặc một nhóm: KERB-DEV",

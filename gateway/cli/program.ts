@@ -274,7 +274,7 @@ export class Verbs {
       });
     this.#profile();
     this.#verb("profiles")
-      .argument("[id]", "vendor/model: show its points")
+      .argument("[id]", "vendor/model: show its points; or a word of a name plate: which are meant")
       .action((id: string | undefined, options: Common) =>
         this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
       );

@@ -184,7 +184,13 @@ class Ladder {
       this.fail("login", link?.reason ?? "the gateway does not know this uplink: the site file was changed");
       return;
     }
-    this.add("login", "ok", words.connected(span(nowMs - link.sinceMs), link.session));
+    // What was tried above is what the file says; what runs may be an earlier generation.
+    const isOther = link.url !== this.#config.url;
+    this.add(
+      "login",
+      isOther ? "warn" : "ok",
+      words.connected(span(nowMs - link.sinceMs), link.session) + (isOther ? words.otherUrl(link.url) : ""),
+    );
     const { lastAcknowledgementMs: lastMs } = link;
     this.#receiver(link.receiver, lastMs === undefined ? "" : words.confirmedAgo(span(nowMs - lastMs)));
     const steps = await this.#around.test;

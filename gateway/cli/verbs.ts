@@ -239,8 +239,8 @@ const groups: [title: Text, verbs: Verb[]][] = [
       verb(
         "profiles",
         "[ID]",
-        "models that kerb knows, and their points",
-        "các model mà kerb biết và điểm đo của chúng",
+        "models that kerb knows, by a word of the name plate; their points",
+        "các model mà kerb biết, tìm theo chữ trên nhãn máy; điểm đo của chúng",
       ),
       verb(
         "profile",

@@ -18,7 +18,7 @@ export const whyWords = words({
     lastGood: (time: string) => `last good ${time}`,
     noPast: "no gateway is running: asked directly, nothing is known of the past",
     gatewaySilent: "the gateway does not answer: asked directly, nothing is known of the past",
-    allBears: "Everything bears: no cause to look for.",
+    allBears: "Every step holds: nothing to look for.",
     noCause: "no known cause: no rule fits what was seen",
     noCauseDo: "these are the observations; send them to whoever knows the device (--json)",
     noProblems: (devices: number) => `No problems; ${devices} devices.`,

@@ -12,7 +12,7 @@ import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
 import { askOnce, controlSocket, findSite, SilentError } from "./site.ts";
 import { shownState } from "./status.ts";
-import { displayWidth, pad, paint, span } from "./text.ts";
+import { displayWidth, forDevice, pad, paint, span } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
 export interface WhyOptions {
@@ -46,7 +46,7 @@ export function labelled(label: string, text: string, indent: number, labelWidth
 export function causeLines(
   { code, seen, severity }: Omit<Finding, "step">,
   language: Language,
-  indent = 3,
+  { device, indent = 3 }: { device?: string; indent?: number } = {},
 ): string[] {
   const words = dictionary[language];
   const { title, likely, do: remedy } = describeError(code, language);
@@ -58,7 +58,7 @@ export function causeLines(
     ),
     ...labelled(words.seen, seen[language], indent, width),
     ...labelled(words.likely, likely, indent, width),
-    ...labelled(words.remedy, remedy, indent, width),
+    ...labelled(words.remedy, forDevice(remedy, device), indent, width),
   ];
 }
 
@@ -118,10 +118,10 @@ export async function knownOf(site: string, id: string): Promise<{ known?: Known
 }
 
 /** What follows of the steps: the causes, or what was seen where no rule fits. */
-function conclusion({ failed, causes, facts }: Diagnosed, language: Language): string[] {
+function conclusion({ failed, causes, facts }: Diagnosed, device: string, language: Language): string[] {
   const words = whyWords[language];
   if (causes.length > 0)
-    return causes.flatMap((one) => [...causeLines(one, language), ...(causes.length > 1 ? [""] : [])]);
+    return causes.flatMap((one) => [...causeLines(one, language, { device }), ...(causes.length > 1 ? [""] : [])]);
   if (failed === undefined) return ["", words.allBears];
   const seen = Object.entries(facts).toSorted(([a], [b]) => a.localeCompare(b));
   const width = Math.max(...seen.map(([name]) => name.length)) + 1;
@@ -133,9 +133,9 @@ function conclusion({ failed, causes, facts }: Diagnosed, language: Language): s
 }
 
 /** A finding for machines: its texts in one language. */
-export function plainFinding({ code, severity, step, seen }: Finding, language: Language) {
+function plainFinding({ code, severity, step, seen }: Finding, device: string, language: Language) {
   const { title, likely, do: remedy } = describeError(code, language);
-  return { code, severity, step, title, seen: seen[language], likely, do: remedy };
+  return { code, severity, step, title, seen: seen[language], likely, do: forDevice(remedy, device) };
 }
 
 function asJson(diagnosed: Diagnosed, device: DeviceConfig, known: Known | undefined, language: Language) {
@@ -150,7 +150,7 @@ function asJson(diagnosed: Diagnosed, device: DeviceConfig, known: Known | undef
       : { state: report.state, sinceMs: report.sinceMs, lastGoodMs: report.lastGoodMs }),
     steps: diagnosed.steps.map(({ evidence, ...step }) => ({ ...step, evidence: evidence[language] })),
     failed: diagnosed.failed,
-    causes: diagnosed.causes.map((one) => plainFinding(one, language)),
+    causes: diagnosed.causes.map((one) => plainFinding(one, device.id, language)),
     facts: diagnosed.facts,
   };
 }
@@ -186,6 +186,6 @@ export async function why(id: string, options: WhyOptions): Promise<number> {
   const diagnosed = next.value;
   if (signal.aborted) return exitCodes.interrupted;
   if (isJson) printData("why", asJson(diagnosed, device, known, language));
-  else printLines(conclusion(diagnosed, language));
+  else printLines(conclusion(diagnosed, id, language));
   return diagnosed.failed === undefined && diagnosed.causes.length === 0 ? exitCodes.ok : exitCodes.findings;
 }

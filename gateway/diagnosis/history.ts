@@ -110,6 +110,7 @@ export function knownFacts(id: string, { status, readings, nowMs }: Known, every
     ...(lastGoodMs === undefined ? {} : { lastGoodMs: nowMs - lastGoodMs }),
     ...(code === undefined ? {} : { error: code }),
     ...(device.reason === undefined ? {} : { message: device.reason }),
+    ...(device.place?.unit === undefined ? {} : { unit: device.place.unit }),
     ...(unwritable === undefined ? {} : { "unit.doubt": unwritable.code, "unit.reason": unwritable.reason }),
     ...(host === undefined ? {} : { "host.state": host.state, "host.silentMs": host.silentMs }),
     ...(host === undefined || host.strangers === 0 ? {} : { "rsmp.caller": host.lastStranger ?? "" }),
