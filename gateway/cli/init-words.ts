@@ -65,7 +65,7 @@ export const initWords = words({
     noBrokerCure: "--broker mqtts://ioc.example:8883",
     taken: (file) => `đã có tệp cấu hình: ${file}; kerb không bao giờ ghi đè`,
     takenCure: (file, site) =>
-      `dùng tiếp tệp đó: kerb config check ${file}   kerb device add${site}   hoặc đặt tên khác: kerb init TÊN.yaml`,
+      `dùng tiếp tệp đó: kerb config check ${file}   kerb device add${site}   hoặc đặt tên khác: kerb init NAME.yaml`,
     secretTaken: (file) => `đã có mật khẩu trong ${file}, có thể của tệp cấu hình khác`,
     secretTakenCure: "xem mật khẩu đó của ai rồi xóa; hoặc bắt đầu ở thư mục khác",
     interrupted: "chưa ghi gì",
