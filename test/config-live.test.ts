@@ -161,7 +161,9 @@ describe("the configuration of a gateway that runs", () => {
     const after = await rig.until(
       (status) => settled(status) && status.configuration?.reverted !== undefined,
     );
-    expect(after.configuration?.reverted?.reason).toMatch(/^near was online .*; a secret stays as its file is/);
+    expect(after.configuration?.reverted?.reason).toMatch(
+      /^near was online .*; a secret stays as its file is/,
+    );
     secret(1);
     expect(await apply({ watchMs: 300 })).toMatchObject({ changed: true });
     await rig.online("near", "apart");

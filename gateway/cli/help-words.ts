@@ -9,8 +9,7 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, or gateway.yaml here)":
     "tệp cấu hình (mặc định: KERB_SITE, /etc/kerb/gateway.yaml, hoặc gateway.yaml tại đây)",
   "where it goes (default: gateway.yaml here)": "ghi vào đâu (mặc định: gateway.yaml tại đây)",
-  "what the box is called in topics and events, for good":
-    "mã của hộp trong topic và sự kiện, không đổi nữa",
+  "what the box is called in topics and events, for good": "mã của hộp trong topic và sự kiện, không đổi nữa",
   "the cabinet as people call it": "tên tủ, như mọi người vẫn gọi",
   "mqtts://host:8883; without it events wait in the outbox":
     "mqtts://host:8883; không nêu thì sự kiện nằm chờ trong hộp gửi",

@@ -157,7 +157,13 @@ function nextLines(file: string, hasBroker: boolean, words: Words): string[] {
   return [words.next, ...steps.map(([command, what]) => `  ${pad(command, width)}   ${what}`)];
 }
 
-function tell(file: string, { id, broker }: Answers, secret: string | undefined, isJson: boolean, words: Words): void {
+function tell(
+  file: string,
+  { id, broker }: Answers,
+  secret: string | undefined,
+  isJson: boolean,
+  words: Words,
+): void {
   if (isJson) {
     printData("init", { file, gateway: id, broker: broker ?? null });
     return;
@@ -175,7 +181,11 @@ export async function init(given: string | undefined, options: InitOptions): Pro
   const words = initWords[language];
   const file = resolve(given ?? localSite);
   const taken = (): CommandError =>
-    usageError(words.taken(shownFile(file)), words.takenCure(typed(shownFile(file)), siteFlag(given)), language);
+    usageError(
+      words.taken(shownFile(file)),
+      words.takenCure(typed(shownFile(file)), siteFlag(given)),
+      language,
+    );
   if (existsSync(file)) throw taken();
   checkWritable(file, language);
   let answered: Answers;

@@ -39,10 +39,7 @@ const faults: Record<Fault, true> = {
 
 const jsonOption = () => new Option("--json", "one JSON object a line");
 const siteOption = () =>
-  new Option(
-    "--site <file>",
-    "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, or gateway.yaml here)",
-  );
+  new Option("--site <file>", "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, or gateway.yaml here)");
 const languageOption = () =>
   new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
 

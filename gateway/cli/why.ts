@@ -121,7 +121,10 @@ export async function knownOf(site: string, id: string): Promise<{ known?: Known
 function conclusion({ failed, causes, facts }: Diagnosed, device: string, language: Language): string[] {
   const words = whyWords[language];
   if (causes.length > 0)
-    return causes.flatMap((one) => [...causeLines(one, language, { device }), ...(causes.length > 1 ? [""] : [])]);
+    return causes.flatMap((one) => [
+      ...causeLines(one, language, { device }),
+      ...(causes.length > 1 ? [""] : []),
+    ]);
   if (failed === undefined) return ["", words.allBears];
   const seen = Object.entries(facts).toSorted(([a], [b]) => a.localeCompare(b));
   const width = Math.max(...seen.map(([name]) => name.length)) + 1;
