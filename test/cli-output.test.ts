@@ -223,6 +223,7 @@ describe("a running gateway", () => {
       () => json("profiles", "generic/feeder-pillar-modbus"),
       () => json("profile lint", "eastron/sdm630"),
       () => json("simulate", "--list"),
+      () => json("init", join(folder, "fresh", "gateway.yaml"), ...box),
       () => json("drivers"),
       () => json("version"),
       () => changed(),
@@ -285,6 +286,12 @@ describe("a running gateway", () => {
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
+    for (const language of languages) {
+      const args = ["init", join(folder, language, "gateway.yaml"), ...box];
+      const text = shown(args, await run(...args, "--lang", language));
+      const file = steady(readFileSync(args[1] ?? "", "utf8"));
+      await expect.soft(`${text}\n${file}`).toMatchFileSnapshot(snapshot(`init-${language}`));
+    }
     // Each language changes and takes back for itself: the second finds what the first has left.
     for (const [index, language] of languages.entries()) {
       rename(`Công tơ B${index}`);
@@ -316,6 +323,8 @@ function changes(site: string, at: string[], kept: number): string[][] {
     ["config", "history", ...at],
   ];
 }
+
+const box = ["--id", "box-01", "--city", "test"];
 
 /** What is shown to people, by the name of its snapshot. */
 function people(
@@ -363,6 +372,11 @@ function people(
     "usage-option": ["read", "meter-01", "--wach"],
     "simulate-nothing": ["simulate"],
     "profile-unknown": ["profiles", "eastron/sdm63"],
+    "profiles-word": ["profiles", "bam"],
+    "usage-begun": ["dev", "list"],
+    "init-taken": ["init", site],
+    "init-no-city": ["init", join(folder, "other", "gateway.yaml"), "--id", "box-01"],
+    "init-in-the-clear": ["init", join(folder, "other.yaml"), ...box, "--broker", "mqtt://10.0.0.1"],
   };
 }
 
@@ -386,6 +400,7 @@ function ofDevices(at: string[], empty: Awaited<ReturnType<typeof emptySite>>): 
     "device-show": ["device", "show", "meter-01", ...at],
     "device-add": ["device", "add", ...empty.meter],
     "device-add-nobody": ["device", "add", ...empty.nobody],
+    "device-add-what": ["device", "add", "10.0.0.4", ...empty.at],
     "device-add-no-driver": ["device", "add", "10.0.0.4", "--driver", "modbuss", ...empty.at],
     "device-rename-unasked": ["device", "rename", "light-01", "Đèn", ...at],
     "device-disable-by-hand": ["device", "disable", "light-01", "--yes", ...at],
