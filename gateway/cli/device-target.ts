@@ -48,7 +48,7 @@ function placeOf(text: string): Reached & { driver?: string; endpoint?: string }
 }
 
 /** `transport.baud=19200` as `{ transport: { baud: 19200 } }`: the value as YAML has it. */
-function setting(text: string, language: Language): Record<string, Written> {
+export function setting(text: string, language: Language): Record<string, Written> {
   const words = deviceWords[language];
   const [, path, shown = ""] = /^(?:settings\.)?([A-Za-z][\w.]*)=(.*)$/s.exec(text) ?? [];
   if (path === undefined) throw usageError(words.settingForm(text), "kerb device add --help", language);
@@ -63,7 +63,7 @@ function setting(text: string, language: Language): Record<string, Written> {
 const secretKeys = /^(password|authPassword|privPassword|token|level[12]|community|writeCommunity|tokenKey)$/;
 
 /** A secret that would stand in a file in clear; undefined: none. */
-function secretIn(value: unknown): string | undefined {
+export function secretIn(value: unknown): string | undefined {
   if (!isRecord(value)) return undefined;
   for (const [key, one] of Object.entries(value)) {
     const isClear = typeof one === "string" && !one.includes("${") && one !== "public";

@@ -255,6 +255,14 @@ const en = {
   pollCounts: (polls: number, failed: number, missed: number) =>
     `${polls}, ${failed} failed, ${missed} missed`,
   // changes
+  setWhat: "nobody says what is to be set",
+  setWhatHint:
+    "kerb device set DEVICE unit=7, or host=10.0.0.5, transport.port=502, timeout=5s; its login: --user NAME",
+  setSecretHint:
+    "a login: --user NAME, the password is asked for; else write a reference: KEY='${secret:NAME}'",
+  setId: "the id is no setting: for the IOC another id is another device",
+  isSet: (id: string) => `${id} has that already`,
+  nextWhy: (id: string, site: string) => `Next: kerb why ${id}${site}`,
   nothingToDo: (what: string) => `Nothing to do: ${what}.`,
   isEnabled: (id: string) => `${id} is enabled already`,
   isDisabled: (id: string) => `${id} is disabled already`,
@@ -429,6 +437,14 @@ const vi: DeviceWords = {
   editable: "kerb device sửa được",
   notEditable: "viết tay: kerb không bao giờ sửa",
   pollCounts: (polls, failed, missed) => `${polls}, hỏng ${failed}, bỏ lỡ ${missed}`,
+  setWhat: "chưa nói cần đặt gì",
+  setWhatHint:
+    "kerb device set DEVICE unit=7, hoặc host=10.0.0.5, transport.port=502, timeout=5s; đăng nhập: --user NAME",
+  setSecretHint:
+    "đăng nhập: --user NAME, mật khẩu sẽ được hỏi; nếu không, ghi tham chiếu: KEY='${secret:NAME}'",
+  setId: "mã không phải là thiết lập: với IOC, mã khác là thiết bị khác",
+  isSet: (id) => `${id} đã như vậy rồi`,
+  nextWhy: (id, site) => `Tiếp theo: kerb why ${id}${site}`,
   nothingToDo: (what) => `Không có gì để làm: ${what}.`,
   isEnabled: (id) => `${id} đang bật`,
   isDisabled: (id) => `${id} đang tắt`,

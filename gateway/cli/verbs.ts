@@ -67,8 +67,8 @@ const groups: [title: Text, verbs: Verb[]][] = [
       verb(
         "device",
         "add|list|show|…",
-        "add: test a device and save it; list, show, replace, rename, …",
-        "add: thử thiết bị rồi lưu; list, show, replace, rename, …",
+        "add: test a device and save it; list, show, set, replace, rename, …",
+        "add: thử thiết bị rồi lưu; list, show, set, replace, rename, …",
       ),
       verb(
         "status",

@@ -10,7 +10,7 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
-import { askOnce, controlSocket, findSite, SilentError } from "./site.ts";
+import { askOnce, controlSocket, findSite, SilentError, siteFlag } from "./site.ts";
 import { shownState } from "./status.ts";
 import { displayWidth, forDevice, pad, paint, span } from "./text.ts";
 import { whyWords } from "./why-words.ts";
@@ -189,6 +189,10 @@ export async function why(id: string, options: WhyOptions): Promise<number> {
   const diagnosed = next.value;
   if (signal.aborted) return exitCodes.interrupted;
   if (isJson) printData("why", asJson(diagnosed, device, known, language));
-  else printLines(conclusion(diagnosed, id, language));
+  else {
+    printLines(conclusion(diagnosed, id, language));
+    if (diagnosed.failed !== undefined && diagnosed.causes.length > 0)
+      hint(words.toSet(id, siteFlag(options.site)));
+  }
   return diagnosed.failed === undefined && diagnosed.causes.length === 0 ? exitCodes.ok : exitCodes.findings;
 }
