@@ -250,6 +250,7 @@ describe("a running gateway", () => {
       await json("device add", ...empty.nobody, "--yes");
       await json("device add", ...empty.meter, "--yes");
       await json("device rename", "meter-09", "Công tơ", "--yes", ...empty.at);
+      await json("device set", "meter-09", "timeout=2s", "--yes", ...empty.at);
       await json("device disable", "meter-09", "--yes", ...empty.at);
       await json("device enable", "meter-09", "--yes", ...empty.at);
       await json("device remove", "meter-09", "--yes", ...empty.at);
@@ -403,6 +404,8 @@ function ofDevices(at: string[], empty: Awaited<ReturnType<typeof emptySite>>): 
     "device-add-what": ["device", "add", "10.0.0.4", ...empty.at],
     "device-add-no-driver": ["device", "add", "10.0.0.4", "--driver", "modbuss", ...empty.at],
     "device-rename-unasked": ["device", "rename", "light-01", "Đèn", ...at],
+    "device-set-what": ["device", "set", "meter-01", ...at],
+    "device-set-by-hand": ["device", "set", "light-01", "unit=7", "--yes", ...at],
     "device-disable-by-hand": ["device", "disable", "light-01", "--yes", ...at],
     "device-replace-mute": ["device", "replace", "light-01", "--yes", ...at],
   };
