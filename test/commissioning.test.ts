@@ -11,11 +11,11 @@ import { freePort } from "./ports.ts";
  * real command in processes of its own, in an empty folder that knows of no site, against pretended devices.
  */
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const launcher = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
 const box = mkdtempSync(join(tmpdir(), "kerb-commissioning-"));
 const password = "một mật khẩu 01";
 const env = {
-  PATH: [join(root, "gateway"), dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter),
+  PATH: [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter),
   HOME: box,
   LANG: "C.UTF-8",
 };
@@ -28,7 +28,7 @@ class Stays {
   said = "";
 
   constructor(args: readonly string[], cwd = box) {
-    this.child = spawn("kerb", args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(launcher, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
     running.push(this.child);
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on("data", (data: Buffer) => (this.said += data.toString()));
@@ -54,7 +54,7 @@ async function until<Result>(look: () => Result | undefined | Promise<Result | u
 
 /** One command, typed as a person types it where nobody is asked. */
 async function kerb(line: string, input = ""): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn("kerb", line.split(" "), { cwd: box, env, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(launcher, line.split(" "), { cwd: box, env, stdio: ["pipe", "pipe", "pipe"] });
   running.push(child);
   let [out, err] = ["", ""];
   child.stdout.on("data", (data: Buffer) => (out += data.toString()));

@@ -67,7 +67,7 @@ export function deviceSet(id: string, given: readonly string[], options: SetOpti
     checkEditable(
       files,
       device,
-      () => keys.map(([key, value]) => words.handSet(key, String(value))).join(", "),
+      () => keys.map(([key, value]) => words.handSet(key, JSON.stringify(value))).join(", "),
       language,
     );
     const change = changeOf(files, device, language, (text, index) =>

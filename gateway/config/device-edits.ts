@@ -309,7 +309,7 @@ function replaceIn(
   const inner = pair.value as Node & Partial<Map>;
   const own = whole[key] ?? to;
   if (rest.length > 0 && isMap(inner)) {
-    const deeper = replaceIn(text, inner as Map, { path: rest, to, whole: own as Record<string, Written> });
+    const deeper = replaceIn(text, inner, { path: rest, to, whole: own as Record<string, Written> });
     if (deeper !== undefined) return deeper;
     // Into lines of their own nothing is put that kerb has not written itself.
     if (inner.flow !== true) throw new EditError("unclear");
