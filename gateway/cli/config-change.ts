@@ -7,7 +7,7 @@ import type { Applied, Mistakes, Standing } from "../generations/desk.ts";
 import { isEmpty, type Plan, planOf } from "../generations/plan.ts";
 import { GenerationStore } from "../generations/store.ts";
 import { planLines } from "./config-plan.ts";
-import { configWords, wallTime } from "./config-words.ts";
+import { configWords, shownReason, wallTime } from "./config-words.ts";
 import { tableError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint, pause, printData, printLines, stopSignal } from "./output.ts";
@@ -148,7 +148,8 @@ function endingLines(
 ): string[] {
   const words = configWords[language];
   const { generation, previous } = applied;
-  if (outcome === "reverted") return [words.reverted(generation, previous, printable(reason))];
+  if (outcome === "reverted")
+    return [words.reverted(generation, previous, shownReason(printable(reason), language))];
   if (outcome === "unconfirmed")
     return words.confirmBy(generation, previous, wallTime(Date.parse(confirmBefore))).split("\n");
   return [outcome === "kept" ? words.kept(generation) : words.unknownEnd];

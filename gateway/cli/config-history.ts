@@ -4,7 +4,7 @@ import { exitCodes, printable } from "../errors.ts";
 import type { Generation, Standing } from "../generations/desk.ts";
 import { summaryOf } from "../generations/plan.ts";
 import { GenerationStore } from "../generations/store.ts";
-import { configWords, wallDate } from "./config-words.ts";
+import { configWords, shownReason, wallDate } from "./config-words.ts";
 import type { ChangeOptions } from "./config-change.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
@@ -54,7 +54,7 @@ export async function history(options: ChangeOptions): Promise<number> {
       printable(by),
       of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`,
       plan === undefined ? "" : summaryOf(plan),
-      reason === undefined ? shown : `${shown}: ${printable(reason)}`,
+      reason === undefined ? shown : `${shown}: ${shownReason(printable(reason), language)}`,
     ];
   });
   if (rows.length === 0) hint(words.none);

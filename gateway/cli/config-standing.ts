@@ -1,7 +1,7 @@
 import type { Language } from "../config/error-texts.ts";
 import { printable } from "../errors.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { configWords, wallTime } from "./config-words.ts";
+import { configWords, wallTime, shownReason } from "./config-words.ts";
 import { paint, span } from "./text.ts";
 
 /** The line of `kerb status` about the configuration that runs; none where the gateway does not say. */
@@ -21,8 +21,17 @@ export function configLines(
     more.push(pending.untilMs === undefined ? words.watched : words.until(wallTime(pending.untilMs)));
   else if (filesDiffer) more.push(words.filesDiffer);
   const back =
-    reverted === undefined || !filesDiffer
+    reverted === undefined || !(filesDiffer || reverted.reason.includes("; a secret stays"))
       ? []
-      : [paint("yellow", words.reverted(reverted.generation, generation, printable(reverted.reason)))];
+      : [
+          paint(
+            "yellow",
+            words.reverted(
+              reverted.generation,
+              generation,
+              shownReason(printable(reverted.reason), language),
+            ),
+          ),
+        ];
   return [[line, ...more.map((text) => paint("yellow", text))].join("   "), ...back];
 }

@@ -1,3 +1,4 @@
+import type { Language } from "../config/error-texts.ts";
 import { words } from "../words.ts";
 
 /** What `kerb config` says. */
@@ -102,4 +103,27 @@ export function wallTime(ms: number): string {
 export function wallDate(ms: number): string {
   const date = new Date(ms);
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${wallTime(ms)}`;
+}
+
+const reasonsInVietnamese: [pattern: RegExp, vietnamese: string][] = [
+  [
+    /; a secret stays as its file is: mend that, then kerb config apply$/,
+    "; bí mật vẫn như trong tệp của nó: sửa tệp đó, rồi kerb config apply",
+  ],
+  [/^(\d+) devices were online before and are not/, "$1 thiết bị trước đó trực tuyến, nay thì không"],
+  [/^(\S+) was online before and is not/, "$1 trước đó trực tuyến, nay thì không"],
+  [/^the link (".*?") was connected before and is not/, "kết nối $1 trước đó thông, nay thì không"],
+  [/^the host of the driver (".*?") ended/, "tiến trình của driver $1 đã dừng"],
+  [/^nobody confirmed it in time/, "không ai xác nhận kịp thời"],
+  [/^(.+) took it back/, "$1 đã thu hồi"],
+  [/^it could not be carried out/, "không thực hiện được"],
+];
+
+/** Why a generation was taken back, as the gateway has written it down in English. */
+export function shownReason(reason: string, language: Language): string {
+  if (language === "en") return reason;
+  return reasonsInVietnamese.reduce(
+    (text, [pattern, vietnamese]) => text.replace(pattern, vietnamese),
+    reason,
+  );
 }

@@ -16,6 +16,9 @@ const tails: Rule[] = [
 
 /** What is expected: "a whole number from 0 to 255". */
 const phrases: Rule[] = [
+  [/\ban address such as (\S+)/g, "địa chỉ như $1"],
+  [/\bnothing behind the port of the address/g, "sau cổng trong địa chỉ không có gì"],
+  [/(\d+) to (\d+) small letters, digits or "-"/g, '$1 đến $2 chữ thường, chữ số hoặc "-"'],
   [/\btext such as (".*?")/g, "chữ như $1"],
   [/\btext of (\d+) to (\d+) characters/g, "chữ dài $1 đến $2 ký tự"],
   [/\btext of at least (\d+) characters/g, "chữ dài ít nhất $1 ký tự"],
@@ -73,6 +76,14 @@ const sentences: Rule[] = [
   [/^the file cannot be used: (.+)$/, "không dùng được tệp: $1"],
   [/^the environment variable (.+) is not set$/, "chưa đặt biến môi trường $1"],
   [/^the secret (.+) \((.+)\) cannot be used: (.+)$/, "không dùng được bí mật $1 ($2): $3"],
+  [
+    /^mqtt:\/\/ to another machine sends everything in the clear: use mqtts:\/\/, or write (.+)$/,
+    "mqtt:// tới máy khác gửi mọi thứ không mã hóa: hãy dùng mqtts://, hoặc ghi $1",
+  ],
+  [
+    /^user and password do not belong into the address: write the keys username and password$/,
+    "không ghi tài khoản và mật khẩu trong địa chỉ: dùng các khóa username và password",
+  ],
   [/^cert and key go together$/, "cert và key phải đi cùng nhau"],
   [/^max lies below min$/, "max nhỏ hơn min"],
   [/^danger lies below alert$/, "danger nhỏ hơn alert"],
