@@ -12,14 +12,17 @@ process.stdout.on("error", () => process.exit(0));
 /** How long a program of the demo may take to stop when nobody waits for it any more. */
 const orphanMs = 20_000;
 
-const args = process.argv.slice(2);
+const said = process.argv.slice(2);
+const isHelp = withoutLanguage(said)[0] === "help";
+// "kerb help why" means what "kerb why --help" does.
+const args = isHelp ? [...said.toSpliced(said.indexOf("help"), 1), "--help"] : said;
 const [first] = withoutLanguage(args);
 
 // Every user of this machine may read a command line.
 if (args.some((arg) => /^--password(?:=|$)/.test(arg))) process.title = "kerb";
 
 speak(languageIn(args));
-if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+if (first === undefined || first === "--help" || first === "-h") {
   process.stdout.write(helpText(languageOf()));
 } else if (first === "--version" || first === "-V") {
   process.stdout.write(`${kerbVersion()}\n`);

@@ -223,6 +223,7 @@ describe("a running gateway", () => {
       () => json("profiles", "generic/feeder-pillar-modbus"),
       () => json("profile lint", "eastron/sdm630"),
       () => json("simulate", "--list"),
+      () => json("init", join(folder, "fresh", "gateway.yaml"), ...box),
       () => json("drivers"),
       () => json("version"),
       () => changed(),
@@ -249,6 +250,7 @@ describe("a running gateway", () => {
       await json("device add", ...empty.nobody, "--yes");
       await json("device add", ...empty.meter, "--yes");
       await json("device rename", "meter-09", "Công tơ", "--yes", ...empty.at);
+      await json("device set", "meter-09", "timeout=2s", "--yes", ...empty.at);
       await json("device disable", "meter-09", "--yes", ...empty.at);
       await json("device enable", "meter-09", "--yes", ...empty.at);
       await json("device remove", "meter-09", "--yes", ...empty.at);
@@ -285,6 +287,12 @@ describe("a running gateway", () => {
       for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
+    for (const language of languages) {
+      const args = ["init", join(folder, language, "gateway.yaml"), ...box];
+      const text = shown(args, await run(...args, "--lang", language));
+      const file = steady(readFileSync(args[1] ?? "", "utf8"));
+      await expect.soft(`${text}\n${file}`).toMatchFileSnapshot(snapshot(`init-${language}`));
+    }
     // Each language changes and takes back for itself: the second finds what the first has left.
     for (const [index, language] of languages.entries()) {
       rename(`Công tơ B${index}`);
@@ -316,6 +324,8 @@ function changes(site: string, at: string[], kept: number): string[][] {
     ["config", "history", ...at],
   ];
 }
+
+const box = ["--id", "box-01", "--city", "test"];
 
 /** What is shown to people, by the name of its snapshot. */
 function people(
@@ -363,6 +373,11 @@ function people(
     "usage-option": ["read", "meter-01", "--wach"],
     "simulate-nothing": ["simulate"],
     "profile-unknown": ["profiles", "eastron/sdm63"],
+    "profiles-word": ["profiles", "bam"],
+    "usage-begun": ["dev", "list"],
+    "init-taken": ["init", site],
+    "init-no-city": ["init", join(folder, "other", "gateway.yaml"), "--id", "box-01"],
+    "init-in-the-clear": ["init", join(folder, "other.yaml"), ...box, "--broker", "mqtt://10.0.0.1"],
   };
 }
 
@@ -386,8 +401,11 @@ function ofDevices(at: string[], empty: Awaited<ReturnType<typeof emptySite>>): 
     "device-show": ["device", "show", "meter-01", ...at],
     "device-add": ["device", "add", ...empty.meter],
     "device-add-nobody": ["device", "add", ...empty.nobody],
+    "device-add-what": ["device", "add", "10.0.0.4", ...empty.at],
     "device-add-no-driver": ["device", "add", "10.0.0.4", "--driver", "modbuss", ...empty.at],
     "device-rename-unasked": ["device", "rename", "light-01", "Đèn", ...at],
+    "device-set-what": ["device", "set", "meter-01", ...at],
+    "device-set-by-hand": ["device", "set", "light-01", "unit=7", "--yes", ...at],
     "device-disable-by-hand": ["device", "disable", "light-01", "--yes", ...at],
     "device-replace-mute": ["device", "replace", "light-01", "--yes", ...at],
   };

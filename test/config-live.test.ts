@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ChangeAnswer } from "../gateway/generations/answers.ts";
@@ -145,6 +145,29 @@ describe("the configuration of a gateway that runs", () => {
     expect(healthChecks(after, Date.now()).find(({ check }) => check === "config")?.code).toBe(
       "KERB-CFG-REVERTED",
     );
+  });
+
+  it("knows that a secret is not taken back, and takes over the one that is mended", async () => {
+    const secret = (unit: number): void => writeFileSync(join(rig.folder, "secrets", "unit"), `${unit}\n`);
+    mkdirSync(join(rig.folder, "secrets"));
+    secret(1);
+    rig.site.devices[0] = { ...rig.site.devices[0], unit: "${secret:unit}", timeout: "300ms" };
+    rig.write();
+    await apply({ watchMs: 300 });
+    await rig.until(settled);
+    await rig.online("near");
+    secret(77);
+    await apply({ watchMs: 2500 });
+    const after = await rig.until(
+      (status) => settled(status) && status.configuration?.reverted !== undefined,
+    );
+    expect(after.configuration?.reverted?.reason).toMatch(
+      /^near was online .*; a secret stays as its file is/,
+    );
+    secret(1);
+    expect(await apply({ watchMs: 300 })).toMatchObject({ changed: true });
+    await rig.online("near", "apart");
+    await rig.until(settled);
   });
 
   it("takes back by itself what cuts the link, after a restart of the whole gateway", async () => {

@@ -269,6 +269,45 @@ test("a password goes into a secret file, and only where something is saved", as
   expect(readdirSync(at("devices.d"))).toEqual([]);
 }, 60_000);
 
+test("set changes what is named and the login, and nothing where the checker or a person refuses", async () => {
+  const hand = `# wired by hand\n${meterLines("meter-01")}`;
+  const camera = `devices:
+  - { id: cam-01, driver: onvif, profile: onvif/profile-t, host: 127.0.0.1, user: old, password: "\${secret:all}" }
+`;
+  const files = { "devices.d/meter.yaml": hand, "devices.d/cam.yaml": camera };
+  const { file, at, text } = site(files);
+  mkdirSync(at("secrets"));
+  writeFileSync(at("secrets/all"), "Hunter-21\n");
+  const set = await kerb(file, ["set", "meter-01", "transport.port=1502", "timeout=5s", "--yes"]);
+  expect(set).toMatchObject({ code: 0, errors: expect.stringContaining(`kerb why meter-01 --site ${file}`) });
+  expect(text("devices.d/meter.yaml")).toBe(
+    hand.replace(`port: ${port}`, "port: 1502").replace("id: meter-01\n", "id: meter-01\n    timeout: 5s\n"),
+  );
+  expect(await kerb(file, ["set", "meter-01", "timeout=5s"])).toMatchObject({ code: 0 });
+  const before = [text("devices.d/meter.yaml"), text("devices.d/cam.yaml")];
+  const login = ["set", "cam-01", "--user", "new", "--password-stdin"];
+  const refused = [
+    await kerb(file, ["set", "meter-01", "unti=7", "--yes"]),
+    await kerb(file, ["set", "meter-01", "unit=7"]),
+    await kerb(file, ["set", "meter-01", "id=meter-02", "--yes"]),
+    await kerb(file, ["set", "cam-01", "password=Hunter-22", "--yes"]),
+    await real(file, login, "Hunter-22\n"),
+  ];
+  expect(refused.map(({ code }) => code)).toEqual([78, 7, 2, 2, 7]);
+  expect([text("devices.d/meter.yaml"), text("devices.d/cam.yaml")]).toEqual(before);
+  expect(existsSync(at("secrets/cam-01"))).toBe(false);
+  const changed = await real(file, [...login, "--yes"], "Hunter-22\n");
+  expect(changed.code).toBe(0);
+  expect(text("devices.d/cam.yaml")).toBe(
+    camera.replace("old", "new").replace("secret:all", "secret:cam-01"),
+  );
+  expect([text("secrets/cam-01"), text("secrets/all")]).toEqual(["Hunter-22\n", "Hunter-21\n"]);
+  // One that was there is not lost by an answer of no.
+  expect((await real(file, login, "Hunter-23\n")).code).toBe(7);
+  expect(text("secrets/cam-01")).toBe("Hunter-22\n");
+  expect(changed.out + changed.errors + refused[3]!.errors).not.toContain("Hunter");
+}, 60_000);
+
 test("what stands in the site file is changed by hand, and it is said where", async () => {
   const own = meterLines("meter-01").slice("devices:\n".length);
   const { file, text } = site({}, `devices:\n${own}`);

@@ -83,7 +83,7 @@ function send(wanted: HttpRequest, leftMs: number, socket: Socket | undefined): 
   signal.addEventListener("abort", giveUp, { once: true });
   if (signal.aborted) giveUp();
   const timer = setTimeout(() => {
-    fail(new DeviceError("silent", `${place}: no whole answer within ${timeoutMs} ms`));
+    fail(new DeviceError("silent", `${place}: no whole answer within ${Math.round(timeoutMs)} ms`));
   }, leftMs);
   sent.on("error", (error) => fail(networkError(place, error)));
   sent.on("close", () => reject(new DeviceError("hung-up", `${place}: closed before it had answered`)));

@@ -81,7 +81,7 @@ export function secured(
   });
   const giveUp = (): void => reject(new DeviceError("aborted", `${place}: given up`));
   const timer = setTimeout(
-    () => reject(new DeviceError("silent", `${place}: no TLS within ${timeoutMs} ms`)),
+    () => reject(new DeviceError("silent", `${place}: no TLS within ${Math.round(timeoutMs)} ms`)),
     timeoutMs,
   );
   signal.addEventListener("abort", giveUp, { once: true });

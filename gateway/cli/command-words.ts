@@ -41,6 +41,9 @@ export const commandWords = words({
     returnsLine: (value: string, after: string) =>
       `It goes back to ${value} after ${after}, even if this terminal closes.`,
     twoSteps: "It is a safety point: it is armed, then committed.",
+    nothingOpen: (site: string) => `nothing may be written: no device in ${site} opens a point`,
+    nothingOpenCure:
+      "kerb device show DEVICE says which points its profile offers; open one in the device's file: write: { allow: [POINT] }, then kerb config apply",
     notWritten: "nothing was written",
     saidNo: "nobody said yes",
     recorded: (id: string, user: string) =>
@@ -90,6 +93,9 @@ export const commandWords = words({
     step: "bước",
     returnsLine: (value, after) => `Sẽ tự trở lại ${value} sau ${after}, kể cả khi đóng cửa sổ này.`,
     twoSteps: "Đây là điểm an toàn: phải mở khóa rồi mới xác nhận.",
+    nothingOpen: (site) => `không ghi được gì: không thiết bị nào trong ${site} mở điểm nào để ghi`,
+    nothingOpenCure:
+      "kerb device show DEVICE cho biết hồ sơ có những điểm nào ghi được; mở trong tệp của thiết bị: write: { allow: [POINT] }, rồi kerb config apply",
     notWritten: "không ghi gì cả",
     saidNo: "không có ai đồng ý",
     recorded: (id, user) => `Đã ghi là lệnh ${id}; IOC thấy đây là bảo trì tại chỗ của ${user}.`,

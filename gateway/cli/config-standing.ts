@@ -22,7 +22,7 @@ export function configLines(
     more.push(pending.untilMs === undefined ? words.watched : words.until(wallTime(pending.untilMs)));
   else if (filesDiffer) more.push(words.filesDiffer);
   const back =
-    reverted === undefined || !filesDiffer
+    reverted === undefined || !(filesDiffer || reverted.reason.includes("; a secret stays"))
       ? []
       : [
           paint(

@@ -1,5 +1,6 @@
 import type { ChangeOptions } from "./config-change.ts";
 import type { Line } from "./command-verbs.ts";
+import type { InitOptions } from "./init.ts";
 
 /** `kerb config`: its verbs with their options, which stand behind their names. */
 
@@ -13,9 +14,25 @@ function named({ confirm: confirmMs, watch: watchMs, ...rest }: Timed<ChangeOpti
   };
 }
 
-const ofFile = "site file (default: as for --site of the other verbs)";
+/** The argument of a verb that may be told its file without `--site`. */
+export const ofFile = "site file (default: as for --site of the other verbs)";
 
 export function addConfigVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {
+  verb("init")
+    .argument("[file]", "where it goes (default: gateway.yaml here)")
+    .option("--id <new>", "what the box is called in topics and events, for good")
+    .option("--name <name>", "the cabinet as people call it")
+    .option("--city <city>", "first part of the topics")
+    .option("--broker <url>", "mqtts://host:8883; without it events wait in the outbox")
+    .option("--user <name>", "login at the broker; the password is asked for")
+    .option("--password-stdin", "the password is piped in")
+    .option("--ca <file>", "PEM: authority of the broker's certificate")
+    .option("--cert <file>", "PEM: the certificate of this box")
+    .option("--key <file>", "PEM: its key")
+    .option("--insecure", "an mqtt:// broker on another machine: everything goes in the clear")
+    .action((file: string | undefined, options: InitOptions) =>
+      run("init", options, async () => (await import("./init.ts")).init(file, options)),
+    );
   const group = verb("config").helpCommand(false).enablePositionalOptions();
   const add = (name: string, summary: string) => group.command(name).description(summary);
   add("check", "check a site file and everything that it names")

@@ -38,7 +38,7 @@ import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed } from "./profiles.ts";
 import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
-import { findSite } from "./site.ts";
+import { findSite, siteFlag } from "./site.ts";
 
 export interface AddOptions extends TargetOptions, SaveOptions {
   id?: string;
@@ -293,7 +293,7 @@ class Adding {
       hint(words.secretSaved(shownFile(secretFile(this.#files.siteFile, this.#id))));
     const offered = device?.points.filter(({ write }) => write !== undefined).length ?? 0;
     if (device !== undefined) hint(words.writable(offered));
-    hint(words.next(this.#id));
+    hint(words.next(this.#id, siteFlag(this.#options.site)));
   }
 }
 

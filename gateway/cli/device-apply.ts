@@ -3,7 +3,7 @@ import { NotRunningError } from "../control.ts";
 import { describeError, type ErrorCode, printable, shownFile } from "../errors.ts";
 import { deviceWords } from "./device-words.ts";
 import { pause } from "./output.ts";
-import { askOnce, controlSocket, SilentError } from "./site.ts";
+import { askOnce, controlSocket, SilentError, typed } from "./site.ts";
 import { user } from "./user.ts";
 
 /** What the gateway makes of a changed file: it runs as it says, must be started again, or does not run. */
@@ -38,7 +38,7 @@ export async function tellGateway(
   language: Language,
 ): Promise<{ gateway: Taken; sentence: string }> {
   const words = deviceWords[language];
-  const file = shownFile(site);
+  const file = typed(shownFile(site));
   try {
     const { generation, plan, mistakes, refused, reason } = await order(controlSocket(site));
     if (generation !== undefined)

@@ -22,14 +22,16 @@ export interface RenameOptions extends SaveOptions {
   id?: string;
 }
 
-interface Opened {
+/** A device of a site whose files may be changed. */
+export interface Opened {
   files: DevicesFiles;
   device: DeviceConfig;
   language: Language;
   words: DeviceWords;
 }
 
-async function open(id: string, options: SaveOptions): Promise<Opened> {
+/** Opens the files of a site. Throws where there is no such device, or the site is wrong. */
+export async function openDevice(id: string, options: SaveOptions): Promise<Opened> {
   const language = languageOf(options.lang);
   const files = await DevicesFiles.open(findSite(options.site));
   const device = deviceNamed(files.site.devices, id, files.siteFile);
@@ -49,14 +51,21 @@ export function changeOf(
   );
 }
 
-function nothing(kind: string, id: string, what: string, { words }: Opened, options: SaveOptions): number {
+/** Says that all is so already; exit code 0. */
+export function nothing(
+  kind: string,
+  id: string,
+  what: string,
+  { words }: Opened,
+  options: SaveOptions,
+): number {
   if (options.json === true) printData(kind, { device: id, changed: false });
   else printLines([words.nothingToDo(what)]);
   return exitCodes.ok;
 }
 
 /** Shows, asks, saves, and tells what follows of it. Throws `ConfigError` where the site would be wrong. */
-async function carryOut(
+export async function carryOut(
   kind: string,
   { files, device, language }: Opened,
   change: Change,
@@ -82,7 +91,7 @@ async function carryOut(
 /** `kerb device rename`: its name, which only people read, or its id, by which the IOC knows it. */
 export function deviceRename(id: string, name: string | undefined, options: RenameOptions): Promise<number> {
   return asking(languageOf(options.lang), async () => {
-    const opened = await open(id, options);
+    const opened = await openDevice(id, options);
     const { files, device, language, words } = opened;
     const { id: fresh } = options;
     if (name === undefined && fresh === undefined)
@@ -116,7 +125,7 @@ export function deviceRename(id: string, name: string | undefined, options: Rena
 /** `kerb device enable|disable`: whether it is read. */
 export function deviceEnable(id: string, enabled: boolean, options: SaveOptions): Promise<number> {
   return asking(languageOf(options.lang), async () => {
-    const opened = await open(id, options);
+    const opened = await openDevice(id, options);
     const { files, device, language, words } = opened;
     const kind = enabled ? "device-enable" : "device-disable";
     if (device.enabled === enabled)
@@ -144,7 +153,7 @@ function secretsOf(files: DevicesFiles, { file, after }: Change): string[] {
 /** `kerb device remove`: takes its lines out. What it has told is still delivered. */
 export function deviceRemove(id: string, options: SaveOptions): Promise<number> {
   return asking(languageOf(options.lang), async () => {
-    const opened = await open(id, options);
+    const opened = await openDevice(id, options);
     const { files, device, language, words } = opened;
     checkEditable(files, device, (_, { first, last }) => words.handRemove(first, last), language);
     const change = changeOf(files, device, language, removeDevice);

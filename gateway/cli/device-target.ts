@@ -50,7 +50,7 @@ function placeOf(text: string): Reached & { driver?: string; endpoint?: string }
 }
 
 /** `transport.baud=19200` as `{ transport: { baud: 19200 } }`: the value as YAML has it. */
-function setting(text: string, language: Language): Record<string, Written> {
+export function setting(text: string, language: Language): Record<string, Written> {
   const words = deviceWords[language];
   const [, path, shown = ""] = /^(?:settings\.)?([A-Za-z][\w.]*)=(.*)$/s.exec(text) ?? [];
   if (path === undefined) throw usageError(words.settingForm(text), "kerb device add --help", language);
@@ -63,7 +63,7 @@ function setting(text: string, language: Language): Record<string, Written> {
 }
 
 /** A secret that would stand in a file in clear; undefined: none. */
-function secretIn(value: unknown): string | undefined {
+export function secretIn(value: unknown): string | undefined {
   const found = leaves(value).find(({ path, value: one }) => {
     const isText = typeof one === "string" && !one.includes("${") && one !== "public";
     const isClear = isText || typeof one === "number";
@@ -128,7 +128,7 @@ function driverOf(
   const driver = options.driver ?? ofProfile ?? known;
   const drivers = listDrivers();
   if (driver === undefined)
-    throw usageError(words.noDriver(target), words.noDriverHint(drivers.join("|")), language);
+    throw usageError(words.noDriver(target), words.findDriverHint(drivers.join("|")), language);
   if (!drivers.includes(driver))
     throw usageError(
       words.noSuchDriver(driver, meantBy(driver, drivers)),

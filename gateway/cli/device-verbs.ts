@@ -4,6 +4,7 @@ import type { AddOptions } from "./device-add.ts";
 import type { RenameOptions } from "./device-change.ts";
 import type { ListOptions } from "./device-list.ts";
 import type { SaveOptions } from "./device-save.ts";
+import type { SetOptions } from "./device-set.ts";
 import type { ShowOptions } from "./device-show.ts";
 import { stateFilters } from "./device-states.ts";
 
@@ -54,6 +55,20 @@ export function addDeviceVerbs({ verb, run, options: { site, number } }: Line): 
     .action((id: string, options: SaveOptions) =>
       run("device-replace", options, async () =>
         (await import("./device-replace.ts")).deviceReplace(id, options),
+      ),
+    );
+  own("set", "change settings of a device, or its login, and tell the gateway")
+    .argument("<device>", "its id")
+    .argument(
+      "[settings...]",
+      "KEY=VALUE as in its file: unit=7, host=10.0.0.5, transport.port=502, timeout=5s",
+    )
+    .option("--user <name>", "its login; the password is asked for")
+    .option("--password-stdin", "the password is piped in")
+    .option("--yes", "do not ask")
+    .action((id: string, settings: string[], options: SetOptions) =>
+      run("device-set", options, async () =>
+        (await import("./device-set.ts")).deviceSet(id, settings, options),
       ),
     );
   own("rename", "another name for people; with --id another device for the IOC")

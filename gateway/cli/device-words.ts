@@ -71,6 +71,8 @@ const en = {
     "kerb device add 3 (a number of the last kerb discover), or an address: kerb device add 10.0.0.4 --driver modbus",
   noDriver: (target: string) => `nobody says what ${target} speaks`,
   noDriverHint: (drivers: string) => `--driver ${drivers}, or --profile vendor/model`,
+  findDriverHint: (drivers: string) =>
+    `kerb discover ADDRESS --port PORT finds out; or by its name plate: --profile vendor/model (kerb profiles WORD); or --driver ${drivers}`,
   noSuchDriver: (driver: string, guess: string) => `there is no driver "${driver}"${guess}`,
   otherDriver: (profile: string, own: string, driver: string) =>
     `the profile ${profile} is for ${own}, not for ${driver}`,
@@ -108,7 +110,7 @@ const en = {
     offered === 0
       ? "Nothing of it can be written."
       : `Writable points: none. The profile offers ${offered}: list those wanted under write.allow.`,
-  next: (id: string) => `Next: kerb read ${id}`,
+  next: (id: string, site: string) => `Next: kerb read ${id}${site}`,
   interrupted: "interrupted",
   // list and show
   titles: ["ID", "STATE", "DRIVER", "ADDRESS", "PROFILE", "LAST GOOD", "NAME"],
@@ -146,6 +148,14 @@ const en = {
   pollCounts: (polls: number, failed: number, missed: number) =>
     `${polls}, ${failed} failed, ${missed} missed`,
   // changes
+  setWhat: "nobody says what is to be set",
+  setWhatHint:
+    "kerb device set DEVICE unit=7, or host=10.0.0.5, transport.port=502, timeout=5s; its login: --user NAME",
+  setSecretHint:
+    "a login: --user NAME, the password is asked for; else write a reference: KEY='${secret:NAME}'",
+  setId: "the id is no setting: for the IOC another id is another device",
+  isSet: (id: string) => `${id} has that already`,
+  nextWhy: (id: string, site: string) => `Next: kerb why ${id}${site}`,
   nothingToDo: (what: string) => `Nothing to do: ${what}.`,
   isEnabled: (id: string) => `${id} is enabled already`,
   isDisabled: (id: string) => `${id} is disabled already`,
@@ -241,6 +251,8 @@ const vi: DeviceWords = {
     "kerb device add 3 (số thứ tự của lần kerb discover gần nhất), hoặc địa chỉ: kerb device add 10.0.0.4 --driver modbus",
   noDriver: (target) => `chưa nói ${target} dùng giao thức gì`,
   noDriverHint: (drivers) => `--driver ${drivers}, hoặc --profile hãng/model`,
+  findDriverHint: (drivers) =>
+    `để kerb tự tìm: kerb discover ĐỊA_CHỈ --port CỔNG; hoặc theo nhãn máy: --profile hãng/model (kerb profiles TỪ); hoặc --driver ${drivers}`,
   noSuchDriver: (driver, guess) => `không có driver "${driver}"${guess}`,
   otherDriver: (profile, own, driver) => `hồ sơ ${profile} dùng cho ${own}, không dùng cho ${driver}`,
   noDiscovery: "ở tủ này chưa chạy kerb discover lần nào",
@@ -274,7 +286,7 @@ const vi: DeviceWords = {
     offered === 0
       ? "Không có điểm nào ghi được."
       : `Điểm được ghi: không có. Hồ sơ cho phép ${offered}: ghi những điểm cần vào write.allow.`,
-  next: (id) => `Tiếp theo: kerb read ${id}`,
+  next: (id, site) => `Tiếp theo: kerb read ${id}${site}`,
   interrupted: "đã dừng giữa chừng",
   titles: ["MÃ", "TRẠNG THÁI", "DRIVER", "ĐỊA CHỈ", "HỒ SƠ", "LẦN TỐT CUỐI", "TÊN"],
   onlyFiles: "không có gateway đang chạy: đây là nội dung các tệp",
@@ -308,6 +320,14 @@ const vi: DeviceWords = {
   editable: "kerb device sửa được",
   notEditable: "viết tay: kerb không bao giờ sửa",
   pollCounts: (polls, failed, missed) => `${polls}, hỏng ${failed}, bỏ lỡ ${missed}`,
+  setWhat: "chưa nói cần đặt gì",
+  setWhatHint:
+    "kerb device set DEVICE unit=7, hoặc host=10.0.0.5, transport.port=502, timeout=5s; đăng nhập: --user NAME",
+  setSecretHint:
+    "đăng nhập: --user NAME, mật khẩu sẽ được hỏi; nếu không, ghi tham chiếu: KEY='${secret:NAME}'",
+  setId: "mã không phải là thiết lập: với IOC, mã khác là thiết bị khác",
+  isSet: (id) => `${id} đã như vậy rồi`,
+  nextWhy: (id, site) => `Tiếp theo: kerb why ${id}${site}`,
   nothingToDo: (what) => `Không có gì để làm: ${what}.`,
   isEnabled: (id) => `${id} đang bật`,
   isDisabled: (id) => `${id} đang tắt`,

@@ -2,6 +2,7 @@ import type { Language } from "../config/error-texts.ts";
 import type { Finding } from "../discovery/kept.ts";
 import { printable } from "../errors.ts";
 import { discoverWords } from "./discover-words.ts";
+import { siteFlag } from "./site.ts";
 import { type Column, displayWidth, table, terminalSize } from "./text.ts";
 
 /** What `kerb discover` has found, for people. */
@@ -60,7 +61,10 @@ export function foundLines(found: readonly Finding[], why: boolean, language: La
 }
 
 /** What is worth typing next: one that can be added as it is, and one that wants a login. */
-export function nextCommands(found: readonly Finding[]): string[] {
+export function nextCommands(
+  found: readonly Finding[],
+  { hasSite, site }: { hasSite: boolean; site?: string },
+): string[] {
   const fresh = found.filter(({ known }) => known === undefined);
   const order = ["exact", "likely", "generic"];
   const ready = fresh
@@ -68,7 +72,9 @@ export function nextCommands(found: readonly Finding[]): string[] {
     .toSorted((a, b) => order.indexOf(a.match) - order.indexOf(b.match))[0];
   const login = fresh.find(({ match, needs }) => match === "login" && needs.includes("user"));
   return [
-    ...(ready === undefined ? [] : [`kerb device add ${ready.number}`]),
-    ...(login === undefined ? [] : [`kerb device add ${login.number} --user NAME`]),
+    // Without a site file there is nothing to add to.
+    ...(hasSite || fresh.length === 0 ? [] : ["kerb init"]),
+    ...(ready === undefined ? [] : [`kerb device add ${ready.number}${siteFlag(site)}`]),
+    ...(login === undefined ? [] : [`kerb device add ${login.number} --user NAME${siteFlag(site)}`]),
   ];
 }

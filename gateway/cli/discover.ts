@@ -249,7 +249,7 @@ export async function discover(ranges: readonly string[], options: DiscoverOptio
     troubles,
   } satisfies DiscoveryOutput;
   if (options.json === true) printData("discovery", output);
-  else show(output, near, wanted, options, language);
+  else show(output, near, wanted, { ...options, hasSite: site !== undefined }, language);
   return signal.aborted ? exitCodes.interrupted : exitCodes.ok;
 }
 
@@ -257,7 +257,7 @@ function show(
   { found, tookMs, troubles, interrupted }: DiscoveryOutput,
   near: Neighbours,
   wanted: Wanted,
-  options: DiscoverOptions,
+  options: DiscoverOptions & { hasSite: boolean },
   language: Language,
 ): void {
   const words = discoverWords[language];
@@ -272,7 +272,7 @@ function show(
     if (!interrupted) hint(`  ${words.nobodyHint}`);
     return;
   }
-  const next = nextCommands(found);
+  const next = nextCommands(found, options);
   hint(
     [
       words.found(found.length, known, span(tookMs)),

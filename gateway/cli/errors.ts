@@ -3,7 +3,7 @@ import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, describeError, deviceErrorCode, exitCodes, printable } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { dictionary } from "./language.ts";
-import { displayWidth, pad } from "./text.ts";
+import { displayWidth, forDevice, pad } from "./text.ts";
 
 /** What went wrong with a command, and what to do about it. */
 export interface Complaint {
@@ -54,7 +54,8 @@ export function deviceFailure(
   seen: string,
   language: Language,
 ): CommandError {
-  return tableError(device, deviceErrorCode(code), seen, language);
+  const { complaint } = tableError(device, deviceErrorCode(code), seen, language);
+  return new CommandError({ ...complaint, hint: forDevice(complaint.hint ?? "", device) });
 }
 
 /** An error of the table at a place: a device, a driver, a site file; exit code 5 unless another one is given. */

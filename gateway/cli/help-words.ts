@@ -6,11 +6,23 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "display help for command": "in ra trợ giúp này",
   "language (default: from LANG)": "ngôn ngữ (mặc định: theo LANG)",
   "one JSON object a line": "mỗi dòng một đối tượng JSON",
-  "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/sites/district.yaml)":
-    "tệp cấu hình (mặc định: KERB_SITE, /etc/kerb/gateway.yaml, config/sites/district.yaml)",
+  "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, or gateway.yaml here)":
+    "tệp cấu hình (mặc định: KERB_SITE, /etc/kerb/gateway.yaml, hoặc gateway.yaml tại đây)",
+  "change settings of a device, or its login, and tell the gateway":
+    "đổi thiết lập hoặc đăng nhập của một thiết bị, rồi báo cho gateway",
+  "KEY=VALUE as in its file: unit=7, host=10.0.0.5, transport.port=502, timeout=5s":
+    "KEY=VALUE như trong tệp của nó: unit=7, host=10.0.0.5, transport.port=502, timeout=5s",
+  "where it goes (default: gateway.yaml here)": "ghi vào đâu (mặc định: gateway.yaml tại đây)",
+  "what the box is called in topics and events, for good": "mã của hộp trong topic và sự kiện, không đổi nữa",
+  "the cabinet as people call it": "tên tủ, như mọi người vẫn gọi",
+  "mqtts://host:8883; without it events wait in the outbox":
+    "mqtts://host:8883; không nêu thì sự kiện nằm chờ trong hộp gửi",
+  "login at the broker; the password is asked for": "tên đăng nhập tại broker; mật khẩu sẽ được hỏi",
+  "PEM: the certificate of this box": "PEM: chứng thư của hộp này",
+  "an mqtt:// broker on another machine: everything goes in the clear":
+    "broker mqtt:// ở máy khác: mọi thứ được gửi không mã hóa",
   "another site than the worked one; its devices are simulated on this machine":
     "tệp cấu hình khác với tệp mẫu; các thiết bị của nó được giả lập trên máy này",
-  "site file, such as config/sites/district.yaml": "tệp cấu hình, chẳng hạn config/sites/district.yaml",
   "its id in the site file": "mã của nó trong tệp cấu hình",
   "points; all of them if none is named": "các điểm đo; không nêu thì đọc tất cả",
   "read every second until Ctrl-C": "đọc mỗi giây một lần đến khi nhấn Ctrl-C",
@@ -133,7 +145,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "the box that must have signed: its key, fingerprint, or a file with the key":
     "báo cáo phải do hộp nào ký: nêu khóa, dấu vân tay của hộp, hoặc tệp chứa khóa",
   "the public key of this box, and its fingerprint": "khóa công khai của hộp này và dấu vân tay của khóa",
-  "vendor/model: show its points": "hãng/model: hiện các điểm đo của nó",
+  "vendor/model: show its points; or a word of a name plate: which are meant":
+    "hãng/model: xem các điểm đo; hoặc một từ trên nhãn máy: model nào hợp",
   "bash, zsh or fish": "bash, zsh hoặc fish",
   "such as status, or profile new": "chẳng hạn status, hoặc profile new",
   "KERB-DEV-SILENT, dev-silent, or a group: KERB-DEV": "KERB-DEV-SILENT, dev-silent, hoặc một nhóm: KERB-DEV",

@@ -7,7 +7,7 @@ import type { LatestReading } from "../host/messages.ts";
 import { dictionary } from "./language.ts";
 import { printLines } from "./output.ts";
 import { askOnce, controlSocket, runningStatus, SilentError } from "./site.ts";
-import { displayWidth, marks, pad, paint, took } from "./text.ts";
+import { displayWidth, forDevice, marks, pad, paint, took } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
 /** The ladder of a device as people and machines see it: `kerb why`, `kerb device add`. */
@@ -34,7 +34,7 @@ export function labelled(label: string, text: string, indent: number, labelWidth
 }
 
 /** Seen, likely, do: the lines below the title of a cause. */
-export function causeLines({ code, seen, severity }: Finding, language: Language): string[] {
+export function causeLines({ code, seen, severity }: Finding, language: Language, device?: string): string[] {
   const words = dictionary[language];
   const indent = 3;
   const { title, likely, do: remedy } = describeError(code, language);
@@ -46,7 +46,7 @@ export function causeLines({ code, seen, severity }: Finding, language: Language
     ),
     ...labelled(words.seen, seen[language], indent, width),
     ...labelled(words.likely, likely, indent, width),
-    ...labelled(words.remedy, remedy, indent, width),
+    ...labelled(words.remedy, forDevice(remedy, device), indent, width),
   ];
 }
 
@@ -104,17 +104,21 @@ export async function knownOf(site: string, id: string): Promise<{ known?: Known
 }
 
 /** A cause for machines: its texts in one language. */
-function plainFinding({ code, severity, step, seen }: Finding, language: Language) {
+function plainFinding({ code, severity, step, seen }: Finding, language: Language, device?: string) {
   const { title, likely, do: remedy } = describeError(code, language);
-  return { code, severity, step, title, seen: seen[language], likely, do: remedy };
+  return { code, severity, step, title, seen: seen[language], likely, do: forDevice(remedy, device) };
 }
 
 /** What a climb has found, for machines: its texts in one language. */
-export function plainDiagnosis({ steps, failed, causes, facts }: Diagnosed, language: Language) {
+export function plainDiagnosis(
+  { steps, failed, causes, facts }: Diagnosed,
+  language: Language,
+  device?: string,
+) {
   return {
     steps: steps.map(({ evidence, ...step }) => ({ ...step, evidence: evidence[language] })),
     failed,
-    causes: causes.map((one) => plainFinding(one, language)),
+    causes: causes.map((one) => plainFinding(one, language, device)),
     facts,
   };
 }

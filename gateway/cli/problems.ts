@@ -8,14 +8,22 @@ import { healthWords } from "./health-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
-import { displayWidth, paint } from "./text.ts";
+import { displayWidth, forDevice, paint } from "./text.ts";
 import { labelled } from "./ladder-lines.ts";
 import { whyWords } from "./why-words.ts";
 
 /** A problem for machines: its texts in one language. */
 export function plainProblem({ code, seen, ...problem }: Problem, language: Language) {
   const { title, likely, do: remedy } = code === undefined ? {} : describeError(code, language);
-  return { ...problem, code, title, seen: seen[language], likely, do: remedy };
+  return { ...problem, code, title, seen: seen[language], likely, do: remedyOf(problem, remedy) };
+}
+
+function remedyOf(
+  { check, object, behind }: Pick<Problem, "check" | "object" | "behind">,
+  text: string | undefined,
+): string | undefined {
+  const isDevice = check === "device" && behind.length === 0;
+  return text === undefined ? undefined : forDevice(text, isDevice ? object : undefined);
 }
 
 /** What it is about, its title; what was seen, what to do; whom it drags along. */
@@ -23,7 +31,8 @@ export function problemLines(problem: Problem, language: Language): string[] {
   const words = { ...dictionary[language], ...whyWords[language] };
   const { severity, check, object, code, seen, behind } = problem;
   const isBad = severity === "bad";
-  const { title, do: remedy } = code === undefined ? {} : describeError(code, language);
+  const { title, do: text } = code === undefined ? {} : describeError(code, language);
+  const remedy = remedyOf(problem, text);
   const width = Math.max(9, ...[words.seen, words.remedy, words.behind].map(displayWidth)) + 1;
   const name = object ?? healthWords[language][check];
   const head = [name, title ?? seen[language], ...(code === undefined ? [] : [`(${code})`])].join("  ");

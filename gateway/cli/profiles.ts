@@ -143,8 +143,24 @@ function readable(): { list: ReturnType<typeof summary>[]; broken: number } {
   return { list, broken };
 }
 
-/** `kerb profiles [ID]`: the list, or one profile with its points. Exit code 78 when a profile is wrong. */
+/** Those that a name plate may mean: each word stands in maker, model, class or id. */
+function meant(list: ReturnType<typeof summary>[], words: string): ReturnType<typeof summary>[] {
+  const wanted = words.toLowerCase().split(/\s+/);
+  return list.filter(({ id, vendor, model, class: kind, driver }) => {
+    const all = [id, vendor, model, kind, driver].join(" ").toLowerCase();
+    return wanted.every((word) => all.includes(word));
+  });
+}
+
+/** `kerb profiles [ID]`: the list, those of a word, or one with its points. Exit code 78 when a profile is wrong. */
 export async function profiles(id: string | undefined, options: { json?: boolean }): Promise<number> {
+  // "eastron/sdm63" is an id with a mistake in it.
+  const near = id === undefined || id.includes("/") ? [] : meant(readable().list, id);
+  if (near.length > 0) {
+    if (options.json === true) printData("profiles", near);
+    else printList(near);
+    return exitCodes.ok;
+  }
   if (id !== undefined) {
     const profile = profileNamed(id);
     if (options.json === true) {

@@ -6,7 +6,7 @@ import { languageOf } from "../words.ts";
 import { addBoxVerbs } from "./box-verbs.ts";
 import type { CertificateOptions } from "./certificate.ts";
 import { addCommandVerbs, type Line } from "./command-verbs.ts";
-import { addConfigVerbs } from "./config-verbs.ts";
+import { addConfigVerbs, ofFile } from "./config-verbs.ts";
 import { addDeviceVerbs } from "./device-verbs.ts";
 import { addDiscoverVerbs } from "./discover-verbs.ts";
 import { helpInVietnamese } from "./help.ts";
@@ -39,10 +39,7 @@ const faults: Record<Fault, true> = {
 
 const jsonOption = () => new Option("--json", "one JSON object a line");
 const siteOption = () =>
-  new Option(
-    "--site <file>",
-    "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, config/sites/district.yaml)",
-  );
+  new Option("--site <file>", "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, or gateway.yaml here)");
 const languageOption = () =>
   new Option("--lang <language>", "language (default: from LANG)").choices(["en", "vi"]);
 
@@ -117,10 +114,11 @@ export class Verbs {
         this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)),
       );
     this.#verb("run")
-      .argument("<file>", "site file, such as config/sites/district.yaml")
+      .argument("[file]", ofFile)
       .option("--strict-config", "end with 78 on a wrong file, instead of running the last good generation")
-      .action((file: string, options: Common & { strictConfig?: boolean }) =>
-        this.#run("run", options, async () => (await import("./run.ts")).run(file, options)),
+      .addOption(siteOption())
+      .action((file: string | undefined, options: Common & { strictConfig?: boolean }) =>
+        this.#run("run", options, async () => (await import("./run.ts")).run(file ?? options.site, options)),
       );
   }
 
@@ -273,7 +271,7 @@ export class Verbs {
       });
     this.#profile();
     this.#verb("profiles")
-      .argument("[id]", "vendor/model: show its points")
+      .argument("[id]", "vendor/model: show its points; or a word of a name plate: which are meant")
       .action((id: string | undefined, options: Common) =>
         this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
       );

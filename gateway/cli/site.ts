@@ -15,7 +15,10 @@ import { complaintWords } from "./complaint-words.ts";
 import { pause } from "./output.ts";
 
 export const systemSite = "/etc/kerb/gateway.yaml";
+/** What `kerb init` writes where one stands. */
+export const localSite = "gateway.yaml";
 const workedSite = join("config", "sites", "district.yaml");
+const usualSites = [systemSite, localSite, workedSite];
 
 /** The site file that a verb works with: `--site`, KERB_SITE, /etc/kerb/gateway.yaml, or the worked site. */
 export function findSite(given: string | undefined): string {
@@ -26,9 +29,25 @@ export function findSite(given: string | undefined): string {
     const from = given === undefined ? text.fromEnvironment : "";
     throw notFoundError(text.noSite(named) + from, text.noSiteCure);
   }
-  const found = [systemSite, workedSite].find((file) => existsSync(file));
+  const found = usualSites.find((file) => existsSync(file));
   if (found !== undefined) return resolve(found);
-  throw notFoundError(text.noSiteNamed(`${systemSite}, ${workedSite}`), text.noSiteNamedCure);
+  throw notFoundError(text.noSiteNamed(usualSites.join(", ")), text.noSiteNamedCure);
+}
+
+/** The site file of a verb without `--site`; undefined: there is none. */
+export function usualSite(): string | undefined {
+  const named = process.env["KERB_SITE"] || usualSites.find((file) => existsSync(file));
+  return named === undefined ? undefined : resolve(named);
+}
+
+/** A path as a shell takes it. */
+export function typed(path: string): string {
+  return /^[\p{L}\d_@%+=:,./-]+$/u.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** What the next verb needs to find the same site: " --site FILE" where this one was told, else nothing. */
+export function siteFlag(given: string | undefined): string {
+  return given === undefined ? "" : ` --site ${typed(given)}`;
 }
 
 /** The control socket of the gateway of a site. A site file that is broken elsewhere still tells it. */
@@ -121,7 +140,7 @@ export function notRunning(error: unknown, site: string, language = languageOf(u
     code: "KERB-CLI-NOT-RUNNING",
     exitCode: exitCodes.notRunning,
     title: text.notRunning(file),
-    hint: text.notRunningCure(file),
+    hint: text.notRunningCure(typed(file)),
     details: [["seen", error.message]],
     language,
   });

@@ -6,8 +6,8 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { configLines } from "./config-standing.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { printData, printLines } from "./output.ts";
-import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
-import { grouped, mebibytes, paint, span, table } from "./text.ts";
+import { askOnce, controlSocket, findSite, notRunning, siteFlag } from "./site.ts";
+import { displayWidth, grouped, mebibytes, paint, span, table } from "./text.ts";
 
 type DeviceStatus = GatewayStatus["devices"][number];
 type Books = Record<"accepted" | "delivered" | "kept" | "dropped", number>;
@@ -125,7 +125,10 @@ function outboxLines({ outbox, outboxSilentMs }: GatewayStatus, { words, languag
   return [...lines, ...refused];
 }
 
-function hostLine({ hosts }: GatewayStatus, words: Words): string {
+const columns = 80;
+
+/** As many hosts on a line as an ordinary terminal is wide. */
+function hostLines({ hosts }: GatewayStatus, words: Words): string[] {
   const states = {
     starting: words.states.starting,
     running: words.runs,
@@ -137,12 +140,20 @@ function hostLine({ hosts }: GatewayStatus, words: Words): string {
     const where = pid === undefined ? ended : `pid ${pid}`;
     return `${driver} ${printable(where)} ${mebibytes(rssBytes)} ${restarts} ${words.restarts}`;
   });
-  return `${words.hosts}   ${list.join("   ") || words.none}`;
+  const lines: string[] = [];
+  for (const one of list.length === 0 ? [words.none] : list) {
+    const last = lines.at(-1);
+    const joined = last === undefined ? `${words.hosts}   ${one}` : `${last}   ${one}`;
+    if (last === undefined || displayWidth(joined) <= columns) lines.splice(-1, 1, joined);
+    else lines.push(`${" ".repeat(displayWidth(words.hosts))}   ${one}`);
+  }
+  return lines;
 }
 
 function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): string[] {
+  if (devices.length === 0) return [words.noDevicesYet];
   const right = "right" as const;
-  const columns = [
+  const titles = [
     { title: words.device },
     { title: words.state },
     { title: words.lastGood, side: right },
@@ -160,7 +171,7 @@ function deviceLines({ devices }: GatewayStatus, words: Words, nowMs: number): s
     grouped(device.missed),
     [printable(device.name), shownReason(device, words)].filter((part) => part !== "").join("   "),
   ]);
-  const [head = "", ...lines] = table(columns, rows);
+  const [head = "", ...lines] = table(titles, rows);
   return [
     paint("bold", head),
     ...lines.map((line, i) => {
@@ -177,8 +188,7 @@ function findingsLine(whole: GatewayStatus, words: Words, nowMs: number, site?: 
   const count = healthChecks(whole, nowMs).filter(
     ({ check, state }) => state !== "ok" && check !== "devices",
   ).length;
-  const where = site === undefined ? "" : ` --site ${site}`;
-  return count === 0 ? [] : ["", `${words.findings} ${count}   kerb health${where}`];
+  return count === 0 ? [] : ["", `${words.findings} ${count}   kerb health${siteFlag(site)}`];
 }
 
 /** The whole status as lines for people; `site` as it was named. */
@@ -205,7 +215,7 @@ export function statusLines(
     ...configLines(whole, language, nowMs),
     ...uplinks.map((uplink) => uplinkLine(uplink, whole, shown, nowMs)),
     ...outboxLines(whole, shown),
-    hostLine(whole, words),
+    ...hostLines(whole, words),
     "",
     ...deviceLines(whole, words, nowMs),
     ...findingsLine(whole, words, nowMs, site),

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { printable } from "../errors.ts";
 import type { ReadingValue } from "../event.ts";
+import { languageOf } from "../words.ts";
 
 /** Text for people at a terminal: widths, numbers, ages, units, tables. */
 
@@ -112,14 +113,25 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped(count)} ${count === 1 ? one : many}`;
 }
 
-/** A time span in its largest fitting unit: "0.4 s", "34 s", "5 min", "2 h", "3 d". */
+const spanUnits = {
+  en: { second: "s", minute: "min", hour: "h", day: "d" },
+  vi: { second: "giây", minute: "phút", hour: "giờ", day: "ngày" },
+};
+
+/** A time span in its largest fitting unit: "0.4 s", "34 s", "5 min", "2 h", "3 d"; in Vietnamese "5 phút". */
 export function span(ms: number): string {
+  const { second, minute, hour, day } = spanUnits[languageOf()];
   const seconds = Math.max(0, ms) / 1000;
-  if (seconds < 0.95) return `${seconds.toFixed(1)} s`;
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
+  if (seconds < 0.95) return `${seconds.toFixed(1)} ${second}`;
+  if (seconds < 90) return `${Math.round(seconds)} ${second}`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} ${minute}`;
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} ${hour}`;
+  return `${Math.round(seconds / 86_400)} ${day}`;
+}
+
+/** A remedy of the table for one device: "kerb read DEVICE" can be typed as it stands. */
+export function forDevice(remedy: string, id: string | undefined): string {
+  return id === undefined ? remedy : remedy.replaceAll(/DEVICE|THIẾT_BỊ/g, () => id);
 }
 
 /** How long something took: "12 ms", above a second as `span`. */

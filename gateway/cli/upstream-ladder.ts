@@ -190,7 +190,14 @@ class Ladder {
   async #throughGateway(link: Link): Promise<void> {
     const words = this.#words;
     const nowMs = Date.now();
-    this.add("login", "ok", words.connected(span(nowMs - link.sinceMs), link.session));
+    // What was tried above is what the file says; what runs may be an earlier generation.
+    const isOther = link.url !== this.#config.url;
+    const other = isOther ? words.otherUrl(link.url) : "";
+    this.add(
+      "login",
+      isOther ? "warn" : "ok",
+      words.connected(span(nowMs - link.sinceMs), link.session) + other,
+    );
     const { lastAcknowledgementMs: lastMs } = link;
     this.#receiver(link.receiver, lastMs === undefined ? "" : words.confirmedAgo(span(nowMs - lastMs)));
     const steps = await this.#around.test;

@@ -29,6 +29,7 @@ export const upstreamWords = words({
     unconfirmed: (span: string) => `a test event was not confirmed within ${span}`,
     waiting: (span: string) =>
       `a test event is on its way; the IOC confirms about once a minute (waiting up to ${span}) …`,
+    otherUrl: (url: string) => ` - to ${url}, not to what the site file says: kerb config diff`,
     noGateway: "not tried: no gateway runs that could send one",
     notTried: "not tried",
     noUplinks: "this site has no uplinks: events stay on the box",
@@ -69,6 +70,7 @@ export const upstreamWords = words({
     unconfirmed: (span) => `sự kiện thử không được xác nhận trong ${span}`,
     waiting: (span) =>
       `sự kiện thử đang trên đường; IOC xác nhận khoảng mỗi phút một lần (chờ tối đa ${span}) …`,
+    otherUrl: (url) => ` - tới ${url}, khác với tệp cấu hình: kerb config diff`,
     noGateway: "chưa thử: không có gateway đang chạy để gửi",
     notTried: "chưa thử",
     noUplinks: "trạm này không có kết nối tới IOC: sự kiện ở lại hộp",

@@ -55,6 +55,15 @@ const sentences: [pattern: RegExp, of: (text: (typeof usageWords)["en"], ...plac
   ],
 ];
 
+/** The one verb that begins so: "dev" is device, whatever else is spelled like it. */
+function begunBy(word: string, names: readonly string[], program: Command): string | undefined {
+  const [first, ...rest] = names;
+  const inner = program.commands.find((command) => command.name() === first);
+  if (inner !== undefined) return begunBy(word, rest, inner);
+  const begun = program.commands.filter((command) => command.name().startsWith(word));
+  return begun.length === 1 && word.length > 1 ? begun[0]?.name() : undefined;
+}
+
 /** The verbs that the arguments name: "profile new". */
 function verbsOf(args: readonly string[], program: Command): string[] {
   const inner = program.commands.find((command) => command.name() === args[0]);
@@ -72,8 +81,9 @@ export function usageOf(error: CommanderError, args: readonly string[], program:
     return usageError(text.needsVerb(known.join(" ")), text.listsThem(help));
   if (error.code === "commander.unknownCommand") {
     const given = args.slice(0, known.length + 1).join(" ");
-    const full = ["kerb", ...known, meant].join(" ");
-    return usageError(text.noVerb(given), meant === undefined ? text.listsVerbs(help) : text.meant(full));
+    const verb = begunBy(args[known.length] ?? "", known, program) ?? meant;
+    const full = ["kerb", ...known, verb].join(" ");
+    return usageError(text.noVerb(given), verb === undefined ? text.listsVerbs(help) : text.meant(full));
   }
   const named = sentence.replace(/Allowed choices are (.*)\.$/, (_, list: string) => text.choices(list));
   const [found] = sentences.flatMap(([pattern, of]) => {

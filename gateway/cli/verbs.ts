@@ -35,6 +35,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
     { en: "At the cabinet", vi: "Tại tủ" },
     [
       verb(
+        "init",
+        "[FILE]",
+        "begin here: the site file of this box; then kerb discover",
+        "bắt đầu từ đây: tạo tệp cấu hình của hộp này; rồi kerb discover",
+      ),
+      verb(
         "discover",
         "[CIDR..]",
         "who is there: on a network, a serial line, a broker; only reads",
@@ -61,8 +67,8 @@ const groups: [title: Text, verbs: Verb[]][] = [
       verb(
         "device",
         "add|list|show|…",
-        "add: test a device and save it; list, show, replace, rename, …",
-        "add: thử thiết bị rồi lưu; list, show, replace, rename, …",
+        "add: test a device and save it; list, show, set, replace, rename, …",
+        "add: thử thiết bị rồi lưu; list, show, set, replace, rename, …",
       ),
       verb(
         "status",
@@ -186,7 +192,7 @@ const groups: [title: Text, verbs: Verb[]][] = [
       ),
       verb(
         "run",
-        "FILE",
+        "[FILE]",
         "run the gateway of a site file until Ctrl-C",
         "chạy gateway của một tệp cấu hình đến khi nhấn Ctrl-C",
       ),
@@ -233,8 +239,8 @@ const groups: [title: Text, verbs: Verb[]][] = [
       verb(
         "profiles",
         "[ID]",
-        "models that kerb knows, and their points",
-        "các model mà kerb biết và điểm đo của chúng",
+        "models that kerb knows, by a word of the name plate; their points",
+        "các model mà kerb biết, tìm theo chữ trên nhãn máy; điểm đo của chúng",
       ),
       verb(
         "profile",

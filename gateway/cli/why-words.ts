@@ -18,7 +18,9 @@ export const whyWords = words({
     lastGood: (time: string) => `last good ${time}`,
     noPast: "no gateway is running: asked directly, nothing is known of the past",
     gatewaySilent: "the gateway does not answer: asked directly, nothing is known of the past",
-    allBears: "Everything bears: no cause to look for.",
+    allBears: "Every step holds: nothing to look for.",
+    toSet: (id: string, site: string) =>
+      `A setting is changed with: kerb device set ${id} KEY=VALUE${site}   the login: --user NAME`,
     noCause: "no known cause: no rule fits what was seen",
     noCauseDo: "these are the observations; send them to whoever knows the device (--json)",
     noProblems: (devices: number) => `No problems; ${devices} devices.`,
@@ -47,6 +49,8 @@ export const whyWords = words({
     noPast: "không có gateway nào đang chạy: hỏi trực tiếp, không biết gì về trước đó",
     gatewaySilent: "gateway không phản hồi: hỏi trực tiếp, không biết gì về trước đó",
     allBears: "Mọi bước đều ổn: không thấy vấn đề gì.",
+    toSet: (id, site) =>
+      `Đổi thiết lập bằng: kerb device set ${id} KEY=VALUE${site}   đăng nhập: --user NAME`,
     noCause: "chưa rõ nguyên nhân: không quy tắc nào khớp với những gì thấy được",
     noCauseDo: "dưới đây là các quan sát; hãy gửi cho người hiểu thiết bị (--json)",
     noProblems: (devices) => `Không có vấn đề; ${devices} thiết bị.`,

@@ -7,7 +7,7 @@ import { causeLines, climbAloud, knownOf, observationLines, plainDiagnosis } fro
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
-import { findSite } from "./site.ts";
+import { findSite, siteFlag } from "./site.ts";
 import { shownState } from "./status.ts";
 import { paint, span } from "./text.ts";
 import { whyWords } from "./why-words.ts";
@@ -36,10 +36,13 @@ function headLine(device: DeviceConfig, known: Known | undefined, language: Lang
 }
 
 /** What follows of the steps: the causes, or what was seen where no rule fits. */
-function conclusion(diagnosed: Diagnosed, language: Language): string[] {
+function conclusion(diagnosed: Diagnosed, device: string, language: Language): string[] {
   const { failed, causes } = diagnosed;
   if (causes.length > 0)
-    return causes.flatMap((one) => [...causeLines(one, language), ...(causes.length > 1 ? [""] : [])]);
+    return causes.flatMap((one) => [
+      ...causeLines(one, language, device),
+      ...(causes.length > 1 ? [""] : []),
+    ]);
   return failed === undefined ? ["", whyWords[language].allBears] : observationLines(diagnosed, language);
 }
 
@@ -53,7 +56,7 @@ function asJson(diagnosed: Diagnosed, device: DeviceConfig, known: Known | undef
     ...(report === undefined
       ? {}
       : { state: report.state, sinceMs: report.sinceMs, lastGoodMs: report.lastGoodMs }),
-    ...plainDiagnosis(diagnosed, language),
+    ...plainDiagnosis(diagnosed, language, device.id),
   };
 }
 
@@ -79,6 +82,10 @@ export async function why(id: string, options: WhyOptions): Promise<number> {
   const diagnosed = await climbAloud({ device, siblings, stateFolder, known, signal }, language, isJson);
   if (signal.aborted) return exitCodes.interrupted;
   if (isJson) printData("why", asJson(diagnosed, device, known, language));
-  else printLines(conclusion(diagnosed, language));
+  else {
+    printLines(conclusion(diagnosed, id, language));
+    if (diagnosed.failed !== undefined && diagnosed.causes.length > 0)
+      hint(words.toSet(id, siteFlag(options.site)));
+  }
   return diagnosed.failed === undefined && diagnosed.causes.length === 0 ? exitCodes.ok : exitCodes.findings;
 }

@@ -3,7 +3,7 @@ import type { LocalRequest, OrderedPoint, OrderPreview } from "../commands/local
 import { type CommandState, isFinal } from "../commands/state.ts";
 import { ask } from "../control.ts";
 import type { Language } from "../config/error-texts.ts";
-import { exitCodes, printable } from "../errors.ts";
+import { exitCodes, printable, shownFile } from "../errors.ts";
 import { agreed } from "./agreed.ts";
 import { type Assignment, assignmentsOf, valueFor, valueOf } from "./assignments.ts";
 import { commandWords, failureOf, shownValues } from "./command-words.ts";
@@ -11,7 +11,7 @@ import { CommandError, tableError, usageError } from "./errors.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
-import { pad, shownValue, span } from "./text.ts";
+import { forDevice, pad, shownValue, span } from "./text.ts";
 import { user } from "./user.ts";
 
 export interface WriteOptions {
@@ -189,6 +189,14 @@ export async function write(id: string, given: readonly string[], options: Write
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommandError) throw error;
+    if (error instanceof Error && error.message.startsWith("nothing may be written"))
+      throw new CommandError({
+        code: "KERB-CLI-USAGE",
+        exitCode: exitCodes.notAllowed,
+        title: words.nothingOpen(shownFile(site)),
+        hint: forDevice(words.nothingOpenCure, id),
+        language,
+      });
     return notRunning(error, site, language);
   }
 }

@@ -153,6 +153,16 @@ describe("a key", () => {
     );
   });
 
+  test("is set inside another one, in brackets as on lines of its own", () => {
+    const text =
+      "devices:\n  - id: a1\n    at: { host: x, port: 1 } # wired\n    line:\n      baud: 9600 # slow\n";
+    expect(setKey(text, 0, "at.port", 502)).toBe(text.replace("port: 1", "port: 502"));
+    expect(setKey(text, 0, "at.unit", 7)).toBe(text.replace("port: 1", "port: 1, unit: 7"));
+    expect(setKey(text, 0, "line.baud", 19200)).toBe(text.replace("9600", "19200"));
+    expect(setKey(text, 0, "retry.count", 2)).toBe(text.replace("a1\n", "a1\n    retry: { count: 2 }\n"));
+    expect(() => setKey(text, 0, "line.parity", "even")).toThrow(EditError);
+  });
+
   test("is not set where another device would change with it", () => {
     const shared = "devices:\n  - &a\n    id: a1\n    name: &n Tủ\n  - id: a2\n    name: *n\n";
     expect(() => setKey(shared, 0, "name", "x")).toThrow(EditError);

@@ -266,35 +266,70 @@ export function isBare(text: string): boolean {
     .every((line) => line.trim() === "" || /^(devices: \[\]|# yaml-language-server:.*)$/.test(line));
 }
 
-/** The text with a key of a device set; a key that is not there goes behind the id. Throws `EditError`. */
-export function setKey(text: string, index: number, key: string, to: string | boolean): string {
+type Map = { flow?: boolean | undefined; items: Pair<Node, Node | null>[] };
+
+const pairOf = ({ items }: Map, name: string) =>
+  items.find((pair) => isScalar(pair.key) && pair.key.value === name);
+
+/** What an entry says with one value in it changed. */
+function withValue(entry: unknown, [key = "", ...rest]: readonly string[], to: Written): Written {
+  const before = isRecord(entry) ? (entry as Record<string, Written>) : {};
+  return { ...before, [key]: rest.length === 0 ? to : withValue(before[key], rest, to) };
+}
+
+/**
+ * The text with a key of a device set, or one inside it ("transport.port"); one that is not there goes behind the id, or
+ * into the brackets around it. Throws `EditError`.
+ */
+export function setKey(text: string, index: number, key: string, to: Written): string {
   const { items = [], value } = parse(text);
   const node = items[index]?.node;
   if (isAlias(node) || !isMap(node)) throw new EditError("elsewhere");
+  const path = key.split(".");
   const devices = devicesOf(value);
-  const entry = devices[index] as Record<string, unknown>;
-  const expected = withDevices(value, devices.with(index, { ...entry, [key]: to }));
-  const pairs = node.items as Pair<Node, Node | null>[];
-  const named = (name: string) => pairs.find((pair) => isScalar(pair.key) && pair.key.value === name);
-  const own = named(key);
-  const shown = valueText(to);
-  if (own !== undefined) {
-    const [start, end] = own.value?.range ?? [0, 0];
-    if (start >= end) throw new EditError("empty", key);
-    const tail = text[end - 1] === "\n" ? newlineOf(text) : "";
-    return checked(text.slice(0, start) + inFlow(node, shown) + tail + text.slice(end), expected);
+  const entry = withValue(devices[index], path, to) as Record<string, Written>;
+  const expected = withDevices(value, devices.with(index, entry));
+  const replaced = replaceIn(text, node as Map, { path, to, whole: entry });
+  if (replaced !== undefined) return checked(replaced, expected);
+  const [first = ""] = path;
+  return checked(addBehindId(text, node as Map, first, entry[first] ?? ""), expected);
+}
+
+/** The value of a key that is there, replaced where it stands; undefined: the outermost key is not there. */
+function replaceIn(
+  text: string,
+  map: Map,
+  { path, to, whole }: { path: readonly string[]; to: Written; whole: Record<string, Written> },
+): string | undefined {
+  const [key = "", ...rest] = path;
+  const pair = pairOf(map, key);
+  if (pair === undefined) return undefined;
+  const [start, end] = pair.value?.range ?? [0, 0];
+  if (start >= end) throw new EditError("empty", key);
+  const inner = pair.value as Node & Partial<Map>;
+  const own = whole[key] ?? to;
+  if (rest.length > 0 && isMap(inner)) {
+    const deeper = replaceIn(text, inner, { path: rest, to, whole: own as Record<string, Written> });
+    if (deeper !== undefined) return deeper;
+    // Into lines of their own nothing is put that kerb has not written itself.
+    if (inner.flow !== true) throw new EditError("unclear");
   }
-  const id = named("id");
+  const tail = text[end - 1] === "\n" ? newlineOf(text) : "";
+  return text.slice(0, start) + inFlow(map, valueText(own)) + tail + text.slice(end);
+}
+
+function addBehindId(text: string, map: Map, key: string, to: Written): string {
+  const id = pairOf(map, "id");
   const end = id?.value?.range?.[1];
   const keyStart = id?.key.range?.[0];
   if (keyStart === undefined || end === undefined) throw new EditError("no-id");
-  if (node.flow === true)
-    return checked(`${text.slice(0, end)}, ${key}: ${inFlow(node, shown)}${text.slice(end)}`, expected);
+  const shown = valueText(to);
+  if (map.flow === true) return `${text.slice(0, end)}, ${key}: ${inFlow(map, shown)}${text.slice(end)}`;
   const newline = newlineOf(text);
   const indent = " ".repeat(keyStart - lineStart(text, keyStart));
   const at = behind(text, end);
   const lead = text[at - 1] === "\n" ? "" : newline;
-  return checked(`${text.slice(0, at)}${lead}${indent}${key}: ${shown}${newline}${text.slice(at)}`, expected);
+  return `${text.slice(0, at)}${lead}${indent}${key}: ${shown}${newline}${text.slice(at)}`;
 }
 
 /** Between brackets a text with commas or brackets needs quotes. */

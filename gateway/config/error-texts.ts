@@ -71,12 +71,12 @@ export const deviceErrors: Record<DeviceTableCode, ErrorText> = {
   "KERB-DEV-SILENT": {
     title: { en: "The device does not answer", vi: "Thiết bị không trả lời" },
     likely: {
-      en: "no power, wrong unit number, or wrong line settings (baud, parity)",
-      vi: "mất nguồn, sai số unit, hoặc sai thông số đường truyền (baud, parity)",
+      en: "no power, a cable that is out, or another address or unit; on a serial line also baud, parity, or A and B swapped",
+      vi: "mất nguồn, đứt cáp, hoặc sai địa chỉ hay số unit; trên đường nối tiếp còn có thể sai baud, parity, hoặc đảo dây A và B",
     },
     do: {
-      en: "check power, then unit and line settings, then swap A and B of the RS-485 pair",
-      vi: "kiểm tra nguồn, sau đó số unit và thông số đường truyền, rồi thử đảo dây A và B của RS-485",
+      en: "check power and cable, then address, port and unit; on an RS-485 line also baud and parity, and A and B swapped",
+      vi: "kiểm tra nguồn và cáp, rồi địa chỉ, cổng và số unit; với đường RS-485 thì cả baud, parity, và thử đảo dây A và B",
     },
     retry: true,
   },

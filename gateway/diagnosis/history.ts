@@ -144,6 +144,7 @@ export function knownFacts(
     ...(code === undefined ? {} : { error: code }),
     ...(device.reason === undefined ? {} : { message: device.reason }),
     ...unitFacts(unwritable),
+    ...(device.place?.unit === undefined ? {} : { unit: device.place.unit }),
     ...(host === undefined ? {} : { "host.state": host.state, "host.silentMs": host.silentMs }),
     ...(host === undefined || host.strangers === 0 ? {} : { "rsmp.caller": host.lastStranger ?? "" }),
     clock: status.gateway.clock,

@@ -358,15 +358,24 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   /** What ran before runs again; the files on the disk stay as they are. */
-  async #revert(reason: string): Promise<void> {
+  async #revert(why: string): Promise<void> {
     const pending = this.#pending;
     if (pending === undefined) return;
     clearInterval(pending.timer);
-    this.#pending = undefined;
     const { previous } = pending;
+    // The texts of a generation are kept, its secrets are not: they say what their files say now.
+    const back = await loadSiteApart({
+      file: this.#file,
+      files: previous.texts,
+      isWhole: true,
+    }).catch((error: unknown) => error as Error);
+    if (this.#pending !== pending) return;
+    this.#pending = undefined;
     const failed = this.#running;
+    const isOther = !(back instanceof Error) && !isEmpty(planOf(previous.facts, back.facts));
+    const reason = isOther ? `${why}; a secret stays as its file is: mend that, then kerb config apply` : why;
     this.#reverted = { generation: failed.generation.number, reason };
-    this.#running = previous;
+    this.#running = back instanceof Error ? previous : { ...previous, facts: back.facts };
     const store = this.#store;
     this.#store = new GenerationStore(previous.stateFolder);
     const state = { current: previous.generation.number, files: this.#files.hash };
@@ -376,7 +385,8 @@ export class ConfigEngine implements ConfigDesk {
       await its.settle(failed.generation.number, "reverted", reason).catch(() => {});
     }
     try {
-      const { site, facts } = await loadSiteApart({ file: this.#file, files: previous.texts, isWhole: true });
+      if (back instanceof Error) throw back;
+      const { site, facts } = back;
       const plan = planOf(failed.facts, facts);
       if (plan.restartsGateway) await this.#live.restart(site);
       else await this.#live.change(site, stepsOf(plan, site));

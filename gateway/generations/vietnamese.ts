@@ -32,8 +32,13 @@ const sentences: Rule[] = [
   [/^(\S+) was online before and is not(: .+)?$/s, "$1 trước đó trực tuyến mà giờ không$2"],
 ];
 
+/** Behind the reason of a generation that was taken back while a secret is another one than it had. */
+const secretStays = "; a secret stays as its file is: mend that, then kerb config apply";
+
 /** A reason in Vietnamese; what nobody has put into Vietnamese stays as it is. */
 export function reasonInVietnamese(reason: string): string {
+  if (reason.endsWith(secretStays))
+    return `${reasonInVietnamese(reason.slice(0, -secretStays.length))}; bí mật vẫn như trong tệp của nó: sửa tệp đó, rồi kerb config apply`;
   for (const [pattern, vietnamese, isOuter] of sentences) {
     const found = pattern.exec(reason);
     if (found === null) continue;

@@ -84,6 +84,7 @@ const history = z.strictObject({
 });
 
 export const outputs = {
+  init: { init: z.strictObject({ file: text, gateway: text, broker: text.nullable() }) },
   "config check": { "config-check": check },
   "config diff": {
     "config-diff": z.strictObject({

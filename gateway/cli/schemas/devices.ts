@@ -91,6 +91,7 @@ export const outputs = {
     ]),
   },
   "device rename": { "device-rename": changed },
+  "device set": { "device-set": changed },
   "device enable": { "device-enable": changed },
   "device disable": { "device-disable": changed },
   "device remove": { "device-remove": changed },
