@@ -72,6 +72,27 @@ describe("completion", () => {
     expect(bashOffers(["kerb", "ver"])).toEqual(["version"]);
   }, 120_000);
 
+  it("works in fish, with the devices of the running gateway", async ({ skip }) => {
+    if (spawnSync("fish", ["--version"]).error !== undefined) {
+      console.warn("skipped: fish is not installed");
+      skip();
+    }
+    const file = siteFile("fish", { broker: await freePort(), meter: await freePort() });
+    const offers = (text: string): string[] => {
+      const script = `set -x PATH ${root}/gateway $PATH; kerb completion fish | source; complete -C ${JSON.stringify(text)}`;
+      const env = { PATH: process.env["PATH"] ?? "", HOME: folder };
+      const { stdout, stderr } = spawnSync("fish", ["-c", script], { encoding: "utf8", env, cwd: folder });
+      return `${stdout}${stderr}`.split("\n").flatMap((one) => one.split("\t")[0] || []);
+    };
+    const gateway = kerbProgram("run", file);
+    await gateway.line(/is running/);
+    writeFileSync(file, readFileSync(file, "utf8").replace("meter-01", "meter-99"));
+    expect(offers(`kerb read --site ${file} meter-`)).toEqual(["meter-01"]);
+    expect(await gateway.stop()).toBe(0);
+    expect(offers(`kerb read --site ${file} meter-`)).toEqual(["meter-99"]);
+    expect(offers("kerb ver")).toEqual(["version"]);
+  }, 120_000);
+
   it.each(["zsh", "fish"])("the script of %s is one that it can read", (shell) => {
     const script = join(folder, `kerb.${shell}`);
     writeFileSync(script, kerb(["completion", shell]).out);
