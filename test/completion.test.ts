@@ -31,6 +31,14 @@ function bashOffers(words: string[]): string[] {
   ];
 }
 
+/** What fish would offer behind this text. */
+function fishOffers(text: string): string[] {
+  const script = `set -x PATH ${root}/gateway $PATH; kerb completion fish | source; complete -C ${JSON.stringify(text)}`;
+  const env = { PATH: process.env["PATH"] ?? "", HOME: folder };
+  const { stdout, stderr } = spawnSync("fish", ["-c", script], { encoding: "utf8", env, cwd: folder });
+  return `${stdout}${stderr}`.split("\n").flatMap((one) => one.split("\t")[0] || []);
+}
+
 describe("completion", () => {
   it("offers verbs, options, their values, profiles, codes and inner verbs", () => {
     expect(offered("sta")).toEqual(["words", "status"]);
@@ -78,19 +86,13 @@ describe("completion", () => {
       skip();
     }
     const file = siteFile("fish", { broker: await freePort(), meter: await freePort() });
-    const offers = (text: string): string[] => {
-      const script = `set -x PATH ${root}/gateway $PATH; kerb completion fish | source; complete -C ${JSON.stringify(text)}`;
-      const env = { PATH: process.env["PATH"] ?? "", HOME: folder };
-      const { stdout, stderr } = spawnSync("fish", ["-c", script], { encoding: "utf8", env, cwd: folder });
-      return `${stdout}${stderr}`.split("\n").flatMap((one) => one.split("\t")[0] || []);
-    };
     const gateway = kerbProgram("run", file);
     await gateway.line(/is running/);
     writeFileSync(file, readFileSync(file, "utf8").replace("meter-01", "meter-99"));
-    expect(offers(`kerb read --site ${file} meter-`)).toEqual(["meter-01"]);
+    expect(fishOffers(`kerb read --site ${file} meter-`)).toEqual(["meter-01"]);
     expect(await gateway.stop()).toBe(0);
-    expect(offers(`kerb read --site ${file} meter-`)).toEqual(["meter-99"]);
-    expect(offers("kerb ver")).toEqual(["version"]);
+    expect(fishOffers(`kerb read --site ${file} meter-`)).toEqual(["meter-99"]);
+    expect(fishOffers("kerb ver")).toEqual(["version"]);
   }, 120_000);
 
   it.each(["zsh", "fish"])("the script of %s is one that it can read", (shell) => {
