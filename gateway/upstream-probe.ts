@@ -100,7 +100,7 @@ export async function probeTls(
 }
 
 /** What an error on the way to a session says; a reset is a broker that hangs up. */
-function spoken(error: Error & { code?: unknown }): string {
+function spoken(error: Error & { code?: string | number }): string {
   const isReset = error.code === "ECONNRESET" || error.code === "EPIPE";
   return isReset ? `${hungUpEarly} (${error.code})` : sentence(error);
 }

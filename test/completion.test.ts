@@ -31,6 +31,14 @@ function bashOffers(words: string[]): string[] {
   ];
 }
 
+/** What fish would offer behind this text. */
+function fishOffers(text: string): string[] {
+  const script = `set -x PATH ${root}/gateway $PATH; kerb completion fish | source; complete -C ${JSON.stringify(text)}`;
+  const env = { PATH: process.env["PATH"] ?? "", HOME: folder };
+  const { stdout, stderr } = spawnSync("fish", ["-c", script], { encoding: "utf8", env, cwd: folder });
+  return `${stdout}${stderr}`.split("\n").flatMap((one) => one.split("\t")[0] || []);
+}
+
 describe("completion", () => {
   it("offers no word that a shell would carry out, and ends where files include each other", () => {
     const site = join(folder, "hostile.yaml");
@@ -81,6 +89,22 @@ describe("completion", () => {
     writeFileSync(join(folder, "a gateway.yaml"), "");
     expect(bashOffers(["kerb", "config", "check", "a "])).toEqual(["a gateway.yaml"]);
     expect(bashOffers(["kerb", "ver"])).toEqual(["version"]);
+  }, 120_000);
+
+  it("works in fish, with the devices of the running gateway", async ({ skip }) => {
+    if (spawnSync("fish", ["--version"]).error !== undefined) {
+      console.warn("skipped: fish is not installed");
+      skip();
+    }
+    const file = siteFile("fish", { broker: await freePort(), meter: await freePort() });
+    const gateway = kerbProgram("run", file);
+    await gateway.line(/is running/);
+    writeFileSync(file, readFileSync(file, "utf8").replace("meter-01", "meter-99"));
+    // A busy gateway is not waited for: the file is read instead.
+    await expect.poll(() => fishOffers(`kerb read --site ${file} meter-`)).toEqual(["meter-01"]);
+    expect(await gateway.stop()).toBe(0);
+    expect(fishOffers(`kerb read --site ${file} meter-`)).toEqual(["meter-99"]);
+    expect(fishOffers("kerb ver")).toEqual(["version"]);
   }, 120_000);
 
   it.each(["zsh", "fish"])("the script of %s is one that it can read", (shell) => {

@@ -71,6 +71,10 @@ const cases: Case[] = [
   [["profile", "lint", `${missing}.yaml`], 3, ...noFile],
 ];
 
+const said = (code: string, doing: "read" | "write", language: "en" | "vi") =>
+  fileError("/media/usb/box", Object.assign(new Error(code), { code }), doing, language).complaint;
+const of = (more: object) => strayFileError(Object.assign(new Error("raw"), more))?.complaint.title;
+
 describe("a file that cannot be used", () => {
   it.for(cases)("%s: exit code %i", ([args, code, en, vi]) => {
     for (const [language, pattern, cure] of [
@@ -91,8 +95,6 @@ describe("a file that cannot be used", () => {
   });
 
   it("is said in a sentence for each thing that a system answers", () => {
-    const said = (code: string, doing: "read" | "write", language: "en" | "vi") =>
-      fileError("/media/usb/box", Object.assign(new Error(code), { code }), doing, language).complaint;
     for (const language of ["en", "vi"] as const) {
       const codes = [
         "ENOENT",
@@ -122,7 +124,6 @@ describe("a file that cannot be used", () => {
   });
 
   it("is recognised where no verb expected it", () => {
-    const of = (more: object) => strayFileError(Object.assign(new Error("raw"), more))?.complaint.title;
     expect(of({ code: "ENOSPC", path: "/a", syscall: "open" })).toMatch(/^\/a .*the disk is full/);
     expect(of({ code: "EACCES", path: "/a", syscall: "mkdir" })).toMatch(/may not write \/a/);
     // A socket has a path too.

@@ -126,10 +126,10 @@ export async function doctor(options: { site?: string; json?: boolean; lang?: La
   const { site, rows: config } = await configRows(file);
   const { rows: running, problems, status } = await examine(file, site);
   const uplinks = await Promise.all(
-    site?.uplinks.map(async (config) => {
+    site?.uplinks.map(async (uplink) => {
       const isConnected =
-        status?.uplinks.some(({ id, state }) => id === config.id && state === "connected") === true;
-      const row = await uplinkRow(config, { site, language, isConnected });
+        status?.uplinks.some(({ id, state }) => id === uplink.id && state === "connected") === true;
+      const row = await uplinkRow(uplink, { site, language, isConnected });
       // The gateway has said it already.
       return isConnected && row.state === "ok" ? [] : [row];
     }) ?? [],

@@ -7,7 +7,6 @@ import { CommandError, notFoundError, usageError } from "./errors.ts";
 /** What is said where a file that somebody named cannot be read or written: one sentence with place and cure. */
 
 type Doing = "read" | "write";
-type Sentence = (file: string) => [title: string, cure: string];
 
 const texts = words({
   en: {
@@ -123,9 +122,7 @@ export function fileError(file: string, error: unknown, doing: Doing, language: 
   const found = kinds[code];
   const kind = typeof found === "object" ? found[doing] : found;
   const [title, cure] =
-    kind === undefined
-      ? texts[language].other(place, doing, code)
-      : (texts[language][kind] as Sentence)(place);
+    kind === undefined ? texts[language].other(place, doing, code) : texts[language][kind](place);
   if (kind === "missing") return notFoundError(title, cure, language);
   if (kind === undefined || !ofMachine.has(kind)) return usageError(title, cure, language);
   const of = { code: "KERB-CLI-FAILED", exitCode: exitCodes.unexpected } as const;

@@ -102,7 +102,7 @@ async function openStage(): Promise<Stage> {
   const http = createHttpServer((_request, response) => response.end("hello"));
   // It has no certificates to lose, and never says a word.
   const silent = createServer(() => {});
-  port.http = await serving(http as unknown as Server);
+  port.http = await serving(http);
   port.silent = await serving(silent);
   return {
     bench,
@@ -111,7 +111,7 @@ async function openStage(): Promise<Stage> {
     authority,
     stranger,
     own: authority.issue(gatewayId),
-    servers: [http as unknown as Server, silent],
+    servers: [http, silent],
   };
 }
 
