@@ -16,6 +16,7 @@ import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
 import { reportErrors } from "./report/error-texts.ts";
 import { printable } from "./printable.ts";
+import { twinErrors } from "./twin/error-texts.ts";
 import { languageOf } from "./words.ts";
 
 export { printable } from "./printable.ts";
@@ -50,6 +51,7 @@ export const errorTable = {
   ...healthErrors,
   ...commandErrors,
   ...reportErrors,
+  ...twinErrors,
   ...diagnosisErrors,
   ...logErrors,
   ...cliErrors,

@@ -24,6 +24,7 @@ export const siteEffects = {
   uplinks: "gateway",
   privacy: "gateway",
   commands: "names",
+  twin: "names",
   log: "gateway",
   health: "gateway",
   include: "none",

@@ -1,19 +1,22 @@
 import type { Logger } from "pino";
 import type { Site } from "../config.ts";
-import { type LoadedSite, loadSiteApart, SiteError } from "../config/process.ts";
+import { type LoadedSite, loadSiteApart, type Overlay, SiteError } from "../config/process.ts";
 import type { HostedChange } from "../host-group.ts";
 import {
   type Applied,
   ChangeRefused,
   type ConfigDesk,
   type Generation,
+  Misfit,
   type Order,
+  type Overlaying,
   type Standing,
   type Wanted,
 } from "./desk.ts";
 import type { Facts } from "./facts.ts";
 import { harmOf, type Seen } from "./gate.ts";
 import { isEmpty, type Plan, planOf } from "./plan.ts";
+import { isSameVersion } from "../twin/document.ts";
 import type { Chosen } from "./start.ts";
 import { filesNow, GenerationStore, hashOf, type KeptState } from "./store.ts";
 
@@ -35,9 +38,16 @@ interface Running {
   facts: Facts;
   generation: Omit<Generation, "files" | "hash">;
   hash: string;
+  overlay?: Overlay;
   texts: LoadedSite["texts"];
   include: string[];
   stateFolder: string;
+}
+
+/** What the files on the disk say. */
+interface KeptFiles {
+  hash: string;
+  include: string[];
 }
 
 interface Pending {
@@ -64,7 +74,7 @@ export class ConfigEngine implements ConfigDesk {
   #store: GenerationStore;
   #running: Running;
   /** What the files on the disk said when what runs was chosen. */
-  #files: { hash: string; include: string[] };
+  #files: KeptFiles;
   #pending: Pending | undefined;
   /** One after another: orders, looks, settling and taking back. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -72,6 +82,8 @@ export class ConfigEngine implements ConfigDesk {
   #safeMode: Standing["safeMode"];
   #reverted: Standing["reverted"];
   readonly #chosen: Chosen;
+  #overlaying: Overlaying | undefined;
+  #hasBegun = false;
 
   constructor(chosen: Chosen, live: LiveGateway, log: Logger) {
     const { loaded, store, generation, filesHash, safeMode } = chosen;
@@ -107,6 +119,26 @@ export class ConfigEngine implements ConfigDesk {
         `the configuration cannot be kept in ${this.#store.folder}: ${(error as Error).message}`,
       );
     }
+    this.#hasBegun = true;
+    this.#moved();
+  }
+
+  overlays(overlaying: Overlaying | undefined): void {
+    this.#overlaying = overlaying;
+    this.#moved();
+  }
+
+  /** What runs is another one, or is settled. */
+  #moved(): void {
+    if (!this.#hasBegun || this.#isStopped) return;
+    const { generation, overlay } = this.#running;
+    this.#overlaying?.moved({
+      generation: generation.number,
+      by: generation.by,
+      isPending: this.#pending !== undefined,
+      ...(overlay === undefined ? {} : { overlay }),
+      ...(this.#reverted === undefined ? {} : { reverted: this.#reverted }),
+    });
   }
 
   async #tellSafeMode(state: KeptState | undefined): Promise<void> {
@@ -126,7 +158,8 @@ export class ConfigEngine implements ConfigDesk {
     if (running.generation.number === 0) {
       const { number: _, ...about } = running.generation;
       const texts = new Map(running.texts);
-      running.generation = await this.#store.add(about, texts, running.include);
+      const { include, overlay } = running;
+      running.generation = await this.#store.add(about, texts, include, overlay?.document);
     }
     await this.#store.setState({ current: running.generation.number, files: this.#files.hash });
   }
@@ -138,6 +171,7 @@ export class ConfigEngine implements ConfigDesk {
       await filesNow(this.#file, this.#files.include).catch(() => new Map<string, string>()),
     );
     const pending = this.#pending;
+    const twin = this.#overlaying?.standing();
     return {
       generation: number,
       at,
@@ -156,6 +190,7 @@ export class ConfigEngine implements ConfigDesk {
             },
           }),
       ...(this.#reverted === undefined ? {} : { reverted: this.#reverted }),
+      ...(twin === undefined ? {} : { twin }),
     };
   }
 
@@ -177,8 +212,12 @@ export class ConfigEngine implements ConfigDesk {
     return done;
   }
 
-  rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
-    return this.#alone(() => this.#rollback(number, order));
+  async rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
+    try {
+      return await this.#alone(() => this.#rollback(number, order));
+    } finally {
+      this.#moved();
+    }
   }
 
   async #rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
@@ -187,22 +226,41 @@ export class ConfigEngine implements ConfigDesk {
     if (this.#pending?.previous.generation.number === number) {
       const { plan } = this.#pending;
       const generation = this.#running.generation.number;
-      await this.#revert(`${order.by} took it back`);
+      await this.#revert(`${order.by} took it back`, order.by);
       return { generation: number, previous: generation, plan, changed: false };
     }
     const kept = await this.#store.read(number);
     if (kept === undefined)
       throw new ChangeRefused("KERB-CFG-GENERATION", `there is no generation ${number}, or it is damaged`);
-    const wanted = { files: kept.texts, isWhole: true };
+    const wanted = { files: kept.texts, isWhole: true, twin: kept.document ?? null };
     return this.#apply({ ...order, how: "rollback", of: number, wanted });
   }
 
-  apply(order: Order): Promise<Applied> {
-    return this.#alone(() => this.#apply(order));
+  async apply(order: Order): Promise<Applied> {
+    try {
+      return await this.#alone(() => this.#apply(order));
+    } finally {
+      this.#moved();
+    }
+  }
+
+  /** What an order would run, and what the files on the disk are meanwhile. */
+  async #loadWanted({ wanted, document: twin }: Order): Promise<{ loaded: LoadedSite; files: KeptFiles }> {
+    if (twin !== undefined) {
+      // Over what runs: what somebody has not applied yet is not the twin's to apply.
+      const files = this.#running.texts;
+      const loaded = await loadSiteApart({ file: this.#file, files, isWhole: true, twin });
+      if (loaded.overlay?.mistakes !== undefined) throw new Misfit(loaded.overlay.mistakes);
+      return { loaded, files: this.#files };
+    }
+    const loaded = await loadSiteApart({ file: this.#file, ...wanted });
+    const hash = hashOf(new Map(loaded.texts));
+    const files = wanted === undefined ? { hash, include: loaded.include } : await this.#filesOnDisk();
+    return { loaded, files };
   }
 
   /** The files on the disk: their hash and patterns, right or wrong. */
-  async #filesOnDisk(): Promise<{ hash: string; include: string[] }> {
+  async #filesOnDisk(): Promise<KeptFiles> {
     const found = await loadSiteApart({ file: this.#file }).catch((error: unknown) => error);
     const texts = found instanceof SiteError ? found.texts : (found as LoadedSite).texts;
     const include = found instanceof SiteError ? [] : (found as LoadedSite).include;
@@ -210,22 +268,26 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   async #apply(order: Order): Promise<Applied> {
-    const { wanted, by, how, of } = order;
+    const { by, how, of } = order;
     if (this.#pending !== undefined) {
       const { number } = this.#running.generation;
       throw new ChangeRefused("KERB-CFG-PENDING", `generation ${number} is not settled yet`);
     }
-    const loaded = await loadSiteApart({ file: this.#file, ...wanted });
+    const { loaded, files } = await this.#loadWanted(order);
     const texts = new Map(loaded.texts);
-    const files =
-      wanted === undefined ? { hash: hashOf(texts), include: loaded.include } : await this.#filesOnDisk();
+    const { document } = loaded.overlay ?? {};
+    // It lays its document over the last good files, and mends none.
+    const isTwin = order.document !== undefined;
     const plan = planOf(this.#running.facts, loaded.facts);
     const previous = this.#running;
     const isSame = isEmpty(plan);
-    const isKnown = hashOf(texts) === previous.hash && previous.generation.number > 0;
+    const isKnown =
+      hashOf(texts) === previous.hash &&
+      isSameVersion(document, previous.overlay?.document) &&
+      previous.generation.number > 0;
     if (isSame && isKnown) {
       this.#files = files;
-      this.#safeMode = undefined;
+      if (!isTwin) this.#safeMode = undefined;
       this.#reverted = undefined;
       await this.#keep(() => this.#keepRunning());
       const { number } = previous.generation;
@@ -244,7 +306,7 @@ export class ConfigEngine implements ConfigDesk {
     const untilMs = order.confirmMs === undefined ? {} : { untilMs: Date.now() + order.confirmMs };
     await this.#keep(async () => {
       if (previous.generation.number === 0) await this.#keepRunning();
-      const generation = await this.#store.add(about, texts, loaded.include);
+      const generation = await this.#store.add(about, texts, loaded.include, document);
       this.#running = runningOf(loaded, generation);
       this.#files = files;
       const pending = { previous: previous.generation.number, ...untilMs };
@@ -267,7 +329,7 @@ export class ConfigEngine implements ConfigDesk {
     const timer = setInterval(() => void look(), lookMs);
     const pending: Pending = { previous, plan, before, watchUntilMs, ...untilMs, timer };
     this.#pending = pending;
-    this.#safeMode = undefined;
+    if (!isTwin) this.#safeMode = undefined;
     const done = this.#tryOut(loaded.site, pending, watchMs, { generation: number, by, how });
     // The socket of whoever asks closes with the gateway.
     if (!plan.restartsGateway) await done;
@@ -343,6 +405,7 @@ export class ConfigEngine implements ConfigDesk {
       );
     }
     this.#log.info(`configuration: generation ${generation.number} is kept`);
+    this.#moved();
   }
 
   confirm(by: string): Promise<Standing> {
@@ -358,14 +421,14 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   /** What ran before runs again; the files on the disk stay as they are. */
-  async #revert(reason: string): Promise<void> {
+  async #revert(reason: string, by?: string): Promise<void> {
     const pending = this.#pending;
     if (pending === undefined) return;
     clearInterval(pending.timer);
     this.#pending = undefined;
     const { previous } = pending;
     const failed = this.#running;
-    this.#reverted = { generation: failed.generation.number, reason };
+    this.#reverted = { generation: failed.generation.number, reason, ...(by === undefined ? {} : { by }) };
     this.#running = previous;
     const store = this.#store;
     this.#store = new GenerationStore(previous.stateFolder);
@@ -376,7 +439,9 @@ export class ConfigEngine implements ConfigDesk {
       await its.settle(failed.generation.number, "reverted", reason).catch(() => {});
     }
     try {
-      const { site, facts } = await loadSiteApart({ file: this.#file, files: previous.texts, isWhole: true });
+      const { texts: files, overlay } = previous;
+      const twin = overlay?.document ?? null;
+      const { site, facts } = await loadSiteApart({ file: this.#file, files, isWhole: true, twin });
       const plan = planOf(failed.facts, facts);
       if (plan.restartsGateway) await this.#live.restart(site);
       else await this.#live.change(site, stepsOf(plan, site));
@@ -386,6 +451,7 @@ export class ConfigEngine implements ConfigDesk {
       );
     }
     this.#tellReverted();
+    this.#moved();
   }
 
   #tellReverted(): void {
@@ -404,9 +470,11 @@ export class ConfigEngine implements ConfigDesk {
   }
 }
 
-function runningOf({ site, facts, texts, include }: LoadedSite, generation: Running["generation"]): Running {
+function runningOf(loaded: LoadedSite, generation: Running["generation"]): Running {
+  const { site, facts, texts, include, overlay } = loaded;
   const { stateFolder } = site.gateway;
-  return { facts, generation, hash: hashOf(new Map(texts)), texts, include, stateFolder };
+  const laid = overlay === undefined ? {} : { overlay };
+  return { facts, generation, hash: hashOf(new Map(texts)), texts, include, stateFolder, ...laid };
 }
 
 function stepsOf({ devices }: Plan, site: Site): HostedChange {

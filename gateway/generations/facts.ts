@@ -86,7 +86,7 @@ function deviceFacts({ settings, pollMs, ...device }: Site["devices"][number]): 
 /** What a checked site says, key by key. */
 export function factsOf(site: Site): Facts {
   const found: Record<string, Fact> = {};
-  const { gateway, outbox, uplinks, privacy, commands, log, health } = site;
+  const { gateway, outbox, uplinks, privacy, commands, twin, log, health } = site;
   const { stateFolder: state, ...about } = gateway;
   for (const [key, value] of Object.entries({
     gateway: { ...about, state },
@@ -94,6 +94,7 @@ export function factsOf(site: Site): Facts {
     uplinks,
     privacy,
     commands,
+    twin,
     log,
     health,
   }))

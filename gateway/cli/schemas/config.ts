@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { twinStates } from "../../twin/have.ts";
 import { anything, count, diagnostic, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb config` prints. */
@@ -44,6 +45,26 @@ const generation = count.describe("0: it could not be kept");
 
 const ran = { at: text, by: text, how, of: count.optional() };
 
+const version = { ver: count, hash: text };
+const twinError = z.strictObject({ code: text, path: text, text });
+
+/** What a gateway tells of its twin. */
+export const twinReport = {
+  ...version,
+  state: z.enum(twinStates),
+  errors: z.array(twinError),
+  at: timeMs,
+  running: z.strictObject(version).describe("ver 0: the files alone"),
+};
+
+/** The twin as the box knows it. */
+export const twinStanding = z.strictObject({
+  ...twinReport,
+  by: text.optional(),
+  runs: z.strictObject({ by: text, changes: plan }).optional().describe("what lies over the files"),
+  allow: z.array(text).optional().describe("what the site file opens"),
+});
+
 /** Which configuration runs, and what is not settled about it. */
 export const standingOutput = z.strictObject({
   generation,
@@ -54,7 +75,8 @@ export const standingOutput = z.strictObject({
     .strictObject({ previous: count, watchUntilMs: timeMs, untilMs: timeMs.optional() })
     .optional()
     .describe("it is still watched, or waits to be confirmed"),
-  reverted: z.strictObject({ generation: count, reason: text }).optional(),
+  reverted: z.strictObject({ generation: count, reason: text, by: text.optional() }).optional(),
+  twin: twinStanding.optional(),
 });
 
 const change = z.strictObject({
@@ -77,6 +99,7 @@ const history = z.strictObject({
       hash: text,
       files: z.array(text),
       plan: plan.optional(),
+      twin: z.strictObject({ ...version, by: text }).optional(),
       outcome: z.enum(["pending", "kept", "reverted"]),
       reason: text.optional(),
     }),
