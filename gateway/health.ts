@@ -129,7 +129,7 @@ function clockCheck({ gateway: { clock } }: GatewayStatus, nowMs: number): Healt
 
 /** Nothing is said of a configuration that is as it should be. */
 function configChecks({ config, configuration }: GatewayStatus): HealthCheck[] {
-  const { safeMode, reverted, filesDiffer, generation } = configuration ?? {};
+  const { safeMode, reverted, filesDiffer, generation, twin } = configuration ?? {};
   if (safeMode !== undefined) {
     const [first] = safeMode.mistakes;
     const where = first === undefined ? config : `${first.file}:${first.line}: ${first.message}`;
@@ -138,6 +138,11 @@ function configChecks({ config, configuration }: GatewayStatus): HealthCheck[] {
       vi: `đang chạy bản ${generation}; ${where}`,
     };
     return [{ check: "config", state: "bad", seen, code: "KERB-CFG-SAFE-MODE" }];
+  }
+  const [wrong] = twin?.misfit === true ? twin.errors : [];
+  if (wrong !== undefined) {
+    const seen = both(`twin: ${printable(wrong.text)}`);
+    return [{ check: "config", state: "warn", seen, code: "KERB-TWIN-MISFIT" }];
   }
   if (reverted === undefined || filesDiffer !== true) return [];
   const seen = {

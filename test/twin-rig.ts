@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
 import { ask } from "../gateway/control.ts";
-import { issuerKeyOf, newIssuerKey } from "../gateway/receiver/commands/make.ts";
+import { issuerKeyOf, newIssuerKey, publicKeyOf } from "../gateway/receiver/commands/make.ts";
 import { type Broker, startBroker } from "../gateway/receiver/testing.ts";
 import { makeTwin } from "../gateway/receiver/twin/make.ts";
 import { TwinSender } from "../gateway/receiver/twin/sender.ts";
@@ -36,6 +36,19 @@ const level = {
   source: "a trial",
   certainty: "to-verify",
 };
+
+async function device(id: string): Promise<Entry> {
+  return {
+    id,
+    driver: "modbus",
+    poll: "200ms",
+    timeout: "300ms",
+    transport: { type: "tcp", host: "127.0.0.1", port: await freePort() },
+    unit: 1,
+    write: { allow: ["level"] },
+    points: { level },
+  };
+}
 
 /** A host may have ended with its supervisor. */
 function killed(pid: number): void {
@@ -87,17 +100,6 @@ export class TwinRig {
   }
 
   async #write(watch: string, protocol: 5 | "3.1.1"): Promise<void> {
-    const device = async (id: string): Promise<Entry> => ({
-      id,
-      driver: "modbus",
-      poll: "200ms",
-      timeout: "300ms",
-      transport: { type: "tcp", host: "127.0.0.1", port: await freePort() },
-      unit: 1,
-      write: { allow: ["level"] },
-      points: { level },
-    });
-    const { publicKeyOf } = await import("../gateway/receiver/commands/make.ts");
     this.site = {
       version: 1,
       gateway: { id: gatewayId, name: "Tủ thử nghiệm", city, state: "./state" },

@@ -9,6 +9,7 @@ import { matchProfile } from "../profile-match.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { pinOf, type Replacement, replacementsOf } from "./device-history.ts";
 import { listed, type ListedDevice, statusOf } from "./device-list.ts";
+import type { TwinChange } from "../twin/changes.ts";
 import { deviceWords } from "./device-words.ts";
 import { library } from "./identify.ts";
 import { identifyWords } from "./identify-words.ts";
@@ -17,6 +18,7 @@ import { printData, printLines } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
 import { findSite } from "./site.ts";
 import { shownReason } from "./status.ts";
+import { changeLines } from "./twin-words.ts";
 import { displayWidth, pad, paint, span } from "./text.ts";
 
 export interface ShowOptions {
@@ -43,6 +45,8 @@ export interface ShownDevice extends ListedDevice {
   polls: { polls: number; failed: number; missed: number } | null;
   /** Units that a person has put in the place of others, the newest last. */
   replacements: Replacement[];
+  /** What the IOC has laid over the files from afar. */
+  twin?: TwinChange[];
 }
 
 function unitOf(pin: Pin): Marks | undefined {
@@ -84,6 +88,7 @@ async function shown(
   const own = library(device.driver).find(({ id }) => id === device.profile);
   const match = identity === undefined || own === undefined ? undefined : matchProfile(identity, own);
   const offered = device.points.filter(({ write }) => write !== undefined).map(({ name }) => name);
+  const laid = status?.configuration?.twin?.runs?.changes.filter((one) => one.device === device.id) ?? [];
   return {
     ...(await listed(device, known, status !== undefined)),
     line: place.first,
@@ -99,6 +104,7 @@ async function shown(
     write: { allow: device.write?.allow ?? [], offered },
     replacements: replacementsOf(files.site.gateway.stateFolder, device),
     polls: known === undefined ? null : { polls: known.polls, failed: known.failed, missed: known.missed },
+    ...(laid.length === 0 ? {} : { twin: laid }),
   };
 }
 
@@ -152,6 +158,10 @@ function shownLines(one: ShownDevice, device: DeviceConfig, language: Language):
             string,
           ],
         ]),
+    ...(one.twin === undefined ? [] : changeLines(one.twin, language)).map((text): [string, string] => [
+      labels.twin,
+      text.trim(),
+    ]),
     [
       labels.file,
       `${shownFile(one.file ?? "")}, ${words.lines(one.line ?? 0, one.lastLine)}   ${one.editable ? words.editable : words.notEditable}`,

@@ -1,7 +1,7 @@
 import { type Given, readSite, type SiteRead } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { factsOf } from "../generations/facts.ts";
-import { planOf } from "../generations/plan.ts";
+import { changesOf } from "../twin/changes.ts";
 import { readKept } from "../twin/kept.ts";
 import { overlaid } from "../twin/overlay.ts";
 import type { Loaded, LoadedSite, LoadRequest } from "./process.ts";
@@ -38,6 +38,6 @@ async function withTwin(
   const laid = await overlaid(document, plain, again);
   if (Array.isArray(laid)) return { ...alone, overlay: { document, mistakes: laid } };
   const laidFacts = factsOf(laid.site);
-  const overlay = { document, changes: planOf(facts, laidFacts) };
+  const overlay = { document, changes: changesOf(site, laid.site) };
   return { ...alone, site: laid.site, facts: laidFacts, overlay };
 }

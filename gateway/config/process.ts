@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Site } from "../config.ts";
 import { ConfigError, type Diagnostic } from "../errors.ts";
 import type { Facts } from "../generations/facts.ts";
-import type { Plan } from "../generations/plan.ts";
+import type { TwinChange } from "../twin/changes.ts";
 import type { TwinDocument, TwinMistake } from "../twin/document.ts";
 
 /** What the child is asked: a site file, with the files that stand for those on the disk. */
@@ -19,7 +19,7 @@ export interface LoadRequest {
 /** A document of the twin over the files: what it changes in them, or why it is not laid over them. */
 export interface Overlay {
   document: TwinDocument;
-  changes?: Plan;
+  changes?: TwinChange[];
   mistakes?: TwinMistake[];
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Refusals } from "../commands/refusals.ts";
+import { type Budgets, Refusals } from "../commands/refusals.ts";
 import { ChangeRefused, type ConfigDesk, type Laid, Misfit } from "../generations/desk.ts";
 import {
   filesAlone,
@@ -39,6 +39,8 @@ export interface TwinDeskOptions {
   /** So many refusals of one code were only counted. */
   suppressed: (codes: Record<string, number>) => void;
   log: (text: string) => void;
+  /** How many refusals a minute are told; the others are counted. */
+  budgets?: Partial<Budgets>;
 }
 
 /** What is begun for the first time, and twice more after the gateway has ended over it. */
@@ -68,13 +70,13 @@ export class TwinDesk {
   /** The last that was refused; it comes again with each connection while the broker keeps it. */
   #refused: { digest: string; version: Version; errors: HaveError[]; at: number } | undefined;
   /** Reports, records and changes, one after another. */
-  #turn: Promise<unknown>;
+  #turn: Promise<void>;
   #isStopped = false;
 
   constructor(options: TwinDeskOptions) {
     this.#options = options;
     this.#twin = options.twin;
-    this.#refusals = new Refusals({}, options.suppressed);
+    this.#refusals = new Refusals(options.budgets ?? {}, options.suppressed);
     this.#turn = this.#open();
     options.config.overlays({
       moved: (laid) => this.#soon(() => this.#moved(laid)),
@@ -108,14 +110,17 @@ export class TwinDesk {
   }
 
   #soon(work: () => Promise<void>): void {
-    this.#turn = this.#turn.then(async () => {
-      if (this.#isStopped) return;
-      try {
-        await work();
-      } catch (error) {
-        this.#options.log(`the twin cannot be kept: ${(error as Error).message}`);
-      }
-    });
+    this.#turn = this.#after(this.#turn, work);
+  }
+
+  async #after(before: Promise<void>, work: () => Promise<void>): Promise<void> {
+    await before;
+    if (this.#isStopped) return;
+    try {
+      await work();
+    } catch (error) {
+      this.#options.log(`the twin cannot be kept: ${(error as Error).message}`);
+    }
   }
 
   async #open(): Promise<void> {
@@ -178,7 +183,7 @@ export class TwinDesk {
     if (before?.taken.state === "staged" && this.#trial !== undefined)
       this.#older = { document: before.taken.document, generation: this.#trial };
     else if (before?.taken.state === "staged")
-      await this.#end("rejected", [error("KERB-TWIN-SUPERSEDED", `version ${document.ver} has come`)]);
+      await this.#end("rejected", [fault("KERB-TWIN-SUPERSEDED", `version ${document.ver} has come`)]);
     const at = Date.now();
     const taken: Taken = { document, state: "staged", tries: 0, errors: [], at };
     try {
@@ -201,7 +206,7 @@ export class TwinDesk {
     if (kept?.taken.state !== "staged" || this.#laid === undefined || this.#laid.isPending) return;
     const { document, tries } = kept.taken;
     if (tries >= triesMax)
-      return this.#end("rolledback", [error("KERB-TWIN-CRASH", `it was begun ${tries} times`)]);
+      return this.#end("rolledback", [fault("KERB-TWIN-CRASH", `it was begun ${tries} times`)]);
     await this.#keep({ ...kept, taken: { ...kept.taken, tries: tries + 1 } });
     const { config } = this.#options;
     try {
@@ -221,8 +226,8 @@ export class TwinDesk {
       await this.#keep({ ...kept, taken: { ...kept.taken, tries: kept.taken.tries - 1 } });
     } else if (failure instanceof Misfit) await this.#end("rejected", told(failure.mistakes));
     else if (failure instanceof ChangeRefused)
-      await this.#end("rejected", [error(failure.code, failure.message)]);
-    else await this.#end("rejected", [error("KERB-TWIN-FAILED", failure.message)]);
+      await this.#end("rejected", [fault(failure.code, failure.message)]);
+    else await this.#end("rejected", [fault("KERB-TWIN-FAILED", failure.message)]);
   }
 
   /** What runs is another one, or is settled. */
@@ -242,7 +247,7 @@ export class TwinDesk {
       await this.#end("rolledback", [backOf(reverted)]);
     else if (this.#trial !== undefined)
       await this.#end("rolledback", [
-        error("KERB-TWIN-LOCAL", `generation ${laid.generation} runs, by ${laid.by}`),
+        fault("KERB-TWIN-LOCAL", `generation ${laid.generation} runs, by ${laid.by}`),
       ]);
     else await this.#try();
     if (isFirst) this.#publish();
@@ -272,7 +277,7 @@ export class TwinDesk {
       return this.#end("rejected", told(overlay.mistakes));
     if (isSameVersion(overlay?.document, kept ?? undefined)) return undefined;
     const text = `generation ${generation} runs, by ${by}`;
-    if (state === "applied") return this.#end("rolledback", [error("KERB-TWIN-LOCAL", text)]);
+    if (state === "applied") return this.#end("rolledback", [fault("KERB-TWIN-LOCAL", text)]);
     return this.#keep({ v: 1, taken, laid: overlay?.document ?? null });
   }
 
@@ -303,7 +308,7 @@ export class TwinDesk {
   }
 
   #publish(): void {
-    const { by: _by, runs: _runs, allow: _allow, ...have } = this.#standing();
+    const { by: _by, runs: _runs, allow: _allow, misfit: _misfit, ...have } = this.#standing();
     this.#options.publish({ v: 1, gw: this.#options.gateway, ...have });
   }
 
@@ -316,6 +321,7 @@ export class TwinDesk {
     return {
       ...this.#newest(),
       running,
+      ...(overlay?.mistakes === undefined ? {} : { misfit: true as const }),
       ...(runs === undefined || changes === undefined ? {} : { runs: { by: runs.by, changes } }),
       ...(allow === undefined ? {} : { allow }),
     };
@@ -333,14 +339,14 @@ export class TwinDesk {
   }
 }
 
-function error(code: string, text: string): HaveError {
+function fault(code: string, text: string): HaveError {
   return { code, path: "", text };
 }
 
 /** Why something was taken back; by hand, where somebody is named. */
 function backOf(reverted: Laid["reverted"]): HaveError {
   const { by, reason = "another configuration runs" } = reverted ?? {};
-  return error(by === undefined ? "KERB-TWIN-HARM" : "KERB-TWIN-LOCAL", reason);
+  return fault(by === undefined ? "KERB-TWIN-HARM" : "KERB-TWIN-LOCAL", reason);
 }
 
 /** `ver` only rises; whoever repeats or goes back is answered with what runs. */

@@ -221,6 +221,21 @@ export const twinErrors = {
     },
     retry: false,
   },
+  "KERB-TWIN-MISFIT": {
+    title: {
+      en: "What the IOC wants does not fit the files of the box any more: the files run alone",
+      vi: "Nội dung IOC muốn không còn khớp với tệp của thiết bị: chỉ chạy theo tệp",
+    },
+    likely: {
+      en: "a device, a point or a role was taken out of the files, or twin was narrowed",
+      vi: "một thiết bị, điểm hoặc vai trò đã bị gỡ khỏi tệp, hoặc twin bị thu hẹp",
+    },
+    do: {
+      en: "tell the IOC: kerb twin show names what does not fit; it is taken up again when it fits",
+      vi: "báo cho IOC: kerb twin show nêu điều không khớp; khi khớp lại sẽ được áp dụng",
+    },
+    retry: false,
+  },
   "KERB-TWIN-SUPERSEDED": {
     title: { en: "A twin document gave way to a newer one", vi: "Tài liệu twin nhường cho bản mới hơn" },
     likely: {

@@ -49,9 +49,10 @@ function versionOf(given: unknown): Version | undefined {
   return isSound ? { ver: ver as number, hash } : undefined;
 }
 
+const isText = (value: unknown): value is string => typeof value === "string";
+
 function errorsOf(given: unknown): HaveError[] {
   if (!Array.isArray(given)) return [];
-  const isText = (value: unknown) => typeof value === "string";
   const sound = (given as Partial<HaveError>[]).filter(
     (one) => typeof one === "object" && one !== null && [one.code, one.path, one.text].every(isText),
   );

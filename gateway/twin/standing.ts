@@ -1,4 +1,4 @@
-import type { Plan } from "../generations/plan.ts";
+import type { TwinChange } from "./changes.ts";
 import type { SiteTwin } from "./document.ts";
 import type { Have } from "./have.ts";
 
@@ -7,7 +7,9 @@ export interface TwinStanding extends Omit<Have, "v" | "gw"> {
   /** Absent: nothing ever came that was genuine. */
   by?: string;
   /** What runs over the files; absent where nothing does. */
-  runs?: { by: string; changes: Plan };
+  runs?: { by: string; changes: TwinChange[] };
+  /** It was applied before, and does not fit the files any more. */
+  misfit?: true;
   /** What the site file opens; absent: nothing. */
   allow?: SiteTwin["allow"];
 }

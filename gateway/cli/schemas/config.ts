@@ -1,10 +1,19 @@
 import { z } from "zod";
+import { sections } from "../../twin/document.ts";
 import { twinStates } from "../../twin/have.ts";
 import { anything, count, diagnostic, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb config` prints. */
 
 const place = z.strictObject({ file: text, line: count });
+
+export const twinChange = z.strictObject({
+  section: z.enum(sections),
+  device: text.optional(),
+  of: text.describe("the point, the class of polls, or the issuer"),
+  before: text.optional(),
+  after: text,
+});
 
 const check = z.strictObject({
   gateway: text,
@@ -14,6 +23,15 @@ const check = z.strictObject({
   ),
   uplinks: z.array(text),
   warnings: z.array(diagnostic),
+  twin: z
+    .strictObject({
+      ver: count,
+      by: text,
+      changes: z.array(twinChange).optional(),
+      mistakes: z.array(z.strictObject({ code: text, path: text, text })).optional(),
+    })
+    .optional()
+    .describe("what the twin lays over the files, or why it does not"),
 });
 
 const key = {
@@ -61,7 +79,11 @@ export const twinReport = {
 export const twinStanding = z.strictObject({
   ...twinReport,
   by: text.optional(),
-  runs: z.strictObject({ by: text, changes: plan }).optional().describe("what lies over the files"),
+  runs: z
+    .strictObject({ by: text, changes: z.array(twinChange) })
+    .optional()
+    .describe("what lies over the files"),
+  misfit: z.literal(true).optional().describe("it was applied before, and does not fit the files any more"),
   allow: z.array(text).optional().describe("what the site file opens"),
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { twinChange } from "./config.ts";
 import { deviceStates } from "../device-states.ts";
 import { identityOutput } from "./box.ts";
 import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
@@ -56,6 +57,7 @@ const shown = z.strictObject({
   records: count,
   write: z.strictObject({ allow: z.array(text), offered: z.array(text) }),
   polls: z.strictObject({ polls: count, failed: count, missed: count }).nullable(),
+  twin: z.array(twinChange).optional().describe("what the IOC has laid over the files"),
   replacements: z.array(
     z.strictObject({ timeMs, by: text, before: marks.nullable(), now: marks }).describe("the newest last"),
   ),
