@@ -71,6 +71,7 @@ export class ConfigEngine implements ConfigDesk {
   readonly #file: string;
   readonly #live: LiveGateway;
   readonly #log: Logger;
+  readonly #load: typeof loadSiteApart;
   #store: GenerationStore;
   #running: Running;
   /** What the files on the disk said when what runs was chosen. */
@@ -85,7 +86,8 @@ export class ConfigEngine implements ConfigDesk {
   #overlaying: Overlaying | undefined;
   #hasBegun = false;
 
-  constructor(chosen: Chosen, live: LiveGateway, log: Logger) {
+  constructor(chosen: Chosen, live: LiveGateway, log: Logger, load = loadSiteApart) {
+    this.#load = load;
     const { loaded, store, generation, filesHash, safeMode } = chosen;
     this.#file = loaded.site.file;
     this.#live = live;
@@ -199,7 +201,7 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   async plan(wanted?: Wanted): Promise<Plan> {
-    const { facts } = await loadSiteApart({ file: this.#file, ...wanted });
+    const { facts } = await this.#load({ file: this.#file, ...wanted });
     return planOf(this.#running.facts, facts);
   }
 
@@ -249,11 +251,11 @@ export class ConfigEngine implements ConfigDesk {
     if (twin !== undefined) {
       // Over what runs: what somebody has not applied yet is not the twin's to apply.
       const files = this.#running.texts;
-      const loaded = await loadSiteApart({ file: this.#file, files, isWhole: true, twin });
+      const loaded = await this.#load({ file: this.#file, files, isWhole: true, twin });
       if (loaded.overlay?.mistakes !== undefined) throw new Misfit(loaded.overlay.mistakes);
       return { loaded, files: this.#files };
     }
-    const loaded = await loadSiteApart({ file: this.#file, ...wanted });
+    const loaded = await this.#load({ file: this.#file, ...wanted });
     const hash = hashOf(new Map(loaded.texts));
     const files = wanted === undefined ? { hash, include: loaded.include } : await this.#filesOnDisk();
     return { loaded, files };
@@ -261,7 +263,7 @@ export class ConfigEngine implements ConfigDesk {
 
   /** The files on the disk: their hash and patterns, right or wrong. */
   async #filesOnDisk(): Promise<KeptFiles> {
-    const found = await loadSiteApart({ file: this.#file }).catch((error: unknown) => error);
+    const found = await this.#load({ file: this.#file }).catch((error: unknown) => error);
     const texts = found instanceof SiteError ? found.texts : (found as LoadedSite).texts;
     const include = found instanceof SiteError ? [] : (found as LoadedSite).include;
     return { hash: hashOf(new Map(texts)), include };
@@ -441,7 +443,7 @@ export class ConfigEngine implements ConfigDesk {
     try {
       const { texts: files, overlay } = previous;
       const twin = overlay?.document ?? null;
-      const { site, facts } = await loadSiteApart({ file: this.#file, files, isWhole: true, twin });
+      const { site, facts } = await this.#load({ file: this.#file, files, isWhole: true, twin });
       const plan = planOf(failed.facts, facts);
       if (plan.restartsGateway) await this.#live.restart(site);
       else await this.#live.change(site, stepsOf(plan, site));
