@@ -65,6 +65,8 @@ export class TwinDesk {
   #trial: number | undefined;
   /** A document under watch when a newer one came: its end is still put on the record. */
   #older: { document: TwinDocument; generation: number } | undefined;
+  /** What was last told to run. */
+  #told: Version | undefined;
   /** Documents that nobody has looked at yet. */
   #waiting = 0;
   /** The last that was refused; it comes again with each connection while the broker keeps it. */
@@ -250,7 +252,7 @@ export class TwinDesk {
         fault("KERB-TWIN-LOCAL", `generation ${laid.generation} runs, by ${laid.by}`),
       ]);
     else await this.#try();
-    if (isFirst) this.#publish();
+    if (isFirst || !isSameVersion(this.#told, this.#standing().running)) this.#publish();
   }
 
   async #endOlder({ overlay, reverted }: Laid): Promise<void> {
@@ -309,6 +311,7 @@ export class TwinDesk {
 
   #publish(): void {
     const { by: _by, runs: _runs, allow: _allow, misfit: _misfit, ...have } = this.#standing();
+    this.#told = have.running;
     this.#options.publish({ v: 1, gw: this.#options.gateway, ...have });
   }
 

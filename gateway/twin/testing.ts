@@ -152,6 +152,8 @@ export class Box {
 
   /** As `kerb run` begins. */
   async start(watchMs = 100): Promise<void> {
+    this.haves.length = 0;
+    this.records.length = 0;
     const chosen = await chooseStart(this.file, { load: loadHere });
     this.site = chosen.loaded.site;
     this.engine = new ConfigEngine(chosen, this.live, pino({ level: "silent" }), loadHere);
@@ -193,9 +195,10 @@ export class Box {
   }
 
   /** As after a power cut: nothing is finished. */
-  cut(): void {
+  async cut(): Promise<void> {
     this.engine.stop();
     this.engine.overlays(undefined);
+    await this.#journal?.close();
   }
 
   async stop(): Promise<void> {
