@@ -42,7 +42,7 @@ async function device(id: string): Promise<Entry> {
     id,
     driver: "modbus",
     poll: "200ms",
-    timeout: "300ms",
+    timeout: "200ms",
     transport: { type: "tcp", host: "127.0.0.1", port: await freePort() },
     unit: 1,
     write: { allow: ["level"] },
@@ -82,7 +82,7 @@ export class TwinRig {
   }
 
   /** Everything runs, and both devices are online. */
-  static async start(watch = "1s", protocol: 5 | "3.1.1" = 5): Promise<TwinRig> {
+  static async start(watch = "1500ms", protocol: 5 | "3.1.1" = 5): Promise<TwinRig> {
     const rig = new TwinRig();
     try {
       rig.broker = await startBroker(rig.folder);
@@ -166,19 +166,6 @@ export class TwinRig {
 
   get kept(): KeptTwin {
     return JSON.parse(readFileSync(join(this.state, "twin.json"), "utf8")) as KeptTwin;
-  }
-
-  /** The real command line; the simulators live in this process, so nothing may block it. */
-  async kerb(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const env = { PATH: process.env["PATH"] ?? "", HOME: this.folder, LANG: "C.UTF-8", USER: "ky-thuat-1" };
-    const child = spawn(launcher, args, { env, stdio: ["ignore", "pipe", "pipe"] });
-    const [out, err]: [string[], string[]] = [[], []];
-    child.stdout.on("data", (text: Buffer) => out.push(text.toString()));
-    child.stderr.on("data", (text: Buffer) => err.push(text.toString()));
-    const code = await new Promise<number>((resolve) =>
-      child.once("close", (status) => resolve(status ?? -1)),
-    );
-    return { code, out: out.join(""), err: err.join("") };
   }
 
   async close(): Promise<void> {
