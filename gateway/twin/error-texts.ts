@@ -307,7 +307,7 @@ export const twinErrors = {
       en: "Somebody at the gateway went back to another configuration",
       vi: "Có người tại gateway đã quay lại cấu hình khác",
     },
-    likely: { en: "kerb config rollback", vi: "kerb config rollback" },
+    likely: { en: "they have run kerb config rollback", vi: "họ đã chạy kerb config rollback" },
     do: {
       en: "ask the people on site, then send what is wanted under a higher ver",
       vi: "hỏi người tại chỗ, rồi gửi nội dung mong muốn với ver cao hơn",

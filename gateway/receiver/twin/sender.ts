@@ -42,6 +42,7 @@ export class TwinSender {
     { document?: TwinDocument; take: (topic: string, payload: Buffer) => void }
   >();
   #said: string | undefined;
+  #isClosed = false;
 
   constructor(options: CommanderOptions) {
     this.#options = options;
@@ -67,7 +68,9 @@ export class TwinSender {
           for (const gateway of this.#followed.keys()) this.#begin(client, gateway);
         },
         message: (topic, payload) => this.#heard(topic, payload),
-        ended: ({ reason }) => this.#say(`no connection to ${broker}: ${reason}; trying again`),
+        ended: ({ reason }) => {
+          if (!this.#isClosed) this.#say(`no connection to ${broker}: ${reason}; trying again`);
+        },
       },
     );
   }
@@ -78,6 +81,7 @@ export class TwinSender {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#link.client?.endAsync().catch(() => {});
     this.#link.stop();
   }
