@@ -88,6 +88,7 @@ describe("a good site file", () => {
       name: "Tủ 1",
       city: "demo",
       stateFolder: join(folder, "state"),
+      timeZone: "Asia/Ho_Chi_Minh",
     });
     expect(site.outbox).toEqual({
       bytesMax: 256 * 1024 ** 2,

@@ -31,7 +31,14 @@ export interface Site {
   file: string;
   /** The site file and the included ones. */
   files: string[];
-  gateway: { id: string; name: string; city: string; stateFolder: string; location: Place | undefined };
+  gateway: {
+    id: string;
+    name: string;
+    city: string;
+    stateFolder: string;
+    timeZone: string;
+    location: Place | undefined;
+  };
   outbox: { bytesMax: number; commitAfterMs: number; commitEventsMax: number; sealEveryMs: number };
   uplinks: UplinkConfig[];
   privacy: {
@@ -178,6 +185,7 @@ export async function readSite(
   if (main === undefined) throw new ConfigError(loading.found);
   options.lay?.(main, true);
   const site = main.check(siteSchema, main.value);
+  loading.hasPlace = site?.gateway.location !== undefined;
   for (const [index, uplink] of listAt(main.value, "uplinks").entries()) {
     loading.unique("uplink", main, ["uplinks", index], valueAt(uplink, ["id"]));
   }
@@ -206,12 +214,12 @@ export async function readSite(
   const { found } = loading;
   const mistakes = found.filter(({ severity }) => severity === "error");
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);
-  const { id, name, city, state } = site.gateway;
+  const { id, name, city, state, timeZone } = site.gateway;
   const location = site.gateway.location === undefined ? undefined : placeOf(site.gateway.location);
   const checked: Site = {
     file: main.file,
     files: [main.file, ...files],
-    gateway: { id, name, city, stateFolder: resolve(folder, state), location },
+    gateway: { id, name, city, stateFolder: resolve(folder, state), timeZone, location },
     outbox: {
       bytesMax: site.outbox.sizeMax,
       commitAfterMs: site.outbox.commitAfter,

@@ -66,14 +66,15 @@ export interface GatewayStatus {
   diskFreeBytes: number | undefined;
   uplinks: UplinkStatus[];
   hosts: HostStatus[];
-  devices: (DeviceReport & {
-    name: string;
-    driver: string;
-    profile: string | undefined;
-    enabled: boolean;
-    /** Where it is reached: what is behind one place fails together. */
-    place?: DevicePlace | undefined;
-  })[];
+  devices: (DeviceReport &
+    ReturnType<Commanding["schedulesOf"]> & {
+      name: string;
+      driver: string;
+      profile: string | undefined;
+      enabled: boolean;
+      /** Where it is reached: what is behind one place fails together. */
+      place?: DevicePlace | undefined;
+    })[];
 }
 
 /** What `kerb books` shows. `lost`: events of this run that got no number, by device. */
@@ -202,6 +203,7 @@ export class Supervisor implements Answering, Vitals {
       ask: (device, request, timeoutMs) => this.ask(device, request, timeoutMs),
       report: (device) => this.#reports.get(device),
       frames: (stream, bytes) => this.#frames("commands", stream, bytes),
+      tell: (index, data) => this.tell(data, index),
     });
   }
 
@@ -221,8 +223,7 @@ export class Supervisor implements Answering, Vitals {
     for (const uplink of this.uplinks.values()) uplink.renewDictionary(registered.dictionary);
     await this.#hosts.change(this.#hosted(enabled, registered.devices.slice(1)), steps);
     await this.#renewCommanding(site, registered.devices);
-    const during = { fromMs, toMs: Date.now() };
-    await outbox.request("roster", roster(devices, registered.devices), during);
+    await outbox.request("roster", roster(devices, registered.devices), { fromMs, toMs: Date.now() });
     this.#forgetPoints(devices);
   }
 
@@ -233,9 +234,9 @@ export class Supervisor implements Answering, Vitals {
     this.#commanding?.start(registered);
   }
 
-  /** An event of the gateway itself. */
-  tell(data: Record<string, unknown>): void {
-    this.#outbox?.tell({ type: "event", kind: "device-status", device: this.self, data });
+  /** An event of the gateway itself, or of the device with this dictionary index. */
+  tell(data: Record<string, unknown>, device: number = this.self): void {
+    this.#outbox?.tell({ type: "event", kind: "device-status", device, data });
   }
 
   /**
@@ -410,6 +411,7 @@ export class Supervisor implements Answering, Vitals {
         driver: device.driver,
         profile: device.profile,
         enabled: device.enabled,
+        ...this.#commanding?.schedulesOf(device.id),
         place: places.get(device.id),
       })),
     };

@@ -113,7 +113,7 @@ export class TwinRig {
         roles: { field: { devices: ["weak", "next"] } },
         clock: "holdover",
       },
-      twin: { allow: ["polls", "deadBands", "issuers"], issuers: ["ioc"], watch },
+      twin: { allow: ["polls", "deadBands", "schedules", "issuers"], issuers: ["ioc"], watch },
       devices: [await device("weak"), await device("next")],
     };
     this.save();

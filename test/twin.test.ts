@@ -134,7 +134,8 @@ describe.skipIf(mosquittoPath === undefined)("the twin of a gateway that runs", 
 
   it("is set and shown by kerb twin, and seen by whoever stands at the box", async () => {
     const file = join(rig.folder, "want.yaml");
-    writeFileSync(file, "polls: { weak: 300ms }\ndeadBands: { weak: { level: 3 } }\n");
+    const plan = 'schedules: { next: { level: [{ at: "00:00", value: 70 }] } }';
+    writeFileSync(file, `polls: { weak: 300ms }\ndeadBands: { weak: { level: 3 } }\n${plan}\n`);
     const where = ["--broker", rig.broker.url, "--city", city, "--gateway", gatewayId];
     const who = ["--key", rig.keyFile, "--issuer", "an.nguyen@ioc"];
     const set = await run("twin", "set", file, ...where, ...who);
@@ -143,13 +144,16 @@ describe.skipIf(mosquittoPath === undefined)("the twin of a gateway that runs", 
     expect(shown.out).toMatch(/of an\.nguyen@ioc: applied/);
     expect(shown.out).toMatch(/weak +poll normal +300 ms +\(file: 200 ms\)/);
     expect(shown.out).toMatch(/weak +dead band level +3 % +\(the files do not say\)/);
+    expect(shown.out).toMatch(/next +schedule level +00:00 70 +\(the files do not say\)/);
+    const written = () => rig.simulators.get("next")?.writes?.all.map(({ what }) => what) ?? [];
+    await expect.poll(written).toContain("function 6 holding 0 = 0046");
     const check = await run("config", "check", rig.file);
     const device = await run("device", "show", "weak", "--site", rig.file);
     const status = await run("status", "--site", rig.file, "--lang", "vi");
     const broker = await run("twin", "show", ...where);
     expect(check.out).toMatch(/lies over the files:\n +weak +poll normal +300 ms/);
     expect(device.out).toMatch(/from afar +weak +poll normal +300 ms/);
-    expect(status.out).toMatch(/twin +phiên bản \d+ của an\.nguyen@ioc đè lên các tệp \(2 giá trị\)/);
+    expect(status.out).toMatch(/twin +phiên bản \d+ của an\.nguyen@ioc đè lên các tệp \(3 giá trị\)/);
     expect(broker.out).toMatch(/"weak":"300ms"/);
     writeFileSync(file, "polls: { weka: 300ms }\n");
     const refused = await run("twin", "set", file, ...where, ...who);

@@ -10,6 +10,7 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { pinOf, type Replacement, replacementsOf } from "./device-history.ts";
 import { listed, type ListedDevice, statusOf } from "./device-list.ts";
 import type { TwinChange } from "../twin/changes.ts";
+import { scheduleRows, schedulesOf, type ShownSchedule } from "./device-schedules.ts";
 import { deviceWords } from "./device-words.ts";
 import { library } from "./identify.ts";
 import { identifyWords } from "./identify-words.ts";
@@ -42,6 +43,7 @@ export interface ShownDevice extends ListedDevice {
   points: number;
   records: number;
   write: { allow: readonly string[]; offered: string[] };
+  schedules: ShownSchedule[];
   polls: { polls: number; failed: number; missed: number } | null;
   /** Units that a person has put in the place of others, the newest last. */
   replacements: Replacement[];
@@ -102,13 +104,14 @@ async function shown(
     points: device.points.filter(({ publish }) => publish).length,
     records: device.records.length,
     write: { allow: device.write?.allow ?? [], offered },
+    schedules: schedulesOf(device, files.site, known, Date.now()),
     replacements: replacementsOf(files.site.gateway.stateFolder, device),
     polls: known === undefined ? null : { polls: known.polls, failed: known.failed, missed: known.missed },
     ...(laid.length === 0 ? {} : { twin: laid }),
   };
 }
 
-function shownLines(one: ShownDevice, device: DeviceConfig, language: Language): string[] {
+function shownLines(one: ShownDevice, device: DeviceConfig, timeZone: string, language: Language): string[] {
   const words = deviceWords[language];
   const { labels } = words;
   const nowMs = Date.now();
@@ -149,6 +152,7 @@ function shownLines(one: ShownDevice, device: DeviceConfig, language: Language):
     ...one.replacements.map((each): [string, string] => [labels.replaced, replacedLine(each, language)]),
     [labels.points, words.pointCounts(one.points, one.records)],
     [labels.writable, one.write.allow.join(", ") || words.noneWritable(one.write.offered.length)],
+    ...scheduleRows(one.schedules, timeZone, nowMs, language),
     ...(one.lastGoodMs === null ? [] : [[labels.lastGood, span(nowMs - one.lastGoodMs)] as [string, string]]),
     ...(one.polls === null
       ? []
@@ -185,6 +189,6 @@ export async function deviceShow(id: string, options: ShowOptions): Promise<numb
   const device = deviceNamed(files.site.devices, id, file);
   const one = await shown(files, device, await statusOf(file));
   if (options.json === true) printData("device", one);
-  else printLines(shownLines(one, device, language));
+  else printLines(shownLines(one, device, files.site.gateway.timeZone, language));
   return exitCodes.ok;
 }

@@ -210,8 +210,8 @@ const groups: [title: Text, verbs: Verb[]][] = [
       verb(
         "twin",
         "set FILE|show",
-        "polls, dead bands and issuers of a gateway from afar; show: what runs",
-        "đặt từ xa chu kỳ đọc, vùng chết, bên ra lệnh; show: đang chạy gì",
+        "polls, dead bands, schedules, issuers from afar; show: what runs",
+        "đặt từ xa chu kỳ đọc, vùng chết, lịch, bên ra lệnh; show: đang chạy gì",
       ),
       verb(
         "certificate",

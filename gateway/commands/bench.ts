@@ -1,4 +1,6 @@
+import type { Scheduled } from "../schedules/levels.ts";
 import type { DeviceFacts } from "./checks.ts";
+import type { CommandValue } from "./command.ts";
 import type { Journal, Moment } from "./journal.ts";
 import type { Memory } from "./memory.ts";
 import type { Field } from "./order.ts";
@@ -26,6 +28,13 @@ export interface DeskOptions {
    */
   tell: (state: CommandState, reply: Reply | undefined) => void | Promise<void>;
   now: () => Moment;
+  /** What is to be kept at which time of the day. */
+  schedules?: readonly Scheduled[];
+  /** How often these are looked at, and how often what the devices show. */
+  scheduleTickMs?: number;
+  scheduleCheckMs?: number;
+  /** Something about a device that is no command, for an event; without `dev` about the gateway. */
+  note?: (dev: string | undefined, data: Record<string, unknown>) => void;
   log?: (text: string) => void;
   /** For one write with its read-back. */
   writeTimeoutMs?: number;
@@ -44,6 +53,8 @@ export class Bench {
   readonly journal: Journal;
   readonly memory: Memory;
   readonly queue: DeviceQueue;
+  /** What a point is to be now by its schedule, where nobody has ordered something else since. */
+  scheduled: (device: string, point: string) => CommandValue | undefined = () => undefined;
   /** Nothing more is begun. */
   isStopping = false;
   readonly #stop = new AbortController();

@@ -10,6 +10,7 @@ import {
   localIssuer,
   parseCommand,
   type Refusal,
+  scheduleIssuer,
   verifyCommand,
 } from "./command.ts";
 import type { Moment } from "./journal.ts";
@@ -39,7 +40,12 @@ export interface Around {
   tokens: ArmTokens;
   nonces: Nonces;
   rate: Rate;
+  /** Until the schedule of a point says something else, ms; undefined: it has none now. */
+  untilChangeMs: (device: string, point: string) => number | undefined;
 }
+
+/** What was made on this box needs neither key nor role. */
+const isOwn = (issuer: string): boolean => issuer === localIssuer || issuer === scheduleIssuer;
 
 /** One point of a command that may be executed. */
 export interface Planned {
@@ -104,7 +110,7 @@ export function checkOrigin(
 /** Operation, role, device, points: whether this issuer may do this at all. */
 function checkRights(content: CommandContent, issuer: string, { policy }: Around): Refusal | undefined {
   const { role, dev, args } = content;
-  const isLocal = issuer === localIssuer;
+  const isLocal = isOwn(issuer);
   if (!isLocal && policy.issuer(issuer)?.roles.has(role) !== true)
     return refuse("KERB-CMD-ROLE", `"${issuer}" does not have the role "${role}"`);
   if (!policy.hasDevice(dev)) return refuse("KERB-CMD-DEVICE", `there is no device "${dev}"`);
@@ -131,7 +137,7 @@ function checkNumber(
 }
 
 /** Why a point cannot have a value; undefined: it can. */
-function checkValue(value: CommandValue, point: WritablePoint): Refusal | undefined {
+export function checkValue(value: CommandValue, point: WritablePoint): Refusal | undefined {
   const { name, kind, words, only, automatic } = point;
   if (value === automatic) return undefined;
   const shown = JSON.stringify(value);
@@ -145,7 +151,19 @@ function checkValue(value: CommandValue, point: WritablePoint): Refusal | undefi
   return typeof value === "number" ? checkNumber(value, point) : undefined;
 }
 
-function planOf({ dev, args, lease }: CommandContent, { policy }: Around): Planned[] | Refusal {
+/** How long a point is leased of which the command does not say so. A schedule may keep it; else its next entry ends it. */
+function ownLeaseMs(
+  dev: string,
+  { name, alwaysLeased, leaseMsMax }: WritablePoint,
+  issuer: string,
+  { untilChangeMs }: Around,
+): number | undefined {
+  if (!alwaysLeased || issuer === scheduleIssuer) return undefined;
+  return Math.min(leaseMsMax, Math.max(1, Math.ceil(untilChangeMs(dev, name) ?? Infinity)));
+}
+
+function planOf({ dev, args, lease }: CommandContent, issuer: string, around: Around): Planned[] | Refusal {
+  const { policy } = around;
   const planned: Planned[] = [];
   const entries = Object.entries(args);
   for (const [name, value] of entries) {
@@ -155,7 +173,7 @@ function planOf({ dev, args, lease }: CommandContent, { policy }: Around): Plann
     if (wrong !== undefined) return wrong;
     if (lease !== undefined && lease > point.leaseMsMax)
       return refuse("KERB-CMD-LEASE", `"${name}" is leased for ${point.leaseMsMax / 1000} s at most`);
-    const leaseMs = lease ?? (point.alwaysLeased ? point.leaseMsMax : undefined);
+    const leaseMs = lease ?? ownLeaseMs(dev, point, issuer, around);
     // What is given back does not go back.
     planned.push({ point, value, leaseMs: value === point.automatic ? undefined : leaseMs });
   }
@@ -173,7 +191,7 @@ function checkTime(
   if (lifeMs <= 0 || lifeMs > lifeMsMax)
     return refuse("KERB-CMD-LIFETIME", `valid for ${lifeMs} ms: 1 to ${lifeMsMax}`);
   // What was made on this box was made now.
-  if (issuer === localIssuer) return lifeMs;
+  if (isOwn(issuer)) return lifeMs;
   const nonceMs = nonce === undefined ? 0 : around.nonces.leftMs(nonce, issuer, monoMs);
   if (nonce !== undefined && nonceMs === 0) return refuse("KERB-CMD-NONCE", "it is not one that is open");
   const isProved = clock === "synced" || (clock === "holdover" && around.policy.takesHoldover);
@@ -220,7 +238,7 @@ export function checkDevice(
 export function checkContent(content: CommandContent, issuer: string, around: Around): Plan | Refused {
   const right = checkRights(content, issuer, around);
   if (right !== undefined) return right;
-  const planned = planOf(content, around);
+  const planned = planOf(content, issuer, around);
   if (isRefusal(planned)) return planned;
   const lifeMs = checkTime(content, issuer, around);
   if (typeof lifeMs !== "number") return lifeMs;
@@ -236,7 +254,7 @@ function checkTurn(
   around: Around,
 ): Refusal | undefined {
   const { ratePerMinute } = around.policy;
-  if (around.rate.count(issuer, around.now.monoMs) >= ratePerMinute)
+  if (issuer !== scheduleIssuer && around.rate.count(issuer, around.now.monoMs) >= ratePerMinute)
     return refuse("KERB-CMD-RATE", `at most ${ratePerMinute} a minute`);
   const step = checkSteps(content, issuer, planned, around);
   if (step !== undefined || content.mode === "abort") return step;

@@ -45,6 +45,8 @@ export const lifeMsMax = 60_000;
 export const leaseMsMax = 86_400_000;
 /** The issuer that stands for whoever operates the gateway on site. */
 export const localIssuer = "local";
+/** Who writes what a schedule says; no issuer and nobody on site has this name. */
+export const scheduleIssuer = "schedule@local";
 const argsMax = 16;
 const textMax = 256;
 const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;

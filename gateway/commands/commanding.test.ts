@@ -24,6 +24,7 @@ beforeEach(() => {
     ask: () => Promise.reject(new Error("no host")),
     report: () => undefined,
     frames: () => {},
+    tell: () => {},
   };
 });
 afterEach(async () => {

@@ -11,6 +11,8 @@ import { type AskHost, hostField } from "./host-field.ts";
 import type { Happening } from "./journal-lines.ts";
 import { LocalOrders, localRequest, type OrderPreview } from "./local.ts";
 import { Policy } from "./policy.ts";
+import type { Scheduled } from "../schedules/levels.ts";
+import type { ScheduleReport } from "./scheduling.ts";
 import type { CommandState } from "./state.ts";
 import { ToldEvents } from "./told-events.ts";
 
@@ -20,6 +22,8 @@ export interface CommandedGateway {
   ask: AskHost;
   report: (device: string) => DeviceReport | undefined;
   frames: (stream: number, bytes: Uint8Array) => void;
+  /** An event about a device; without an index about the gateway. */
+  tell: (index: number | undefined, data: Record<string, unknown>) => void;
 }
 
 /** Where the answer of a command goes: back on the uplink by which it came. */
@@ -51,6 +55,7 @@ export class Commanding {
   readonly #gateway: CommandedGateway;
   readonly #site: Pick<Site, "gateway">;
   #policy: Policy;
+  #schedules: readonly Scheduled[];
   readonly #events: ToldEvents;
   readonly #lanes = new Map<string, CommandLane>();
   readonly #boot = bootId();
@@ -72,6 +77,7 @@ export class Commanding {
     const enabled = devices.filter((device) => device.enabled);
     // Made now: the points do not stay in this thread.
     this.#policy = new Policy(commands, enabled);
+    this.#schedules = scheduled(site, this.#policy);
     this.#events = new ToldEvents(gateway.frames);
     this.#orders = new LocalOrders(enabled, this.#policy, gateway.ask, () => this.#desk);
   }
@@ -87,17 +93,15 @@ export class Commanding {
   }
 
   /** The site has changed: who may command what, and its devices. `isOpen`: anything may still be written. */
-  renew(
-    { commands, devices }: Site,
-    registered: readonly { id: string; index: number }[],
-    isOpen: boolean,
-  ): void {
-    const enabled = devices.filter((device) => device.enabled);
-    this.#policy = new Policy(commands, enabled);
+  renew(site: Site, registered: readonly { id: string; index: number }[], isOpen: boolean): void {
+    const enabled = site.devices.filter((device) => device.enabled);
+    this.#policy = new Policy(site.commands, enabled);
+    this.#schedules = scheduled(site, this.#policy);
     this.#orders.renew(enabled, this.#policy);
     this.#indexes = new Map(registered.map(({ id, index }) => [id, index]));
     if (this.#desk !== undefined) {
       this.#desk.policy = this.#policy;
+      this.#desk.schedules.renew(this.#schedules);
       this.#warnOfLeft(this.#desk);
     }
     // Who is not open any more still hears, and refuses: leases have to go back by the same desk.
@@ -141,6 +145,23 @@ export class Commanding {
     return this.#orders.preview(localRequest(args));
   }
 
+  /** How the schedules of a device stand; nothing where it has none. */
+  schedulesOf(device: string): { schedules?: ScheduleReport[] } {
+    const schedules = this.#desk?.schedules.reportsOf(device) ?? [];
+    return schedules.length === 0 ? {} : { schedules };
+  }
+
+  #note(device: string | undefined, data: Record<string, unknown>): void {
+    const { code, reason, point, schedule } = data;
+    const about = [device, point].filter((part) => typeof part === "string").join(" ");
+    const { log, tell } = this.#gateway;
+    if (code === undefined)
+      log.info({ device }, `the schedule of ${about || "all devices"} is ${String(schedule)}`);
+    else
+      log.warn({ device, code }, `the schedule of ${about || "all devices"} is not kept: ${String(reason)}`);
+    tell(device === undefined ? undefined : this.#indexes.get(device), data);
+  }
+
   /** Finishes what is under way, as far as it can in a few seconds. */
   async close(): Promise<void> {
     this.#isStopping = true;
@@ -182,6 +203,8 @@ export class Commanding {
           city,
           field: hostField(ask),
           facts: (device) => this.#facts(device),
+          schedules: this.#schedules,
+          note: (device, data) => this.#note(device, data),
           tell: (state, reply) => this.#tell(state, reply as UplinkReply | undefined),
           now: () => ({
             wallMs: Date.now(),
@@ -195,6 +218,7 @@ export class Commanding {
       );
       // The site may have changed meanwhile.
       desk.policy = this.#policy;
+      desk.schedules.renew(this.#schedules);
       this.#desk = desk;
       this.#warnOfLeft(desk);
       this.#goOn();
@@ -312,4 +336,17 @@ export class Commanding {
     this.#orders.moved(state);
     return this.#events.tell(state, this.#indexes.get(state.dev) ?? this.#indexes.get(state.gw) ?? 0);
   }
+}
+
+/** The schedules of a site's points, those that may be written. */
+function scheduled({ gateway: { timeZone }, devices }: Site, policy: Policy): Scheduled[] {
+  return devices.flatMap(({ id: device, enabled, schedules = {}, location }) =>
+    Object.entries(enabled ? schedules : {}).flatMap(([point, entries]) => {
+      const shownAt = policy.point(device, point)?.shownAt;
+      const place = location === undefined ? undefined : { lat: location.lat, lon: location.lon };
+      return shownAt === undefined
+        ? []
+        : [{ device, point, shownAt, entries, site: { timeZone, location: place } }];
+    }),
+  );
 }

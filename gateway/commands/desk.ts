@@ -15,6 +15,7 @@ import {
   localIssuer,
   newCommandId,
   type Refusal,
+  scheduleIssuer,
 } from "./command.ts";
 import { aboutCommand, runJob } from "./execution.ts";
 import type { Happening } from "./journal-lines.ts";
@@ -25,7 +26,8 @@ import type { Policy } from "./policy.ts";
 import { DeviceQueue } from "./queue.ts";
 import { Refusals } from "./refusals.ts";
 import { Resolver, stateAfterRestart } from "./resolver.ts";
-import { type CommandState, isFinal } from "./state.ts";
+import { Scheduling } from "./scheduling.ts";
+import { type CommandSource, type CommandState, isFinal } from "./state.ts";
 import { armMs, ArmTokens, nonceMs, Nonces, Rate } from "./tokens.ts";
 
 /** What somebody on site orders; `by` is the user as the box knows it. */
@@ -38,6 +40,9 @@ export interface LocalOrder {
   leaseMs?: number;
   reason?: string;
 }
+
+const sourceOf = (issuer: string): CommandSource =>
+  issuer === localIssuer ? "local" : issuer === scheduleIssuer ? "schedule" : "ioc";
 
 /** Commands on their way to one device, and at all. */
 const waitingMax = 16;
@@ -53,6 +58,7 @@ export class CommandDesk {
   readonly #bench: Bench;
   readonly #leases: Leases;
   readonly #resolver: Resolver;
+  readonly schedules: Scheduling;
   readonly #tokens = new ArmTokens();
   readonly #nonces = new Nonces();
   readonly #rate = new Rate();
@@ -65,6 +71,10 @@ export class CommandDesk {
     this.policy = policy;
     this.#resolver = new Resolver(bench, () => this.#leases.look());
     this.#leases = new Leases(bench, this.#resolver.before.bind(this.#resolver));
+    this.schedules = new Scheduling(bench, this.#resolver.before.bind(this.#resolver), (...order) =>
+      this.#scheduled(...order),
+    );
+    bench.scheduled = this.schedules.valueOf.bind(this.schedules);
     const { budgets = {} } = bench.options;
     this.#refusals = new Refusals(budgets, (codes) => bench.journal.note({ ev: "suppressed", codes }));
   }
@@ -137,6 +147,27 @@ export class CommandDesk {
     return this.#record(told, state, reply, false);
   }
 
+  /** What a schedule wants of a point, in the turn of its device: that is this one's, and not waited for. */
+  async #scheduled(dev: string, point: string, value: CommandValue): Promise<CommandState> {
+    const issued = Math.round(this.#bench.options.now().wallMs);
+    const content: CommandContent = {
+      v: 1,
+      id: newCommandId(issued),
+      gw: this.#bench.options.gateway,
+      dev,
+      op: "set",
+      args: { [point]: value },
+      mode: "execute",
+      notAfter: issued + lifeMsMax,
+      issued,
+      by: scheduleIssuer,
+      role: localIssuer,
+    };
+    const mistake = contentMistake(content);
+    if (mistake !== undefined) return this.#refuse(content, scheduleIssuer, "", mistake, undefined);
+    return this.#judge(content, scheduleIssuer, contentDigest(content), undefined);
+  }
+
   /** An order of somebody on site, who has no signature: the gateway's own socket has let him in. */
   async local({ dev, args, by, mode = "execute", arm, leaseMs, reason }: LocalOrder): Promise<CommandState> {
     const { wallMs } = this.#bench.options.now();
@@ -170,6 +201,7 @@ export class CommandDesk {
   deviceChanged(device: string): void {
     this.#resolver.wake(device);
     this.#leases.wake(device);
+    this.schedules.wake(device);
   }
 
   /** A nonce for the next command of an issuer, good for 60 s, while the clock is not proved. */
@@ -196,6 +228,7 @@ export class CommandDesk {
     this.#bench.isStopping = true;
     this.#leases.stop();
     this.#resolver.stop();
+    this.schedules.stop();
     this.#refusals.flush();
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
@@ -212,7 +245,8 @@ export class CommandDesk {
   #around(): Around {
     const { gateway, city, facts, now } = this.#bench.options;
     const [tokens, nonces, rate] = [this.#tokens, this.#nonces, this.#rate];
-    return { gateway, city, policy: this.policy, facts, now: now(), tokens, nonces, rate };
+    const untilChangeMs = this.schedules.untilChangeMs.bind(this.schedules);
+    return { gateway, city, policy: this.policy, facts, now: now(), tokens, nonces, rate, untilChangeMs };
   }
 
   #knownOf(id: string): Pick<Known, "digest" | "state"> | undefined {
@@ -236,11 +270,12 @@ export class CommandDesk {
     const { monoMs } = around.now;
     if (!isRefusal(plan) || plan.isFresh === true) {
       // One that is too many must not keep the next one out.
-      if (!isRefusal(plan) || plan.code !== "KERB-CMD-RATE") this.#rate.add(issuer, monoMs);
+      const isCounted = !isRefusal(plan) || plan.code !== "KERB-CMD-RATE";
+      if (isCounted && issuer !== scheduleIssuer) this.#rate.add(issuer, monoMs);
       if (content.nonce !== undefined) this.#nonces.use(content.nonce);
     }
     if (isRefusal(plan)) return refuse({ code: plan.code, reason: plan.reason });
-    const busy = content.mode === "abort" ? undefined : this.#busy(content.dev);
+    const busy = content.mode === "abort" || issuer === scheduleIssuer ? undefined : this.#busy(content.dev);
     if (busy !== undefined) return refuse({ code: "KERB-CMD-BUSY", reason: busy });
     if (content.arm !== undefined) this.#tokens.use(content.arm);
     return content.mode === "arm" || content.mode === "abort"
@@ -265,7 +300,7 @@ export class CommandDesk {
     reply: Reply | undefined,
   ): Promise<CommandState> {
     const { id, by, mode } = content;
-    const about = aboutCommand(content, issuer === localIssuer);
+    const about = aboutCommand(content, sourceOf(issuer));
     this.#underWay.set(id, { digest, state: this.#bench.state({ ...about, state: "accepted" }) });
     let state = this.#bench.state({ ...about, state: "done" });
     let isRecorded = false;
@@ -291,19 +326,21 @@ export class CommandDesk {
     reply: Reply | undefined,
   ): Promise<CommandState> {
     const { id, dev } = content;
-    const isLocal = issuer === localIssuer;
-    const state = this.#bench.state({ ...aboutCommand(content, isLocal), state: "accepted" });
+    const source = sourceOf(issuer);
+    const state = this.#bench.state({ ...aboutCommand(content, source), state: "accepted" });
     this.#underWay.set(id, { digest, state });
     const moved = (next: CommandState) => {
       this.#underWay.set(id, { digest, state: next });
-      this.#bench.tell(next, reply);
+      // Nobody waits for it: how it ends is told, and that is all.
+      if (source !== "schedule") this.#bench.tell(next, reply);
     };
     const accepted = this.#accept(content, digest, state, moved);
     accepted.catch(() => {});
     const untilMs = this.#bench.options.now().monoMs + lifeMs;
     const settle = this.#resolver.before.bind(this.#resolver);
-    const job = { content, digest, isLocal, points, untilMs, settle, accepted, reply, moved };
-    const result = await this.#bench.queue.run(dev, () => runJob(this.#bench, job));
+    const job = { content, digest, source, points, untilMs, settle, accepted, reply, moved };
+    const run = () => runJob(this.#bench, job);
+    const result = await (source === "schedule" ? run() : this.#bench.queue.run(dev, run));
     this.#end(result);
     if (result.state === "unknown") this.#resolver.add(result);
     this.#leases.look();
@@ -352,7 +389,7 @@ export class CommandDesk {
     { code, reason }: Refusal,
     reply: Reply | undefined,
   ): Promise<CommandState> {
-    const about = aboutCommand(content, issuer === localIssuer);
+    const about = aboutCommand(content, sourceOf(issuer));
     const isNew = code !== "KERB-CMD-DUPLICATE" && digest !== "";
     const nonce = code === "KERB-CMD-CLOCK" ? { nonce: this.nonce(issuer), nonceMs } : {};
     const state = this.#bench.state({ ...about, state: "rejected", code, reason, ...nonce });
@@ -404,5 +441,6 @@ export class CommandDesk {
       else if (now.unrecorded === true) this.#underWay.set(now.id, { digest: known.digest, state: now });
     }
     this.#leases.look();
+    this.schedules.start();
   }
 }

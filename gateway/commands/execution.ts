@@ -2,14 +2,14 @@ import type { Bench, Reply } from "./bench.ts";
 import { checkDevice, type Planned } from "./checks.ts";
 import type { CommandContent, CommandValue, Refusal } from "./command.ts";
 import { outcomeCode, type WriteOrder, type WriteOutcome } from "./order.ts";
-import type { CommandStage, CommandState } from "./state.ts";
+import type { CommandSource, CommandStage, CommandState } from "./state.ts";
 
 /** A command whose turn on its device has come: on the record first, then written once, then what came of it. */
 
 export interface Job {
   content: CommandContent;
   digest: string;
-  isLocal: boolean;
+  source: CommandSource;
   points: Planned[];
   /** Monotonic ms at which it dies. */
   untilMs: number;
@@ -23,8 +23,8 @@ export interface Job {
 }
 
 /** What every state of a command says of it. */
-export function aboutCommand({ id, dev, by, mode, args }: CommandContent, isLocal: boolean) {
-  return { id, dev, by, mode, args, source: isLocal ? ("local" as const) : ("ioc" as const) };
+export function aboutCommand({ id, dev, by, mode, args }: CommandContent, source: CommandSource) {
+  return { id, dev, by, mode, args, source };
 }
 
 /** Beyond the time that the host has for it: whoever is still silent has nothing to say. */
@@ -144,7 +144,7 @@ async function writePoint(
   }
   const { refreshMs } = point;
   // What is undefined is not on the record.
-  const isLocal = job.isLocal || undefined;
+  const isLocal = job.source === "local" || undefined;
   const lease = returnTo === undefined ? {} : { lease: { ms: leaseMs, returnTo, refreshMs, isLocal } };
   const recorded = bench.journal.append({ ev: "executing", id, dev, point: point.name, value, ...lease });
   try {
@@ -168,7 +168,7 @@ async function writePoint(
     });
     return false;
   }
-  job.moved(bench.state({ ...aboutCommand(job.content, job.isLocal), state: "running" }));
+  job.moved(bench.state({ ...aboutCommand(job.content, job.source), state: "running" }));
   const outcome = await carryOut(bench, {
     device: dev,
     point: point.name,
@@ -184,10 +184,10 @@ async function writePoint(
 
 /** Runs a command on its device; resolves with its result, which is on the record and told. Never rejects. */
 export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
-  const { content, digest, isLocal, points, untilMs, reply } = job;
+  const { content, digest, source, points, untilMs, reply } = job;
   const { options } = bench;
   const sum = new Sum();
-  const gone = checkDevice(content.dev, isLocal, options.facts(content.dev));
+  const gone = checkDevice(content.dev, source === "local", options.facts(content.dev));
   if (options.now().monoMs >= untilMs)
     sum.fail("expired", { code: "KERB-CMD-EXPIRED", reason: "it has waited for too long" });
   else if (bench.isStopping) sum.fail("failed", { code: "KERB-CMD-STOPPING", reason: "not written" });
@@ -209,7 +209,7 @@ export async function runJob(bench: Bench, job: Job): Promise<CommandState> {
   );
   const longest = Math.max(0, ...points.map(({ leaseMs = 0 }) => leaseMs));
   const state = bench.state({
-    ...aboutCommand(content, isLocal),
+    ...aboutCommand(content, source),
     state: isRecorded ? sum.stage : "rejected",
     ...sum.more,
     ...(sum.stage === "done" && longest > 0 ? { leaseMs: longest } : {}),

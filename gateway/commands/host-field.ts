@@ -1,5 +1,5 @@
 import { monotonicMs } from "../clock.ts";
-import type { HostRequest, Shown, WriteOutcome as HostOutcome } from "../host/messages.ts";
+import type { HostRequest, LatestReading, Shown, WriteOutcome as HostOutcome } from "../host/messages.ts";
 import type { Field } from "./order.ts";
 
 /** The devices as the desk reaches them: through the hosts. */
@@ -34,6 +34,14 @@ export function hostField(ask: AskHost): Field {
       const { value, isSame, reason = "it tells no value" } = told;
       if (isSame === true && ordered !== undefined) return { value: ordered };
       return value === null ? { value, reason } : { value };
+    },
+    async latest(device, signal) {
+      const told = (await unlessAborted(ask(device, { name: "latest", device }), signal)) as LatestReading[];
+      return new Map(
+        told.flatMap(({ point, value, status }) =>
+          status === "good" && value !== null ? [[point, value] as const] : [],
+        ),
+      );
     },
   };
 }

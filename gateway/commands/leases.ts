@@ -116,7 +116,7 @@ export class Leases {
     this.look();
   }
 
-  async #write({ id: of, dev, point, returnTo }: Lease, attempt: Attempt): Promise<void> {
+  async #write({ id: of, dev, point, returnTo: earlier }: Lease, attempt: Attempt): Promise<void> {
     const { memory, options, journal, writeTimeoutMs, isStopping } = this.#bench;
     // While it waited for its turn the point may have been ordered anew.
     const lease = memory.lease(dev, point);
@@ -124,6 +124,8 @@ export class Leases {
     const override = this.#override(lease);
     if (override !== undefined) return this.#end(lease, override);
     if (this.leftMs(lease) > 0) return;
+    // Whatever stood there before: a schedule says what is to stand there now.
+    const returnTo = this.#bench.scheduled(dev, point) ?? earlier;
     if (attempt.isBack) {
       await this.#record({ ev: "returned", of, dev, point, value: returnTo, late: true });
       return;

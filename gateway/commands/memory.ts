@@ -18,6 +18,8 @@ export interface Write {
   point: string;
   value: CommandValue;
   state?: "done" | "failed" | "unknown";
+  /** Of one for good: when it was ordered. */
+  order?: Pick<Order, "atMs" | "mono" | "boot">;
 }
 
 /** A point that goes back by itself. `boot`, `fromMono`: when the time began to run. */
@@ -38,6 +40,16 @@ export interface Lease {
   previous?: Lease;
 }
 
+/** A point that somebody has ordered for good, and when: ms since 1970 UTC, and of the boot. */
+export interface Order {
+  id: string;
+  dev: string;
+  point: string;
+  atMs: number;
+  mono: number;
+  boot: string;
+}
+
 /** Until a lease is over, ms. Of another boot nobody knows how long ago it began: it is over. */
 export function leaseLeftMs({ boot, fromMono, ms }: Lease, now: Pick<Moment, "boot" | "monoMs">): number {
   return boot === now.boot ? Math.max(0, fromMono + ms - now.monoMs) : 0;
@@ -46,11 +58,15 @@ export function leaseLeftMs({ boot, fromMono, ms }: Lease, now: Pick<Moment, "bo
 const knownMsMax = 7 * 86_400_000;
 export const knownMax = 10_000;
 const untoldMax = 256;
+/** A schedule says something else at least once a week. */
+const orderMsMax = 8 * 86_400_000;
+const ordersMax = 1000;
 
 export class Memory {
   #boot = "";
   readonly #known = new Map<string, Known>();
   readonly #leases = new Map<string, Lease>();
+  readonly #orders = new Map<string, Order>();
   /** Results that are on the record, and of which nobody knows whether anybody has heard them. */
   readonly #untold = new Map<string, CommandState>();
 
@@ -60,6 +76,11 @@ export class Memory {
 
   lease(dev: string, point: string): Lease | undefined {
     return this.#leases.get(`${dev}/${point}`);
+  }
+
+  /** The last order for good of a point, of the last days. */
+  order(dev: string, point: string): Order | undefined {
+    return this.#orders.get(`${dev}/${point}`);
   }
 
   get leases(): Lease[] {
@@ -77,7 +98,7 @@ export class Memory {
 
   /** What a new segment of the journal begins with. */
   standing(): Record<string, unknown> {
-    return { leases: this.leases, open: this.open, untold: this.untold };
+    return { leases: this.leases, orders: [...this.#orders.values()], open: this.open, untold: this.untold };
   }
 
   /** A record that is on the disk, or was there at the start: the same makes the same memory. */
@@ -90,7 +111,7 @@ export class Memory {
       const { digest, state } = happening as unknown as Known;
       this.#remember(state.id, { digest, state, atMs: at, writes: [] });
       if (ev === "refused") this.#toTell(state);
-    } else if (ev === "executing") this.#executing(happening, mono);
+    } else if (ev === "executing") this.#executing(happening, at, mono);
     else if (ev === "wrote") this.#wrote(happening);
     else if (ev === "result") this.#result(happening, at);
     else if (ev === "told") this.#untold.delete(happening["id"] as string);
@@ -112,7 +133,7 @@ export class Memory {
     }
   }
 
-  #executing(happening: Happening, mono: number): void {
+  #executing(happening: Happening, atMs: number, mono: number): void {
     const { id, dev, point, value, lease } = happening as unknown as {
       id: string;
       dev: string;
@@ -120,7 +141,8 @@ export class Memory {
       value: CommandValue;
       lease?: Pick<Lease, "ms" | "returnTo" | "refreshMs" | "isLocal">;
     };
-    this.#known.get(id)?.writes.push({ point, value });
+    const order = lease === undefined ? { order: { atMs, mono, boot: this.#boot } } : {};
+    this.#known.get(id)?.writes.push({ point, value, ...order });
     if (lease === undefined) return;
     const previous = this.lease(dev, point);
     if (previous !== undefined) delete previous.previous;
@@ -148,6 +170,7 @@ export class Memory {
     const wasSent = writtenMs !== undefined || resolved === true || write?.state === "unknown";
     if (write !== undefined && state !== undefined) write.state = state;
     const key = `${dev}/${point}`;
+    this.#ordered(key, id, write);
     const lease = this.#leases.get(key);
     if (lease === undefined) return;
     if (lease.id === id && state === "failed" && !wasSent) {
@@ -158,11 +181,28 @@ export class Memory {
     if (lease.id !== id && state === "done") this.#leases.delete(key);
   }
 
+  /** What was ordered for good stands until the schedule of the point says something else. */
+  #ordered(key: string, id: string, write: Write | undefined): void {
+    const isScheduled = this.#known.get(id)?.state.source === "schedule";
+    if (write?.order === undefined || write.state === undefined) return;
+    const [dev = "", point = ""] = key.split("/");
+    if (write.state === "failed" ? this.#orders.get(key)?.id === id : isScheduled) this.#orders.delete(key);
+    if (write.state === "failed" || isScheduled) return;
+    this.#orders.delete(key);
+    this.#orders.set(key, { id, dev, point, ...write.order });
+    for (const [old, { atMs }] of this.#orders) {
+      if (this.#orders.size <= ordersMax && atMs > write.order.atMs - orderMsMax) return;
+      this.#orders.delete(old);
+    }
+  }
+
   #result(happening: Happening, atMs: number): void {
     const { state, digest } = happening as unknown as Pick<Known, "state"> & Partial<Known>;
     this.#toTell(state);
     const known = this.#known.get(state.id);
-    if (known !== undefined) known.state = state;
+    // Nobody sends that again: it is not to push out what somebody might.
+    if (state.source === "schedule" && isFinal(state)) this.#known.delete(state.id);
+    else if (known !== undefined) known.state = state;
     // That it was accepted could not be recorded: how it has ended could.
     else if (digest !== undefined) this.#remember(state.id, { digest, state, atMs, writes: [] });
   }
@@ -174,14 +214,22 @@ export class Memory {
   }
 
   #stand(happening: Happening): void {
-    const { leases, open, untold } = happening as unknown as ReturnType<Memory["standing"]> & {
+    const {
+      leases,
+      orders = [],
+      open,
+      untold,
+    } = happening as unknown as ReturnType<Memory["standing"]> & {
       leases: Lease[];
+      orders?: Order[];
       open: Known[];
       untold: CommandState[];
     };
     this.#leases.clear();
     this.#untold.clear();
     for (const lease of leases) this.#leases.set(`${lease.dev}/${lease.point}`, lease);
+    this.#orders.clear();
+    for (const order of orders) this.#orders.set(`${order.dev}/${order.point}`, order);
     for (const known of open) if (!this.#known.has(known.state.id)) this.#remember(known.state.id, known);
     for (const state of untold) this.#untold.set(state.id, state);
   }

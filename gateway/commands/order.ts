@@ -48,9 +48,13 @@ type ReadPoint = (
   ordered?: CommandValue,
 ) => Promise<ReadOutcome>;
 
+/** What the points of a device have shown last, those with a good value; nobody is asked for it. */
+type Latest = (device: string, signal: AbortSignal) => Promise<ReadonlyMap<string, CommandValue>>;
+
 export interface Field {
   execute: Execute;
   read: ReadPoint;
+  latest: Latest;
 }
 
 /** What a host says of a write that it did not do, in the table's codes. */

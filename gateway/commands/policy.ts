@@ -54,6 +54,8 @@ export interface WritablePoint {
   alwaysLeased: boolean;
   /** How often it is written again while it is leased. */
   refreshMs: number | undefined;
+  /** Where it is seen what it is: itself, or another point. */
+  shownAt: string;
 }
 
 interface Issuer {
@@ -100,6 +102,7 @@ function writable(
     leaseMsMax: write.leaseMax ?? leaseMsMax,
     alwaysLeased: write.leaseMax !== undefined,
     refreshMs: write.refresh,
+    shownAt: write.readBack ?? name,
   };
 }
 

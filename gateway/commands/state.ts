@@ -5,6 +5,9 @@ import type { CommandValue } from "./command.ts";
 /** accepted → running → done, failed, expired or unknown; or rejected at once. An unknown is followed by done or failed. */
 export type CommandStage = "accepted" | "rejected" | "running" | "done" | "failed" | "expired" | "unknown";
 
+/** The centre, somebody on site, or a schedule of the site file. */
+export type CommandSource = "ioc" | "local" | "schedule";
+
 export interface CommandState {
   v: 1;
   id: string;
@@ -41,7 +44,7 @@ export interface CommandState {
   unsigned?: true;
   /** The result could not be put on the record. */
   unrecorded?: true;
-  source?: "ioc" | "local";
+  source?: CommandSource;
 }
 
 const finals: readonly CommandStage[] = ["rejected", "done", "failed", "expired"];

@@ -28,6 +28,7 @@ const desk = await site.open({
       return { state: "done", readBack: value };
     },
     read: async () => ({ value: shown() }),
+    latest: async () => new Map(),
   },
 });
 process.stdout.write("ready\n");

@@ -125,6 +125,13 @@ class Field {
     return resolve;
   }
 
+  readonly latest = async (device: string) =>
+    new Map(
+      [...this.values].flatMap(([key, value]) =>
+        key.startsWith(`${device}/`) ? [[key.slice(device.length + 1), value] as const] : [],
+      ),
+    );
+
   readonly read = async (device: string, name: string) =>
     this.canRead
       ? { value: this.values.get(`${device}/${name}`) ?? null }

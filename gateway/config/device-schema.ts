@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { profileSchema } from "../profiles.ts";
 import { durationBetween } from "../quantities.ts";
+import { schedulesSchema } from "./schedules.ts";
 import { label, levelsSchema, locationSchema, word } from "./site-schema.ts";
 
 const pollPeriod = durationBetween("1ms", "24h");
@@ -87,6 +88,7 @@ export function deviceSchema(drivers: readonly string[]) {
       .optional()
       .describe("serial number of the unit; another one at this address is read, and never written to"),
     write: deviceWriteSchema.optional(),
+    schedules: schedulesSchema.optional(),
     identifyEvery: durationBetween("10s", "24h")
       .default(600_000)
       .describe("how often it is asked again who it is (10m)"),

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { DeviceWrite } from "../commands/policy.ts";
+import type { DeviceSchedules } from "../schedules/levels.ts";
 import { inputsOf, settled, withNeeded } from "../derived.ts";
 import { checkPoints } from "../point-schema.ts";
 import { tooMany, withParts } from "../profile-parts.ts";
@@ -23,6 +24,7 @@ import {
 } from "./device-schema.ts";
 import type { Levels, Place } from "../event.ts";
 import { checkDeviceWrite } from "./commands.ts";
+import { checkSchedules } from "./schedules.ts";
 import type { YamlDocument } from "./document.ts";
 import { type DriverSchemas, driverSchemas } from "./drivers.ts";
 import { isRecord, type Path, valueAt } from "./path.ts";
@@ -46,6 +48,8 @@ export interface DeviceConfig {
   serial?: string | undefined;
   /** What may be written to it, where the site file says so. */
   write?: DeviceWrite | undefined;
+  /** What its points are to be at which time of the day. */
+  schedules?: DeviceSchedules | undefined;
   /** How often it is asked again who it is. */
   identifyMs?: number;
   /** Parsed by the driver's schema, with the profile's settings underneath. */
@@ -86,7 +90,20 @@ function straightened(
 }
 
 function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: Profile | undefined) {
-  const { id, name, driver, enabled, poll, silence, serial, identifyEvery, location, levels, write } = common;
+  const {
+    id,
+    name,
+    driver,
+    enabled,
+    poll,
+    silence,
+    serial,
+    identifyEvery,
+    location,
+    levels,
+    write,
+    schedules,
+  } = common;
   return {
     id,
     name: name ?? id,
@@ -99,6 +116,7 @@ function described(common: z.output<ReturnType<typeof deviceSchema>>, profile: P
     firmwareRange: profile?.firmware ?? "*",
     serial,
     write,
+    schedules,
     identifyMs: identifyEvery,
     identity: profile === undefined ? undefined : { vendor: profile.vendor, model: profile.model },
     pollMs: {
@@ -415,9 +433,13 @@ export async function checkDevice(
     return undefined;
   if (common.write !== undefined)
     checkDeviceWrite(document, [...path, "write"], common.write, points, opened?.profile.class);
+  const about = described(common, opened?.profile);
+  const hasPlace = files.hasPlace || about.location !== undefined;
+  if (about.schedules !== undefined)
+    checkSchedules(document, [...path, "schedules"], about.schedules, { ...about, points }, hasPlace);
   const { line } = document.locate([...path, "id"]);
   return {
-    ...described(common, opened?.profile),
+    ...about,
     settings,
     identify,
     points,

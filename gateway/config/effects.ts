@@ -14,11 +14,12 @@ export const effects: readonly Effect[] = ["none", "names", "poll", "device", "g
 
 type SiteKey = keyof z.input<typeof siteSchema>;
 
-/** Of the site file's keys; `gateway.name` and `gateway.location` are told apart from the rest of `gateway`. */
+/** Of the site file's keys; `gateway.name`, `gateway.timeZone` and `gateway.location` are told apart from the rest of `gateway`. */
 export const siteEffects = {
   version: "none",
   gateway: "gateway",
   "gateway.name": "names",
+  "gateway.timeZone": "names",
   "gateway.location": "none",
   outbox: "gateway",
   uplinks: "gateway",
@@ -29,7 +30,7 @@ export const siteEffects = {
   health: "gateway",
   include: "none",
   devices: "none",
-} as const satisfies Record<SiteKey | "gateway.name" | "gateway.location", Effect>;
+} as const satisfies Record<SiteKey | "gateway.name" | "gateway.timeZone" | "gateway.location", Effect>;
 
 /** Of a device, as it is once it is checked. */
 export const deviceEffects = {
@@ -44,6 +45,7 @@ export const deviceEffects = {
   firmwareRange: "device",
   serial: "device",
   write: "names",
+  schedules: "names",
   identifyMs: "device",
   settings: "device",
   identify: "device",

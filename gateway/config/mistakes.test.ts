@@ -34,7 +34,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "unknown key with no near one",
     device("    colour: red\n"),
-    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, sunspec, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels, serial, write, identifyEvery',
+    'bad.yaml:8:5  unknown key "colour" - known here: transport, unit, timeout, order, functions, maxRegistersPerRead, maxBitsPerRead, sunspec, evenCount, gapRegisters, requestsInFlight, id, name, driver, profile, enabled, poll, silence, points, records, location, levels, serial, write, schedules, identifyEvery',
   ],
   [
     "unknown key inside a setting",

@@ -49,7 +49,7 @@ function keyFindings(
   const known = [...Object.keys(definition(bare(schema ?? z.never())).shape ?? {}), ...alsoKnown];
   return keys.map((key) => {
     const meant = nearest(key, known);
-    const choice = known.length > 0 && known.length <= 25 ? ` - known here: ${known.join(", ")}` : "";
+    const choice = known.length > 0 && known.length <= 30 ? ` - known here: ${known.join(", ")}` : "";
     const hint = meant === undefined ? choice : ` - did you mean ${quoted(meant)}?`;
     const finding = keyFinding([...path, key], `unknown key ${quoted(key)}${hint}`);
     return meant === undefined ? finding : { ...finding, meant };

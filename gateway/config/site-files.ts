@@ -33,6 +33,8 @@ export class SiteFiles {
   readonly #given: ReadonlyMap<string, string>;
   /** The files that were opened, byte for byte as text. */
   readonly texts: Map<string, string>;
+  /** The site says where its cabinet stands. */
+  hasPlace = false;
 
   /** `given`: files that are read from here and not from the disk, by absolute path. */
   constructor(

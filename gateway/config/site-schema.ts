@@ -2,6 +2,7 @@ import { z } from "zod";
 import { issuerKey, localIssuer } from "../commands/command.ts";
 import { sections } from "../twin/document.ts";
 import { byteSizeBetween, durationBetween } from "../quantities.ts";
+import { isTimeZone } from "../schedules/local-time.ts";
 
 /** Devices in one file. */
 export const devicesMax = 1000;
@@ -247,6 +248,12 @@ export const siteSchema = z.strictObject({
     name: label.describe("as people call the cabinet"),
     city: word(2, 16).describe("first part of the topics"),
     state: filePath.default("/var/lib/kerb").describe("folder of outbox and journal, relative to this file"),
+    timeZone: z
+      .string()
+      .max(60)
+      .refine(isTimeZone, { error: "expected the name of a time zone such as Asia/Ho_Chi_Minh" })
+      .default("Asia/Ho_Chi_Minh")
+      .describe("whose clocks the times of `schedules` are (IANA)"),
     location: locationSchema
       .optional()
       .describe("where the cabinet stands, and each device that says nothing else"),

@@ -16,6 +16,11 @@ const tails: Rule[] = [
 
 /** What is expected: "a whole number from 0 to 255". */
 const phrases: Rule[] = [
+  [
+    /\ba local time such as (".*?"), or (".*?"), (".*?") \(at most (\S+) before or after\)/g,
+    "giờ địa phương như $1, hoặc $2, $3 (sớm hay muộn tối đa $4)",
+  ],
+  [/\bthe name of a time zone such as (\S+)/g, "tên múi giờ như $1"],
   [/\btext such as (".*?")/g, "chữ như $1"],
   [/\btext of (\d+) to (\d+) characters/g, "chữ dài $1 đến $2 ký tự"],
   [/\btext of at least (\d+) characters/g, "chữ dài ít nhất $1 ký tự"],
@@ -66,6 +71,41 @@ const sentences: Rule[] = [
   [/^the profile lets (".*") be from (\S+) to (\S+)$/, "hồ sơ cho phép $1 từ $2 đến $3"],
   [/^(".*") is no number and has no limits$/, "$1 không phải số nên không có giới hạn"],
   [/^(".*") is not in write\.allow$/, "$1 không có trong write.allow"],
+  [
+    /^(".*") is not open for writing: enter it in write\.allow$/,
+    "$1 chưa được mở ghi: hãy thêm vào write.allow",
+  ],
+  [
+    /^(".*") is a safety point: it is armed by hand each time$/,
+    "$1 là điểm an toàn: mỗi lần phải có người xác nhận",
+  ],
+  [
+    /^(".*") is written by two persons only \(write\.confirm\)$/,
+    "$1 chỉ được ghi khi có hai người (write.confirm)",
+  ],
+  [
+    /^(".*") is held by leases only: its device falls back by itself$/,
+    "$1 chỉ giữ được bằng lệnh tạm: thiết bị tự trở về",
+  ],
+  [
+    /^a signal controller has no schedules here: it keeps its plans by itself$/,
+    "tủ đèn tín hiệu không có lịch ở đây: nó tự chạy kế hoạch của mình",
+  ],
+  [
+    /^(".*") is there twice for one day: leave one of the two out$/,
+    "$1 có hai lần trong một ngày: hãy bỏ một trong hai",
+  ],
+  [
+    /^(".*") is not in its order: write the times as they follow, over midnight once$/,
+    "$1 sai thứ tự: hãy viết các giờ lần lượt, qua nửa đêm một lần",
+  ],
+  [
+    /^(".*") needs a place: enter "location" in "gateway", or at the device$/,
+    '$1 cần biết vị trí: hãy ghi "location" trong "gateway", hoặc ở thiết bị',
+  ],
+  [/^(\S+) = (.+): from (\S+) to (\S+)$/, "$1 = $2: phải từ $3 đến $4"],
+  [/^(\S+) = (.+): only multiples of (\S+) from (\S+)$/, "$1 = $2: chỉ nhận bội số của $3 tính từ $4"],
+  [/^(\S+) = (.+): expected (.+)$/, "$1 = $2: cần $3"],
   [
     /^this profile is for the driver (.+), the device has (.+)$/,
     "hồ sơ này dành cho driver $1, còn thiết bị ghi $2",

@@ -9,6 +9,7 @@ import { networkRules } from "./tables/network.ts";
 import { onvifRules } from "./tables/onvif.ts";
 import { opcuaRules } from "./tables/opcua.ts";
 import { rsmpRules } from "./tables/rsmp.ts";
+import { scheduleRules } from "./tables/schedule.ts";
 import { snmpRules } from "./tables/snmp.ts";
 import { tlsRules } from "./tables/tls.ts";
 
@@ -31,5 +32,13 @@ const own: Readonly<Record<string, readonly Rule[]>> = {
 export function rulesOf(driver: string): readonly Rule[] {
   const groups = networkRules.filter(({ when }) => "group.kind" in when);
   const rest = networkRules.filter(({ when }) => !("group.kind" in when));
-  return [...groups, ...(own[driver] ?? []), ...tlsRules, ...lineRules, ...rest, ...deviceRules];
+  return [
+    ...groups,
+    ...(own[driver] ?? []),
+    ...tlsRules,
+    ...lineRules,
+    ...rest,
+    ...deviceRules,
+    ...scheduleRules,
+  ];
 }

@@ -7,6 +7,7 @@ import { networkCauses } from "./tables/network-error-texts.ts";
 import { onvifCauses } from "./tables/onvif-error-texts.ts";
 import { opcuaCauses } from "./tables/opcua-error-texts.ts";
 import { rsmpCauses } from "./tables/rsmp-error-texts.ts";
+import { scheduleCauses } from "./tables/schedule-error-texts.ts";
 import { snmpCauses } from "./tables/snmp-error-texts.ts";
 import { tlsCauses } from "./tables/tls-error-texts.ts";
 
@@ -16,6 +17,7 @@ export const diagnosisErrors = {
   ...lineCauses,
   ...tlsCauses,
   ...deviceCauses,
+  ...scheduleCauses,
   ...modbusCauses,
   ...httpCauses,
   ...onvifCauses,

@@ -56,6 +56,18 @@ function groupFacts({ kind, devices, at }: Folded): Facts {
   };
 }
 
+/** The first schedule that cannot be kept; of a clock that is wrong, any. */
+function scheduleFacts({ schedules = [] }: Device): Facts {
+  const wrong = schedules.find(({ problem }) => problem !== undefined);
+  if (wrong?.problem === undefined) return {};
+  return {
+    "schedule.problem": wrong.problem,
+    "schedule.point": wrong.point,
+    ...(wrong.value === null ? {} : { "schedule.value": wrong.value }),
+    "schedule.reason": wrong.reason ?? "",
+  };
+}
+
 /** How often it was asked lately, as far as the counters of this run tell. */
 function pollFacts({ polls, answered, failed, missed, lastReadMs, reads }: Device, everyMs?: number): Facts {
   const count = reads.counts.reduce((sum, one) => sum + one, 0);
@@ -116,6 +128,7 @@ export function knownFacts(id: string, { status, readings, nowMs }: Known, every
     clock: status.gateway.clock,
     ...neighbours(device, status.devices),
     ...(group === undefined ? {} : groupFacts(group)),
+    ...scheduleFacts(device),
     ...pollFacts(device, everyMs),
     ...(answers(device) ? valueFacts(readings) : {}),
   };

@@ -67,7 +67,8 @@ async function doubts(device: Device, seen: Seen): Promise<Problem[]> {
     unwritable === undefined
       ? undefined
       : causeOf(rules, "identity", { ...facts, "identity.doubt": unwritable.reason });
-  const found = [...(strange === undefined ? [] : [strange]), ...doubtsOf(rules, facts)];
+  const doubtful = doubtsOf(rules, facts).filter(({ code }) => code !== "KERB-SCH-CLOCK");
+  const found = [...(strange === undefined ? [] : [strange]), ...doubtful];
   return found.map(({ code, seen: text }) => ({
     severity: "warn" as const,
     check: "device" as const,
@@ -76,6 +77,16 @@ async function doubts(device: Device, seen: Seen): Promise<Problem[]> {
     seen: text,
     behind: [],
   }));
+}
+
+function clockProblem(standing: readonly Device[]): Problem[] {
+  if (standing.length === 0) return [];
+  const seen = {
+    en: `schedules of ${standing.length} devices stand still`,
+    vi: `lịch của ${standing.length} thiết bị đang dừng`,
+  };
+  const behind = standing.map(({ id }) => id);
+  return [{ severity: "warn", check: "clock", code: "KERB-SCH-CLOCK", seen, behind }];
 }
 
 /** What drags most along comes first. */
@@ -97,7 +108,11 @@ export async function problemsOf(seen: Seen): Promise<Problem[]> {
       return refined({ severity, check, seen: text, behind, ...about }, seen);
     }),
   );
+  // One clock, however many schedules wait for it.
+  const standing = status.devices.filter(
+    ({ enabled, schedules = [] }) => enabled && schedules.some(({ problem }) => problem === "KERB-SCH-CLOCK"),
+  );
   const online = status.devices.filter(({ enabled, state }) => enabled && state === "online");
   const warned = await Promise.all(online.map((device) => doubts(device, seen)));
-  return [...found, ...warned.flat()].toSorted((a, b) => weight(b) - weight(a));
+  return [...found, ...clockProblem(standing), ...warned.flat()].toSorted((a, b) => weight(b) - weight(a));
 }

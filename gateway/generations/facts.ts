@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Site } from "../config.ts";
+import type { ScheduleEntry } from "../schedules/levels.ts";
 
 /** One key of a configuration: a digest of what it says, and, where nothing in it can be a secret, the value itself. */
 export interface Fact {
@@ -39,8 +40,15 @@ function shownOf(key: string, value: unknown): string | undefined {
   if (typeof value === "boolean") return String(value);
   if (typeof value === "number") return /Ms$|^poll\./.test(key) ? spanOf(value) : String(value);
   if (typeof value === "string" && shownTexts.test(key)) return value.slice(0, 80);
+  if (key.startsWith("schedules.")) return scheduleOf(value as readonly ScheduleEntry[]);
   const isTexts = Array.isArray(value) && value.length < 9 && value.every((one) => typeof one === "string");
   return isTexts && shownTexts.test(key) ? value.join(", ").slice(0, 80) : undefined;
+}
+
+/** "17:45 100, 23:00 50 mon tue". */
+export function scheduleOf(entries: readonly ScheduleEntry[]): string {
+  const shown = entries.map(({ at, value, days = [] }) => [at, String(value), ...days].join(" "));
+  return shown.join(", ").slice(0, 80);
 }
 
 /** "500 ms", "10 s", "2 min": exact, or in the smaller unit. */

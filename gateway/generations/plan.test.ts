@@ -31,7 +31,14 @@ function site(devices: Device[], more: Partial<Site> = {}): Site {
   return {
     file: "/etc/kerb/gateway.yaml",
     files: ["/etc/kerb/gateway.yaml"],
-    gateway: { id: "box-01", name: "Tủ", city: "hcm", stateFolder: "/var/lib/kerb", location: undefined },
+    gateway: {
+      id: "box-01",
+      name: "Tủ",
+      city: "hcm",
+      stateFolder: "/var/lib/kerb",
+      timeZone: "Asia/Ho_Chi_Minh",
+      location: undefined,
+    },
     outbox: { bytesMax: 1e6, commitAfterMs: 1000, commitEventsMax: 200, sealEveryMs: 3_600_000 },
     uplinks: [],
     privacy: { personalData: "drop" },
@@ -59,6 +66,12 @@ describe("a plan", () => {
     ["a name", { name: "Công tơ" }, "hot", ["name a -> Công tơ"]],
     ["a pace", { pollMs: { fast: 1000, normal: 5000, slow: 60_000 } }, "hot", ["poll 10 s -> 5 s"]],
     ["every pace", { pollMs: { fast: 500, normal: 500, slow: 500 } }, "hot", ["poll.fast 1 s -> 500 ms"]],
+    [
+      "a schedule",
+      { schedules: { dim: [{ at: "17:45", value: 50, days: ["sat", "sun"] }] } },
+      "hot",
+      ["schedules.dim - -> 17:45 50 sat sun"],
+    ],
     ["what may be written", { write: { allow: ["dim"] } }, "hot", ["write.allow - -> dim"]],
     ["an address", settings({ unit: 2 }), "restart", ["unit 1 -> 2"]],
     [

@@ -1,4 +1,5 @@
 import type { DeviceConfig, Site } from "../config.ts";
+import { scheduleOf } from "../generations/facts.ts";
 import type { Section } from "./document.ts";
 
 /** One value that a document lays over what the files say. */
@@ -30,7 +31,19 @@ const polls: Differences = ({ pollMs: before }, { pollMs: after }) =>
     .filter((pace) => before[pace] !== after[pace])
     .map((pace) => ({ of: pace, before: span(before[pace]), after: span(after[pace]) }));
 
-const ofDevices: Record<Exclude<Section, "issuers">, Differences> = { polls, deadBands: bands };
+const plans: Differences = ({ schedules: before = {} }, { schedules = {} }) =>
+  Object.entries(schedules).flatMap(([point, entries]) => {
+    const after = scheduleOf(entries);
+    const was = Object.hasOwn(before, point) ? scheduleOf(before[point] ?? []) : undefined;
+    if (after === was) return [];
+    return [{ of: point, after, ...(was === undefined ? {} : { before: was }) }];
+  });
+
+const ofDevices: Record<Exclude<Section, "issuers">, Differences> = {
+  polls,
+  deadBands: bands,
+  schedules: plans,
+};
 
 /** What a document has changed in a site, value by value; what it says as the files do is left out. */
 export function changesOf(before: Site, after: Site): TwinChange[] {

@@ -6,7 +6,7 @@ import type { TwinCode } from "./error-texts.ts";
 /** What an IOC wants of a gateway: its form, its hash, its signature. Plain code: it runs in the gateway's main thread. */
 
 /** What may be wanted at all; the site file says which of them. */
-export const sections = ["polls", "deadBands", "issuers"] as const;
+export const sections = ["polls", "deadBands", "schedules", "issuers"] as const;
 export type Section = (typeof sections)[number];
 
 /** The wanted configuration as it travels. Times are ms since 1970 UTC by the issuer's clock. */

@@ -33,6 +33,9 @@ const issuer = (more: object) => ({
   issuers: [{ id: "night", key: stranger.key, roles: ["field"], ...more }],
 });
 
+const lit = (pump: object) => ({ schedules: { pump } });
+const plan = (value: number, at = "18:00") => [{ at, value }];
+
 const attacks: Attack[] = [
   { name: "longer than 32 KiB", code: "KERB-TWIN-SIZE", send: () => Buffer.alloc(documentBytesMax + 1, 32) },
   { name: "a megabyte of brackets", code: "KERB-TWIN-SIZE", send: () => Buffer.alloc(1_000_000, 91) },
@@ -141,6 +144,11 @@ const attacks: Attack[] = [
     code: "KERB-TWIN-VALUE",
     send: wants({ deadBands: { pump: { slope: 1 } } }),
   },
+  { name: "a schedule of a safety point", code: "KERB-TWIN-VALUE", send: wants(lit({ breaker: plan(1) })) },
+  { name: "a schedule of what is closed", code: "KERB-TWIN-VALUE", send: wants(lit({ level: plan(1) })) },
+  { name: "a schedule beyond the limits", code: "KERB-TWIN-VALUE", send: wants(lit({ lamp: plan(101) })) },
+  { name: "a schedule at no time", code: "KERB-TWIN-VALUE", send: wants(lit({ lamp: plan(1, "25:00") })) },
+  { name: "a schedule of no point", code: "KERB-TWIN-POINT", send: wants(lit({ lump: plan(1) })) },
   {
     name: "a role that there is not",
     code: "KERB-TWIN-ROLE",
@@ -213,6 +221,7 @@ describe("hostile and broken documents", () => {
     const cfg = {
       polls: { pump: "5s", gate: { fast: "500ms" } },
       deadBands: { pump: { level: 1 } },
+      ...lit({ lamp: plan(70) }),
       ...issuer({}),
     };
     const have = await box.take(documentOf(++ver, cfg));
@@ -223,6 +232,7 @@ describe("hostile and broken documents", () => {
       [500, 10_000],
     ]);
     expect(devices[0]?.points.find(({ name }) => name === "level")?.deadband).toBe(1);
+    expect(devices[0]?.schedules).toEqual({ lamp: plan(70) });
     expect(commands.issuers.map(({ id }) => id)).toEqual(["ioc", "depot", "night"]);
     const other: TwinDocument = documentOf(ver, {});
     box.desk.take(bytesOf(other));

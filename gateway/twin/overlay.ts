@@ -32,6 +32,7 @@ const entriesOf = (given: unknown): [string, unknown][] => Object.entries(isReco
 /** What each section about devices puts into the entry of one of them. */
 const inDevice: Record<Exclude<Section, "issuers">, (wanted: unknown) => Laid[]> = {
   polls: (poll) => [[["poll"], poll]],
+  schedules: (given) => entriesOf(given).map(([point, schedule]) => [["schedules", point], schedule]),
   deadBands: (bands) => entriesOf(bands).map(([point, band]) => [["points", point, "deadband"], band]),
 };
 

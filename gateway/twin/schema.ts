@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { pollSchema } from "../config/device-schema.ts";
+import { schedulesSchema } from "../config/schedules.ts";
 import { commandsSchema, word } from "../config/site-schema.ts";
 import { type Section, sections } from "./document.ts";
 
@@ -14,6 +15,9 @@ const bySection = {
   deadBands: z
     .record(device, z.record(point, z.number().positive()))
     .describe("device → point → dead band in the point's unit"),
+  schedules: z
+    .record(device, schedulesSchema)
+    .describe("device → point → its schedule, as in the site file, in the place of that point's there"),
   issuers: z
     .array(commandsSchema.shape.issuers.unwrap().element)
     .max(32)

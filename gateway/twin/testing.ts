@@ -39,6 +39,8 @@ export function siteOf(more: Record<string, unknown> = {}): Record<string, unkno
   const points = {
     level,
     slope: { ...level, address: address(1), swingingDoor: 2 },
+    lamp: { ...level, address: address(3), write: { limits: [0, 100] } },
+    breaker: { ...level, address: address(4), write: { safety: true } },
     open: { unit: "1", kind: "boolean", address: { ...address(2), type: "bool", bit: 0 }, ...named("open") },
   };
   const device = (id: string, unit: number) => ({
@@ -48,6 +50,7 @@ export function siteOf(more: Record<string, unknown> = {}): Record<string, unkno
     transport: { type: "tcp", host: "127.0.0.1", port: 1502 },
     unit,
     points,
+    write: { allow: ["lamp", "breaker"] },
   });
   return {
     version: 1,
@@ -59,7 +62,7 @@ export function siteOf(more: Record<string, unknown> = {}): Record<string, unkno
       ],
       roles: { field: { devices: ["pump"] } },
     },
-    twin: { allow: ["polls", "deadBands", "issuers"], issuers: ["ioc"] },
+    twin: { allow: ["polls", "deadBands", "schedules", "issuers"], issuers: ["ioc"] },
     devices: [device("pump", 1), device("gate", 2)],
     ...more,
   };

@@ -110,6 +110,17 @@ const place = z.union([
   z.strictObject({ over: z.literal("calls"), host: text, port: count, unit }),
 ]);
 
+/** A schedule of a point and how it stands; `unknown`: no gateway runs. */
+export const scheduleOutput = z.strictObject({
+  point: text,
+  value: pointValue.nullable().describe("null: it says nothing now"),
+  sinceMs: timeMs.optional(),
+  untilMs: timeMs.optional(),
+  state: z.enum(["kept", "due", "leased", "ordered", "held", "unknown"]),
+  problem: text.optional(),
+  reason: text.optional(),
+});
+
 const device = z.strictObject({
   id: text,
   name: text,
@@ -130,6 +141,7 @@ const device = z.strictObject({
   missed: count,
   lastReadMs: number,
   reads: durations,
+  schedules: z.array(scheduleOutput).optional(),
   place: place.optional().describe("what is behind one place fails together"),
 });
 

@@ -32,7 +32,7 @@ const state = z.strictObject({
   returns: text.optional(),
   unsigned: z.literal(true).optional(),
   unrecorded: z.literal(true).optional(),
-  source: z.enum(["ioc", "local"]).optional(),
+  source: z.enum(["ioc", "local", "schedule"]).optional(),
 });
 
 const preview = z.strictObject({

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { twinChange } from "./config.ts";
 import { deviceStates } from "../device-states.ts";
-import { identityOutput } from "./box.ts";
+import { identityOutput, scheduleOutput } from "./box.ts";
 import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb device` prints. */
@@ -56,6 +56,7 @@ const shown = z.strictObject({
   points: count,
   records: count,
   write: z.strictObject({ allow: z.array(text), offered: z.array(text) }),
+  schedules: z.array(scheduleOutput),
   polls: z.strictObject({ polls: count, failed: count, missed: count }).nullable(),
   twin: z.array(twinChange).optional().describe("what the IOC has laid over the files"),
   replacements: z.array(

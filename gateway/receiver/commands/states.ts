@@ -1,4 +1,4 @@
-import type { CommandStage, CommandState } from "../../commands/state.ts";
+import type { CommandSource, CommandStage, CommandState } from "../../commands/state.ts";
 
 /** States of commands as gateways tell them, which anybody at the broker may have written. */
 
@@ -11,6 +11,7 @@ const stages: readonly CommandStage[] = [
   "expired",
   "unknown",
 ];
+const sources: readonly CommandSource[] = ["ioc", "local", "schedule"];
 const bytesMax = 65_536;
 const idPattern = /^[0-9A-Z]{26}$/;
 
@@ -62,7 +63,7 @@ export function readState(gateway: string, value: unknown): CommandState | undef
   }
   for (const key of numbers) if (Number.isFinite(given[key])) kept[key] = given[key];
   for (const key of flags) if (given[key] === true) kept[key] = true;
-  if (given["source"] === "ioc" || given["source"] === "local") kept["source"] = given["source"];
+  if (sources.includes(given["source"] as CommandSource)) kept["source"] = given["source"];
   return kept as unknown as CommandState;
 }
 
