@@ -13,7 +13,9 @@ const poll = (pump: string) => ({ polls: { pump } });
 const pollMs = () => box.live.sites.at(-1)?.devices.map((device) => device.pollMs.normal);
 const states = () => box.haves.map(({ ver, state }) => `${ver} ${state}`);
 const ended = () =>
-  box.records.filter(({ ev }) => ev.startsWith("twin-")).map((one) => `${one["ver"]} ${one.ev.slice(5)}`);
+  box.records
+    .filter(({ ev }) => ev.startsWith("twin-"))
+    .map((one) => `${String(one["ver"])} ${one.ev.slice(5)}`);
 const isApplied = ({ state }: Have) => state === "applied";
 const kept = () => JSON.parse(readFileSync(twinFile(box.state), "utf8")) as KeptTwin;
 const keep = (text: string) => writeFileSync(twinFile(box.state), text);
@@ -56,14 +58,13 @@ describe("a document", () => {
     box = await Box.open();
     await box.take(documentOf(1, poll("2s")));
     const harmful = documentOf(2, poll("1ms"));
+    box.live.breaks = "pump";
     box.desk.take(bytesOf(harmful));
     await box.until(({ state }) => state === "staged");
-    box.live.lost = "pump";
     const have = await box.until(({ state }) => state !== "staged");
     expect(have).toMatchObject({ ver: 2, state: "rolledback", running: { ver: 1 } });
     expect(have.errors).toMatchObject([{ code: "KERB-TWIN-HARM", text: expect.stringContaining("pump") }]);
     expect(pollMs()).toEqual([2000, 1000]);
-    box.live.lost = undefined;
     box.desk.take(bytesOf(harmful));
     await box.stop();
     await box.start();

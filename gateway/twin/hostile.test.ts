@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkJournal } from "../commands/journal-check.ts";
 import { documentBytesMax, type TwinContent, type TwinDocument } from "./document.ts";
 import { twinErrors, type TwinCode } from "./error-texts.ts";
+import { twinFile } from "./kept.ts";
 import { Box, bytesOf, contentOf, crew, depot, documentOf, ioc, siteOf, stranger } from "./testing.ts";
 
 /** Documents that are hostile or broken: each is refused with its own code, leaves one record, and changes nothing. */
@@ -214,6 +216,7 @@ describe("hostile and broken documents", () => {
     const after = await box.engine.standing();
     expect(after.generation).toBe(before.generation);
     expect(box.live.sites).toHaveLength(changes);
+    expect(readFileSync(twinFile(box.state), "utf8")).not.toContain("${");
     expect((await checkJournal(join(box.state, "commands"))).break).toBeUndefined();
   });
 

@@ -37,7 +37,7 @@ const inDevice: Record<Exclude<Section, "issuers">, (wanted: unknown) => Laid[]>
 };
 
 /** Puts what is wanted into a file of the site: its devices', and, in the site file, whose commands are heard. */
-export function layOver(document: YamlDocument, cfg: Given, isMain: boolean): void {
+function layOver(document: YamlDocument, cfg: Given, isMain: boolean): void {
   const devices = valueAt(document.value, ["devices"]);
   for (const [i, entry] of (Array.isArray(devices) ? devices : []).entries()) {
     const id = valueAt(entry, ["id"]);

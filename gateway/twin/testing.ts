@@ -24,7 +24,7 @@ export interface Pair {
   key: string;
 }
 
-export function pair(): Pair {
+function pair(): Pair {
   const secret = issuerKeyOf(newIssuerKey().pem);
   return { secret, key: publicKeyOf(secret) };
 }
@@ -33,8 +33,9 @@ export const [ioc, depot, crew, stranger] = [pair(), pair(), pair(), pair()];
 const evidence = { source: "a trial", certainty: "to-verify" };
 const named = (name: string) => ({ label: { en: name, vi: name }, ...evidence });
 
+const address = (register: number) => ({ table: "holding", register });
+
 export function siteOf(more: Record<string, unknown> = {}): Record<string, unknown> & { devices: unknown[] } {
-  const address = (register: number) => ({ table: "holding", register });
   const level = { unit: "%", kind: "number", address: address(0), ...named("level") };
   const points = {
     level,
@@ -68,6 +69,8 @@ export function siteOf(more: Record<string, unknown> = {}): Record<string, unkno
   };
 }
 
+const now = () => ({ wallMs: Date.now(), monoMs: monotonicMs(), clock: clockState(), boot: bootId() });
+
 /** As `loadSiteApart`, which takes a process each time. */
 const loadHere = async (request: LoadRequest): Promise<LoadedSite> => loadedOf(await load(request));
 
@@ -97,6 +100,8 @@ class Live {
   readonly sites: Site[] = [];
   readonly events: Record<string, unknown>[] = [];
   lost: string | undefined;
+  /** The next change loses this device. */
+  breaks: string | undefined;
 
   status(): Promise<Seen> {
     const devices = ["pump", "gate"].map((id) => ({
@@ -114,6 +119,8 @@ class Live {
 
   change(site: Site): Promise<void> {
     this.sites.push(site);
+    this.lost = this.breaks;
+    this.breaks = undefined;
     return Promise.resolve();
   }
 
@@ -160,7 +167,6 @@ export class Box {
     const chosen = await chooseStart(this.file, { load: loadHere });
     this.site = chosen.loaded.site;
     this.engine = new ConfigEngine(chosen, this.live, pino({ level: "silent" }), loadHere);
-    const now = () => ({ wallMs: Date.now(), monoMs: monotonicMs(), clock: clockState(), boot: bootId() });
     const each = (entry: Entry) => void this.records.push(entry);
     this.#journal = await Journal.open({ folder: join(this.state, "commands"), now, each }, { gw: "gw-01" });
     const { twin } = this.site;
