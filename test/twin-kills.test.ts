@@ -21,7 +21,9 @@ describe.skipIf(mosquittoPath === undefined)("a gateway that is killed", () => {
     const document = rig.document({ polls: { weak: "250ms" } });
     await client.publish(wantTopic, Buffer.from(JSON.stringify(document)), { retain: true });
     for (const tries of [1, 2, 3]) {
-      const { configuration } = await rig.until(({ configuration: now }) => now?.pending !== undefined);
+      const { configuration } = await rig.until(
+        ({ configuration: now }) => now?.pending !== undefined && now.twin?.runs !== undefined,
+      );
       expect(configuration?.twin).toMatchObject({
         ver: document.ver,
         state: "staged",

@@ -1,7 +1,8 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
 import { loadSite, type Site } from "../config.ts";
 import type { Overlay } from "../config/process.ts";
 import { ConfigError, describeError, exitCodes, printable, renderDiagnostic, shownFile } from "../errors.ts";
+import { twinFile } from "../twin/kept.ts";
 import { languageOf } from "../words.ts";
 import { checkWords } from "./check-words.ts";
 import { findSite } from "./site.ts";
@@ -24,9 +25,10 @@ function envelope(ok: boolean, rest: Record<string, unknown>): string {
 }
 
 /** What the twin lays over the files, as far as the state folder is at hand and may be read. */
-async function overlayOf(file: string): Promise<Overlay | undefined> {
+async function overlayOf({ file, gateway }: Site): Promise<Overlay | undefined> {
+  if (!existsSync(twinFile(gateway.stateFolder))) return undefined;
   const { load } = await import("../config/load.ts");
-  return (await load({ file: resolve(file) })).loaded?.overlay;
+  return (await load({ file })).loaded?.overlay;
 }
 
 function overlayLines({ document: { ver, by }, changes = [], mistakes = [] }: Overlay): string[] {
@@ -97,7 +99,8 @@ export async function check(given: string | undefined, options: { json?: boolean
   const file = given ?? findSite(undefined);
   const json = options.json === true;
   try {
-    printSite(await loadSite(file), await overlayOf(file), json);
+    const site = await loadSite(file);
+    printSite(site, await overlayOf(site), json);
     return exitCodes.ok;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
