@@ -262,7 +262,7 @@ describe("a start", () => {
       await box.stop();
       keep(text);
       // The files are others than those of the generation: what lies over them is looked up.
-      box.write(siteOf({ log: { level: text.length % 2 === 0 ? "warn" : "error" } }));
+      box.write(siteOf({ outbox: { commitEvents: text.length } }));
       await box.start();
       expect(box.site.devices[0]?.pollMs.normal).toBe(1000);
     }
