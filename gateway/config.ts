@@ -2,7 +2,7 @@ import { existsSync, globSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { z } from "zod";
 import type { CommandsConfig } from "./commands/policy.ts";
-import { checkCommands } from "./config/commands.ts";
+import { checkCommands, checkTwin } from "./config/commands.ts";
 import { checkDevice, type DeviceConfig } from "./config/devices.ts";
 import type { YamlDocument } from "./config/document.ts";
 import { type Path, valueAt } from "./config/path.ts";
@@ -18,6 +18,7 @@ import {
 import type { Place } from "./event.ts";
 import { ConfigError, type Diagnostic } from "./errors.ts";
 import { profileFolder } from "./profiles.ts";
+import type { SiteTwin } from "./twin/document.ts";
 
 export type { DeviceConfig } from "./config/devices.ts";
 
@@ -50,6 +51,8 @@ export interface Site {
   };
   /** Who may command its devices. */
   commands: CommandsConfig;
+  /** What may be configured from afar; undefined: nothing. */
+  twin?: SiteTwin | undefined;
   log: { level: "debug" | "info" | "warn" | "error" };
   /** Where health checks and metrics are served; undefined: nowhere. */
   health: { host: string; port: number } | undefined;
@@ -149,6 +152,8 @@ export interface Given {
   isWhole?: boolean;
   /** Filled with what is read, also of a site that is wrong. */
   texts?: Map<string, string>;
+  /** Puts into each file, before it is checked, what the twin wants. */
+  lay?: (document: YamlDocument, isMain: boolean) => void;
 }
 
 /** A site with the bytes that it was made of. */
@@ -178,6 +183,7 @@ export async function readSite(
   const secretsFolder = join(folder, "secrets");
   const main = loading.open(resolve(file), secretsFolder);
   if (main === undefined) throw new ConfigError(loading.found);
+  options.lay?.(main, true);
   const site = main.check(siteSchema, main.value);
   loading.hasPlace = site?.gateway.location !== undefined;
   for (const [index, uplink] of listAt(main.value, "uplinks").entries()) {
@@ -194,6 +200,7 @@ export async function readSite(
   for (const included of files) {
     const document = loading.open(included, secretsFolder);
     if (document === undefined) continue;
+    options.lay?.(document, false);
     document.check(devicesFileSchema, document.value);
     devices.push(...(await devicesOf(loading, document)));
   }
@@ -203,6 +210,7 @@ export async function readSite(
   // A device that is wrong is none of those that a role may name.
   const isSound = !loading.found.some(({ severity }) => severity === "error");
   if (site !== undefined && isSound) checkCommands(main, site.commands, devices);
+  const twin = site === undefined ? undefined : checkTwin(main, site.commands, site.twin);
   const { found } = loading;
   const mistakes = found.filter(({ severity }) => severity === "error");
   if (mistakes.length > 0 || site === undefined) throw new ConfigError(mistakes);
@@ -221,6 +229,7 @@ export async function readSite(
     uplinks: site.uplinks.map((uplink) => uplinkConfig(uplink, folder)),
     privacy: site.privacy,
     commands: site.commands,
+    twin,
     log: site.log,
     health: hostAndPort(site.health.listen ?? ""),
     devices: devices.map((device) => ({ ...device, location: device.location ?? location })),

@@ -17,6 +17,7 @@ import { sentenceInVietnamese } from "./config/vietnamese.ts";
 import { logErrors } from "./log-texts.ts";
 import { reportErrors } from "./report/error-texts.ts";
 import { printable } from "./printable.ts";
+import { twinErrors } from "./twin/error-texts.ts";
 import { languageOf } from "./words.ts";
 
 export { printable } from "./printable.ts";
@@ -52,6 +53,7 @@ export const errorTable = {
   ...healthErrors,
   ...commandErrors,
   ...reportErrors,
+  ...twinErrors,
   ...diagnosisErrors,
   ...logErrors,
   ...cliErrors,

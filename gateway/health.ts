@@ -128,7 +128,7 @@ function clockCheck({ gateway: { clock } }: GatewayStatus, nowMs: number): Healt
 
 /** Nothing is said of a configuration that is as it should be. */
 function configChecks({ config, configuration }: GatewayStatus): HealthCheck[] {
-  const { safeMode, reverted, filesDiffer, generation } = configuration ?? {};
+  const { safeMode, reverted, filesDiffer, generation, twin } = configuration ?? {};
   if (safeMode !== undefined) {
     const [first] = safeMode.mistakes;
     const where = (message: string) =>
@@ -139,6 +139,11 @@ function configChecks({ config, configuration }: GatewayStatus): HealthCheck[] {
       vi: `đang chạy bản ${generation}; ${where(sentenceInVietnamese(message))}`,
     };
     return [{ check: "config", state: "bad", seen, code: "KERB-CFG-SAFE-MODE" }];
+  }
+  const [wrong] = twin?.misfit === true ? twin.errors : [];
+  if (wrong !== undefined) {
+    const seen = plain(`twin: ${printable(wrong.text)}`);
+    return [{ check: "config", state: "warn", seen, code: "KERB-TWIN-MISFIT" }];
   }
   const isOpen = filesDiffer === true || reverted?.reason.includes("; a secret stays") === true;
   if (reverted === undefined || !isOpen) return [];

@@ -39,8 +39,8 @@ export const logErrors = {
       vi: "quy tắc truy cập của broker không cho gateway này đọc các topic của nó",
     },
     do: {
-      en: "let it read {city}/ack/v1/{gateway}, {city}/host/v1/+ and, for commands, {city}/cmd/v1/{gateway}/+",
-      vi: "cho phép nó đọc {city}/ack/v1/{gateway}, {city}/host/v1/+ và, để nhận lệnh, {city}/cmd/v1/{gateway}/+",
+      en: "let it read {city}/ack/v1/{gateway}, {city}/host/v1/+ and, for commands, {city}/cmd/v1/{gateway}/+, for the twin {city}/twin/v1/{gateway}/want",
+      vi: "cho phép nó đọc {city}/ack/v1/{gateway}, {city}/host/v1/+ và, để nhận lệnh, {city}/cmd/v1/{gateway}/+, cho twin {city}/twin/v1/{gateway}/want",
     },
     retry: true,
   },

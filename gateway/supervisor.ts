@@ -99,7 +99,7 @@ export class Supervisor implements Answering, Vitals {
   readonly #startedMs = Date.now();
   #outbox: Outbox | undefined;
   readonly #hosts: HostGroup;
-  readonly #uplinks = new Map<string, MqttUplink>();
+  readonly uplinks = new Map<string, MqttUplink>();
   readonly #reports = new Map<string, DeviceReport>();
   readonly #loop = new LoopProbe();
   readonly #stats = new Latest(() => this.opened.request("stats"));
@@ -220,7 +220,7 @@ export class Supervisor implements Answering, Vitals {
     const fromMs = Date.now();
     this.#site = site;
     for (const id of [...steps.stop, ...steps.start]) this.#reports.delete(id);
-    for (const uplink of this.#uplinks.values()) uplink.renewDictionary(registered.dictionary);
+    for (const uplink of this.uplinks.values()) uplink.renewDictionary(registered.dictionary);
     await this.#hosts.change(this.#hosted(enabled, registered.devices.slice(1)), steps);
     await this.#renewCommanding(site, registered.devices);
     await outbox.request("roster", roster(devices, registered.devices), { fromMs, toMs: Date.now() });
@@ -230,7 +230,7 @@ export class Supervisor implements Answering, Vitals {
   async #renewCommanding(site: Site, registered: DictionaryDevice[]): Promise<void> {
     if (this.#commanding !== undefined) return this.#commanding.renew(site, registered, isWritable(site));
     this.#commanding = await this.#loadCommanding(site);
-    for (const [id, link] of this.#uplinks) this.#commanding?.attach(id, link.commands);
+    for (const [id, link] of this.uplinks) this.#commanding?.attach(id, link.commands);
     this.#commanding?.start(registered);
   }
 
@@ -278,7 +278,7 @@ export class Supervisor implements Answering, Vitals {
           for (const host of this.#hosts.all) host.credit(stream, bytes, dropped);
           this.#commanding?.accepted(stream, bytes, dropped);
         },
-        send: (uplink, messages) => this.#uplinks.get(uplink)?.send(messages),
+        send: (uplink, messages) => this.uplinks.get(uplink)?.send(messages),
         tail: (events) => this.tails.take(events),
         failure: (text) => this.#storage(text),
         problem: (text) => this.#log.warn({ code: "KERB-OUT-PROBLEM" }, text),
@@ -304,7 +304,7 @@ export class Supervisor implements Answering, Vitals {
       const own = { city: gateway.city, gateway: gateway.id, device, folder: gateway.stateFolder };
       const identity = { ...own, software, epoch, epochs, dictionary };
       const link = new MqttUplink(uplink, outbox, identity, this.#log);
-      this.#uplinks.set(uplink.id, link);
+      this.uplinks.set(uplink.id, link);
       this.#commanding?.attach(uplink.id, link.commands);
       link.start();
     }
@@ -363,7 +363,7 @@ export class Supervisor implements Answering, Vitals {
   summary(): string {
     const enabled = this.#site.devices.filter((device) => device.enabled);
     const online = enabled.filter(({ id }) => this.#reports.get(id)?.state === "online").length;
-    const links = [...this.#uplinks.values()].map(({ status: { id, state } }) => `${id} ${state}`);
+    const links = [...this.uplinks.values()].map(({ status: { id, state } }) => `${id} ${state}`);
     return [`${online} of ${enabled.length} devices online`, ...links].join(", ");
   }
 
@@ -403,7 +403,7 @@ export class Supervisor implements Answering, Vitals {
       outbox,
       outboxSilentMs: silentMs,
       diskFreeBytes: disk === undefined ? undefined : disk.bavail * disk.bsize,
-      uplinks: [...this.#uplinks.values()].map((uplink) => uplink.status),
+      uplinks: [...this.uplinks.values()].map((uplink) => uplink.status),
       hosts: this.#hosts.all.map((host) => host.status),
       devices: devices.map((device) => ({
         ...(this.#reports.get(device.id) ?? newReport(device.id, this.#startedMs)),
@@ -494,7 +494,7 @@ export class Supervisor implements Answering, Vitals {
     // What the hosts flushed at the end is still on its way through the worker's port; give it one commit.
     await this.#outbox?.request("stats").catch(() => {});
     await sleep(100);
-    await Promise.all([...this.#uplinks.values()].map((uplink) => uplink.stop()));
+    await Promise.all([...this.uplinks.values()].map((uplink) => uplink.stop()));
     await this.#outbox?.close().catch((error: Error) => this.#log.error(error.message));
   }
 }

@@ -118,6 +118,7 @@ commands:
   issuers: [{ id: ioc, key: "${publicKey}", roles: [lights] }]
   roles: { lights: { devices: [light-01] } }
   clock: holdover
+twin: { allow: [polls], issuers: [ioc], watch: 1s }
 `;
   const file = siteFile("output", { broker: brokerPort, meter, device: more });
   writeFileSync(
@@ -300,6 +301,24 @@ describe("a running gateway", () => {
       for (const args of changes(site, at, (index + 1) * 2))
         texts.push(shown(args, await run(...args, "--lang", language)));
       await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(`config-change-${language}`));
+    }
+    const wanted = join(folder, "want.yaml");
+    writeFileSync(wanted, "polls: { meter-01: 300ms }\n");
+    const there = ["--broker", url, "--city", "test", "--gateway", "cli-test"];
+    await json("twin set", wanted, ...there, "--key", key, "--issuer", "an@ioc");
+    await json("twin show", ...there);
+    await json("twin show", ...at);
+    await json("config check", site);
+    await json("device show", "meter-01", ...at);
+    await json("status", ...at);
+    for (const [name, args] of Object.entries({
+      "twin-show": ["twin", "show", ...at],
+      "twin-config-check": ["config", "check", site],
+      "twin-refused": ["twin", "set", wanted, ...there, "--key", key, "--issuer", "an@ioc", "--ver", "1"],
+    })) {
+      const texts: string[] = [];
+      for (const language of languages) texts.push(shown(args, await run(...args, "--lang", language)));
+      await expect.soft(texts.join("\n")).toMatchFileSnapshot(snapshot(name));
     }
     expect(await gateway.stop()).toBe(0);
     await json("buffer export", join(folder, "events.ndjson"), ...at);

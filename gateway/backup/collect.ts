@@ -47,7 +47,14 @@ export const manifestName = "backup.json";
 const bufferBytesMax = 1024 ** 3;
 
 /** State that is no secret; the secret one is only in a sealed backup. */
-const openState = ["epoch", "dictionary", "commands/*", "drivers/*/units/*.json", "drivers/opcua/pins/*"];
+const openState = [
+  "epoch",
+  "dictionary",
+  "twin.json",
+  "commands/*",
+  "drivers/*/units/*.json",
+  "drivers/opcua/pins/*",
+];
 const sealedState = [
   "token.key",
   "box.key",

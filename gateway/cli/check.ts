@@ -1,9 +1,13 @@
+import { existsSync } from "node:fs";
 import { loadSite, type Site } from "../config.ts";
-import { ConfigError, describeError, exitCodes, renderDiagnostic, shownFile } from "../errors.ts";
+import type { Overlay } from "../config/process.ts";
+import { ConfigError, describeError, exitCodes, printable, renderDiagnostic, shownFile } from "../errors.ts";
+import { twinFile } from "../twin/kept.ts";
 import { languageOf } from "../words.ts";
 import { checkWords } from "./check-words.ts";
 import { findSite } from "./site.ts";
-import { isColour } from "./text.ts";
+import { isColour, paint } from "./text.ts";
+import { changeLines, twinWords } from "./twin-words.ts";
 
 function fileLines({ files, devices, uplinks }: Site): string[] {
   const text = checkWords[languageOf()];
@@ -20,7 +24,21 @@ function envelope(ok: boolean, rest: Record<string, unknown>): string {
   return `${JSON.stringify({ api: "kerb/v1", kind: "config-check", ok, ...rest })}\n`;
 }
 
-function printSite(site: Site, json: boolean): void {
+/** What the twin lays over the files, as far as the state folder is at hand and may be read. */
+async function overlayOf({ file, gateway }: Site): Promise<Overlay | undefined> {
+  if (!existsSync(twinFile(gateway.stateFolder))) return undefined;
+  const { load } = await import("../config/load.ts");
+  return (await load({ file })).loaded?.overlay;
+}
+
+function overlayLines({ document: { ver, by }, changes = [], mistakes = [] }: Overlay): string[] {
+  const words = twinWords[languageOf()];
+  const [first] = mistakes;
+  if (first !== undefined) return [paint("yellow", printable(words.misfit(ver, by, first.text)))];
+  return [words.over(ver, by), ...changeLines(changes, languageOf())];
+}
+
+function printSite(site: Site, overlay: Overlay | undefined, json: boolean): void {
   const { files, devices, uplinks, warnings, gateway } = site;
   if (json) {
     // Settings and uplinks hold resolved secrets: only counts and names leave.
@@ -37,12 +55,27 @@ function printSite(site: Site, json: boolean): void {
       devices: list,
       uplinks: uplinks.map(({ id }) => id),
       warnings,
+      ...(overlay === undefined
+        ? {}
+        : {
+            twin: {
+              ver: overlay.document.ver,
+              by: overlay.document.by,
+              ...(overlay.changes === undefined ? {} : { changes: overlay.changes }),
+              ...(overlay.mistakes === undefined ? {} : { mistakes: overlay.mistakes }),
+            },
+          }),
     };
     process.stdout.write(envelope(true, { data }));
     return;
   }
   const colour = isColour(process.stdout);
-  const lines = [...fileLines(site), ...warnings.map((warning) => renderDiagnostic(warning, { colour }))];
+  const over = overlay === undefined ? [] : overlayLines(overlay);
+  const lines = [
+    ...fileLines(site),
+    ...over,
+    ...warnings.map((warning) => renderDiagnostic(warning, { colour })),
+  ];
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
@@ -66,7 +99,8 @@ export async function check(given: string | undefined, options: { json?: boolean
   const file = given ?? findSite(undefined);
   const json = options.json === true;
   try {
-    printSite(await loadSite(file), json);
+    const site = await loadSite(file);
+    printSite(site, await overlayOf(site), json);
     return exitCodes.ok;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

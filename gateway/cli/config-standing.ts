@@ -4,6 +4,7 @@ import type { GatewayStatus } from "../supervisor.ts";
 import { configWords, wallTime } from "./config-words.ts";
 import { paint, span } from "./text.ts";
 import { reasonIn } from "../generations/vietnamese.ts";
+import { twinStatusLines } from "./twin-words.ts";
 
 /** The line of `kerb status` about the configuration that runs; none where the gateway does not say. */
 export function configLines(
@@ -13,10 +14,11 @@ export function configLines(
 ): string[] {
   if (configuration === undefined) return [];
   const words = configWords[language];
-  const { generation, at, by, how, of, filesDiffer, safeMode, pending, reverted } = configuration;
+  const { generation, at, by, how, of, filesDiffer, safeMode, pending, reverted, twin } = configuration;
   const origin = of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`;
   const line = `${words.status}   ${words.generation} ${generation} (${origin}, ${printable(by)}, ${span(nowMs - Date.parse(at))})`;
-  if (safeMode !== undefined) return [line, paint("red", words.safeMode(safeMode.count))];
+  const over = twin === undefined ? [] : twinStatusLines(twin, language);
+  if (safeMode !== undefined) return [line, paint("red", words.safeMode(safeMode.count)), ...over];
   const more: string[] = [];
   if (pending !== undefined)
     more.push(pending.untilMs === undefined ? words.watched : words.until(wallTime(pending.untilMs)));
@@ -30,5 +32,5 @@ export function configLines(
             words.reverted(reverted.generation, generation, printable(reasonIn(language, reverted.reason))),
           ),
         ];
-  return [[line, ...more.map((text) => paint("yellow", text))].join("   "), ...back];
+  return [[line, ...more.map((text) => paint("yellow", text))].join("   "), ...back, ...over];
 }

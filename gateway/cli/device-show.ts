@@ -9,6 +9,7 @@ import { matchProfile } from "../profile-match.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { pinOf, type Replacement, replacementsOf } from "./device-history.ts";
 import { listed, type ListedDevice, statusOf } from "./device-list.ts";
+import type { TwinChange } from "../twin/changes.ts";
 import { scheduleRows, schedulesOf, type ShownSchedule } from "./device-schedules.ts";
 import { deviceWords } from "./device-words.ts";
 import { library } from "./identify.ts";
@@ -19,6 +20,7 @@ import { printData, printLines } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
 import { findSite } from "./site.ts";
 import { shownReason } from "./status.ts";
+import { changeLines } from "./twin-words.ts";
 import { displayWidth, pad, paint, span } from "./text.ts";
 
 export interface ShowOptions {
@@ -46,6 +48,8 @@ export interface ShownDevice extends ListedDevice {
   polls: { polls: number; failed: number; missed: number } | null;
   /** Units that a person has put in the place of others, the newest last. */
   replacements: Replacement[];
+  /** What the IOC has laid over the files from afar. */
+  twin?: TwinChange[];
 }
 
 function unitOf(pin: Pin): Marks | undefined {
@@ -76,6 +80,7 @@ async function shown(
   const own = library(device.driver).find(({ id }) => id === device.profile);
   const match = identity === undefined || own === undefined ? undefined : matchProfile(identity, own);
   const offered = device.points.filter(({ write }) => write !== undefined).map(({ name }) => name);
+  const laid = status?.configuration?.twin?.runs?.changes.filter((one) => one.device === device.id) ?? [];
   return {
     ...(await listed(device, known, status !== undefined)),
     line: place.first,
@@ -92,6 +97,7 @@ async function shown(
     schedules: schedulesOf(device, files.site, known, Date.now()),
     replacements: replacementsOf(files.site.gateway.stateFolder, device),
     polls: known === undefined ? null : { polls: known.polls, failed: known.failed, missed: known.missed },
+    ...(laid.length === 0 ? {} : { twin: laid }),
   };
 }
 
@@ -146,6 +152,10 @@ function shownLines(one: ShownDevice, device: DeviceConfig, timeZone: string, la
             string,
           ],
         ]),
+    ...(one.twin === undefined ? [] : changeLines(one.twin, language)).map((text): [string, string] => [
+      labels.twin,
+      text.trim(),
+    ]),
     [
       labels.file,
       `${shownFile(one.file ?? "")}, ${words.lines(one.line ?? 0, one.lastLine)}   ${one.editable ? words.editable : words.notEditable}`,

@@ -68,6 +68,17 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "PEM: its key": "PEM: khóa của chứng thư",
   "login at the broker": "tên đăng nhập tại broker",
   "better in the environment": "nên đặt trong biến môi trường",
+  "the gateway's id": "mã của gateway",
+  "sign what is wanted, publish it, follow it to its end": "ký nội dung mong muốn, gửi và theo dõi đến cùng",
+  "what is wanted, as YAML or JSON; - reads it from the input":
+    "nội dung mong muốn, dạng YAML hoặc JSON; - là đọc từ đầu vào",
+  "who wants it: one of twin.issuers of the site file, or somebody@issuer":
+    "ai mong muốn: một bên trong twin.issuers của tệp cấu hình, hoặc ai-đó@issuer",
+  "its version (the time in ms)": "phiên bản (mặc định là thời gian tính bằng ms)",
+  "how long its end is waited for (2m)": "chờ kết quả trong bao lâu (2m)",
+  "what is wanted, what runs, what it changes; with --broker what stands there":
+    "mong muốn gì, đang chạy gì, thay đổi gì; với --broker: nội dung tại broker",
+  "how long the broker is listened to (1.5s)": "nghe broker trong bao lâu (1.5s)",
   "a new key to sign commands with; prints what the site file needs":
     "tạo khóa mới để ký lệnh; in ra đoạn cần đưa vào tệp cấu hình",
   "where the private key goes": "ghi khóa riêng vào đâu",

@@ -16,6 +16,7 @@ import { addReportVerbs } from "./report-verbs.ts";
 import type { TailOptions } from "./tail.ts";
 import { number, timeSpan, usageOf } from "./usage.ts";
 import { type Verb, verbs } from "./verbs.ts";
+import { addTwinVerbs } from "./twin-verbs.ts";
 import { addWhyVerbs } from "./why-verbs.ts";
 
 /** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
@@ -83,6 +84,7 @@ export class Verbs {
     addBoxVerbs(line);
     addDeviceVerbs(line);
     addConfigVerbs(line);
+    addTwinVerbs(line);
     addDiscoverVerbs(line);
     addWhyVerbs(line);
     this.#pictures();

@@ -214,6 +214,12 @@ const groups: [title: Text, verbs: Verb[]][] = [
         "ký lệnh, gửi và theo dõi đến cùng; keygen: tạo khóa để ký",
       ),
       verb(
+        "twin",
+        "set FILE|show",
+        "polls, dead bands, schedules, issuers from afar; show: what runs",
+        "đặt từ xa chu kỳ đọc, vùng chết, lịch, bên ra lệnh; show: đang chạy gì",
+      ),
+      verb(
         "certificate",
         "[GATEWAY]",
         "hour by hour: is anything missing or altered?",

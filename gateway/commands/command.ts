@@ -134,7 +134,7 @@ const isTooDeep = (document: object): boolean =>
     .some((value) => typeof value === "object" && value !== null);
 
 /** Keys in the whole text against keys that were kept: JSON with a key twice means two things to two readers. */
-function hasKeyTwice(text: string, document: object): boolean {
+export function hasKeyTwice(text: string, document: object): boolean {
   const count = (value: unknown): number =>
     typeof value === "object" && value !== null
       ? (Array.isArray(value) ? 0 : Object.keys(value).length) +

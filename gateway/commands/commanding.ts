@@ -8,6 +8,7 @@ import type { DeviceFacts } from "./checks.ts";
 import type { Refusal } from "./command.ts";
 import { CommandDesk } from "./desk.ts";
 import { type AskHost, hostField } from "./host-field.ts";
+import type { Happening } from "./journal-lines.ts";
 import { LocalOrders, localRequest, type OrderPreview } from "./local.ts";
 import { Policy } from "./policy.ts";
 import type { Scheduled } from "../schedules/levels.ts";
@@ -108,6 +109,13 @@ export class Commanding {
       for (const lane of this.#lanes.values()) lane.listen((command) => this.#arrived(command));
     this.#isOpen ||= isOpen;
     this.#goOn();
+  }
+
+  /** Puts what somebody else has decided onto the record of commands; rejects where it cannot be written. */
+  async record(happening: Happening): Promise<void> {
+    await this.#opening;
+    if (this.#desk === undefined) throw new Error(noJournal.reason);
+    await this.#desk.record(happening);
   }
 
   /** Commands come by this uplink, and states go out on it. */

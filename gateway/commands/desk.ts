@@ -104,6 +104,11 @@ export class CommandDesk {
     return this.#turnAway(bytes, topic, origin, reply);
   }
 
+  /** A record that is about no command: the memory passes it by. */
+  async record(happening: Happening): Promise<void> {
+    await this.#bench.journal.append(happening);
+  }
+
   /** A command that the broker had kept: nobody knows for how long, so it is not looked into. */
   refuseKept(bytes: Uint8Array, topic: string, reply?: Reply): Promise<CommandState> {
     const reason = "the broker had kept it";

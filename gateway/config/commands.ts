@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type DeviceWrite, isPhase } from "../commands/policy.ts";
 import type { Point } from "../profiles.ts";
+import type { Section, SiteTwin } from "../twin/document.ts";
 import type { YamlDocument } from "./document.ts";
 import type { Path } from "./path.ts";
 import type { commandsSchema } from "./site-schema.ts";
@@ -95,4 +96,22 @@ export function checkCommands(
         wrong(["roles", role, "points", i], message);
       }
   }
+}
+
+/** `twin` of a site: with the keys of its issuers, which stand in the same file. */
+export function checkTwin(
+  document: YamlDocument,
+  { issuers }: z.output<typeof commandsSchema>,
+  twin: { allow: readonly Section[]; issuers: readonly string[]; watch: number } | undefined,
+): SiteTwin | undefined {
+  if (twin === undefined) return undefined;
+  const ids = issuers.map(({ id }) => id);
+  const named = twin.issuers.flatMap((id, i) => {
+    const found = issuers.find((one) => one.id === id);
+    if (found !== undefined) return [{ id, key: found.key }];
+    const message = `commands.issuers has no "${id}"${didYouMean(id, ids)}`;
+    document.mistake(["twin", "issuers", i], "KERB-CFG-VALUE", message);
+    return [];
+  });
+  return { allow: twin.allow, issuers: named, watchMs: twin.watch };
 }

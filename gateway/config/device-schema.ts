@@ -6,7 +6,8 @@ import { label, levelsSchema, locationSchema, word } from "./site-schema.ts";
 
 const pollPeriod = durationBetween("1ms", "24h");
 
-const pollSchema = z.union([
+/** `poll` of a device. */
+export const pollSchema = z.union([
   pollPeriod.transform((normal) => ({ fast: undefined, normal, slow: undefined })),
   z.strictObject({ fast: pollPeriod.optional(), normal: pollPeriod.optional(), slow: pollPeriod.optional() }),
 ]);

@@ -74,6 +74,20 @@ export class YamlDocument {
     return this.#spot(path).depth;
   }
 
+  /** Puts a value in the place of what is written, or beside it: it stands where the entry around it does. */
+  lay(path: Path, value: unknown): void {
+    let at = this.#root;
+    for (const [depth, key] of path.entries()) {
+      const isLast = depth === path.length - 1;
+      const before = at.children?.get(key);
+      const spot =
+        !isLast && before?.children !== undefined ? before : spotOf(isLast ? value : {}, before ?? at);
+      at.children?.set(key, spot);
+      (at.value as Record<string | number, unknown>)[key] = spot.value;
+      at = spot;
+    }
+  }
+
   /** The value of an entry as a message may show it: a reference as it is written, never what it stands for. */
   shown(path: Path): string {
     const { spot, depth } = this.#spot(path);
@@ -174,4 +188,19 @@ export class YamlDocument {
     const { spot, depth } = this.#spot(path);
     return depth === path.length && spot.reference;
   }
+}
+
+/** A value that nobody has written, at the place of what was there or is around it. */
+function spotOf(value: unknown, { offset, keyOffset }: Spot): Spot {
+  const isInner = typeof value === "object" && value !== null;
+  const children = isInner
+    ? new Map(
+        Object.entries(value).map(([key, inner]): [string | number, Spot] => [
+          Array.isArray(value) ? Number(key) : key,
+          spotOf(inner, { offset, keyOffset } as Spot),
+        ]),
+      )
+    : undefined;
+  const written = isInner || typeof value === "string" ? undefined : String(value);
+  return { value, offset, keyOffset, written, reference: false, broken: false, children };
 }

@@ -25,6 +25,7 @@ export const siteEffects = {
   uplinks: "gateway",
   privacy: "gateway",
   commands: "names",
+  twin: "names",
   log: "gateway",
   health: "gateway",
   include: "none",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { profileSchema } from "../profiles.ts";
+import { twinSchema } from "../twin/schema.ts";
 import {
   definitionsSchema,
   deviceSchema,
@@ -104,8 +105,8 @@ function recordsWithAddress(records: Json, address: Json): Json {
   return { ...rest, additionalProperties: mergeProperties(additionalProperties as Json, { properties }) };
 }
 
-/** The JSON Schemas for editors of the site file, of files with devices and of profiles. */
-export async function jsonSchemas(): Promise<{ gateway: Json; devices: Json; profile: Json }> {
+/** The JSON Schemas for editors of the site file, of files with devices and of profiles, and of the twin's documents. */
+export async function jsonSchemas(): Promise<Record<"gateway" | "devices" | "profile" | "twin", Json>> {
   const drivers = await Promise.all(listDrivers().map(driverJson));
   const devices = {
     type: "array",
@@ -121,6 +122,7 @@ export async function jsonSchemas(): Promise<{ gateway: Json; devices: Json; pro
   return {
     gateway: headed("kerb site file", mergeProperties(site, { properties: { devices } })),
     devices: headed("kerb devices", mergeProperties(toJson(devicesFileSchema), { properties: { devices } })),
+    twin: headed("kerb twin document", toJson(twinSchema)),
     profile: headed("kerb profile", { oneOf: drivers.map(({ profile }) => profile) }),
   };
 }

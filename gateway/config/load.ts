@@ -1,8 +1,11 @@
 import { dirname, join, resolve } from "node:path";
-import { readSite } from "../config.ts";
+import { type Given, readSite, type SiteRead } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { factsOf } from "../generations/facts.ts";
-import type { Loaded, LoadRequest } from "./process.ts";
+import { changesOf } from "../twin/changes.ts";
+import { readKept } from "../twin/kept.ts";
+import { overlaid } from "../twin/overlay.ts";
+import type { Loaded, LoadedSite, LoadRequest } from "./process.ts";
 import { References } from "./references.ts";
 import { stateFolderOf } from "./state-folder.ts";
 
@@ -17,15 +20,37 @@ function namedTexts(file: string, texts: ReadonlyMap<string, string>): Set<strin
 }
 
 /** What came of a site file and of all that it names; a wrong one is an answer too. */
-export async function load({ file, files = [], isWhole = false }: LoadRequest): Promise<Loaded> {
+export async function load({ file, files = [], isWhole = false, twin }: LoadRequest): Promise<Loaded> {
   const texts = new Map<string, string>();
   try {
-    const { site, include } = await readSite(file, { files: new Map(files), isWhole, texts });
-    const facts = factsOf(site, namedTexts(file, texts));
-    return { loaded: { site, texts: [...texts], include, facts } };
+    const read = await readSite(file, { files: new Map(files), isWhole, texts });
+    return { loaded: await withTwin(file, read, isWhole, twin) };
   } catch (error) {
     if (!(error instanceof ConfigError)) return { error: (error as Error).message };
     const stateFolder = stateFolderOf(file);
     return { diagnostics: [...error.diagnostics], stateFolder, texts: [...texts] };
   }
+}
+
+/** The last step of loading: what the twin wants is laid over what the files say, where it fits. */
+async function withTwin(
+  file: string,
+  plain: SiteRead,
+  isWhole: boolean,
+  given: LoadRequest["twin"],
+): Promise<LoadedSite> {
+  const { site, texts, include } = plain;
+  const hidden = namedTexts(file, texts);
+  const facts = factsOf(site, hidden);
+  const alone = { site, facts, texts: [...texts], include };
+  const kept = given === undefined ? await readKept(site.gateway.stateFolder) : undefined;
+  const document = given ?? kept?.laid ?? undefined;
+  if (document === undefined) return alone;
+  const again = (lay: Given["lay"]) =>
+    readSite(file, { files: texts, isWhole, ...(lay === undefined ? {} : { lay }) });
+  const laid = await overlaid(document, plain, again);
+  if (Array.isArray(laid)) return { ...alone, overlay: { document, mistakes: laid } };
+  const laidFacts = factsOf(laid.site, hidden);
+  const overlay = { document, changes: changesOf(site, laid.site) };
+  return { ...alone, site: laid.site, facts: laidFacts, overlay };
 }

@@ -283,7 +283,7 @@ const wrong: [name: string, text: string, ...expected: string[]][] = [
   [
     "an empty file",
     "",
-    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, commands, log, health, include, devices)",
+    "bad.yaml:1:1  the file is empty: expected keys and values (version, gateway, outbox, uplinks, privacy, commands, twin, log, health, include, devices)",
   ],
   [
     "three mistakes in file order",

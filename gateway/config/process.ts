@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 import type { Site } from "../config.ts";
 import { ConfigError, type Diagnostic } from "../errors.ts";
 import type { Facts } from "../generations/facts.ts";
+import type { TwinChange } from "../twin/changes.ts";
+import type { TwinDocument, TwinMistake } from "../twin/document.ts";
 
 /** What the child is asked: a site file, with the files that stand for those on the disk. */
 export interface LoadRequest {
@@ -10,6 +12,15 @@ export interface LoadRequest {
   /** Absolute paths and texts that are read instead of the disk's; `isWhole`: there are no other files. */
   files?: [path: string, text: string][];
   isWhole?: boolean;
+  /** What the twin wants; null: nothing. Absent: what the state folder says. */
+  twin?: TwinDocument | null;
+}
+
+/** A document of the twin over the files: what it changes in them, or why it is not laid over them. */
+export interface Overlay {
+  document: TwinDocument;
+  changes?: TwinChange[];
+  mistakes?: TwinMistake[];
 }
 
 /** A checked site, what a plan needs to know of it, and the bytes that it was made of. */
@@ -19,6 +30,8 @@ export interface LoadedSite {
   texts: [path: string, text: string][];
   /** What `include` says: patterns from the site file's folder. */
   include: string[];
+  /** Absent: there is no document. */
+  overlay?: Overlay;
 }
 
 /** What the child sends back. */

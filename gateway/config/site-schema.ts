@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { issuerKey, localIssuer } from "../commands/command.ts";
+import { sections } from "../twin/document.ts";
 import { byteSizeBetween, durationBetween } from "../quantities.ts";
 import { isTimeZone } from "../schedules/local-time.ts";
 
@@ -224,6 +225,21 @@ export const commandsSchema = z
   })
   .describe("commands from the IOC");
 
+/** What may be configured from afar. */
+const twinSchema = z
+  .strictObject({
+    allow: z.array(z.enum(sections)).min(1).max(sections.length).describe("what of the configuration"),
+    issuers: z
+      .array(word(2, 40))
+      .min(1)
+      .max(64)
+      .describe("ids of `commands.issuers` of this file: whose documents are taken"),
+    watch: durationBetween("1s", "10m")
+      .prefault("30s")
+      .describe("how long a change is watched; longer than the slowest poll that it is about"),
+  })
+  .describe("what the IOC may configure from afar; without it nothing");
+
 /** The site file (`gateway.yaml`) but for its devices, which each driver's own schema checks. */
 export const siteSchema = z.strictObject({
   version: z.literal(1),
@@ -279,6 +295,7 @@ export const siteSchema = z.strictObject({
     })
     .prefault({}),
   commands: commandsSchema.prefault({}),
+  twin: twinSchema.optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
   health: healthEndpoint.prefault({}),
   include: z

@@ -1,4 +1,7 @@
+import type { Overlay } from "../config/process.ts";
 import type { Diagnostic } from "../errors.ts";
+import type { TwinDocument, TwinMistake, Version } from "../twin/document.ts";
+import type { TwinStanding } from "../twin/standing.ts";
 import type { Plan } from "./plan.ts";
 
 /** What a running gateway does with its configuration: what the control socket, a signal and the twin ask for. */
@@ -22,6 +25,8 @@ export interface Generation {
   /** Absolute paths of its files, the site file first. */
   files: string[];
   plan?: Plan;
+  /** The document of the twin that came with it; `by`: whose. */
+  twin?: Version & { by: string };
   outcome: Outcome;
   /** Why it was reverted. */
   reason?: string;
@@ -41,8 +46,25 @@ export interface Standing {
   safeMode?: { count: number; mistakes: Diagnostic[] };
   /** It is taken back to `previous`: at `untilMs` if nobody confirms it, or when it does harm before `watchUntilMs`. */
   pending?: { previous: number; watchUntilMs: number; untilMs?: number };
-  /** The newest that was taken back. */
-  reverted?: { generation: number; reason: string };
+  /** The newest that was taken back; `by`: by somebody, and not because it did harm. */
+  reverted?: { generation: number; reason: string; by?: string };
+  /** What the IOC wants; absent where it never said anything. */
+  twin?: TwinStanding;
+}
+
+/** What runs, as the twin needs it. */
+export interface Laid extends Pick<Standing, "generation" | "reverted"> {
+  by: string;
+  /** What is laid over the files, or why it is not. */
+  overlay?: Overlay;
+  /** It is not settled. */
+  isPending: boolean;
+}
+
+/** Whoever lays something over the files: hears of each change of what runs, and says what it wants. */
+export interface Overlaying {
+  moved: (laid: Laid) => void;
+  standing: () => TwinStanding | undefined;
 }
 
 /** Another configuration than the files on the disk. */
@@ -51,6 +73,8 @@ export interface Wanted {
   files: [path: string, text: string][];
   /** There are no other files. */
   isWhole?: boolean;
+  /** Laid over them; null: nothing, absent: what the state folder says. */
+  twin?: TwinDocument | null;
 }
 
 /** An order to run another configuration. */
@@ -59,6 +83,8 @@ export interface Order {
   how: How;
   /** Absent: the files on the disk. */
   wanted?: Wanted;
+  /** With `twin`: what is laid over the files that run. */
+  document?: TwinDocument;
   of?: number;
   /** Goes back by itself unless it is confirmed within this time. */
   confirmMs?: number;
@@ -80,7 +106,10 @@ export interface Mistakes {
   count: number;
 }
 
-/** Throws `ChangeRefused` where something stands against a change, and `SiteError` of files that are wrong. */
+/**
+ * Throws `ChangeRefused` where something stands against a change, `SiteError` of files that are wrong, and `Misfit` of a
+ * document that does not fit them.
+ */
 export interface ConfigDesk {
   standing(): Promise<Standing>;
   /** What an order would do; writes nothing. */
@@ -91,6 +120,17 @@ export interface ConfigDesk {
   confirm(by: string): Promise<Standing>;
   /** The newest first. */
   history(): Promise<Generation[]>;
+  /** One lays something over the files; it is told what runs at once, or as soon as something does. */
+  overlays(overlaying: Overlaying | undefined): void;
+}
+
+/** A document of the twin cannot be laid over the files that run; nothing has changed. */
+export class Misfit extends Error {
+  readonly mistakes: readonly TwinMistake[];
+  constructor(mistakes: readonly TwinMistake[]) {
+    super(mistakes[0]?.text ?? "it does not fit");
+    this.mistakes = mistakes;
+  }
 }
 
 /** A change that cannot be made now; nothing has changed. */

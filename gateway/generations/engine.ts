@@ -1,19 +1,22 @@
 import type { Logger } from "pino";
 import type { Site } from "../config.ts";
-import { type LoadedSite, loadSiteApart, SiteError } from "../config/process.ts";
+import { type LoadedSite, loadSiteApart, type Overlay, SiteError } from "../config/process.ts";
 import type { HostedChange } from "../host-group.ts";
 import {
   type Applied,
   ChangeRefused,
   type ConfigDesk,
   type Generation,
+  Misfit,
   type Order,
+  type Overlaying,
   type Standing,
   type Wanted,
 } from "./desk.ts";
 import type { Facts } from "./facts.ts";
 import { harmOf, type Seen } from "./gate.ts";
 import { isEmpty, type Plan, planOf } from "./plan.ts";
+import { isSameVersion } from "../twin/document.ts";
 import type { Chosen } from "./start.ts";
 import { filesNow, GenerationStore, hashOf, type KeptState } from "./store.ts";
 
@@ -35,9 +38,16 @@ interface Running {
   facts: Facts;
   generation: Omit<Generation, "files" | "hash">;
   hash: string;
+  overlay?: Overlay;
   texts: LoadedSite["texts"];
   include: string[];
   stateFolder: string;
+}
+
+/** What the files on the disk say. */
+interface KeptFiles {
+  hash: string;
+  include: string[];
 }
 
 interface Pending {
@@ -61,10 +71,11 @@ export class ConfigEngine implements ConfigDesk {
   readonly #file: string;
   readonly #live: LiveGateway;
   readonly #log: Logger;
+  readonly #load: typeof loadSiteApart;
   #store: GenerationStore;
   #running: Running;
   /** What the files on the disk said when what runs was chosen. */
-  #files: { hash: string; include: string[] };
+  #files: KeptFiles;
   #pending: Pending | undefined;
   /** One after another: orders, looks, settling and taking back. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -72,8 +83,11 @@ export class ConfigEngine implements ConfigDesk {
   #safeMode: Standing["safeMode"];
   #reverted: Standing["reverted"];
   readonly #chosen: Chosen;
+  #overlaying: Overlaying | undefined;
+  #hasBegun = false;
 
-  constructor(chosen: Chosen, live: LiveGateway, log: Logger) {
+  constructor(chosen: Chosen, live: LiveGateway, log: Logger, load = loadSiteApart) {
+    this.#load = load;
     const { loaded, store, generation, filesHash, safeMode } = chosen;
     this.#file = loaded.site.file;
     this.#live = live;
@@ -107,6 +121,26 @@ export class ConfigEngine implements ConfigDesk {
         `the configuration cannot be kept in ${this.#store.folder}: ${(error as Error).message}`,
       );
     }
+    this.#hasBegun = true;
+    this.#moved();
+  }
+
+  overlays(overlaying: Overlaying | undefined): void {
+    this.#overlaying = overlaying;
+    this.#moved();
+  }
+
+  /** What runs is another one, or is settled. */
+  #moved(): void {
+    if (!this.#hasBegun || this.#isStopped) return;
+    const { generation, overlay } = this.#running;
+    this.#overlaying?.moved({
+      generation: generation.number,
+      by: generation.by,
+      isPending: this.#pending !== undefined,
+      ...(overlay === undefined ? {} : { overlay }),
+      ...(this.#reverted === undefined ? {} : { reverted: this.#reverted }),
+    });
   }
 
   async #tellSafeMode(state: KeptState | undefined): Promise<void> {
@@ -126,7 +160,8 @@ export class ConfigEngine implements ConfigDesk {
     if (running.generation.number === 0) {
       const { number: _, ...about } = running.generation;
       const texts = new Map(running.texts);
-      running.generation = await this.#store.add(about, texts, running.include);
+      const { include, overlay } = running;
+      running.generation = await this.#store.add(about, texts, include, overlay?.document);
     }
     await this.#store.setState({ current: running.generation.number, files: this.#files.hash });
   }
@@ -138,6 +173,7 @@ export class ConfigEngine implements ConfigDesk {
       await filesNow(this.#file, this.#files.include).catch(() => new Map<string, string>()),
     );
     const pending = this.#pending;
+    const twin = this.#overlaying?.standing();
     return {
       generation: number,
       at,
@@ -156,6 +192,7 @@ export class ConfigEngine implements ConfigDesk {
             },
           }),
       ...(this.#reverted === undefined ? {} : { reverted: this.#reverted }),
+      ...(twin === undefined ? {} : { twin }),
     };
   }
 
@@ -164,7 +201,7 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   async plan(wanted?: Wanted): Promise<Plan> {
-    const { facts } = await loadSiteApart({ file: this.#file, ...wanted });
+    const { facts } = await this.#load({ file: this.#file, ...wanted });
     return planOf(this.#running.facts, facts);
   }
 
@@ -177,8 +214,12 @@ export class ConfigEngine implements ConfigDesk {
     return done;
   }
 
-  rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
-    return this.#alone(() => this.#rollback(number, order));
+  async rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
+    try {
+      return await this.#alone(() => this.#rollback(number, order));
+    } finally {
+      this.#moved();
+    }
   }
 
   async #rollback(number: number, order: Omit<Order, "wanted" | "how" | "of">): Promise<Applied> {
@@ -187,45 +228,68 @@ export class ConfigEngine implements ConfigDesk {
     if (this.#pending?.previous.generation.number === number) {
       const { plan } = this.#pending;
       const generation = this.#running.generation.number;
-      await this.#revert(`${order.by} took it back`);
+      await this.#revert(`${order.by} took it back`, order.by);
       return { generation: number, previous: generation, plan, changed: false };
     }
     const kept = await this.#store.read(number);
     if (kept === undefined)
       throw new ChangeRefused("KERB-CFG-GENERATION", `there is no generation ${number}, or it is damaged`);
-    const wanted = { files: kept.texts, isWhole: true };
+    const wanted = { files: kept.texts, isWhole: true, twin: kept.document ?? null };
     return this.#apply({ ...order, how: "rollback", of: number, wanted });
   }
 
-  apply(order: Order): Promise<Applied> {
-    return this.#alone(() => this.#apply(order));
+  async apply(order: Order): Promise<Applied> {
+    try {
+      return await this.#alone(() => this.#apply(order));
+    } finally {
+      this.#moved();
+    }
+  }
+
+  /** What an order would run, and what the files on the disk are meanwhile. */
+  async #loadWanted({ wanted, document: twin }: Order): Promise<{ loaded: LoadedSite; files: KeptFiles }> {
+    if (twin !== undefined) {
+      // Over what runs: what somebody has not applied yet is not the twin's to apply.
+      const files = this.#running.texts;
+      const loaded = await this.#load({ file: this.#file, files, isWhole: true, twin });
+      if (loaded.overlay?.mistakes !== undefined) throw new Misfit(loaded.overlay.mistakes);
+      return { loaded, files: this.#files };
+    }
+    const loaded = await this.#load({ file: this.#file, ...wanted });
+    const hash = hashOf(new Map(loaded.texts));
+    const files = wanted === undefined ? { hash, include: loaded.include } : await this.#filesOnDisk();
+    return { loaded, files };
   }
 
   /** The files on the disk: their hash and patterns, right or wrong. */
-  async #filesOnDisk(): Promise<{ hash: string; include: string[] }> {
-    const found = await loadSiteApart({ file: this.#file }).catch((error: unknown) => error);
+  async #filesOnDisk(): Promise<KeptFiles> {
+    const found = await this.#load({ file: this.#file }).catch((error: unknown) => error);
     const texts = found instanceof SiteError ? found.texts : (found as LoadedSite).texts;
     const include = found instanceof SiteError ? [] : (found as LoadedSite).include;
     return { hash: hashOf(new Map(texts)), include };
   }
 
   async #apply(order: Order): Promise<Applied> {
-    const { wanted, by, how, of } = order;
+    const { by, how, of } = order;
     if (this.#pending !== undefined) {
       const { number } = this.#running.generation;
       throw new ChangeRefused("KERB-CFG-PENDING", `generation ${number} is not settled yet`);
     }
-    const loaded = await loadSiteApart({ file: this.#file, ...wanted });
+    const { loaded, files } = await this.#loadWanted(order);
     const texts = new Map(loaded.texts);
-    const files =
-      wanted === undefined ? { hash: hashOf(texts), include: loaded.include } : await this.#filesOnDisk();
+    const { document } = loaded.overlay ?? {};
+    // It lays its document over the last good files, and mends none.
+    const isTwin = order.document !== undefined;
     const plan = planOf(this.#running.facts, loaded.facts);
     const previous = this.#running;
     const isSame = isEmpty(plan);
-    const isKnown = hashOf(texts) === previous.hash && previous.generation.number > 0;
+    const isKnown =
+      hashOf(texts) === previous.hash &&
+      isSameVersion(document, previous.overlay?.document) &&
+      previous.generation.number > 0;
     if (isSame && isKnown) {
       this.#files = files;
-      this.#safeMode = undefined;
+      if (!isTwin) this.#safeMode = undefined;
       this.#reverted = undefined;
       await this.#keep(() => this.#keepRunning());
       const { number } = previous.generation;
@@ -244,7 +308,7 @@ export class ConfigEngine implements ConfigDesk {
     const untilMs = order.confirmMs === undefined ? {} : { untilMs: Date.now() + order.confirmMs };
     await this.#keep(async () => {
       if (previous.generation.number === 0) await this.#keepRunning();
-      const generation = await this.#store.add(about, texts, loaded.include);
+      const generation = await this.#store.add(about, texts, loaded.include, document);
       this.#running = runningOf(loaded, generation);
       this.#files = files;
       const pending = { previous: previous.generation.number, ...untilMs };
@@ -267,7 +331,7 @@ export class ConfigEngine implements ConfigDesk {
     const timer = setInterval(() => void look(), lookMs);
     const pending: Pending = { previous, plan, before, watchUntilMs, ...untilMs, timer };
     this.#pending = pending;
-    this.#safeMode = undefined;
+    if (!isTwin) this.#safeMode = undefined;
     const done = this.#tryOut(loaded.site, pending, watchMs, { generation: number, by, how });
     // The socket of whoever asks closes with the gateway.
     if (!plan.restartsGateway) await done;
@@ -343,6 +407,7 @@ export class ConfigEngine implements ConfigDesk {
       );
     }
     this.#log.info(`configuration: generation ${generation.number} is kept`);
+    this.#moved();
   }
 
   confirm(by: string): Promise<Standing> {
@@ -358,23 +423,21 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   /** What ran before runs again; the files on the disk stay as they are. */
-  async #revert(why: string): Promise<void> {
+  async #revert(why: string, by?: string): Promise<void> {
     const pending = this.#pending;
     if (pending === undefined) return;
     clearInterval(pending.timer);
     const { previous } = pending;
     // The texts of a generation are kept, its secrets are not: they say what their files say now.
-    const back = await loadSiteApart({
-      file: this.#file,
-      files: previous.texts,
-      isWhole: true,
-    }).catch((error: unknown) => error as Error);
+    const { texts: files, overlay } = previous;
+    const wanted = { file: this.#file, files, isWhole: true, twin: overlay?.document ?? null };
+    const back = await this.#load(wanted).catch((error: unknown) => error as Error);
     if (this.#pending !== pending) return;
     this.#pending = undefined;
     const failed = this.#running;
     const isOther = !(back instanceof Error) && !isEmpty(planOf(previous.facts, back.facts));
     const reason = isOther ? `${why}; a secret stays as its file is: mend that, then kerb config apply` : why;
-    this.#reverted = { generation: failed.generation.number, reason };
+    this.#reverted = { generation: failed.generation.number, reason, ...(by === undefined ? {} : { by }) };
     this.#running = back instanceof Error ? previous : { ...previous, facts: back.facts };
     const store = this.#store;
     this.#store = new GenerationStore(previous.stateFolder);
@@ -396,6 +459,7 @@ export class ConfigEngine implements ConfigDesk {
       );
     }
     this.#tellReverted();
+    this.#moved();
   }
 
   #tellReverted(): void {
@@ -414,9 +478,11 @@ export class ConfigEngine implements ConfigDesk {
   }
 }
 
-function runningOf({ site, facts, texts, include }: LoadedSite, generation: Running["generation"]): Running {
+function runningOf(loaded: LoadedSite, generation: Running["generation"]): Running {
+  const { site, facts, texts, include, overlay } = loaded;
   const { stateFolder } = site.gateway;
-  return { facts, generation, hash: hashOf(new Map(texts)), texts, include, stateFolder };
+  const laid = overlay === undefined ? {} : { overlay };
+  return { facts, generation, hash: hashOf(new Map(texts)), texts, include, stateFolder, ...laid };
 }
 
 function stepsOf({ devices }: Plan, site: Site): HostedChange {

@@ -52,7 +52,7 @@ function shownOf(key: string, value: unknown): string | undefined {
 }
 
 /** "17:45 100, 23:00 50 mon tue". */
-function scheduleOf(entries: readonly ScheduleEntry[]): string {
+export function scheduleOf(entries: readonly ScheduleEntry[]): string {
   const shown = entries.map(({ at, value, days = [] }) => [at, String(value), ...days].join(" "));
   return shown.join(", ");
 }
@@ -101,7 +101,7 @@ function deviceFacts({ settings, pollMs, ...device }: Site["devices"][number], h
 /** What a checked site says, key by key. `hidden`: texts that are shown behind no key. */
 export function factsOf(site: Site, hidden: Hidden = new Set()): Facts {
   const found: Record<string, Fact> = {};
-  const { gateway, outbox, uplinks, privacy, commands, log, health } = site;
+  const { gateway, outbox, uplinks, privacy, commands, twin, log, health } = site;
   const { stateFolder: state, ...about } = gateway;
   for (const [key, value] of Object.entries({
     gateway: { ...about, state },
@@ -109,6 +109,7 @@ export function factsOf(site: Site, hidden: Hidden = new Set()): Facts {
     uplinks,
     privacy,
     commands,
+    twin,
     log,
     health,
   }))

@@ -4,6 +4,7 @@ import type { Vitals } from "../health/watchdog.ts";
 import type { HostedChange } from "../host-group.ts";
 import type { Pulse } from "../outbox/outbox.ts";
 import { type GatewayStatus, Supervisor } from "../supervisor.ts";
+import { Twinning } from "../twin/twinning.ts";
 import type { ConfigDesk } from "./desk.ts";
 import type { LiveGateway } from "./engine.ts";
 
@@ -18,6 +19,7 @@ export class GatewayRun implements LiveGateway, Vitals {
   #config: ConfigDesk | undefined;
   #supervisor: Supervisor | undefined;
   #endpoint: Endpoint | undefined;
+  #twin: Twinning | undefined;
   #isStopping = false;
   #isStarting = false;
   /** Ends when the gateway runs (again). */
@@ -42,11 +44,26 @@ export class GatewayRun implements LiveGateway, Vitals {
     } finally {
       this.#isStarting = false;
     }
-    this.#endpoint = this.#isStopping ? undefined : await openEndpoint(site, supervisor, this.#log);
+    if (this.#isStopping) return;
+    this.#endpoint = await openEndpoint(site, supervisor, this.#log);
+    await this.#beginTwin(site, supervisor);
   }
 
-  change(site: Site, steps: HostedChange): Promise<void> {
-    return this.#running.change(site, steps);
+  async #beginTwin(site: Site, supervisor: Supervisor): Promise<void> {
+    if (this.#config === undefined) return;
+    this.#twin = new Twinning(site, {
+      log: this.#log,
+      config: this.#config,
+      lanes: () => [...supervisor.uplinks.values()].map(({ twin }) => twin),
+      record: async (happening) => supervisor.orders.record(happening),
+      tell: (data) => supervisor.tell(data),
+    });
+    await this.#twin.start();
+  }
+
+  async change(site: Site, steps: HostedChange): Promise<void> {
+    await this.#running.change(site, steps);
+    await this.#twin?.renew(site);
   }
 
   /** One restart after another; a start that hangs on its disk gives way to the next. */
@@ -67,6 +84,8 @@ export class GatewayRun implements LiveGateway, Vitals {
   async #end(): Promise<void> {
     this.#endpoint?.stop();
     this.#endpoint = undefined;
+    await this.#twin?.close();
+    this.#twin = undefined;
     await this.#supervisor?.stop();
   }
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { type LoadedSite, loadSiteApart, SiteError } from "../config/process.ts";
 import type { Diagnostic } from "../errors.ts";
+import { isSameVersion } from "../twin/document.ts";
 import type { Generation } from "./desk.ts";
 import { GenerationStore, hashOf, type KeptState } from "./store.ts";
 
@@ -35,7 +36,8 @@ async function readFiles(load: Load, file: string): Promise<LoadedSite | SiteErr
 async function readKept(load: Load, store: GenerationStore, file: string, number: number) {
   const kept = await store.read(number);
   if (kept === undefined || kept.generation.files[0] !== file) return undefined;
-  const loaded = await load({ file, files: kept.texts, isWhole: true }).catch(() => undefined);
+  const { texts: files, document: twin = null } = kept;
+  const loaded = await load({ file, files, isWhole: true, twin }).catch(() => undefined);
   return loaded === undefined ? undefined : { loaded, generation: kept.generation };
 }
 
@@ -62,7 +64,9 @@ export async function chooseStart(
   if (isWrong) return { ...about, ...(await lastGood(load, store, file, state, before, files)) };
   if (state === undefined || state.files !== filesHash) return { ...about, loaded: files };
   const kept = await readKept(load, store, file, state.current);
-  if (kept?.generation.hash === filesHash) return { ...about, loaded: files, generation: kept.generation };
+  const isSame =
+    kept?.generation.hash === filesHash && isSameVersion(kept.generation.twin, files.overlay?.document);
+  if (isSame) return { ...about, loaded: files, generation: kept.generation };
   if (kept !== undefined) return { ...about, ...kept };
   const note = `generation ${state.current}, which ran in the place of the files, cannot be read any more: the files are run`;
   return { ...about, loaded: files, notes: [note] };

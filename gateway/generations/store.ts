@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, glob, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileBytesMax, readText } from "../config/file-text.ts";
+import type { TwinDocument } from "../twin/document.ts";
 import type { Generation } from "./desk.ts";
 
 /**
@@ -23,6 +24,7 @@ type Texts = ReadonlyMap<string, string>;
 interface Stored extends Generation {
   v: 1;
   include: string[];
+  document?: TwinDocument;
 }
 
 /** A generation with its bytes. */
@@ -30,6 +32,8 @@ export interface WholeGeneration {
   generation: Generation;
   include: string[];
   texts: [path: string, text: string][];
+  /** What the twin wanted then. */
+  document?: TwinDocument;
 }
 
 const keptMax = 20;
@@ -137,26 +141,31 @@ export class GenerationStore {
       texts.push([path, text]);
     }
     if (hashOf(new Map(texts)) !== stored.hash) return undefined;
-    return { generation: shown(stored), include: stored.include, texts };
+    const { include, document } = stored;
+    return { generation: shown(stored), include, texts, ...(document === undefined ? {} : { document }) };
   }
 
   /** Keeps a generation under the next number, and the newest 20. */
   async add(
-    about: Omit<Generation, "number" | "hash" | "files">,
+    about: Omit<Generation, "number" | "hash" | "files" | "twin">,
     texts: Texts,
     include: readonly string[],
+    document?: TwinDocument,
   ): Promise<Generation> {
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
     const numbers = await this.#numbers();
     const number = (numbers[0] ?? 0) + 1;
     const files = [...texts.keys()];
-    const generation: Generation = { ...about, number, hash: hashOf(texts), files };
+    const { ver, hash, by } = document ?? {};
+    const twin =
+      ver === undefined || hash === undefined || by === undefined ? {} : { twin: { ver, hash, by } };
+    const generation: Generation = { ...about, number, hash: hashOf(texts), files, ...twin };
     const fresh = join(this.folder, `${number}.new`);
     await rm(fresh, { recursive: true, force: true });
     await mkdir(fresh, { mode: 0o700 });
     for (const [i, path] of files.entries())
       await writeFile(join(fresh, storedName(path, i)), texts.get(path) ?? "", { mode: 0o600, flush: true });
-    await writeWhole(join(fresh, "generation.json"), written(generation, include));
+    await writeWhole(join(fresh, "generation.json"), written(generation, include, document));
     await rename(fresh, join(this.folder, String(number)));
     await syncFolder(this.folder);
     const { current, pending } = (await this.state()) ?? {};
@@ -171,9 +180,9 @@ export class GenerationStore {
   async settle(number: number, outcome: Generation["outcome"], reason?: string): Promise<void> {
     const before = await this.#stored(number);
     if (before === undefined) return;
-    const { include, ...rest } = before;
+    const { include, document, ...rest } = before;
     const after = { ...rest, outcome, ...(reason === undefined ? {} : { reason }) };
-    await writeWhole(this.#meta(number), written(after, include));
+    await writeWhole(this.#meta(number), written(after, include, document));
   }
 
   /** All that is kept, in another state folder as well. */
@@ -184,10 +193,10 @@ export class GenerationStore {
   }
 }
 
-function written(generation: Generation, include: readonly string[]): string {
-  return `${JSON.stringify({ v: 1, ...generation, include }, undefined, 1)}\n`;
+function written(generation: Generation, include: readonly string[], document?: TwinDocument): string {
+  return `${JSON.stringify({ v: 1, ...generation, include, document }, undefined, 1)}\n`;
 }
 
-function shown({ v: _v, include: _include, ...generation }: Stored): Generation {
+function shown({ v: _v, include: _include, document: _document, ...generation }: Stored): Generation {
   return generation;
 }

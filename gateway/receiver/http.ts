@@ -74,6 +74,7 @@ export function receiverApi(receiver: Receiver, options: ApiOptions = {}): Hono 
     return context.json(await receiver.certificates(gateway, { fromMs, toMs }, limit, recheck));
   });
   commandsApi(api, receiver);
+  twinsApi(api, receiver);
   api.route(
     "/ngsi-ld/v1",
     ngsiLdApi(() => receiver.view()),
@@ -106,6 +107,15 @@ function commandsApi(api: Hono, receiver: Receiver): void {
     if (command === undefined)
       throw new HTTPException(404, { message: `No gateway has told of a command "${id.slice(0, 40)}".` });
     return context.json(command);
+  });
+}
+
+/** What gateways have of their twins, the newest of each; the next page: `?after=` the last gateway. */
+function twinsApi(api: Hono, receiver: Receiver): void {
+  api.get("/twins", (context) => {
+    const limit = whole(context.req.query("limit"), "limit", 1, limitMax, limitMax);
+    const twins = receiver.view().twins.page(context.req.query("after") ?? "", limit);
+    return context.json({ twins, next: twins.length === limit ? (twins.at(-1)?.gateway ?? null) : null });
   });
 }
 

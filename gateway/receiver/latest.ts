@@ -13,6 +13,7 @@ import {
 } from "./device-state.ts";
 import { parseBirth } from "./messages.ts";
 import type { BatchRow, Columns, Store } from "./store.ts";
+import { TwinRecord } from "./twin/record.ts";
 
 /** A device with its newest values. */
 export interface LatestDevice {
@@ -50,6 +51,7 @@ const valuesMax = 50_000;
  */
 export class Latest {
   readonly commands: CommandRecord;
+  readonly twins: TwinRecord;
   readonly #store: Store;
   readonly #archive: Archive;
   readonly #online: (gateway: string) => boolean | undefined;
@@ -63,6 +65,7 @@ export class Latest {
   constructor(store: Store, archive: Archive, online: (gateway: string) => boolean | undefined) {
     this.#store = store;
     this.commands = new CommandRecord(store);
+    this.twins = new TwinRecord(store);
     this.#archive = archive;
     this.#online = online;
     this.#follow(idleMs);
@@ -85,6 +88,13 @@ export class Latest {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.commands.close();
+    this.twins.close();
+  }
+
+  /** What came beside the events, and may be anything. */
+  answer(gateway: string, payload: Uint8Array, about: "command" | "twin"): void {
+    if (about === "twin") this.twins.take(gateway, payload);
+    else this.commands.answer(gateway, payload);
   }
 
   #turn(): void {

@@ -166,6 +166,7 @@ export class BrokerLink {
     this.#isSubscribed = true;
     // A broker that denies the answers to commands takes nothing away: they come as events, too.
     client.subscribe({ [`${city}/rsp/v1/+/+`]: { qos: 1 } }, () => {});
+    client.subscribe({ [`${city}/twin/v1/+/have`]: { qos: 1 } }, () => {});
     return undefined;
   }
 
@@ -204,6 +205,7 @@ export class BrokerLink {
     else if (kind === "st") this.#receiver.birth(gateway, payload);
     else if (kind === "dict") this.#receiver.dictionary(gateway, payload);
     else if (kind === "rsp") this.#receiver.answer(gateway, payload);
+    else if (kind === "twin") this.#receiver.answer(gateway, payload, "twin");
   }
 
   /** One line for each change of the state or its reason, not one for each attempt. */

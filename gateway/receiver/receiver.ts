@@ -153,9 +153,9 @@ export class Receiver {
     });
   }
 
-  /** Takes the state of a command as its gateway answers it. */
-  answer(gatewayId: string, payload: Uint8Array): void {
-    if (!this.#closed && this.knows(gatewayId)) this.#latest.commands.answer(gatewayId, payload);
+  /** Takes what a gateway answers: the state of a command, or what it has of its twin. */
+  answer(gatewayId: string, payload: Uint8Array, about: "command" | "twin" = "command"): void {
+    if (!this.#closed && this.knows(gatewayId)) this.#latest.answer(gatewayId, payload, about);
   }
 
   /** Commits what is pending. False while the database refuses; it is tried again every second. */

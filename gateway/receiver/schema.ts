@@ -134,6 +134,12 @@ CREATE TABLE IF NOT EXISTS command (
   PRIMARY KEY (gw, id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS command_id ON command (id);
+-- What gateways have of their twins, the newest of each (JSON); of the view as well.
+CREATE TABLE IF NOT EXISTS twin (
+  gw TEXT PRIMARY KEY,
+  received_ms INTEGER NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rejected (
   gw TEXT NOT NULL,
   slot INTEGER NOT NULL,

@@ -12,6 +12,7 @@ import { contentType as columnarType } from "./columnar.ts";
 import { CommandLane } from "./commands.ts";
 import { compress } from "./encoding.ts";
 import type { Message } from "./flights.ts";
+import { TwinLane } from "./twin.ts";
 
 export interface UplinkStatus {
   id: string;
@@ -66,6 +67,7 @@ function packed({ hash, json }: UplinkIdentity["dictionary"]): { hash: string; p
 export class MqttUplink {
   /** Commands from the IOC, and the states of them. */
   readonly commands: CommandLane;
+  readonly twin: TwinLane;
   readonly #config: UplinkConfig;
   readonly #outbox: Pick<Outbox, "request" | "tell">;
   readonly #identity: Omit<UplinkIdentity, "dictionary">;
@@ -113,6 +115,7 @@ export class MqttUplink {
     const { url, protocol, keepaliveMs, username, password, tls, reconnectMaxMs } = config;
     const { city, gateway } = identity;
     this.commands = new CommandLane({ uplink: config.id, city, gateway, protocol, log: this.#log });
+    this.twin = new TwinLane({ city, gateway, protocol, log: this.#log });
     this.#link = makeLink(
       {
         url,
@@ -134,7 +137,7 @@ export class MqttUplink {
         message: (topic, payload, packet) => this.#received(topic, payload, packet),
         ended: (ended) => this.#ended(ended),
         contested: (pauseMs, isGuess) => this.#contested(pauseMs, isGuess),
-        isQuiet: () => this.#inFlight.size === 0 && this.commands.isQuiet,
+        isQuiet: () => this.#inFlight.size === 0 && this.commands.isQuiet && this.twin.isQuiet,
       },
     );
   }
@@ -260,10 +263,14 @@ export class MqttUplink {
     client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true }, () => {
       if (client !== this.#link.client) return;
       this.#inFlight.delete(birthKey);
+      this.twin.opened(client);
       this.#outbox.tell({
         type: "connected",
         uplink: this.#config.id,
-        windowMax: Math.min(this.#config.windowMax, this.commands.windowLeft(receiveMaximum)),
+        windowMax: Math.min(
+          this.#config.windowMax,
+          this.commands.windowLeft(this.twin.windowLeft(receiveMaximum)),
+        ),
         bytesMax: Math.min(this.#config.messageBytesMax, maximumPacketSize - packetOverheadBytes),
         session,
       });
@@ -300,7 +307,7 @@ export class MqttUplink {
   }
 
   #received(topic: string, payload: Buffer, packet: IPublishPacket): void {
-    if (this.commands.received(topic, payload, packet)) return;
+    if (this.commands.received(topic, payload, packet) || this.twin.received(topic, payload)) return;
     try {
       const document: unknown = JSON.parse(payload.toString("utf8"));
       if (typeof document !== "object" || document === null) throw new RangeError("not an object");
@@ -388,6 +395,7 @@ export class MqttUplink {
     const { size } = this.#inFlight;
     this.#inFlight.clear();
     this.commands.closed(blamed);
+    this.twin.closed();
     this.#outbox.tell({ type: "disconnected", uplink: this.#config.id, blamed: blamed && size > 0 });
   }
 

@@ -32,7 +32,7 @@ export type Scale = "short" | "full";
  * It ends what it starts and works in folders of its own.
  */
 export interface Trial {
-  /** "R1" to "R35"; a row of the catalogue that takes several trials adds a letter, "R16a". */
+  /** "R1" to "R36"; a row of the catalogue that takes several trials adds a letter, "R16a". */
   id: string;
   name: string;
   /** The pass line in words. */

@@ -1,9 +1,19 @@
 import { z } from "zod";
+import { sections } from "../../twin/document.ts";
+import { twinStates } from "../../twin/have.ts";
 import { anything, count, diagnostic, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb config` prints. */
 
 const place = z.strictObject({ file: text, line: count });
+
+export const twinChange = z.strictObject({
+  section: z.enum(sections),
+  device: text.optional(),
+  of: text.describe("the point, the class of polls, or the issuer"),
+  before: text.optional(),
+  after: text,
+});
 
 const check = z.strictObject({
   gateway: text,
@@ -13,6 +23,15 @@ const check = z.strictObject({
   ),
   uplinks: z.array(text),
   warnings: z.array(diagnostic),
+  twin: z
+    .strictObject({
+      ver: count,
+      by: text,
+      changes: z.array(twinChange).optional(),
+      mistakes: z.array(z.strictObject({ code: text, path: text, text })).optional(),
+    })
+    .optional()
+    .describe("what the twin lays over the files, or why it does not"),
 });
 
 const key = {
@@ -44,6 +63,30 @@ const generation = count.describe("0: it could not be kept");
 
 const ran = { at: text, by: text, how, of: count.optional() };
 
+const version = { ver: count, hash: text };
+const twinError = z.strictObject({ code: text, path: text, text });
+
+/** What a gateway tells of its twin. */
+export const twinReport = {
+  ...version,
+  state: z.enum(twinStates),
+  errors: z.array(twinError),
+  at: timeMs,
+  running: z.strictObject(version).describe("ver 0: the files alone"),
+};
+
+/** The twin as the box knows it. */
+export const twinStanding = z.strictObject({
+  ...twinReport,
+  by: text.optional(),
+  runs: z
+    .strictObject({ by: text, changes: z.array(twinChange) })
+    .optional()
+    .describe("what lies over the files"),
+  misfit: z.literal(true).optional().describe("it was applied before, and does not fit the files any more"),
+  allow: z.array(text).optional().describe("what the site file opens"),
+});
+
 /** Which configuration runs, and what is not settled about it. */
 export const standingOutput = z.strictObject({
   generation,
@@ -54,7 +97,8 @@ export const standingOutput = z.strictObject({
     .strictObject({ previous: count, watchUntilMs: timeMs, untilMs: timeMs.optional() })
     .optional()
     .describe("it is still watched, or waits to be confirmed"),
-  reverted: z.strictObject({ generation: count, reason: text }).optional(),
+  reverted: z.strictObject({ generation: count, reason: text, by: text.optional() }).optional(),
+  twin: twinStanding.optional(),
 });
 
 const change = z.strictObject({
@@ -77,6 +121,7 @@ const history = z.strictObject({
       hash: text,
       files: z.array(text),
       plan: plan.optional(),
+      twin: z.strictObject({ ...version, by: text }).optional(),
       outcome: z.enum(["pending", "kept", "reverted"]),
       reason: text.optional(),
     }),

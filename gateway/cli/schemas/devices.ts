@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { twinChange } from "./config.ts";
 import { deviceStates } from "../device-states.ts";
 import { identityOutput, scheduleOutput } from "./box.ts";
 import { diagnosis } from "./diagnosis.ts";
@@ -51,6 +52,7 @@ const shown = z.strictObject({
   write: z.strictObject({ allow: z.array(text), offered: z.array(text) }),
   schedules: z.array(scheduleOutput),
   polls: z.strictObject({ polls: count, failed: count, missed: count }).nullable(),
+  twin: z.array(twinChange).optional().describe("what the IOC has laid over the files"),
   replacements: z.array(
     z.strictObject({ timeMs, by: text, before: marks.nullable(), now: marks }).describe("the newest last"),
   ),
