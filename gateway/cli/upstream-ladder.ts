@@ -173,7 +173,7 @@ class Ladder {
     const login = this.steps.pop();
     if (login === undefined) return;
     // A broker may look at our certificate only when the handshake is over.
-    if (login.code?.startsWith("KERB-UP-TLS-") === true) {
+    if (login.code?.includes("-TLS-") === true) {
       this.steps.pop();
       this.steps.push({ ...login, step: "tls" });
       return;

@@ -89,7 +89,7 @@ export const uplinkCauses = {
     false,
   ),
   "KERB-UP-NOT-MQTT": cause(
-    ["What answers at this port is no MQTT", "Dịch vụ tại cổng này không phải MQTT"],
+    ["What answers at the IOC's port is no MQTT", "Dịch vụ tại cổng của IOC không phải MQTT"],
     [
       "`url` leads to another service: a web server, or the broker's WebSocket port",
       "`url` dẫn tới dịch vụ khác: máy chủ web, hoặc cổng WebSocket của broker",
