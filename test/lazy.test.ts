@@ -24,3 +24,13 @@ it("a gateway that may write nothing does not load what commands it", () => {
     ),
   ).toEqual([]);
 });
+
+it("a gateway that is told its file loads nothing that reads site files: another process does", () => {
+  const loaded = [...loadedWith("gateway/cli/run.ts")];
+  expect(loaded).toContain("gateway/supervisor.ts");
+  expect(
+    loaded.filter((path) =>
+      /config\/(site-schema|document|tree)\.ts$|gateway\/yaml\.ts$|twin\/desk\.ts$/.test(path),
+    ),
+  ).toEqual([]);
+});

@@ -185,7 +185,7 @@ it("plates leave as tokens, faces and pictures not at all; a picture stays encry
     },
   );
   expect(again.status).not.toBe(0);
-  expect(again.stderr).toContain("không ghi được ảnh");
+  expect(again.stderr).toContain("và không ghi đè");
   const unknown = spawnSync(kerb, ["snapshot", "../token.key", "-o", output, "--site", site, "--lang", "vi"]);
   expect(unknown.status).toBe(3);
 

@@ -267,7 +267,7 @@ describe("without a gateway", () => {
     const { code, err } = await finished(...args);
     expect(err).toContain("scale-01 tự gửi giá trị: đã nghe 0/1 điểm, 0 bản ghi");
     expect(err).toMatch(
-      /không nghe được trong 1 s: level; bản ghi nào; thiết bị này có thể im lặng đến 30 min/,
+      /không nghe được trong 1 giây: level; bản ghi nào; thiết bị này có thể im lặng đến 30 phút/,
     );
     expect(code).toBe(5);
   });

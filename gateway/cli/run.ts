@@ -8,7 +8,6 @@ import { takeNotifyTarget } from "../health/notify.ts";
 import { Watchdog } from "../health/watchdog.ts";
 import { openLog } from "../log.ts";
 import { languageOf } from "./language.ts";
-import { findSite } from "./site.ts";
 
 /**
  * `kerb run [FILE]`: the gateway, until SIGINT or SIGTERM; SIGHUP takes over a changed file. A wrong file runs the last
@@ -19,7 +18,8 @@ export async function run(
   options: { json?: boolean; strictConfig?: boolean } = {},
 ): Promise<number> {
   // A file that is not there has its own complaint, and perhaps a last good generation.
-  const file = given ?? findSite(undefined);
+  // Looking for one loads what reads site files, which the gateway itself leaves to another process.
+  const file = given ?? (await import("./site.ts")).findSite(undefined);
   const notify = takeNotifyTarget(process.env);
   let begun: ConfigEngine | undefined;
   // Before there is anything to take over it must not end the process; a terminal that closes still does.

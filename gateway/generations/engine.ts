@@ -167,11 +167,12 @@ export class ConfigEngine implements ConfigDesk {
   }
 
   async standing(): Promise<Standing> {
-    const { generation, hash } = this.#running;
-    const { number, at, by, how, of } = generation;
     const now = hashOf(
       await filesNow(this.#file, this.#files.include).catch(() => new Map<string, string>()),
     );
+    // All of one moment: nothing is awaited from here on.
+    const { generation, hash } = this.#running;
+    const { number, at, by, how, of } = generation;
     const pending = this.#pending;
     const twin = this.#overlaying?.standing();
     return {
