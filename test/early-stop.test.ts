@@ -17,13 +17,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it("stores what it read early also when it is stopped as soon as the file is open", async () => {
-  const site = await openOneDevice("modbus", folder);
-  ends.push(() => site.close());
-  const path = join(folder, "state", "outbox.db");
+/** Stops a gateway when it says that its file is open. */
+async function stoppedEarly(siteFile: string, path: string): Promise<string> {
   // SQLite cannot open a folder.
   mkdirSync(path, { recursive: true });
-  const gateway = spawn(launcher, ["run", site.file], { stdio: ["ignore", "pipe", "pipe"] });
+  const gateway = spawn(launcher, ["run", siteFile], { stdio: ["ignore", "pipe", "pipe"] });
   ends.push(() => gateway.kill("SIGKILL"));
   let log = "";
   for (const stream of [gateway.stdout, gateway.stderr])
@@ -36,7 +34,19 @@ it("stores what it read early also when it is stopped as soon as the file is ope
   rmdirSync(path);
   expect(await ended).toEqual([0, null]);
   expect(log).not.toContain("are lost");
-  expect(log).not.toContain("is running");
+  return log;
+}
+
+it("stores what it read early also when it is stopped as soon as the file is open", async () => {
+  const site = await openOneDevice("modbus", folder);
+  ends.push(() => site.close());
+  const state = join(folder, "state");
+  const path = join(state, "outbox.db");
+  // On a machine that is busy the signal may come when it has begun to run already: then it was not early.
+  for (let tries = 1; (await stoppedEarly(site.file, path)).includes("is running"); tries++) {
+    expect(tries).toBeLessThan(6);
+    rmSync(state, { recursive: true });
+  }
   const store = new OutboxStore({ path, bytesMax: 64 * 1024 * 1024 });
   ends.push(() => store.close());
   const reader = new EventReader();
@@ -45,4 +55,4 @@ it("stores what it read early also when it is stopped as soon as the file is ope
     return reader.kind;
   });
   expect(kinds).toContain("telemetry");
-}, 120_000);
+}, 240_000);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -21,6 +21,8 @@ async function killed(first: number): Promise<void> {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(child.stdout, "data");
+  // A machine that is busy may take longer for the first one than it is given.
+  await expect.poll(() => existsSync(join(root, "device")), { timeout: 30_000 }).toBe(true);
   await sleep(Math.random() * 60);
   child.kill("SIGKILL");
   await once(child, "close");
