@@ -119,6 +119,6 @@ it("a recording that cannot be written is told before the device is asked", asyn
     );
     expect({ exitCode, calls }).toEqual({ exitCode: 2, calls: 0 });
     expect(title).toMatch(/meter\.yaml lies under a file/);
-    expect(hint).toContain("--out FILE");
+    expect(hint).toContain("check the path");
   }
 }, 30_000);

@@ -346,7 +346,8 @@ describe("the demo", () => {
     // From util-linux, as on every Debian.
     const terminal = new Program("script", ["-qfc", `exec ${launcher} demo --site ${file}`, "/dev/null"]);
     await terminal.line(/read meter-01 --site/);
-    expect(processesOf(file).length).toBeGreaterThanOrEqual(3);
+    // The screen stands before all of them do.
+    await expect.poll(() => processesOf(file).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
     await terminal.stop("SIGKILL");
     await expect.poll(() => processesOf(file), { timeout: 25_000 }).toEqual([]);
     await expect.poll(() => processesOf(`--port ${ports[0]}`), { timeout: 25_000 }).toEqual([]);
