@@ -9,6 +9,9 @@ import type { Outcome, Scale, Trial } from "./trial.ts";
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 const mqtt = (port: number): string => `mqtt://127.0.0.1:${port}`;
 
+/** A link that has stood for so long is a good one again (`gateway/mqtt/reconnect.ts`). */
+const standsMs = 61_000;
+
 /** How long after `act` the gateway knows that its link is gone, ms. */
 async function noticed(rig: LinkRig, timeoutMs: number): Promise<number> {
   const fromMs = Date.now();
@@ -60,6 +63,8 @@ async function halfOpen(end: "healed" | "reset", scale: Scale): Promise<Outcome>
     let detectMs = 0;
     let resumeMs = 0;
     for (let round = 0; round < rounds; round++) {
+      // A link that falls again sooner counts as one that flaps, whose attempts are spread on purpose: that is R17.
+      if (round > 0) await sleep(standsMs);
       await proxy.set("black-hole");
       detectMs = Math.max(detectMs, await noticed(rig, 60_000));
       await sleep(1000 + Math.random() * 4000);
