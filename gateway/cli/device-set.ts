@@ -10,7 +10,7 @@ import { loginOf, secretIn, setting } from "./device-target.ts";
 import { usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { hint } from "./output.ts";
-import { askSecret, isPersonThere, pipedLine } from "./prompt.ts";
+import { givenPassword } from "./prompt.ts";
 import { siteFlag } from "./site.ts";
 
 export interface SetOptions extends SaveOptions {
@@ -28,13 +28,7 @@ function keysOf(settings: Readonly<Record<string, Written>>, above = ""): [key: 
 }
 
 async function passwordFor(user: string, options: SetOptions, { words, language }: Opened): Promise<string> {
-  const canAsk = options.json !== true && isPersonThere();
-  const password =
-    options.passwordStdin === true
-      ? await pipedLine()
-      : canAsk
-        ? await askSecret(words.passwordFor(user))
-        : "";
+  const password = await givenPassword(words.passwordFor(user), options);
   if (password === "") throw usageError(words.noPassword, words.noPasswordHint, language);
   return password;
 }

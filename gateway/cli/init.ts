@@ -10,7 +10,7 @@ import { CommandError, usageError } from "./errors.ts";
 import { initWords } from "./init-words.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines } from "./output.ts";
-import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
+import { askLine, givenPassword, isPersonThere, NoAnswerError } from "./prompt.ts";
 import { localSite, siteFlag, systemSite, typed, usualSite } from "./site.ts";
 import { pad } from "./text.ts";
 
@@ -75,12 +75,7 @@ async function answers(options: InitOptions, words: Words, language: Language): 
   const isAsked = options.broker === undefined;
   const user = isAsked ? await asked(options.user, words.askUser) : options.user;
   if (user === undefined) return { id, name, city, broker, user, password: undefined };
-  const password =
-    options.passwordStdin === true
-      ? await pipedLine()
-      : canAsk
-        ? await askSecret(words.passwordFor(user))
-        : "";
+  const password = await givenPassword(words.passwordFor(user), options);
   if (password === "") throw usageError(words.noPassword, words.noPasswordCure, language);
   return { id, name, city, broker, user, password };
 }

@@ -67,3 +67,12 @@ export async function pipedLine(): Promise<string> {
   }
   return text.split(/\r?\n/, 1)[0] ?? "";
 }
+
+/** A password that is piped in or asked for without an echo; "" where nobody can be asked. */
+export async function givenPassword(
+  question: string,
+  { json, passwordStdin }: { json?: boolean; passwordStdin?: boolean },
+): Promise<string> {
+  if (passwordStdin === true) return pipedLine();
+  return json !== true && isPersonThere() ? askSecret(question) : "";
+}
