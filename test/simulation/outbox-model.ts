@@ -49,6 +49,9 @@ export interface Excuses {
 /** What no host has made, the gateway says of itself. */
 const ownEvents = { get: () => ({ id: gatewayId, profile: "", points: [] }) };
 
+/** Reasons of tombstones for what brokers would not take. */
+const refusals = new Set(["refused", "too-large", "kills-connection"]);
+
 export const key = (epoch: number, seq: number): string => `${epoch}:${seq}`;
 
 /**
@@ -67,6 +70,8 @@ export class OutboxModel implements GatewayWatch {
   readonly #produced = new Map<string, Produced>();
   readonly #orders = new Map<string, number>();
   readonly #kept = new Map<number, Accepted>();
+  /** How many uplinks have refused an event: the letters that tell it may be gone in the turn that settles them. */
+  readonly #refusals = new Map<number, number>();
   #urgentKept = 0;
   #streams = new Map<number, { body: Uint8Array; size: number }[]>();
   #database: Database.Database | undefined;
@@ -273,6 +278,8 @@ export class OutboxModel implements GatewayWatch {
     this.#changes = changes;
     for (const row of query.rows.all(this.#lastId) as Row[]) this.#take(row);
     this.#lastId = Math.max(this.#lastId, this.#current().base);
+    for (const { id, uplinks } of query.letters.all() as { id: number; uplinks: number }[])
+      this.#refusals.set(id, Math.max(uplinks, this.#refusals.get(id) ?? 0));
     const { n, urgent } = query.count.get() as { n: number; urgent: number };
     const isSalvaging = (query.salvages.get() as number) > 0;
     if (n !== this.#kept.size || urgent !== this.#urgentKept) {
@@ -362,9 +369,9 @@ export class OutboxModel implements GatewayWatch {
       dropped++;
       event.state = "dropped";
       event.reason = tombstone.reason;
-      // What one of several uplinks has taken counts as delivered. Old letters make room for new ones.
-      const letters = query.letters.get(id) as number;
-      if (letters > 0 && letters < this.uplinks && this.#isTaken(event)) this.#counted.delivered++;
+      // What one of several uplinks has taken counts as delivered.
+      const refusedBy = refusals.has(tombstone.reason) ? (this.#refusals.get(id) ?? 0) : 0;
+      if (refusedBy > 0 && refusedBy < this.uplinks && this.#isTaken(event)) this.#counted.delivered++;
       else this.#counted.dropped++;
       if (!this.#excuses.reasons.has(tombstone.reason))
         this.#world.fail(`${event.epoch}:${event.seq} was dropped as "${tombstone.reason}" without a cause`);
@@ -396,7 +403,7 @@ function statements(database: Database.Database) {
     rows: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id > ? ORDER BY id"),
     row: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id = ?"),
     salvages: database.prepare("SELECT count(*) FROM salvage").pluck(),
-    letters: database.prepare("SELECT count(*) FROM dead_letter WHERE id = ? AND settled = 1").pluck(),
+    letters: database.prepare("SELECT id, count(*) AS uplinks FROM dead_letter GROUP BY id"),
     count: database.prepare(
       "SELECT (SELECT count(*) FROM event) AS n, (SELECT count(*) FROM event WHERE lane = 0) AS urgent",
     ),
