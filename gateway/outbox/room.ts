@@ -16,8 +16,8 @@ export function makeRoom(store: OutboxStore): void {
 }
 
 /**
- * Stores by `commit` about `bytes`; when a short disk has refused them, once more: after `measure` has found new room,
- * or with the oldest rows evicted.
+ * Stores by `commit` about `bytes`; where the site's budget or a short disk had no room for them, once more: after
+ * `measure` has found new room, or with the oldest rows evicted.
  */
 export function withRoom<Result>(
   store: OutboxStore,
@@ -30,7 +30,7 @@ export function withRoom<Result>(
   } catch (error) {
     const needed = 2 * bytes + besideBytes;
     // With pages left it is the log that has no room, and no eviction makes it any.
-    if (faultOf(error) !== "full" || !store.space.isShort || store.space.roomBytes >= needed) throw error;
+    if (faultOf(error) !== "full" || store.space.roomBytes >= needed) throw error;
     measure();
     evictWhile(store, () => store.space.roomBytes < needed);
     return commit();
