@@ -42,6 +42,8 @@ export interface Ended {
   code?: number;
   /** It had been established. */
   wasOpen: boolean;
+  /** The broker hung up on a session that did nothing, as it does when another client comes with our id. */
+  isSuspicious: boolean;
   pauseMs: number;
 }
 
@@ -63,7 +65,7 @@ export interface LinkEvents {
 }
 
 /** What the owner of a link may do with it. */
-export type Link = Pick<MqttLink, "client" | "bytes" | "start" | "stop" | "fail" | "refuse">;
+export type Link = Pick<MqttLink, "client" | "bytes" | "start" | "stop" | "fail" | "refuse" | "confirm">;
 export type MakeLink = (options: LinkOptions, events: LinkEvents) => Link;
 
 /** What a link is made of; the simulation has a wire of its own. */
@@ -147,6 +149,11 @@ export class MqttLink {
     this.#over("silent", reason);
   }
 
+  /** The owner has seen that another client uses our id: what was a guess is none. */
+  confirm(): void {
+    this.#reconnect.confirm();
+  }
+
   /** The owner cannot use what the broker grants. */
   refuse(reason: string): void {
     this.#over("refused", reason);
@@ -174,10 +181,10 @@ export class MqttLink {
     socket.once("connect", () => {
       if (attempt !== this.#attempt) return;
       clearTimeout(this.#timer);
-      const { pauseMs, contested } = isTurn
-        ? { pauseMs: 0, contested: false }
+      const { pauseMs, contested, isGuess } = isTurn
+        ? { pauseMs: 0, contested: false, isGuess: true }
         : this.#reconnect.reached(performance.now());
-      if (contested) this.#events.contested?.(pauseMs, true);
+      if (contested) this.#events.contested?.(pauseMs, isGuess);
       if (pauseMs > 0) {
         // Waiting on an open connection would cost the broker one for each of us.
         socket.destroy();
@@ -287,7 +294,15 @@ export class MqttLink {
     this.#drop();
     const { pauseMs, contested } = this.#reconnect.ended(ending, performance.now(), why);
     this.#timer = setTimeout(() => this.#begin(), pauseMs);
-    this.#events.ended({ ending, reason, wasOpen, pauseMs, ...(code === undefined ? {} : { code }) });
+    const isSuspicious = why === "suspicious";
+    this.#events.ended({
+      ending,
+      reason,
+      wasOpen,
+      isSuspicious,
+      pauseMs,
+      ...(code === undefined ? {} : { code }),
+    });
     if (contested) this.#events.contested?.(pauseMs, false);
   }
 

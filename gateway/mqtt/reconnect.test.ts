@@ -19,7 +19,7 @@ describe("when to connect again", () => {
     for (const ending of ["silent", "closed"] as const) {
       const reconnect = new Reconnect(options);
       expect(held(reconnect, 0, 100_000, ending)).toBe(0);
-      expect(reconnect.reached(100_001)).toEqual({ pauseMs: 0, contested: false });
+      expect(reconnect.reached(100_001)).toEqual({ pauseMs: 0, contested: false, isGuess: true });
     }
   });
 
@@ -82,14 +82,30 @@ describe("when to connect again", () => {
     const clone = new Reconnect(options);
     clone.opened(0);
     clone.ended("closed", 100_000, "suspicious");
-    expect(clone.reached(100_001)).toEqual({ pauseMs: 0, contested: false });
+    expect(clone.reached(100_001)).toEqual({ pauseMs: 0, contested: false, isGuess: true });
     clone.opened(100_002);
     clone.ended("closed", 101_000, "suspicious");
-    expect(clone.reached(101_001)).toEqual({ pauseMs: 60_000, contested: true });
+    expect(clone.reached(101_001)).toEqual({ pauseMs: 60_000, contested: true, isGuess: true });
     const other = new Reconnect(options);
     other.opened(0);
     other.ended("closed", 1000, "suspicious");
-    expect(other.reached(1001), "a suspicion").toEqual({ pauseMs: 0, contested: true });
+    expect(other.reached(1001), "a suspicion").toMatchObject({ pauseMs: 0, contested: true });
+    const seen = new Reconnect(options);
+    for (const fromMs of [0, 1000]) {
+      seen.opened(fromMs);
+      seen.confirm();
+      seen.ended("closed", fromMs + 900, "suspicious");
+      if (fromMs === 0) seen.reached(901);
+    }
+    expect(seen.reached(1901)).toEqual({ pauseMs: 3_600_000, contested: true, isGuess: false });
+    seen.opened(5_000_000);
+    for (const atMs of [5_100_000, 5_100_900]) {
+      seen.ended("closed", atMs, "suspicious");
+      if (atMs === 5_100_000) seen.reached(atMs + 1);
+      seen.opened(atMs + 2);
+    }
+    seen.ended("closed", 5_101_500, "suspicious");
+    expect(seen.reached(5_101_501), "a session that held forgets it").toMatchObject({ isGuess: true });
     const restarts = new Reconnect(options);
     for (let i = 0; i < 4; i++) {
       restarts.opened(i * 5000);

@@ -50,6 +50,8 @@ export class Reconnect {
   #takeOversMs: number[] = [];
   /** Times that this one stood back on a guess. */
   #guesses = 0;
+  /** Another client with our id has been seen since a session held. */
+  #isConfirmed = false;
   /** The session that was hung up on had done nothing, and had held for so long. */
   #suspectHeldMs: number | undefined;
 
@@ -81,8 +83,10 @@ export class Reconnect {
     this.#downMs ??= nowMs;
     const held = this.#openedMs === undefined ? undefined : nowMs - this.#openedMs;
     this.#openedMs = undefined;
-    if (held !== undefined && held >= stableMs) this.#falls = this.#guesses = 0;
-    else if (held !== undefined || ending === "refused") this.#falls++;
+    if (held !== undefined && held >= stableMs) {
+      this.#falls = this.#guesses = 0;
+      this.#isConfirmed = false;
+    } else if (held !== undefined || ending === "refused") this.#falls++;
     if (ending === "away") this.#isHerd = true;
     this.#suspectHeldMs = why === "suspicious" ? held : undefined;
     if (ending === "taken-over" && this.#isContested(nowMs))
@@ -98,18 +102,25 @@ export class Reconnect {
 
   /**
    * The port is open. How long to wait before the CONNECT; 0 when nobody else was away. `contested`: another client
-   * seems to use our id; without a pause it is a suspicion only.
+   * seems to use our id (`isGuess`: it was not seen); without a pause it is a suspicion only.
    */
-  reached(nowMs: number): { pauseMs: number; contested: boolean } {
+  reached(nowMs: number): { pauseMs: number; contested: boolean; isGuess: boolean } {
     const heldMs = this.#suspectHeldMs;
     const { maxMs, spreadMs } = this.#options;
     this.#suspectHeldMs = undefined;
     if (heldMs !== undefined) {
-      if (!this.#isContested(nowMs)) return { pauseMs: 0, contested: heldMs < stableMs };
-      const pauseMs = Math.min(takeOverPauseMs, maxMs * 2 ** Math.min(12, this.#guesses++));
-      return { pauseMs, contested: true };
+      const isGuess = !this.#isConfirmed;
+      if (!this.#isContested(nowMs)) return { pauseMs: 0, contested: heldMs < stableMs, isGuess };
+      const guessMs = Math.min(takeOverPauseMs, maxMs * 2 ** Math.min(12, this.#guesses++));
+      return { pauseMs: isGuess ? guessMs : takeOverPauseMs, contested: true, isGuess };
     }
-    return { pauseMs: this.#isHerd ? this.#random() * Math.min(maxMs, spreadMs()) : 0, contested: false };
+    const pauseMs = this.#isHerd ? this.#random() * Math.min(maxMs, spreadMs()) : 0;
+    return { pauseMs, contested: false, isGuess: true };
+  }
+
+  /** Another client was seen to use our id; counts until a session has held. */
+  confirm(): void {
+    this.#isConfirmed = true;
   }
 
   /** One more take-over; two in a minute are no accident. */

@@ -3,6 +3,7 @@ import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 
 import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
 import { LinkMemory } from "../mqtt/addresses.ts";
+import { NamesakeWatch } from "./namesake.ts";
 import { mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
 import { spreadOf } from "../mqtt/reconnect.ts";
 import type { Outbox } from "../outbox/outbox.ts";
@@ -75,6 +76,7 @@ export class MqttUplink {
   #dictionary: { hash: string; payload: Buffer };
   readonly #log: Logger;
   readonly #memory: LinkMemory;
+  readonly #namesake: NamesakeWatch;
   readonly #link: Link;
   #watch: NodeJS.Timeout | undefined;
   readonly #inFlight = new Map<number, number>();
@@ -116,6 +118,7 @@ export class MqttUplink {
     const { city, gateway } = identity;
     this.commands = new CommandLane({ uplink: config.id, city, gateway, protocol, log: this.#log });
     this.twin = new TwinLane({ city, gateway, protocol, log: this.#log });
+    this.#namesake = new NamesakeWatch(this.#topic("st"), identity.epoch);
     this.#link = makeLink(
       {
         url,
@@ -169,6 +172,7 @@ export class MqttUplink {
       const state = JSON.stringify({
         v: 1,
         online: false,
+        ep: this.#identity.epoch,
         sess: this.#status.session,
         reason: "stopped",
         ts: Date.now(),
@@ -230,7 +234,9 @@ export class MqttUplink {
     return {
       will: {
         topic: this.#topic("st"),
-        payload: Buffer.from(JSON.stringify({ v: 1, online: false, sess: session })),
+        payload: Buffer.from(
+          JSON.stringify({ v: 1, online: false, ep: this.#identity.epoch, sess: session }),
+        ),
         qos: 1,
         retain: true,
         ...(five ? { properties: { willDelayInterval: willDelaySeconds } } : {}),
@@ -254,6 +260,7 @@ export class MqttUplink {
           `the broker refused our subscriptions: ${error.message}`,
         );
     });
+    this.#namesake.opened(client);
     const { receiveMaximum = 65_535, maximumPacketSize = Infinity } = connack.properties ?? {};
     this.#packetBytesMax = maximumPacketSize;
     this.commands.opened(client, receiveMaximum, maximumPacketSize, connack.sessionPresent);
@@ -263,6 +270,7 @@ export class MqttUplink {
     client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true }, () => {
       if (client !== this.#link.client) return;
       this.#inFlight.delete(birthKey);
+      this.#namesake.born();
       this.twin.opened(client);
       this.#outbox.tell({
         type: "connected",
@@ -308,6 +316,9 @@ export class MqttUplink {
 
   #received(topic: string, payload: Buffer, packet: IPublishPacket): void {
     if (this.commands.received(topic, payload, packet) || this.twin.received(topic, payload)) return;
+    const isOther = this.#namesake.received(topic, payload, packet);
+    if (isOther === true) this.#link.confirm();
+    if (isOther !== undefined) return;
     try {
       const document: unknown = JSON.parse(payload.toString("utf8"));
       if (typeof document !== "object" || document === null) throw new RangeError("not an object");
@@ -345,7 +356,8 @@ export class MqttUplink {
   }
 
   /** The connection or the attempt is over; the link tries again by itself. */
-  #ended({ ending, reason, code = 0, wasOpen }: Ended): void {
+  #ended({ ending, reason, code = 0, wasOpen, isSuspicious }: Ended): void {
+    if (isSuspicious) this.#namesake.hungUp();
     // A broker that hangs up while messages are on the way may mean one of them.
     this.#lost(ending === "closed" && !innocentCodes.has(code));
     if (this.#isStopped) return;

@@ -93,6 +93,8 @@ async function clone(protocol: 5 | "3.1.1", scale: Scale): Promise<Outcome> {
     await until("the alarm", 60_000, () => alarmed() || undefined);
     const alarmMs = Date.now() - startMs;
     await sleep(scale === "short" ? 12_000 : 120_000);
+    // Not on the guess of a broker that hangs up, which would be tried again after a minute.
+    const isSeen = ["state", "copy"].some((name) => rig.log(name).includes('"msg":"another box uses the id'));
     const takeOvers = rig.log("mosquitto").slice(before).split(" as kerb-trial-gw-ioc ").length - 1;
     await rig.program("receiver-ioc").stop();
     const alarms = arrivals(rig.database()).filter(
@@ -100,8 +102,8 @@ async function clone(protocol: 5 | "3.1.1", scale: Scale): Promise<Outcome> {
     ).length;
     return {
       trials: 1,
-      figure: `MQTT ${protocol}: alarm ${(alarmMs / 1000).toFixed(1)} s after the copy was started, ${takeOvers} take-overs in all, ${alarms} alarms at the receiver`,
-      passed: alarmMs <= 60_000 && takeOvers <= 3 && takeOvers > 0 && alarms > 0,
+      figure: `MQTT ${protocol}: alarm ${(alarmMs / 1000).toFixed(1)} s after the copy was started, ${takeOvers} take-overs in all, ${alarms} alarms at the receiver, the other box ${isSeen ? "seen" : "only guessed"}`,
+      passed: alarmMs <= 60_000 && takeOvers <= 3 && takeOvers > 0 && alarms > 0 && isSeen,
     };
   });
 }
