@@ -1,0 +1,62 @@
+import type { MqttClient } from "mqtt";
+import { expect, it } from "vitest";
+import { NamesakeWatch } from "./namesake.ts";
+
+const topic = "hcmc/st/v1/gw-1";
+const retained = { retain: true };
+
+/** What a broker is asked; `answer` is its SUBACK. */
+function asked(): { client: MqttClient; topics: string[]; answer: () => void } {
+  const topics: string[] = [];
+  let done: (() => void) | undefined;
+  const client = {
+    subscribe(map: Record<string, unknown>, callback: () => void) {
+      topics.push(...Object.keys(map));
+      done = callback;
+    },
+  } as unknown as MqttClient;
+  return { client, topics, answer: () => done?.() };
+}
+
+const birth = (ep: number) => Buffer.from(JSON.stringify({ v: 1, online: true, sess: 4, ep }));
+
+it("asks for its own birth only after a session of this run was hung up on, once for each time", () => {
+  const watch = new NamesakeWatch(topic, 100);
+  const broker = asked();
+  watch.hungUp();
+  watch.opened(broker.client);
+  expect(broker.topics, "what is retained may be of the run before").toEqual([]);
+  watch.born();
+  watch.opened(broker.client);
+  expect(broker.topics).toEqual([]);
+  watch.hungUp();
+  watch.opened(broker.client);
+  expect(broker.topics).toEqual([topic]);
+  broker.answer();
+  watch.opened(broker.client);
+  expect(broker.topics).toEqual([topic]);
+  watch.hungUp();
+  watch.opened(broker.client);
+  expect(broker.topics).toEqual([topic, topic]);
+});
+
+it("does not ask again a broker that hangs up on the question", () => {
+  const watch = new NamesakeWatch(topic, 100);
+  const broker = asked();
+  watch.born();
+  for (let i = 0; i < 3; i++) {
+    watch.hungUp();
+    watch.opened(broker.client);
+  }
+  expect(broker.topics).toEqual([topic]);
+});
+
+it("knows a retained birth of another epoch, and no other", () => {
+  const watch = new NamesakeWatch(topic, 100);
+  expect(watch.received(topic, birth(101), retained)).toBe(true);
+  expect(watch.received(topic, birth(100), retained)).toBe(false);
+  expect(watch.received(topic, birth(101), { retain: false })).toBe(false);
+  expect(watch.received(topic, Buffer.from('{"v":1,"online":false}'), retained)).toBe(false);
+  expect(watch.received(topic, Buffer.from("nonsense"), retained)).toBe(false);
+  expect(watch.received("hcmc/ack/v1/gw-1", birth(101), retained)).toBeUndefined();
+});
