@@ -5,17 +5,17 @@ import { NamesakeWatch } from "./namesake.ts";
 const topic = "hcmc/st/v1/gw-1";
 const retained = { retain: true };
 
-/** What a broker is asked; `answer` is its SUBACK. */
-function asked(): { client: MqttClient; topics: string[]; answer: () => void } {
+/** What a broker is asked; `answer` is its SUBACK, or what became of the connection. */
+function asked(): { client: MqttClient; topics: string[]; answer: (error: Error | null) => void } {
   const topics: string[] = [];
-  let done: (() => void) | undefined;
+  let done: ((error: Error | null) => void) | undefined;
   const client = {
-    subscribe(map: Record<string, unknown>, callback: () => void) {
+    subscribe(map: Record<string, unknown>, callback: (error: Error | null) => void) {
       topics.push(...Object.keys(map));
       done = callback;
     },
   } as unknown as MqttClient;
-  return { client, topics, answer: () => done?.() };
+  return { client, topics, answer: (error) => done?.(error) };
 }
 
 const birth = (ep: number) => Buffer.from(JSON.stringify({ v: 1, online: true, sess: 4, ep }));
@@ -32,7 +32,7 @@ it("asks for its own birth only after a session of this run was hung up on, once
   watch.hungUp();
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic]);
-  broker.answer();
+  broker.answer(null);
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic]);
   watch.hungUp();
@@ -47,8 +47,13 @@ it("does not ask again a broker that hangs up on the question", () => {
   for (let i = 0; i < 3; i++) {
     watch.hungUp();
     watch.opened(broker.client);
+    broker.answer(new Error("Connection closed"));
   }
   expect(broker.topics).toEqual([topic]);
+  broker.answer(Object.assign(new Error("Not authorized"), { code: 0x87 }));
+  watch.hungUp();
+  watch.opened(broker.client);
+  expect(broker.topics).toEqual([topic, topic]);
 });
 
 it("knows a retained birth of another epoch, and no other", () => {

@@ -33,8 +33,11 @@ export class NamesakeWatch {
     if (!this.#isDoubted || this.#isWaiting) return;
     this.#isDoubted = false;
     this.#isWaiting = true;
-    // Refused or not, the broker has answered and did not hang up.
-    client.subscribe({ [this.#topic]: { qos: 0 } }, () => (this.#isWaiting = false));
+    client.subscribe({ [this.#topic]: { qos: 0 } }, (error) => {
+      // Also a refusal is an answer, and has a code; the end of the connection has none.
+      const hasAnswered = error === null || typeof (error as { code?: unknown }).code === "number";
+      if (hasAnswered) this.#isWaiting = false;
+    });
   }
 
   /** Undefined: not a birth of this gateway's name; else whether another box has written it. */
