@@ -7,8 +7,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
-import { Commander, type CommanderOptions } from "../gateway/receiver/commands/commander.ts";
+import { Commander } from "../gateway/receiver/commands/commander.ts";
 import { issuerKeyOf, newIssuerKey, type Wanted } from "../gateway/receiver/commands/make.ts";
+import type { IssuerLinkOptions } from "../gateway/receiver/issuer-link.ts";
 import { type Broker, startBroker } from "../gateway/receiver/testing.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { processTree } from "./bench/measure.ts";
@@ -180,7 +181,7 @@ export class CommandRig {
     await exit;
   }
 
-  commander(options: Partial<CommanderOptions> = {}): Commander {
+  commander(options: Partial<IssuerLinkOptions> = {}): Commander {
     const commander = new Commander({ broker: this.broker.url, city, ...options });
     commander.open();
     this.#ends.push(() => commander.close());
