@@ -4,6 +4,7 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "n
 import mqttPacket from "mqtt-packet";
 import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
 import { LinkMemory } from "./addresses.ts";
+import { endpointOf } from "./endpoint.ts";
 import { Reconnect, type Ending } from "./reconnect.ts";
 
 // mqtt-packet keeps a Buffer for each of the 65,536 packet identifiers: 11 MB to save an allocation of two bytes.
@@ -114,10 +115,7 @@ export class MqttLink {
     this.#memory = options.memory ?? new LinkMemory();
     const { retryFirstMs: firstMs, retryMaxMs: maxMs, spreadMs } = options;
     this.#reconnect = new Reconnect({ firstMs, maxMs, spreadMs });
-    const url = new URL(options.url.replace(/^tcp:/, "mqtt:").replace(/^ssl:/, "mqtts:"));
-    this.#isSecure = url.protocol === "mqtts:";
-    this.#host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-    this.#port = url.port === "" ? (this.#isSecure ? 8883 : 1883) : Number(url.port);
+    ({ host: this.#host, port: this.#port, isSecure: this.#isSecure } = endpointOf(options));
   }
 
   /** The client while its session is established. */

@@ -178,11 +178,9 @@ export class CommandLane {
     const five = this.#options.protocol === 5;
     // As published: a command that was to be kept by the broker is seen to be one.
     const options: IClientSubscribeOptions = five ? { qos: 1, rap: true } : { qos: 1 };
-    client.subscribe(`${this.#prefix}+`, options, (error, granted) => {
-      const isDenied = granted?.some(({ qos }) => qos >= 128) === true;
-      if (client !== this.#client || (!error && !isDenied)) return;
-      const why = error?.message ?? "denied";
-      const text = `the broker refused our subscription to commands: ${why}; none will come by this uplink`;
+    client.subscribe(`${this.#prefix}+`, options, (error) => {
+      if (client !== this.#client || !error) return;
+      const text = `the broker refused our subscription to commands: ${error.message}; none will come by this uplink`;
       this.#options.log.warn({ code: "KERB-UP-SUBSCRIBE" }, text);
     });
   }
