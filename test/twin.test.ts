@@ -14,10 +14,10 @@ import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Have } from "../gateway/twin/have.ts";
 import { run } from "./cli-said.ts";
 import { city, gatewayId, TwinRig } from "./twin-rig.ts";
+import { expectUndisturbed, report } from "./undisturbed.ts";
 
 if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
 
-const report = ({ devices }: GatewayStatus, id: string) => devices.find((device) => device.id === id);
 const haveTopic = `${city}/twin/v1/${gatewayId}/have`;
 
 /** Each test goes on where the one before has ended. */
@@ -41,14 +41,7 @@ describe.skipIf(mosquittoPath === undefined)("the twin of a gateway that runs", 
     const { ver, hash } = document;
     expect(followed.last).toMatchObject({ ver, hash, errors: [], running: { ver, hash } });
     const after = await rig.ask<GatewayStatus>("status");
-    const [was, is] = [report(before, "next"), report(after, "next")];
-    expect(is).toMatchObject({
-      state: "online",
-      sinceMs: was?.sinceMs,
-      missed: was?.missed,
-      failed: was?.failed,
-    });
-    expect(is?.answered).toBeGreaterThan(was?.answered ?? Infinity);
+    expectUndisturbed(before, after, "next");
     expect(after.configuration).toMatchObject({ how: "twin", by: "an.nguyen@ioc", filesDiffer: false });
     expect(after.configuration?.twin).toMatchObject({ ver, state: "applied", by: "an.nguyen@ioc" });
     expect(readFileSync(rig.file, "utf8")).toBe(written);
