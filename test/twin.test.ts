@@ -159,4 +159,17 @@ describe.skipIf(mosquittoPath === undefined)("the twin of a gateway that runs", 
       laid: { cfg: { polls: { weak: "300ms" } } },
     });
   }, 60_000);
+
+  it("takes what the broker has kept from an issuer when the site file begins to let him", async () => {
+    const document = rig.document({ polls: { next: "250ms" } }, undefined, "depot", rig.otherKey);
+    const refused = await rig.sender.send(document, { waitMs: 15_000 });
+    expect(refused.last).toMatchObject({ state: "rejected", errors: [{ code: "KERB-TWIN-ISSUER" }] });
+    rig.site["twin"] = { ...(rig.site["twin"] as object), issuers: ["ioc", "depot"] };
+    rig.save();
+    await rig.ask("config-apply", { by: "an", watchMs: 100 });
+    const { configuration } = await rig.until(
+      ({ configuration: one }) => one?.twin?.by === "depot" && one.twin.state !== "staged",
+    );
+    expect(configuration?.twin).toMatchObject({ ver: document.ver, state: "applied" });
+  }, 60_000);
 });

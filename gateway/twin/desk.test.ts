@@ -101,6 +101,40 @@ describe("a document", () => {
     expect(ended()).toEqual(["1 staged", "2 staged", "1 applied", "2 applied"]);
   });
 
+  it("that waits for its turn while the gateway stops is tried by the next start", async () => {
+    box = await Box.open();
+    const held = Promise.withResolvers<void>();
+    box.live.change = () => held.promise;
+    const site = siteOf();
+    const devices = (site.devices as object[]).map((device) => ({ ...device, poll: "5s" }));
+    box.write({ ...site, devices });
+    const applying = box.engine.apply({ by: "an", how: "apply" });
+    await expect.poll(async () => (await box.engine.history()).length).toBe(2);
+    box.desk.take(bytesOf(documentOf(1, poll("2s"))));
+    await expect.poll(() => kept().taken.tries).toBe(1);
+    const stopping = box.stop();
+    held.resolve();
+    await Promise.all([stopping, applying]);
+    expect(kept().taken).toMatchObject({ state: "staged", tries: 0, errors: [] });
+    await box.start();
+    expect(await box.until(({ state }) => state !== "staged")).toMatchObject({ ver: 1, state: "applied" });
+  });
+
+  it("of nobody who might speak is looked at again when the site file lets him", async () => {
+    const { twin, ...closed } = siteOf() as Record<string, unknown>;
+    box = await Box.open(closed);
+    const bytes = bytesOf(documentOf(1, poll("2s")));
+    box.desk.take(bytes);
+    await box.until(({ errors }) => errors[0]?.code === "KERB-TWIN-OFF");
+    box.write({ ...closed, twin });
+    await box.engine.apply({ by: "an", how: "apply", watchMs: 10 });
+    box.desk.renew({ allow: ["polls"], issuers: [{ id: "ioc", key: ioc.key }], watchMs: 10 });
+    box.desk.take(bytes);
+    expect(
+      await box.until(({ ver, state }) => ver === 1 && state !== "staged" && state !== "rejected"),
+    ).toMatchObject({ state: "applied" });
+  });
+
   it("takes over nothing of what somebody on site has not applied yet", async () => {
     box = await Box.open();
     box.write(siteOf({ commands: { ...(siteOf()["commands"] as object), ratePerMinute: 7 } }));
