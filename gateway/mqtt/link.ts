@@ -2,7 +2,13 @@ import { readFileSync } from "node:fs";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import mqttPacket from "mqtt-packet";
-import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
+import {
+  MqttClient,
+  type ErrorWithSubackPacket,
+  type IClientOptions,
+  type IConnackPacket,
+  type IPublishPacket,
+} from "mqtt";
 import { LinkMemory } from "./addresses.ts";
 import { endpointOf } from "./endpoint.ts";
 import { Reconnect, type Ending } from "./reconnect.ts";
@@ -311,6 +317,11 @@ export class MqttLink {
 
 /** What is said where a broker hangs up without a word. */
 export const hungUpEarly = "the broker hung up before it answered the CONNECT";
+
+/** Whether the broker has answered a SUBSCRIBE with no; else its connection has ended, and the next one asks again. */
+export function isDenied(error: Error | null): boolean {
+  return (error as Partial<ErrorWithSubackPacket> | null)?.packet !== undefined;
+}
 
 function isRefusal(error: Error & { code?: string; errors?: { code?: string }[] }): boolean {
   return error.code === "ECONNREFUSED" || error.errors?.some(({ code }) => code === "ECONNREFUSED") === true;

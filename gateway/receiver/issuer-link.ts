@@ -1,6 +1,13 @@
 import { randomBytes } from "node:crypto";
-import type { ErrorWithSubackPacket, IClientPublishOptions, MqttClient } from "mqtt";
-import { mqttLink, type Link, type LinkEvents, type LinkOptions, type MakeLink } from "../mqtt/link.ts";
+import type { IClientPublishOptions, MqttClient } from "mqtt";
+import {
+  isDenied,
+  mqttLink,
+  type Link,
+  type LinkEvents,
+  type LinkOptions,
+  type MakeLink,
+} from "../mqtt/link.ts";
 
 /** How an IOC that orders and configures reaches its broker. */
 export interface IssuerLinkOptions {
@@ -93,8 +100,7 @@ export class IssuerLink {
     try {
       await client.subscribeAsync(topics, { qos: 1 });
     } catch (error) {
-      // Without an answer it is the connection that has ended.
-      if ((error as Partial<ErrorWithSubackPacket>).packet === undefined) throw error;
+      if (!isDenied(error as Error)) throw error;
       const denied = new DeniedError(`the broker denies the subscription to ${what}`, { cause: error });
       this.say(denied.message);
       throw denied;
