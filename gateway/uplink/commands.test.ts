@@ -59,6 +59,15 @@ async function ioc(url: string, topics: string[] = [`${city}/rsp/#`]): Promise<T
   return client;
 }
 
+/** Each state that the IOC hears from here on. */
+async function toldTo(url: string): Promise<string[]> {
+  const { client } = await ioc(url, []);
+  const told: string[] = [];
+  client.on("message", (_name, payload) => told.push(payload.toString()));
+  await client.subscribeAsync(`${city}/rsp/#`, { qos: 1 });
+  return told;
+}
+
 describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () => {
   for (const protocol of [5, "3.1.1"] as const) {
     it(`hands on what came, byte by byte, and answers it (MQTT ${protocol})`, async () => {
@@ -164,10 +173,7 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
     box.lane.tell({ id: id(90), body: `{"state":"running"}` });
     box.lane.tell({ id: id(90), body: `{"state":"done"}` });
     await server.restart();
-    const centre = await ioc(server.url, []);
-    const told: string[] = [];
-    centre.client.on("message", (_name, payload) => told.push(payload.toString()));
-    await centre.client.subscribeAsync(`${city}/rsp/#`, { qos: 1 });
+    const told = await toldTo(server.url);
     await box.connect(server.url);
     const expected = Array.from({ length: waitingMax - 1 }, (_, i) => `{"n":${many - waitingMax + 1 + i}}`);
     await expect.poll(() => told.length).toBe(waitingMax);
@@ -185,10 +191,7 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
     await server.kill();
     await expect.poll(() => box.client?.connected).toBe(false);
     await server.restart();
-    const centre = await ioc(server.url, []);
-    const told: string[] = [];
-    centre.client.on("message", (_name, payload) => told.push(payload.toString()));
-    await centre.client.subscribeAsync(`${city}/rsp/#`, { qos: 1 });
+    const told = await toldTo(server.url);
     await box.connect(server.url);
     await expect.poll(() => told).toEqual(Array.from({ length: 10 }, (_, n) => `{"n":${n}}`));
     await expect.poll(() => box.lane.isQuiet).toBe(true);
