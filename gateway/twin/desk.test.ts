@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
+import { TwinDesk } from "./desk.ts";
 import type { Have } from "./have.ts";
 import { type KeptTwin, twinFile } from "./kept.ts";
 import { Box, bytesOf, documentOf, ioc, siteOf, stranger } from "./testing.ts";
@@ -133,6 +134,29 @@ describe("a document", () => {
     expect(
       await box.until(({ ver, state }) => ver === 1 && state !== "staged" && state !== "rejected"),
     ).toMatchObject({ state: "applied" });
+  });
+
+  it("that is only counted is told of at the stop", async () => {
+    box = await Box.open();
+    await box.desk.close();
+    const counted: Record<string, number>[] = [];
+    const taken: string[] = [];
+    const desk = new TwinDesk({
+      gateway: "gw-01",
+      stateFolder: box.state,
+      config: box.engine,
+      twin: { allow: ["polls"], issuers: [{ id: "ioc", key: ioc.key }], watchMs: 10 },
+      publish: () => {},
+      record: ({ state, code = "" }) => Promise.resolve(void taken.push(`${state} ${code}`)),
+      suppressed: (codes) => counted.push(codes),
+      log: () => {},
+      budgets: { unsigned: 1 },
+    });
+    for (const bytes of ["{", "{}", "[]", JSON.stringify(documentOf(1, {}))]) desk.take(Buffer.from(bytes));
+    await expect.poll(() => taken).toContain("staged ");
+    expect(taken[0]).toBe("rejected KERB-TWIN-JSON");
+    await desk.close();
+    expect(counted).toEqual([{ "KERB-TWIN-SCHEMA": 1, "KERB-TWIN-JSON": 1 }]);
   });
 
   it("takes over nothing of what somebody on site has not applied yet", async () => {

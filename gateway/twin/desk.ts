@@ -110,6 +110,7 @@ export class TwinDesk {
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, closeMs)));
     await Promise.race([this.#turn, patience]);
     clearTimeout(timer);
+    this.#refusals.flush();
   }
 
   #soon(work: () => Promise<void>): void {
