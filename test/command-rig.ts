@@ -1,22 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import type { KeyObject } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
-import { Commander, type CommanderOptions } from "../gateway/receiver/commands/commander.ts";
+import { Commander } from "../gateway/receiver/commands/commander.ts";
 import { issuerKeyOf, newIssuerKey, type Wanted } from "../gateway/receiver/commands/make.ts";
+import type { IssuerLinkOptions } from "../gateway/receiver/issuer-link.ts";
 import { type Broker, startBroker } from "../gateway/receiver/testing.ts";
 import type { Simulator } from "../simulators/simulator.ts";
-import { processTree } from "./bench/measure.ts";
+import { GatewayRig } from "./gateway-rig.ts";
 import { freePort } from "./ports.ts";
 
 /** A gateway in a process of its own between a real broker and a pretend cabinet of street lights. */
 
-const launcher = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
 export const gatewayId = "cmd-01";
 export const device = "light-01";
 export const city = "test";
@@ -46,15 +42,6 @@ const points = {
   "native.energy": { unit: "kW.h", address: { table: "holding", register: 9 }, fixed: 12 },
 };
 
-/** A host may have ended with its supervisor. */
-function killed(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has.
-  }
-}
-
 function definitions(): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(points).map(([name, given]) => {
@@ -73,21 +60,19 @@ export interface CommandRigOptions {
   more?: Record<string, unknown>;
 }
 
-export class CommandRig {
-  readonly folder = mkdtempSync(join(tmpdir(), "kerb-commands-"));
-  readonly file = join(this.folder, "gateway.yaml");
+export class CommandRig extends GatewayRig {
   readonly key: KeyObject;
   readonly keyFile = join(this.folder, "ioc.pem");
   readonly log: string[] = [];
   broker!: Broker;
   simulator!: Simulator;
-  gateway: ChildProcess | undefined;
   readonly #options: CommandRigOptions;
   readonly #publicKey: string;
   readonly #ends: (() => unknown)[] = [];
   #wake: (() => void)[] = [];
 
   private constructor(options: CommandRigOptions) {
+    super("commands");
     this.#options = options;
     const { pem, publicKey } = newIssuerKey();
     this.key = issuerKeyOf(pem);
@@ -147,14 +132,8 @@ export class CommandRig {
   /** Starts the gateway (again); resolves when the device is online. */
   async run(): Promise<void> {
     this.log.length = 0;
-    const env = { PATH: process.env["PATH"] ?? "", HOME: this.folder, LANG: "C.UTF-8" };
-    const child = spawn(launcher, ["run", this.file], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const { child } = this.spawn();
     this.gateway = child;
-    for (const stream of [child.stdout, child.stderr])
-      createInterface({ input: stream }).on("line", (line) => {
-        this.log.push(line);
-        for (const wake of this.#wake.splice(0)) wake();
-      });
     const ended = new Promise<never>((_resolve, reject) =>
       child.once("exit", () => reject(new Error(`the gateway has ended: ${this.log.join("\n")}`))),
     );
@@ -163,24 +142,17 @@ export class CommandRig {
     await Promise.race([this.logged(/connected to mqtt/), ended]);
   }
 
+  protected override said(line: string): void {
+    this.log.push(line);
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
   async logged(pattern: RegExp): Promise<void> {
     while (!this.log.some((line) => pattern.test(line)))
       await new Promise<void>((resolve) => this.#wake.push(resolve));
   }
 
-  /** Ends the gateway and waits for it: at once with all its hosts, or as a signal asks its supervisor to. */
-  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    const child = this.gateway;
-    this.gateway = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exit = new Promise((resolve) => child.once("exit", resolve));
-    const group = signal === "SIGKILL" ? processTree(child.pid ?? 0) : [];
-    child.kill(signal);
-    for (const pid of group.slice(1)) killed(pid);
-    await exit;
-  }
-
-  commander(options: Partial<CommanderOptions> = {}): Commander {
+  commander(options: Partial<IssuerLinkOptions> = {}): Commander {
     const commander = new Commander({ broker: this.broker.url, city, ...options });
     commander.open();
     this.#ends.push(() => commander.close());
@@ -203,8 +175,7 @@ export class CommandRig {
 
   /** The real command line; the simulator lives in this process, so nothing may block it. */
   async kerb(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const env = { PATH: process.env["PATH"] ?? "", HOME: this.folder, LANG: "C.UTF-8", USER: "ky-thuat-1" };
-    const child = spawn(launcher, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = this.launch(...args);
     const [out, err]: [string[], string[]] = [[], []];
     child.stdout.on("data", (text: Buffer) => out.push(text.toString()));
     child.stderr.on("data", (text: Buffer) => err.push(text.toString()));
@@ -214,9 +185,9 @@ export class CommandRig {
     return { code, out: out.join(""), err: err.join("") };
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.stop();
     for (const end of this.#ends.splice(0).toReversed()) await end();
-    rmSync(this.folder, { recursive: true, force: true });
+    await super.close();
   }
 }

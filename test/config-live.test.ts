@@ -6,6 +6,7 @@ import type { Applied, Standing } from "../gateway/generations/desk.ts";
 import { healthChecks } from "../gateway/health.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import { ConfigRig } from "./config-rig.ts";
+import { expectUndisturbed, report } from "./undisturbed.ts";
 
 /** A gateway that runs while its configuration changes; each test goes on where the one before has ended. */
 
@@ -19,8 +20,6 @@ async function apply(more: Record<string, unknown> = {}): Promise<Applied> {
   if (!("generation" in answer)) throw new Error(JSON.stringify(answer));
   return answer;
 }
-
-const report = ({ devices }: GatewayStatus, id: string) => devices.find((device) => device.id === id);
 
 describe("the configuration of a gateway that runs", () => {
   beforeAll(async () => {
@@ -44,16 +43,7 @@ describe("the configuration of a gateway that runs", () => {
     expect(plan.untouched).toBe(2);
     const after = await rig.until((status) => settled(status) && rig.state(status, "new") === "online");
     expect(after.configuration).toMatchObject({ generation, how: "apply", by: "an", filesDiffer: false });
-    for (const id of ["near", "apart"]) {
-      const [was, is] = [report(before, id), report(after, id)];
-      expect(is).toMatchObject({
-        state: "online",
-        sinceMs: was?.sinceMs,
-        missed: was?.missed,
-        failed: was?.failed,
-      });
-      expect(is?.answered).toBeGreaterThan(was?.answered ?? Infinity);
-    }
+    for (const id of ["near", "apart"]) expectUndisturbed(before, after, id);
     expect(rig.connections).toBe(1);
     expect(after.hosts[0]?.pid).toBe(before.hosts[0]?.pid);
     // Started anew, it counts from its own start.

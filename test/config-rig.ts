@@ -1,9 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { startBroker } from "../gateway/cli/broker.ts";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
@@ -11,34 +8,16 @@ import { ask } from "../gateway/control.ts";
 import type { KerbEvent } from "../gateway/event.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Simulator } from "../simulators/simulator.ts";
+import { type Entry, GatewayRig, levelPoint } from "./gateway-rig.ts";
 import { freePort } from "./ports.ts";
 
 /** A gateway in a process of its own whose configuration changes, its pretend devices, and its broker. */
 
-/** One holding register that may be written. */
-const dim = {
-  unit: "%",
-  kind: "number",
-  address: { table: "holding", register: 0 },
-  write: { limits: [0, 100] },
-  fixed: 40,
-  label: { en: "dim", vi: "độ sáng" },
-  source: "a trial",
-  certainty: "to-verify",
-};
-
-type Entry = Record<string, unknown>;
-const launcher = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
-
-export class ConfigRig {
-  readonly folder = mkdtempSync(join(tmpdir(), "kerb-config-live-"));
-  readonly file = join(this.folder, "gateway.yaml");
+export class ConfigRig extends GatewayRig {
   readonly events: KerbEvent[] = [];
   /** Connections to the device `apart`, over all its life. */
   connections = 0;
   site: Entry & { devices: Entry[] } = { devices: [] };
-  gateway: ChildProcess | undefined;
-  #output = "";
   broker!: Awaited<ReturnType<typeof startBroker>>;
   #line = 0;
   #relay!: Server;
@@ -47,7 +26,7 @@ export class ConfigRig {
 
   /** `near` and `next` share a wire, `apart` has a connection of its own. */
   static async open(): Promise<ConfigRig> {
-    const rig = new ConfigRig();
+    const rig = new ConfigRig("config-live");
     mkdirSync(join(rig.folder, "devices.d"));
     rig.broker = await startBroker({ port: 0 });
     rig.#line = await freePort();
@@ -87,7 +66,15 @@ export class ConfigRig {
 
   device(id: string, unit: number, more: Entry = {}): Entry {
     const transport = { type: "rtu-over-tcp", host: "127.0.0.1", port: this.#line };
-    return { id, driver: "modbus", poll: "400ms", transport, unit, points: { dim }, ...more };
+    return {
+      id,
+      driver: "modbus",
+      poll: "400ms",
+      transport,
+      unit,
+      points: { dim: levelPoint("dim", "độ sáng") },
+      ...more,
+    };
   }
 
   write(): void {
@@ -99,26 +86,9 @@ export class ConfigRig {
     writeFileSync(join(this.folder, "devices.d", `${id}.yaml`), JSON.stringify({ devices: [device] }));
   }
 
-  /** Starts the gateway; resolves with its exit code when it ends. */
-  spawn(...args: string[]): { child: ChildProcess; ended: Promise<number | null> } {
-    const env = { PATH: process.env["PATH"] ?? "", HOME: this.folder, LANG: "C.UTF-8" };
-    const child = spawn(launcher, ["run", this.file, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (text: Buffer) => (this.#output = (this.#output + text.toString()).slice(-20_000)));
-    return { child, ended: new Promise((resolve) => child.once("close", resolve)) };
-  }
-
   /** Starts the gateway that the others speak of. */
   run(): void {
     this.gateway = this.spawn().child;
-  }
-
-  async stop(signal: NodeJS.Signals): Promise<void> {
-    const child = this.gateway;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once("close", resolve));
-    child.kill(signal);
-    await ended;
   }
 
   async online(...ids: string[]): Promise<GatewayStatus> {
@@ -129,23 +99,6 @@ export class ConfigRig {
     return devices.find((device) => device.id === id)?.state;
   }
 
-  async until(holds: (status: GatewayStatus) => boolean): Promise<GatewayStatus> {
-    const giveUpMs = performance.now() + 25_000;
-    for (;;) {
-      const status = await this.ask<GatewayStatus>("status").catch(() => undefined);
-      if (status !== undefined && holds(status)) return status;
-      if (performance.now() > giveUpMs)
-        throw new Error(`never so: ${JSON.stringify(status?.configuration)}\n${this.#output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  async ask<Answer>(verb: string, args: Record<string, unknown> = {}): Promise<Answer> {
-    for await (const answer of ask(join(this.folder, "state", "kerb.sock"), { verb, args }))
-      return answer as Answer;
-    throw new Error("no answer");
-  }
-
   /** Collects what is accepted, until the gateway ends. */
   follow(): void {
     const lines = ask(join(this.folder, "state", "kerb.sock"), { verb: "tail" }, this.#tail.signal);
@@ -154,11 +107,10 @@ export class ConfigRig {
     })().catch(() => {});
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#tail.abort();
-    await this.stop("SIGKILL");
+    await super.close();
     this.#relay.close();
     await Promise.all([...this.#simulators.map((one) => one.close()), this.broker.close()]);
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -136,15 +136,8 @@ describe("on a network", () => {
     while (meter.counts.requests === 0) await sleep(50);
     await sleep(500);
     const before = meter.counts.requests;
-    const { found } = await discover(
-      "127.77.2.0/30",
-      "--driver",
-      "modbus",
-      "--port",
-      String(port),
-      "--site",
-      site,
-    );
+    const place = ["127.77.2.0/30", "--driver", "modbus", "--port", String(port), "--site", site];
+    const { found } = await discover(...place);
     expect(found).toMatchObject([{ known: "meter-01", profile: "eastron/sdm630" }]);
     expect(found[0]?.reasons[0]?.en).toContain("it was not asked");
     expect(meter.counts.requests).toBe(before);
@@ -156,15 +149,7 @@ describe("on a network", () => {
     );
     await running.stop();
     // With nobody in the way it is asked, and known all the same.
-    const after = await discover(
-      "127.77.2.0/30",
-      "--driver",
-      "modbus",
-      "--port",
-      String(port),
-      "--site",
-      site,
-    );
+    const after = await discover(...place);
     expect(after.found).toMatchObject([{ known: "meter-01" }]);
     expect(meter.counts.requests).toBeGreaterThan(before);
     expect(readFileSync(join(own, "state", "discovered.json"), "utf8")).toContain('"known":"meter-01"');

@@ -34,7 +34,9 @@ const [missing, aFolder, under, taken] = ["missing", "folder", "text/file", "tex
   string,
 ];
 const here = ["--site", site];
-const receive = ["receive", "--broker", "mqtt://127.0.0.1:9", "--city", "test"];
+const there = ["--broker", "mqtt://127.0.0.1:9", "--city", "test"];
+const receive = ["receive", ...there];
+const issuer = ["--gateway", "gw-1", "--issuer", "ioc", "--key"];
 
 type Case = [args: string[], code: number, en: RegExp, vi: RegExp];
 const noFile = [
@@ -56,6 +58,8 @@ const cases: Case[] = [
   [["certificate", "--verify", taken, "--key", missing], 3, ...noFile],
   [["command", "keygen", join(missing, "key")], 2, /its folder does not exist/, /thư mục của nó chưa có/],
   [["command", "keygen", taken], 2, ...exists],
+  [["twin", "set", taken, ...there, ...issuer, missing], 3, ...noFile],
+  [["twin", "show", "--gateway", "gw-1", ...there, "--ca", missing], 3, ...noFile],
   [[...receive, "--database", at("r.db"), "--sign-key", missing], 78, ...noFile],
   [[...receive, "--database", at("r.db"), "--ca", aFolder], 78, ...isFolder],
   [[...receive, "--database", under], 78, ...underFile],

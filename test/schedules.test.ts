@@ -1,7 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ask } from "../gateway/control.ts";
 import type { ScheduleEntry } from "../gateway/schedules/levels.ts";
 import type { LatestReading } from "../gateway/host/messages.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
@@ -21,22 +19,16 @@ const dim = (value: number) => `function 6 holding 0 = ${value.toString(16).padS
 const after = (seconds: number) =>
   new Date(Date.now() + 1000 * seconds + 7 * 3_600_000).toISOString().slice(11, 19);
 
-async function asked<Answer>(verb: string, args: Record<string, unknown> = {}): Promise<Answer> {
-  for await (const answer of ask(join(rig.folder, "state", "kerb.sock"), { verb, args }))
-    return answer as Answer;
-  throw new Error("no answer");
-}
-
 /** What the cabinet was told, without what it was told again: on a busy machine an answer may come too late. */
 const told = () => rig.written.filter((one, i, all) => one !== all[i - 1]);
 
 /** What the gateway has read last. */
 async function shown(): Promise<unknown> {
-  const latest = await asked<LatestReading[]>("latest", { device });
+  const latest = await rig.ask<LatestReading[]>("latest", { device });
   return latest.find(({ point }) => point === "dim")?.value;
 }
 
-const status = async () => (await asked<GatewayStatus>("status")).devices[0];
+const status = async () => (await rig.ask<GatewayStatus>("status")).devices[0];
 
 /** Changes the schedule of the gateway that runs. */
 async function plan(...entries: ScheduleEntry[]): Promise<void> {
@@ -44,7 +36,7 @@ async function plan(...entries: ScheduleEntry[]): Promise<void> {
   Object.assign(site.devices[0]!, { schedules: { dim: entries } });
   writeFileSync(rig.file, JSON.stringify(site));
   await expect
-    .poll(() => asked("config-apply", { by: "an", watchMs: 100 }), waits)
+    .poll(() => rig.ask("config-apply", { by: "an", watchMs: 100 }), waits)
     .toHaveProperty("generation");
 }
 

@@ -1,12 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import type { KeyObject } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { startSimulator } from "../gateway/cli/simulate.ts";
 import { loadSite } from "../gateway/config.ts";
-import { ask } from "../gateway/control.ts";
 import { issuerKeyOf, newIssuerKey, publicKeyOf } from "../gateway/receiver/commands/make.ts";
 import { type Broker, startBroker } from "../gateway/receiver/testing.ts";
 import { makeTwin } from "../gateway/receiver/twin/make.ts";
@@ -15,27 +11,13 @@ import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { TwinDocument } from "../gateway/twin/document.ts";
 import type { KeptTwin } from "../gateway/twin/kept.ts";
 import type { Simulator } from "../simulators/simulator.ts";
-import { processTree } from "./bench/measure.ts";
+import { type Entry, GatewayRig, levelPoint } from "./gateway-rig.ts";
 import { freePort } from "./ports.ts";
 
 /** A gateway in a process of its own that an IOC configures over a real broker, with two pretend devices. */
 
-const launcher = fileURLToPath(new URL("../gateway/kerb", import.meta.url));
 export const gatewayId = "twin-01";
 export const city = "test";
-
-type Entry = Record<string, unknown>;
-
-const level = {
-  unit: "%",
-  kind: "number",
-  address: { table: "holding", register: 0 },
-  write: { limits: [0, 100] },
-  fixed: 40,
-  label: { en: "level", vi: "mức" },
-  source: "a trial",
-  certainty: "to-verify",
-};
 
 async function device(id: string): Promise<Entry> {
   return {
@@ -46,22 +28,11 @@ async function device(id: string): Promise<Entry> {
     transport: { type: "tcp", host: "127.0.0.1", port: await freePort() },
     unit: 1,
     write: { allow: ["level"] },
-    points: { level },
+    points: { level: levelPoint("level", "mức") },
   };
 }
 
-/** A host may have ended with its supervisor. */
-function killed(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has.
-  }
-}
-
-export class TwinRig {
-  readonly folder = mkdtempSync(join(tmpdir(), "kerb-twin-"));
-  readonly file = join(this.folder, "gateway.yaml");
+export class TwinRig extends GatewayRig {
   readonly state = join(this.folder, "state");
   readonly keyFile = join(this.folder, "ioc.pem");
   readonly key: KeyObject;
@@ -71,10 +42,9 @@ export class TwinRig {
   sender!: TwinSender;
   site: Entry & { devices: Entry[] } = { devices: [] };
   readonly simulators = new Map<string, Simulator>();
-  gateway: ChildProcess | undefined;
-  #output = "";
 
   private constructor() {
+    super("twin");
     const { pem } = newIssuerKey();
     writeFileSync(this.keyFile, pem, { mode: 0o600 });
     this.key = issuerKeyOf(pem);
@@ -124,40 +94,8 @@ export class TwinRig {
   }
 
   async run(): Promise<GatewayStatus> {
-    const env = { PATH: process.env["PATH"] ?? "", HOME: this.folder, LANG: "C.UTF-8" };
-    const child = spawn(launcher, ["run", this.file], { env, stdio: ["ignore", "pipe", "pipe"] });
-    this.gateway = child;
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (text: Buffer) => (this.#output = (this.#output + text.toString()).slice(-20_000)));
+    this.gateway = this.spawn().child;
     return this.until(({ devices }) => devices.every(({ state }) => state === "online"));
-  }
-
-  /** At once with all its hosts, or as a signal asks its supervisor to. */
-  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    const child = this.gateway;
-    this.gateway = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exit = new Promise((resolve) => child.once("exit", resolve));
-    const group = signal === "SIGKILL" ? processTree(child.pid ?? 0) : [];
-    child.kill(signal);
-    for (const pid of group.slice(1)) killed(pid);
-    await exit;
-  }
-
-  async ask<Answer>(verb: string, args: Entry = {}): Promise<Answer> {
-    for await (const answer of ask(join(this.state, "kerb.sock"), { verb, args })) return answer as Answer;
-    throw new Error("no answer");
-  }
-
-  async until(holds: (status: GatewayStatus) => boolean): Promise<GatewayStatus> {
-    const giveUpMs = performance.now() + 25_000;
-    for (;;) {
-      const status = await this.ask<GatewayStatus>("status").catch(() => undefined);
-      if (status !== undefined && holds(status)) return status;
-      if (performance.now() > giveUpMs)
-        throw new Error(`never so: ${JSON.stringify(status?.configuration)}\n${this.#output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
   }
 
   document(cfg: Entry, ver?: number, by = "an.nguyen@ioc", key = this.key): TwinDocument {
@@ -168,11 +106,11 @@ export class TwinRig {
     return JSON.parse(readFileSync(join(this.state, "twin.json"), "utf8")) as KeptTwin;
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.stop();
     await this.sender?.close();
     for (const simulator of this.simulators.values()) await simulator.close();
     await this.broker?.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    await super.close();
   }
 }

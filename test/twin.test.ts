@@ -14,10 +14,10 @@ import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Have } from "../gateway/twin/have.ts";
 import { run } from "./cli-said.ts";
 import { city, gatewayId, TwinRig } from "./twin-rig.ts";
+import { expectUndisturbed, report } from "./undisturbed.ts";
 
 if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
 
-const report = ({ devices }: GatewayStatus, id: string) => devices.find((device) => device.id === id);
 const haveTopic = `${city}/twin/v1/${gatewayId}/have`;
 
 /** Each test goes on where the one before has ended. */
@@ -41,14 +41,7 @@ describe.skipIf(mosquittoPath === undefined)("the twin of a gateway that runs", 
     const { ver, hash } = document;
     expect(followed.last).toMatchObject({ ver, hash, errors: [], running: { ver, hash } });
     const after = await rig.ask<GatewayStatus>("status");
-    const [was, is] = [report(before, "next"), report(after, "next")];
-    expect(is).toMatchObject({
-      state: "online",
-      sinceMs: was?.sinceMs,
-      missed: was?.missed,
-      failed: was?.failed,
-    });
-    expect(is?.answered).toBeGreaterThan(was?.answered ?? Infinity);
+    expectUndisturbed(before, after, "next");
     expect(after.configuration).toMatchObject({ how: "twin", by: "an.nguyen@ioc", filesDiffer: false });
     expect(after.configuration?.twin).toMatchObject({ ver, state: "applied", by: "an.nguyen@ioc" });
     expect(readFileSync(rig.file, "utf8")).toBe(written);
@@ -165,5 +158,18 @@ describe.skipIf(mosquittoPath === undefined)("the twin of a gateway that runs", 
       taken: { state: "rejected" },
       laid: { cfg: { polls: { weak: "300ms" } } },
     });
+  }, 60_000);
+
+  it("takes what the broker has kept from an issuer when the site file begins to let him", async () => {
+    const document = rig.document({ polls: { next: "250ms" } }, undefined, "depot", rig.otherKey);
+    const refused = await rig.sender.send(document, { waitMs: 15_000 });
+    expect(refused.last).toMatchObject({ state: "rejected", errors: [{ code: "KERB-TWIN-ISSUER" }] });
+    rig.site["twin"] = { ...(rig.site["twin"] as object), issuers: ["ioc", "depot"] };
+    rig.save();
+    await rig.ask("config-apply", { by: "an", watchMs: 100 });
+    const { configuration } = await rig.until(
+      ({ configuration: one }) => one?.twin?.by === "depot" && one.twin.state !== "staged",
+    );
+    expect(configuration?.twin).toMatchObject({ ver: document.ver, state: "applied" });
   }, 60_000);
 });

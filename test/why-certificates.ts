@@ -2,10 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { runProgram } from "./interop/processes.ts";
 import type { Certificate } from "./interop/tls.ts";
-import type { Listening } from "./why-rig.ts";
+import { type Listening, opened } from "./why-rig.ts";
 
 /** Certificates that do not hold today, and a server that shows one. */
 
@@ -50,16 +50,5 @@ export function showing(certificate: Certificate): Promise<Listening> {
   const sockets = new Set<Socket>();
   const server = createServer(certificate).on("tlsClientError", () => {});
   server.on("connection", (socket: Socket) => sockets.add(socket));
-  return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      resolve({
-        port: (server.address() as AddressInfo).port,
-        close: () =>
-          new Promise((done) => {
-            for (const socket of sockets) socket.destroy();
-            server.close(() => done());
-          }),
-      });
-    });
-  });
+  return opened(server, sockets);
 }

@@ -63,6 +63,11 @@ export function listening(serve: (socket: Socket) => void, host = "127.0.0.1"): 
     socket.on("close", () => sockets.delete(socket)).on("error", () => socket.destroy());
     serve(socket);
   });
+  return opened(server, sockets, host);
+}
+
+/** Of a server that begins to listen; its end hangs up on whoever is there. */
+export function opened(server: Server, sockets: ReadonlySet<Socket>, host = "127.0.0.1"): Promise<Listening> {
   return new Promise((resolve) => {
     server.listen(0, host, () => {
       resolve({

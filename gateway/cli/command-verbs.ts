@@ -30,6 +30,17 @@ function named({ for: leaseMs, valid: validMs, ...rest }: Leased<CommandOptions>
   };
 }
 
+/** How a verb that plays the IOC speaks with the broker, and logs in. */
+export function addLoginOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--protocol <version>", "MQTT version").choices(["5", "3.1.1"]).default("5"))
+    .option("--ca <file>", "PEM: authority of the broker's certificate")
+    .option("--cert <file>", "PEM: the certificate of this client")
+    .option("--tls-key <file>", "PEM: its key")
+    .option("--username <name>", "login at the broker")
+    .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"));
+}
+
 export function addCommandVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {
   verb("write")
     .argument("<device>", "its id in the site file")
@@ -44,7 +55,7 @@ export function addCommandVerbs({ verb, run, options: { site, timeSpan, number }
       run("write", options, async () => (await import("./write.ts")).write(device, points, named(options))),
     );
   const commands = verb("command").enablePositionalOptions();
-  commands
+  const ordered = commands
     .argument("<gateway>", "its id")
     .argument("<device>", "the device's id at this gateway")
     .argument("<points...>", "POINT=VALUE; a text that looks like a number in quotes: plan='\"3\"'")
@@ -59,18 +70,13 @@ export function addCommandVerbs({ verb, run, options: { site, timeSpan, number }
     .option("--two-steps", "arm, then commit")
     .option("--arm", "only arm it, and show the token")
     .option("--commit <token>", "carry out what was armed")
-    .option("--abort <token>", "give up what was armed")
-    .addOption(new Option("--protocol <version>", "MQTT version").choices(["5", "3.1.1"]).default("5"))
-    .option("--ca <file>", "PEM: authority of the broker's certificate")
-    .option("--cert <file>", "PEM: the certificate of this client")
-    .option("--tls-key <file>", "PEM: its key")
-    .option("--username <name>", "login at the broker")
-    .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"))
-    .action((gateway: string, device: string, points: string[], options: Leased<CommandOptions>) =>
+    .option("--abort <token>", "give up what was armed");
+  addLoginOptions(ordered).action(
+    (gateway: string, device: string, points: string[], options: Leased<CommandOptions>) =>
       run("command", options, async () =>
         (await import("./command.ts")).command(gateway, device, points, named(options)),
       ),
-    );
+  );
   commands
     .command("keygen")
     .description("a new key to sign commands with; prints what the site file needs")

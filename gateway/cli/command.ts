@@ -1,5 +1,4 @@
 import { chmodSync } from "node:fs";
-import type { KeyObject } from "node:crypto";
 import { resolve } from "node:path";
 import type { CommandMode } from "../commands/command.ts";
 import type { CommandState } from "../commands/state.ts";
@@ -10,14 +9,13 @@ import { issuerKeyOf, newIssuerKey, publicKeyOf, type Wanted } from "../receiver
 import { assignmentsOf, valueOf } from "./assignments.ts";
 import { commandWords, failureOf, shownValues } from "./command-words.ts";
 import { usageError } from "./errors.ts";
+import { type BrokerOptions, keyFrom, linkOptions, needed } from "./issuer.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { pad, span } from "./text.ts";
 import { readGiven, writeGiven } from "./files.ts";
 
-export interface CommandOptions {
-  broker?: string;
-  city?: string;
+export interface CommandOptions extends BrokerOptions {
   /** PEM file of the issuer's private key. */
   key?: string;
   /** The issuer, or somebody@issuer. */
@@ -30,43 +28,14 @@ export interface CommandOptions {
   commit?: string;
   abort?: string;
   twoSteps?: boolean;
-  protocol?: "5" | "3.1.1";
-  ca?: string;
-  cert?: string;
-  tlsKey?: string;
-  username?: string;
-  password?: string;
   json?: boolean;
   lang?: Language;
 }
 
-const needed = ["broker", "city", "key", "issuer", "role"] as const;
-
-function checked(
-  options: CommandOptions,
-  language: Language,
-): CommandOptions & Record<(typeof needed)[number], string> {
+function checkMode({ arm, commit, abort, twoSteps }: CommandOptions, language: Language): void {
   const text = commandWords[language];
-  for (const name of needed) {
-    if (options[name] !== undefined) continue;
-    throw usageError(text.missing(name), text.missingCure, language);
-  }
-  const modes = [options.arm === true, options.commit !== undefined, options.abort !== undefined];
-  if ([...modes, options.twoSteps === true].filter(Boolean).length > 1)
-    throw usageError(text.oneMode, text.oneModeCure, language);
-  if (!/^mqtts?:\/\/[^/]+/.test(options.broker ?? ""))
-    throw usageError(text.noBroker(options.broker ?? ""), text.noBrokerCure, language);
-  return options as CommandOptions & Record<(typeof needed)[number], string>;
-}
-
-function keyFrom(file: string, language: Language): KeyObject {
-  const pem = readGiven(file, language);
-  try {
-    return issuerKeyOf(pem);
-  } catch (error) {
-    const text = commandWords[language];
-    throw usageError(text.noKey(file, (error as Error).message), text.noKeyCure(file), language);
-  }
+  const modes = [arm === true, commit !== undefined, abort !== undefined, twoSteps === true];
+  if (modes.filter(Boolean).length > 1) throw usageError(text.oneMode, text.oneModeCure, language);
 }
 
 /** Each state on a line of its own, with the time since the command was sent. */
@@ -101,10 +70,13 @@ export async function command(
 ): Promise<number> {
   const language = languageOf(options.lang);
   const words = commandWords[language];
-  const { broker, city, key: file, issuer: by, role, ...rest } = checked(options, language);
+  const names = ["broker", "city", "key", "issuer", "role"] as const;
+  const { key: file, issuer: by, role } = needed(options, names, "command", language);
+  checkMode(options, language);
+  const link = linkOptions(options, "command", language);
   const assignments = assignmentsOf(given, language);
   const key = keyFrom(file, language);
-  const { arm, commit, abort, leaseMs, reason, validMs: lifeMs } = rest;
+  const { arm, commit, abort, leaseMs, reason, validMs: lifeMs } = options;
   const mode: CommandMode =
     arm === true ? "arm" : commit !== undefined ? "commit" : abort !== undefined ? "abort" : "execute";
   const token = commit ?? abort;
@@ -120,16 +92,7 @@ export async function command(
     ...(reason === undefined ? {} : { reason }),
     ...(lifeMs === undefined ? {} : { lifeMs }),
   };
-  const { protocol = "5", username, password, ca, cert, tlsKey } = rest;
-  const commander = new Commander({
-    broker,
-    city,
-    protocol: protocol === "5" ? 5 : "3.1.1",
-    username,
-    password,
-    ...(ca === undefined && cert === undefined ? {} : { tls: { ca, cert, key: tlsKey } }),
-    log: hint,
-  });
+  const commander = new Commander(link);
   const place = `${gateway} ${device}`;
   let followed: Followed;
   try {

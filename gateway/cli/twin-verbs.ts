@@ -1,5 +1,5 @@
-import { type Command, Option } from "commander";
-import type { Line } from "./command-verbs.ts";
+import type { Command } from "commander";
+import { addLoginOptions, type Line } from "./command-verbs.ts";
 import type { TwinOptions } from "./twin.ts";
 
 /** `kerb twin`: what the IOC wants a gateway's configuration to be. */
@@ -12,16 +12,11 @@ function named({ wait: waitMs, ...rest }: Timed): TwinOptions {
 
 /** How the broker is reached. */
 function linked(command: Command): Command {
-  return command
+  command
     .option("--gateway <id>", "the gateway's id")
     .option("--broker <url>", "mqtts://host:8883, or mqtt:// without TLS")
-    .option("--city <city>", "first part of the topics")
-    .addOption(new Option("--protocol <version>", "MQTT version").choices(["5", "3.1.1"]).default("5"))
-    .option("--ca <file>", "PEM: authority of the broker's certificate")
-    .option("--cert <file>", "PEM: the certificate of this client")
-    .option("--tls-key <file>", "PEM: its key")
-    .option("--username <name>", "login at the broker")
-    .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"));
+    .option("--city <city>", "first part of the topics");
+  return addLoginOptions(command);
 }
 
 export function addTwinVerbs({ verb, run, options: { site, timeSpan, number } }: Line): void {

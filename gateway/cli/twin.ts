@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
-import type { KeyObject } from "node:crypto";
 import type { Language } from "../config/error-texts.ts";
 import { asRead } from "../config/file-text.ts";
 import { ConfigError, type ErrorCode, errorTable, exitCodes, printable } from "../errors.ts";
-import { issuerKeyOf } from "../receiver/commands/make.ts";
 import { makeTwin } from "../receiver/twin/make.ts";
 import { type FollowedTwin, type TwinAtBroker, TwinSender } from "../receiver/twin/sender.ts";
 import type { TwinDocument } from "../twin/document.ts";
@@ -11,21 +9,15 @@ import type { Have } from "../twin/have.ts";
 import { wantedSchema } from "../twin/schema.ts";
 import type { TwinStanding } from "../twin/standing.ts";
 import { readYaml } from "../yaml.ts";
-import { type CommandOptions } from "./command.ts";
-import { commandWords } from "./command-words.ts";
 import { CommandError, notFoundError, tableError, usageError } from "./errors.ts";
+import { type BrokerOptions, keyFrom, linkOptions, needed } from "./issuer.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
 import { span } from "./text.ts";
 import { changeLines, twinWords } from "./twin-words.ts";
 
-type Link = Pick<
-  CommandOptions,
-  "broker" | "city" | "protocol" | "ca" | "cert" | "tlsKey" | "username" | "password"
->;
-
-export interface TwinOptions extends Link {
+export interface TwinOptions extends BrokerOptions {
   gateway?: string;
   /** PEM file of the issuer's private key. */
   key?: string;
@@ -36,40 +28,6 @@ export interface TwinOptions extends Link {
   site?: string;
   json?: boolean;
   lang?: Language;
-}
-
-function given(options: TwinOptions, name: "broker" | "city" | "gateway" | "key" | "issuer"): string {
-  const value = options[name];
-  const text = twinWords[languageOf(options.lang)];
-  if (value === undefined) throw usageError(text.missing(name), text.missingCure);
-  return value;
-}
-
-function senderOf(options: TwinOptions): TwinSender {
-  const language = languageOf(options.lang);
-  const [broker, city] = [given(options, "broker"), given(options, "city")];
-  const words = commandWords[language];
-  if (!/^mqtts?:\/\/[^/]+/.test(broker))
-    throw usageError(words.noBroker(broker), words.noBrokerCure, language);
-  const { protocol = "5", username, password, ca, cert, tlsKey } = options;
-  return new TwinSender({
-    broker,
-    city,
-    protocol: protocol === "5" ? 5 : "3.1.1",
-    username,
-    password,
-    ...(ca === undefined && cert === undefined ? {} : { tls: { ca, cert, key: tlsKey } }),
-    log: hint,
-  });
-}
-
-function keyOf(file: string, language: Language): KeyObject {
-  try {
-    return issuerKeyOf(readFileSync(file));
-  } catch (error) {
-    const text = commandWords[language];
-    throw usageError(text.noKey(file, (error as Error).message), text.noKeyCure(file), language);
-  }
 }
 
 /** What a file (YAML or JSON) or "-" (stdin) wants, as it is written. Throws `ConfigError` with every mistake. */
@@ -83,8 +41,9 @@ function wantedOf(file: string): Record<string, unknown> {
 
 function documentOf(file: string, options: TwinOptions): TwinDocument {
   const language = languageOf(options.lang);
-  const [gateway, by] = [given(options, "gateway"), given(options, "issuer")];
-  const key = keyOf(given(options, "key"), language);
+  const names = ["gateway", "issuer", "key"] as const;
+  const { gateway, issuer: by, key: keyFile } = needed(options, names, "twin set", language);
+  const key = keyFrom(keyFile, language);
   const cfg = wantedOf(file);
   try {
     return makeTwin({ gateway, by, cfg, ...(options.ver === undefined ? {} : { ver: options.ver }) }, key);
@@ -131,7 +90,7 @@ export async function twinSet(file: string, options: TwinOptions): Promise<numbe
   const isJson = options.json === true;
   const document = documentOf(file, options);
   const { gw: gateway, ver, hash } = document;
-  const sender = senderOf(options);
+  const sender = new TwinSender(linkOptions(options, "twin set", language));
   const startedMs = performance.now();
   const heard = (have: Have) => {
     if (isJson) printData("twin-have", have);
@@ -207,8 +166,8 @@ export async function twinShow(options: TwinOptions): Promise<number> {
 }
 
 async function showBroker(options: TwinOptions, language: Language): Promise<number> {
-  const gateway = given(options, "gateway");
-  const sender = senderOf(options);
+  const { gateway } = needed(options, ["gateway"], "twin show", language);
+  const sender = new TwinSender(linkOptions(options, "twin show", language));
   let found: TwinAtBroker;
   try {
     sender.open();

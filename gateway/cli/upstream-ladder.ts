@@ -12,7 +12,7 @@ import {
   probePort,
   probeTls,
 } from "../upstream-probe.ts";
-import { endpointOf } from "../upstream-endpoint.ts";
+import { endpointOf } from "../mqtt/endpoint.ts";
 import type { TestStep } from "../upstream-test.ts";
 import { dictionary } from "./language.ts";
 import { displayWidth, marks, pad, paint, span, took } from "./text.ts";

@@ -148,38 +148,31 @@ export class CommandDesk {
   }
 
   /** What a schedule wants of a point, in the turn of its device: that is this one's, and not waited for. */
-  async #scheduled(dev: string, point: string, value: CommandValue): Promise<CommandState> {
-    const issued = Math.round(this.#bench.options.now().wallMs);
-    const content: CommandContent = {
-      v: 1,
-      id: newCommandId(issued),
-      gw: this.#bench.options.gateway,
-      dev,
-      op: "set",
-      args: { [point]: value },
-      mode: "execute",
-      notAfter: issued + lifeMsMax,
-      issued,
-      by: scheduleIssuer,
-      role: localIssuer,
-    };
-    const mistake = contentMistake(content);
-    if (mistake !== undefined) return this.#refuse(content, scheduleIssuer, "", mistake, undefined);
-    return this.#judge(content, scheduleIssuer, contentDigest(content), undefined);
+  #scheduled(dev: string, point: string, value: CommandValue): Promise<CommandState> {
+    return this.#own(scheduleIssuer, scheduleIssuer, { dev, args: { [point]: value } });
   }
 
   /** An order of somebody on site, who has no signature: the gateway's own socket has let him in. */
-  async local({ dev, args, by, mode = "execute", arm, leaseMs, reason }: LocalOrder): Promise<CommandState> {
-    const { wallMs } = this.#bench.options.now();
-    const issued = Math.round(wallMs);
+  async local({ by, ...order }: LocalOrder): Promise<CommandState> {
     const user = by
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, "-")
       .slice(0, 64);
+    return this.#own(localIssuer, `${user === "" ? "nobody" : user}@${localIssuer}`, order);
+  }
+
+  /** A command that is made here, and that nobody signs. */
+  async #own(
+    issuer: string,
+    by: string,
+    { dev, args, mode = "execute", arm, leaseMs, reason }: Omit<LocalOrder, "by">,
+  ): Promise<CommandState> {
+    const { gateway: gw, now } = this.#bench.options;
+    const issued = Math.round(now().wallMs);
     const content: CommandContent = {
       v: 1,
       id: newCommandId(issued),
-      gw: this.#bench.options.gateway,
+      gw,
       dev,
       op: "set",
       args,
@@ -187,14 +180,14 @@ export class CommandDesk {
       ...(arm === undefined ? {} : { arm }),
       notAfter: issued + lifeMsMax,
       issued,
-      by: `${user === "" ? "nobody" : user}@${localIssuer}`,
+      by,
       role: localIssuer,
       ...(leaseMs === undefined ? {} : { lease: leaseMs }),
       ...(reason === undefined ? {} : { reason }),
     };
     const mistake = contentMistake(content);
-    if (mistake !== undefined) return this.#refuse(content, localIssuer, "", mistake, undefined);
-    return this.#judge(content, localIssuer, contentDigest(content), undefined);
+    if (mistake !== undefined) return this.#refuse(content, issuer, "", mistake, undefined);
+    return this.#judge(content, issuer, contentDigest(content), undefined);
   }
 
   /** Something has changed about a device: what waits for it is tried at once. */

@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 
 /** The largest configuration file. */
 export const fileBytesMax = 1024 ** 2;
+const pieceBytes = 16_384;
 
 const systemErrors: Record<string, string> = {
   ENOENT: "there is no such file",
@@ -33,6 +34,19 @@ export function asRead(raw: string): FileText {
   return { text: raw.replace(/^\ufeff/, ""), raw };
 }
 
+/** undefined: there are more. Piece by piece: memory for the largest file costs more than most files. */
+function bytesOf(handle: number, bytesMax: number): Buffer | undefined {
+  const pieces: Buffer[] = [];
+  for (let left = bytesMax; left >= 0;) {
+    const piece = Buffer.allocUnsafe(pieceBytes);
+    const got = readSync(handle, piece);
+    if (got === 0) return Buffer.concat(pieces);
+    pieces.push(piece.subarray(0, got));
+    left -= got;
+  }
+  return undefined;
+}
+
 /** The text of a regular UTF-8 file without its byte order mark, or why it cannot be used. Never throws. */
 export function readText(file: string, bytesMax: number): FileText {
   let handle: number | undefined;
@@ -42,13 +56,8 @@ export function readText(file: string, bytesMax: number): FileText {
     // A pipe or a device would block the whole process.
     if (!stat.isFile()) return { problem: "it is not a regular file" };
     handle = openSync(file, "r");
-    const buffer = Buffer.alloc(bytesMax + 1);
-    let length = 0;
-    for (let got = -1; got !== 0 && length <= bytesMax; length += got) {
-      got = readSync(handle, buffer, length, buffer.length - length, null);
-    }
-    if (length > bytesMax) return { problem: tooLarge(bytesMax) };
-    const content = buffer.subarray(0, length);
+    const content = bytesOf(handle, bytesMax);
+    if (content === undefined) return { problem: tooLarge(bytesMax) };
     const problem = utf8Problem(content);
     return problem === undefined ? asRead(content.toString("utf8")) : { problem };
   } catch (error) {

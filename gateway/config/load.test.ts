@@ -39,3 +39,8 @@ it("a plan shows no text that a reference stands for, behind whatever key", asyn
     { key: "host", before: "10.0.0.1", after: "10.0.0.2" },
   ]);
 });
+
+it("a disk that does not give back what the twin wants keeps no site from running", async () => {
+  mkdirSync(join(folder, "state", "twin.json"), { recursive: true });
+  expect(await factsOf("10.0.0.1", "old", "80")).toBeDefined();
+});

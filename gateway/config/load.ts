@@ -43,7 +43,9 @@ async function withTwin(
   const hidden = namedTexts(file, texts);
   const facts = factsOf(site, hidden);
   const alone = { site, facts, texts: [...texts], include };
-  const kept = given === undefined ? await readKept(site.gateway.stateFolder) : undefined;
+  // A disk that does not give it back does not keep the files from running; the twin's desk says so.
+  const kept =
+    given === undefined ? await readKept(site.gateway.stateFolder).catch(() => undefined) : undefined;
   const document = given ?? kept?.laid ?? undefined;
   if (document === undefined) return alone;
   const again = (lay: Given["lay"]) =>

@@ -15,6 +15,8 @@ test.for([
   ["Connection refused: Bad User Name or Password", "CREDENTIALS"],
   ["Connection refused: Not authorized", "NOT-AUTHORISED"],
   ["Connection refused: Banned", "NOT-AUTHORISED"],
+  ["Subscribe error: Not authorized", "NOT-AUTHORISED"],
+  ["Subscribe error: Unspecified error", "NOT-AUTHORISED"],
   ["Connection refused: Identifier rejected", "CLIENT-ID"],
   ["Connection refused: Client Identifier not valid", "CLIENT-ID"],
   ["Connection refused: Unacceptable protocol version", "PROTOCOL"],

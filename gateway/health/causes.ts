@@ -38,6 +38,8 @@ const uplinkRules: Rule[] = [
   [/^(Invalid|Cannot parse|Malformed|Packet |Unknown property|Not supported)/, "KERB-UP-NOT-MQTT"],
   [/quota|0x97/i, "KERB-UP-QUOTA"],
   [/too large|0x95/i, "KERB-UP-TOO-LARGE"],
+  // MQTT 3.1.1 has no reason.
+  [/^Subscribe error/, "KERB-UP-NOT-AUTHORISED"],
   [/half open|no acknowledgement|keepalive|connack timeout/i, "KERB-UP-SILENT"],
 ];
 

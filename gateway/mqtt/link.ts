@@ -2,8 +2,15 @@ import { readFileSync } from "node:fs";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import mqttPacket from "mqtt-packet";
-import { MqttClient, type IClientOptions, type IConnackPacket, type IPublishPacket } from "mqtt";
+import {
+  MqttClient,
+  type ErrorWithSubackPacket,
+  type IClientOptions,
+  type IConnackPacket,
+  type IPublishPacket,
+} from "mqtt";
 import { LinkMemory } from "./addresses.ts";
+import { endpointOf } from "./endpoint.ts";
 import { Reconnect, type Ending } from "./reconnect.ts";
 
 // mqtt-packet keeps a Buffer for each of the 65,536 packet identifiers: 11 MB to save an allocation of two bytes.
@@ -116,10 +123,7 @@ export class MqttLink {
     this.#memory = options.memory ?? new LinkMemory();
     const { retryFirstMs: firstMs, retryMaxMs: maxMs, spreadMs } = options;
     this.#reconnect = new Reconnect({ firstMs, maxMs, spreadMs });
-    const url = new URL(options.url.replace(/^tcp:/, "mqtt:").replace(/^ssl:/, "mqtts:"));
-    this.#isSecure = url.protocol === "mqtts:";
-    this.#host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-    this.#port = url.port === "" ? (this.#isSecure ? 8883 : 1883) : Number(url.port);
+    ({ host: this.#host, port: this.#port, isSecure: this.#isSecure } = endpointOf(options));
   }
 
   /** The client while its session is established. */
@@ -328,6 +332,11 @@ export class MqttLink {
 
 /** What is said where a broker hangs up without a word. */
 export const hungUpEarly = "the broker hung up before it answered the CONNECT";
+
+/** Whether the broker has answered a SUBSCRIBE with no; else its connection has ended, and the next one asks again. */
+export function isDenied(error: Error | null): boolean {
+  return (error as Partial<ErrorWithSubackPacket> | null)?.packet !== undefined;
+}
 
 function isRefusal(error: Error & { code?: string; errors?: { code?: string }[] }): boolean {
   return error.code === "ECONNREFUSED" || error.errors?.some(({ code }) => code === "ECONNREFUSED") === true;

@@ -63,6 +63,17 @@ function change(edit: (bytes: Buffer) => void): void {
   writeFileSync(path, bytes);
 }
 
+/** Destroys the root page of a table. */
+function destroyWayTo(table: string): void {
+  const database = new Database(path);
+  const root = database
+    .prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?")
+    .pluck()
+    .get(table) as number;
+  database.close();
+  change((bytes) => bytes.fill(0xa5, (root - 1) * pageBytes, root * pageBytes));
+}
+
 describe("what is read of a queue that stands still", () => {
   it("is everything in order, and nothing unread", () => {
     written();
@@ -85,13 +96,7 @@ describe("what is read of a queue that stands still", () => {
 
   it("goes on where the way to all rows is destroyed", () => {
     written();
-    const database = new Database(path);
-    const root = database
-      .prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'event'")
-      .pluck()
-      .get() as number;
-    database.close();
-    change((bytes) => bytes.fill(0xa5, (root - 1) * pageBytes, root * pageBytes));
+    destroyWayTo("event");
     const { seqs, unread } = exported();
     expect(seqs.toSorted((a, b) => a - b)).toEqual(from1);
     expect(unread).toEqual([]);
@@ -128,13 +133,7 @@ describe("what is read of a queue that stands still", () => {
 
   it("says that nobody can say what is missing where the account is destroyed", () => {
     written();
-    const database = new Database(path);
-    const root = database
-      .prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'released'")
-      .pluck()
-      .get() as number;
-    database.close();
-    change((bytes) => bytes.fill(0xa5, (root - 1) * pageBytes, root * pageBytes));
+    destroyWayTo("released");
     const { seqs, unread } = exported();
     expect(seqs).toEqual(from1);
     expect(unread).toBeUndefined();

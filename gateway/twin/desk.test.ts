@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
+import { TwinDesk } from "./desk.ts";
 import type { Have } from "./have.ts";
 import { type KeptTwin, twinFile } from "./kept.ts";
 import { Box, bytesOf, documentOf, ioc, siteOf, stranger } from "./testing.ts";
@@ -99,6 +100,63 @@ describe("a document", () => {
     box.desk.take(bytesOf(documentOf(2, poll("3s"))));
     await box.until(({ ver, state }) => ver === 2 && state === "applied");
     expect(ended()).toEqual(["1 staged", "2 staged", "1 applied", "2 applied"]);
+  });
+
+  it("that waits for its turn while the gateway stops is tried by the next start", async () => {
+    box = await Box.open();
+    const held = Promise.withResolvers<void>();
+    box.live.change = () => held.promise;
+    const site = siteOf();
+    const devices = (site.devices as object[]).map((device) => ({ ...device, poll: "5s" }));
+    box.write({ ...site, devices });
+    const applying = box.engine.apply({ by: "an", how: "apply" });
+    await expect.poll(async () => (await box.engine.history()).length).toBe(2);
+    box.desk.take(bytesOf(documentOf(1, poll("2s"))));
+    await expect.poll(() => kept().taken.tries).toBe(1);
+    const stopping = box.stop();
+    held.resolve();
+    await Promise.all([stopping, applying]);
+    expect(kept().taken).toMatchObject({ state: "staged", tries: 0, errors: [] });
+    await box.start();
+    expect(await box.until(({ state }) => state !== "staged")).toMatchObject({ ver: 1, state: "applied" });
+  });
+
+  it("of nobody who might speak is looked at again when the site file lets him", async () => {
+    const { twin, ...closed } = siteOf() as Record<string, unknown>;
+    box = await Box.open(closed);
+    const bytes = bytesOf(documentOf(1, poll("2s")));
+    box.desk.take(bytes);
+    await box.until(({ errors }) => errors[0]?.code === "KERB-TWIN-OFF");
+    box.write({ ...closed, twin });
+    await box.engine.apply({ by: "an", how: "apply", watchMs: 10 });
+    box.desk.renew({ allow: ["polls"], issuers: [{ id: "ioc", key: ioc.key }], watchMs: 10 });
+    box.desk.take(bytes);
+    expect(
+      await box.until(({ ver, state }) => ver === 1 && state !== "staged" && state !== "rejected"),
+    ).toMatchObject({ state: "applied" });
+  });
+
+  it("that is only counted is told of at the stop", async () => {
+    box = await Box.open();
+    await box.desk.close();
+    const counted: Record<string, number>[] = [];
+    const taken: string[] = [];
+    const desk = new TwinDesk({
+      gateway: "gw-01",
+      stateFolder: box.state,
+      config: box.engine,
+      twin: { allow: ["polls"], issuers: [{ id: "ioc", key: ioc.key }], watchMs: 10 },
+      publish: () => {},
+      record: ({ state, code = "" }) => Promise.resolve(void taken.push(`${state} ${code}`)),
+      suppressed: (codes) => counted.push(codes),
+      log: () => {},
+      budgets: { unsigned: 1 },
+    });
+    for (const bytes of ["{", "{}", "[]", JSON.stringify(documentOf(1, {}))]) desk.take(Buffer.from(bytes));
+    await expect.poll(() => taken).toContain("staged ");
+    expect(taken[0]).toBe("rejected KERB-TWIN-JSON");
+    await desk.close();
+    expect(counted).toEqual([{ "KERB-TWIN-SCHEMA": 1, "KERB-TWIN-JSON": 1 }]);
   });
 
   it("takes over nothing of what somebody on site has not applied yet", async () => {

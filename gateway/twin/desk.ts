@@ -86,9 +86,10 @@ export class TwinDesk {
     });
   }
 
-  /** The site has changed: who may want what. */
+  /** Who may want what is another: what was refused may come again. */
   renew(twin: SiteTwin | undefined): void {
     this.#twin = twin;
+    this.#refused = undefined;
   }
 
   /** A document from the broker, which may be anything. Nothing is what a broker says that was cleaned. */
@@ -109,6 +110,7 @@ export class TwinDesk {
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, closeMs)));
     await Promise.race([this.#turn, patience]);
     clearTimeout(timer);
+    this.#refusals.flush();
   }
 
   #soon(work: () => Promise<void>): void {
@@ -222,8 +224,8 @@ export class TwinDesk {
   }
 
   async #notTried(failure: Error): Promise<void> {
-    // Somebody on site was first; it is not the document's fault.
-    if (failure instanceof ChangeRefused && failure.code === "KERB-CFG-PENDING") {
+    // Somebody on site was first, or the gateway stops; it is not the document's fault.
+    if (this.#isStopped || (failure instanceof ChangeRefused && failure.code === "KERB-CFG-PENDING")) {
       const kept = this.#kept!;
       await this.#keep({ ...kept, taken: { ...kept.taken, tries: kept.taken.tries - 1 } });
     } else if (failure instanceof Misfit) await this.#end("rejected", told(failure.mistakes));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkJournal } from "../commands/journal-check.ts";
+import { makeTwin } from "../receiver/twin/make.ts";
 import { documentBytesMax, type TwinContent, type TwinDocument } from "./document.ts";
 import { twinErrors, type TwinCode } from "./error-texts.ts";
 import { twinFile } from "./kept.ts";
@@ -268,4 +269,10 @@ describe("a site file that is closed", () => {
       await box.close();
     }
   });
+});
+
+it("is not made where no gateway would read it; its size is told in bytes", () => {
+  const cfg = { note: "ế".repeat(documentBytesMax / 3) };
+  const make = () => makeTwin({ gateway: "gw-01", by: "ioc", cfg }, ioc.secret);
+  expect(make).toThrow(/^it has 33\d{3} of 32768 bytes$/);
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import type { Happening } from "../commands/journal-lines.ts";
 import type { Site } from "../config.ts";
@@ -44,11 +45,12 @@ export class Twinning {
 
   /** The site has changed: who may want what. */
   async renew({ twin }: Site): Promise<void> {
-    const wasOpen = this.#twin !== undefined;
+    if (isDeepStrictEqual(twin, this.#twin)) return;
     this.#twin = twin;
     if (twin !== undefined) await this.#open();
     (await this.#desk)?.renew(twin);
-    if (wasOpen !== (twin !== undefined)) this.#listen();
+    // The broker says again what it keeps.
+    this.#listen();
   }
 
   async close(): Promise<void> {

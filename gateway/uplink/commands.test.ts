@@ -2,12 +2,14 @@ import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import pino from "pino";
 import { describe, expect, it } from "vitest";
 import { city, mosquittoPath, TestClient } from "../receiver/testing.ts";
+import { startBroker } from "../cli/broker.ts";
 import { brokered } from "../receiver/test-broker.ts";
 import type { UplinkConfig } from "../config.ts";
 import { mqttLink } from "../mqtt/link.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { type ArrivedCommand, CommandLane, waitingMax } from "./commands.ts";
 import { MqttUplink } from "./mqtt.ts";
+import { TwinLane } from "./twin.ts";
 
 if (mosquittoPath === undefined) console.log("skipped: mosquitto is not installed");
 
@@ -55,6 +57,15 @@ async function ioc(url: string, topics: string[] = [`${city}/rsp/#`]): Promise<T
   const client = await TestClient.connect(url, topics);
   onEnd(() => client.end());
   return client;
+}
+
+/** Each state that the IOC hears from here on. */
+async function toldTo(url: string): Promise<string[]> {
+  const { client } = await ioc(url, []);
+  const told: string[] = [];
+  client.on("message", (_name, payload) => told.push(payload.toString()));
+  await client.subscribeAsync(`${city}/rsp/#`, { qos: 1 });
+  return told;
 }
 
 describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () => {
@@ -162,10 +173,7 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
     box.lane.tell({ id: id(90), body: `{"state":"running"}` });
     box.lane.tell({ id: id(90), body: `{"state":"done"}` });
     await server.restart();
-    const centre = await ioc(server.url, []);
-    const told: string[] = [];
-    centre.client.on("message", (_name, payload) => told.push(payload.toString()));
-    await centre.client.subscribeAsync(`${city}/rsp/#`, { qos: 1 });
+    const told = await toldTo(server.url);
     await box.connect(server.url);
     const expected = Array.from({ length: waitingMax - 1 }, (_, i) => `{"n":${many - waitingMax + 1 + i}}`);
     await expect.poll(() => told.length).toBe(waitingMax);
@@ -183,13 +191,39 @@ describe.skipIf(mosquittoPath === undefined)("CommandLane with mosquitto", () =>
     await server.kill();
     await expect.poll(() => box.client?.connected).toBe(false);
     await server.restart();
-    const centre = await ioc(server.url, []);
-    const told: string[] = [];
-    centre.client.on("message", (_name, payload) => told.push(payload.toString()));
-    await centre.client.subscribeAsync(`${city}/rsp/#`, { qos: 1 });
+    const told = await toldTo(server.url);
     await box.connect(server.url);
     await expect.poll(() => told).toEqual(Array.from({ length: 10 }, (_, n) => `{"n":${n}}`));
     await expect.poll(() => box.lane.isQuiet).toBe(true);
+  });
+
+  it("speaks of a refusal only where the broker has refused", async () => {
+    const said: string[] = [];
+    const log = pino({}, { write: (line: string) => said.push((JSON.parse(line) as { msg: string }).msg) });
+    const listen = async (url: string, own: string): Promise<MqttClient> => {
+      const client = await mqtt.connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0 });
+      onEnd(() => client.endAsync(true));
+      client.on("error", () => {});
+      const about = { uplink: "ioc", city: own, gateway, protocol: 5 as const, log };
+      const [commands, twin] = [new CommandLane(about), new TwinLane(about)];
+      commands.listen(() => {});
+      twin.listen(() => {}, true);
+      commands.opened(client, 20);
+      twin.opened(client);
+      return client;
+    };
+    const server = await broker();
+    const cut = await listen(server.url, city);
+    const closed = new Promise<void>((resolve) => cut.once("close", () => resolve()));
+    cut.stream.destroy();
+    await closed;
+    expect(said).toEqual([]);
+    // This one has no shared subscriptions.
+    const other = await startBroker({ port: 0 });
+    onEnd(() => other.close());
+    await listen(other.url, "$share/ioc");
+    await expect.poll(() => said).toHaveLength(2);
+    expect(said.every((text) => /refused our subscription to .*: Subscribe error/.test(text))).toBe(true);
   });
 
   it("leaves room for events in a broker's window, once it listens", () => {

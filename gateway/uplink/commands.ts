@@ -1,5 +1,6 @@
 import type { IClientSubscribeOptions, IPublishPacket, MqttClient } from "mqtt";
 import type { Logger } from "pino";
+import { isDenied } from "../mqtt/link.ts";
 
 /** Where the answers to a command are wanted beside the topic of all (MQTT 5), and what they carry back. */
 export interface ReplyTo {
@@ -178,11 +179,9 @@ export class CommandLane {
     const five = this.#options.protocol === 5;
     // As published: a command that was to be kept by the broker is seen to be one.
     const options: IClientSubscribeOptions = five ? { qos: 1, rap: true } : { qos: 1 };
-    client.subscribe(`${this.#prefix}+`, options, (error, granted) => {
-      const isDenied = granted?.some(({ qos }) => qos >= 128) === true;
-      if (client !== this.#client || (!error && !isDenied)) return;
-      const why = error?.message ?? "denied";
-      const text = `the broker refused our subscription to commands: ${why}; none will come by this uplink`;
+    client.subscribe(`${this.#prefix}+`, options, (error) => {
+      if (client !== this.#client || !error || !isDenied(error)) return;
+      const text = `the broker refused our subscription to commands: ${error.message}; none will come by this uplink`;
       this.#options.log.warn({ code: "KERB-UP-SUBSCRIBE" }, text);
     });
   }

@@ -3,14 +3,14 @@ import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 
 import type { Logger } from "pino";
 import type { UplinkConfig } from "../config.ts";
 import { LinkMemory } from "../mqtt/addresses.ts";
-import { NamesakeWatch } from "./namesake.ts";
-import { mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
+import { isDenied, mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
 import { spreadOf } from "../mqtt/reconnect.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { parseAcknowledgement } from "./acknowledgement.ts";
 import { contentType as cloudEventsType } from "./cloudevents.ts";
 import { contentType as columnarType } from "./columnar.ts";
 import { CommandLane } from "./commands.ts";
+import { NamesakeWatch } from "./namesake.ts";
 import { compress } from "./encoding.ts";
 import type { Message } from "./flights.ts";
 import { TwinLane } from "./twin.ts";
@@ -254,7 +254,7 @@ export class MqttUplink {
     this.#log.info({ session }, `connected to ${this.#config.url}`);
     const { city } = this.#identity;
     client.subscribe({ [this.#topic("ack")]: { qos: 0 }, [`${city}/host/v1/+`]: { qos: 1 } }, (error) => {
-      if (error)
+      if (error && isDenied(error))
         this.#log.warn(
           { code: "KERB-UP-SUBSCRIBE" },
           `the broker refused our subscriptions: ${error.message}`,

@@ -50,7 +50,7 @@ it("does not ask again a broker that hangs up on the question", () => {
     broker.answer(new Error("Connection closed"));
   }
   expect(broker.topics).toEqual([topic]);
-  broker.answer(Object.assign(new Error("Not authorized"), { code: 0x87 }));
+  broker.answer(Object.assign(new Error("Not authorized"), { packet: { granted: [0x87] } }));
   watch.hungUp();
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic, topic]);

@@ -1,4 +1,5 @@
 import type { IPublishPacket, MqttClient } from "mqtt";
+import { isDenied } from "../mqtt/link.ts";
 
 /**
  * Finds out whether another box connects under this gateway's name: what is retained at the own birth's topic after a
@@ -34,9 +35,7 @@ export class NamesakeWatch {
     this.#isDoubted = false;
     this.#isWaiting = true;
     client.subscribe({ [this.#topic]: { qos: 0 } }, (error) => {
-      // Also a refusal is an answer, and has a code; the end of the connection has none.
-      const hasAnswered = error === null || typeof (error as { code?: unknown }).code === "number";
-      if (hasAnswered) this.#isWaiting = false;
+      if (error === null || isDenied(error)) this.#isWaiting = false;
     });
   }
 

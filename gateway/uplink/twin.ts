@@ -1,5 +1,6 @@
 import type { MqttClient } from "mqtt";
 import type { Logger } from "pino";
+import { isDenied } from "../mqtt/link.ts";
 
 export interface TwinLaneOptions {
   city: string;
@@ -79,11 +80,9 @@ export class TwinLane {
   }
 
   #subscribe(client: MqttClient): void {
-    client.subscribe(this.#topic("want"), { qos: 1 }, (error, granted) => {
-      const isDenied = granted?.some(({ qos }) => qos >= 128) === true;
-      if (client !== this.#client || (!error && !isDenied) || !this.#isOpen) return;
-      const why = error?.message ?? "denied";
-      const text = `the broker refused our subscription to ${this.#topic("want")}: ${why}; nothing is configured from afar by this uplink`;
+    client.subscribe(this.#topic("want"), { qos: 1 }, (error) => {
+      if (client !== this.#client || !error || !isDenied(error) || !this.#isOpen) return;
+      const text = `the broker refused our subscription to ${this.#topic("want")}: ${error.message}; nothing is configured from afar by this uplink`;
       this.#options.log.warn({ code: "KERB-UP-SUBSCRIBE" }, text);
     });
   }

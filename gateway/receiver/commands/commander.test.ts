@@ -1,5 +1,6 @@
 import type { MqttClient } from "mqtt";
 import { expect, it } from "vitest";
+import { startBroker } from "../../cli/broker.ts";
 import type { CommandState } from "../../commands/state.ts";
 import type { LinkEvents, Link } from "../../mqtt/link.ts";
 import { Commander } from "./commander.ts";
@@ -73,4 +74,39 @@ it("is told the end by a refusal of its own, also after one of another's", async
   answer(command, "rejected", unsigned);
   answer(command, "rejected", { code: "KERB-CMD-RATE" });
   expect((await following).last?.code).toBe("KERB-CMD-RATE");
+});
+
+it("ends at once where the broker lets nobody hear the answers, and says so", async () => {
+  const broker = await startBroker({ port: 0 });
+  const said: string[] = [];
+  // The broker has no shared subscriptions.
+  const city = "$share/ioc";
+  const commander = new Commander({ broker: broker.url, city, log: (text) => said.push(text) });
+  try {
+    commander.open();
+    const { state, sent } = await commander.follow(makeCommand({ ...wanted, lifeMs: 60_000 }, key));
+    expect([state, sent]).toEqual(["unanswered", 0]);
+    expect(said).toEqual(["the broker denies the subscription to the answers of gw-1"]);
+  } finally {
+    await commander.close();
+    await broker.close();
+  }
+});
+
+it("says nothing of a connection that it has closed itself", async () => {
+  const [said, sent]: [string[], string[]] = [[], []];
+  const broker = await startBroker({ port: 0, heard: (topic) => sent.push(topic) });
+  const commander = new Commander({ broker: broker.url, city: "hcmc", log: (text) => said.push(text) });
+  const ending = new AbortController();
+  try {
+    commander.open();
+    const following = commander.follow(makeCommand(wanted, key), { signal: ending.signal });
+    await expect.poll(() => sent).toHaveLength(1);
+    ending.abort();
+    await following;
+    await commander.close();
+    expect(said).toEqual([]);
+  } finally {
+    await broker.close();
+  }
 });

@@ -1,23 +1,10 @@
-import { randomBytes, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { MqttClient } from "mqtt";
 import type { Command } from "../../commands/command.ts";
 import { type CommandStage, type CommandState, isFinal } from "../../commands/state.ts";
-import { mqttLink, type Link, type LinkOptions, type MakeLink } from "../../mqtt/link.ts";
+import { DeniedError, IssuerLink, type IssuerLinkOptions } from "../issuer-link.ts";
 import { makeCommand, type Wanted } from "./make.ts";
 import { parseState } from "./states.ts";
-
-export interface CommanderOptions {
-  /** mqtt://host:1883 or mqtts://host:8883. */
-  broker: string;
-  city: string;
-  protocol?: 5 | "3.1.1";
-  username?: string | undefined;
-  password?: string | undefined;
-  tls?: LinkOptions["tls"];
-  /** What is said of the connection, one sentence each. */
-  log?: (text: string) => void;
-  makeLink?: MakeLink;
-}
 
 export interface FollowOptions {
   /** Each state as it comes, also what a repeat brings. */
@@ -45,11 +32,6 @@ export interface Followed {
 const graceMsDefault = 30_000;
 /** Whoever is refused by his signature hears it at once, and it is the end so long after the command's time. */
 const unsignedGraceMs = 2000;
-const keepaliveMs = 20_000;
-const retryFirstMs = 250;
-const retryMaxMs = 5000;
-
-class DeniedError extends Error {}
 
 /** One command that is followed. */
 class Case {
@@ -100,49 +82,29 @@ class Case {
  * gateway or the broker was away, until its time is over: the gateway executes it once.
  */
 export class Commander {
-  readonly #options: CommanderOptions;
-  readonly #link: Link;
+  readonly #city: string;
+  readonly #link: IssuerLink;
   readonly #cases = new Map<string, Case>();
   /** Gateways that are commanded: settles when their answers are heard. */
   readonly #gateways = new Map<string, Promise<void> | undefined>();
-  #said: string | undefined;
 
-  constructor(options: CommanderOptions) {
-    this.#options = options;
-    const { broker, protocol = 5, username, password, tls, city } = options;
-    this.#link = (options.makeLink ?? mqttLink)(
-      {
-        url: broker,
-        protocol,
-        clientId: `kerb-command-${city}-${randomBytes(6).toString("hex")}`,
-        keepaliveMs,
-        username,
-        password,
-        tls,
-        retryFirstMs,
-        retryMaxMs,
-        spreadMs: () => 0,
-      },
-      {
-        prepare: () => ({ clean: true }),
-        opened: (client) => this.#opened(client),
-        message: (topic, payload, { retain }) => this.#heard(topic, payload, retain),
-        ended: ({ reason }) => this.#say(`no connection to ${broker}: ${reason}; trying again`),
-      },
-    );
+  constructor(options: IssuerLinkOptions) {
+    this.#city = options.city;
+    this.#link = new IssuerLink(options, "command", {
+      opened: (client) => this.#opened(client),
+      message: (topic, payload, { retain }) => this.#heard(topic, payload, retain),
+    });
   }
 
   /** Begins to connect, and goes on until `close`. */
   open(): void {
-    this.#link.start();
+    this.#link.open();
   }
 
   /** Ends the following of all that is under way, and the connection. */
   async close(): Promise<void> {
     for (const one of this.#cases.values()) one.end();
-    const { client } = this.#link;
-    await client?.endAsync().catch(() => {});
-    this.#link.stop();
+    await this.#link.close();
   }
 
   /** Sends a signed command and follows it to its final state. Never rejects. */
@@ -188,28 +150,16 @@ export class Commander {
     return this.execute({ ...both, mode: "commit", arm, by: second.by }, second.key, options);
   }
 
-  #say(text: string): void {
-    if (text === this.#said) return;
-    this.#said = text;
-    this.#options.log?.(text);
-  }
-
   #opened(client: MqttClient): void {
-    this.#said = undefined;
     for (const gateway of this.#gateways.keys()) void this.#subscribe(client, gateway);
     // What was sent before the connection broke may not have arrived.
     for (const one of this.#cases.values()) void this.#send(one);
   }
 
   #subscribe(client: MqttClient, gateway: string): Promise<void> {
-    const { city } = this.#options;
-    const subscribed = client
-      .subscribeAsync([`${city}/rsp/v1/${gateway}/+`, `${city}/st/v1/${gateway}`], { qos: 1 })
-      .then((grants) => {
-        if (!grants.some(({ qos }) => qos >= 128)) return;
-        throw new DeniedError(`the broker denies the subscription to the answers of ${gateway}`);
-      });
-    subscribed.catch((error: Error) => this.#say(error.message));
+    const topics = [`${this.#city}/rsp/v1/${gateway}/+`, `${this.#city}/st/v1/${gateway}`];
+    const subscribed = this.#link.subscribe(client, topics, `the answers of ${gateway}`);
+    subscribed.catch(() => {});
     this.#gateways.set(gateway, subscribed);
     return subscribed;
   }
@@ -228,19 +178,13 @@ export class Commander {
     const leftMs = command.notAfter - Date.now();
     if (client !== this.#link.client || leftMs <= 0 || this.#cases.get(command.id) !== one) return;
     one.sent++;
-    const topic = `${this.#options.city}/cmd/v1/${command.gw}/${command.dev}`;
     const properties = {
-      contentType: "application/json",
-      responseTopic: `${this.#options.city}/rsp/v1/${command.gw}/${command.id}`,
+      responseTopic: `${this.#city}/rsp/v1/${command.gw}/${command.id}`,
       correlationData: Buffer.from(command.id),
       messageExpiryInterval: Math.max(1, Math.ceil(leftMs / 1000)),
     };
-    const five = (this.#options.protocol ?? 5) === 5;
-    client.publish(topic, JSON.stringify(command), { qos: 1, ...(five ? { properties } : {}) }, (error) => {
-      const { code } = (error ?? {}) as { code?: unknown };
-      if (error && typeof code === "number")
-        this.#say(`the broker refused a command to ${command.gw}: ${error.message}`);
-    });
+    const topic = `${this.#city}/cmd/v1/${command.gw}/${command.dev}`;
+    this.#link.publish(client, topic, command, { properties }, `a command to ${command.gw}`);
   }
 
   #heard(topic: string, payload: Buffer, retain: boolean): void {

@@ -29,11 +29,10 @@ export function makeTwin(
   const at = Math.round(nowMs);
   const content: TwinContent = { v: 1, gw: gateway, ver: ver ?? at, by, at, hash: wantedHash(cfg), cfg };
   const document = signTwin(content, key);
-  const read = parseTwin(Buffer.from(JSON.stringify(document)));
+  const bytes = Buffer.from(JSON.stringify(document));
+  const read = parseTwin(bytes);
   if (!isMistake(read)) return document;
   const size =
-    read.code === "KERB-TWIN-SIZE"
-      ? `it has ${JSON.stringify(document).length} of ${documentBytesMax} bytes`
-      : read.text;
+    read.code === "KERB-TWIN-SIZE" ? `it has ${bytes.length} of ${documentBytesMax} bytes` : read.text;
   throw new RangeError(size);
 }

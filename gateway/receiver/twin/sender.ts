@@ -1,9 +1,7 @@
-import { randomBytes } from "node:crypto";
 import type { MqttClient } from "mqtt";
-import { mqttLink, type Link, type MakeLink } from "../../mqtt/link.ts";
 import { isMistake, isSameVersion, parseTwin, type TwinDocument } from "../../twin/document.ts";
 import { type Have, isSettled, parseHave } from "../../twin/have.ts";
-import type { CommanderOptions } from "../commands/commander.ts";
+import { IssuerLink, type IssuerLinkOptions } from "../issuer-link.ts";
 
 export interface FollowTwinOptions {
   /** Each report about the document as it comes. */
@@ -29,61 +27,33 @@ export interface TwinAtBroker {
 const waitMsDefault = 120_000;
 /** What is retained comes with the subscription. */
 const retainedMs = 1500;
-const keepaliveMs = 20_000;
-const retryFirstMs = 250;
-const retryMaxMs = 5000;
 
 /** Publishes what is wanted of gateways and follows what they have of it, over one connection that comes back. */
 export class TwinSender {
-  readonly #options: CommanderOptions;
-  readonly #link: Link;
+  readonly #city: string;
+  readonly #link: IssuerLink;
   readonly #followed = new Map<
     string,
     { document?: TwinDocument; take: (topic: string, payload: Buffer) => void }
   >();
-  #said: string | undefined;
-  #isClosed = false;
 
-  constructor(options: CommanderOptions) {
-    this.#options = options;
-    const { broker, protocol = 5, username, password, tls, city } = options;
-    const makeLink: MakeLink = options.makeLink ?? mqttLink;
-    this.#link = makeLink(
-      {
-        url: broker,
-        protocol,
-        clientId: `kerb-twin-${city}-${randomBytes(6).toString("hex")}`,
-        keepaliveMs,
-        username,
-        password,
-        tls,
-        retryFirstMs,
-        retryMaxMs,
-        spreadMs: () => 0,
+  constructor(options: IssuerLinkOptions) {
+    this.#city = options.city;
+    this.#link = new IssuerLink(options, "twin", {
+      opened: (client) => {
+        for (const gateway of this.#followed.keys()) void this.#begin(client, gateway);
       },
-      {
-        prepare: () => ({ clean: true }),
-        opened: (client) => {
-          this.#said = undefined;
-          for (const gateway of this.#followed.keys()) this.#begin(client, gateway);
-        },
-        message: (topic, payload) => this.#heard(topic, payload),
-        ended: ({ reason }) => {
-          if (!this.#isClosed) this.#say(`no connection to ${broker}: ${reason}; trying again`);
-        },
-      },
-    );
+      message: (topic, payload) => this.#heard(topic, payload),
+    });
   }
 
   /** Begins to connect, and goes on until `close`. */
   open(): void {
-    this.#link.start();
+    this.#link.open();
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#link.client?.endAsync().catch(() => {});
-    this.#link.stop();
+    await this.#link.close();
   }
 
   /** Publishes a document, retained, and follows it until it is applied, rejected or taken back. One at a time. */
@@ -122,46 +92,32 @@ export class TwinSender {
     take: (topic: string, payload: Buffer, end: () => void) => void,
   ): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
-    signal?.addEventListener("abort", () => resolve());
-    if (signal?.aborted === true) resolve();
+    const end = () => resolve();
+    const timer = setTimeout(end, waitMs);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted === true) end();
     const followed = { take: (topic: string, payload: Buffer) => take(topic, payload, resolve) };
     this.#followed.set(gateway, document === undefined ? followed : { ...followed, document });
     const { client } = this.#link;
-    if (client !== undefined) this.#begin(client, gateway);
+    if (client !== undefined) void this.#begin(client, gateway);
     await promise;
     clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
     this.#followed.delete(gateway);
   }
 
-  #begin(client: MqttClient, gateway: string): void {
+  async #begin(client: MqttClient, gateway: string): Promise<void> {
     const { document } = this.#followed.get(gateway) ?? {};
-    const { city, protocol = 5 } = this.#options;
-    const topics = [
-      `${city}/twin/v1/${gateway}/have`,
-      ...(document === undefined ? [`${city}/twin/v1/${gateway}/want`] : []),
-    ];
-    const properties = { contentType: "application/json" };
-    client.subscribe(topics, { qos: 1 }, (error, granted) => {
-      const isDenied = granted?.some(({ qos }) => qos >= 128) === true;
-      if (error || isDenied) this.#say(`the broker denies the subscription to ${topics.join(", ")}`);
-      if (document === undefined || client !== this.#link.client) return;
-      const options = { qos: 1 as const, retain: true, ...(protocol === 5 ? { properties } : {}) };
-      client.publish(`${city}/twin/v1/${gateway}/want`, JSON.stringify(document), options, (refused) => {
-        if (refused && typeof (refused as { code?: unknown }).code === "number")
-          this.#say(`the broker refused what is wanted of ${gateway}: ${refused.message}`);
-      });
-    });
+    const [want, have] = [`${this.#city}/twin/v1/${gateway}/want`, `${this.#city}/twin/v1/${gateway}/have`];
+    const topics = document === undefined ? [have, want] : [have];
+    // A document is of use also where its reports are not heard.
+    await this.#link.subscribe(client, topics, topics.join(", ")).catch(() => {});
+    if (document === undefined || client !== this.#link.client) return;
+    this.#link.publish(client, want, document, { retain: true }, `what is wanted of ${gateway}`);
   }
 
   #heard(topic: string, payload: Buffer): void {
     const [, kind, , gateway = ""] = topic.split("/");
     if (kind === "twin") this.#followed.get(gateway)?.take(topic, payload);
-  }
-
-  #say(text: string): void {
-    if (text === this.#said) return;
-    this.#said = text;
-    this.#options.log?.(text);
   }
 }

@@ -1,6 +1,4 @@
-import type { UplinkConfig } from "./config.ts";
-
-/** Where the broker of an uplink is. */
+/** Where a broker is. */
 export interface Endpoint {
   host: string;
   port: number;
@@ -8,7 +6,7 @@ export interface Endpoint {
 }
 
 /** Of its URL; a port that is not said is that of MQTT, or of MQTT over TLS. */
-export function endpointOf({ url }: Pick<UplinkConfig, "url">): Endpoint {
+export function endpointOf({ url }: { url: string }): Endpoint {
   const { protocol, hostname, port } = new URL(url.replace(/^tcp:/, "mqtt:").replace(/^ssl:/, "mqtts:"));
   const isSecure = protocol === "mqtts:";
   const host = hostname.replace(/^\[(.*)\]$/, "$1");
