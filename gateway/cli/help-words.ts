@@ -170,6 +170,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
     "thư mục trạng thái của gateway, thay cho tệp cấu hình: đĩa của hộp đã hỏng",
   "the kept events of a box that does not run, one JSON object a line; changes nothing there":
     "các sự kiện còn giữ của hộp không chạy, mỗi dòng một đối tượng JSON; không sửa gì ở đó",
+  "a box that is renamed on purpose: its state folder becomes that of the site file's gateway":
+    "hộp được đổi tên có chủ ý: thư mục trạng thái của nó thành của gateway trong tệp cấu hình",
   "where they go, such as events.ndjson": "ghi vào đâu, chẳng hạn events.ndjson",
   "name, port, TLS, login, receiver, and an event to the IOC and back":
     "tên máy, cổng, TLS, đăng nhập, bộ nhận, rồi một sự kiện tới IOC và xác nhận trở về",
