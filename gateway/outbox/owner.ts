@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { damagedFiles, readEpochs } from "./beside.ts";
 import { ownerSentence } from "./faults.ts";
-import { StillQueue } from "./still.ts";
+import { openStill } from "./still-file.ts";
 
 /**
  * Whose state folder it is. The gateway's id is part of the name of each event, so a queue must never be sent under
@@ -25,22 +25,28 @@ export function ownersIn(database: Database.Database): string[] {
     .all() as string[];
 }
 
-/** Who owns the state folder of a gateway that does not run; undefined: nobody yet. */
-export function ownerOf(queue: string): string | undefined {
-  return readEpochs(queue).owner ?? (existsSync(queue) ? stillOwner(queue)?.owner : undefined);
+function countOf(database: Database.Database): number {
+  return database.prepare("SELECT count(*) FROM event").pluck().get() as number;
 }
 
+/** Who owns the state folder of a gateway that does not run; undefined: nobody yet. */
+export function ownerOf(queue: string): string | undefined {
+  return readEpochs(queue).owner ?? stillOwner(queue)?.owner;
+}
+
+/** undefined: it cannot be read now. */
 function stillOwner(queue: string): { owner: string | undefined; kept: number } | undefined {
   if (!existsSync(queue)) return { owner: undefined, kept: 0 };
-  let still: StillQueue | undefined;
   try {
-    still = new StillQueue(queue);
-    const { rows } = still.figures();
-    return { owner: still.gateway === "" ? undefined : still.gateway, kept: rows.event + rows.live };
+    const { database, remove } = openStill(queue);
+    try {
+      return { owner: ownersIn(database).at(-1), kept: countOf(database) };
+    } finally {
+      database.close();
+      remove();
+    }
   } catch {
     return undefined;
-  } finally {
-    still?.close();
   }
 }
 
@@ -56,6 +62,5 @@ export function checkOwner(database: Database.Database, queue: string, gateway: 
   const owners = ownersIn(database);
   const owner = owners.at(-1);
   if (owner === undefined || gateway === undefined || owners.includes(gateway)) return;
-  const kept = database.prepare("SELECT count(*) FROM event").pluck().get() as number;
-  throw otherOwner(owner, gateway, queue, kept);
+  throw otherOwner(owner, gateway, queue, countOf(database));
 }
