@@ -93,6 +93,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "name of this receiver, unique at the broker": "tên của bộ nhận này, không trùng ở broker",
   "SQLite file": "tệp SQLite",
   "where the HTTP API listens": "địa chỉ lắng nghe của HTTP API",
+  "names by which the HTTP API is asked, such as behind a proxy; others are refused":
+    "các tên dùng để gọi HTTP API, chẳng hạn sau một proxy; tên khác bị từ chối",
   "how often custody is acknowledged": "bao lâu xác nhận đã nhận một lần",
   "PEM: this receiver's certificate": "PEM: chứng thư của bộ nhận này",
   "PEM: Ed25519 private key that signs the certificates": "PEM: khóa riêng Ed25519 để ký giấy chứng nhận",
