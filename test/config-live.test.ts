@@ -11,7 +11,7 @@ import { ConfigRig } from "./config-rig.ts";
 
 let rig: ConfigRig;
 
-const order = (more: Record<string, unknown> = {}) => ({ by: "an", watchMs: 400, ...more });
+const order = (more: Record<string, unknown> = {}) => ({ by: "an@ioc", watchMs: 400, ...more });
 const settled = ({ configuration }: GatewayStatus) => configuration?.pending === undefined;
 
 async function apply(more: Record<string, unknown> = {}): Promise<Applied> {
@@ -43,7 +43,12 @@ describe("the configuration of a gateway that runs", () => {
     ]);
     expect(plan.untouched).toBe(2);
     const after = await rig.until((status) => settled(status) && rig.state(status, "new") === "online");
-    expect(after.configuration).toMatchObject({ generation, how: "apply", by: "an", filesDiffer: false });
+    expect(after.configuration).toMatchObject({
+      generation,
+      how: "apply",
+      by: "an-ioc@local",
+      filesDiffer: false,
+    });
     for (const id of ["near", "apart"]) {
       const [was, is] = [report(before, id), report(after, id)];
       expect(is).toMatchObject({
