@@ -64,11 +64,15 @@ function filesOf(output: readonly string[], language: Language): Files {
 }
 
 /** The gateway signs, which may read the key; without one, this process tries. `failed` is told why nobody can. */
-function signer(socket: string, report: Report, language: Language, failed: (why: string) => void): Sign {
+function signer(socket: string, made: Report, language: Language, failed: (why: string) => void): Sign {
   const words = reportWords[language];
-  const text = JSON.stringify(report);
+  const text = JSON.stringify(made);
   const sign = async (signed: Signed): Promise<Signature> => {
-    if (text.length > reportBytesMax) throw new Error(words.tooLarge);
+    const direct = () => signAsBox(dirname(socket), signed);
+    if (text.length > reportBytesMax)
+      return direct().catch((error: Error) => {
+        throw new Error(words.tooLarge, { cause: error });
+      });
     const args = { report: text, ...(signed.what === "kerb-report" ? {} : { page: language }) };
     try {
       const signature = await askOnce<Signature>(socket, { verb: "sign-report", args });
@@ -77,7 +81,7 @@ function signer(socket: string, report: Report, language: Language, failed: (why
       return signature;
     } catch (error) {
       if (!(error instanceof NotRunningError)) throw error;
-      return signAsBox(dirname(socket), signed);
+      return direct();
     }
   };
   return (signed) =>

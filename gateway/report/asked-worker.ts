@@ -51,4 +51,4 @@ async function answer(asked: AskedSignature): Promise<SignedOrNot> {
   return { signature: { publicKey, signature: ofPage } };
 }
 
-parentPort?.postMessage(await answer(workerData as AskedSignature));
+parentPort?.postMessage(await answer(workerData as AskedSignature), []);
