@@ -7,13 +7,12 @@ import type { HostRequest, LatestReading } from "./host/messages.ts";
 import { printable } from "./printable.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import { signAsked } from "./report/asked.ts";
-import type { GatewayStatus } from "./supervisor.ts";
 import type { Tails } from "./tails.ts";
 import { followTest } from "./upstream-test.ts";
 
 /** What the verbs of the control socket need of a running gateway. */
 export interface Answering {
-  status(): Promise<GatewayStatus>;
+  status(): Promise<{ gateway: { id: string; city: string }; devices: readonly { id: string }[] }>;
   books(): Promise<unknown>;
   readings(device: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]>;
   everyReading(): Promise<Record<string, LatestReading[]>>;
