@@ -81,14 +81,3 @@ export async function signAsBox(stateFolder: string, signed: Signed): Promise<Si
   const signature = sign(null, Buffer.from(signedText(signed)), key).toString("base64");
   return { publicKey: publicKeyOf(key), signature };
 }
-
-/** For whoever may only talk to the gateway: a request of the control socket. Rejects on anything that is no report. */
-export async function signRequested(stateFolder: string, args: Record<string, unknown>): Promise<Signature> {
-  const { what, sha256: hash } = args;
-  const isSound =
-    (what === "kerb-report" || what === "kerb-report-page") &&
-    typeof hash === "string" &&
-    /^[0-9a-f]{64}$/.test(hash);
-  if (!isSound) throw new Error("only reports are signed: expected what and sha256");
-  return signAsBox(stateFolder, { what, sha256: hash });
-}

@@ -1,5 +1,4 @@
 import { dirname } from "node:path";
-import { signRequested } from "./box-key.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import type { ControlRequest } from "./control.ts";
 import { answerConfig } from "./generations/answers.ts";
@@ -7,12 +6,13 @@ import type { ConfigDesk } from "./generations/desk.ts";
 import type { HostRequest, LatestReading } from "./host/messages.ts";
 import { printable } from "./printable.ts";
 import type { Outbox } from "./outbox/outbox.ts";
+import { signAsked } from "./report/asked.ts";
 import type { Tails } from "./tails.ts";
 import { followTest } from "./upstream-test.ts";
 
 /** What the verbs of the control socket need of a running gateway. */
 export interface Answering {
-  status(): Promise<unknown>;
+  status(): Promise<{ gateway: { id: string; city: string }; devices: readonly { id: string }[] }>;
   books(): Promise<unknown>;
   readings(device: string, read?: { points: string[]; raw: boolean }): Promise<LatestReading[]>;
   everyReading(): Promise<Record<string, LatestReading[]>>;
@@ -27,6 +27,13 @@ export interface Answering {
   readonly opened: Outbox;
   /** Dictionary index of the gateway itself. */
   readonly self: number;
+}
+
+async function signOwn(gateway: Answering, args: Record<string, unknown>): Promise<unknown> {
+  const { gateway: own, devices } = await gateway.status();
+  const stateFolder = dirname(gateway.socketPath);
+  const about = { stateFolder, gateway: own.id, city: own.city, devices: devices.map(({ id }) => id) };
+  return signAsked(about, args);
 }
 
 /** Answers one request of the control socket; throws for a verb that it does not know. */
@@ -50,7 +57,7 @@ export async function* answer(
   else if (verb === "write") yield* gateway.orders.write(args, signal);
   else if (verb === "write-preview") yield await gateway.orders.preview(args);
   else if (verb === "tail") yield* gateway.tails.follow(signal);
-  else if (verb === "sign-report") yield await signRequested(dirname(gateway.socketPath), args);
+  else if (verb === "sign-report") yield await signOwn(gateway, args);
   else if (verb === "upstream-test") yield* followTest(gateway.opened, gateway.tails, gateway.self, signal);
   else if (verb === "retry-refused") yield await gateway.retryRefused();
   else if (verb.startsWith("config-")) yield await answerConfig(gateway.configuring, verb, args);

@@ -136,6 +136,31 @@ describe("the control socket", () => {
     expect(performance.now() - startedMs).toBeLessThan(3000);
   });
 
+  it("takes a report to be signed, and nothing else, beyond the length of a request", async () => {
+    const path = await open(async function* ({ verb, args }) {
+      yield [verb, String(args?.["report"]).length];
+    });
+    const report = "x".repeat(5 * 1024 * 1024);
+    const answers: unknown[] = [];
+    for await (const data of ask(path, { verb: "sign-report", args: { report } })) answers.push(data);
+    expect(answers).toEqual([["sign-report", report.length]]);
+    for (const line of [
+      `{"verb":"status","args":{"report":"${report}"}}`,
+      `{"verb":"sign-report"${" ".repeat(17 << 20)}}`,
+    ]) {
+      const socket = await dial(path);
+      const said: Buffer[] = [];
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.on("data", (bytes: Buffer) => said.push(bytes));
+      socket.write(`${line}\n`);
+      await closed;
+      expect(Buffer.concat(said).toString()).toBe("");
+    }
+    // What was cut off counts no more.
+    for await (const data of ask(path, { verb: "sign-report", args: { report } })) answers.push(data);
+    expect(answers).toHaveLength(2);
+  });
+
   it("gathers no listeners while a slow reader is answered", async () => {
     const most = { listeners: 0 };
     const path = await open(async function* () {

@@ -17,6 +17,9 @@ export interface ControlRequest {
 export type ControlHandler = (request: ControlRequest, signal: AbortSignal) => AsyncIterable<unknown>;
 
 const requestBytesMax = 65_536;
+/** A report to be signed is larger; all of those together that are being taken at one moment. */
+const largeRequest = '{"verb":"sign-report"';
+const largeBytesMax = 16 * 1024 * 1024;
 const clientsMax = 32;
 /** A client that has not sent its request by then gives its place to another one. */
 const requestTimeoutMs = 5000;
@@ -109,12 +112,23 @@ function requestIn(text: string): ControlRequest {
   return request;
 }
 
+let largeBytes = 0;
+
 /** The request's line; undefined when the client has gone, sends too much or takes too long. */
 function firstLine(socket: Socket): Promise<string | undefined> {
   return new Promise((resolve) => {
     let text = "";
     const timer = setTimeout(() => socket.destroy(), requestTimeoutMs);
+    let large = 0;
+    const isTooLong = () => {
+      if (text.length <= requestBytesMax) return false;
+      if (large === 0 && !text.startsWith(largeRequest)) return true;
+      largeBytes += text.length - large;
+      large = text.length;
+      return largeBytes > largeBytesMax;
+    };
     const finish = (line: string | undefined) => {
+      largeBytes -= large;
       clearTimeout(timer);
       socket.off("close", onClose).off("data", onData);
       // What comes after the request is read and forgotten: a paused socket would not tell that it is closed.
@@ -123,10 +137,10 @@ function firstLine(socket: Socket): Promise<string | undefined> {
     };
     const onClose = () => finish(undefined);
     const onData = (chunk: string) => {
-      text += chunk;
-      const end = text.indexOf("\n");
-      if (end > requestBytesMax || (end < 0 && text.length > requestBytesMax)) socket.destroy();
-      else if (end >= 0) finish(text.slice(0, end));
+      const end = chunk.indexOf("\n");
+      text += end < 0 ? chunk : chunk.slice(0, end);
+      if (isTooLong()) socket.destroy();
+      else if (end >= 0) finish(text);
     };
     socket.setEncoding("utf8");
     socket.on("close", onClose).on("data", onData);

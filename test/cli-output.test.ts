@@ -322,6 +322,7 @@ describe("a running gateway", () => {
     }
     expect(await gateway.stop()).toBe(0);
     await json("buffer export", join(folder, "events.ndjson"), ...at);
+    await json("buffer adopt", ...at);
     // The demo and pictures need more than this site; what signs certificates has a test of its own.
     const elsewhere = ["certificate: certificate-signatures", "demo: demo", "snapshot: snapshot"];
     expect.soft(published.all.filter((one) => !published.seen.has(one)).sort()).toEqual(elsewhere);

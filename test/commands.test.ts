@@ -292,6 +292,20 @@ describe.skipIf(mosquittoPath === undefined)("the command line", () => {
     expect([whole.code, whole.out]).toEqual([0, expect.stringContaining("every hash is right")]);
     const shown = await on.rig.kerb("audit", "show", "--site", on.rig.file, "--last", "1000");
     expect(shown.out).toMatch(/executing .*light-01 .*"dim":25/);
+    // Who has signed is proved; whoever came by the box's own socket has only said who he is.
+    expect(shown.out).toMatch(/accepted .* {2}\S+@local \(claimed\)/);
+    expect(shown.out).not.toMatch(/@ioc \(claimed\)/);
+    const vietnamese = await on.rig.kerb(
+      "audit",
+      "show",
+      "--site",
+      on.rig.file,
+      "--last",
+      "1000",
+      "--lang",
+      "vi",
+    );
+    expect(vietnamese.out).toMatch(/accepted .* {2}\S+@local \(tự khai\)/);
     await on.rig.stop("SIGTERM");
     const folder = join(state, "commands");
     const [file = ""] = readdirSync(folder).filter((name) => name.startsWith("journal-"));

@@ -12,7 +12,7 @@ import { expectUndisturbed, report } from "./undisturbed.ts";
 
 let rig: ConfigRig;
 
-const order = (more: Record<string, unknown> = {}) => ({ by: "an", watchMs: 400, ...more });
+const order = (more: Record<string, unknown> = {}) => ({ by: "an@ioc", watchMs: 400, ...more });
 const settled = ({ configuration }: GatewayStatus) => configuration?.pending === undefined;
 
 async function apply(more: Record<string, unknown> = {}): Promise<Applied> {
@@ -42,7 +42,12 @@ describe("the configuration of a gateway that runs", () => {
     ]);
     expect(plan.untouched).toBe(2);
     const after = await rig.until((status) => settled(status) && rig.state(status, "new") === "online");
-    expect(after.configuration).toMatchObject({ generation, how: "apply", by: "an", filesDiffer: false });
+    expect(after.configuration).toMatchObject({
+      generation,
+      how: "apply",
+      by: "an-ioc@local",
+      filesDiffer: false,
+    });
     for (const id of ["near", "apart"]) expectUndisturbed(before, after, id);
     expect(rig.connections).toBe(1);
     expect(after.hosts[0]?.pid).toBe(before.hosts[0]?.pid);

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Journal } from "../gateway/commands/journal.ts";
+import { ask } from "../gateway/control.ts";
 import { embeddedReport } from "../gateway/report/page.ts";
 import { signedReportSchema, type SignedReport } from "../gateway/report/report.ts";
 import { rowsOf } from "../gateway/report/testing.ts";
@@ -198,6 +199,18 @@ it("asks the running gateway, has it sign, and finds what was altered", async ()
   const other = await verify("nghiem-thu.json", "--key", fingerprint.replaceAll(/[0-9]/g, "f"), "--json");
   expect(other.code).toBe(6);
   expect(envelope(other.out).data).toMatchObject({ verdict: "other-box", fingerprint });
+
+  // Whoever has the control socket gets nothing signed but this.
+  const signing = (args: Record<string, unknown>) =>
+    ask(join(own, "state", "kerb.sock"), { verb: "sign-report", args }).next();
+  const digest = { what: "kerb-report", sha256: "0".repeat(64) };
+  await expect(signing(digest)).rejects.toThrow(/^KERB-REP-REFUSED: .* a digest alone is not signed/);
+  const { publicKey, signature } = signedIn(json);
+  expect((await signing({ report: JSON.stringify(report) })).value).toEqual({ publicKey, signature });
+  const strange = { ...report, site: { ...report.site, gateway: "another" } };
+  await expect(signing({ report: JSON.stringify(strange) })).rejects.toThrow(
+    /^KERB-REP-REFUSED: .* this is "cli-test" of "test"/,
+  );
 
   const english = await kerb("report", "--site", file, "--lang", "en", "-o", join(own, "report.html"));
   expect(english.out).toMatch(

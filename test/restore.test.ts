@@ -1,8 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { pack, unpack } from "../gateway/archive.ts";
+import { ownerOf } from "../gateway/outbox/owner.ts";
+import { OutboxStore } from "../gateway/outbox/store.ts";
 import { run as kerb } from "./cli-said.ts";
 
 /** `kerb restore` where something is in the way, and from a file that somebody has tampered with. */
@@ -46,4 +56,21 @@ it("leaves what is there as it is when the backup is none", async () => {
   for (const name of ["evil.kerb", "unsaid.kerb"])
     expect(await restore(name, "--force")).toMatchObject({ code: 2 });
   expect(readFileSync(join(folder, "new", "gateway.yaml"), "utf8")).toBe("as it was");
+});
+
+it("does not lay a box over the state folder of another, and keeps the id of a box that is replaced", async () => {
+  const site = join(folder, "stock", "gateway.yaml");
+  const queue = join(folder, "stock", "state", "outbox.db");
+  mkdirSync(join(folder, "stock", "state"), { recursive: true });
+  new OutboxStore({ path: queue, bytesMax: 1 << 24, gateway: "in-stock" }).close();
+  const args = ["restore", join(folder, "box.kerb"), "--site", site, "--yes"];
+  const refused = await kerb(...args, "--json");
+  expect(refused.code).toBe(7);
+  expect(JSON.parse(refused.out)).toMatchObject({ error: { code: "KERB-OUT-OWNER" } });
+  expect((await kerb(...args, "--lang", "vi")).err).toMatch(/thuộc gateway "in-stock", .* của "gw-01"/);
+  expect(existsSync(site)).toBe(false);
+  rmSync(join(folder, "stock"), { recursive: true });
+  expect(await kerb(...args)).toMatchObject({ code: 0 });
+  expect(ownerOf(queue)).toBe("gw-01");
+  expect(() => new OutboxStore({ path: queue, bytesMax: 1 << 24, gateway: "in-stock" })).toThrow("gw-01");
 });

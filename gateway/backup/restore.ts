@@ -106,7 +106,7 @@ export interface Restored {
 }
 
 /** Who owns the folder of a service must not lead root elsewhere by a link on the way to a file in it. */
-function checkWay(base: string, name: string): void {
+export function checkWay(base: string, name: string): void {
   const folder = dirname(name);
   if (realpathSync(join(base, folder)) !== join(realpathSync(base), folder))
     throw new BackupError(`a link on the way to ${join(base, name)} leads elsewhere`);
@@ -145,7 +145,7 @@ function beginQueue(restoring: Restoring): number {
   const { manifest, stateFolder, bytesMax } = restoring;
   const path = join(stateFolder, "outbox.db");
   const { records } = readEpochs(path);
-  writeEpochs(path, epochAbove(restoring), records);
+  writeEpochs(path, epochAbove(restoring), records, manifest.gateway);
   const store = new OutboxStore({ path, bytesMax, gateway: manifest.gateway });
   try {
     const [self] = store.register([{ id: manifest.gateway, type: "gateway", profile: "", points: [] }]);
@@ -211,11 +211,11 @@ function restoreProfiles(files: readonly ArchiveFile[]): string[] {
   });
 }
 
-/** What queue and journal have made as root, for a service that runs as somebody else. */
-function handOver(folder: string): void {
+/** What queue and journal (and `more`) have made as root, for a service that runs as somebody else. */
+export function handOver(folder: string, more: readonly string[] = []): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(folder);
-  const made = ["outbox.db*", "epoch*", "dictionary*", "commands", "commands/*"];
+  const made = ["outbox.db*", "epoch*", "dictionary*", "commands", "commands/*", ...more];
   for (const name of globSync(made, { cwd: folder })) lchownSync(join(folder, name), uid, gid);
 }
 

@@ -1,3 +1,5 @@
+import { scheduleIssuer } from "../commands/command.ts";
+import type { Language } from "../config/error-texts.ts";
 import { words } from "../words.ts";
 
 /** What `kerb audit` says. */
@@ -17,6 +19,7 @@ export const auditWords = words({
     noHead: "there is no head.json: a tail that was cut off would not be missed",
     tip: "the last hash",
     unreadable: "this line is not what was written",
+    claimed: "claimed",
   },
   vi: {
     none: "không có nhật ký lệnh trong",
@@ -32,5 +35,11 @@ export const auditWords = words({
     noHead: "không có head.json: nếu phần cuối bị cắt sẽ không phát hiện được",
     tip: "mã băm cuối",
     unreadable: "dòng này không phải dòng đã ghi",
+    claimed: "tự khai",
   },
 });
+
+/** Who has done it: whoever came by the box's own socket ("@local") has only said who he is, and nobody has proved it. */
+export function whoIn(language: Language, by: string): string {
+  return by.endsWith("@local") && by !== scheduleIssuer ? `${by} (${auditWords[language].claimed})` : by;
+}

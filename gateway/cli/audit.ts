@@ -4,7 +4,7 @@ import { checkJournal, type JournalCheck } from "../commands/journal-check.ts";
 import { type Entry, linesOf, readLine, segmentsOf } from "../commands/journal-lines.ts";
 import type { Language } from "../config/error-texts.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
-import { auditWords } from "./audit-words.ts";
+import { auditWords, whoIn } from "./audit-words.ts";
 import { notFoundError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
@@ -67,7 +67,7 @@ function part(value: unknown): Record<string, unknown> {
 }
 
 /** The parts of a record that say the most, in one line. */
-function recordLine(entry: Entry): string {
+function recordLine(entry: Entry, language: Language): string {
   const { n, at, ev, ...rest } = entry;
   const record = rest as Record<string, unknown>;
   const about = { ...part(record["cmd"]), ...part(record["state"]), ...record };
@@ -82,7 +82,7 @@ function recordLine(entry: Entry): string {
     word("id") || word("of"),
     word("dev"),
     typeof args === "object" ? JSON.stringify(args) : "",
-    word("by"),
+    whoIn(language, word("by")),
     word("code"),
     word("reason"),
   ];
@@ -93,7 +93,8 @@ function recordLine(entry: Entry): string {
 export async function auditShow(options: AuditOptions): Promise<number> {
   const folder = journalFolder(options);
   const { last = lastDefault } = options;
-  const words = auditWords[languageOf(options.lang)];
+  const language = languageOf(options.lang);
+  const words = auditWords[language];
   let newest: { line: string; place: string }[] = [];
   // From the newest segment back, until there are enough.
   for (const segment of (await segmentsOf(folder)).toReversed()) {
@@ -106,7 +107,7 @@ export async function auditShow(options: AuditOptions): Promise<number> {
   for (const { line, place } of newest) {
     const entry = readLine(line);
     if (options.json === true) printData("audit-record", entry ?? { place, unreadable: true });
-    else printLines([entry === undefined ? `${place}  ${words.unreadable}` : recordLine(entry)]);
+    else printLines([entry === undefined ? `${place}  ${words.unreadable}` : recordLine(entry, language)]);
   }
   return exitCodes.ok;
 }

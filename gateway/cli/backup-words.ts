@@ -33,6 +33,9 @@ export const backupWords = words({
     keepsState: "Keeps    the outbox that is in this state folder: it is newer than any backup",
     taken: (file: string) => `there is a site file already: ${file}`,
     takenCure: "--force puts it aside; or name another place with --site FILE",
+    otherOwner: (folder: string, owner: string, gateway: string) =>
+      `the state folder ${folder} belongs to the gateway "${owner}", and the backup is of "${gateway}"`,
+    otherOwnerCure: "move that folder away, its events are in it, and restore again",
     ownQueue: (folder: string) =>
       `${folder} has an outbox of its own: the saved events must not be mixed with it`,
     ownQueueCure: "restore into an empty state folder, or make a backup without --with-buffer",
@@ -80,6 +83,9 @@ export const backupWords = words({
     keepsState: "Giữ lại   hộp gửi trong thư mục trạng thái này: nó mới hơn mọi bản lưu",
     taken: (file) => `đã có tệp cấu hình: ${file}`,
     takenCure: "--force cất nó sang bên; hoặc chọn chỗ khác bằng --site FILE",
+    otherOwner: (folder, owner, gateway) =>
+      `thư mục trạng thái ${folder} thuộc gateway "${owner}", còn bản sao lưu là của "${gateway}"`,
+    otherOwnerCure: "chuyển thư mục đó đi nơi khác, vì sự kiện của nó nằm trong đó, rồi khôi phục lại",
     ownQueue: (folder) => `${folder} có hộp gửi riêng: không được trộn với các sự kiện đã lưu`,
     ownQueueCure: "khôi phục vào thư mục trạng thái trống, hoặc sao lưu không có --with-buffer",
     oldBox: "Hộp cũ không được chạy lại: hai hộp cùng mã sẽ giành đường truyền của nhau.",

@@ -1,4 +1,5 @@
 import { Option } from "commander";
+import type { AdoptOptions } from "./adopt.ts";
 import type { BackupOptions } from "./backup.ts";
 import type { BoxOptions } from "./box.ts";
 import type { Line } from "./command-verbs.ts";
@@ -46,6 +47,14 @@ export function addBoxVerbs({ verb, run, options: { site, timeSpan } }: Line): v
     .addOption(stateOption())
     .action((file: string, options: BoxOptions) =>
       run("buffer-export", options, async () => (await import("./buffer.ts")).bufferExport(file, options)),
+    );
+  buffer
+    .command("adopt")
+    .description("a box that is renamed on purpose: its state folder becomes that of the site file's gateway")
+    .option("--yes", "do not ask")
+    .addOption(site())
+    .action((options: AdoptOptions) =>
+      run("buffer-adopt", options, async () => (await import("./adopt.ts")).bufferAdopt(options)),
     );
   verb("upstream")
     .helpCommand(false)

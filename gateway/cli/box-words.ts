@@ -10,6 +10,21 @@ export const boxWords = words({
     noQueue: (file: string) => `there is no outbox file ${file}`,
     noQueueCure: "give the site file with --site FILE, or the state folder of the box with --state FOLDER",
     stillNote: "no gateway runs: read from its outbox file",
+    adopt: {
+      own: (gateway: string) => `the state folder belongs to "${gateway}" already: there is nothing to do`,
+      damaged: (owner: string) => `the outbox of "${owner}" was damaged and is not salvaged yet`,
+      mendCure: (owner: string) =>
+        `start the gateway once more under its old id "${owner}": it mends its outbox`,
+      failed: (seen: string) => `nothing was taken over: ${seen}`,
+      will: (owner: string, gateway: string, left: string) =>
+        `"${owner}" becomes "${gateway}". Undelivered events: ${left}. They are put aside with the outbox of "${owner}": only under that id can they be delivered.`,
+      saidNo: "nothing was taken over",
+      done: (gateway: string, left: string, folder: string) => [
+        `the state folder belongs to "${gateway}" now; the IOC is told so with its first event`,
+        `the former outbox, with ${left} undelivered events, is in ${folder}`,
+        `to read them: kerb buffer export FILE --state ${folder}; to deliver them: kerb run with the former site file, its gateway.state set to that folder`,
+      ],
+    },
     gaps: {
       from: "FROM",
       to: "TO",
@@ -75,6 +90,20 @@ export const boxWords = words({
     noQueue: (file) => `không có tệp hộp gửi ${file}`,
     noQueueCure: "chỉ ra tệp cấu hình bằng --site FILE, hoặc thư mục trạng thái của hộp bằng --state FOLDER",
     stillNote: "không có gateway đang chạy: đọc từ tệp của hộp gửi",
+    adopt: {
+      own: (gateway) => `thư mục trạng thái đã thuộc về "${gateway}": không cần làm gì`,
+      damaged: (owner) => `hộp gửi của "${owner}" bị hỏng và chưa được cứu xong`,
+      mendCure: (owner) => `chạy gateway thêm một lần dưới id cũ "${owner}": nó tự sửa hộp gửi của mình`,
+      failed: (seen) => `chưa tiếp quản gì: ${seen}`,
+      will: (owner, gateway, left) =>
+        `"${owner}" trở thành "${gateway}". Số sự kiện chưa giao: ${left}. Chúng được cất riêng cùng hộp gửi của "${owner}": chỉ giao được dưới id đó.`,
+      saidNo: "chưa tiếp quản gì",
+      done: (gateway, left, folder) => [
+        `thư mục trạng thái nay thuộc về "${gateway}"; IOC được báo bằng sự kiện đầu tiên của nó`,
+        `hộp gửi cũ, với ${left} sự kiện chưa giao, nằm ở ${folder}`,
+        `để đọc chúng: kerb buffer export TỆP --state ${folder}; để giao chúng: kerb run với tệp cấu hình cũ, gateway.state đặt là thư mục đó`,
+      ],
+    },
     gaps: {
       from: "TỪ",
       to: "ĐẾN",

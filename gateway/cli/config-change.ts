@@ -55,6 +55,7 @@ const refusedExit: Record<Refused["refused"], number> = {
   "KERB-CFG-NOTHING": exitCodes.notFound,
   "KERB-CFG-GENERATION": exitCodes.notFound,
   "KERB-CFG-KEEP": exitCodes.unexpected,
+  "KERB-OUT-OWNER": exitCodes.configInvalid,
 };
 
 /** The answer, where it is one; a refusal and wrong files are thrown. */

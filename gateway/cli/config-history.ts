@@ -4,6 +4,7 @@ import { exitCodes, printable } from "../errors.ts";
 import type { Generation, Standing } from "../generations/desk.ts";
 import { summaryOf } from "../generations/plan.ts";
 import { GenerationStore } from "../generations/store.ts";
+import { whoIn } from "./audit-words.ts";
 import { configWords, wallDate } from "./config-words.ts";
 import type { ChangeOptions } from "./config-change.ts";
 import { languageOf } from "./language.ts";
@@ -52,7 +53,7 @@ export async function history(options: ChangeOptions): Promise<number> {
     return [
       String(number),
       wallDate(Date.parse(at)),
-      printable(by),
+      printable(whoIn(language, by)),
       of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`,
       plan === undefined ? "" : summaryOf(plan),
       reason === undefined ? shown : `${shown}: ${printable(reasonIn(language, reason))}`,

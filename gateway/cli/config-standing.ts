@@ -1,6 +1,7 @@
 import type { Language } from "../config/error-texts.ts";
 import { printable } from "../errors.ts";
 import type { GatewayStatus } from "../supervisor.ts";
+import { whoIn } from "./audit-words.ts";
 import { configWords, wallTime } from "./config-words.ts";
 import { paint, span } from "./text.ts";
 import { reasonIn } from "../generations/vietnamese.ts";
@@ -16,7 +17,7 @@ export function configLines(
   const words = configWords[language];
   const { generation, at, by, how, of, filesDiffer, safeMode, pending, reverted, twin } = configuration;
   const origin = of === undefined ? words.hows[how] : `${words.hows[how]} ${of}`;
-  const line = `${words.status}   ${words.generation} ${generation} (${origin}, ${printable(by)}, ${span(nowMs - Date.parse(at))})`;
+  const line = `${words.status}   ${words.generation} ${generation} (${origin}, ${printable(whoIn(language, by))}, ${span(nowMs - Date.parse(at))})`;
   const over = twin === undefined ? [] : twinStatusLines(twin, language);
   if (safeMode !== undefined) return [line, paint("red", words.safeMode(safeMode.count)), ...over];
   const more: string[] = [];

@@ -93,6 +93,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "name of this receiver, unique at the broker": "tên của bộ nhận này, không trùng ở broker",
   "SQLite file": "tệp SQLite",
   "where the HTTP API listens": "địa chỉ lắng nghe của HTTP API",
+  "names by which the HTTP API is asked, such as behind a proxy; others are refused":
+    "các tên dùng để gọi HTTP API, chẳng hạn sau một proxy; tên khác bị từ chối",
   "how often custody is acknowledged": "bao lâu xác nhận đã nhận một lần",
   "PEM: this receiver's certificate": "PEM: chứng thư của bộ nhận này",
   "PEM: Ed25519 private key that signs the certificates": "PEM: khóa riêng Ed25519 để ký giấy chứng nhận",
@@ -170,6 +172,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
     "thư mục trạng thái của gateway, thay cho tệp cấu hình: đĩa của hộp đã hỏng",
   "the kept events of a box that does not run, one JSON object a line; changes nothing there":
     "các sự kiện còn giữ của hộp không chạy, mỗi dòng một đối tượng JSON; không sửa gì ở đó",
+  "a box that is renamed on purpose: its state folder becomes that of the site file's gateway":
+    "hộp được đổi tên có chủ ý: thư mục trạng thái của nó thành của gateway trong tệp cấu hình",
   "where they go, such as events.ndjson": "ghi vào đâu, chẳng hạn events.ndjson",
   "name, port, TLS, login, receiver, and an event to the IOC and back":
     "tên máy, cổng, TLS, đăng nhập, bộ nhận, rồi một sự kiện tới IOC và xác nhận trở về",

@@ -205,6 +205,10 @@ export class Verbs {
       .option("--name <name>", "name of this receiver, unique at the broker", "ioc")
       .option("--database <file>", "SQLite file", "./receiver.db")
       .option("--listen <host:port>", "where the HTTP API listens", "127.0.0.1:8788")
+      .option(
+        "--host <name...>",
+        "names by which the HTTP API is asked, such as behind a proxy; others are refused",
+      )
       .option("--ack-interval <time>", "how often custody is acknowledged", timeSpan, 60_000)
       .addOption(new Option("--protocol <version>", "MQTT version").choices(["5", "3.1.1"]).default("5"))
       .option("--ca <file>", "PEM: authority of the broker's certificate")

@@ -18,6 +18,8 @@ export interface ReceiveOptions extends Omit<BrokerOptions, "name" | "log" | "ma
   database: string;
   /** host:port of the HTTP API. */
   listen?: string;
+  /** Names by which the HTTP API is asked, besides that of `listen`. */
+  host?: string[];
   ackIntervalMs?: number;
   /** PEM file of an Ed25519 private key: certificates are signed. */
   signKey?: string;
@@ -54,6 +56,7 @@ export async function receive(options: ReceiveOptions): Promise<number> {
     api = await serveApi(
       receiverApi(receiver, { connected: () => link.connected }),
       options.listen ?? listenDefault,
+      options.host,
     );
     print({
       kind: "started",

@@ -14,6 +14,8 @@ export const reportWords = words({
       `${blocking} blocking ${blocking === 1 ? "item" : "items"}, ${warnings} ${warnings === 1 ? "warning" : "warnings"}.`,
     places: { gateway: "gateway", box: "box", uplink: "uplink", driver: "driver", device: "" },
     wrote: (files: string, sha: string) => `Wrote ${files} (signed, sha256 ${sha})`,
+    tooLarge: "the report is larger than the gateway signs for others",
+    otherVersion: "the running gateway makes this report otherwise, as another version of kerb: restart it",
     unsignedFiles: (files: string, why: string) => `Wrote ${files}, NOT SIGNED: ${why}`,
     signAs:
       "only the user of the gateway may use the box key: run it as that user, or while the gateway runs",
@@ -53,6 +55,8 @@ export const reportWords = words({
       `${blocking} mục phải khắc phục, ${warnings} cảnh báo.`,
     places: { gateway: "gateway", box: "hộp", uplink: "kết nối IOC", driver: "driver", device: "" },
     wrote: (files, sha) => `Đã ghi ${files} (đã ký số, sha256 ${sha})`,
+    tooLarge: "báo cáo lớn hơn mức gateway ký hộ",
+    otherVersion: "gateway đang chạy lập báo cáo này khác đi, vì là bản kerb khác: hãy khởi động lại nó",
     unsignedFiles: (files, why) => `Đã ghi ${files}, CHƯA KÝ SỐ: ${why}`,
     signAs:
       "chỉ người dùng của gateway được dùng khóa của hộp: chạy bằng người dùng đó, hoặc khi gateway đang chạy",

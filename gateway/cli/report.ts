@@ -4,12 +4,13 @@ import { type Signature, signAsBox, type Signed } from "../box-key.ts";
 import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { NotRunningError } from "../control.ts";
-import { exitCodes, printable, shownFile } from "../errors.ts";
+import { describeError, exitCodes, printable, shownFile } from "../errors.ts";
+import { reportBytesMax } from "../report/asked.ts";
 import { buildReport } from "../report/build.ts";
 import { csvOf } from "../report/csv.ts";
 import { pageOf } from "../report/page.ts";
 import type { Problem, Report, SignedReport } from "../report/report.ts";
-import { type Sign, signPage, signReport } from "../report/signing.ts";
+import { isSigned, type Sign, signPage, signReport } from "../report/signing.ts";
 import { verifyReport } from "../report/verify.ts";
 import { usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
@@ -63,18 +64,31 @@ function filesOf(output: readonly string[], language: Language): Files {
 }
 
 /** The gateway signs, which may read the key; without one, this process tries. `failed` is told why nobody can. */
-function signer(socket: string, stateFolder: string, failed: (why: string) => void): Sign {
+function signer(socket: string, made: Report, language: Language, failed: (why: string) => void): Sign {
+  const words = reportWords[language];
+  const text = JSON.stringify(made);
   const sign = async (signed: Signed): Promise<Signature> => {
+    const direct = () => signAsBox(dirname(socket), signed);
+    if (text.length > reportBytesMax)
+      return direct().catch((error: Error) => {
+        throw new Error(words.tooLarge, { cause: error });
+      });
+    const args = { report: text, ...(signed.what === "kerb-report" ? {} : { page: language }) };
     try {
-      return await askOnce<Signature>(socket, { verb: "sign-report", args: { ...signed } });
+      const signature = await askOnce<Signature>(socket, { verb: "sign-report", args });
+      // It makes page and digest by itself.
+      if (!isSigned(signed, signature)) throw new Error(words.otherVersion);
+      return signature;
     } catch (error) {
       if (!(error instanceof NotRunningError)) throw error;
-      return signAsBox(stateFolder, signed);
+      return direct();
     }
   };
   return (signed) =>
     sign(signed).catch((error: NodeJS.ErrnoException) => {
-      failed(error.code ?? error.message);
+      const isRefused = error.message.startsWith("KERB-REP-REFUSED");
+      const { title } = describeError("KERB-REP-REFUSED", language);
+      failed(error.code ?? (isRefused ? `${title} (KERB-REP-REFUSED)` : error.message));
       return undefined;
     });
 }
@@ -164,7 +178,7 @@ export async function report(options: ReportOptions): Promise<number> {
     };
     const made = buildReport(loaded, gathered, { about, version: kerbVersion(), nowMs: Date.now() });
     let failure: string | undefined;
-    const sign = signer(socket, dirname(socket), (why) => (failure ??= why));
+    const sign = signer(socket, made, language, (why) => (failure ??= why));
     const signed = await signReport(made, sign);
     await write(files, signed, sign, language);
     if (options.json === true) printData("report", signed);

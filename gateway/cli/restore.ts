@@ -10,6 +10,7 @@ import { siteSchema } from "../config/site-schema.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, exitCodes, printable, shownFile } from "../errors.ts";
 import { parseDocument } from "yaml";
+import { ownerOf } from "../outbox/owner.ts";
 import { agreed } from "./agreed.ts";
 import { backupWords } from "./backup-words.ts";
 import { isRunning, runsError } from "./box.ts";
@@ -109,7 +110,16 @@ export async function restore(file: string, options: RestoreOptions): Promise<nu
   const [first] = inTheWay;
   if (first !== undefined && options.force !== true)
     throw notAllowed("KERB-CLI-THERE", words.taken(shownFile(first)), words.takenCure, language);
-  const hasQueue = existsSync(join(stateFolder, "outbox.db"));
+  const queue = join(stateFolder, "outbox.db");
+  const hasQueue = existsSync(queue);
+  const owner = ownerOf(queue);
+  if (owner !== undefined && owner !== manifest.gateway)
+    throw notAllowed(
+      "KERB-OUT-OWNER",
+      words.otherOwner(shownFile(stateFolder), owner, manifest.gateway),
+      words.otherOwnerCure,
+      language,
+    );
   if (hasQueue && manifest.withBuffer)
     throw notAllowed("KERB-CLI-THERE", words.ownQueue(shownFile(stateFolder)), words.ownQueueCure, language);
   hint(

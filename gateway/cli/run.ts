@@ -2,8 +2,9 @@ import { flushCompileCache } from "node:module";
 import { ConfigEngine } from "../generations/engine.ts";
 import { GatewayRun } from "../generations/gateway-run.ts";
 import { chooseStart } from "../generations/start.ts";
+import { reasonIn } from "../generations/vietnamese.ts";
 import type { Logger } from "pino";
-import { describeError, exitCodes } from "../errors.ts";
+import { describeError, type ErrorCode, exitCodes } from "../errors.ts";
 import { takeNotifyTarget } from "../health/notify.ts";
 import { Watchdog } from "../health/watchdog.ts";
 import { openLog } from "../log.ts";
@@ -72,13 +73,22 @@ async function applyFiles(engine: ConfigEngine, log: Logger): Promise<void> {
   }
 }
 
-/** Why the gateway did not start, and the exit code. 79: a restart does not help, a person has to. */
-function sayWhy(log: Logger, { code, message }: Error & { code?: string }): number {
-  if (code !== "KERB-OUT-NEWER") {
+/** A restart does not help against these, a person has to. */
+const exitCodeOf: Readonly<Record<string, number>> = {
+  "KERB-OUT-NEWER": exitCodes.newerOutbox,
+  "KERB-OUT-OWNER": exitCodes.configInvalid,
+};
+
+/** Why the gateway did not start, and the exit code. */
+function sayWhy(log: Logger, { code = "", message }: Error & { code?: string }): number {
+  const exitCode = exitCodeOf[code];
+  if (exitCode === undefined) {
     log.fatal(message);
     return exitCodes.unexpected;
   }
-  const { title, do: cure } = describeError(code, languageOf(undefined));
-  log.fatal({ code, details: message }, `${title}; ${cure}`);
-  return exitCodes.newerOutbox;
+  const language = languageOf(undefined);
+  const { title, do: cure } = describeError(code as ErrorCode, language);
+  const what = code === "KERB-OUT-OWNER" ? reasonIn(language, message) : title;
+  log.fatal({ code, details: message }, `${what}; ${cure}`);
+  return exitCode;
 }

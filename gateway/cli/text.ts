@@ -119,8 +119,8 @@ const spanUnits = {
 };
 
 /** A time span in its largest fitting unit: "0.4 s", "34 s", "5 min", "2 h", "3 d"; in Vietnamese "5 phút". */
-export function span(ms: number): string {
-  const { second, minute, hour, day } = spanUnits[languageOf()];
+export function span(ms: number, language = languageOf()): string {
+  const { second, minute, hour, day } = spanUnits[language];
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 0.95) return `${seconds.toFixed(1)} ${second}`;
   if (seconds < 90) return `${Math.round(seconds)} ${second}`;

@@ -390,6 +390,22 @@ describe("the desk", () => {
     expect(refused).toHaveLength(5);
   });
 
+  it("says on the record of an order on site that its author is claimed, and of a signed one not", async () => {
+    const site = fresh();
+    const desk = await site.open();
+    const order = { dev: "light-01", args: { dim: 45 }, by: "schedule" };
+    expect(await desk.local(order)).toMatchObject({ source: "local", by: "user-schedule@local" });
+    expect(await desk.local({ ...order, args: { dim: 101 } })).toMatchObject({ code: "KERB-CMD-LIMIT" });
+    await take(desk, site.content());
+    await desk.close();
+    const records = (await recordsOf(site.folder)).filter(({ cmd }) => cmd !== undefined);
+    expect(records.map(({ ev, claimed }) => [ev, claimed])).toEqual([
+      ["accepted", true],
+      ["refused", true],
+      ["accepted", undefined],
+    ]);
+  });
+
   it("ends orderly: what is under way ends, what waits is told that it will not be done", async () => {
     const site = fresh();
     const desk = await site.open();

@@ -44,6 +44,15 @@ export interface LocalOrder {
 const sourceOf = (issuer: string): CommandSource =>
   issuer === localIssuer ? "local" : issuer === scheduleIssuer ? "schedule" : "ioc";
 
+/** On the record: nobody has signed, and the socket does not say who is at its other end. */
+const claimedOf = ({ source }: Pick<CommandState, "source">) => (source === "local" ? { claimed: true } : {});
+
+/** Nobody on site is called like the schedules. */
+function localName(user: string): string {
+  const name = `${user === "" ? "nobody" : user}@${localIssuer}`;
+  return name === scheduleIssuer ? `user-${name}` : name;
+}
+
 /** Commands on their way to one device, and at all. */
 const waitingMax = 16;
 const openMax = 256;
@@ -158,7 +167,7 @@ export class CommandDesk {
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, "-")
       .slice(0, 64);
-    return this.#own(localIssuer, `${user === "" ? "nobody" : user}@${localIssuer}`, order);
+    return this.#own(localIssuer, localName(user), order);
   }
 
   /** A command that is made here, and that nobody signs. */
@@ -346,7 +355,7 @@ export class CommandDesk {
     state: CommandState,
     moved: ((state: CommandState) => void) | undefined,
   ): Promise<void> {
-    await this.#bench.journal.append({ ev: "accepted", digest, state, cmd: content });
+    await this.#bench.journal.append({ ev: "accepted", digest, state, cmd: content, ...claimedOf(state) });
     moved?.(state);
   }
 
@@ -396,7 +405,8 @@ export class CommandDesk {
     }
     // It may still be good for another command: a token in a file that others may read would be no token.
     const { arm: __, nonce: ___, ...cmd } = content;
-    const told = { ev: "refused", digest, code, reason, cmd, ...(isNew ? { state: kept } : {}) };
+    const claimed = claimedOf(about);
+    const told = { ev: "refused", digest, code, reason, cmd, ...claimed, ...(isNew ? { state: kept } : {}) };
     const ended = await this.#record(told, state, reply, isNew);
     const { nonce: ____, ...remembered } = ended;
     if (isNew) this.#end(remembered);

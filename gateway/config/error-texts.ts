@@ -299,6 +299,21 @@ export const outboxErrors = {
     },
     retry: false,
   },
+  "KERB-OUT-OWNER": {
+    title: {
+      en: "The state folder belongs to another gateway",
+      vi: "Thư mục trạng thái thuộc về một gateway khác",
+    },
+    likely: {
+      en: "`gateway.id` was changed, two site files name one state folder, or the folder was copied from another box",
+      vi: "`gateway.id` đã bị đổi, hai tệp cấu hình dùng chung một thư mục trạng thái, hoặc thư mục được chép từ hộp khác",
+    },
+    do: {
+      en: "put the old id back, or give this gateway a folder of its own (`gateway.state`); a box that is renamed on purpose first delivers under its old id, is stopped, and then: kerb buffer adopt",
+      vi: "đặt lại id cũ, hoặc cho gateway này một thư mục riêng (`gateway.state`); hộp được đổi tên có chủ ý thì để nó giao hết dưới id cũ, dừng lại, rồi chạy: kerb buffer adopt",
+    },
+    retry: false,
+  },
 } satisfies Record<string, ErrorText>;
 
 export const uplinkErrors = {

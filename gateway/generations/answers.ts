@@ -1,3 +1,4 @@
+import { localIssuer } from "../commands/command.ts";
 import { SiteError } from "../config/process.ts";
 import { type Applied, ChangeRefused, type ConfigDesk, type Mistakes } from "./desk.ts";
 
@@ -31,7 +32,8 @@ function answered(desk: ConfigDesk, verb: string, args: Record<string, unknown>)
   const text = (name: string) => (typeof args[name] === "string" ? args[name] : "");
   const amount = (name: string) =>
     typeof args[name] === "number" && args[name] > 0 ? args[name] : undefined;
-  const by = text("by").slice(0, 64) || "unknown";
+  // What he calls himself: the socket does not say who is at its other end, and nobody has signed.
+  const by = `${text("by").replaceAll(/[@\s]/g, "-").slice(0, 64) || "unknown"}@${localIssuer}`;
   const [confirmMs, watchMs] = [amount("confirmMs"), amount("watchMs")];
   const times = {
     ...(confirmMs === undefined ? {} : { confirmMs }),

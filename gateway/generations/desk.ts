@@ -135,7 +135,12 @@ export class Misfit extends Error {
 
 /** A change that cannot be made now; nothing has changed. */
 export class ChangeRefused extends Error {
-  readonly code: "KERB-CFG-PENDING" | "KERB-CFG-NOTHING" | "KERB-CFG-GENERATION" | "KERB-CFG-KEEP";
+  readonly code:
+    | "KERB-CFG-PENDING"
+    | "KERB-CFG-NOTHING"
+    | "KERB-CFG-GENERATION"
+    | "KERB-CFG-KEEP"
+    | "KERB-OUT-OWNER";
   constructor(code: ChangeRefused["code"], message: string) {
     super(message);
     this.code = code;

@@ -14,7 +14,7 @@ import {
   type Wanted,
 } from "./desk.ts";
 import type { Facts } from "./facts.ts";
-import { harmOf, type Seen } from "./gate.ts";
+import { checkRename, harmOf, type Seen } from "./gate.ts";
 import { isEmpty, type Plan, planOf } from "./plan.ts";
 import { isSameVersion } from "../twin/document.ts";
 import type { Chosen } from "./start.ts";
@@ -297,6 +297,7 @@ export class ConfigEngine implements ConfigDesk {
       return { generation: number, previous: number, plan, changed: false };
     }
     const before = await this.#live.status();
+    checkRename(plan, before, loaded.site.gateway);
     const outcome = isSame ? ("kept" as const) : ("pending" as const);
     const about = {
       at: new Date().toISOString(),

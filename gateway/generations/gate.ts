@@ -1,8 +1,11 @@
 import type { DeviceState } from "../host/messages.ts";
+import { ownerSentence } from "../outbox/faults.ts";
+import { ChangeRefused } from "./desk.ts";
 import type { Plan } from "./plan.ts";
 
 /** What the gate looks at: a part of the gateway's status. */
 export interface Seen {
+  outbox?: { rows: number };
   uplinks: readonly { id: string; state: string; reason?: string }[];
   hosts: readonly { driver: string; state: string; restarts: number; reason?: string }[];
   devices: readonly {
@@ -12,6 +15,17 @@ export interface Seen {
     state: DeviceState;
     reason?: string;
   }[];
+}
+
+/** What is kept would go out under another id: throws KERB-OUT-OWNER. A folder of its own is looked at when it is opened. */
+export function checkRename(
+  { site }: Plan,
+  { outbox }: Seen,
+  { id: gateway, stateFolder: folder }: { id: string; stateFolder: string },
+): void {
+  const { before: owner = "" } = site.find(({ key }) => key === "gateway.id") ?? {};
+  if (owner === "" || site.some(({ key }) => key === "gateway.state")) return;
+  throw new ChangeRefused("KERB-OUT-OWNER", ownerSentence({ owner, gateway, folder, kept: outbox?.rows }));
 }
 
 const isThere = (state: DeviceState) => state === "online" || state === "listening";

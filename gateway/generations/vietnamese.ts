@@ -13,6 +13,13 @@ const sentences: Rule[] = [
   [/^generation (.+) is not settled yet$/, "bản $1 chưa được xác nhận xong"],
   [/^no generation waits to be confirmed$/, "không có bản nào đang chờ xác nhận"],
   [/^the configuration cannot be kept in (.+?): /, "không lưu được cấu hình vào $1: ", true],
+  [
+    /^the state folder (.+) belongs to the gateway (".+?"), and the site file says (".+?"); /,
+    "thư mục trạng thái $1 thuộc gateway $2, còn tệp cấu hình ghi $3; ",
+    true,
+  ],
+  [/^undelivered events: (\d+)$/, "số sự kiện chưa giao: $1"],
+  [/^what it still keeps cannot be read now$/, "hiện không đọc được nó còn giữ những gì"],
   [/^it could not be carried out: /, "không thực hiện được: ", true],
   [/^the gateway ended before it was confirmed$/, "gateway đã dừng trước khi được xác nhận"],
   [/^the gateway stops$/, "gateway đang dừng"],

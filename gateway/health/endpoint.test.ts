@@ -1,4 +1,5 @@
-import { createServer, type AddressInfo, type Server } from "node:net";
+import { connect, createServer, type AddressInfo, type Server } from "node:net";
+import { hostname } from "node:os";
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
 import type { GatewayStatus } from "../supervisor.ts";
@@ -38,10 +39,21 @@ async function serve(status: () => Promise<GatewayStatus>) {
   });
   endpoint.start();
   closing.push(() => endpoint.stop());
-  return async (path: string, method = "GET") => {
+  const get = async (path: string, method = "GET") => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { method });
     return { code: response.status, type: response.headers.get("content-type"), text: await response.text() };
   };
+  return Object.assign(get, { port });
+}
+
+/** The whole answer to a request under a name, as a browser sends it; without one as HTTP/1.0. */
+async function asked(port: number, path: string, host?: string): Promise<string> {
+  const version = host === undefined ? "1.0" : `1.1\r\nHost: ${host}`;
+  const socket = connect(port, "127.0.0.1");
+  socket.end(`GET ${path} HTTP/${version}\r\nConnection: close\r\n\r\n`);
+  let text = "";
+  for await (const chunk of socket) text += String(chunk);
+  return text;
 }
 
 describe("the health endpoint", () => {
@@ -55,6 +67,15 @@ describe("the health endpoint", () => {
     expect(await get("/")).toMatchObject({ code: 404 });
     expect(await get("/metrics", "POST")).toMatchObject({ code: 405 });
     expect(await get("/healthz", "HEAD")).toMatchObject({ code: 200, text: "" });
+  });
+
+  it("answers under its own names only: not a page whose name leads here", async () => {
+    const { port } = await serve(healthy);
+    for (const path of ["/metrics", "/healthz", "/readyz", "/"])
+      for (const host of ["attacker.example", "attacker.example:9464", "127.0.0.1.attacker.example", ""])
+        expect(await asked(port, path, host)).toMatch(/^HTTP\/1\.1 421 (.|\r\n)*is no name of this server/);
+    for (const host of ["127.0.0.1:9464", "localhost", "[::1]", "10.0.0.5", hostname(), undefined])
+      expect(await asked(port, "/healthz", host)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it("tells alive from ready", async () => {

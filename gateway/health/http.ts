@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Logger } from "pino";
 import { healthChecks, reasonsNot } from "../health.ts";
 import type { BooksLine } from "../outbox/books.ts";
+import { refusedHost } from "../own-host.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { metricsText, metricsType } from "./metrics.ts";
 
@@ -67,9 +68,11 @@ export class HealthEndpoint {
     this.#timer = setTimeout(() => this.start(), retryMs);
   }
 
-  async #answer({ method, url = "" }: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer({ method, url = "", headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = url.split("?")[0];
-    if (method !== "GET" && method !== "HEAD") {
+    const refused = refusedHost(headers.host, [this.#options.host]);
+    if (refused !== undefined) sendJson(response, 421, { ok: false, reasons: [refused] });
+    else if (method !== "GET" && method !== "HEAD") {
       sendJson(response, 405, { ok: false, reasons: ["only GET is answered"] });
     } else if (path === "/metrics") {
       const [status, accounts] = await Promise.all([this.#options.status(), this.#options.accounts()]);

@@ -23,31 +23,48 @@ import type { EpochRecord } from "./rows.ts";
 
 const asideMax = 2;
 
+interface BesideEpochs {
+  newest: number;
+  records: EpochRecord[];
+  /** Whose state folder it is; undefined: nobody has said so, or a bit of it is wrong. */
+  owner: string | undefined;
+}
+
 /** The newest epoch on the first line, as ever; behind it every epoch that may still have events, with its base. */
-export function readEpochs(queue: string): { newest: number; records: EpochRecord[] } {
+export function readEpochs(queue: string): BesideEpochs {
   const [first = "", ...lines] = readText(join(dirname(queue), "epoch")).split("\n");
   const records = lines.flatMap((line) => {
     const [, epoch, base, boot = "unknown"] = /^(\d{1,15}) (\d{1,15})(?: (\S+))?$/.exec(line) ?? [];
     return epoch === undefined ? [] : [{ epoch: Number(epoch), base: Number(base), boot }];
   });
-  return { newest: Number.parseInt(first, 10) || 0, records };
+  const [owner] = lines.flatMap((line) => {
+    const [, id, hash] = /^gateway (\S{1,64}) ([0-9a-f]{8})$/.exec(line) ?? [];
+    return id !== undefined && hash === shortHash(id) ? [id] : [];
+  });
+  return { newest: Number.parseInt(first, 10) || 0, records, owner };
 }
 
 /** Durable when it returns: an epoch must be known to be used before an event carries it. */
-export function writeEpochs(queue: string, newest: number, records: readonly EpochRecord[]): void {
+export function writeEpochs(
+  queue: string,
+  newest: number,
+  records: readonly EpochRecord[],
+  owner = readEpochs(queue).owner,
+): void {
   const lines = records.map(({ epoch, base, boot }) => `${epoch} ${base} ${boot}`);
-  replace(join(dirname(queue), "epoch"), `${[newest, ...lines].join("\n")}\n`);
+  const whose = owner === undefined ? [] : [`gateway ${owner} ${shortHash(owner)}`];
+  replace(join(dirname(queue), "epoch"), `${[newest, ...lines, ...whose].join("\n")}\n`);
 }
 
 /** The devices and points as they were last written; none when there is no such file or it is damaged. */
 export function readDictionary(queue: string): DictionaryDevice[] {
   const text = readText(join(dirname(queue), "dictionary"));
   const json = text.slice(text.indexOf("\n") + 1);
-  return text.startsWith(`${dictionaryHash(json)}\n`) ? (JSON.parse(json) as DictionaryDevice[]) : [];
+  return text.startsWith(`${shortHash(json)}\n`) ? (JSON.parse(json) as DictionaryDevice[]) : [];
 }
 
-export function dictionaryHash(json: string): string {
-  return createHash("sha256").update(json).digest("hex").slice(0, 8);
+export function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }
 
 /** Writes the dictionary when it is another one. It is only needed with a damaged queue, so a failure is no harm. */

@@ -1,7 +1,7 @@
 import type Database from "better-sqlite3";
 import type { DeviceSite, DictionaryDevice, DictionaryPoint } from "../event.ts";
 import { Dictionary } from "../uplink/encoding.ts";
-import { dictionaryHash, writeDictionary } from "./beside.ts";
+import { shortHash, writeDictionary } from "./beside.ts";
 import { prepare } from "./statements.ts";
 
 export interface RegisterDevice extends DeviceSite {
@@ -92,7 +92,7 @@ export class Dictionaries {
       points: device.points,
     }));
     const json = JSON.stringify(devices);
-    const hash = dictionaryHash(json);
+    const hash = shortHash(json);
     this.#statements.addDictionary.run(hash, json);
     this.#statements.pruneDictionaries.run(hash);
     writeDictionary(this.#path, hash, json);

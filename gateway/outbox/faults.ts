@@ -31,3 +31,17 @@ export function sentence(error: unknown): string {
   const { code = "", message } = error as { code?: string; message: string };
   return code === "" || message.startsWith(code) ? message : `${code}: ${message}`;
 }
+
+/** KERB-OUT-OWNER: the state folder belongs to another gateway. `kept`: its events that are still here. */
+export interface OtherOwner {
+  owner: string;
+  gateway: string;
+  folder: string;
+  /** undefined: its queue cannot be read now. */
+  kept: number | undefined;
+}
+
+export function ownerSentence({ owner, gateway, folder, kept }: OtherOwner): string {
+  const keeps = kept === undefined ? "what it still keeps cannot be read now" : `undelivered events: ${kept}`;
+  return `the state folder ${folder} belongs to the gateway "${owner}", and the site file says "${gateway}"; ${keeps}`;
+}

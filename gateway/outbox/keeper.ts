@@ -210,7 +210,7 @@ export class QueueKeeper {
 
   /** Somebody has touched the file: what the open handle still reaches is saved, then the file is opened anew. */
   #save(meddling: Meddling): void {
-    const { path } = this.#options;
+    const { path, gateway } = this.#options;
     const attempt = (work: () => void) => {
       try {
         work();
@@ -224,7 +224,7 @@ export class QueueKeeper {
       mkdirSync(dirname(path), { recursive: true });
       this.#watch.rescue();
       const { epoch, epochs } = this.#store.resume;
-      writeEpochs(path, epoch, epochs);
+      writeEpochs(path, epoch, epochs, gateway);
     });
     const code = meddling === "file-cut" ? { code: "SQLITE_CORRUPT" } : {};
     this.#letGo(Object.assign(new Error(meddlings[meddling]), code), 0);

@@ -7,6 +7,7 @@ import { putAside, sweepAside, writeEpochs, readEpochs } from "./beside.ts";
 import { checkBytesMax } from "./check.ts";
 import type { Moment } from "./clock-fixes.ts";
 import { isDamage } from "./faults.ts";
+import { checkOwner, checkOwnerBeside, ownersIn } from "./owner.ts";
 import { corrupt, type EpochRecord } from "./rows.ts";
 import { openDatabase } from "./schema.ts";
 import { rememberDevices, rememberEpochs, takeOver, type Resume } from "./takeover.ts";
@@ -16,7 +17,7 @@ export type Suspicion = false | "check" | "condemned";
 export interface QueueOptions {
   path: string;
   bytesMax: number;
-  /** Its id goes into the seals. */
+  /** Its id goes into the seals, and the state folder is its own from the first start on. */
   gateway?: string;
   sealEveryMs?: number;
   /** The first moment of this run, when something was read before the file was opened. */
@@ -40,8 +41,9 @@ export interface OpenedQueue {
  * box in a cabinet has nobody to do it. The first complaint is not believed: after an I/O error SQLite calls a
  * healthy file corrupt until it is opened again. Throws SQLite's error, or a sentence.
  */
-export function openQueue({ path, bytesMax, resume, suspect = false }: QueueOptions): OpenedQueue {
+export function openQueue({ path, bytesMax, gateway, resume, suspect = false }: QueueOptions): OpenedQueue {
   let quarantined: string | undefined;
+  if (resume === undefined) checkOwnerBeside(path, gateway);
   if (!existsSync(path)) {
     if (resume !== undefined && statSync(dirname(path)).dev !== resume.device)
       throw Object.assign(new Error(`the file system of ${dirname(path)} is not mounted`), {
@@ -61,7 +63,8 @@ export function openQueue({ path, bytesMax, resume, suspect = false }: QueueOpti
       checkSmall(database);
       const fresh = isEmpty(database);
       let lost = fresh ? takeOver(database, path, resume) : 0;
-      if (!fresh && resume !== undefined && isForeign(database, resume)) {
+      if (resume === undefined) checkOwner(database, path, gateway);
+      if (!fresh && resume !== undefined && isForeign(database, resume, gateway)) {
         database.close();
         quarantined = putAside(path, "replaced");
         continue;
@@ -110,7 +113,9 @@ function isEmpty(database: Database.Database): boolean {
 }
 
 /** A file that knows a later epoch than the running one, or another base of it, was written by somebody else. */
-function isForeign(database: Database.Database, resume: Resume): boolean {
+function isForeign(database: Database.Database, resume: Resume, gateway: string | undefined): boolean {
+  const owners = ownersIn(database);
+  if (gateway !== undefined && owners.length > 0 && !owners.includes(gateway)) return true;
   const { epoch, base } = database
     .prepare("SELECT epoch, base FROM epoch ORDER BY epoch DESC LIMIT 1")
     .get() as EpochRecord;
@@ -153,11 +158,12 @@ export function nextEpoch(
   path: string,
   known: readonly EpochRecord[],
   base: number,
+  gateway?: string,
 ): { epoch: number; isOlder: boolean } {
   const beside = readEpochs(path).newest;
   const inFile = Math.max(0, ...known.map((record) => record.epoch));
   const newest = Math.max(beside, inFile);
   const epoch = Math.max(newest, Math.floor(Date.now() / 1000)) + 1;
-  writeEpochs(path, epoch, [...known, { epoch, base, boot: bootId() }]);
+  writeEpochs(path, epoch, [...known, { epoch, base, boot: bootId() }], gateway);
   return { epoch, isOlder: beside > inFile };
 }

@@ -1,7 +1,4 @@
-import Database from "better-sqlite3";
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import type Database from "better-sqlite3";
 import { bootId } from "../clock.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { Dictionary } from "../uplink/encoding.ts";
@@ -12,6 +9,7 @@ import type { EpochRecord, StoredRow } from "./rows.ts";
 import { stepsDone } from "./schema.ts";
 import { prepare } from "./statements.ts";
 import { StillEvents, type StillStep } from "./still-events.ts";
+import { openStill } from "./still-file.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** What stands in the file of a class. */
@@ -122,43 +120,5 @@ export class StillQueue {
   close(): void {
     this.#database.close();
     this.#remove();
-  }
-}
-
-/** SQLite needs a file of its own beside a log; where none can be made, a copy is read. */
-function openStill(path: string): { database: Database.Database; remove: () => void } {
-  const options = { readonly: true, fileMustExist: true, timeout: 0 };
-  const made = [`${path}-shm`, `${path}-wal`].filter((file) => !existsSync(file));
-  const remove = () => {
-    // A log with something in it is none that a reader made.
-    for (const file of made)
-      if (file.endsWith("-shm") || statSync(file, { throwIfNoEntry: false })?.size === 0)
-        rmSync(file, { force: true });
-  };
-  try {
-    return { database: opened(path, options), remove };
-  } catch (error) {
-    if ((error as { code?: string }).code !== "SQLITE_BUSY") remove();
-    if (!/SQLITE_(CANTOPEN|READONLY)/.test((error as { code?: string }).code ?? "") || !existsSync(path))
-      throw error;
-    const folder = mkdtempSync(join(tmpdir(), "kerb-outbox-"));
-    const copy = join(folder, basename(path));
-    for (const suffix of ["", "-wal"])
-      if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    return {
-      database: opened(copy, options),
-      remove: () => rmSync(folder, { recursive: true, force: true }),
-    };
-  }
-}
-
-function opened(path: string, options: Database.Options): Database.Database {
-  const database = new Database(path, options);
-  try {
-    database.prepare("SELECT count(*) FROM epoch").get();
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
   }
 }

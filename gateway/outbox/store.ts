@@ -112,7 +112,7 @@ export class OutboxStore {
       this.runs = new Runs(database, this.accounts, options.began?.monoMs);
       this.clock = new ClockFixes(database, bootId(), this.runs.lastInThisBoot(), options.began);
       const known = this.#statements.epochs.all() as EpochRecord[];
-      const next = resume ?? nextEpoch(path, known, this.#lastId);
+      const next = resume ?? nextEpoch(path, known, this.#lastId, options.gateway);
       this.epoch = next.epoch;
       this.base = resume?.base ?? this.#lastId;
       if (resume === undefined)

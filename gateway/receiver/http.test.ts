@@ -36,6 +36,18 @@ async function get(path: string): Promise<{ status: number; body: Body }> {
   return { status: response.status, body: (await response.json()) as Body };
 }
 
+/** As a browser asks whose page has had its name resolved to this machine. */
+function getAs(url: string, host: string): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { headers: { host } }, (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      response.on("end", () => resolve({ status: response.statusCode, text }));
+    });
+    asked.on("error", reject).end();
+  });
+}
+
 /** Walks the pages of one gateway as an IOC does. */
 async function walk(gateway: string, limit: number): Promise<KerbEvent[]> {
   const events: KerbEvent[] = [];
@@ -194,5 +206,29 @@ describe("receiverApi", () => {
     await expect(serveApi(receiverApi(receiver), "localhost")).rejects.toThrow(
       /write it as 127\.0\.0\.1:8480/,
     );
+  });
+
+  it("answers under its own names only: not a page whose name leads here", async () => {
+    const named = await serveApi(receiverApi(receiver), "localhost:0", ["ioc.city.vn"]);
+    try {
+      for (const path of ["/health", "/gateways", "/ngsi-ld/v1/entities", "/nothing"])
+        for (const { url } of [server, named]) {
+          const { status, text } = await getAs(url + path, "attacker.example:8480");
+          expect([status, JSON.parse(text)]).toEqual([
+            421,
+            {
+              error: expect.stringMatching(
+                /^"attacker\.example:8480" is no name of this server: .*\.$/,
+              ) as string,
+            },
+          ]);
+        }
+      for (const host of ["localhost:1", "127.0.0.1", "[::1]:8480", "LOCALHOST."])
+        expect(await getAs(`${server.url}/gateways`, host)).toMatchObject({ status: 200 });
+      expect(await getAs(`${named.url}/gateways`, "ioc.city.vn")).toMatchObject({ status: 200 });
+      expect(await getAs(`${server.url}/gateways`, "ioc.city.vn")).toMatchObject({ status: 421 });
+    } finally {
+      await named.close();
+    }
   });
 });

@@ -6,6 +6,7 @@ import { HTTPException } from "hono/http-exception";
 import { periodsMax } from "./certificates.ts";
 import { ngsiLdApi } from "./ngsi-ld/api.ts";
 import type { Receiver } from "./receiver.ts";
+import { refusedHost } from "../own-host.ts";
 import { StoreError } from "./database.ts";
 
 /** Most items of one answer. */
@@ -150,10 +151,19 @@ export interface ApiServer {
   close: () => Promise<void>;
 }
 
-/** Listens on `host:port` (port 0 = any). Rejects with a sentence if the address cannot be taken. */
-export async function serveApi(api: Hono, listen: string): Promise<ApiServer> {
+/**
+ * Listens on `host:port` (port 0 = any). `names`: by which it is asked besides. Rejects with a sentence if the address
+ * cannot be taken.
+ */
+export async function serveApi(api: Hono, listen: string, names: readonly string[] = []): Promise<ApiServer> {
   const { host, port } = parseListen(listen);
-  const server = createAdaptorServer({ fetch: api.fetch }) as Server;
+  const fetch: typeof api.fetch = (request, ...more) => {
+    const refused = refusedHost(request.headers.get("host"), [host, ...names]);
+    return refused === undefined
+      ? api.fetch(request, ...more)
+      : Response.json({ error: `${refused}.` }, { status: 421 });
+  };
+  const server = createAdaptorServer({ fetch }) as Server;
   server.maxConnections = connectionsMax;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) =>

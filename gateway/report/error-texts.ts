@@ -14,6 +14,21 @@ export const reportErrors = {
     },
     retry: false,
   },
+  "KERB-REP-REFUSED": {
+    title: {
+      en: "The box does not sign what it was given",
+      vi: "Hộp không ký nội dung được đưa",
+    },
+    likely: {
+      en: "it is no commissioning report of this gateway, it was altered, or it was not made just now",
+      vi: "đó không phải báo cáo nghiệm thu của gateway này, đã bị sửa, hoặc không phải vừa mới lập",
+    },
+    do: {
+      en: "let kerb report make and sign it in one go while the gateway runs",
+      vi: "để kerb report lập và ký trong một lần khi gateway đang chạy",
+    },
+    retry: false,
+  },
   "KERB-REP-READ": {
     title: {
       en: "The device could not be read for the report",

@@ -114,7 +114,7 @@ function pointRow(point: ReportPoint, { words, language }: Shown): Markup {
   const range = limits === null ? "–" : limits.map((limit) => shownValue(limit, "1")).join(" … ");
   const more = label === null || label[language] === name ? "" : html`<small>${label[language]}</small>`;
   const wrong = outside ? html`<small>✗ ${words.outside}</small>` : "";
-  return html`<tr><th scope="row">${breakable(name)}${more}</th><td>${shownValue(value, unit, decimals ?? undefined)}${shownText}</td><td><span class="mark">${qualityMarks[quality]} ${words.qualities[quality]}</span>${why === "" ? "" : html`<small>${why}</small>`}</td><td class="number">${ageMs === null ? "–" : span(ageMs)}</td><td${outside ? html` class="bad"` : ""}>${range}${wrong}</td></tr>
+  return html`<tr><th scope="row">${breakable(name)}${more}</th><td>${shownValue(value, unit, decimals ?? undefined)}${shownText}</td><td><span class="mark">${qualityMarks[quality]} ${words.qualities[quality]}</span>${why === "" ? "" : html`<small>${why}</small>`}</td><td class="number">${ageMs === null ? "–" : span(ageMs, language)}</td><td${outside ? html` class="bad"` : ""}>${range}${wrong}</td></tr>
 `;
 }
 

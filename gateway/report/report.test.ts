@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { afterAll, describe, expect, it } from "vitest";
-import { boxPublicKey, fingerprintOf, signAsBox, signRequested } from "../box-key.ts";
+import { boxPublicKey, fingerprintOf, signAsBox } from "../box-key.ts";
 import { csvOf } from "./csv.ts";
 import { embeddedReport, pageOf } from "./page.ts";
 import { placeOf } from "./place.ts";
@@ -120,6 +120,9 @@ describe("the page", () => {
     expect(text).toMatch(/Họ tên[^]*Chức vụ[^]*Chữ ký[^]*Đóng dấu/);
     expect(text).toContain("lamp.group1 = false");
     expect(pageOf(signed, "vi")).toBe(pageOf(structuredClone(signed), "vi"));
+    // In the language of the page, whatever this process speaks.
+    expect(pageOf(signed, "vi")).toContain(">1 giây<");
+    expect(pageOf(signed, "en")).toContain(">1 s<");
   });
 
   it("carries the report that it was made of", () => {
@@ -270,16 +273,6 @@ describe("the key of the box", () => {
     expect(statSync(join(state, "box.key")).mode & 0o777).toBe(0o600);
     expect(fingerprintOf(keys[0] ?? "")).toMatch(/^([0-9a-f]{4} ){7}[0-9a-f]{4}$/);
     expect(readFileSync(join(state, "box.key"), "utf8")).toContain("BEGIN PRIVATE KEY");
-  });
-
-  it("signs reports for those who may only ask the gateway, and nothing else", async () => {
-    const sha256 = "0".repeat(64);
-    const args = { what: "kerb-report", sha256 };
-    expect(await signRequested(join(folder, "box"), args)).toEqual(
-      await box({ what: "kerb-report", sha256 }),
-    );
-    for (const wrong of [{ what: "kerb-command", sha256 }, { what: "kerb-report", sha256: "x" }, {}])
-      await expect(signRequested(join(folder, "box"), wrong)).rejects.toThrow("only reports are signed");
   });
 });
 

@@ -61,7 +61,8 @@ const plan = z
 const how = z.enum(["start", "apply", "rollback", "twin"]);
 const generation = count.describe("0: it could not be kept");
 
-const ran = { at: text, by: text, how, of: count.optional() };
+const who = text.describe("…@local: as he called himself at the box's own socket, which proves nothing");
+const ran = { at: text, by: who, how, of: count.optional() };
 
 const version = { ver: count, hash: text };
 const twinError = z.strictObject({ code: text, path: text, text });

@@ -72,6 +72,14 @@ export const outputs = {
       counted: z.boolean().describe("false: which numbers the file had cannot be said"),
     }),
   },
+  "buffer adopt": {
+    "buffer-adopt": z.strictObject({
+      gateway: text,
+      former: text.nullable().describe("whose the state folder was; null: it was its own already"),
+      left: count.describe("undelivered events in the outbox that was put aside"),
+      folder: text.nullable().describe("where that is: kerb buffer export FILE --state FOLDER"),
+    }),
+  },
   "upstream test": {
     "upstream-test": z.array(
       z.strictObject({ uplink: text, url: text, ok: z.boolean(), steps: z.array(step) }),
