@@ -95,34 +95,38 @@ describe("the journal of commands", () => {
     expect((await checkJournal(folder)).break).toBeUndefined();
   });
 
-  it("survives a cut at every byte: whole records stay, the torn end is declared", async () => {
-    const folder = await written(4);
-    const bytes = readFileSync(segment(folder));
-    for (let length = 0; length <= bytes.length; length++) {
-      const copy = copyOf(folder);
-      truncateSync(segment(copy), length);
-      const { journal, entries } = await opening(copy);
-      await journal.append({ ev: "after" });
-      await journal.close();
-      const whole = bytes.subarray(0, length).toString("latin1").split("\n").length - 1;
-      const from = bytes.subarray(0, length).lastIndexOf(10) + 1;
-      expect(
-        entries.map(({ n }) => n),
-        `cut at ${length}`,
-      ).toEqual(Array.from({ length: whole }, (_, i) => i + 1));
-      const check = await checkJournal(copy);
-      expect(check.break, `cut at ${length}`).toBeUndefined();
-      expect(check.records, `cut at ${length}`).toBe(whole + 2);
-      const declared = {
-        ...(length === from ? {} : { bytes: length - from }),
-        ...(whole === 5 ? {} : { lost: 5 - whole }),
-      };
-      expect(check.declared, `cut at ${length}`).toEqual(
-        whole === 5 ? [] : [{ place: `${segmentFile(1)}:${whole + 1}`, ...declared }],
-      );
-      rmSync(copy, { recursive: true });
-    }
-  });
+  it(
+    "survives a cut at every byte: whole records stay, the torn end is declared",
+    { timeout: 120_000 },
+    async () => {
+      const folder = await written(4);
+      const bytes = readFileSync(segment(folder));
+      for (let length = 0; length <= bytes.length; length++) {
+        const copy = copyOf(folder);
+        truncateSync(segment(copy), length);
+        const { journal, entries } = await opening(copy);
+        await journal.append({ ev: "after" });
+        await journal.close();
+        const whole = bytes.subarray(0, length).toString("latin1").split("\n").length - 1;
+        const from = bytes.subarray(0, length).lastIndexOf(10) + 1;
+        expect(
+          entries.map(({ n }) => n),
+          `cut at ${length}`,
+        ).toEqual(Array.from({ length: whole }, (_, i) => i + 1));
+        const check = await checkJournal(copy);
+        expect(check.break, `cut at ${length}`).toBeUndefined();
+        expect(check.records, `cut at ${length}`).toBe(whole + 2);
+        const declared = {
+          ...(length === from ? {} : { bytes: length - from }),
+          ...(whole === 5 ? {} : { lost: 5 - whole }),
+        };
+        expect(check.declared, `cut at ${length}`).toEqual(
+          whole === 5 ? [] : [{ place: `${segmentFile(1)}:${whole + 1}`, ...declared }],
+        );
+        rmSync(copy, { recursive: true });
+      }
+    },
+  );
 
   it("goes on in a new segment where a line in the middle is broken, and cuts nothing", async () => {
     const folder = await written(4);

@@ -25,6 +25,16 @@ async function noticed(rig: LinkRig, timeoutMs: number, session?: number): Promi
   return Date.now() - fromMs;
 }
 
+/** Waits for the link; gives back its session. */
+async function connected(rig: LinkRig): Promise<number | undefined> {
+  const { uplinks } = await rig.wait(
+    "the link",
+    90_000,
+    (status) => status.uplinks[0]?.state === "connected",
+  );
+  return uplinks[0]?.session;
+}
+
 async function swallowed(scale: Scale): Promise<Outcome> {
   const broker = await startBroker();
   try {
@@ -35,19 +45,16 @@ async function swallowed(scale: Scale): Promise<Outcome> {
       const rounds = scale === "short" ? 1 : 5;
       for (let round = 0; round < rounds; round++) {
         if (round > 0) await sleep(standsMs);
+        const before = await connected(rig);
         broker.fault({ kind: "swallow-puback", filter: "trial/up/#" });
-        await noticed(rig, 20_000);
+        await noticed(rig, 20_000, before);
         // The second half of the case: cut again and again while it sends again.
         for (let cut = 0; cut < 4; cut++) {
           // Cut so often that it looks like another box of the same name, it may stand back for a minute.
-          const { uplinks } = await rig.wait(
-            "the link",
-            90_000,
-            ({ uplinks: [uplink] }) => uplink?.state === "connected",
-          );
+          const session = await connected(rig);
           await sleep(100 + 100 * cut);
           broker.fault({ kind: "drop-connections" });
-          await noticed(rig, 20_000, uplinks[0]?.session);
+          await noticed(rig, 20_000, session);
         }
         broker.fault(undefined);
         await rig.resumed(60_000);
