@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Acknowledgement } from "./acknowledge.ts";
 import { BrokerLink, type BrokerOptions } from "./mqtt.ts";
 import { Receiver, type Change, type ReceiverOptions } from "./receiver.ts";
@@ -70,6 +70,39 @@ async function client(url: string, topics: string[], options = {}): Promise<Test
   return connected;
 }
 
+/** A way to the broker that can be shut; the broker keeps the session. */
+async function gateTo(port: number): Promise<{ url: string; shut: () => void; open: () => void }> {
+  const sockets = new Set<Socket>();
+  let isOpen = true;
+  const server = createServer((near) => {
+    if (!isOpen) return void near.destroy();
+    const far = connect(port, "127.0.0.1");
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on("error", () => {}).on("close", () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const shut = () => {
+    isOpen = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  onEnd(() => {
+    shut();
+    server.close();
+  });
+  return {
+    url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    shut,
+    open: () => (isOpen = true),
+  };
+}
+
 describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => {
   for (const protocol of ["5", "3.1.1"] as const) {
     it(`takes all lanes, births and dictionaries and acknowledges (MQTT ${protocol})`, async () => {
@@ -106,6 +139,35 @@ describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => 
       await gateway.next<{ online: boolean }>(`${city}/host/v1/ioc`, (host) => !host.online);
     });
   }
+
+  it("asks a broker that kept its session for what is retained only where it may have missed some", async () => {
+    const server = await broker();
+    const gate = await gateTo(Number(new URL(server.url).port));
+    const { receiver, link, until } = receive(gate.url);
+    const taken = vi.spyOn(receiver, "dictionary");
+    const again = async () => {
+      const lost = until("lost");
+      gate.shut();
+      await lost;
+      const connected = until("connected");
+      gate.open();
+      await connected;
+    };
+    const connected = until("connected");
+    link.open();
+    await connected;
+    const gateway = await client(server.url, [ack("gw-1")]);
+    await gateway.publish(`${city}/dict/v1/gw-1`, dictionaryMessage(), { retain: true });
+    await expect.poll(() => taken.mock.calls.length).toBe(1);
+    await again();
+    await gateway.publish(up("gw-1", "live"), batch([1]));
+    await gateway.next<Acknowledgement>(ack("gw-1"), ({ ep }) => ep["37"]?.wm === 1);
+    expect(taken).toHaveBeenCalledTimes(1);
+    receiver.hasMissed = true;
+    await again();
+    await expect.poll(() => taken.mock.calls.length).toBe(2);
+    expect(receiver.hasMissed).toBe(false);
+  });
 
   it("lists a hole only when it has aged, and sees it filled", async () => {
     const { url } = await broker();

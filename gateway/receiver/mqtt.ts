@@ -148,16 +148,13 @@ export class BrokerLink {
    * dictionaries come with it. Gives back why it failed.
    */
   async #subscribe(client: MqttClient, sessionPresent: boolean): Promise<string | undefined> {
-    if (sessionPresent && this.#isSubscribed) return undefined;
+    if (sessionPresent && this.#isSubscribed && !this.#receiver.hasMissed) return undefined;
     this.#isSubscribed = false;
     const { city } = this.#options;
-    const topics = [
-      ...lanes.map((lane) => `${city}/up/v1/+/${lane}`),
-      `${city}/st/v1/+`,
-      `${city}/dict/v1/+`,
-    ];
+    const topics = [...lanes.map((lane) => `${city}/up/v1/+/${lane}`), ...this.#retained];
     try {
       await client.subscribeAsync(topics, { qos: 1 });
+      this.#receiver.hasMissed = false;
     } catch (error) {
       return `the broker refused the subscriptions: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -173,7 +170,24 @@ export class BrokerLink {
     this.#said = undefined;
     this.#log({ kind: "connected", text: `connected to ${this.#options.broker}` });
     this.#sayOnline(client);
-    this.#receiver.start((gateway, document) => this.#publish(client, gateway, document));
+    this.#receiver.start(
+      (gateway, document) => this.#publish(client, gateway, document),
+      () => this.#askAgain(client),
+    );
+  }
+
+  /** Topics of births and dictionaries. */
+  get #retained(): string[] {
+    const { city } = this.#options;
+    return [`${city}/st/v1/+`, `${city}/dict/v1/+`];
+  }
+
+  /** A broker sends what is retained to whoever subscribes, also again. */
+  #askAgain(client: MqttClient): void {
+    const topics = Object.fromEntries(this.#retained.map((topic) => [topic, { qos: 1 as const }]));
+    client.subscribe(topics, (error) => {
+      if (error === null) this.#receiver.hasMissed = false;
+    });
   }
 
   #sayOnline(client: MqttClient): void {

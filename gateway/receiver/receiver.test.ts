@@ -323,6 +323,7 @@ describe("Receiver", () => {
         const result = receiver.take("gw-1", "live", batch(numbers(next, next + 99)));
         taken[result] = (taken[result] ?? 0) + 1;
       }
+      const { hasMissed } = receiver;
       const during = receiver.acknowledgement("gw-1", true) ?? null;
       let readable = true;
       try { receiver.summaries("", 1); } catch { readable = false; }
@@ -332,7 +333,7 @@ describe("Receiver", () => {
       const after = receiver.acknowledgement("gw-1", true).ep[37];
       const page = receiver.events("gw-1", { epoch: 37, after: after.wm - 10 }, 20);
       receiver.close();
-      console.log(JSON.stringify({ before, taken, during, readable, after, events: page.events.length, seen }));`;
+      console.log(JSON.stringify({ before, taken, hasMissed, during, readable, after, events: page.events.length, seen }));`;
     const mount = `mkdir disk && mount -t tmpfs -o size=4m tmpfs disk && exec "$0" --input-type=module -e "$1"`;
     const ran = spawnSync("unshare", ["-m", "sh", "-c", mount, process.execPath, script], {
       cwd: folder.path,
@@ -347,7 +348,14 @@ describe("Receiver", () => {
       taken: Record<string, number>;
       after: EpochReport;
     };
-    expect(result).toMatchObject({ before: 200, during: null, readable: false, events: 10 });
+    expect(result).toMatchObject({
+      before: 200,
+
+      hasMissed: true,
+      during: null,
+      readable: false,
+      events: 10,
+    });
     expect(result.seen).toEqual(["store-failed", "store-recovered"]);
     expect(result.taken["refused"]).toBeGreaterThan(0);
     // Everything that was taken is there, and what was refused was not taken.

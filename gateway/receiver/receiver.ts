@@ -74,6 +74,9 @@ export class Receiver {
   #commitTimer: NodeJS.Timeout | undefined;
   #ackTimer: NodeJS.Timeout | undefined;
   #publish: ((gateway: string, document: Acknowledgement) => void) | undefined;
+  #recovered: (() => void) | undefined;
+  /** The store has failed, so births and dictionaries may have been refused, which are not sent again by themselves. */
+  hasMissed = false;
   #failing = false;
   #failureLoggedMs = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -179,10 +182,11 @@ export class Receiver {
     return acknowledgement(this.run, gateway.state, epochs, everyHole ? 0 : this.#options.holeAgeMs, nowMs);
   }
 
-  /** Begins to publish: every known gateway at once with every hole, then each when it is due. */
-  start(publish: (gateway: string, document: Acknowledgement) => void): void {
+  /** Publishes every known gateway at once with every hole, then each when it is due. `recovered`: the store is well again. */
+  start(publish: (gateway: string, document: Acknowledgement) => void, recovered?: () => void): void {
     this.stop();
     this.#publish = publish;
+    this.#recovered = recovered;
     for (const { state } of this.#gateways.all()) this.#acknowledge(state.id, true);
     const { ackIntervalMs, busyIntervalMs } = this.#options;
     const tickMs = Math.max(10, Math.min(1000, ackIntervalMs / 2, busyIntervalMs / 2));
@@ -192,7 +196,7 @@ export class Receiver {
   /** Ends publishing: the link is down. */
   stop(): void {
     clearInterval(this.#ackTimer);
-    this.#publish = undefined;
+    this.#publish = this.#recovered = undefined;
   }
 
   /** Commits and closes the database. Safe twice. */
@@ -341,12 +345,8 @@ export class Receiver {
         if (epoch.closedMs !== undefined) epoch.closedMs = Date.now();
         this.#changed(gateway, epoch);
         if (JSON.stringify(known) === JSON.stringify(seal)) return "duplicate";
-        return this.#reject(
-          gateway,
-          "seal",
-          payload,
-          `seal ${no} of epoch ${ep} has come with other content`,
-        );
+        const reason = `seal ${no} of epoch ${ep} has come with other content`;
+        return this.#reject(gateway, "seal", payload, reason);
       }
       for (const [a, b, reason] of tomb) epoch.ledger.declare({ from: a, to: b, reason }, nowMs);
       if (to >= from) epoch.ledger.extend(to, nowMs);
@@ -360,9 +360,7 @@ export class Receiver {
   #takeBirth(gateway: LiveGateway, birth: Birth, payload: Uint8Array): Taken {
     const { state } = gateway;
     if (!birth.online) {
-      const stale =
-        birth.session !== undefined && state.session !== undefined && birth.session < state.session;
-      if (stale) return "duplicate";
+      if ((birth.session ?? Infinity) < (state.session ?? 0)) return "duplicate";
       if (state.online !== false)
         this.#log({ kind: "gateway-offline", gateway: state.id, text: `${state.id} is offline` });
       state.online = false;
@@ -421,9 +419,10 @@ export class Receiver {
     }
     this.#checkSeals();
     this.#pending.clear();
-    if (this.#failing)
-      this.#log({ kind: "store-recovered", text: `${this.#options.database} takes data again` });
+    if (!this.#failing) return true;
     this.#failing = false;
+    this.#log({ kind: "store-recovered", text: `${this.#options.database} takes data again` });
+    this.#recovered?.();
     return true;
   }
 
@@ -437,7 +436,7 @@ export class Receiver {
   }
 
   #failed(error: unknown): void {
-    this.#failing = true;
+    this.#failing = this.hasMissed = true;
     clearTimeout(this.#commitTimer);
     this.#commitTimer = setTimeout(() => this.#commit(), retryMs);
     if (!mayLog(this.#failureLoggedMs)) return;

@@ -34,6 +34,8 @@ describe("the simulation", { timeout: 120_000 }, () => {
     ["an acceptance noted by a third clock", 570, 1],
     ["a clock set between a reading and its acceptance, and set again", 1379, 1],
     ["rows behind a damaged epoch, deleted unsent", 740, 1],
+    ["a burst for which the site's own budget has no room", 1592, 1],
+    ["a point dictionary that came while the receiver's disk failed", 2364, 1],
   ])("%s (seed %i)", async (_name, seed, seedHours) => {
     const { violation } = await simulate(seed, { hours: seedHours });
     expect(violation?.text).toBe(undefined);
