@@ -1,9 +1,13 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { fileError, strayFileError } from "../gateway/cli/files.ts";
+import { ConfigError } from "../gateway/errors.ts";
 import { urgentEvent } from "../gateway/outbox/own-events.ts";
 import { OutboxStore } from "../gateway/outbox/store.ts";
+import { configCure } from "../gateway/cli/config-cure.ts";
+import { loadYaml } from "../gateway/yaml.ts";
 import { folder, kerb } from "./cli-rig.ts";
 
 /** What verbs say of files that somebody named and that cannot be used: a sentence, its place, a cure; no errno. */
@@ -36,6 +40,11 @@ const [missing, aFolder, under, taken] = ["missing", "folder", "text/file", "tex
 const here = ["--site", site];
 const receive = ["receive", "--broker", "mqtt://127.0.0.1:9", "--city", "test"];
 
+writeFileSync(at("empty"), "");
+writeFileSync(at("binary"), Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2]));
+mkdirSync(at("box"));
+writeFileSync(at("box/gateway.yaml"), "");
+
 type Case = [args: string[], code: number, en: RegExp, vi: RegExp];
 const noFile = [
   /there is no (file|cassette|profile) /,
@@ -46,7 +55,18 @@ const underFile = [/lies under a file/, /nằm dưới một tệp/] as const;
 const full = [/the disk is full/, /đĩa đã đầy/] as const;
 const exists = [/there already/, /đã có/] as const;
 
+const begun = [/^ {2}do +.*kerb init.*\/etc\/kerb/m, /^ {2}cách xử lý +.*kerb init.*\/etc\/kerb/m] as const;
+const whole = (verb: readonly string[]): Case[] => [
+  [[...verb, missing], 78, ...begun],
+  [[...verb, aFolder], 78, ...begun],
+  [[...verb, at("empty")], 78, ...begun],
+  [[...verb, at("binary")], 78, /it is no text\n {2}do +name a gateway.yaml/, /không phải văn bản\n {2}cách/],
+  [[...verb, at("box")], 78, /name the file in it: .*box\/gateway\.yaml/, /nêu tệp .*box\/gateway\.yaml/],
+];
+
 const cases: Case[] = [
+  ...whole(["run"]),
+  ...whole(["config", "check"]),
   [["restore", missing, "--site", at("new.yaml")], 3, ...noFile],
   [["restore", aFolder, "--site", at("new.yaml")], 2, ...isFolder],
   [["restore", under, "--site", at("new.yaml")], 2, ...underFile],
@@ -118,6 +138,17 @@ describe("a file that cannot be used", () => {
     expect(said("ENOSPC", "write", "en").exitCode).toBe(1);
     expect(said("EACCES", "write", "en").exitCode).toBe(2);
     expect(said("ENOENT", "read", "en").exitCode).toBe(3);
+  });
+
+  it("is no site file that this user may read", () => {
+    const found = () => loadYaml("/box/gateway.yaml", z.unknown(), { read: () => unreadable });
+    const unreadable = { problem: "this user may not read it" };
+    expect(found).toThrow(ConfigError);
+    try {
+      found();
+    } catch (error) {
+      expect(configCure(error as ConfigError)).toMatch(/sudo kerb .* ls -l \/box\/gateway\.yaml/);
+    }
   });
 
   it("is recognised where no verb expected it", () => {

@@ -1,5 +1,6 @@
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
 import { languageOf } from "../words.ts";
+import { configCure, cureLines } from "./config-cure.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
 import { strayFileError } from "./files.ts";
 import { isColour } from "./text.ts";
@@ -43,7 +44,7 @@ function complaintOf(error: unknown): Complaint {
       code,
       exitCode: error.exitCode,
       title: error.message,
-      hint: describeError(code, languageOf()).do,
+      hint: configCure(error) ?? describeError(code, languageOf()).do,
     };
   }
   const ofFile = strayFileError(error);
@@ -57,7 +58,7 @@ export function reportFailure(kind: string, error: unknown, json: boolean): numb
   const complaint = complaintOf(error);
   if (json) printFailure(kind, complaint);
   else if (error instanceof ConfigError) {
-    hint(error.render({ colour: isColour(process.stderr) }));
+    hint([error.render({ colour: isColour(process.stderr) }), ...cureLines(error)].join("\n"));
   } else hint(renderComplaint(complaint));
   if (process.env["KERB_DEBUG"] !== undefined && error instanceof Error) hint(error.stack ?? "");
   return complaint.exitCode;

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Acknowledgement } from "./acknowledge.ts";
 import { BrokerLink, type BrokerOptions } from "./mqtt.ts";
-import { Receiver, type Change, type ReceiverOptions } from "./receiver.ts";
+import type { Change } from "./change.ts";
+import { Receiver, type ReceiverOptions } from "./receiver.ts";
 import { brokered } from "./test-broker.ts";
 import {
   batch,
