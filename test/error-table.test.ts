@@ -16,9 +16,9 @@ const { program } = new Verbs({ code: 0 });
 type Command = typeof program;
 
 /** Words that follow kerb where it is the name of the program: English ones, and all that begin no command. */
-const said =
+const proseWords =
   "again and can cannot does has have if in is kerb listen may never on reads sang sends starts than to trusts waits was wrote";
-const prose = new Set(said.split(" "));
+const prose = new Set(proseWords.split(" "));
 const isProse = (word: string): boolean => prose.has(word) || !/^[a-z]+(?:-[a-z]+)*$/.test(word);
 
 const optionsOf = (command: Command): string[] => [

@@ -1,9 +1,12 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { fileError, strayFileError } from "../gateway/cli/files.ts";
+import { reportFailure } from "../gateway/cli/output.ts";
+import { SocketDeniedError } from "../gateway/control.ts";
 import { ConfigError } from "../gateway/errors.ts";
+import { speak } from "../gateway/words.ts";
 import { urgentEvent } from "../gateway/outbox/own-events.ts";
 import { OutboxStore } from "../gateway/outbox/store.ts";
 import { configCure } from "../gateway/cli/config-cure.ts";
@@ -45,7 +48,7 @@ writeFileSync(at("binary"), Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2]));
 mkdirSync(at("box"));
 writeFileSync(at("box/gateway.yaml"), "");
 
-type Case = [args: string[], code: number, en: RegExp, vi: RegExp];
+type Case = [args: string[], code: number, english: RegExp, vietnamese: RegExp];
 const noFile = [
   /there is no (file|cassette|profile) /,
   /không có (tệp|hồ sơ|tệp ghi|cấu hình mẫu) /,
@@ -158,5 +161,35 @@ describe("a file that cannot be used", () => {
     expect(of({ code: "EACCES", path: "/run/kerb.sock", syscall: "connect" })).toBeUndefined();
     expect(of({ code: "ECONNREFUSED", path: "/a", syscall: "open" })).toBeUndefined();
     expect(of({})).toBeUndefined();
+  });
+});
+
+describe("a gateway that cannot be asked", () => {
+  it.each([
+    ["en", /^ {2}seen +nobody listens at \S+kerb\.sock$/m, /^ {2}do +start it: kerb run/m],
+    [
+      "vi",
+      /^ {2}ghi nhận +không có gì lắng nghe tại \S+kerb\.sock$/m,
+      /^ {2}cách xử lý +khởi động: kerb run/m,
+    ],
+  ] as const)("because none runs, is said with place and cure: %s", (language, seen, cure) => {
+    const { code, err } = kerb(["status", ...here, "--lang", language]);
+    expect({ code }).toEqual({ code: 4 });
+    expect(err).toMatch(seen);
+    expect(err).toMatch(cure);
+  });
+
+  it.each([
+    ["en", /may not speak to the gateway at \/run\/kerb\.sock\n {2}do +.*sudo kerb/],
+    ["vi", /không được phép nói chuyện với gateway tại \/run\/kerb\.sock\n {2}cách xử lý +.*sudo kerb/],
+  ] as const)("because this user may not, too: %s", (language, pattern) => {
+    const spy = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+    speak(language);
+    const code = reportFailure("status", new SocketDeniedError("/run/kerb.sock", new Error("EACCES")), false);
+    const said = spy.mock.calls.map(([text]) => String(text)).join("");
+    spy.mockRestore();
+    speak(undefined);
+    expect(said).toMatch(pattern);
+    expect(code).toBe(1);
   });
 });

@@ -1,6 +1,8 @@
+import { SocketDeniedError } from "../control.ts";
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { configCure, cureLines } from "./config-cure.ts";
+import { complaintWords } from "./complaint-words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
 import { strayFileError } from "./files.ts";
 import { isColour } from "./text.ts";
@@ -46,6 +48,11 @@ function complaintOf(error: unknown): Complaint {
       title: error.message,
       hint: configCure(error) ?? describeError(code, languageOf()).do,
     };
+  }
+  if (error instanceof SocketDeniedError) {
+    const text = complaintWords[languageOf()];
+    const [title, hint] = [text.denied(error.socket), text.deniedCure(error.socket)];
+    return { code: "KERB-CLI-NOT-RUNNING", exitCode: exitCodes.unexpected, title, hint };
   }
   const ofFile = strayFileError(error);
   if (ofFile !== undefined) return ofFile.complaint;

@@ -61,7 +61,7 @@ export const receiveWords = words({
     connected: (broker) => `đã kết nối ${broker}`,
     lost: (broker, reason) => `không có kết nối tới ${broker}: ${reason}; đang thử lại`,
     first: (gateway) => `lần đầu nghe thấy ${gateway}`,
-    online: (gateway, session, epoch) => `${gateway} trực tuyến (phiên ${session}, epoch ${epoch})`,
+    online: (gateway, session, epoch) => `${gateway} trực tuyến (phiên ${session}, kỳ ${epoch})`,
     offline: (gateway) => `${gateway} ngoại tuyến`,
     received: (came, more, seconds) =>
       came.length === 0
