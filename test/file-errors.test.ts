@@ -98,10 +98,10 @@ const said = (code: string, doing: "read" | "write", language: "en" | "vi") =>
 const of = (more: object) => strayFileError(Object.assign(new Error("raw"), more))?.complaint.title;
 
 describe("a file that cannot be used", () => {
-  it.for(cases)("%s: exit code %i", ([args, code, en, vi]) => {
+  it.for(cases)("%s: exit code %i", ([args, code, english, vietnamese]) => {
     for (const [language, pattern, cure] of [
-      ["en", en, /^ {2}do +\S/m],
-      ["vi", vi, /^ {2}cách xử lý +\S/m],
+      ["en", english, /^ {2}do +\S/m],
+      ["vi", vietnamese, /^ {2}cách xử lý +\S/m],
     ] as const) {
       // Where a file is written under another name first, its disk is full.
       rmSync(`${at("export.ndjson")}.part`, { force: true });
@@ -186,10 +186,10 @@ describe("a gateway that cannot be asked", () => {
     const spy = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
     speak(language);
     const code = reportFailure("status", new SocketDeniedError("/run/kerb.sock", new Error("EACCES")), false);
-    const said = spy.mock.calls.map(([text]) => String(text)).join("");
+    const printed = spy.mock.calls.map(([text]) => String(text)).join("");
     spy.mockRestore();
     speak(undefined);
-    expect(said).toMatch(pattern);
+    expect(printed).toMatch(pattern);
     expect(code).toBe(1);
   });
 });

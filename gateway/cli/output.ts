@@ -51,8 +51,8 @@ function complaintOf(error: unknown): Complaint {
   }
   if (error instanceof SocketDeniedError) {
     const text = complaintWords[languageOf()];
-    const [title, hint] = [text.denied(error.socket), text.deniedCure(error.socket)];
-    return { code: "KERB-CLI-NOT-RUNNING", exitCode: exitCodes.unexpected, title, hint };
+    const [title, cure] = [text.denied(error.socket), text.deniedCure(error.socket)];
+    return { code: "KERB-CLI-NOT-RUNNING", exitCode: exitCodes.unexpected, title, hint: cure };
   }
   const ofFile = strayFileError(error);
   if (ofFile !== undefined) return ofFile.complaint;
