@@ -343,6 +343,26 @@ test("set tests what it changes as add does, and saves nothing that fails", asyn
   expect(text("devices.d/meter.yaml")).toContain("serial: A0042");
 }, 60_000);
 
+test("set does not try a place that the running gateway has to itself, and says so", async () => {
+  const own = `    host: 127.0.0.1\n    port: ${await freePort()}\n    siteId: KERB+1=001TC\n`;
+  const lines = `devices:\n  - id: tlc-01\n    driver: rsmp\n    profile: rsmp/tlc\n${own}`;
+  const { file, at, text } = site({ "devices.d/tlc.yaml": lines });
+  const gateway = start(["run", file], at("."));
+  const listed = async () => json(await kerb(file, ["list", "--json"])).data;
+  try {
+    await expect.poll(listed, { timeout: 30_000 }).toMatchObject({ running: true });
+    const { code, out } = await kerb(file, ["set", "tlc-01", "wait=9s", "--yes", "--json"]);
+    published.check("device set", out);
+    const { data } = JSON.parse(out) as { data: Record<string, unknown> };
+    expect({ code, data }).toMatchObject({ code: 0, data: { tested: false, causes: [] } });
+    expect(JSON.stringify(data["steps"])).toContain('"step":"protocol","verdict":"unknown"');
+    expect(text("devices.d/tlc.yaml")).toContain("wait: 9s");
+  } finally {
+    gateway.kill("SIGTERM");
+    await once(gateway, "close");
+  }
+}, 60_000);
+
 test("what stands in the site file is changed by hand, and it is said where", async () => {
   const own = meterLines("meter-01").slice("devices:\n".length);
   const { file, text } = site({}, `devices:\n${own}`);

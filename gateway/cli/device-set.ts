@@ -11,6 +11,7 @@ import {
   concernedFrom,
   failsFrom,
   hasFailed,
+  hasPassed,
   isDoubted,
   isQuiet,
   testDevice,
@@ -137,6 +138,6 @@ async function tested(
   return {
     isDoubted: isDoubted(diagnosed),
     notes: isUntold ? [words.notReached] : [],
-    told: { tested: !hasFailed(diagnosed) || isQuiet(diagnosed), steps, causes },
+    told: { tested: hasPassed(diagnosed), steps, causes },
   };
 }

@@ -98,6 +98,12 @@ export const hasFailed = ({ failed }: Diagnosed): boolean => failed !== undefine
 export const isQuiet = ({ failed, readings }: Diagnosed): boolean =>
   failed === "values" && readings.length > 0 && readings.every(({ unheard }) => unheard === true);
 
+/** It was climbed to its values; a line that the running gateway has to itself was not tried. */
+export const hasPassed = (diagnosed: Diagnosed): boolean =>
+  isQuiet(diagnosed) ||
+  (!hasFailed(diagnosed) &&
+    diagnosed.steps.some(({ step, verdict }) => step === "values" && verdict !== "skipped"));
+
 /** Something is not as it should be: it is not saved without a word. */
 export const isDoubted = (diagnosed: Diagnosed): boolean =>
   hasFailed(diagnosed) ||
