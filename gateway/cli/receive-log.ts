@@ -2,6 +2,7 @@ import type { Change } from "../receiver/change.ts";
 import { printable } from "../printable.ts";
 import { languageOf } from "../words.ts";
 import { receiveWords } from "./receive-words.ts";
+import { grouped } from "./text.ts";
 
 /** What `kerb receive` tells while it runs: a line with its time for people, or one JSON object a line. */
 
@@ -60,9 +61,14 @@ export class Arrivals {
     if (isQuiet && this.#wasQuiet) return undefined;
     this.#wasQuiet = isQuiet;
     const sorted = came.toSorted((a, b) => b[1] - a[1]);
-    const shown = sorted.slice(0, gatewaysShown);
-    const said = (language: "en" | "vi"): string =>
-      receiveWords[language].received(shown, sorted.length - shown.length, Math.round(periodMs / 1000));
+    const more = sorted.length - gatewaysShown;
+    const seconds = Math.round(periodMs / 1000);
+    const said = (language: "en" | "vi"): string => {
+      const words = receiveWords[language];
+      const shown = sorted.slice(0, gatewaysShown).map(([id, count]) => words.events(id, grouped(count)));
+      const list = [...shown, ...(more > 0 ? [words.moreGateways(more)] : [])].join(", ");
+      return isQuiet ? words.nothing(seconds) : words.received(seconds, list);
+    };
     return {
       kind: "received",
       text: said("en"),

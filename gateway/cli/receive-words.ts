@@ -1,7 +1,4 @@
 import { words } from "../words.ts";
-import { grouped } from "./text.ts";
-
-type Count = readonly [id: string, events: number];
 
 /** Over all runs of a database. */
 export interface Totals {
@@ -11,9 +8,6 @@ export interface Totals {
   rejected: number;
   missing: number;
 }
-
-const each = (came: readonly Count[], word: string): string =>
-  came.map(([id, count]) => `${id} ${grouped(count)} ${word}`).join(", ");
 
 /** Why `kerb receive` cannot begin, and what it tells people while it runs; `--json` keeps English. */
 export const receiveWords = words({
@@ -33,10 +27,10 @@ export const receiveWords = words({
     online: (gateway: string, session: number | string, epoch: number | string) =>
       `${gateway} is online (session ${session}, epoch ${epoch})`,
     offline: (gateway: string) => `${gateway} is offline`,
-    received: (came: readonly Count[], more: number, seconds: number) =>
-      came.length === 0
-        ? `nothing came within ${seconds} s`
-        : `received within ${seconds} s: ${each(came, "events")}${more > 0 ? `, and ${more} more gateways` : ""}`,
+    events: (gateway: string, count: string) => `${gateway} ${count} events`,
+    moreGateways: (count: number) => `and ${count} more gateways`,
+    received: (seconds: number, list: string) => `received within ${seconds} s: ${list}`,
+    nothing: (seconds: number) => `nothing came within ${seconds} s`,
     stopped: (signal: string, counts: Totals) =>
       `stopped by ${signal}: ${counts.gateways} gateways, ${counts.events} events stored, ${counts.missing} missing, ${counts.duplicates} duplicates dropped, ${counts.rejected} messages rejected`,
     noListen: (listen: string) => `"${listen}" is not an address to listen on`,
@@ -63,10 +57,10 @@ export const receiveWords = words({
     first: (gateway) => `lần đầu nghe thấy ${gateway}`,
     online: (gateway, session, epoch) => `${gateway} trực tuyến (phiên ${session}, kỳ ${epoch})`,
     offline: (gateway) => `${gateway} ngoại tuyến`,
-    received: (came, more, seconds) =>
-      came.length === 0
-        ? `không nhận được gì trong ${seconds} giây`
-        : `đã nhận trong ${seconds} giây: ${each(came, "sự kiện")}${more > 0 ? `, và ${more} gateway khác` : ""}`,
+    events: (gateway, count) => `${gateway} ${count} sự kiện`,
+    moreGateways: (count) => `và ${count} gateway khác`,
+    received: (seconds, list) => `đã nhận trong ${seconds} giây: ${list}`,
+    nothing: (seconds) => `không nhận được gì trong ${seconds} giây`,
     stopped: (signal, counts) =>
       `dừng do ${signal}: ${counts.gateways} gateway, đã lưu ${counts.events} sự kiện, thiếu ${counts.missing}, bỏ ${counts.duplicates} bản trùng, từ chối ${counts.rejected} bản tin`,
     noListen: (listen) => `"${listen}" không phải địa chỉ để lắng nghe`,
