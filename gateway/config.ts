@@ -20,7 +20,7 @@ import { ConfigError, type Diagnostic } from "./errors.ts";
 import { profileFolder } from "./profiles.ts";
 import type { SiteTwin } from "./twin/document.ts";
 
-export type { DeviceConfig } from "./config/devices.ts";
+export { type DeviceConfig, settingsInFile } from "./config/devices.ts";
 
 const deviceFilesMax = 1000;
 

@@ -148,7 +148,23 @@ function firstLine(socket: Socket): Promise<string | undefined> {
 }
 
 /** No gateway listens at the socket. */
-export class NotRunningError extends Error {}
+export class NotRunningError extends Error {
+  /** Where it would listen. */
+  readonly socket: string;
+  constructor(socket: string, cause?: Error) {
+    super(`no gateway is running on this state folder (${socket})`, { cause });
+    this.socket = socket;
+  }
+}
+
+/** A gateway listens there, and this user may not ask it. */
+export class SocketDeniedError extends Error {
+  readonly socket: string;
+  constructor(socket: string, cause: Error) {
+    super(`no permission for ${socket}: run as root or as a member of the group that owns it`, { cause });
+    this.socket = socket;
+  }
+}
 
 /** Asks the running gateway; yields its answers. Throws `NotRunningError`, or the gateway's own sentence. */
 export async function* ask(path: string, request: ControlRequest, signal?: AbortSignal): AsyncGenerator {
@@ -156,11 +172,7 @@ export async function* ask(path: string, request: ControlRequest, signal?: Abort
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === "EACCES"
-          ? new Error(`no permission for ${path}: run as root or as a member of the group that owns it`)
-          : new NotRunningError(`no gateway is running on this state folder (${path})`, { cause: error }),
-      );
+      reject(error.code === "EACCES" ? new SocketDeniedError(path, error) : new NotRunningError(path, error));
     });
   });
   signal?.addEventListener("abort", () => socket.destroy());

@@ -130,6 +130,10 @@ export function renderDiagnostic(diagnostic: Diagnostic, options: { colour?: boo
 }
 
 const diagnosticsMax = 50;
+const furtherWords = {
+  en: (count: number) => `and ${count} more`,
+  vi: (count: number) => `và ${count} lỗi nữa`,
+};
 
 function inFileOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const rank = new Map([...new Set(diagnostics.map(({ file }) => file))].map((file, index) => [file, index]));
@@ -152,7 +156,7 @@ export class ConfigError extends Error {
   constructor(diagnostics: readonly Diagnostic[]) {
     const ordered = inFileOrder(diagnostics);
     const [first] = ordered;
-    const more = ordered.length > 1 ? ` (and ${ordered.length - 1} more)` : "";
+    const more = ordered.length > 1 ? ` (${furtherWords[languageOf()](ordered.length - 1)})` : "";
     super(
       first === undefined ? "the configuration is wrong" : `${renderDiagnostic(first).split("\n")[0]}${more}`,
     );
@@ -164,6 +168,6 @@ export class ConfigError extends Error {
   render(options: { colour?: boolean } = {}): string {
     const hidden = this.count - this.diagnostics.length;
     const lines = this.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, options));
-    return [...lines, ...(hidden > 0 ? [`… and ${hidden} more`] : [])].join("\n");
+    return [...lines, ...(hidden > 0 ? [`… ${furtherWords[languageOf()](hidden)}`] : [])].join("\n");
   }
 }

@@ -252,6 +252,7 @@ describe("a running gateway", () => {
       await json("device add", ...empty.meter, "--yes");
       await json("device rename", "meter-09", "Công tơ", "--yes", ...empty.at);
       await json("device set", "meter-09", "timeout=2s", "--yes", ...empty.at);
+      await json("device set", "meter-09", "transport.port=9", "--yes", ...empty.at);
       await json("device disable", "meter-09", "--yes", ...empty.at);
       await json("device enable", "meter-09", "--yes", ...empty.at);
       await json("device remove", "meter-09", "--yes", ...empty.at);

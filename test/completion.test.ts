@@ -39,6 +39,32 @@ function fishOffers(text: string): string[] {
   return `${stdout}${stderr}`.split("\n").flatMap((one) => one.split("\t")[0] || []);
 }
 
+/**
+ * What stands on the line after Tab in an interactive zsh on a terminal of its own; a key of the test's own prints the
+ * line, because what zsh draws is not what stands there.
+ */
+function zshLine(text: string): string {
+  const script = String.raw`
+    zmodload zsh/zpty
+    zpty shell zsh -f -i
+    zpty -w shell "PATH=$1/gateway:\$PATH; autoload -U compinit; compinit -u -D; source <(kerb completion zsh)"
+    zpty -w shell 'told() { zle -I; print -r -- "=LI""NE=$BUFFER=E""ND=" }; zle -N told; bindkey "^G" told; print "=REA""DY="'
+    zpty -r -m shell seen "*=READY=*" || exit 1
+    zpty -w -n shell "$2"$'\t\a'
+    zpty -r -m shell seen "*=LINE=*=END=*" || exit 1
+    print -r -- "$seen"
+    zpty -d shell`;
+  const env = { PATH: process.env["PATH"] ?? "", HOME: folder, TERM: "xterm", LANG: "C.UTF-8" };
+  const { stdout, stderr } = spawnSync("zsh", ["-f", "-c", script, "zsh", root.replace(/\/$/, ""), text], {
+    encoding: "utf8",
+    env,
+    cwd: folder,
+    timeout: 60_000,
+    killSignal: "SIGKILL",
+  });
+  return /=LINE=(.*)=END=/.exec(stdout)?.[1] ?? `${stdout}${stderr}`;
+}
+
 describe("completion", () => {
   it("offers no word that a shell would carry out, and ends where files include each other", () => {
     const site = join(folder, "hostile.yaml");
@@ -105,6 +131,30 @@ describe("completion", () => {
     expect(await gateway.stop()).toBe(0);
     expect(fishOffers(`kerb read --site ${file} meter-`)).toEqual(["meter-99"]);
     expect(fishOffers("kerb ver")).toEqual(["version"]);
+  }, 120_000);
+
+  it("works in zsh, with the devices of the running gateway", async ({ skip }) => {
+    if (spawnSync("zsh", ["-fc", "zmodload zsh/zpty"]).status !== 0) {
+      console.warn("skipped: zsh is not installed");
+      skip();
+    }
+    const file = siteFile("zsh", { broker: await freePort(), meter: await freePort() });
+    const gateway = kerbProgram("run", file);
+    await gateway.line(/is running/);
+    writeFileSync(file, readFileSync(file, "utf8").replace("meter-01", "meter-99"));
+    const typed = `kerb read --site ${file} meter-`;
+    // A busy gateway is not waited for: the file is read instead.
+    await expect.poll(() => zshLine(typed), { timeout: 60_000 }).toBe(`${typed}01 `);
+    expect(await gateway.stop()).toBe(0);
+    expect(zshLine(typed)).toBe(`${typed}99 `);
+    expect(zshLine("kerb vers")).toBe("kerb version ");
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, `${text}    write: { allow: [frequency] }\n`);
+    // Its value follows without a blank.
+    const write = `kerb write --site ${file} meter-99 fr`;
+    expect(zshLine(write)).toBe(`${write}equency=`);
+    writeFileSync(join(folder, "a gateway.yaml"), "");
+    expect(zshLine("kerb config check a")).toBe(String.raw`kerb config check a\ gateway.yaml `);
   }, 120_000);
 
   it.each(["zsh", "fish"])("the script of %s is one that it can read", (shell) => {

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,8 +26,10 @@ include: [devices.d/*.yaml]
 `;
   writeFileSync(site, text);
 });
+const closing: Server[] = [];
 afterAll(async () => {
   await closePretended();
+  for (const server of closing) server.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -37,6 +41,7 @@ const tcp = (port: number) => ({ transport: { type: "tcp", host: "127.0.0.1", po
 
 interface Told {
   code: string;
+  profile?: string;
   title: string;
   hint: string;
   seen: string;
@@ -187,3 +192,62 @@ test("a device without a fault has none", { timeout: timeoutMs }, async () => {
   expect(code).toBe(0);
   expect(told.steps.at(-2)?.evidence).toMatch(/^(\d+) of \1 points good, inside their limits$/);
 });
+
+test(
+  "without a profile the one is taken that discover names, and it is said why",
+  { timeout: timeoutMs },
+  async () => {
+    const settings = await realMeter();
+    const people = await add("found-people", undefined, settings, "--driver", "modbus");
+    expect(people.out).toContain(
+      "profile eastron/sdm630: 6 of 6 values that were read are as eastron/sdm630 has",
+    );
+    expect(people.code).toBe(7);
+    const found = await add("found", undefined, settings, "--driver", "modbus", "--yes", "--json");
+    expect(found, JSON.stringify(found)).toMatchObject({
+      code: 0,
+      told: { tested: true, profile: meter, chosen: { match: "likely" } },
+    });
+    const { out } = await run("identify", "found", "--site", site, "--json");
+    expect((JSON.parse(out) as { data: object }).data).toMatchObject({
+      choice: { match: "likely", profile: meter, fits: { fits: 6, of: 6 } },
+    });
+  },
+);
+
+/** Has input 3 to 5 as delta-ohm/pmsense, and holding 256 to 259 as siemens/qsa2700. */
+async function twoFaced(): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (frame) => {
+      const code = frame[7] ?? 0;
+      const first = frame.readUInt16BE(8);
+      const isRead = (code === 4 && first === 3) || (code === 3 && first >= 256 && first < 260);
+      const values = Buffer.alloc(isRead ? 2 * frame.readUInt16BE(10) : 0).fill(Buffer.from([0, 2]));
+      const body = isRead ? Buffer.from([code, values.length, ...values]) : Buffer.from([code | 0x80, 1]);
+      const head = Buffer.from(frame.subarray(0, 7));
+      head.writeUInt16BE(body.length + 1, 4);
+      socket.write(Buffer.concat([head, body]));
+    });
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closing.push(server);
+  return (server.address() as AddressInfo).port;
+}
+
+test(
+  "where two profiles fit equally they are named, and a person is asked",
+  { timeout: timeoutMs },
+  async () => {
+    const settings = { ...modbus, ...tcp(await twoFaced()) };
+    const given = [undefined, settings, "--driver", "modbus", "--yes"] as const;
+    const { code, told } = await add("both", ...given, "--json");
+    expect(told, JSON.stringify(told)).toMatchObject({ code: "KERB-DEV-UNSUPPORTED" });
+    expect(code).toBe(5);
+    expect(told.hint).toBe("name it: --profile delta-ohm/pmsense|siemens/qsa2700");
+    expect(told.seen).toContain("siemens/qsa2700 fit as well");
+    expect(saved()).not.toContain("both.yaml");
+    const vietnamese = await add("both", ...given, "--lang", "vi");
+    expect(vietnamese.err).toMatch(/cách xử lý +chỉ rõ: --profile .*\|/);
+  },
+);

@@ -278,7 +278,8 @@ test("set changes what is named and the login, and nothing where the checker or 
   const { file, at, text } = site(files);
   mkdirSync(at("secrets"));
   writeFileSync(at("secrets/all"), "Hunter-21\n");
-  const set = await kerb(file, ["set", "meter-01", "transport.port=1502", "timeout=5s", "--yes"]);
+  const elsewhere = ["set", "meter-01", "transport.port=1502", "timeout=5s", "--yes", "--save-anyway"];
+  const set = await kerb(file, elsewhere);
   expect(set).toMatchObject({ code: 0, errors: expect.stringContaining(`kerb why meter-01 --site ${file}`) });
   expect(text("devices.d/meter.yaml")).toBe(
     hand.replace(`port: ${port}`, "port: 1502").replace("id: meter-01\n", "id: meter-01\n    timeout: 5s\n"),
@@ -288,7 +289,7 @@ test("set changes what is named and the login, and nothing where the checker or 
   const login = ["set", "cam-01", "--user", "new", "--password-stdin"];
   const refused = [
     await kerb(file, ["set", "meter-01", "unti=7", "--yes"]),
-    await kerb(file, ["set", "meter-01", "unit=7"]),
+    await kerb(file, ["set", "meter-01", "poll=7s"]),
     await kerb(file, ["set", "meter-01", "id=meter-02", "--yes"]),
     await kerb(file, ["set", "cam-01", "password=Hunter-22", "--yes"]),
     await real(file, login, "Hunter-22\n"),
@@ -306,6 +307,60 @@ test("set changes what is named and the login, and nothing where the checker or 
   expect((await real(file, login, "Hunter-23\n")).code).toBe(7);
   expect(text("secrets/cam-01")).toBe("Hunter-22\n");
   expect(changed.out + changed.errors + refused[3]!.errors).not.toContain("Hunter");
+}, 60_000);
+
+test("set tests what it changes as add does, and saves nothing that fails", async () => {
+  const { file, text } = site({ "devices.d/meter.yaml": meterLines("meter-01") });
+  const set = async (...given: string[]) => {
+    const { code, out } = await kerb(file, ["set", "meter-01", ...given, "--yes", "--json"]);
+    published.check("device set", out);
+    return {
+      code,
+      ...(JSON.parse(out) as { data: Record<string, unknown>; error: Record<string, unknown> }),
+    };
+  };
+  const before = text("devices.d/meter.yaml");
+  const unit = await set("unit=9", "timeout=300ms");
+  expect(unit).toMatchObject({ code: 5, error: { code: "KERB-MB-UNIT" } });
+  expect(unit.error["title"]).toContain("Not saved");
+  expect(unit.error["hint"]).toContain("--save-anyway");
+  expect(await set("transport.port=1")).toMatchObject({ code: 5, error: { code: "KERB-NET-PORT" } });
+  const model = await set("profile=dfrobot/sen0662", "sunspec=false");
+  expect(model).toMatchObject({ code: 5, error: { code: "KERB-DEV-MODEL" } });
+  const people = await kerb(file, ["set", "meter-01", "unit=9", "timeout=300ms", "--yes", "--lang", "vi"]);
+  expect(people.out).toMatch(/^ 3 giao thức +✗ /m);
+  expect(people.errors).toContain("Chưa lưu: ");
+  expect(text("devices.d/meter.yaml")).toBe(before);
+  const timeout = await set("timeout=5s");
+  expect(timeout).toMatchObject({ code: 0, data: { changed: true, tested: true, causes: [] } });
+  expect(JSON.stringify(timeout.data["steps"])).toContain('"step":"values","verdict":"ok"');
+  // Nothing of the device has changed: it is not asked.
+  expect(await set("poll=9s")).toMatchObject({ code: 0, data: { changed: true, tested: null } });
+  const anyway = await set("transport.port=1", "--save-anyway");
+  expect(anyway).toMatchObject({ code: 0, data: { tested: false, causes: [{ code: "KERB-NET-PORT" }] } });
+  // That it cannot be reached is no fault of the serial number.
+  expect(await set("serial=A0042")).toMatchObject({ code: 0, data: { changed: true, tested: false } });
+  expect(text("devices.d/meter.yaml")).toContain("serial: A0042");
+}, 60_000);
+
+test("set does not try a place that the running gateway has to itself, and says so", async () => {
+  const own = `    host: 127.0.0.1\n    port: ${await freePort()}\n    siteId: KERB+1=001TC\n`;
+  const lines = `devices:\n  - id: tlc-01\n    driver: rsmp\n    profile: rsmp/tlc\n${own}`;
+  const { file, at, text } = site({ "devices.d/tlc.yaml": lines });
+  const gateway = start(["run", file], at("."));
+  const listed = async () => json(await kerb(file, ["list", "--json"])).data;
+  try {
+    await expect.poll(listed, { timeout: 30_000 }).toMatchObject({ running: true });
+    const { code, out } = await kerb(file, ["set", "tlc-01", "wait=9s", "--yes", "--json"]);
+    published.check("device set", out);
+    const { data } = JSON.parse(out) as { data: Record<string, unknown> };
+    expect({ code, data }).toMatchObject({ code: 0, data: { tested: false, causes: [] } });
+    expect(JSON.stringify(data["steps"])).toContain('"step":"protocol","verdict":"unknown"');
+    expect(text("devices.d/tlc.yaml")).toContain("wait: 9s");
+  } finally {
+    gateway.kill("SIGTERM");
+    await once(gateway, "close");
+  }
 }, 60_000);
 
 test("what stands in the site file is changed by hand, and it is said where", async () => {
@@ -383,6 +438,10 @@ test("list, show, rename and replace beside a running gateway", async () => {
     const { error } = json(await kerb(file, add));
     expect(error).toMatchObject({ code: "KERB-MB-UNIT", facts: { "samePlace.example": "meter-09" } });
     expect(text("devices.d/meter.yaml")).not.toContain("meter-10");
+    // That the gateway reads it as it was says nothing of how it would be.
+    const moved = await kerb(file, ["set", "meter-09", "unit=9", "timeout=300ms", "--json", "--yes"]);
+    expect(json(moved).error).toMatchObject({ code: "KERB-MB-UNIT" });
+    expect(text("devices.d/meter.yaml")).not.toContain("unit: 9");
   } finally {
     rig.become({ serial: "A0042" });
     gateway.kill("SIGTERM");

@@ -1,9 +1,16 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { z } from "zod";
 import { fileError, strayFileError } from "../gateway/cli/files.ts";
+import { reportFailure } from "../gateway/cli/output.ts";
+import { SocketDeniedError } from "../gateway/control.ts";
+import { ConfigError } from "../gateway/errors.ts";
+import { speak } from "../gateway/words.ts";
 import { urgentEvent } from "../gateway/outbox/own-events.ts";
 import { OutboxStore } from "../gateway/outbox/store.ts";
+import { configCure } from "../gateway/cli/config-cure.ts";
+import { loadYaml } from "../gateway/yaml.ts";
 import { folder, kerb } from "./cli-rig.ts";
 
 /** What verbs say of files that somebody named and that cannot be used: a sentence, its place, a cure; no errno. */
@@ -38,7 +45,12 @@ const there = ["--broker", "mqtt://127.0.0.1:9", "--city", "test"];
 const receive = ["receive", ...there];
 const issuer = ["--gateway", "gw-1", "--issuer", "ioc", "--key"];
 
-type Case = [args: string[], code: number, en: RegExp, vi: RegExp];
+writeFileSync(at("empty"), "");
+writeFileSync(at("binary"), Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2]));
+mkdirSync(at("box"));
+writeFileSync(at("box/gateway.yaml"), "");
+
+type Case = [args: string[], code: number, english: RegExp, vietnamese: RegExp];
 const noFile = [
   /there is no (file|cassette|profile) /,
   /không có (tệp|hồ sơ|tệp ghi|cấu hình mẫu) /,
@@ -48,7 +60,18 @@ const underFile = [/lies under a file/, /nằm dưới một tệp/] as const;
 const full = [/the disk is full/, /đĩa đã đầy/] as const;
 const exists = [/there already/, /đã có/] as const;
 
+const begun = [/^ {2}do +.*kerb init.*\/etc\/kerb/m, /^ {2}cách xử lý +.*kerb init.*\/etc\/kerb/m] as const;
+const whole = (verb: readonly string[]): Case[] => [
+  [[...verb, missing], 78, ...begun],
+  [[...verb, aFolder], 78, ...begun],
+  [[...verb, at("empty")], 78, ...begun],
+  [[...verb, at("binary")], 78, /it is no text\n {2}do +name a gateway.yaml/, /không phải văn bản\n {2}cách/],
+  [[...verb, at("box")], 78, /name the file in it: .*box\/gateway\.yaml/, /nêu tệp .*box\/gateway\.yaml/],
+];
+
 const cases: Case[] = [
+  ...whole(["run"]),
+  ...whole(["config", "check"]),
   [["restore", missing, "--site", at("new.yaml")], 3, ...noFile],
   [["restore", aFolder, "--site", at("new.yaml")], 2, ...isFolder],
   [["restore", under, "--site", at("new.yaml")], 2, ...underFile],
@@ -79,10 +102,10 @@ const said = (code: string, doing: "read" | "write", language: "en" | "vi") =>
 const of = (more: object) => strayFileError(Object.assign(new Error("raw"), more))?.complaint.title;
 
 describe("a file that cannot be used", () => {
-  it.for(cases)("%s: exit code %i", ([args, code, en, vi]) => {
+  it.for(cases)("%s: exit code %i", ([args, code, english, vietnamese]) => {
     for (const [language, pattern, cure] of [
-      ["en", en, /^ {2}do +\S/m],
-      ["vi", vi, /^ {2}cách xử lý +\S/m],
+      ["en", english, /^ {2}do +\S/m],
+      ["vi", vietnamese, /^ {2}cách xử lý +\S/m],
     ] as const) {
       // Where a file is written under another name first, its disk is full.
       rmSync(`${at("export.ndjson")}.part`, { force: true });
@@ -124,6 +147,17 @@ describe("a file that cannot be used", () => {
     expect(said("ENOENT", "read", "en").exitCode).toBe(3);
   });
 
+  it("is no site file that this user may read", () => {
+    const found = () => loadYaml("/box/gateway.yaml", z.unknown(), { read: () => unreadable });
+    const unreadable = { problem: "this user may not read it" };
+    expect(found).toThrow(ConfigError);
+    try {
+      found();
+    } catch (error) {
+      expect(configCure(error as ConfigError)).toMatch(/sudo kerb .* ls -l \/box\/gateway\.yaml/);
+    }
+  });
+
   it("is recognised where no verb expected it", () => {
     expect(of({ code: "ENOSPC", path: "/a", syscall: "open" })).toMatch(/^\/a .*the disk is full/);
     expect(of({ code: "EACCES", path: "/a", syscall: "mkdir" })).toMatch(/may not write \/a/);
@@ -131,5 +165,35 @@ describe("a file that cannot be used", () => {
     expect(of({ code: "EACCES", path: "/run/kerb.sock", syscall: "connect" })).toBeUndefined();
     expect(of({ code: "ECONNREFUSED", path: "/a", syscall: "open" })).toBeUndefined();
     expect(of({})).toBeUndefined();
+  });
+});
+
+describe("a gateway that cannot be asked", () => {
+  it.each([
+    ["en", /^ {2}seen +nobody listens at \S+kerb\.sock$/m, /^ {2}do +start it: kerb run/m],
+    [
+      "vi",
+      /^ {2}ghi nhận +không có gì lắng nghe tại \S+kerb\.sock$/m,
+      /^ {2}cách xử lý +khởi động: kerb run/m,
+    ],
+  ] as const)("because none runs, is said with place and cure: %s", (language, seen, cure) => {
+    const { code, err } = kerb(["status", ...here, "--lang", language]);
+    expect({ code }).toEqual({ code: 4 });
+    expect(err).toMatch(seen);
+    expect(err).toMatch(cure);
+  });
+
+  it.each([
+    ["en", /may not speak to the gateway at \/run\/kerb\.sock\n {2}do +.*sudo kerb/],
+    ["vi", /không được phép nói chuyện với gateway tại \/run\/kerb\.sock\n {2}cách xử lý +.*sudo kerb/],
+  ] as const)("because this user may not, too: %s", (language, pattern) => {
+    const spy = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+    speak(language);
+    const code = reportFailure("status", new SocketDeniedError("/run/kerb.sock", new Error("EACCES")), false);
+    const printed = spy.mock.calls.map(([text]) => String(text)).join("");
+    spy.mockRestore();
+    speak(undefined);
+    expect(printed).toMatch(pattern);
+    expect(code).toBe(1);
   });
 });

@@ -5,6 +5,7 @@ import { ConfigError, describeError, exitCodes, printable, renderDiagnostic, sho
 import { twinFile } from "../twin/kept.ts";
 import { languageOf } from "../words.ts";
 import { checkWords } from "./check-words.ts";
+import { configCure, cureLines } from "./config-cure.ts";
 import { findSite } from "./site.ts";
 import { isColour, paint } from "./text.ts";
 import { changeLines, twinWords } from "./twin-words.ts";
@@ -82,13 +83,15 @@ function printSite(site: Site, overlay: Overlay | undefined, json: boolean): voi
 function printMistakes(error: ConfigError, json: boolean): void {
   if (json) {
     const code = error.diagnostics[0]?.code ?? "KERB-CFG-VALUE";
-    const { title, do: hint } = describeError(code, languageOf());
+    const { title, do: remedy } = describeError(code, languageOf());
+    const hint = configCure(error) ?? remedy;
     const { diagnostics, count } = error;
     process.stdout.write(envelope(false, { error: { code, title, hint, count, diagnostics } }));
     return;
   }
   const text = error.render({ colour: isColour(process.stderr) });
-  process.stderr.write(`${text}\n${checkWords[languageOf()].mistakes(error.count)}\n`);
+  const lines = [text, ...cureLines(error), checkWords[languageOf()].mistakes(error.count)];
+  process.stderr.write(`${lines.join("\n")}\n`);
 }
 
 /**

@@ -11,6 +11,10 @@ export const complaintWords = words({
     noSiteNamed: (files: string) => `no site file was named, and there is none here: ${files}`,
     noSiteNamedCure: "begin one: kerb init   or give yours with --site FILE, or set KERB_SITE",
     notRunning: (site: string) => `no gateway is running for ${site}`,
+    nobodyAt: (socket: string) => `nobody listens at ${socket}`,
+    denied: (socket: string) => `this user may not speak to the gateway at ${socket}`,
+    deniedCure: (socket: string) =>
+      `repeat it with sudo kerb …   or join the group that may: ls -l ${socket}`,
     notRunningCure: (site: string) => `start it: kerb run ${site}   or, as a service: systemctl start kerb`,
     noDevice: (id: string, place: string, meant: string) => `there is no device "${id}" in ${place}${meant}`,
     noDeviceHere: (id: string, meant: string) => `there is no device "${id}"${meant}`,
@@ -36,6 +40,9 @@ export const complaintWords = words({
     noSiteNamed: (files) => `chưa nêu tệp cấu hình, và ở đây cũng không có: ${files}`,
     noSiteNamedCure: "tạo tệp mới: kerb init   hoặc nêu tệp đã có bằng --site FILE, hoặc đặt KERB_SITE",
     notRunning: (site) => `không có gateway nào đang chạy cho ${site}`,
+    nobodyAt: (socket) => `không có gì lắng nghe tại ${socket}`,
+    denied: (socket) => `người dùng này không được phép nói chuyện với gateway tại ${socket}`,
+    deniedCure: (socket) => `chạy lại bằng sudo kerb …   hoặc vào nhóm có quyền: ls -l ${socket}`,
     notRunningCure: (site) =>
       `khởi động: kerb run ${site}   hoặc, nếu chạy như dịch vụ: systemctl start kerb`,
     noDevice: (id, place, meant) => `không có thiết bị "${id}" trong ${place}${meant}`,

@@ -6,9 +6,8 @@ import type { Language } from "../config/error-texts.ts";
 import { type Change, DevicesFiles, secretFile, writeSecret } from "../devices-file.ts";
 import type { Diagnosed } from "../diagnosis/facts.ts";
 import type { Met } from "../diagnosis/talk.ts";
-import { describeError, exitCodes, shownFile } from "../errors.ts";
-import { deviceCause } from "../health/causes.ts";
-import { type Match, rankProfiles } from "../profile-match.ts";
+import type { Chosen } from "../discovery/candidates.ts";
+import { exitCodes, shownFile } from "../errors.ts";
 import { mergeSettings } from "../profiles.ts";
 import {
   agree,
@@ -32,12 +31,13 @@ import {
 } from "./device-target.ts";
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import { CommandError, usageError } from "./errors.ts";
-import { library } from "./identify.ts";
-import { causeLines, climbAloud, knownOf, observationLines, plainDiagnosis } from "./ladder-lines.ts";
+import { hasFailed, isDoubted, isQuiet, testDevice, testFailure } from "./device-test.ts";
+import { causeLines, plainDiagnosis } from "./ladder-lines.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { profileFor } from "./profile-choice.ts";
 import { profileNamed } from "./profiles.ts";
-import { askLine, askSecret, isPersonThere, NoAnswerError, pipedLine } from "./prompt.ts";
+import { askLine, askSecret, isPersonThere, pipedLine } from "./prompt.ts";
 import { findSite, siteFlag } from "./site.ts";
 
 export interface AddOptions extends TargetOptions, SaveOptions {
@@ -50,9 +50,6 @@ export interface AddOptions extends TargetOptions, SaveOptions {
 }
 
 const idPattern = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,39}$/;
-
-/** How long a device that tells by itself is listened to: most that are not still tell something in that time. */
-const listenMs = 10_000;
 
 /** One run of the verb. */
 class Adding {
@@ -69,8 +66,8 @@ class Adding {
   #change: Change | undefined;
   /** As it will stand in the file. */
   #device: DeviceConfig | undefined;
-  /** The profiles of its driver, the best first: of a device that came without one. */
-  #matches: readonly Match[] = [];
+  /** Of a device that came without a profile. */
+  #chosen: Chosen | undefined;
 
   private constructor(
     files: DevicesFiles,
@@ -188,37 +185,26 @@ class Adding {
     return device;
   }
 
-  /** The profile that fits best who it says that it is. */
-  async #choose({ identity, needed }: Met): Promise<DeviceConfig | undefined> {
-    const { driver } = this.#target;
-    this.#matches = rankProfiles(identity, driver, library(driver));
-    const best = onlyBest(this.#matches);
-    return best === undefined ? undefined : this.#written(best.profile, needed);
+  /** The profile that `kerb discover` would name. */
+  async #choose(stranger: DeviceConfig, { identity, needed }: Met): Promise<DeviceConfig | undefined> {
+    const chosen = await profileFor(stranger, identity, stopSignal());
+    this.#chosen = chosen;
+    const { profile, equals = [] } = chosen;
+    if (profile === undefined || equals.length > 0) return undefined;
+    if (this.#options.json !== true)
+      printLines(this.#words.taken(profile, reasonText(chosen, this.#language)));
+    return this.#written(profile, needed);
   }
 
   async #climb(device: DeviceConfig, isStranger: boolean): Promise<Diagnosed> {
-    const { siteFile, site } = this.#files;
-    const { known } = await knownOf(siteFile, this.#id);
-    const signal = stopSignal();
-    const climb = {
-      device,
-      ...(isStranger ? { choose: (met: Met) => this.#choose(met) } : {}),
-      stateFolder: site.gateway.stateFolder,
-      siblings: site.devices,
-      known,
-      signal,
-      listenMs,
-      hearsAll: true,
-    };
-    const diagnosed = await climbAloud(climb, this.#language, this.#options.json === true);
-    if (signal.aborted) throw new NoAnswerError();
-    return diagnosed;
+    const choose = isStranger ? (met: Met) => this.#choose(device, met) : undefined;
+    return testDevice(device, this.#files, choose, this.#language, this.#options.json === true);
   }
 
   async #save(diagnosed: Diagnosed): Promise<Saved> {
     const { saveAnyway, json } = this.#options;
     const words = this.#words;
-    const { causes, readings } = diagnosed;
+    const { causes } = diagnosed;
     const isBlocked = hasFailed(diagnosed) && !isQuiet(diagnosed);
     if (isBlocked && (saveAnyway !== true || this.#change === undefined))
       throw await this.#failure(diagnosed);
@@ -229,10 +215,7 @@ class Adding {
         "",
         ...shownChange(change, words),
       ]);
-    const isDoubtful =
-      hasFailed(diagnosed) ||
-      causes.some(({ step }) => step !== "upstream") ||
-      readings.some(({ status, unheard }) => status !== "good" || unheard === true);
+    const isDoubtful = isDoubted(diagnosed);
     await agree(isDoubtful ? words.saveDoubtful : words.save, !isDoubtful, this.#options, this.#language);
     return store(this.#files, change, this.#options, this.#language);
   }
@@ -241,40 +224,33 @@ class Adding {
   async #failure(diagnosed: Diagnosed): Promise<CommandError> {
     const words = this.#words;
     const language = this.#language;
-    const { failed, causes, facts, steps } = diagnosed;
-    const [cause] = causes;
+    const { failed, causes } = diagnosed;
     const { profile, driver, needs, own } = this.#target;
-    const more = plainDiagnosis(diagnosed, language);
-    const complaint = { exitCode: exitCodes.noAnswer, more, language };
     // A profile that was only guessed, and is not it, is no failure of the device.
-    if (failed === "identity" && profile === undefined && cause?.code !== "KERB-DEV-UNIT")
+    if (failed === "identity" && profile === undefined && causes[0]?.code !== "KERB-DEV-UNIT")
       return new CommandError({
-        ...complaint,
+        exitCode: exitCodes.noAnswer,
+        more: plainDiagnosis(diagnosed, language),
+        language,
         code: "KERB-DEV-UNSUPPORTED",
         title: `${words.notSaved}: ${words.whichProfile}`,
-        hint: profileCure(this.#matches, driver, onlyBest(this.#matches), words),
+        hint: profileCure(this.#chosen, this.#device?.profile, driver, words),
+        ...(this.#chosen === undefined
+          ? {}
+          : { details: [["seen", reasonText(this.#chosen, language)]] as const }),
       });
-    if (cause === undefined && this.#options.json !== true) printLines(observationLines(diagnosed, language));
-    const code = cause?.code ?? deviceCause(String(facts["error"])) ?? "KERB-DEV-REJECTED";
-    const { title, likely, do: remedy } = describeError(code, language);
-    const evidence = steps.find(({ verdict }) => verdict === "failed")?.evidence;
     const wantsLogin =
       this.#options.user === undefined &&
       (failed === "login" || (needs.length > 0 && failed !== "network" && failed !== "port")) &&
       (await lacksLogin(driver, own));
-    return new CommandError({
-      ...complaint,
-      code,
-      title: `${words.notSaved}: ${title}`,
-      // Without a profile there is nothing yet that could be saved.
-      hint: wantsLogin
-        ? words.needsLoginHint
-        : [`${remedy};`, words.again, ...(this.#change === undefined ? [] : [words.saveAnyway])].join(" "),
-      details: [
-        ["seen", (cause?.seen ?? evidence)?.[language] ?? ""],
-        ["likely", likely],
-      ],
-    });
+    // Without a profile there is nothing yet that could be saved.
+    const canSave = this.#change !== undefined;
+    const isJson = this.#options.json === true;
+    return testFailure(
+      diagnosed,
+      { canSave, isJson, ...(wantsLogin ? { cure: words.needsLoginHint } : {}) },
+      language,
+    );
   }
 
   #told(diagnosed: Diagnosed, saved: Saved): void {
@@ -285,7 +261,10 @@ class Adding {
       const { steps, causes } = plainDiagnosis(diagnosed, this.#language);
       const { identity } = diagnosed;
       const { profile = null } = device ?? {};
-      printData("device-add", { device: this.#id, tested, steps, causes, identity, profile, ...saved });
+      const { match, reasons } = this.#chosen ?? {};
+      const chosen = match === undefined ? {} : { chosen: { match, reasons } };
+      const what = { device: this.#id, tested, steps, causes, identity, profile, ...chosen };
+      printData("device-add", { ...what, ...saved });
       return;
     }
     if (!tested) hint(words.notTested);
@@ -297,33 +276,20 @@ class Adding {
   }
 }
 
-/** A rung of the device's own; that the IOC is away is no fault of it. */
-const hasFailed = ({ failed }: Diagnosed): boolean => failed !== undefined && failed !== "upstream";
-
-/** One that tells by itself may rightly have nothing to tell yet. */
-const isQuiet = ({ failed, readings }: Diagnosed): boolean =>
-  failed === "values" && readings.length > 0 && readings.every(({ unheard }) => unheard === true);
-
-/** The profile that fits best, where no other fits as well. */
-function onlyBest(matches: readonly Match[]): Match | undefined {
-  const [best, second] = matches;
-  if (best === undefined || best.rank === "none") return undefined;
-  const isAlone = second === undefined || second.rank !== best.rank || second.firmware !== best.firmware;
-  return isAlone ? best : undefined;
-}
-
-const profilesShown = 6;
+const reasonText = ({ reasons }: Chosen, language: Language): string =>
+  reasons.map((reason) => reason[language]).join("; ");
 
 function profileCure(
-  matches: readonly Match[],
+  chosen: Chosen | undefined,
+  tried: string | undefined,
   driver: string,
-  tried: Match | undefined,
   words: DeviceWords,
 ): string {
-  const fitting = matches.filter((match) => match.rank !== "none" && match !== tried);
-  if (fitting.length === 0) return words.noProfileFits(driver);
-  const names = fitting.slice(0, profilesShown).map(({ profile }) => profile);
-  return words.whichProfileHint(names.join("|") + (fitting.length > profilesShown ? "|…" : ""));
+  const { profile, equals = [], also = [] } = chosen ?? {};
+  const fitting = [...new Set([profile, ...equals, ...also])].filter(
+    (one) => one !== undefined && one !== tried,
+  );
+  return fitting.length === 0 ? words.noProfileFits(driver) : words.whichProfileHint(fitting.join("|"));
 }
 
 /** "energy-meter-02": the class of the model, or the driver, with the next number that is free. */

@@ -73,9 +73,18 @@ export async function carryOut(
     question,
     otherwise,
     notes,
+    told = {},
     whenSaved,
     after,
-  }: { question: string; otherwise: boolean; notes: string[]; whenSaved?: () => void; after?: () => void },
+  }: {
+    question: string;
+    otherwise: boolean;
+    notes: string[];
+    /** Further members for machines. */
+    told?: object;
+    whenSaved?: () => void;
+    after?: () => void;
+  },
   options: SaveOptions,
 ): Promise<number> {
   const words = deviceWords[language];
@@ -84,7 +93,7 @@ export async function carryOut(
   await agree(question, otherwise, options, language);
   const saved = await store(files, change, options, language, whenSaved);
   after?.();
-  if (options.json === true) printData(kind, { device: device.id, changed: true, ...saved });
+  if (options.json === true) printData(kind, { device: device.id, changed: true, ...told, ...saved });
   return exitCodes.ok;
 }
 

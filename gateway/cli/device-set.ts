@@ -2,20 +2,32 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { setKey, type Written } from "../config/device-edits.ts";
 import type { Language } from "../config/error-texts.ts";
 import { isRecord } from "../config/path.ts";
-import { secretFile, writeSecret } from "../devices-file.ts";
+import { type Change, secretFile, writeSecret } from "../devices-file.ts";
 import { shownFile } from "../errors.ts";
 import { carryOut, changeOf, nothing, openDevice, type Opened } from "./device-change.ts";
 import { asking, checkEditable, checkWritable, type SaveOptions } from "./device-save.ts";
 import { loginOf, secretIn, setting } from "./device-target.ts";
+import {
+  concernedFrom,
+  failsFrom,
+  hasFailed,
+  hasPassed,
+  isDoubted,
+  isQuiet,
+  testDevice,
+  testFailure,
+} from "./device-test.ts";
 import { usageError } from "./errors.ts";
+import { causeLines, plainDiagnosis } from "./ladder-lines.ts";
 import { languageOf } from "./language.ts";
-import { hint } from "./output.ts";
+import { hint, printLines } from "./output.ts";
 import { givenPassword } from "./prompt.ts";
 import { siteFlag } from "./site.ts";
 
 export interface SetOptions extends SaveOptions {
   user?: string;
   passwordStdin?: boolean;
+  saveAnyway?: boolean;
 }
 
 /** `{ transport: { port: 1502 } }` as "transport.port" and its value; a list is a value. */
@@ -51,7 +63,7 @@ async function wanted(
   return keys;
 }
 
-/** `kerb device set`: settings of a device, as its file has them, and its login. */
+/** `kerb device set`: settings of a device, as its file has them, and its login; tested before they are saved. */
 export function deviceSet(id: string, given: readonly string[], options: SetOptions): Promise<number> {
   const language: Language = languageOf(options.lang);
   return asking(language, async () => {
@@ -77,14 +89,12 @@ export function deviceSet(id: string, given: readonly string[], options: SetOpti
     let isSaved = false;
     try {
       if (secret !== undefined) writeSecret(files.siteFile, id, password);
-      const code = await carryOut(
-        "device-set",
-        opened,
-        change,
-        { question: words.save, otherwise: true, notes: [], whenSaved: () => (isSaved = true) },
-        options,
-      );
+      const test = await tested(opened, change, options);
+      const ask = { question: test.isDoubted ? words.saveDoubtful : words.save, otherwise: !test.isDoubted };
+      const more = { notes: test.notes, told: test.told, whenSaved: () => (isSaved = true) };
+      const code = await carryOut("device-set", opened, change, { ...ask, ...more }, options);
       if (options.json !== true) {
+        if (test.told.tested === false) hint(words.notTested);
         if (secret !== undefined) hint(words.secretSaved(shownFile(secret)));
         hint(words.nextWhy(id, siteFlag(options.site)));
       }
@@ -96,4 +106,38 @@ export function deviceSet(id: string, given: readonly string[], options: SetOpti
       }
     }
   });
+}
+
+/** What the test of a change has found. `tested`: null where there was nothing to test. */
+interface Tested {
+  isDoubted: boolean;
+  notes: string[];
+  told: { tested: boolean | null } & Partial<Pick<ReturnType<typeof plainDiagnosis>, "steps" | "causes">>;
+}
+
+/** Climbs the ladder with the changed settings. Throws `CommandError` where a rung that they concern fails. */
+async function tested(
+  { files, device, language, words }: Opened,
+  change: Change,
+  { user, saveAnyway, json }: SetOptions,
+): Promise<Tested> {
+  const { devices } = await files.checked(change);
+  const changed = devices.find(({ id }) => id === device.id);
+  const from =
+    changed?.enabled === true ? await concernedFrom(device, changed, user !== undefined) : undefined;
+  if (changed === undefined || from === undefined)
+    return { isDoubted: false, notes: [], told: { tested: null } };
+  const isJson = json === true;
+  const diagnosed = await testDevice(changed, files, undefined, language, isJson);
+  const isFailed = failsFrom(diagnosed, from);
+  if (isFailed && saveAnyway !== true)
+    throw testFailure(diagnosed, { canSave: true, isJson, device: device.id }, language);
+  const { steps, causes } = plainDiagnosis(diagnosed, language);
+  if (!isJson) printLines([...diagnosed.causes.flatMap((one) => causeLines(one, language, device.id)), ""]);
+  const isUntold = hasFailed(diagnosed) && !isFailed && !isQuiet(diagnosed);
+  return {
+    isDoubted: isDoubted(diagnosed),
+    notes: isUntold ? [words.notReached] : [],
+    told: { tested: hasPassed(diagnosed), steps, causes },
+  };
 }

@@ -2,6 +2,7 @@ import type { DeviceConfig } from "../config.ts";
 import { indexOfDevice, placeOfDevice } from "../config/device-edits.ts";
 import type { Language } from "../config/error-texts.ts";
 import { DevicesFiles } from "../devices-file.ts";
+import { ofRank, profilesOf } from "../discovery/candidates.ts";
 import type { Identity } from "../driver.ts";
 import { exitCodes, printable, shownFile } from "../errors.ts";
 import type { Marks, Pin } from "../host/pin.ts";
@@ -12,8 +13,7 @@ import { listed, type ListedDevice, statusOf } from "./device-list.ts";
 import type { TwinChange } from "../twin/changes.ts";
 import { scheduleRows, schedulesOf, type ShownSchedule } from "./device-schedules.ts";
 import { deviceWords } from "./device-words.ts";
-import { library } from "./identify.ts";
-import { identifyWords } from "./identify-words.ts";
+import { matchText } from "./discover-table.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { namedIdentity } from "./named-identity.ts";
 import { printData, printLines } from "./output.ts";
@@ -77,7 +77,7 @@ async function shown(
   const place = placeOfDevice(text, indexOfDevice(text, device.id));
   const unit = unitOf(pinOf(files.site.gateway.stateFolder, device));
   const identity = known?.identity ?? unit;
-  const own = library(device.driver).find(({ id }) => id === device.profile);
+  const own = profilesOf(device.driver).find(({ id }) => id === device.profile);
   const match = identity === undefined || own === undefined ? undefined : matchProfile(identity, own);
   const offered = device.points.filter(({ write }) => write !== undefined).map(({ name }) => name);
   const laid = status?.configuration?.twin?.runs?.changes.filter((one) => one.device === device.id) ?? [];
@@ -124,7 +124,7 @@ function shownLines(one: ShownDevice, device: DeviceConfig, timeZone: string, la
     match === null
       ? []
       : [
-          `${identifyWords[language].ranks[match.rank as "exact"]}: ${match.reasons.map((text) => text[language]).join("; ")}`,
+          `${matchText({ match: ofRank[match.rank as "exact"] }, language)}: ${match.reasons.map((text) => text[language]).join("; ")}`,
         ];
   const pinned =
     device.serial === undefined

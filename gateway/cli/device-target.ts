@@ -163,7 +163,9 @@ export async function targetOf(
     const driver = driverOf(text, options, entry.driver, language);
     const more = unit === undefined ? {} : await settingsAt(driver, { unit });
     const own = given(mergeSettings(mergeSettings(entry.settings, more), wished));
-    return { driver, profile: options.profile ?? entry.profile, own, needs: entry.needs };
+    // Where another one fits as well, a person has to say which it is.
+    const found = (entry.equals ?? []).length > 0 ? undefined : entry.profile;
+    return { driver, profile: options.profile ?? found, own, needs: entry.needs };
   }
   const { driver: scheme, endpoint, ...place } = text === undefined ? {} : placeOf(text);
   const at = {

@@ -57,7 +57,7 @@ export function addDeviceVerbs({ verb, run, options: { site, number } }: Line): 
         (await import("./device-replace.ts")).deviceReplace(id, options),
       ),
     );
-  own("set", "change settings of a device, or its login, and tell the gateway")
+  own("set", "change settings of a device, or its login: tested, saved, and told to the gateway")
     .argument("<device>", "its id")
     .argument(
       "[settings...]",
@@ -65,6 +65,7 @@ export function addDeviceVerbs({ verb, run, options: { site, number } }: Line): 
     )
     .option("--user <name>", "its login; the password is asked for")
     .option("--password-stdin", "the password is piped in")
+    .option("--save-anyway", "save it also when the test fails: it is not wired yet")
     .option("--yes", "do not ask")
     .action((id: string, settings: string[], options: SetOptions) =>
       run("device-set", options, async () =>

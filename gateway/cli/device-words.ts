@@ -106,6 +106,8 @@ const en = {
   again: "then repeat the command",
   saveAnyway: "(to save it all the same: --save-anyway)",
   notTested: "It was saved without having passed its test.",
+  notReached: "What was changed could not be tested: something else is in the way.",
+  taken: (profile: string, why: string) => [`   profile ${profile}: ${why}`],
   writable: (offered: number) =>
     offered === 0
       ? "Nothing of it can be written."
@@ -283,6 +285,8 @@ const vi: DeviceWords = {
   again: "rồi chạy lại lệnh",
   saveAnyway: "(muốn vẫn lưu: --save-anyway)",
   notTested: "Đã lưu dù phép thử chưa đạt.",
+  notReached: "Chưa thử được phần vừa đổi: có lỗi khác chắn trước.",
+  taken: (profile, why) => [`   hồ sơ ${profile}: ${why}`],
   writable: (offered) =>
     offered === 0
       ? "Không có điểm nào ghi được."

@@ -24,11 +24,14 @@ function whoIs({ identity, settings }: Finding, language: Language): string {
   return Object.keys(settings).length === 0 ? words.unasked : words.nameless;
 }
 
-function matchOf({ match, fits, known }: Finding, language: Language): string {
+/** "exact", "likely, 6 of 6". */
+export function matchText({ match, fits }: Pick<Finding, "match" | "fits">, language: Language): string {
   const words = discoverWords[language];
-  if (known !== undefined) return words.already(known);
   return match === "likely" && fits !== undefined ? words.likely(fits.fits, fits.of) : words.matches[match];
 }
+
+const matchOf = (finding: Finding, language: Language): string =>
+  finding.known === undefined ? matchText(finding, language) : discoverWords[language].already(finding.known);
 
 const shortened = (place: string): string => printable(place).replace(/ unit (\d+)$/, " u$1");
 

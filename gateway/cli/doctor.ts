@@ -115,7 +115,13 @@ async function examine(
   } catch (error) {
     if (!(error instanceof NotRunningError)) throw error;
     const seen = { en: whyWords.en.notRunning, vi: whyWords.vi.notRunning };
-    return { rows: [{ check: "gateway", state: "warn", seen }, ...(await boxRows(site))], problems: [] };
+    return {
+      rows: [
+        { check: "gateway", state: "warn", seen, code: "KERB-CLI-NOT-RUNNING" },
+        ...(await boxRows(site)),
+      ],
+      problems: [],
+    };
   }
 }
 

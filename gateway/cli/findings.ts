@@ -1,21 +1,13 @@
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { choose, profilesOf, type Tried } from "../discovery/candidates.ts";
 import type { Finding } from "../discovery/kept.ts";
 import { knownAs } from "../discovery/known.ts";
 import type { Looking } from "../discovery/looks.ts";
 import type { DeviceConfig } from "../config.ts";
 import type { Found } from "../driver.ts";
-import { within } from "../host/identify.ts";
 import type { Profile } from "../profiles.ts";
 import type { Neighbours } from "./discover-site.ts";
-import { FieldDevice } from "./field.ts";
-import { pause } from "./output.ts";
+import { readAs } from "./profile-choice.ts";
 
-/** One profile is tried so long on somebody who does not say who he is. */
-const tryMs = 6000;
-/** Who tells his values by himself begins within this. */
-const tellMs = 1600;
 /** So many machines are compared with profiles at once; whoever shares a machine or a line waits. */
 const atOnce = 8;
 
@@ -86,7 +78,7 @@ export class Findings {
     const discovery = this.#looking.find((one) => one.driver === driver)?.discovery;
     const tryOut = async (device: DeviceConfig, names: readonly string[]): Promise<Tried> => {
       tell(found.place);
-      return within(tryMs, signal, (inner) => read(device, names, inner));
+      return readAs(device, names, signal);
     };
     // Of one that the site file has, a person has said what he is; one that calls is not to think that he was taken.
     const mayTry = known === undefined && isAsked && !signal.aborted;
@@ -111,25 +103,6 @@ export class Findings {
 function profileIn({ occupied }: Neighbours, id: string): { profile?: string } {
   const profile = occupied.devices.find((one) => one.id === id)?.profile;
   return profile === undefined ? {} : { profile };
-}
-
-/** Opens it as the profile says, reads, and lets go of it. */
-async function read(device: DeviceConfig, names: readonly string[], signal: AbortSignal): Promise<Tried> {
-  const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  const field = await FieldDevice.open(device, join(cache, "kerb"), signal);
-  try {
-    const { identity, mismatch } = field;
-    if (mismatch !== undefined) return { identity, mismatch, readings: [] };
-    const untilMs = performance.now() + tellMs;
-    for (;;) {
-      const readings = await field.read({ points: names, raw: false }, signal);
-      const isWaiting = readings.some(({ unheard }) => unheard === true) && performance.now() < untilMs;
-      if (!isWaiting) return { identity, mismatch, readings };
-      await pause(tellMs / 8, signal);
-    }
-  } finally {
-    await field.close();
-  }
 }
 
 /** Whoever answered without a login has said more. */

@@ -8,8 +8,8 @@ export const vietnameseHelp: Readonly<Record<string, string>> = {
   "one JSON object a line": "mỗi dòng một đối tượng JSON",
   "site file (default: KERB_SITE, /etc/kerb/gateway.yaml, or gateway.yaml here)":
     "tệp cấu hình (mặc định: KERB_SITE, /etc/kerb/gateway.yaml, hoặc gateway.yaml tại đây)",
-  "change settings of a device, or its login, and tell the gateway":
-    "đổi thiết lập hoặc đăng nhập của một thiết bị, rồi báo cho gateway",
+  "change settings of a device, or its login: tested, saved, and told to the gateway":
+    "đổi thiết lập hoặc đăng nhập của một thiết bị: thử, lưu, rồi báo cho gateway",
   "KEY=VALUE as in its file: unit=7, host=10.0.0.5, transport.port=502, timeout=5s":
     "KEY=VALUE như trong tệp của nó: unit=7, host=10.0.0.5, transport.port=502, timeout=5s",
   "where it goes (default: gateway.yaml here)": "ghi vào đâu (mặc định: gateway.yaml tại đây)",

@@ -23,11 +23,9 @@ export const identifyWords = words({
     notWritable: (reason: string) => `not writable: ${reason}`,
     accepted: "accepted: this is the unit from here on",
     doubt: "doubt",
-    ranks: { exact: "exact", range: "range", family: "family", generic: "generic", none: "no" },
     titles: ["PROFILE", "FITS", "WHY"],
     others: (count: number, driver: string) =>
       `${count} more profiles of ${driver} do not fit or cannot be told (--json lists them)`,
-    noneFits: (driver: string) => `no profile of ${driver} fits what the device says of itself`,
     better: (found: string, site: string) => `${found} fits better than ${site}, which the site file says`,
     sayNothing: "the device says nothing of itself: compare its name plate with the site file",
     needs: (settings: string) =>
@@ -45,17 +43,9 @@ export const identifyWords = words({
     notWritable: (reason) => `không được ghi: ${reason}`,
     accepted: "đã chấp nhận: từ nay đây là thiết bị đúng",
     doubt: "nghi ngờ",
-    ranks: {
-      exact: "chính xác",
-      range: "trong khoảng",
-      family: "cùng dòng",
-      generic: "chung",
-      none: "không",
-    },
     titles: ["HỒ SƠ", "MỨC HỢP", "LÝ DO"],
     others: (count, driver) =>
       `${count} hồ sơ khác của ${driver} không hợp hoặc không nhận biết được (--json liệt kê)`,
-    noneFits: (driver) => `không hồ sơ nào của ${driver} hợp với điều thiết bị tự khai`,
     better: (found, site) => `${found} hợp hơn ${site} đang ghi trong tệp cấu hình`,
     sayNothing: "thiết bị không tự khai báo: đối chiếu nhãn trên thiết bị với tệp cấu hình",
     needs: (settings) =>

@@ -1,15 +1,18 @@
 import { type DeviceConfig, loadSite } from "../config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
+import { type Chosen, ofRank, profilesOf, type TryOut } from "../discovery/candidates.ts";
+import { DeviceError } from "../driver.ts";
 import { exitCodes, printable } from "../errors.ts";
 import { firmwareDoubt } from "../host/identify.ts";
 import { type Match, rankProfiles, ranks } from "../profile-match.ts";
 import { flowText } from "../profile-draft/text.ts";
-import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
+import { matchText } from "./discover-table.ts";
 import { identifyWords } from "./identify-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { namedIdentity } from "./named-identity.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { profileFor } from "./profile-choice.ts";
 import { openSource, type Source, deviceNamed, type WhoItIs } from "./read-source.ts";
 import { findSite, notRunning } from "./site.ts";
 import { table } from "./text.ts";
@@ -21,42 +24,36 @@ export interface IdentifyOptions {
   lang?: Language;
 }
 
-/** The profiles of a driver that can be read; `kerb profiles` says what is wrong with the others. */
-export function library(driver: string): Profile[] {
-  return listProfiles().flatMap((id) => {
-    try {
-      const profile = loadProfile(id);
-      return profile.driver === driver ? [profile] : [];
-    } catch {
-      return [];
-    }
-  });
+/** Another profile fits better than the one that the site file says. */
+function isBetter({ profile, also, equals = [] }: Chosen, own: Match, matches: readonly Match[]): boolean {
+  if (profile === undefined || profile === own.profile || [...also, ...equals].includes(own.profile))
+    return false;
+  const best = matches.find((one) => one.profile === profile);
+  if (best === undefined || best.rank === "none") return true;
+  return (
+    ranks.indexOf(best.rank) < ranks.indexOf(own.rank) ||
+    (best.firmware === "inside" && own.firmware === "outside")
+  );
 }
 
 /** What makes one wonder whether the site file is right about the device. */
 function doubtsOf(
   device: DeviceConfig,
   found: WhoItIs,
+  chosen: Chosen,
   matches: readonly Match[],
-  marked: ReadonlySet<string>,
   language: Language,
 ): string[] {
   const words = identifyWords[language];
   const { identity, mismatch } = found;
   const own = matches.find(({ profile }) => profile === device.profile);
-  // The markers of another profile were not read: whether it fits is open.
-  const best = matches.find(({ profile }) => !marked.has(profile));
   const says = [identity.vendor, identity.model, identity.firmware, identity.serial];
-  const isBetter =
-    own !== undefined &&
-    best !== undefined &&
-    best.rank !== "none" &&
-    (ranks.indexOf(best.rank) < ranks.indexOf(own.rank) ||
-      (best.firmware === "inside" && own.firmware === "outside"));
   return [
     mismatch,
     firmwareDoubt(identity, device.firmwareRange),
-    isBetter ? words.better(best.profile, own.profile) : undefined,
+    own !== undefined && isBetter(chosen, own, matches)
+      ? words.better(chosen.profile ?? "", own.profile)
+      : undefined,
     says.every((one) => one === undefined) ? words.sayNothing : undefined,
   ].filter((one) => one !== undefined);
 }
@@ -96,10 +93,35 @@ function siteLine(device: DeviceConfig, language: Language): string {
   return `${words.siteSays}: ${[what, serial && words.pinned(serial)].filter((part) => part).join(", ")}`;
 }
 
+/** A profile that may be the device's, as `kerb discover` would say it. */
+interface Candidate {
+  profile: string;
+  fits: string;
+  reasons: Chosen["reasons"];
+}
+
+/** The one that was chosen, then those that fit as well or nearly, and the device's own. */
+function candidates(
+  own: string | undefined,
+  chosen: Chosen,
+  matches: readonly Match[],
+  language: Language,
+): Candidate[] {
+  const { profile, equals = [], also } = chosen;
+  const shown = [...new Set([profile, ...equals, ...also, own])].filter((one) => one !== undefined);
+  return shown.map((one) => {
+    if (one === profile) return { profile: one, fits: matchText(chosen, language), reasons: chosen.reasons };
+    const { rank, reasons } = matches.find((match) => match.profile === one) ?? { rank: "none", reasons: [] };
+    const isOwn = one === own && !also.includes(one) && !equals.includes(one);
+    const match = rank === "none" && !isOwn ? chosen.match : ofRank[rank];
+    return { profile: one, fits: matchText({ match }, language), reasons };
+  });
+}
+
 function show(
   device: DeviceConfig,
   found: WhoItIs,
-  matches: readonly Match[],
+  { chosen, matches }: Judged,
   doubts: readonly string[],
   language: Language,
 ): void {
@@ -107,12 +129,12 @@ function show(
   printLines([siteLine(device, language)]);
   const { more = {} } = found.identity;
   printLines(Object.entries(more).map(([name, text]) => `  ${printable(`${name}: ${text}`)}`));
-  const shown = matches.filter(({ rank, profile }) => rank !== "none" || profile === device.profile);
-  if (shown.every(({ rank }) => rank === "none")) printLines([words.noneFits(device.driver)]);
+  const shown = candidates(device.profile, chosen, matches, language);
+  if (chosen.profile === undefined) printLines(chosen.reasons.map((reason) => printable(reason[language])));
   if (shown.length > 0) {
-    const rows = shown.map(({ profile, rank, reasons }) => [
+    const rows = shown.map(({ profile, fits, reasons }) => [
       profile,
-      words.ranks[rank],
+      fits,
       printable(reasons.map((reason) => reason[language]).join("; ")),
     ]);
     printLines([
@@ -132,6 +154,29 @@ function show(
   else if (writable) printLines([words.writable]);
 }
 
+/** What fits: by all that can be seen, and by what it says of itself alone. */
+interface Judged {
+  chosen: Chosen;
+  matches: Match[];
+}
+
+/** The running gateway has the device: of its profiles only the device's own can be read. */
+function throughGateway(source: Source, { profile }: DeviceConfig, signal: AbortSignal): TryOut {
+  return async (candidate, names) => {
+    if (candidate.profile !== profile) throw new DeviceError("busy", "the gateway reads it");
+    return { identity: {}, mismatch: undefined, readings: await source.read(signal, names) };
+  };
+}
+
+/** Asks the device as `kerb discover` would. Closes a source that is the device itself: many have one session only. */
+async function judged(device: DeviceConfig, { identity }: WhoItIs, source: Source): Promise<Judged> {
+  const signal = stopSignal();
+  const matches = rankProfiles(identity, device.driver, profilesOf(device.driver));
+  if (source.via === "direct") await source.close();
+  const tryOut = source.via === "direct" ? undefined : throughGateway(source, device, signal);
+  return { chosen: await profileFor(device, identity, signal, tryOut), matches };
+}
+
 /**
  * `kerb identify`: who a device is, what the site file takes it for, and which profiles fit. Reads only; `accept`
  * notes the unit on this box. Exit codes: 2 the site file speaks against it, 3 unknown device, 5 no answer.
@@ -146,24 +191,23 @@ export async function identify(id: string, options: IdentifyOptions): Promise<nu
     source = await openSource(site, id, { points: [], raw: false, asksWho: true, language });
     const isAccepted = options.accept === true;
     const { needed = {}, ...found } = await source.identify(isAccepted, stopSignal());
-    const profiles = library(device.driver);
-    const matches = rankProfiles(found.identity, device.driver, profiles);
-    const marked = new Set(profiles.flatMap((one) => (one.identify.expect.length > 0 ? [one.id] : [])));
+    const { chosen, matches } = await judged(device, found, source);
     const { tellsMore } = await driverSchemas(device.driver);
     // A running gateway asks as the site file says, and in no other way.
     const untried = source.via === "gateway" ? tellsMore : undefined;
     const doubts = [
-      ...doubtsOf(device, found, matches, marked, language),
+      ...doubtsOf(device, found, chosen, matches, language),
       ...settingDoubts(device, found, needed, language, untried),
     ];
     if (options.json === true) {
       const { profile = null, firmwareRange, serial = null, driver } = device;
       const says = { profile, firmware: firmwareRange, serial, driver };
-      printData("identify", { device: id, via: source.via, ...found, site: says, matches, doubts });
+      const { needs: _, identity: __, ...choice } = chosen;
+      printData("identify", { device: id, via: source.via, ...found, site: says, choice, matches, doubts });
       return exitCodes.ok;
     }
     hint(headLine(id, found, source.via, language));
-    show(device, found, matches, doubts, language);
+    show(device, found, { chosen, matches }, doubts, language);
     if (isAccepted) hint(identifyWords[language].accepted);
     return exitCodes.ok;
   } catch (error) {

@@ -1,5 +1,8 @@
+import { SocketDeniedError } from "../control.ts";
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
 import { languageOf } from "../words.ts";
+import { configCure, cureLines } from "./config-cure.ts";
+import { complaintWords } from "./complaint-words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
 import { strayFileError } from "./files.ts";
 import { isColour } from "./text.ts";
@@ -43,8 +46,13 @@ function complaintOf(error: unknown): Complaint {
       code,
       exitCode: error.exitCode,
       title: error.message,
-      hint: describeError(code, languageOf()).do,
+      hint: configCure(error) ?? describeError(code, languageOf()).do,
     };
+  }
+  if (error instanceof SocketDeniedError) {
+    const text = complaintWords[languageOf()];
+    const [title, cure] = [text.denied(error.socket), text.deniedCure(error.socket)];
+    return { code: "KERB-CLI-NOT-RUNNING", exitCode: exitCodes.unexpected, title, hint: cure };
   }
   const ofFile = strayFileError(error);
   if (ofFile !== undefined) return ofFile.complaint;
@@ -57,7 +65,7 @@ export function reportFailure(kind: string, error: unknown, json: boolean): numb
   const complaint = complaintOf(error);
   if (json) printFailure(kind, complaint);
   else if (error instanceof ConfigError) {
-    hint(error.render({ colour: isColour(process.stderr) }));
+    hint([error.render({ colour: isColour(process.stderr) }), ...cureLines(error)].join("\n"));
   } else hint(renderComplaint(complaint));
   if (process.env["KERB_DEBUG"] !== undefined && error instanceof Error) hint(error.stack ?? "");
   return complaint.exitCode;

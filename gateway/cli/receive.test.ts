@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Acknowledgement } from "../receiver/acknowledge.ts";
@@ -48,7 +49,7 @@ class Child {
   errors = "";
   #wake: (() => void)[] = [];
 
-  constructor(options: Partial<ReceiveOptions>) {
+  constructor(options: Partial<ReceiveOptions>, language = "en_GB.UTF-8") {
     const all = {
       city,
       name: "ioc",
@@ -62,6 +63,7 @@ class Child {
     const script = `const { receive } = await import(${module}); process.exit(await receive(${JSON.stringify(all)}));`;
     this.process = spawn(process.execPath, ["--input-type=module", "-e", script], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, LC_ALL: language },
     });
     children.push(this);
     const wake = (): void => {
@@ -249,6 +251,7 @@ describe("kerb receive", () => {
           /^receiving for hcmc into .*receiver\.db, HTTP API at http:\/\/127\.0\.0\.1:\d+$/,
         ) as string,
         `connected to ${broker.url}`,
+        "gw-1 is heard for the first time",
         "gw-1 is online (session 3, epoch 37)",
         expect.stringMatching(/^gw-1: a message of lane live was rejected: .* \(1 in all\)$/) as string,
         "gw-1 is offline",
@@ -256,6 +259,51 @@ describe("kerb receive", () => {
       ]);
     },
   );
+
+  it.skipIf(mosquittoPath === undefined).for([
+    [
+      "en_GB.UTF-8",
+      ["gw-1 is heard for the first time", "received within 1 s: gw-1 3 events", "nothing came within 1 s"],
+    ],
+    [
+      "vi_VN.UTF-8",
+      ["lần đầu nghe thấy gw-1", "đã nhận trong 1 giây: gw-1 3 sự kiện", "không nhận được gì trong 1 giây"],
+    ],
+  ] as const)("says what came in a period, and once that nothing came: %s", async ([language, said]) => {
+    broker = await startBroker(folder.path);
+    const child = new Child({ broker: broker.url, json: false, summaryMs: 1000 }, language);
+    await child.line((line) => line.includes(` ${broker?.url}`));
+    client = await TestClient.connect(broker.url, [hostTopic]);
+    await client.publish(`${city}/up/v1/gw-1/live`, batch([1, 2, 4]));
+    for (const text of said) await child.line((line) => line.endsWith(`Z ${text}`));
+    await kill(child.process);
+    const machine = new Child({ broker: broker.url, summaryMs: 1000 }, language);
+    await machine.ready();
+    await client.publish(`${city}/up/v1/gw-1/live`, batch([5, 6]));
+    const line = await machine.line((one) => one.includes('"received"') && !one.includes('"events":0'));
+    expect(JSON.parse(line)).toMatchObject({ kind: "received", events: 2, gateways: { "gw-1": 2 } });
+    expect(line).toContain('"text":"received within 1 s: gw-1 2 events"');
+    expect(line).not.toContain("said");
+  });
+
+  it("names the port that is taken, and how to see who has it", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const given = { broker: "mqtt://127.0.0.1:1", listen: `127.0.0.1:${port}` };
+    for (const [language, cure] of [
+      ["en_GB.UTF-8", "  do "],
+      ["vi_VN.UTF-8", "  cách xử lý "],
+    ] as const) {
+      const child = new Child(given, language);
+      const [code] = (await once(child.process, "close")) as [number];
+      expect(code, child.errors).toBe(78);
+      expect(child.errors).toContain(`127.0.0.1:${port}`);
+      expect(child.errors).toContain(cure);
+      expect(child.errors).toMatch(new RegExp(`ss -ltnp 'sport = :${port}'.*--listen`));
+    }
+    server.close();
+  });
 
   it("ends with 78 and a sentence when something cannot be used", async () => {
     writeFileSync(folder.file, "not a database ".repeat(100));

@@ -1,14 +1,15 @@
 import { hostname } from "node:os";
 import { Signer } from "../receiver/certificates.ts";
-import { receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
+import { exitCodes } from "../errors.ts";
+import { ListenError, receiverApi, serveApi, type ApiServer } from "../receiver/http.ts";
 import { BrokerLink, type BrokerOptions } from "../receiver/mqtt.ts";
-import { Receiver, type Change } from "../receiver/receiver.ts";
+import { Receiver } from "../receiver/receiver.ts";
 import { languageOf } from "../words.ts";
 import { CommandError, renderComplaint } from "./errors.ts";
 import { checkFolder } from "./out-file.ts";
 import { hint } from "./output.ts";
-import { printable } from "../printable.ts";
-import { receiveWords } from "./receive-words.ts";
+import { Arrivals, type Line, printer } from "./receive-log.ts";
+import { receiveWords, type Totals } from "./receive-words.ts";
 import { readGiven } from "./files.ts";
 
 /** The link to the broker, and what stands behind it. `name`: the host's name by default. */
@@ -23,11 +24,14 @@ export interface ReceiveOptions extends Omit<BrokerOptions, "name" | "log" | "ma
   ackIntervalMs?: number;
   /** PEM file of an Ed25519 private key: certificates are signed. */
   signKey?: string;
+  /** How often it says what came (a minute). */
+  summaryMs?: number;
   /** One JSON object per line instead of text. */
   json?: boolean;
 }
 
-const listenDefault = "127.0.0.1:8480";
+const listenDefault = "127.0.0.1:8788";
+const summaryMsDefault = 60_000;
 
 /**
  * `kerb receive`: runs the receiver until SIGINT or SIGTERM. Returns the exit code: 0 after a stop, 78 when the
@@ -58,21 +62,26 @@ export async function receive(options: ReceiveOptions): Promise<number> {
       options.listen ?? listenDefault,
       options.host,
     );
-    print({
-      kind: "started",
-      text: `receiving for ${options.city} into ${options.database}, HTTP API at ${api.url}`,
-      url: api.url,
-    });
-    if (!isLoopback(api.url))
-      print({ kind: "warning", text: "the HTTP API has no login and listens beyond this machine" });
+    const { city, database } = options;
+    const { url } = api;
+    print({ kind: "started", ...both(({ started }) => started(city, database, url)), url });
+    if (!isLoopback(url)) print({ kind: "warning", ...both(({ open }) => open) });
     const stopped = stopSignal();
     link.open();
+    const { summaryMs = summaryMsDefault } = options;
+    const arrivals = new Arrivals(receiver.everyGateway());
+    const telling = setInterval(() => {
+      const line = arrivals.line(receiver?.everyGateway() ?? [], summaryMs);
+      if (line !== undefined) print(line);
+    }, summaryMs);
     const signal = await stopped;
+    clearInterval(telling);
     await link.close();
     receiver.flush();
     print({ kind: "stopped", ...totals(receiver, signal) });
     return 0;
-  } catch (error) {
+  } catch (given) {
+    const error = given instanceof ListenError ? listenComplaint(given, options.listen) : given;
     const text = error instanceof Error ? error.message : String(error);
     hint(error instanceof CommandError ? renderComplaint(error.complaint) : text);
     return 78;
@@ -80,6 +89,26 @@ export async function receive(options: ReceiveOptions): Promise<number> {
     await api?.close();
     receiver?.close();
   }
+}
+
+/** A sentence for people and one for machines. */
+function both(text: (words: (typeof receiveWords)["en"]) => string): Pick<Line, "text" | "said"> {
+  return { text: text(receiveWords.en), said: text(receiveWords[languageOf()]) };
+}
+
+/** Which port, who may have it, and which flag changes it. */
+function listenComplaint({ code, message }: ListenError, listen = listenDefault): CommandError {
+  const words = receiveWords[languageOf()];
+  const port = listen.split(":").at(-1) ?? "";
+  const [title, cure] =
+    code === "form"
+      ? [words.noListen(listen), words.noListenCure]
+      : code === "EADDRINUSE"
+        ? [words.taken(listen), words.takenCure(port)]
+        : code === "EACCES"
+          ? [words.needsRoot(listen), words.needsRootCure]
+          : [words.notOurs(listen, code === "" ? message : code), words.notOursCure];
+  return new CommandError({ code: "KERB-CLI-TAKEN", exitCode: exitCodes.configInvalid, title, hint: cure });
 }
 
 function signerOf(file: string): Signer {
@@ -90,22 +119,6 @@ function signerOf(file: string): Signer {
     const detail = error instanceof Error ? error.message : String(error);
     throw new Error(receiveWords[languageOf()].cannotSign(file, detail), { cause: error });
   }
-}
-
-interface Line {
-  kind: Change["kind"] | "started" | "stopped" | "warning";
-  text: string;
-  gateway?: string;
-  [detail: string]: unknown;
-}
-
-function printer(json: boolean): (line: Line | Change) => void {
-  return (line) => {
-    const time = new Date().toISOString();
-    process.stdout.write(
-      json ? `${JSON.stringify({ time, ...line })}\n` : `${time} ${printable(line.text)}\n`,
-    );
-  };
 }
 
 function checkOptions({ broker, city, name, ackIntervalMs }: ReceiveOptions): void {
@@ -136,7 +149,7 @@ function stopSignal(): Promise<string> {
 }
 
 /** The counts of the whole database, over all runs. */
-function totals(receiver: Receiver, signal: string): { text: string; [detail: string]: unknown } {
+function totals(receiver: Receiver, signal: string): Pick<Line, "text" | "said"> & Totals {
   let gateways = 0;
   let events = 0;
   let duplicates = 0;
@@ -149,6 +162,6 @@ function totals(receiver: Receiver, signal: string): { text: string; [detail: st
     rejected += gateway.rejected;
     for (const epoch of gateway.epochs) missing += epoch.missing;
   }
-  const text = `stopped by ${signal}: ${gateways} gateways, ${events} events stored, ${missing} missing, ${duplicates} duplicates dropped, ${rejected} messages rejected`;
-  return { text, gateways, events, missing, duplicates, rejected };
+  const counts = { gateways, events, missing, duplicates, rejected };
+  return { ...both(({ stopped }) => stopped(signal, counts)), ...counts };
 }

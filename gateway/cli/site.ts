@@ -141,7 +141,7 @@ export function notRunning(error: unknown, site: string, language = languageOf(u
     exitCode: exitCodes.notRunning,
     title: text.notRunning(file),
     hint: text.notRunningCure(typed(file)),
-    details: [["seen", error.message]],
+    details: [["seen", text.nobodyAt(error.socket)]],
     language,
   });
 }

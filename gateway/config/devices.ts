@@ -69,6 +69,13 @@ export interface DeviceConfig {
   place: { file: string; line: number };
 }
 
+/** By parsed settings, which a device keeps wherever it is copied to. */
+const inFile = new WeakMap<DeviceConfig["settings"], Record<string, unknown>>();
+
+/** The driver's settings as the device's file has them, not parsed, without those of its profile; {}: unknown. */
+export const settingsInFile = ({ settings }: DeviceConfig): Record<string, unknown> =>
+  inFile.get(settings) ?? {};
+
 /** A misspelt `driver` or `profile` is taken for what it means, so that the rest of the device is checked too. */
 function straightened(
   document: YamlDocument,
@@ -438,6 +445,7 @@ export async function checkDevice(
   if (about.schedules !== undefined)
     checkSchedules(document, [...path, "schedules"], about.schedules, { ...about, points }, hasPlace);
   const { line } = document.locate([...path, "id"]);
+  inFile.set(settings, own);
   return {
     ...about,
     settings,

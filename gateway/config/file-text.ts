@@ -15,6 +15,7 @@ const systemErrors: Record<string, string> = {
 
 function utf8Problem(content: Buffer): string | undefined {
   if (content[0] === 0xff && content[1] === 0xfe) return "it is saved as UTF-16: save it as UTF-8";
+  if (content.includes(0)) return "it is no text";
   if (isUtf8(content)) return undefined;
   const text = content.toString("latin1").split("\n");
   const line = text.findIndex((one) => !isUtf8(Buffer.from(one, "latin1")));

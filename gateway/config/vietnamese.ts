@@ -117,6 +117,7 @@ const sentences: Rule[] = [
   [/^this user may not read it$/, "người dùng này không được phép đọc"],
   [/^its links go round in a circle$/, "các liên kết của nó tạo thành vòng"],
   [/^it is a folder$/, "đó là thư mục"],
+  [/^it is no text$/, "đó không phải văn bản"],
   [/^it is not a regular file$/, "đó không phải tệp thường"],
   [/^it is larger than (\d+) KiB$/, "nó lớn hơn $1 KiB"],
   [/^it is saved as UTF-16: save it as UTF-8$/, "nó được lưu ở dạng UTF-16: hãy lưu ở dạng UTF-8"],

@@ -38,7 +38,10 @@ export interface Tried {
   isDenied?: boolean;
 }
 
-export type Chosen = Pick<Finding, "match" | "profile" | "fits" | "also" | "reasons" | "identity"> & {
+export type Chosen = Pick<
+  Finding,
+  "match" | "profile" | "fits" | "also" | "equals" | "reasons" | "identity"
+> & {
   /** Where that is more than it said itself. */
   needs?: string[];
 };
@@ -59,7 +62,8 @@ export function profilesOf(driver: string): Profile[] {
   });
 }
 
-const ofRank: Record<Match["rank"], MatchKind> = {
+/** How people read a rank. */
+export const ofRank: Record<Match["rank"], MatchKind> = {
   exact: "exact",
   range: "likely",
   family: "likely",
@@ -131,12 +135,31 @@ export async function choose(
 
 const rankOf = ({ rank }: Match): number => ["exact", "range", "family", "generic", "none"].indexOf(rank);
 
-function byName(match: Match, identity: Identity, ranked: readonly { match: Match }[]): Chosen {
+type Ranked = { match: Match; profile: Profile };
+
+/** `equals`: nothing tells them apart. */
+const equalsOf = (equals: readonly string[]): Pick<Chosen, "equals"> =>
+  equals.length === 0 ? {} : { equals: [...equals] };
+
+/** Those that fit by name as well as this one. One that holds only for certain values was tried, and is not it. */
+function namedAlike(match: Match, ranked: readonly Ranked[]): Pick<Chosen, "equals"> {
+  const alike = ranked.filter(
+    ({ match: one, profile }) =>
+      one.profile !== match.profile &&
+      one.rank === match.rank &&
+      one.firmware === match.firmware &&
+      profile.identify.expect.length === 0,
+  );
+  return equalsOf(alike.map(({ profile }) => profile.id));
+}
+
+function byName(match: Match, identity: Identity, ranked: readonly Ranked[]): Chosen {
   const also = ranked.map((one) => one.match.profile).filter((id) => id !== match.profile);
   return {
     match: ofRank[match.rank],
     profile: match.profile,
     also: also.slice(0, alsoMax),
+    ...namedAlike(match, ranked),
     reasons: match.reasons,
     identity,
   };
@@ -155,6 +178,8 @@ function byFit({ profile, fit, identity, match }: Scored, others: readonly Score
     vi: `${fits} trên ${of} giá trị đã đọc đúng như ${profile.id}`,
   };
   const rivals = others.filter(isSame).map((one) => one.profile.id);
+  // Six values that fit say more than two.
+  const equals = others.filter((one) => isSame(one) && one.fit.of === of).map((one) => one.profile.id);
   const doubt = {
     en: `those that were read of ${rivals.slice(0, alsoMax).join(", ")} fit as well: compare the name plate`,
     vi: `các giá trị đã đọc theo ${rivals.slice(0, alsoMax).join(", ")} cũng đúng: hãy xem nhãn trên thiết bị`,
@@ -164,6 +189,7 @@ function byFit({ profile, fit, identity, match }: Scored, others: readonly Score
     profile: profile.id,
     fits: fit,
     also: others.slice(0, alsoMax).map((one) => one.profile.id),
+    ...(markers > 0 ? {} : equalsOf(equals)),
     reasons: [
       ...(match.rank === "none" ? [] : match.reasons.slice(0, 1)),
       ...(markers > 0 ? [marked] : []),
@@ -174,11 +200,7 @@ function byFit({ profile, fit, identity, match }: Scored, others: readonly Score
   };
 }
 
-function byLogin(
-  identity: Identity,
-  needs: readonly string[],
-  ranked: readonly { match: Match; profile: Profile }[],
-): Chosen {
+function byLogin(identity: Identity, needs: readonly string[], ranked: readonly Ranked[]): Chosen {
   const [first] = ranked.filter(({ profile }) => profile.identify.expect.length === 0);
   const keys = needs.join(", ");
   const reason = {

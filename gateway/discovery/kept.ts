@@ -30,6 +30,8 @@ export interface Finding {
   fits?: { fits: number; of: number };
   /** Others that fit as well, best first. */
   also: string[];
+  /** Those of them that fit as well as `profile`: a person has to say which it is. */
+  equals?: string[];
   reasons: Reason[];
   /** Keys that a person must add to the settings before the device says more: "user", "password". */
   needs: string[];

@@ -47,11 +47,14 @@ export class Gateways {
   readonly #store: Store;
   /** Commits what is pending; false when the database refuses. */
   readonly #flush: () => boolean;
+  readonly #met: (id: string) => void;
   readonly #live = new Map<string, LiveGateway>();
 
-  constructor(store: Store, flush: () => boolean) {
+  /** `met`: a gateway was heard that nobody had heard of. */
+  constructor(store: Store, flush: () => boolean, met: (id: string) => void) {
     this.#store = store;
     this.#flush = flush;
+    this.#met = met;
     for (const state of store.gateways()) {
       const gateway = this.#adopt(state);
       for (const epoch of store.openEpochs(state.id, Date.now() - closedListedMs, epochsMax).reverse()) {
@@ -76,6 +79,7 @@ export class Gateways {
   heard(id: string): LiveGateway | undefined {
     const known = this.#live.get(id);
     if (known !== undefined || !gatewayPattern.test(id) || this.#live.size >= gatewaysMax) return known;
+    this.#met(id);
     const counters = { events: 0, duplicates: 0, duplicateEvents: 0, rejected: 0, receivedMs: undefined };
     return this.#adopt({
       id,

@@ -204,7 +204,7 @@ describe("receiverApi", () => {
       /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
     );
     await expect(serveApi(receiverApi(receiver), "localhost")).rejects.toThrow(
-      /write it as 127\.0\.0\.1:8480/,
+      /write it as 127\.0\.0\.1:8788/,
     );
   });
 

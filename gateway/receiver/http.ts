@@ -151,9 +151,18 @@ export interface ApiServer {
   close: () => Promise<void>;
 }
 
+/** It cannot listen there. `code`: the system's, such as EADDRINUSE; "form": it is no host:port. */
+export class ListenError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, cause?: Error) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
 /**
- * Listens on `host:port` (port 0 = any). `names`: by which it is asked besides. Rejects with a sentence if the address
- * cannot be taken.
+ * Listens on `host:port` (port 0 = any). `names`: by which it is asked besides. Rejects with `ListenError` if the
+ * address cannot be taken.
  */
 export async function serveApi(api: Hono, listen: string, names: readonly string[] = []): Promise<ApiServer> {
   const { host, port } = parseListen(listen);
@@ -166,8 +175,14 @@ export async function serveApi(api: Hono, listen: string, names: readonly string
   const server = createAdaptorServer({ fetch }) as Server;
   server.maxConnections = connectionsMax;
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) =>
-      reject(new Error(`The HTTP API cannot listen on ${listen}: ${error.message}.`, { cause: error })),
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        new ListenError(
+          error.code ?? "",
+          `The HTTP API cannot listen on ${listen}: ${error.message}.`,
+          error,
+        ),
+      ),
     );
     server.listen(port, host, resolve);
   });
@@ -189,6 +204,6 @@ function parseListen(listen: string): { host: string; port: number } {
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined || port > 65_535)
-    throw new Error(`"${listen}" is not an address to listen on; write it as 127.0.0.1:8480.`);
+    throw new ListenError("form", `"${listen}" is not an address to listen on; write it as 127.0.0.1:8788.`);
   return { host, port };
 }

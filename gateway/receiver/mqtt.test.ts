@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import type { Acknowledgement } from "./acknowledge.ts";
 import { BrokerLink, type BrokerOptions } from "./mqtt.ts";
-import { Receiver, type Change, type ReceiverOptions } from "./receiver.ts";
+import type { Change } from "./change.ts";
+import { Receiver, type ReceiverOptions } from "./receiver.ts";
 import { brokered } from "./test-broker.ts";
 import {
   batch,
@@ -75,7 +76,10 @@ async function gateTo(port: number): Promise<{ url: string; shut: () => void; op
   const sockets = new Set<Socket>();
   let isOpen = true;
   const server = createServer((near) => {
-    if (!isOpen) return void near.destroy();
+    if (!isOpen) {
+      near.destroy();
+      return;
+    }
     const far = connect(port, "127.0.0.1");
     for (const [from, to] of [
       [near, far],
@@ -145,6 +149,7 @@ describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => 
     const gate = await gateTo(Number(new URL(server.url).port));
     const { receiver, link, until } = receive(gate.url);
     const taken = vi.spyOn(receiver, "dictionary");
+    const begun = vi.spyOn(receiver, "start");
     const again = async () => {
       const lost = until("lost");
       gate.shut();
@@ -166,6 +171,11 @@ describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => 
     receiver.hasMissed = true;
     await again();
     await expect.poll(() => taken.mock.calls.length).toBe(2);
+    expect(receiver.hasMissed).toBe(false);
+    // The store is well again while the link stands.
+    receiver.hasMissed = true;
+    begun.mock.lastCall?.[1]?.();
+    await expect.poll(() => taken.mock.calls.length).toBe(3);
     expect(receiver.hasMissed).toBe(false);
   });
 

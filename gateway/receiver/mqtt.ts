@@ -2,7 +2,8 @@ import { accessSync, constants } from "node:fs";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
 import type { Acknowledgement } from "./acknowledge.ts";
-import type { Change, Receiver } from "./receiver.ts";
+import type { Change } from "./change.ts";
+import type { Receiver } from "./receiver.ts";
 
 export interface BrokerOptions {
   /** mqtt://host:1883 or mqtts://host:8883. */
@@ -168,7 +169,8 @@ export class BrokerLink {
   #established(client: MqttClient): void {
     this.#isReady = true;
     this.#said = undefined;
-    this.#log({ kind: "connected", text: `connected to ${this.#options.broker}` });
+    const { broker } = this.#options;
+    this.#log({ kind: "connected", text: `connected to ${broker}`, broker });
     this.#sayOnline(client);
     this.#receiver.start(
       (gateway, document) => this.#publish(client, gateway, document),
@@ -227,9 +229,10 @@ export class BrokerLink {
     // A CONNECT that was given up may still have made a session: present at the next one, and without subscriptions.
     if (!wasOpen) this.#isSubscribed = false;
     const { broker } = this.#options;
-    if (this.#isReady) this.#log({ kind: "lost", text: `lost ${broker}: ${reason}` });
+    const why = { kind: "lost", broker, reason } as const;
+    if (this.#isReady) this.#log({ ...why, text: `lost ${broker}: ${reason}` });
     else if (reason !== this.#said)
-      this.#log({ kind: "lost", text: `cannot reach ${broker}: ${reason}; trying again` });
+      this.#log({ ...why, text: `cannot reach ${broker}: ${reason}; trying again` });
     this.#isReady = false;
     this.#said = reason;
   }

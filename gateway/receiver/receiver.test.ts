@@ -3,7 +3,8 @@ import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { KerbEvent } from "../event.ts";
 import type { EpochReport } from "./ledger.ts";
-import { Receiver, type Change, type ReceiverOptions } from "./receiver.ts";
+import type { Change } from "./change.ts";
+import { Receiver, type ReceiverOptions } from "./receiver.ts";
 import {
   batch,
   birthMessage,
@@ -264,6 +265,7 @@ describe("Receiver", () => {
     receiver.birth("gw-1", Buffer.from('{"v":1,"online":false,"sess":4712}'));
     expect(receiver.summaries("", 1)[0]).toMatchObject({ online: false });
     expect(changes.map((change) => change.kind)).toEqual([
+      "gateway-first",
       "gateway-online",
       "gateway-online",
       "gateway-offline",
@@ -309,6 +311,7 @@ describe("Receiver", () => {
         if (kind === "store-recovered") resolve();
       };
       const receiver = new Receiver({ database: "disk/receiver.db", log });
+      receiver.start(() => {}, () => seen.push("well again"));
       receiver.dictionary("gw-1", dictionaryMessage());
       receiver.take("gw-1", "live", batch(numbers(1, 200)));
       const before = receiver.acknowledgement("gw-1", true).ep[37].wm;
@@ -348,15 +351,8 @@ describe("Receiver", () => {
       taken: Record<string, number>;
       after: EpochReport;
     };
-    expect(result).toMatchObject({
-      before: 200,
-
-      hasMissed: true,
-      during: null,
-      readable: false,
-      events: 10,
-    });
-    expect(result.seen).toEqual(["store-failed", "store-recovered"]);
+    expect(result).toMatchObject({ before: 200, hasMissed: true, during: null, readable: false, events: 10 });
+    expect(result.seen).toEqual(["gateway-first", "store-failed", "store-recovered", "well again"]);
     expect(result.taken["refused"]).toBeGreaterThan(0);
     // Everything that was taken is there, and what was refused was not taken.
     expect(result.after).toEqual({

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import { acknowledgement, pickEpochs, type Acknowledgement, type LiveEpoch } from "./acknowledge.ts";
 import { Archive, type Cursor, type EventPage } from "./archive.ts";
+import type { Change } from "./change.ts";
 import { Certificates, type CertificatePage, type Signer } from "./certificates.ts";
 import { storeError } from "./database.ts";
 import { Gateways, summary, type GatewaySummary, type LiveGateway } from "./gateways.ts";
@@ -13,20 +14,6 @@ import { Pending } from "./pending.ts";
 import { mayLog, Rejections, sentence } from "./rejections.ts";
 import { SealChecks } from "./seal-check.ts";
 import { Store, type GatewayState, type RejectedRow } from "./store.ts";
-
-/** Something that a person who watches the receiver wants to know; `text` is one sentence. */
-export interface Change {
-  kind:
-    | "connected"
-    | "lost"
-    | "gateway-online"
-    | "gateway-offline"
-    | "rejected"
-    | "store-failed"
-    | "store-recovered";
-  gateway?: string;
-  text: string;
-}
 
 export interface ReceiverOptions {
   /** The SQLite file. */
@@ -93,7 +80,11 @@ export class Receiver {
     this.#archive = new Archive(this.#store);
     this.#certificates = new Certificates(this.#store, signer);
     this.#checks = new SealChecks(this.#store, this.#archive, (error) => this.#failed(error));
-    this.#gateways = new Gateways(this.#store, () => this.flush());
+    this.#gateways = new Gateways(
+      this.#store,
+      () => this.flush(),
+      (id) => this.#log({ kind: "gateway-first", gateway: id, text: `${id} is heard for the first time` }),
+    );
     this.#latest = new Latest(this.#store, this.#archive, (id) => this.#gateways.known(id)?.state.online);
   }
 
@@ -378,7 +369,8 @@ export class Receiver {
     if (birth.epoch !== undefined) this.#changed(gateway, this.#gateways.epoch(gateway, birth.epoch));
     if (state.online !== true || state.session !== birth.session) {
       const text = `${state.id} is online (session ${birth.session ?? "?"}, epoch ${birth.epoch ?? "?"})`;
-      this.#log({ kind: "gateway-online", gateway: state.id, text });
+      const which = { session: birth.session, epoch: birth.epoch };
+      this.#log({ kind: "gateway-online", gateway: state.id, text, ...which });
     }
     const { session, epoch } = birth;
     Object.assign(state, {

@@ -3,6 +3,7 @@ import { twinChange } from "./config.ts";
 import { deviceStates } from "../device-states.ts";
 import { identityOutput, scheduleOutput } from "./box.ts";
 import { diagnosis } from "./diagnosis.ts";
+import { matchKind } from "./discover.ts";
 import { count, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What `kerb device` prints. */
@@ -63,6 +64,18 @@ const changed = z.union([
   z.strictObject({ device: text, changed: z.literal(true), ...saved }),
 ]);
 
+/** A change of settings says also how the device took it. */
+const set = z.union([
+  changed.options[0],
+  changed.options[1].extend({
+    tested: z.boolean().nullable().describe("null: nothing that a test could show has changed"),
+    steps: diagnosis.steps.optional(),
+    causes: diagnosis.causes.optional(),
+  }),
+]);
+
+const failed = z.strictObject(diagnosis).partial().describe("of a device that fails its test");
+
 const replaced = { device: text, before: marks, now: marks };
 
 export const outputs = {
@@ -74,9 +87,13 @@ export const outputs = {
       causes: diagnosis.causes,
       identity: identityOutput,
       profile: text.nullable(),
+      chosen: z
+        .strictObject({ match: matchKind, reasons: z.array(both) })
+        .optional()
+        .describe("why this profile, where nobody has named one"),
       ...saved,
     }),
-    failure: z.strictObject(diagnosis).partial().describe("of a device that fails its test"),
+    failure: failed,
   },
   "device list": {
     "device-list": z.strictObject({
@@ -93,7 +110,7 @@ export const outputs = {
     ]),
   },
   "device rename": { "device-rename": changed },
-  "device set": { "device-set": changed },
+  "device set": { "device-set": set, failure: failed },
   "device enable": { "device-enable": changed },
   "device disable": { "device-disable": changed },
   "device remove": { "device-remove": changed },

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { identityOutput, unwritableOutput } from "./box.ts";
+import { matchKind } from "./discover.ts";
 import { anything, count, pointValue, text, timeMs, type VerbOutputs } from "./envelope.ts";
 
 /** What verbs print of one device. */
@@ -54,6 +55,16 @@ const identify = z.strictObject({
     serial: text.nullable(),
     driver: text,
   }),
+  choice: z
+    .strictObject({
+      match: matchKind,
+      profile: text.optional(),
+      fits: z.strictObject({ fits: count, of: count }).optional(),
+      also: z.array(text),
+      equals: z.array(text).optional(),
+      reasons: z.array(both),
+    })
+    .describe("the judgement of kerb discover"),
   matches: z.array(
     z.strictObject({
       profile: text,

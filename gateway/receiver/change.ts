@@ -1,0 +1,19 @@
+/** Something that a person who watches the receiver wants to know; `text` is one sentence, the rest its parts. */
+export interface Change {
+  kind:
+    | "connected"
+    | "lost"
+    | "gateway-first"
+    | "gateway-online"
+    | "gateway-offline"
+    | "rejected"
+    | "store-failed"
+    | "store-recovered";
+  gateway?: string;
+  text: string;
+  session?: number | undefined;
+  epoch?: number | undefined;
+  broker?: string;
+  /** Why the broker is lost or cannot be reached. */
+  reason?: string;
+}
