@@ -33,7 +33,8 @@ import {
 import { type DeviceWords, deviceWords } from "./device-words.ts";
 import { CommandError, usageError } from "./errors.ts";
 import { library } from "./identify.ts";
-import { causeLines, climbAloud, knownOf, observationLines, plainDiagnosis } from "./ladder-lines.ts";
+import { knownOf } from "./known.ts";
+import { causeLines, climbAloud, observationLines, plainDiagnosis } from "./ladder-lines.ts";
 import { languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { profileNamed } from "./profiles.ts";
@@ -198,7 +199,7 @@ class Adding {
 
   async #climb(device: DeviceConfig, isStranger: boolean): Promise<Diagnosed> {
     const { siteFile, site } = this.#files;
-    const { known } = await knownOf(siteFile, this.#id);
+    const { known } = await knownOf(siteFile, device, site.devices);
     const signal = stopSignal();
     const climb = {
       device,

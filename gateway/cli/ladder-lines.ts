@@ -1,12 +1,9 @@
 import type { Language } from "../config/error-texts.ts";
 import type { Diagnosed, Finding, Step } from "../diagnosis/facts.ts";
-import type { Known } from "../diagnosis/history.ts";
 import { type Climb, climbed } from "../diagnosis/ladder.ts";
 import { describeError, printable } from "../errors.ts";
-import type { LatestReading } from "../host/messages.ts";
 import { dictionary } from "./language.ts";
 import { printLines } from "./output.ts";
-import { askOnce, controlSocket, runningStatus, SilentError } from "./site.ts";
 import { displayWidth, forDevice, marks, pad, paint, took } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
@@ -81,26 +78,6 @@ export async function climbAloud(climb: Climb, language: Language, isJson: boole
   return climbed(climb, (step) => {
     if (!isJson && step.verdict !== "skipped") printLines(stepLines(step, ++number, language));
   });
-}
-
-/** What the running gateway knows of a device; undefined where none runs. `isSilent`: one runs and does not answer. */
-export async function knownOf(site: string, id: string): Promise<{ known?: Known; isSilent?: boolean }> {
-  const socket = controlSocket(site);
-  try {
-    const status = await runningStatus(socket);
-    if (status === undefined) return {};
-    const device = status.devices.find((one) => one.id === id);
-    const ask = (verb: string) =>
-      askOnce<LatestReading[]>(socket, { verb, args: { device: id, points: [], raw: false } });
-    // Asked anew, through the gateway: what is read once a minute only may not have been read yet.
-    const isOnline = device?.enabled === true && device.state === "online";
-    const latest = () => ask("latest").catch(() => []);
-    const readings = device === undefined ? [] : isOnline ? await ask("read").catch(latest) : await latest();
-    return { known: { status, readings, nowMs: Date.now() } };
-  } catch (error) {
-    if (error instanceof SilentError) return { isSilent: true };
-    throw error;
-  }
 }
 
 /** A cause for machines: its texts in one language. */

@@ -59,8 +59,11 @@ function oddOnes(odd: readonly LatestReading[]): string {
   return printable(shown.join(", ")) + (odd.length > oddMax ? ", …" : "");
 }
 
-/** What the values say: failed where each is bad, unknown where none is good, or there are none. */
-export function valuesSeen(readings: readonly LatestReading[]): Seen {
+/**
+ * What the values say: failed where each is bad, unknown where none is good, or there are none. `isOld`: they are those
+ * of the last poll, which say nothing of now.
+ */
+export function valuesSeen(readings: readonly LatestReading[], isOld = false): Seen {
   const all = readings.length;
   if (all === 0)
     return {
@@ -90,10 +93,13 @@ export function valuesSeen(readings: readonly LatestReading[]): Seen {
       ...(left === 0 ? [] : [`${left} điểm thiết bị tự gửi và chưa gửi`]),
     ],
   };
-  return {
-    verdict: isRefused ? "failed" : good === 0 ? "unknown" : "ok",
-    evidence: { en: parts.en.join("; "), vi: parts.vi.join("; ") },
-  };
+  const evidence = { en: parts.en.join("; "), vi: parts.vi.join("; ") };
+  if (isOld)
+    return {
+      verdict: "unknown",
+      evidence: { en: `at the last poll: ${evidence.en}`, vi: `ở lần đọc trước: ${evidence.vi}` },
+    };
+  return { verdict: isRefused ? "failed" : good === 0 ? "unknown" : "ok", evidence };
 }
 
 /** What a connection to a TCP port has met. */

@@ -272,7 +272,7 @@ class Climber {
     const { isTold, evidence } = whoText(identity, device);
     const isSure = isTold && facts["identity.doubt"] === undefined;
     yield* this.step("identity", isSure ? "ok" : "unknown", evidence);
-    const values = valuesSeen(readings);
+    const values = valuesSeen(readings, facts["read.notAsked"] !== undefined);
     if (values.verdict === "failed") facts["values.none"] = true;
     yield* this.step("values", values.verdict, values.evidence, ms);
     const driver = await diagnosisOf(device.driver);
