@@ -20,6 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), "kerb-now-"));
 const file = join(folder, "gateway.yaml");
 const meter = "eastron/sdm630";
 const serial = serialLine("rtu", (port) => ({ transport: { type: "rtu", port, baud: 9600 } }));
+if (serial.missing !== undefined) console.warn(`skipped: ${serial.missing}`);
 const simulators = new Map<string, Simulator>();
 let gateway: ChildProcess;
 let line: Place | undefined;
