@@ -1,7 +1,7 @@
 import { grouped, mebibytes, span } from "./cli/text.ts";
 import type { Language } from "./config/error-texts.ts";
 import { type ErrorCode, printable } from "./errors.ts";
-import { plain } from "./diagnosis/facts.ts";
+import { plain, said } from "./diagnosis/facts.ts";
 import { foldDevices, type Folded } from "./diagnosis/fold.ts";
 import { deviceCause, groupCause, storageCause, uplinkCause } from "./health/causes.ts";
 import type { GatewayStatus } from "./supervisor.ts";
@@ -247,14 +247,14 @@ function deviceCheck(device: Device, nowMs: number): HealthCheck {
           en: `last read ${span(nowMs - device.lastGoodMs)} ago`,
           vi: `đọc được cách đây ${span(nowMs - device.lastGoodMs)}`,
         };
-  const because = reason === undefined ? "" : `: ${printable(reason)}`;
+  const because = reason === undefined ? plain("") : said(`: ${reason}`);
   const name = printable(device.name);
   const code = deviceCause(device.code);
   return {
     check: "device",
     object: id,
     state: "bad",
-    seen: { en: `${name}, ${last.en}${because}`, vi: `${name}, ${last.vi}${because}` },
+    seen: { en: `${name}, ${last.en}${because.en}`, vi: `${name}, ${last.vi}${because.vi}` },
     ...(code === undefined ? {} : { code }),
   };
 }

@@ -83,7 +83,11 @@ async function why(id: string) {
   const program = kerbProgram("why", id, "--json", "--site", file);
   const code = await program.ended;
   const { data } = envelope(program.lines.join("\n"));
-  return { code, state: data["state"], causes: (data["causes"] as { code: string }[]).map((one) => one.code) };
+  return {
+    code,
+    state: data["state"],
+    causes: (data["causes"] as { code: string }[]).map((one) => one.code),
+  };
 }
 
 async function harmed(id: string, how: "silent" | "gone"): Promise<void> {

@@ -6,7 +6,7 @@ import { checkJournal } from "../commands/journal-check.ts";
 import { linesOf, readLine, segmentsOf } from "../commands/journal-lines.ts";
 import type { CommandState } from "../commands/state.ts";
 import type { DeviceConfig, Site } from "../config.ts";
-import { plain, type Text } from "../diagnosis/facts.ts";
+import { said, type Text } from "../diagnosis/facts.ts";
 import type { Known } from "../diagnosis/history.ts";
 import { climbed } from "../diagnosis/ladder.ts";
 import { problemsOf } from "../diagnosis/problems.ts";
@@ -65,14 +65,14 @@ async function askGateway(
     // It may answer to whoever asks it past the gateway, which could not read it all the same.
     if (found.failure !== undefined) return { ...found, readings: latest };
     const { code, message } = read.failure;
-    return { readings: latest, failure: failed(deviceCause(code), plain(message)) };
+    return { readings: latest, failure: failed(deviceCause(code), said(message)) };
   }
   const who = await askOnce<Identified>(socket, {
     verb: "identify",
     args: { device: device.id, accept: false },
   }).catch(() => undefined);
   return "notAsked" in read
-    ? { readings: latest, ...who, failure: failed(undefined, plain(read.notAsked)) }
+    ? { readings: latest, ...who, failure: failed(undefined, said(read.notAsked)) }
     : { readings: read.readings, latencyMs: read.ms, ...who };
 }
 

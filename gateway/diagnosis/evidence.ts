@@ -4,7 +4,7 @@ import type { DeviceConfig } from "../config.ts";
 import type { Facts, Identity, Rung } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { printable } from "../printable.ts";
-import { plain, type Step, type Text } from "./facts.ts";
+import type { Step, Text } from "./facts.ts";
 
 /** What a step of the ladder has seen, as sentences. */
 
@@ -147,6 +147,3 @@ export const nameText = (host: string): Text => ({
   en: `no address is known for the name ${host}`,
   vi: `không tìm thấy địa chỉ của tên ${host}`,
 });
-
-/** A device's own words, safe for a terminal. */
-export const said = (text: string): Text => plain(printable(text));

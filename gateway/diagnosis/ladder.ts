@@ -11,13 +11,12 @@ import {
   noGatewayText,
   passed,
   portText,
-  said,
   silentUdpText,
   thereText,
   valuesSeen,
   whoText,
 } from "./evidence.ts";
-import { type Diagnosed, plain, type Step, type Text, type Verdict } from "./facts.ts";
+import { type Diagnosed, plain, said, type Step, type Text, type Verdict } from "./facts.ts";
 import { isKnown, type Known, knownFacts, pollEveryMs, unitFacts, valueFacts } from "./history.ts";
 import { diagnosisOf } from "./knowledge.ts";
 import { placeFacts, placeText } from "./places.ts";
