@@ -49,6 +49,7 @@ beforeAll(async () => {
   const living = await device("living-unit", 2, simulators.get("lone-unit"));
   const devices = [
     await device("gone", 1),
+    await device("gone-unasked", 1),
     await device("mute", 1),
     await device("well", 1),
     near,
@@ -105,6 +106,16 @@ describe("kerb why of a device that has died since its poll", { timeout: 60_000 
   it("names the port where nothing listens any more", async () => {
     await harmed("gone", "gone");
     expect(await why("gone")).toEqual({ code: 6, state: "lost", causes: ["KERB-NET-PORT"] });
+  });
+
+  it("names it in the report as well", async () => {
+    await harmed("gone-unasked", "gone");
+    const program = kerbProgram("report", "--json", "--site", file);
+    expect(await program.ended).toBe(6);
+    const { report } = envelope(program.lines.join("\n")).data as { report: { problems: object[] } };
+    expect(report.problems).toContainEqual(
+      expect.objectContaining({ object: "gone-unasked", code: "KERB-NET-PORT", severity: "blocking" }),
+    );
   });
 
   it("names the silence of one that takes connections, and the gateway has lost it from then on", async () => {

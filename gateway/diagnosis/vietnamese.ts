@@ -153,6 +153,10 @@ const phrases: readonly (readonly [english: string, vietnamese: string])[] = [
   ["the broker does not let us listen to {}", "broker không cho nghe {}"],
   ["the broker ended the TLS handshake", "broker ngắt khi bắt tay TLS"],
   ["not MQTT", "không phải MQTT"],
+  [
+    "this one stands back for {} s; give one of them an id of its own",
+    "hộp này tạm nhường {} giây; hãy đặt id riêng cho một trong hai hộp",
+  ],
   // RSMP.
   ["site {} at {}:", "site {} tại {}:"],
   ["SXL version {} requested, but only {} supported", "yêu cầu SXL phiên bản {}, nhưng chỉ hỗ trợ {}"],
