@@ -1,6 +1,7 @@
 import { DeviceError, type Facts, type Inquiry } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
 import { readPdu } from "./codec.ts";
+import { searchLine } from "./line-search.ts";
 import type { Link } from "./link.ts";
 import type { Settings } from "./settings.ts";
 import { joinLine } from "./shared-line.ts";
@@ -71,10 +72,10 @@ const samePlace = (one: Transport, other: Transport): boolean =>
     ? one.type === other.type && one.port === other.port
     : one.host === other.host && one.port === other.port;
 
-/** Who else answers there, and whether it is the other framing that is spoken. */
+/** Who else answers there, and whether it is another framing or another line setting that is spoken. */
 export async function look(
   settings: Settings,
-  { failure, others, askMs = askMsUsual, signal }: Inquiry<Settings>,
+  { failure, others, askMs = askMsUsual, searchMs, signal }: Inquiry<Settings>,
 ): Promise<Facts> {
   const { transport, unit } = settings;
   const asking = { askMs, signal };
@@ -87,10 +88,18 @@ export async function look(
     if ((await firstOf({ type, host, port }, [unit], asking)) !== undefined)
       return { "modbus.answersAs": type };
   }
-  if (failure.code !== "silent") return {};
+  const search = (): Promise<Facts> =>
+    transport.type === "rtu" && searchMs !== undefined
+      ? searchLine(
+          transport,
+          [...new Set([unit, ...usualUnits.slice(0, 2)])],
+          AbortSignal.any([signal, AbortSignal.timeout(searchMs)]),
+        )
+      : Promise.resolve({});
+  if (failure.code !== "silent") return search();
   const units = [...new Set([...mates, ...usualUnits])].filter((one) => one !== unit).slice(0, unitsMax);
   const answering = await firstOf(transport, units, asking);
   return answering === undefined
-    ? { "modbus.unitsTried": units.join(", ") }
+    ? { "modbus.unitsTried": units.join(", "), ...(await search()) }
     : { "modbus.answeringUnit": answering, "line.answers": `unit ${answering}` };
 }

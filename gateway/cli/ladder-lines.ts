@@ -10,6 +10,8 @@ import { whyWords } from "./why-words.ts";
 /** The ladder of a device as people and machines see it: `kerb why`, `kerb device add`. */
 
 const columns = 80;
+/** A technician who has asked for it waits so long for other line settings to be tried. */
+const searchMs = 10_000;
 
 /** A text in lines of at most `width` columns, broken at spaces. */
 function wrapped(text: string, width: number): string[] {
@@ -75,7 +77,7 @@ function stepLines({ step, verdict, evidence, ms }: Step, number: number, langua
 /** Climbs, and prints each step as it is done; those that were not tried are not said. `isJson`: nothing is printed. */
 export async function climbAloud(climb: Climb, language: Language, isJson: boolean): Promise<Diagnosed> {
   let number = 0;
-  return climbed(climb, (step) => {
+  return climbed({ ...climb, searchMs }, (step) => {
     if (!isJson && step.verdict !== "skipped") printLines(stepLines(step, ++number, language));
   });
 }

@@ -26,6 +26,7 @@ function counted(name: string, others: readonly Device[]): Facts {
   return {
     [`${name}.online`]: online.length,
     [`${name}.lost`]: lost.length,
+    [`${name}.unknown`]: others.length - online.length - lost.length,
     ...(online[0] === undefined ? {} : { [`${name}.example`]: online[0].id }),
   };
 }

@@ -47,6 +47,8 @@ export interface Climb {
   patientMs?: number;
   /** Longest wait for one answer where a driver looks further, ms (the driver's own). */
   askMs?: number;
+  /** How long a silent serial line may be searched with other settings, ms; absent: not at all. */
+  searchMs?: number;
 }
 
 const reachMsDefault = 3000;
@@ -172,14 +174,14 @@ class Climber {
 
   /** It is lost, and how: the rung is the driver's to say, or follows of the code. */
   async *fell(failure: Failure, at: "connect" | "read" | "gateway"): AsyncGenerator<Step> {
-    const { siblings, signal, stateFolder, askMs } = this.#climb;
+    const { siblings, signal, stateFolder, askMs, searchMs } = this.#climb;
     const device = this.#device;
     const driver = await diagnosisOf(device.driver);
     Object.assign(this.facts, { error: failure.code, message: failure.message, "error.at": at });
     Object.assign(this.facts, driver?.facts(failure, device.settings));
     if (failure.code === "silent" && at === "connect") Object.assign(this.facts, await this.#wait());
     const others = siblings.filter((one) => one.driver === device.driver).map(({ settings }) => settings);
-    const isFree = at !== "gateway" || this.mayAsk();
+    const isFree = at !== "gateway" || this.mayAsk() || this.#isDeadLine();
     if (
       driver?.look !== undefined &&
       isFree &&
@@ -193,7 +195,14 @@ class Climber {
         log: () => {},
       };
       const seen = await driver
-        .look(device.settings, { failure, others, context, signal, askMs })
+        .look(device.settings, {
+          failure,
+          others,
+          context,
+          signal,
+          askMs,
+          searchMs: this.#isDeadLine() ? searchMs : undefined,
+        })
         .catch(() => ({}));
       Object.assign(this.facts, seen);
     }
@@ -249,6 +258,12 @@ class Climber {
     if (!isKnown(this.#device.id, this.#climb.known)) return true;
     if (place === undefined || place.over === "serial" || place.over === "calls") return false;
     return Number(this.facts["samePlace.online"] ?? 0) === 0 || place.shared === "broker";
+  }
+
+  /** A serial port at which the gateway reads nobody: all there are lost, and to look costs them nothing. */
+  #isDeadLine(): boolean {
+    const others = Number(this.facts["samePlace.online"] ?? 0) + Number(this.facts["samePlace.unknown"] ?? 0);
+    return this.#place?.over === "serial" && this.#climb.searchMs !== undefined && others === 0;
   }
 
   /** It has answered: who it is, and what it tells. */
