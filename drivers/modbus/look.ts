@@ -88,18 +88,14 @@ export async function look(
     if ((await firstOf({ type, host, port }, [unit], asking)) !== undefined)
       return { "modbus.answersAs": type };
   }
-  const search = (): Promise<Facts> =>
-    transport.type === "rtu" && searchMs !== undefined
-      ? searchLine(
-          transport,
-          [...new Set([unit, ...usualUnits.slice(0, 2)])],
-          AbortSignal.any([signal, AbortSignal.timeout(searchMs)]),
-        )
-      : Promise.resolve({});
-  if (failure.code !== "silent") return search();
   const units = [...new Set([...mates, ...usualUnits])].filter((one) => one !== unit).slice(0, unitsMax);
+  if (transport.type === "rtu" && searchMs !== undefined) {
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(searchMs)]);
+    return searchLine(transport, { unit, mates: units }, inTime);
+  }
+  if (failure.code !== "silent") return {};
   const answering = await firstOf(transport, units, asking);
   return answering === undefined
-    ? { "modbus.unitsTried": units.join(", "), ...(await search()) }
+    ? { "modbus.unitsTried": units.join(", ") }
     : { "modbus.answeringUnit": answering, "line.answers": `unit ${answering}` };
 }

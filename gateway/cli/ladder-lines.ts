@@ -3,7 +3,7 @@ import type { Diagnosed, Finding, Step } from "../diagnosis/facts.ts";
 import { type Climb, climbed } from "../diagnosis/ladder.ts";
 import { describeError, printable } from "../errors.ts";
 import { dictionary } from "./language.ts";
-import { printLines } from "./output.ts";
+import { hint, printLines } from "./output.ts";
 import { displayWidth, forDevice, marks, pad, paint, took } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
@@ -77,7 +77,10 @@ function stepLines({ step, verdict, evidence, ms }: Step, number: number, langua
 /** Climbs, and prints each step as it is done; those that were not tried are not said. `isJson`: nothing is printed. */
 export async function climbAloud(climb: Climb, language: Language, isJson: boolean): Promise<Diagnosed> {
   let number = 0;
-  return climbed({ ...climb, searchMs }, (step) => {
+  const searching = () => {
+    if (!isJson) hint(whyWords[language].searching(searchMs / 1000));
+  };
+  return climbed({ ...climb, searchMs, searching }, (step) => {
     if (!isJson && step.verdict !== "skipped") printLines(stepLines(step, ++number, language));
   });
 }

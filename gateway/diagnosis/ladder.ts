@@ -49,6 +49,8 @@ export interface Climb {
   askMs?: number;
   /** How long a silent serial line may be searched with other settings, ms; absent: not at all. */
   searchMs?: number;
+  /** Called before that. */
+  searching?: () => void;
 }
 
 const reachMsDefault = 3000;
@@ -174,7 +176,7 @@ class Climber {
 
   /** It is lost, and how: the rung is the driver's to say, or follows of the code. */
   async *fell(failure: Failure, at: "connect" | "read" | "gateway"): AsyncGenerator<Step> {
-    const { siblings, signal, stateFolder, askMs, searchMs } = this.#climb;
+    const { siblings, signal, stateFolder, askMs, searchMs, searching } = this.#climb;
     const device = this.#device;
     const driver = await diagnosisOf(device.driver);
     Object.assign(this.facts, { error: failure.code, message: failure.message, "error.at": at });
@@ -194,6 +196,7 @@ class Climber {
         folder: `${stateFolder}/drivers/${device.driver}`,
         log: () => {},
       };
+      if (this.#isDeadLine()) searching?.();
       const seen = await driver
         .look(device.settings, {
           failure,
