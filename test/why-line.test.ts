@@ -8,6 +8,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SerialPort } from "serialport";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { askOnce, controlSocket } from "../gateway/cli/site.ts";
+import { loadSite } from "../gateway/config.ts";
+import { climbed } from "../gateway/diagnosis/ladder.ts";
+import { healthyStatus } from "../gateway/health/testing.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { envelope, kerbProgram, launcher } from "./cli-rig.ts";
@@ -157,6 +160,32 @@ describe.skipIf(serial.missing !== undefined)("a serial line", { timeout: 60_000
     rates.clear();
     expect(await why("meter")).toMatchObject({ code: 6, cause: "KERB-MB-UNIT" });
     expect([...rates]).toEqual([38_400]);
+  });
+
+  it.each(["online", "starting"] as const)("on which another device is %s is not opened", async (state) => {
+    write({ id: "meter", unit: 1, baud: 9600 }, { id: "mate", unit: 2, baud: 9600 });
+    const { devices, gateway: own } = await loadSite(file);
+    const nowMs = Date.now();
+    const status = healthyStatus(nowMs);
+    const [one] = status.devices;
+    const place = { over: "serial", path: port, line: "9600-8N1" } as const;
+    const lost = { state: "lost", code: "silent", reason: "no answer" } as const;
+    status.devices = [
+      { ...one!, id: "meter", place: { ...place, unit: "unit 1" }, ...lost },
+      { ...one!, id: "mate", place: { ...place, unit: "unit 2" }, state },
+    ];
+    const { causes } = await climbed({
+      device: devices[0]!,
+      siblings: devices.slice(1),
+      stateFolder: own.stateFolder,
+      known: { status, readings: [], nowMs },
+      signal: AbortSignal.timeout(30_000),
+      searchMs: 10_000,
+    });
+    expect(causes.map(({ code }) => code)).toEqual([
+      state === "online" ? "KERB-MB-UNIT" : "KERB-LINE-SILENT",
+    ]);
+    expect([...rates]).toEqual([]);
   });
 
   it("on which nobody answers is silent, with what was tried; Ctrl-C ends the search", async () => {
