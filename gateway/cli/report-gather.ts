@@ -110,8 +110,8 @@ async function climb(
     return { ...asked, causes: causesOf };
   }
   const [cause, ...others] = causes;
-  const said = steps.find(({ verdict }) => verdict === "failed")?.evidence ?? { en: "", vi: "" };
-  const failure = failed(cause?.code ?? deviceCause(String(facts["error"])), cause?.seen ?? said);
+  const evidence = steps.find(({ verdict }) => verdict === "failed")?.evidence ?? { en: "", vi: "" };
+  const failure = failed(cause?.code ?? deviceCause(String(facts["error"])), cause?.seen ?? evidence);
   return { ...asked, failure, causes: others };
 }
 
