@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
+import { heardError, type ToldError, toldError } from "./told-error.ts";
 
 /**
  * The local control socket: one JSON object a line each way. A client sends one request and reads answers until
@@ -86,7 +87,7 @@ async function serve(socket: Socket, handler: ControlHandler): Promise<void> {
     }
     leave(socket, "");
   } catch (error) {
-    leave(socket, `${JSON.stringify({ error: (error as Error).message })}\n`);
+    leave(socket, `${JSON.stringify(toldError(error as Error))}\n`);
   }
 }
 
@@ -166,7 +167,10 @@ export class SocketDeniedError extends Error {
   }
 }
 
-/** Asks the running gateway; yields its answers. Throws `NotRunningError`, or the gateway's own sentence. */
+/**
+ * Asks the running gateway; yields its answers. Throws `NotRunningError`, the gateway's own sentence, or the
+ * `DeviceError` of the device that was asked.
+ */
 export async function* ask(path: string, request: ControlRequest, signal?: AbortSignal): AsyncGenerator {
   const socket = connect(path);
   await new Promise<void>((resolve, reject) => {
@@ -183,9 +187,9 @@ export async function* ask(path: string, request: ControlRequest, signal?: Abort
   socket.once("close", () => lines.close());
   try {
     for await (const line of lines) {
-      const { data, error } = JSON.parse(line) as { data?: unknown; error?: string };
-      if (error !== undefined) throw new Error(error);
-      yield data;
+      const answer = JSON.parse(line) as { data?: unknown } | ToldError;
+      if ("error" in answer) throw heardError(answer);
+      yield answer.data;
     }
   } finally {
     socket.destroy();

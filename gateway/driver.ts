@@ -348,6 +348,11 @@ export interface Inquiry<Settings> {
   readonly others: readonly Settings[];
   /** Longest wait for one answer, ms; absent: as the driver thinks best. */
   readonly askMs?: number | undefined;
+  /**
+   * How long a serial line may be searched with other settings than the site file's, ms: nobody else is read there.
+   * Absent: not at all.
+   */
+  readonly searchMs?: number | undefined;
   readonly context: DriverContext;
   readonly signal: AbortSignal;
 }

@@ -1,7 +1,7 @@
 import { grouped, mebibytes, span } from "./cli/text.ts";
 import type { Language } from "./config/error-texts.ts";
 import { type ErrorCode, printable } from "./errors.ts";
-import { plain } from "./diagnosis/facts.ts";
+import { plain, said } from "./diagnosis/facts.ts";
 import { foldDevices, type Folded } from "./diagnosis/fold.ts";
 import { deviceCause, groupCause, storageCause, uplinkCause } from "./health/causes.ts";
 import type { GatewayStatus } from "./supervisor.ts";
@@ -162,12 +162,12 @@ function linkDown(uplink: Uplink, status: GatewayStatus, nowMs: number): HealthC
   if (uplink.reason === undefined && nowMs - status.gateway.startedMs < connectGraceMs) {
     return { check: "uplink", object, state: "ok", seen: { en: "connecting", vi: "đang kết nối" } };
   }
-  const reason = printable(uplink.reason ?? uplink.url);
+  const reason = said(uplink.reason ?? uplink.url);
   const seen = {
-    en: `not connected for ${since}: ${reason}`,
-    vi: `mất kết nối đã ${since}: ${reason}`,
+    en: `not connected for ${since}: ${reason.en}`,
+    vi: `mất kết nối đã ${since}: ${reason.vi}`,
   };
-  return { check: "uplink", object, state: "bad", seen, code: uplinkCause(reason) };
+  return { check: "uplink", object, state: "bad", seen, code: uplinkCause(reason.en) };
 }
 
 function uplinkCheck(uplink: Uplink, status: GatewayStatus, nowMs: number): HealthCheck {
@@ -185,9 +185,9 @@ function uplinkCheck(uplink: Uplink, status: GatewayStatus, nowMs: number): Heal
     return { check: "uplink", object, state: "warn", seen, code: "KERB-UP-NO-CUSTODY" };
   }
   if (uplink.reason !== undefined) {
-    const reason = printable(uplink.reason);
-    const refused = { en: `${seen.en}: ${reason}`, vi: `${seen.vi}: ${reason}` };
-    return { check: "uplink", object, state: "warn", seen: refused, code: uplinkCause(reason) };
+    const reason = said(uplink.reason);
+    const refused = { en: `${seen.en}: ${reason.en}`, vi: `${seen.vi}: ${reason.vi}` };
+    return { check: "uplink", object, state: "warn", seen: refused, code: uplinkCause(reason.en) };
   }
   return { check: "uplink", object, state: "ok", seen };
 }
@@ -247,14 +247,14 @@ function deviceCheck(device: Device, nowMs: number): HealthCheck {
           en: `last read ${span(nowMs - device.lastGoodMs)} ago`,
           vi: `đọc được cách đây ${span(nowMs - device.lastGoodMs)}`,
         };
-  const because = reason === undefined ? "" : `: ${printable(reason)}`;
+  const because = reason === undefined ? plain("") : said(`: ${reason}`);
   const name = printable(device.name);
   const code = deviceCause(device.code);
   return {
     check: "device",
     object: id,
     state: "bad",
-    seen: { en: `${name}, ${last.en}${because}`, vi: `${name}, ${last.vi}${because}` },
+    seen: { en: `${name}, ${last.en}${because.en}`, vi: `${name}, ${last.vi}${because.vi}` },
     ...(code === undefined ? {} : { code }),
   };
 }

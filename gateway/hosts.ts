@@ -8,6 +8,7 @@ import type { DeviceReport, FromHost, HostChange, HostDevice, HostRequest, ToHos
 import { NoteFile } from "./host/notes.ts";
 import { packDevices, unpackDevices } from "./host/pack.ts";
 import { culprit, type Death, Quarantine } from "./quarantine.ts";
+import { heardError } from "./told-error.ts";
 
 /**
  * The supervisor's side of one host: starts the child process of a driver, watches its heartbeat and memory,
@@ -211,7 +212,7 @@ export class Host {
     if (stream === this.#stream) this.#tell({ type: "credit", bytes, dropped });
   }
 
-  /** Asks the host; rejects with one sentence when it is not running or does not answer. */
+  /** Asks the host; rejects with one sentence when it does not run or answer, with `DeviceError` for the device. */
   request(request: HostRequest, timeoutMs = requestTimeoutMs): Promise<unknown> {
     if (this.#status.state !== "running") {
       return Promise.reject(
@@ -312,8 +313,8 @@ export class Host {
     } else if (message.type === "answer") {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
-      if (message.error === undefined) waiting?.resolve(message.result);
-      else waiting?.reject(new Error(message.error));
+      if ("error" in message) waiting?.reject(heardError(message));
+      else waiting?.resolve(message.result);
     } else if (message.type === "state") this.#options.changed(message.report);
     else if (message.type === "log") {
       this.#options.log[message.level]({ device: message.device }, message.text);

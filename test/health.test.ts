@@ -145,7 +145,7 @@ describe("a gateway that runs", () => {
       "uplink ioc": { state: "bad", code: "KERB-UP-REFUSED", do: expect.stringContaining("`url`") as string },
       "host modbus": { state: "ok" },
       devices: { state: "bad" },
-      "device meter-02": { state: "bad", code: "KERB-DEV-REFUSED" },
+      "device meter-02": { state: "bad", code: "KERB-NET-PORT" },
     });
     expect(found["device meter-01"]).toBeUndefined();
     const english = await kerb("health", "--site", file);

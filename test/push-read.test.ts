@@ -20,6 +20,7 @@ export const driver = {
   name: "tell",
   describe: ({ key }) => \`key \${key}\`,
   connect: async ({ port, readable }) => {
+    let isReadable = readable;
     const socket = connect(port, "127.0.0.1");
     await new Promise((resolve, reject) => {
       socket.once("connect", resolve);
@@ -30,10 +31,11 @@ export const driver = {
     socket.on("error", () => {});
     socket.once("close", () => lost.reject(new DeviceError("hung-up", "the device has hung up")));
     const lines = createInterface({ input: socket });
+    lines.on("line", (line) => (isReadable &&= JSON.parse(line).closed !== true));
     return {
       identify: async () => ({ vendor: "Acme", model: "Tell-1", firmware: "1.0" }),
       read: async (points) => {
-        if (!readable) throw new DeviceError("unsupported", "it only tells");
+        if (!isReadable) throw new DeviceError("unsupported", "it only tells");
         return { answers: points.map(() => 42) };
       },
       subscribe: ({ points, records, sink, signal, raw }) => {
@@ -335,7 +337,7 @@ describe("kerb simulate", () => {
 
 describe("through a running gateway", () => {
   it("shows what was told, waits for what was not, and tails records as one reads them", async () => {
-    const file = site("running");
+    const file = box.write("running/gateway.yaml", siteText(port).replace("200ms", "1h"));
     greeting = [{ level: 1.25 }];
     const gateway = new Command("run", file);
     await until(() => gateway.out + gateway.err).toContain("scale-01 is online");
@@ -365,6 +367,15 @@ describe("through a running gateway", () => {
     expect(read.out).toMatch(/^rain +8 mm +good/m);
     expect(read.out).toMatch(/transaction {2}weighing {2}gross \d+ kg {2}plate hmac-sha256:\S+$/m);
     expect(tail.out).toMatch(/scale-01 +transaction +weighing {2}gross \d+ kg {2}plate hmac-sha256:/);
+
+    // Nobody can say that all holds of what was not asked; nor is it lost for it, or asked past the gateway.
+    tell({ closed: true });
+    const why = await finished("why", "scale-01", "--site", file);
+    expect(why).toMatchObject({ code: 6, out: expect.stringContaining("KERB-DEV-NOT-ASKED") as string });
+    expect(why.out).toContain("it only tells");
+    expect(why.out).toMatch(/^scale-01 {3}✓ online/);
+    const again = await finished("why", "scale-01", "--site", file);
+    expect(again).toMatchObject({ code: 0, out: expect.stringContaining("Every step holds") as string });
 
     server.close();
     for (const socket of sockets) socket.destroy();

@@ -233,12 +233,22 @@ export async function unplugged(): Promise<Listening> {
   };
 }
 
+/** English words of a text that should be Vietnamese; what stands in quotes or brackets is somebody else's own word. */
+function english(text: string): string[] {
+  const own = text.replaceAll(/"[^"]*"|\([^)]*\)|\S*[./:-]\S+|the pretend site refuses/g, "");
+  const words =
+    /\b(the|is|are|was|not|and|of|by|its|it|that|with|within|from|only|does|did|answers?|closed|refused|nothing|there)\b/g;
+  return own.match(words) === null ? [] : [text];
+}
+
 /** One test a case: the device is harmed, and `why` names this cause and no other. */
 export function causesAre(cases: readonly [code: string, patient: Patient][]): void {
   // Most of the time is waiting for what does not come.
   vi.setConfig({ maxConcurrency: cases.length });
   test.concurrent.for(cases)("%s", { timeout: 180_000 }, async ([code, patient]) => {
-    const { causes, facts } = await examined(patient);
+    const { causes, facts, steps } = await examined(patient);
+    const texts = [...causes.map(({ seen }) => seen), ...steps.map(({ evidence }) => evidence)];
+    expect(texts.map(({ vi: text }) => english(text)).filter((words) => words.length > 0)).toEqual([]);
     expect(
       causes.map((one) => one.code),
       JSON.stringify(facts),

@@ -3,12 +3,17 @@ import type { Settings } from "./settings.ts";
 
 /** What is known of why a Modbus device fails. */
 
+type Serial = Extract<Settings["transport"], { type: "rtu" }>;
+
+/** "9600-8N1". */
+export function lineText({ baud, dataBits, parity, stopBits }: Omit<Serial, "type" | "port">): string {
+  return `${baud}-${dataBits}${parity[0]?.toUpperCase()}${stopBits}`;
+}
+
 function place({ transport, unit }: Settings): DevicePlace {
   const one = { unit: `unit ${unit}` };
   if (transport.type === "rtu") {
-    const { baud, dataBits, parity, stopBits } = transport;
-    const line = `${baud}-${dataBits}${parity[0]?.toUpperCase()}${stopBits}`;
-    return { over: "serial", path: transport.port, line, ...one };
+    return { over: "serial", path: transport.port, line: lineText(transport), ...one };
   }
   const { host, port } = transport;
   const shared = transport.type === "rtu-over-tcp" ? { shared: "line" as const } : {};

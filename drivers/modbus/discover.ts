@@ -8,9 +8,11 @@ import {
   type WirePlace,
 } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
+import { lineText } from "./diagnose.ts";
 import { BusScan, type Framed, openBus } from "./bus-scan.ts";
 import { readPdu } from "./codec.ts";
 import { identify } from "./identify.ts";
+import { usualFramings } from "./line-search.ts";
 import type { Link } from "./link.ts";
 import { type Settings, settings as schema } from "./settings.ts";
 import { joinLine } from "./shared-line.ts";
@@ -26,20 +28,6 @@ const lineUnits = Array.from({ length: 32 }, (_, i) => i + 1);
 const serverUnits = lineUnits.slice(0, 8);
 const timeoutMs = 1000;
 const lineTimeoutMs = 500;
-/** As devices leave the factory, the usual ones first; with 19200 even what the specification says. */
-const usual: readonly Framed[] = [
-  { baud: 9600, parity: "none" },
-  { baud: 19_200, parity: "even" },
-  { baud: 9600, parity: "even" },
-  { baud: 19_200, parity: "none" },
-  { baud: 4800, parity: "none" },
-  { baud: 38_400, parity: "none" },
-  { baud: 115_200, parity: "none" },
-  { baud: 57_600, parity: "none" },
-  { baud: 2400, parity: "none" },
-  { baud: 9600, parity: "odd" },
-];
-
 type Transport = Settings["transport"];
 
 /** Modbus devices: by function 3, which every one answers, and by function 43 or SunSpec, if only to say no. */
@@ -96,7 +84,7 @@ async function* atServer({ host, port }: WirePlace, look: Look): AsyncGenerator<
 
 async function* onLine({ port, bauds, parities }: LineToSearch, look: Look): AsyncGenerator<Found> {
   const { units = lineUnits } = look;
-  const given = (bauds ?? parities) === undefined ? usual : framings(bauds, parities);
+  const given = (bauds ?? parities) === undefined ? usualFramings : framings(bauds, parities);
   for (const framed of given) {
     const transport: Transport = { type: "rtu", port, ...framed, dataBits: 8, stopBits: 1 };
     let count = 0;
@@ -110,12 +98,10 @@ async function* onLine({ port, bauds, parities }: LineToSearch, look: Look): Asy
 }
 
 function framings(bauds: LineToSearch["bauds"], parities: LineToSearch["parities"]): Framed[] {
-  return (bauds ?? [...new Set(usual.map(({ baud }) => baud))]).flatMap((baud) =>
+  return (bauds ?? [...new Set(usualFramings.map(({ baud }) => baud))]).flatMap((baud) =>
     (parities ?? (["none", "even", "odd"] as const)).map((parity) => ({ baud, parity })),
   );
 }
-
-const shownParity = { none: "N", even: "E", odd: "O" } as const;
 
 async function* onBus(
   transport: Exclude<Transport, { type: "tcp" }>,
@@ -124,7 +110,7 @@ async function* onBus(
 ): AsyncGenerator<Found> {
   const isPort = transport.type === "rtu";
   const end = isPort ? transport.port : hostAndPort(transport.host, transport.port);
-  const way = isPort ? ` ${transport.baud}-8${shownParity[transport.parity]}1` : " RTU";
+  const way = isPort ? ` ${lineText(transport)}` : " RTU";
   const bus = await openBus(transport, look.signal);
   let present: number[];
   try {

@@ -1,6 +1,7 @@
 import { DeviceError, type Facts, type Inquiry } from "../../gateway/driver.ts";
 import { Batch, Request } from "./batch.ts";
 import { readPdu } from "./codec.ts";
+import { searchLine } from "./line-search.ts";
 import type { Link } from "./link.ts";
 import type { Settings } from "./settings.ts";
 import { joinLine } from "./shared-line.ts";
@@ -71,10 +72,10 @@ const samePlace = (one: Transport, other: Transport): boolean =>
     ? one.type === other.type && one.port === other.port
     : one.host === other.host && one.port === other.port;
 
-/** Who else answers there, and whether it is the other framing that is spoken. */
+/** Who else answers there, and whether it is another framing or another line setting that is spoken. */
 export async function look(
   settings: Settings,
-  { failure, others, askMs = askMsUsual, signal }: Inquiry<Settings>,
+  { failure, others, askMs = askMsUsual, searchMs, signal }: Inquiry<Settings>,
 ): Promise<Facts> {
   const { transport, unit } = settings;
   const asking = { askMs, signal };
@@ -87,8 +88,12 @@ export async function look(
     if ((await firstOf({ type, host, port }, [unit], asking)) !== undefined)
       return { "modbus.answersAs": type };
   }
-  if (failure.code !== "silent") return {};
   const units = [...new Set([...mates, ...usualUnits])].filter((one) => one !== unit).slice(0, unitsMax);
+  if (transport.type === "rtu" && searchMs !== undefined) {
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(searchMs)]);
+    return searchLine(transport, { unit, mates: units }, inTime);
+  }
+  if (failure.code !== "silent") return {};
   const answering = await firstOf(transport, units, asking);
   return answering === undefined
     ? { "modbus.unitsTried": units.join(", ") }

@@ -13,9 +13,10 @@ import { describeError, exitCodes } from "../errors.ts";
 import { deviceCause } from "../health/causes.ts";
 import { deviceWords } from "./device-words.ts";
 import { CommandError } from "./errors.ts";
-import { climbAloud, knownOf, observationLines, plainDiagnosis } from "./ladder-lines.ts";
+import { climbAloud, observationLines, plainDiagnosis } from "./ladder-lines.ts";
 import { stopSignal, printLines } from "./output.ts";
 import { NoAnswerError } from "./prompt.ts";
+import { controlSocket, runningStatus, SilentError } from "./site.ts";
 import { forDevice } from "./text.ts";
 
 /** The test of a device before it is saved: `kerb device add`, `kerb device set`. */
@@ -28,9 +29,8 @@ const listenMs = 10_000;
  * port on which it is called have one user only: there nothing is tried.
  */
 async function knownBeside(device: DeviceConfig, siteFile: string): Promise<Known | undefined> {
-  const { known } = await knownOf(siteFile, device.id);
-  if (known === undefined) return undefined;
-  const { status } = known;
+  const status = await runningStatus(controlSocket(siteFile)).catch(unlessSilent);
+  if (status === undefined) return undefined;
   const place = (await diagnosisOf(device.driver))?.place(device.settings);
   const isHeld = place?.over === "serial" || place?.over === "calls";
   const devices = status.devices.flatMap((one) => {
@@ -38,7 +38,12 @@ async function knownBeside(device: DeviceConfig, siteFile: string): Promise<Know
     const { code: _, reason: __, ...rest } = one;
     return isHeld ? [{ ...rest, state: "starting" as const }] : [];
   });
-  return { ...known, readings: [], status: { ...status, devices } };
+  return { status: { ...status, devices }, readings: [], nowMs: Date.now() };
+}
+
+/** One that does not answer is as good as none here. */
+function unlessSilent(error: unknown): undefined {
+  if (!(error instanceof SilentError)) throw error;
 }
 
 /** Climbs the ladder of a device as it would stand in its file. Throws `NoAnswerError` after Ctrl-C. */

@@ -1,4 +1,6 @@
+import { loadSite } from "../config.ts";
 import type { Language } from "../config/error-texts.ts";
+import { causeOfLost } from "../diagnosis/problems.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
 import { type HealthCheck, healthChecks, worstState } from "../health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
@@ -45,10 +47,29 @@ export function healthLines(checks: readonly HealthCheck[], language: Language):
   });
 }
 
+/** The checks; a device that is lost by the cause that `kerb problems` and `kerb why` name, where a rule fits. */
+async function withCauses(status: GatewayStatus, site: string): Promise<HealthCheck[]> {
+  const nowMs = Date.now();
+  const checks = healthChecks(status, nowMs);
+  if (checks.every(({ check }) => check !== "device")) return checks;
+  // A site file that is broken by now still has a gateway that runs.
+  const configured = await loadSite(site).then(
+    ({ devices }) => devices,
+    () => [],
+  );
+  const seen = { status, readings: {}, nowMs, configured };
+  return Promise.all(
+    checks.map(async (check) => {
+      const cause = await causeOfLost(check, seen);
+      return cause === undefined ? check : { ...check, code: cause.code };
+    }),
+  );
+}
+
 async function findChecks(site: string, language: Language): Promise<HealthCheck[]> {
   try {
     const status = await askOnce<GatewayStatus>(controlSocket(site), { verb: "status" });
-    return healthChecks(status, Date.now());
+    return await withCauses(status, site);
   } catch (error) {
     if (!(error instanceof SilentError)) return notRunning(error, site, language);
     return [{ check: "loop", state: "bad", seen: silentFor, code: "KERB-GW-SILENT", stops: "alive" }];

@@ -1,18 +1,17 @@
 import type { Language } from "../config/error-texts.ts";
 import type { Diagnosed, Finding, Step } from "../diagnosis/facts.ts";
-import type { Known } from "../diagnosis/history.ts";
 import { type Climb, climbed } from "../diagnosis/ladder.ts";
 import { describeError, printable } from "../errors.ts";
-import type { LatestReading } from "../host/messages.ts";
 import { dictionary } from "./language.ts";
-import { printLines } from "./output.ts";
-import { askOnce, controlSocket, runningStatus, SilentError } from "./site.ts";
+import { hint, printLines } from "./output.ts";
 import { displayWidth, forDevice, marks, pad, paint, took } from "./text.ts";
 import { whyWords } from "./why-words.ts";
 
 /** The ladder of a device as people and machines see it: `kerb why`, `kerb device add`. */
 
 const columns = 80;
+/** A technician who has asked for it waits so long for other line settings to be tried. */
+const searchMs = 10_000;
 
 /** A text in lines of at most `width` columns, broken at spaces. */
 function wrapped(text: string, width: number): string[] {
@@ -78,29 +77,12 @@ function stepLines({ step, verdict, evidence, ms }: Step, number: number, langua
 /** Climbs, and prints each step as it is done; those that were not tried are not said. `isJson`: nothing is printed. */
 export async function climbAloud(climb: Climb, language: Language, isJson: boolean): Promise<Diagnosed> {
   let number = 0;
-  return climbed(climb, (step) => {
+  const searching = () => {
+    if (!isJson) hint(whyWords[language].searching(searchMs / 1000));
+  };
+  return climbed({ ...climb, searchMs, searching }, (step) => {
     if (!isJson && step.verdict !== "skipped") printLines(stepLines(step, ++number, language));
   });
-}
-
-/** What the running gateway knows of a device; undefined where none runs. `isSilent`: one runs and does not answer. */
-export async function knownOf(site: string, id: string): Promise<{ known?: Known; isSilent?: boolean }> {
-  const socket = controlSocket(site);
-  try {
-    const status = await runningStatus(socket);
-    if (status === undefined) return {};
-    const device = status.devices.find((one) => one.id === id);
-    const ask = (verb: string) =>
-      askOnce<LatestReading[]>(socket, { verb, args: { device: id, points: [], raw: false } });
-    // Asked anew, through the gateway: what is read once a minute only may not have been read yet.
-    const isOnline = device?.enabled === true && device.state === "online";
-    const latest = () => ask("latest").catch(() => []);
-    const readings = device === undefined ? [] : isOnline ? await ask("read").catch(latest) : await latest();
-    return { known: { status, readings, nowMs: Date.now() } };
-  } catch (error) {
-    if (error instanceof SilentError) return { isSilent: true };
-    throw error;
-  }
 }
 
 /** A cause for machines: its texts in one language. */

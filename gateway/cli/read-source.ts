@@ -187,6 +187,9 @@ class GatewaySource implements Source {
     const trouble = host === undefined ? undefined : hostTrouble(host, error.message);
     if (trouble !== undefined)
       return tableError(report?.driver ?? "", trouble, error.message, this.#request.language);
+    // Of a connection that is being opened again the gateway knows more than the read does.
+    const isTold = error instanceof DeviceError && error.code !== "closed" && report?.code === undefined;
+    if (isTold) return deviceFailure(this.#device, error.code, error.message, this.#request.language);
     const code = report?.code;
     if (code !== undefined && `KERB-DEV-${code.toUpperCase()}` in errorTable) {
       return deviceFailure(

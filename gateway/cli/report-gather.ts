@@ -6,14 +6,16 @@ import { checkJournal } from "../commands/journal-check.ts";
 import { linesOf, readLine, segmentsOf } from "../commands/journal-lines.ts";
 import type { CommandState } from "../commands/state.ts";
 import type { DeviceConfig, Site } from "../config.ts";
-import { DeviceError } from "../driver.ts";
+import { said, type Text } from "../diagnosis/facts.ts";
+import type { Known } from "../diagnosis/history.ts";
 import { climbed } from "../diagnosis/ladder.ts";
 import { problemsOf } from "../diagnosis/problems.ts";
-import { deviceErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
 import { deviceCause } from "../health/causes.ts";
 import type { Identified, LatestReading, Unwritable } from "../host/messages.ts";
 import type { Asked, Gathered } from "../report/gathered.ts";
 import type { GatewayBooks } from "../supervisor.ts";
+import { askedAnew, knownLost } from "./known.ts";
 import { askOnce, runningStatus } from "./site.ts";
 
 /** Asks what a report needs: the running gateway, else the devices. Nothing that is asked changes a device. */
@@ -35,48 +37,58 @@ async function workOff(
   await Promise.all(queues.flatMap((queue) => Array.from({ length: width }, () => run(queue))));
 }
 
-const failed = (error: unknown): NonNullable<Asked["failure"]> => {
-  const text = error instanceof Error ? error.message : String(error);
-  const code = error instanceof DeviceError ? deviceErrorCode(error.code) : undefined;
-  return { ...(code === undefined ? {} : { code }), seen: { en: text, vi: text } };
-};
+const failed = (code: ErrorCode | undefined, seen: Text): NonNullable<Asked["failure"]> => ({
+  ...(code === undefined ? {} : { code }),
+  seen,
+});
+
+/** How the running gateway has a device. */
+interface Running {
+  socket: string;
+  state: string | undefined;
+  latest: LatestReading[];
+}
 
 /** One device through the gateway. What is lost is not asked: the gateway has said why. */
 async function askGateway(
-  socket: string,
-  device: string,
-  state: string | undefined,
-  latest: LatestReading[],
+  device: DeviceConfig,
+  { socket, state, latest }: Running,
+  site: Site,
+  signal: AbortSignal,
 ): Promise<Asked> {
   if (state !== "online" && state !== "listening") return { readings: latest };
+  const sinceMs = Date.now();
+  const read = await askedAnew(socket, device);
+  if ("failure" in read) {
+    const known = await knownLost(socket, device, read.failure, { sinceMs, configured: site.devices });
+    const found = await climb(device, site, known, signal);
+    // It may answer to whoever asks it past the gateway, which could not read it all the same.
+    if (found.failure !== undefined) return { ...found, readings: latest };
+    const { code, message } = read.failure;
+    return { readings: latest, failure: failed(deviceCause(code), said(message)) };
+  }
   const who = await askOnce<Identified>(socket, {
     verb: "identify",
-    args: { device, accept: false },
+    args: { device: device.id, accept: false },
   }).catch(() => undefined);
-  const asked: Asked = { readings: latest, ...who };
-  const startedMs = performance.now();
-  try {
-    const args = { device, points: [], raw: false };
-    asked.readings = await askOnce<LatestReading[]>(socket, { verb: "read", args });
-    asked.latencyMs = performance.now() - startedMs;
-  } catch (error) {
-    asked.failure = failed(error);
-  }
-  return asked;
+  return "notAsked" in read
+    ? { readings: latest, ...who, failure: failed(undefined, said(read.notAsked)) }
+    : { readings: read.readings, latencyMs: read.ms, ...who };
 }
 
-/** One device at the end of its wire: what `kerb why` would see of it. */
-async function askDirectly(
+/** What `kerb why` would see of a device; `known`: what the gateway knows that has lost it. */
+async function climb(
   device: DeviceConfig,
   { devices, gateway }: Site,
+  known: Known | undefined,
   signal: AbortSignal,
 ): Promise<Asked> {
   const siblings = devices.filter(({ id }) => id !== device.id);
   const { stateFolder } = gateway;
-  const climb = { device, siblings, stateFolder, signal, listenMs, hearsAll: true };
-  const { failed: rung, causes, facts, steps, identity, readings } = await climbed(climb);
+  const whole = { device, siblings, stateFolder, known, signal, listenMs, hearsAll: true };
+  const { failed: rung, causes, facts, steps, identity, readings } = await climbed(whole);
   const { "identity.mismatch": mismatch, "unit.doubt": code, "unit.reason": reason = "" } = facts;
-  const hasAnswered = rung === undefined || rung === "identity" || rung === "values";
+  const hasAnswered = rung === undefined || ["identity", "values", "upstream"].includes(rung);
   const asked: Asked = {
     readings: [...readings],
     ...(hasAnswered ? { identity } : {}),
@@ -98,9 +110,8 @@ async function askDirectly(
     return { ...asked, causes: causesOf };
   }
   const [cause, ...others] = causes;
-  const said = steps.find(({ verdict }) => verdict === "failed")?.evidence ?? { en: "", vi: "" };
-  const known = cause?.code ?? deviceCause(String(facts["error"]));
-  const failure = { ...(known === undefined ? {} : { code: known }), seen: cause?.seen ?? said };
+  const evidence = steps.find(({ verdict }) => verdict === "failed")?.evidence ?? { en: "", vi: "" };
+  const failure = failed(cause?.code ?? deviceCause(String(facts["error"])), cause?.seen ?? evidence);
   return { ...asked, failure, causes: others };
 }
 
@@ -154,8 +165,13 @@ export async function gather(
     if (signal.aborted) return;
     const { id } = device;
     const one = isRunning
-      ? await askGateway(socket, id, known.get(id)?.state, latest?.[id] ?? [])
-      : await askDirectly(device, site, signal);
+      ? await askGateway(
+          device,
+          { socket, state: known.get(id)?.state, latest: latest?.[id] ?? [] },
+          site,
+          signal,
+        )
+      : await climb(device, site, undefined, signal);
     found.set(id, one);
     asked(++count, wanted.length);
   });

@@ -3,7 +3,8 @@ import type { Language } from "../config/error-texts.ts";
 import type { Diagnosed } from "../diagnosis/facts.ts";
 import type { Known } from "../diagnosis/history.ts";
 import { exitCodes, printable } from "../errors.ts";
-import { causeLines, climbAloud, knownOf, observationLines, plainDiagnosis } from "./ladder-lines.ts";
+import { knownOf } from "./known.ts";
+import { causeLines, climbAloud, observationLines, plainDiagnosis } from "./ladder-lines.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
 import { deviceNamed } from "./read-source.ts";
@@ -71,7 +72,7 @@ export async function why(id: string, options: WhyOptions): Promise<number> {
   const file = findSite(options.site);
   const { devices, gateway } = await loadSite(file);
   const device = deviceNamed(devices, id, file);
-  const { known, isSilent = false } = await knownOf(file, id);
+  const { known, isSilent = false } = await knownOf(file, device, devices);
   const signal = stopSignal();
   if (!isJson) {
     printLines([headLine(device, known, language)]);

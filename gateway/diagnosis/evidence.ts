@@ -4,7 +4,7 @@ import type { DeviceConfig } from "../config.ts";
 import type { Facts, Identity, Rung } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { printable } from "../printable.ts";
-import { plain, type Step, type Text } from "./facts.ts";
+import type { Step, Text } from "./facts.ts";
 
 /** What a step of the ladder has seen, as sentences. */
 
@@ -59,8 +59,11 @@ function oddOnes(odd: readonly LatestReading[]): string {
   return printable(shown.join(", ")) + (odd.length > oddMax ? ", …" : "");
 }
 
-/** What the values say: failed where each is bad, unknown where none is good, or there are none. */
-export function valuesSeen(readings: readonly LatestReading[]): Seen {
+/**
+ * What the values say: failed where each is bad, unknown where none is good, or there are none. `isOld`: they are those
+ * of the last poll, which say nothing of now.
+ */
+export function valuesSeen(readings: readonly LatestReading[], isOld = false): Seen {
   const all = readings.length;
   if (all === 0)
     return {
@@ -90,10 +93,13 @@ export function valuesSeen(readings: readonly LatestReading[]): Seen {
       ...(left === 0 ? [] : [`${left} điểm thiết bị tự gửi và chưa gửi`]),
     ],
   };
-  return {
-    verdict: isRefused ? "failed" : good === 0 ? "unknown" : "ok",
-    evidence: { en: parts.en.join("; "), vi: parts.vi.join("; ") },
-  };
+  const evidence = { en: parts.en.join("; "), vi: parts.vi.join("; ") };
+  if (isOld)
+    return {
+      verdict: "unknown",
+      evidence: { en: `at the last poll: ${evidence.en}`, vi: `ở lần đọc trước: ${evidence.vi}` },
+    };
+  return { verdict: isRefused ? "failed" : good === 0 ? "unknown" : "ok", evidence };
 }
 
 /** What a connection to a TCP port has met. */
@@ -141,6 +147,3 @@ export const nameText = (host: string): Text => ({
   en: `no address is known for the name ${host}`,
   vi: `không tìm thấy địa chỉ của tên ${host}`,
 });
-
-/** A device's own words, safe for a terminal. */
-export const said = (text: string): Text => plain(printable(text));

@@ -2,6 +2,8 @@ import type { Language } from "../config/error-texts.ts";
 import type { Facts, Identity, Rung } from "../driver.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
+import { printable } from "../printable.ts";
+import { seenInVietnamese } from "./vietnamese.ts";
 
 /** What `kerb why`, `device add`, `doctor` and `problems` share: the steps of the ladder and what follows of them. */
 
@@ -43,7 +45,12 @@ export interface Diagnosed {
   readings: readonly LatestReading[];
 }
 
-/** A text that is the same in every language: an address, a device's own words. */
+/** A text that is the same in every language: an address, a number. */
 export function plain(text: string): Text {
   return { en: text, vi: text };
+}
+
+/** What a driver or a host says of a device, safe for a terminal. */
+export function said(text: string): Text {
+  return { en: printable(text), vi: printable(seenInVietnamese(text)) };
 }

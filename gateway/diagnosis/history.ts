@@ -10,6 +10,8 @@ export interface Known {
   status: GatewayStatus;
   /** The device's newest values; empty where it has told none. */
   readings: readonly LatestReading[];
+  /** Why the gateway could not read the device anew; the readings are those of the last poll then. */
+  notAsked?: string;
   nowMs: number;
 }
 
@@ -24,6 +26,7 @@ function counted(name: string, others: readonly Device[]): Facts {
   return {
     [`${name}.online`]: online.length,
     [`${name}.lost`]: lost.length,
+    [`${name}.unknown`]: others.length - online.length - lost.length,
     ...(online[0] === undefined ? {} : { [`${name}.example`]: online[0].id }),
   };
 }
@@ -128,7 +131,7 @@ export function isKnown(id: string, known: Known | undefined): known is Known {
  */
 export function knownFacts(
   id: string,
-  { status, readings, nowMs }: Known,
+  { status, readings, nowMs, notAsked }: Known,
   everyMs?: number,
   place?: DevicePlace,
 ): Facts {
@@ -147,6 +150,7 @@ export function knownFacts(
     ...(device.place?.unit === undefined ? {} : { unit: device.place.unit }),
     ...(host === undefined ? {} : { "host.state": host.state, "host.silentMs": host.silentMs }),
     ...(host === undefined || host.strangers === 0 ? {} : { "rsmp.caller": host.lastStranger ?? "" }),
+    ...(notAsked === undefined ? {} : { "read.notAsked": notAsked }),
     clock: status.gateway.clock,
     ...neighbours(id, device.place, status.devices),
     ...(group === undefined ? {} : groupFacts(group)),

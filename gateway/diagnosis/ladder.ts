@@ -11,13 +11,12 @@ import {
   noGatewayText,
   passed,
   portText,
-  said,
   silentUdpText,
   thereText,
   valuesSeen,
   whoText,
 } from "./evidence.ts";
-import { type Diagnosed, plain, type Step, type Text, type Verdict } from "./facts.ts";
+import { type Diagnosed, plain, said, type Step, type Text, type Verdict } from "./facts.ts";
 import { isKnown, type Known, knownFacts, pollEveryMs, unitFacts, valueFacts } from "./history.ts";
 import { diagnosisOf } from "./knowledge.ts";
 import { placeFacts, placeText } from "./places.ts";
@@ -48,6 +47,10 @@ export interface Climb {
   patientMs?: number;
   /** Longest wait for one answer where a driver looks further, ms (the driver's own). */
   askMs?: number;
+  /** How long a silent serial line may be searched with other settings, ms; absent: not at all. */
+  searchMs?: number;
+  /** Called before that. */
+  searching?: () => void;
 }
 
 const reachMsDefault = 3000;
@@ -173,14 +176,14 @@ class Climber {
 
   /** It is lost, and how: the rung is the driver's to say, or follows of the code. */
   async *fell(failure: Failure, at: "connect" | "read" | "gateway"): AsyncGenerator<Step> {
-    const { siblings, signal, stateFolder, askMs } = this.#climb;
+    const { siblings, signal, stateFolder, askMs, searchMs, searching } = this.#climb;
     const device = this.#device;
     const driver = await diagnosisOf(device.driver);
     Object.assign(this.facts, { error: failure.code, message: failure.message, "error.at": at });
     Object.assign(this.facts, driver?.facts(failure, device.settings));
     if (failure.code === "silent" && at === "connect") Object.assign(this.facts, await this.#wait());
     const others = siblings.filter((one) => one.driver === device.driver).map(({ settings }) => settings);
-    const isFree = at !== "gateway" || this.mayAsk();
+    const isFree = at !== "gateway" || this.mayAsk() || this.#isDeadLine();
     if (
       driver?.look !== undefined &&
       isFree &&
@@ -193,8 +196,16 @@ class Climber {
         folder: `${stateFolder}/drivers/${device.driver}`,
         log: () => {},
       };
+      if (this.#isDeadLine()) searching?.();
       const seen = await driver
-        .look(device.settings, { failure, others, context, signal, askMs })
+        .look(device.settings, {
+          failure,
+          others,
+          context,
+          signal,
+          askMs,
+          searchMs: this.#isDeadLine() ? searchMs : undefined,
+        })
         .catch(() => ({}));
       Object.assign(this.facts, seen);
     }
@@ -252,6 +263,12 @@ class Climber {
     return Number(this.facts["samePlace.online"] ?? 0) === 0 || place.shared === "broker";
   }
 
+  /** A serial port at which the gateway reads nobody: all there are lost, and to look costs them nothing. */
+  #isDeadLine(): boolean {
+    const others = Number(this.facts["samePlace.online"] ?? 0) + Number(this.facts["samePlace.unknown"] ?? 0);
+    return this.#place?.over === "serial" && this.#climb.searchMs !== undefined && others === 0;
+  }
+
   /** It has answered: who it is, and what it tells. */
   async *answered({ identity, mismatch, unwritable, readings, ms }: Heard): AsyncGenerator<Step> {
     const { facts } = this;
@@ -272,7 +289,7 @@ class Climber {
     const { isTold, evidence } = whoText(identity, device);
     const isSure = isTold && facts["identity.doubt"] === undefined;
     yield* this.step("identity", isSure ? "ok" : "unknown", evidence);
-    const values = valuesSeen(readings);
+    const values = valuesSeen(readings, facts["read.notAsked"] !== undefined);
     if (values.verdict === "failed") facts["values.none"] = true;
     yield* this.step("values", values.verdict, values.evidence, ms);
     const driver = await diagnosisOf(device.driver);

@@ -5,7 +5,7 @@ import type { DeviceConfig } from "../config.ts";
 import type { Facts } from "../driver.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { rulesOf } from "./causes.ts";
-import type { Text } from "./facts.ts";
+import type { Finding, Text } from "./facts.ts";
 import { answers, knownFacts, pollEveryMs } from "./history.ts";
 import { diagnosisOf } from "./knowledge.ts";
 import { placeFacts } from "./places.ts";
@@ -51,12 +51,20 @@ async function factsOf(device: Device, { status, readings, nowMs, configured }: 
   return { ...facts, "error.at": "gateway", ...driver.facts(failure, own.settings) };
 }
 
+/** What a lost device of the findings of `kerb health` is lost by; undefined: no rule fits what is known unasked. */
+export async function causeOfLost(
+  { check, object, behind = [] }: Pick<HealthCheck, "check" | "object" | "behind">,
+  seen: Seen,
+): Promise<Finding | undefined> {
+  const device = seen.status.devices.find(({ id }) => id === object);
+  if (check !== "device" || device?.code === undefined || behind.length > 0) return undefined;
+  const facts = await factsOf(device, seen);
+  return causeOf(rulesOf(device.driver), rungOf(facts, device.code), facts);
+}
+
 /** A lost device by the rules, as far as they need no look at it; else by its error alone. */
 async function refined(problem: Problem, seen: Seen): Promise<Problem> {
-  const device = seen.status.devices.find(({ id }) => id === problem.object);
-  if (problem.check !== "device" || device?.code === undefined || problem.behind.length > 0) return problem;
-  const facts = await factsOf(device, seen);
-  const found = causeOf(rulesOf(device.driver), rungOf(facts, device.code), facts);
+  const found = await causeOfLost(problem, seen);
   return found === undefined ? problem : { ...problem, code: found.code, seen: found.seen };
 }
 

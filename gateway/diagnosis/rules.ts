@@ -1,9 +1,11 @@
 import { took } from "../cli/text.ts";
+import type { Language } from "../config/error-texts.ts";
 import type { Facts, Rung } from "../driver.ts";
 import { printable } from "../printable.ts";
 import type { CauseCode } from "./error-texts.ts";
-import type { Finding } from "./facts.ts";
+import type { Finding, Text } from "./facts.ts";
 import type { Condition, Rule as AnyRule } from "./rule.ts";
+import { seenInVietnamese } from "./vietnamese.ts";
 
 type Rule = AnyRule<CauseCode>;
 
@@ -17,18 +19,23 @@ function holds(condition: Condition, fact: Facts[string] | undefined): boolean {
   return "atLeast" in condition ? fact >= condition.atLeast : fact < (condition as { below: number }).below;
 }
 
-const shown = (name: string, fact: Facts[string] | undefined): string =>
-  fact === undefined
-    ? "?"
-    : name.endsWith("Ms") && typeof fact === "number"
-      ? took(fact)
-      : printable(String(fact)).slice(0, 200);
+const shown = (name: string, fact: Facts[string] | undefined, language: Language): string => {
+  if (fact === undefined) return "?";
+  if (name.endsWith("Ms") && typeof fact === "number") return took(fact);
+  const text = language === "vi" ? seenInVietnamese(String(fact)) : String(fact);
+  return printable(text).slice(0, 200);
+};
 
-const filled = (template: string, facts: Facts): string =>
-  template.replaceAll(/\{([\w.]+)\}/g, (_, name: string) => shown(name, facts[name]));
+const filled = (template: Text, facts: Facts, language: Language): string =>
+  template[language].replaceAll(/\{([\w.]+)\}/g, (_, name: string) => shown(name, facts[name], language));
 
 function findingOf({ cause, seen }: Rule, step: Rung, severity: Finding["severity"], facts: Facts): Finding {
-  return { code: cause, severity, step, seen: { en: filled(seen.en, facts), vi: filled(seen.vi, facts) } };
+  return {
+    code: cause,
+    severity,
+    step,
+    seen: { en: filled(seen, facts, "en"), vi: filled(seen, facts, "vi") },
+  };
 }
 
 const fits = ({ when }: Rule, facts: Facts): boolean =>

@@ -1,15 +1,14 @@
 import { span } from "../cli/text.ts";
 import type { Rung } from "../driver.ts";
-import { printable } from "../printable.ts";
 import { uplinkCause } from "../health/causes.ts";
-import { type Finding, plain, type Text, type Verdict } from "./facts.ts";
+import { type Finding, plain, said, type Text, type Verdict } from "./facts.ts";
 import type { Known } from "./history.ts";
 
 /** Why the IOC does not get it, in the words of `kerb health`. */
 export function upstreamCause(known: Known | undefined): Finding | undefined {
   const down = known?.status.uplinks.find(({ state }) => state !== "connected");
   if (down?.reason === undefined) return undefined;
-  const seen = plain(`${down.id}: ${printable(down.reason)}`);
+  const seen = said(`${down.id}: ${down.reason}`);
   return { code: uplinkCause(down.reason), severity: "bad", step: "upstream", seen };
 }
 
@@ -48,7 +47,7 @@ export function upstreamStep(known: Known | undefined): [Rung, Verdict, Text] {
     ];
   }
   const since = span(nowMs - down.sinceMs);
-  const reason = down.reason === undefined ? plain("") : plain(`: ${printable(down.reason)}`);
+  const reason = down.reason === undefined ? plain("") : said(`: ${down.reason}`);
   return [
     "upstream",
     "failed",

@@ -107,8 +107,7 @@ export class DeviceLoop {
 
   /** Ends when `stop` is called. */
   async run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    while (!this.#stopping.signal.aborted) {
       const startedMs = performance.now();
       try {
         await this.#open();
@@ -487,6 +486,7 @@ export class DeviceLoop {
         extraQuality: this.#recognition.extraQuality,
         read: (points) => this.#read(points, raw),
         connected: () => this.#connected(),
+        reopen: () => this.#reopen(),
       },
       names,
     );

@@ -6,6 +6,7 @@ import type { Driver } from "../driver.ts";
 import { EventWriter } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { shrinkHeap } from "../memory.ts";
+import { toldError } from "../told-error.ts";
 import { Handover, type Loss } from "./handover.ts";
 import { PollClock } from "./poll-report.ts";
 import { DeviceRuns } from "./runs.ts";
@@ -170,7 +171,7 @@ process.on("message", (message: ToHost) => {
   else {
     answer(message.request).then(
       (result) => send({ type: "answer", id: message.id, result }),
-      (error: Error) => send({ type: "answer", id: message.id, error: error.message }),
+      (error: Error) => send({ type: "answer", id: message.id, ...toldError(error) }),
     );
   }
 });

@@ -4,6 +4,7 @@ import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
 import type { AlarmDefinition, Point, RecordDefinition } from "../profiles.ts";
 import type { SnapshotRule } from "../snapshots.ts";
+import type { ToldError } from "../told-error.ts";
 
 /**
  * A point as the host needs it: the profile's, with its dictionary index, counted from its device's `firstIndex`.
@@ -254,7 +255,8 @@ export type FromHost =
       strangers: number;
       lastStranger?: string;
     }
-  | { type: "answer"; id: number; result?: unknown; error?: string }
+  | { type: "answer"; id: number; result: unknown }
+  | ({ type: "answer"; id: number } & ToldError)
   | { type: "state"; report: DeviceReport }
   | { type: "log"; level: "debug" | "info" | "warn"; device: string; text: string }
   | { type: "stopped" };

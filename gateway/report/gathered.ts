@@ -30,7 +30,7 @@ export interface Asked {
   mismatch?: string;
   writable?: boolean;
   unwritable?: Unwritable;
-  /** What its ladder has found beside why it could not be read; of one that no gateway runs. */
+  /** What its ladder has found beside why it could not be read; of one that no gateway reads. */
   causes?: readonly Finding[];
   /** Why it could not be read. */
   failure?: { code?: string; seen: Both };

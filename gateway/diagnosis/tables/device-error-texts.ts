@@ -111,6 +111,20 @@ export const deviceCauses = {
       "tắt phần mềm khác đang nối tới; thêm địa chỉ của hộp vào danh sách cho phép của thiết bị",
     ],
   ),
+  "KERB-DEV-NOT-ASKED": cause(
+    [
+      "The gateway could not ask the device just now; what it knows is as old as the last poll",
+      "Gateway hiện không hỏi được thiết bị; thông tin đang có là của lần đọc trước",
+    ],
+    [
+      "the line is full, the driver hangs or starts again, or the device only tells by itself",
+      "đường truyền đầy, driver bị treo hoặc đang khởi động lại, hoặc thiết bị chỉ tự gửi",
+    ],
+    [
+      "kerb health shows how the driver stands; ask again in a minute",
+      "kerb health cho biết tình trạng driver; hỏi lại sau một phút",
+    ],
+  ),
   "KERB-DEV-BACK": cause(
     ["The device answers again", "Thiết bị đã trả lời trở lại"],
     [

@@ -67,6 +67,15 @@ export const deviceRules: Rule<keyof typeof deviceCauses>[] = [
     },
   },
   {
+    cause: "KERB-DEV-NOT-ASKED",
+    on: "working",
+    when: { "read.notAsked": { present: true } },
+    seen: {
+      en: "asked anew through the gateway: {read.notAsked}",
+      vi: "hỏi lại qua gateway: {read.notAsked}",
+    },
+  },
+  {
     cause: "KERB-DEV-BACK",
     on: "working",
     when: { isBack: true },

@@ -2,6 +2,21 @@ import { cause } from "../cause-text.ts";
 
 /** Serial ports and what hangs on them. */
 export const lineCauses = {
+  "KERB-LINE-SETTINGS": cause(
+    [
+      "The device speaks with other line settings than the site file's",
+      "Thiết bị dùng thông số đường truyền khác với tệp cấu hình",
+    ],
+    [
+      "baud rate or parity were set otherwise at the device, or it came so from the factory",
+      "tốc độ baud hoặc chẵn lẻ trên thiết bị đã được đặt khác, hoặc mặc định của hãng là vậy",
+    ],
+    [
+      "kerb device set DEVICE transport.baud=RATE transport.parity=PARITY with what was seen, or set the device",
+      "kerb device set THIẾT_BỊ transport.baud=TỐC_ĐỘ transport.parity=CHẴN_LẺ theo thông số đã thấy, hoặc đặt lại thiết bị",
+    ],
+    false,
+  ),
   "KERB-LINE-DEAD": cause(
     ["No unit on the line answers any more", "Không còn unit nào trên đường truyền trả lời"],
     [

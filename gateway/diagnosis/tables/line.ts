@@ -3,6 +3,15 @@ import type { lineCauses } from "./line-error-texts.ts";
 
 export const lineRules: Rule<keyof typeof lineCauses>[] = [
   {
+    cause: "KERB-LINE-SETTINGS",
+    on: ["line", "protocol"],
+    when: { "line.answersAt": { present: true } },
+    seen: {
+      en: "{line.there} answers at {line.answersAt}; the site file says {unit} at {line.settings}, where nobody does",
+      vi: "{line.there} trả lời ở {line.answersAt}; tệp cấu hình ghi {unit} ở {line.settings}, ở đó không ai trả lời",
+    },
+  },
+  {
     cause: "KERB-LINE-DEAD",
     on: ["port", "line", "protocol"],
     when: { "group.kind": "line" },
@@ -63,6 +72,15 @@ export const lineRules: Rule<keyof typeof lineCauses>[] = [
     seen: {
       en: "{serial.strayBytes} bytes came on {place}, none of them an answer",
       vi: "{serial.strayBytes} byte đến trên {place}, không byte nào là câu trả lời",
+    },
+  },
+  {
+    cause: "KERB-LINE-SILENT",
+    on: "protocol",
+    when: { error: "silent", "line.tried": { present: true } },
+    seen: {
+      en: "{place}: not a byte comes back with {line.settings}, nor with {line.tried}",
+      vi: "{place}: không có byte nào trả về với {line.settings}, cũng không với {line.tried}",
     },
   },
   {
