@@ -24,8 +24,8 @@ export const reportErrors = {
       vi: "đó không phải báo cáo nghiệm thu của gateway này, đã bị sửa, hoặc không phải vừa mới lập",
     },
     do: {
-      en: "let kerb report make and sign it in one go while the gateway runs",
-      vi: "để kerb report lập và ký trong một lần khi gateway đang chạy",
+      en: "make and sign it in one go, with kerb report, while the gateway runs",
+      vi: "lập và ký trong một lần, bằng kerb report, khi gateway đang chạy",
     },
     retry: false,
   },
