@@ -39,6 +39,7 @@ let rate = 38_400;
 /** What was sent since the test began: at which rates, and with which Modbus functions. */
 const rates = new Set<number>();
 const functions = new Set<number | undefined>();
+let chunks = 0;
 
 function rateNow(): number {
   const { stdout } = spawnSync("stty", ["speed"], {
@@ -63,6 +64,7 @@ async function openWire(): Promise<void> {
   far.on("data", (bytes: Buffer) => void wire.write(bytes));
   wire.on("data", (bytes: Buffer) => {
     const now = rateNow();
+    chunks++;
     rates.add(now);
     functions.add(bytes[1]);
     if (now === rate) far.write(bytes);
@@ -111,9 +113,11 @@ describe.skipIf(serial.missing !== undefined)("a serial line", { timeout: 60_000
   afterEach(async () => {
     if (gateway !== undefined) {
       const ended = once(gateway, "close");
-      gateway.kill("SIGKILL");
+      gateway.kill("SIGTERM");
       await ended;
     }
+    // What was still on the wire belongs to the test that has ended.
+    for (let before = -1; before !== chunks; await sleep(300)) before = chunks;
     gateway = undefined;
     first.fault(undefined);
     rates.clear();
