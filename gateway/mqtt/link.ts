@@ -185,14 +185,15 @@ export class MqttLink {
     socket.once("connect", () => {
       if (attempt !== this.#attempt) return;
       clearTimeout(this.#timer);
-      const { pauseMs, contested, isGuess } = isTurn
-        ? { pauseMs: 0, contested: false, isGuess: true }
+      const { pauseMs, owedMs, contested, isGuess } = isTurn
+        ? { pauseMs: 0, owedMs: 0, contested: false, isGuess: true }
         : this.#reconnect.reached(performance.now());
       if (contested) this.#events.contested?.(pauseMs, isGuess);
-      if (pauseMs > 0) {
+      const waitMs = Math.max(pauseMs, owedMs);
+      if (waitMs > 0) {
         // Waiting on an open connection would cost the broker one for each of us.
         socket.destroy();
-        this.#timer = setTimeout(() => this.#begin(true), pauseMs);
+        this.#timer = setTimeout(() => this.#begin(true), waitMs);
         return;
       }
       socket.off("error", failed).on("error", () => {});

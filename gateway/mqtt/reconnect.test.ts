@@ -14,12 +14,18 @@ function held(
   return reconnect.ended(ending, fromMs + forMs, why).pauseMs;
 }
 
+/** The same, and then the port is found open: the whole pause before the next CONNECT. */
+function heldAndLooked(...[reconnect, fromMs, forMs, ending, why]: Parameters<typeof held>): number {
+  const beforeMs = held(reconnect, fromMs, forMs, ending, why);
+  return beforeMs + reconnect.reached(fromMs + forMs + beforeMs).owedMs;
+}
+
 describe("when to connect again", () => {
   it("is at once for a good connection that was cut, and nobody has to take turns", () => {
     for (const ending of ["silent", "closed"] as const) {
       const reconnect = new Reconnect(options);
       expect(held(reconnect, 0, 100_000, ending)).toBe(0);
-      expect(reconnect.reached(100_001)).toEqual({ pauseMs: 0, contested: false, isGuess: true });
+      expect(reconnect.reached(100_001)).toEqual({ pauseMs: 0, owedMs: 0, contested: false, isGuess: true });
     }
   });
 
@@ -33,12 +39,12 @@ describe("when to connect again", () => {
 
   it("is doubled for each session in a row that did not hold, and for each refusal; late where a message may be why", () => {
     const reconnect = new Reconnect(options);
-    const pauses = [0, 1, 2, 3, 4].map((i) => held(reconnect, i * 10_000, 2000, "closed", "blamed"));
+    const pauses = [0, 1, 2, 3, 4].map((i) => heldAndLooked(reconnect, i * 10_000, 2000, "closed", "blamed"));
     expect(pauses).toEqual([1000, 1000, 1000, 2000, 4000]);
     expect(held(reconnect, 50_000, 100_000, "closed")).toBe(0);
     for (const why of ["suspicious", undefined] as const) {
       const other = new Reconnect(options);
-      const others = [0, 1, 2].map((i) => held(other, i * 100_000, 2000, "closed", why));
+      const others = [0, 1, 2].map((i) => heldAndLooked(other, i * 100_000, 2000, "closed", why));
       expect(others).toEqual([1000, 2000, 4000]);
     }
     const refused = [0, 1, 2].map((i) => reconnect.ended("refused", 150_000 + i).pauseMs);
@@ -57,6 +63,17 @@ describe("when to connect again", () => {
     const alone = new Reconnect({ ...options, spreadMs: () => spreadOf(1) });
     alone.ended("away", 0);
     expect(alone.reached(1000).pauseMs).toBeLessThan(100);
+  });
+
+  it("is each client's own moment also where the sessions before did not hold, and the broker was away for a second", () => {
+    const moments = [0, 0.5, 1].map((at) => {
+      const reconnect = new Reconnect({ ...options, random: () => at });
+      for (const fromMs of [0, 10_000]) held(reconnect, fromMs, 2000, "closed");
+      expect(held(reconnect, 20_000, 2000, "closed"), "the port is looked at first").toBe(0);
+      reconnect.ended("away", 22_001);
+      return reconnect.reached(24_000).pauseMs;
+    });
+    expect(moments).toEqual([0, spreadOf(500) / 2, spreadOf(500)]);
   });
 
   it("does not stay a herd after the session was established", () => {
@@ -82,10 +99,10 @@ describe("when to connect again", () => {
     const clone = new Reconnect(options);
     clone.opened(0);
     clone.ended("closed", 100_000, "suspicious");
-    expect(clone.reached(100_001)).toEqual({ pauseMs: 0, contested: false, isGuess: true });
+    expect(clone.reached(100_001)).toMatchObject({ pauseMs: 0, contested: false });
     clone.opened(100_002);
     clone.ended("closed", 101_000, "suspicious");
-    expect(clone.reached(101_001)).toEqual({ pauseMs: 60_000, contested: true, isGuess: true });
+    expect(clone.reached(101_001)).toMatchObject({ pauseMs: 60_000, contested: true, isGuess: true });
     const other = new Reconnect(options);
     other.opened(0);
     other.ended("closed", 1000, "suspicious");
@@ -97,7 +114,7 @@ describe("when to connect again", () => {
       seen.ended("closed", fromMs + 900, "suspicious");
       if (fromMs === 0) seen.reached(901);
     }
-    expect(seen.reached(1901)).toEqual({ pauseMs: 3_600_000, contested: true, isGuess: false });
+    expect(seen.reached(1901)).toMatchObject({ pauseMs: 3_600_000, contested: true, isGuess: false });
     seen.opened(5_000_000);
     for (const atMs of [5_100_000, 5_100_900]) {
       seen.ended("closed", atMs, "suspicious");

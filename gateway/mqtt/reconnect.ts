@@ -52,6 +52,8 @@ export class Reconnect {
   #guesses = 0;
   /** Another client with our id has been seen since a session held. */
   #isConfirmed = false;
+  /** The pause after sessions that did not hold, while the port is looked at first. */
+  #owedMs = 0;
   /** The session that was hung up on had done nothing, and had held for so long. */
   #suspectHeldMs: number | undefined;
 
@@ -96,26 +98,30 @@ export class Reconnect {
     const fallen = this.#falls === 0 ? 0 : Math.min(maxMs, firstMs * 2 ** Math.min(16, doublings));
     const outage = Math.min(maxMs, Math.max(firstMs, (nowMs - this.#downMs) * outageShare));
     // The port is looked at without a pause: that it is closed tells a broker that died from a cut of our own.
-    const pause = isFirst && ending !== "away" && ending !== "refused" ? fallen : Math.max(fallen, outage);
-    return { pauseMs: pause * jitter, contested: false };
+    const isLook = isFirst && ending !== "away" && ending !== "refused";
+    this.#owedMs = isLook ? fallen * jitter : 0;
+    return { pauseMs: isLook ? 0 : Math.max(fallen, outage) * jitter, contested: false };
   }
 
   /**
-   * The port is open. How long to wait before the CONNECT; 0 when nobody else was away. `contested`: another client
-   * seems to use our id (`isGuess`: it was not seen); without a pause it is a suspicion only.
+   * The port is open. How long to wait before the CONNECT: `pauseMs` 0 when nobody else was away, and at least
+   * `owedMs`, for sessions that did not hold. `contested`: another client seems to use our id (`isGuess`: it was not
+   * seen); without `pauseMs` it is a suspicion only.
    */
-  reached(nowMs: number): { pauseMs: number; contested: boolean; isGuess: boolean } {
+  reached(nowMs: number): { pauseMs: number; owedMs: number; contested: boolean; isGuess: boolean } {
     const heldMs = this.#suspectHeldMs;
+    const owedMs = this.#owedMs;
     const { maxMs, spreadMs } = this.#options;
     this.#suspectHeldMs = undefined;
+    this.#owedMs = 0;
     if (heldMs !== undefined) {
       const isGuess = !this.#isConfirmed;
-      if (!this.#isContested(nowMs)) return { pauseMs: 0, contested: heldMs < stableMs, isGuess };
+      if (!this.#isContested(nowMs)) return { pauseMs: 0, owedMs, contested: heldMs < stableMs, isGuess };
       const guessMs = Math.min(takeOverPauseMs, maxMs * 2 ** Math.min(12, this.#guesses++));
-      return { pauseMs: isGuess ? guessMs : takeOverPauseMs, contested: true, isGuess };
+      return { pauseMs: isGuess ? guessMs : takeOverPauseMs, owedMs, contested: true, isGuess };
     }
     const pauseMs = this.#isHerd ? this.#random() * Math.min(maxMs, spreadMs()) : 0;
-    return { pauseMs, contested: false, isGuess: true };
+    return { pauseMs, owedMs, contested: false, isGuess: true };
   }
 
   /** Another client was seen to use our id; counts until a session has held. */
