@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +19,7 @@ afterEach(async () => {
 
 const meter = { vendor: "Kerb Works", model: "K-1", firmware: "2.3", serial: "A0042" };
 
-async function site(serial?: string, profile = "sunspec/meter-203") {
+async function site(serial?: string, profile = "sunspec/meter-203", more = {}) {
   const folder = mkdtempSync(join(tmpdir(), "kerb-identify-"));
   cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
   const rig = await IdentityRig.open("modbus", profile, meter);
@@ -31,6 +33,7 @@ async function site(serial?: string, profile = "sunspec/meter-203") {
     unit: 1,
     identifyEvery: "10s",
     ...(serial === undefined ? {} : { serial }),
+    ...more,
   };
   const gateway = { id: "identify", name: "Identify", city: "test", state: "./state" };
   const file = join(folder, "gateway.yaml");
@@ -138,4 +141,58 @@ it("leaves the site file the last word", async () => {
   const { code, errors } = await run("identify", "meter-01", "--site", file, "--accept");
   expect(code).toBe(2);
   expect(errors).toContain('the site file says "serial: A0042" for meter-01');
+}, 60_000);
+
+it("ends at Ctrl-C with nothing more to say, whoever is being asked", async () => {
+  const { rig, file } = await site(undefined, "sunspec/meter-203", { timeout: "9s" });
+  const asked = () => rig.simulator.counts.requests;
+  const stopped = async () => {
+    const before = asked();
+    const child = kerb(["identify", "meter-01", "--site", file]);
+    let said = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (data: Buffer) => (said += data.toString()));
+    await expect.poll(asked, { timeout: 20_000 }).toBeGreaterThan(before);
+    child.kill("SIGINT");
+    const [code] = (await once(child, "close")) as [number];
+    return { code, said };
+  };
+  rig.simulator.fault("silent");
+  expect(await stopped()).toEqual({ code: 130, said: "" });
+  rig.simulator.fault(undefined);
+  const gateway = kerb(["run", file]);
+  cleanups.push(async () => {
+    const ended = once(gateway, "close");
+    gateway.kill("SIGKILL");
+    await ended;
+  });
+  const online = async () => (await run("status", "--site", file, "--json")).out;
+  await expect.poll(online, { timeout: 20_000 }).toContain('"state":"online"');
+  rig.simulator.fault("silent");
+  expect(await stopped()).toEqual({ code: 130, said: "" });
+}, 90_000);
+
+/** Answers nobody, and counts who has tried to log in. */
+async function refusing(): Promise<{ port: number; logins: () => number }> {
+  let logins = 0;
+  const server = createServer(({ headers }, response) => {
+    if (headers.authorization !== undefined) logins++;
+    response.writeHead(401, { "www-authenticate": 'Basic realm="box"' }).end();
+  }).listen(0, "127.0.0.1");
+  cleanups.push(() => server.close());
+  await once(server, "listening");
+  return { port: (server.address() as AddressInfo).port, logins: () => logins };
+}
+
+it("does not try a login that was refused with each profile again: many devices lock the account", async () => {
+  const { file } = await site();
+  const { port, logins } = await refusing();
+  const auth = { type: "basic", user: "an", password: "Hunter-21" };
+  const place = { host: "127.0.0.1", port, auth, insecure: "acknowledged" };
+  const device = { id: "box-01", driver: "http", profile: "generic/xml-weather", ...place };
+  const gateway = { id: "identify", name: "Identify", city: "test", state: "./state" };
+  writeFileSync(file, JSON.stringify({ version: 1, gateway, devices: [device] }));
+  const { code, out, errors } = await run("identify", "box-01", "--site", file);
+  expect(code, errors).toBe(0);
+  expect(logins(), out).toBe(1);
 }, 60_000);

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,6 +92,24 @@ function write(...devices: { id: string; unit: number; baud: number }[]): void {
   }));
   const head = { id: "line", name: "Line", city: "test", state: "./state" };
   writeFileSync(file, JSON.stringify({ version: 1, gateway: head, devices: whole }));
+}
+
+/** The same in a file of their own, where people change them; gives that file. */
+function writeApart(...devices: Parameters<typeof write>): string {
+  write(...devices);
+  const { devices: all, ...site } = JSON.parse(readFileSync(file, "utf8")) as { devices: object[] };
+  const own = join(folder, "devices.d", "line.yaml");
+  mkdirSync(join(folder, "devices.d"), { recursive: true });
+  writeFileSync(own, JSON.stringify({ devices: all }, undefined, 1));
+  writeFileSync(file, JSON.stringify({ ...site, include: ["devices.d/*.yaml"] }));
+  return own;
+}
+
+async function set(id: string, ...given: string[]) {
+  const program = kerbProgram("device", "set", id, ...given, "--yes", "--json", "--site", file);
+  const code = await program.ended;
+  const { data, error } = envelope(program.lines.join("\n"));
+  return { code, data, error: error as unknown as { code: string; causes: { do: string }[] } };
 }
 
 function run(): void {
@@ -190,6 +217,38 @@ describe.skipIf(serial.missing !== undefined)("a serial line", { timeout: 60_000
       state === "online" ? "KERB-MB-UNIT" : "KERB-LINE-SILENT",
     ]);
     expect([...rates]).toEqual([]);
+  });
+
+  it("is not said to be searched where the port is another program's", async () => {
+    write({ id: "meter", unit: 1, baud: 9600 });
+    const other = new SerialPort({ path: port, baudRate: 9600 });
+    await once(other, "open");
+    const program = kerbProgram("why", "meter", "--site", file);
+    const code = await program.ended;
+    await new Promise((resolve) => other.close(resolve));
+    expect([code, program.lines.join("\n")]).toEqual([6, expect.stringContaining("KERB-LINE-BUSY")]);
+    expect(program.errorLines.join("\n")).not.toContain("line settings are tried");
+  });
+
+  it("is not given settings at which the device does not answer", async () => {
+    const own = writeApart({ id: "meter", unit: 1, baud: 38_400 });
+    const before = readFileSync(own, "utf8");
+    const { code, error } = await set("meter", "transport.baud=9600");
+    expect([code, error.code]).toEqual([5, "KERB-LINE-SETTINGS"]);
+    expect(error.causes[0]?.do).toContain("kerb device set meter ");
+    expect(readFileSync(own, "utf8")).toBe(before);
+  });
+
+  it("that the gateway holds is not tried, and how the device was says nothing of how it will be", async () => {
+    writeApart({ id: "meter", unit: 1, baud: 38_400 });
+    run();
+    await until("meter", "online");
+    first.fault("slow", 400);
+    await expect
+      .poll(() => why("meter"), { timeout: 30_000 })
+      .toMatchObject({ code: 6, cause: "KERB-DEV-SLOW" });
+    const { code, data } = await set("meter", "timeout=5s");
+    expect({ code, data }).toMatchObject({ code: 0, data: { tested: false, causes: [] } });
   });
 
   it("on which nobody answers is silent, with what was tried; Ctrl-C ends the search", async () => {

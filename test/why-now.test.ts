@@ -19,6 +19,15 @@ import { closePretended, portOf, pretend } from "./pretend.ts";
 const folder = mkdtempSync(join(tmpdir(), "kerb-now-"));
 const file = join(folder, "gateway.yaml");
 const meter = "eastron/sdm630";
+/** Read by a single request. */
+const voltage = {
+  label: { en: "voltage", vi: "điện áp" },
+  unit: "V",
+  kind: "number",
+  address: { table: "input", register: 0, type: "float32" },
+  source: "a trial",
+  certainty: "to-verify",
+};
 const serial = serialLine("rtu", (port) => ({ transport: { type: "rtu", port, baud: 9600 } }));
 if (serial.missing !== undefined) console.warn(`skipped: ${serial.missing}`);
 const simulators = new Map<string, Simulator>();
@@ -52,6 +61,7 @@ beforeAll(async () => {
     await device("gone-unasked", 1),
     await device("mute", 1),
     await device("well", 1),
+    { ...(await device("one-lost", 1)), timeout: "7s", profile: undefined, points: { voltage } },
     near,
     mate,
     lone,
@@ -101,6 +111,16 @@ async function harmed(id: string, how: "silent" | "gone"): Promise<void> {
 describe("kerb why of a device that has died since its poll", { timeout: 60_000 }, () => {
   it("says that all holds of one that answers", async () => {
     expect(await why("well")).toEqual({ code: 0, state: "online", causes: [] });
+  });
+
+  it("takes one lost answer for no loss, however long it was waited for", async () => {
+    const simulator = simulators.get("one-lost");
+    const asked = simulator?.counts.requests ?? Infinity;
+    await harmed("one-lost", "silent");
+    const said = why("one-lost");
+    await expect.poll(() => simulator?.counts.requests, { timeout: 20_000 }).toBeGreaterThan(asked);
+    simulator?.fault(undefined);
+    expect(await said).toEqual({ code: 0, state: "online", causes: [] });
   });
 
   it("names the port where nothing listens any more", async () => {

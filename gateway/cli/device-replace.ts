@@ -12,6 +12,7 @@ import { usageError } from "./errors.ts";
 import { languageOf } from "./language.ts";
 import { namedIdentity } from "./named-identity.ts";
 import { hint, printData, printLines, stopSignal } from "./output.ts";
+import { NoAnswerError } from "./prompt.ts";
 import { deviceNamed, openSource, type Source, type WhoItIs } from "./read-source.ts";
 import { findSite, notRunning } from "./site.ts";
 import { displayWidth, pad } from "./text.ts";
@@ -37,7 +38,10 @@ async function replaced(
   const words = deviceWords[language];
   const { id, serial } = device;
   const { stateFolder } = files.site.gateway;
-  const found: WhoItIs = await source.identify(false, stopSignal());
+  const signal = stopSignal();
+  const found: WhoItIs = await source.identify(false, signal).catch((error: unknown) => {
+    throw signal.aborted ? new NoAnswerError() : error;
+  });
   if (found.mismatch !== undefined)
     throw usageError(`${words.otherModel}: ${printable(found.mismatch)}`, words.otherModelHint(id), language);
   const now = marksOf(found.identity);

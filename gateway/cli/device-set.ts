@@ -132,7 +132,7 @@ async function tested(
   const isFailed = failsFrom(diagnosed, from);
   if (isFailed && saveAnyway !== true)
     throw testFailure(diagnosed, { canSave: true, isJson, device: device.id }, language);
-  const { steps, causes } = plainDiagnosis(diagnosed, language);
+  const { steps, causes } = plainDiagnosis(diagnosed, language, device.id);
   if (!isJson) printLines([...diagnosed.causes.flatMap((one) => causeLines(one, language, device.id)), ""]);
   const isUntold = hasFailed(diagnosed) && !isFailed && !isQuiet(diagnosed);
   return {

@@ -11,6 +11,7 @@ import { rungOrder } from "../diagnosis/rungs.ts";
 import type { Rung } from "../driver.ts";
 import { describeError, exitCodes } from "../errors.ts";
 import { deviceCause } from "../health/causes.ts";
+import { newReport } from "../host/poll-report.ts";
 import { deviceWords } from "./device-words.ts";
 import { CommandError } from "./errors.ts";
 import { climbAloud, observationLines, plainDiagnosis } from "./ladder-lines.ts";
@@ -35,8 +36,8 @@ async function knownBeside(device: DeviceConfig, siteFile: string): Promise<Know
   const isHeld = place?.over === "serial" || place?.over === "calls";
   const devices = status.devices.flatMap((one) => {
     if (one.id !== device.id) return [one];
-    const { code: _, reason: __, ...rest } = one;
-    return isHeld ? [{ ...rest, state: "starting" as const }] : [];
+    const { id, name, driver, profile, enabled, sinceMs } = one;
+    return isHeld ? [{ ...newReport(id, sinceMs), name, driver, profile, enabled, place }] : [];
   });
   return { status: { ...status, devices }, readings: [], nowMs: Date.now() };
 }
@@ -85,7 +86,8 @@ export async function concernedFrom(
     const driver = await diagnosisOf(after.driver);
     const [was, is] = [before, after].map(({ settings }) => driver?.place(settings));
     if (is === undefined || was === undefined || placeKey(was) !== placeKey(is)) return "network";
-    return was.unit === is.unit ? "protocol" : "line";
+    const isSameLine = was.over !== "serial" || is.over !== "serial" || was.line === is.line;
+    return was.unit === is.unit && isSameLine ? "protocol" : "line";
   }
   return isSame("profile", "serial", "identify", "points", "records") ? undefined : "identity";
 }
@@ -130,7 +132,7 @@ export function testFailure(
   const evidence = steps.find(({ verdict }) => verdict === "failed")?.evidence;
   return new CommandError({
     exitCode: exitCodes.noAnswer,
-    more: plainDiagnosis(diagnosed, language),
+    more: plainDiagnosis(diagnosed, language, device),
     language,
     code,
     title: `${words.notSaved}: ${title}`,

@@ -169,8 +169,12 @@ function throughGateway(source: Source, { profile }: DeviceConfig, signal: Abort
 }
 
 /** Asks the device as `kerb discover` would. Closes a source that is the device itself: many have one session only. */
-async function judged(device: DeviceConfig, { identity }: WhoItIs, source: Source): Promise<Judged> {
-  const signal = stopSignal();
+async function judged(
+  device: DeviceConfig,
+  { identity }: WhoItIs,
+  source: Source,
+  signal: AbortSignal,
+): Promise<Judged> {
   const matches = rankProfiles(identity, device.driver, profilesOf(device.driver));
   if (source.via === "direct") await source.close();
   const tryOut = source.via === "direct" ? undefined : throughGateway(source, device, signal);
@@ -179,19 +183,21 @@ async function judged(device: DeviceConfig, { identity }: WhoItIs, source: Sourc
 
 /**
  * `kerb identify`: who a device is, what the site file takes it for, and which profiles fit. Reads only; `accept`
- * notes the unit on this box. Exit codes: 2 the site file speaks against it, 3 unknown device, 5 no answer.
+ * notes the unit on this box. Exit codes: 2 the site file speaks against it, 3 unknown device, 5 no answer, 130 Ctrl-C.
  */
 export async function identify(id: string, options: IdentifyOptions): Promise<number> {
   const language = languageOf(options.lang);
   const site = findSite(options.site);
   const { devices } = await loadSite(site);
   const device = deviceNamed(devices, id, site);
+  const signal = stopSignal();
   let source: Source | undefined;
   try {
     source = await openSource(site, id, { points: [], raw: false, asksWho: true, language });
     const isAccepted = options.accept === true;
-    const { needed = {}, ...found } = await source.identify(isAccepted, stopSignal());
-    const { chosen, matches } = await judged(device, found, source);
+    const { needed = {}, ...found } = await source.identify(isAccepted, signal);
+    const { chosen, matches } = await judged(device, found, source, signal);
+    if (signal.aborted) return exitCodes.interrupted;
     const { tellsMore } = await driverSchemas(device.driver);
     // A running gateway asks as the site file says, and in no other way.
     const untried = source.via === "gateway" ? tellsMore : undefined;
@@ -211,6 +217,7 @@ export async function identify(id: string, options: IdentifyOptions): Promise<nu
     if (isAccepted) hint(identifyWords[language].accepted);
     return exitCodes.ok;
   } catch (error) {
+    if (signal.aborted) return exitCodes.interrupted;
     return notRunning(error, site, language);
   } finally {
     await source?.close();

@@ -32,13 +32,14 @@ const refusals: readonly DeviceErrorCode[] = ["unsupported", "rejected", "busy"]
 const tellsByItself = ({ points, records }: DeviceConfig): boolean =>
   records.length > 0 || points.some(({ poll }) => poll === "push");
 
-async function readOnce(socket: string, device: DeviceConfig): Promise<Asked> {
+async function readOnce(socket: string, device: DeviceConfig, signal?: AbortSignal): Promise<Asked> {
   const startedMs = performance.now();
   try {
     const args = { device: device.id, points: [], raw: false };
-    const readings = await askOnce<LatestReading[]>(socket, { verb: "read", args });
+    const readings = await askOnce<LatestReading[]>(socket, { verb: "read", args }, signal);
     return { readings, ms: performance.now() - startedMs };
   } catch (error) {
+    if (signal?.aborted === true) throw error;
     if (error instanceof NotRunningError || error instanceof SilentError) throw error;
     const { message } = error as Error;
     if (!(error instanceof DeviceError) || error.code === "aborted") return { notAsked: message };
@@ -52,19 +53,25 @@ const reportOf = ({ devices }: GatewayStatus, id: string): Device | undefined =>
 
 /**
  * Reads a device anew, through the gateway. One lost answer is no loss: it is lost when the next answer fails as
- * well, or when the gateway finds so. Throws `NotRunningError`, `SilentError`.
+ * well (`lostAfter` 2), or when the gateway finds so. Throws `NotRunningError`, `SilentError`, anything once `signal` has aborted.
  */
-export async function askedAnew(socket: string, device: DeviceConfig): Promise<Asked> {
-  const untilMs = performance.now() + verdictMs;
+export async function askedAnew(
+  socket: string,
+  device: DeviceConfig,
+  signal = new AbortController().signal,
+  lostAfter: 1 | 2 = 2,
+): Promise<Asked> {
+  let untilMs: number | undefined;
   let first: Failure | undefined;
   for (;;) {
-    const asked = await readOnce(socket, device);
+    const asked = await readOnce(socket, device, signal);
     if ("readings" in asked) return asked;
     if ("notAsked" in asked) return first === undefined ? asked : { failure: first };
     const { failure } = asked;
+    untilMs ??= performance.now() + verdictMs;
     // Of a connection that is being opened again nobody knows more yet.
     const isTold = failure.code !== "closed";
-    if (first !== undefined && isTold) return asked;
+    if (isTold && (first !== undefined || lostAfter === 1)) return asked;
     if (isTold) first = failure;
     const status = await runningStatus(socket);
     const report = status === undefined ? undefined : reportOf(status, device.id);
@@ -73,7 +80,7 @@ export async function askedAnew(socket: string, device: DeviceConfig): Promise<A
         failure: { code: report.code ?? failure.code, message: report.reason ?? failure.message },
       };
     if (report === undefined || performance.now() > untilMs) return { failure: first ?? failure };
-    await pause(lookAgainMs, new AbortController().signal);
+    await pause(lookAgainMs, signal);
   }
 }
 
@@ -89,13 +96,19 @@ const lost = (report: Device, { code, message }: Failure): Device => ({
 const isShared = (place: DevicePlace): boolean =>
   place.over === "serial" || (place.over === "tcp" && place.shared !== "broker");
 
+/** Who else is looked at. `sinceMs`: what was read later is no news; `configured`: the devices of the site. */
+interface Beside {
+  sinceMs: number;
+  configured: readonly DeviceConfig[];
+  signal?: AbortSignal;
+}
+
 /** Those beside a lost device as they are now: who was read before it was lost may be lost with it. */
 async function neighboursNow(
   socket: string,
   own: Device,
   status: GatewayStatus,
-  sinceMs: number,
-  configured: readonly DeviceConfig[],
+  { sinceMs, configured, signal }: Beside,
 ): Promise<GatewayStatus> {
   const { place } = own;
   if (place === undefined || !isShared(place)) return status;
@@ -113,7 +126,7 @@ async function neighboursNow(
   const asking = beside.slice(0, neighboursMax).map(async (report) => {
     const device = configured.find(({ id }) => id === report.id);
     if (device === undefined) return;
-    const asked = await readOnce(socket, device);
+    const asked = await askedAnew(socket, device, signal, 1);
     if ("readings" in asked) now.set(report.id, report);
     else if ("failure" in asked) now.set(report.id, lost(report, asked.failure));
   });
@@ -126,13 +139,13 @@ export async function knownLost(
   socket: string,
   device: DeviceConfig,
   failure: Failure,
-  { sinceMs, configured }: { sinceMs: number; configured: readonly DeviceConfig[] },
+  beside: Beside,
 ): Promise<Known | undefined> {
   const status = await runningStatus(socket);
   const own = status === undefined ? undefined : reportOf(status, device.id);
   if (status === undefined || own === undefined) return undefined;
   const devices = status.devices.map((one) => (one === own && answers(one) ? lost(one, failure) : one));
-  const whole = await neighboursNow(socket, own, { ...status, devices }, sinceMs, configured);
+  const whole = await neighboursNow(socket, own, { ...status, devices }, beside);
   return { status: whole, readings: [], nowMs: Date.now() };
 }
 

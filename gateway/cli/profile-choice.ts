@@ -1,10 +1,12 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type DeviceConfig, settingsInFile } from "../config.ts";
+import type { Written } from "../config/device-edits.ts";
 import { diagnosisOf } from "../diagnosis/knowledge.ts";
 import { choose, type Chosen, profilesOf, type Tried, type TryOut } from "../discovery/candidates.ts";
 import { DeviceError, type Identity } from "../driver.ts";
 import { within } from "../host/identify.ts";
+import { lacksLogin } from "./device-target.ts";
 import { FieldDevice } from "./field.ts";
 import { pause } from "./output.ts";
 
@@ -50,10 +52,15 @@ async function isAsked({ driver, settings }: DeviceConfig): Promise<boolean> {
   return place !== undefined && place.over !== "calls" && !("shared" in place && place.shared === "broker");
 }
 
-/** Reads it as each profile has it, until it was silent too often. */
-function patiently(signal: AbortSignal): TryOut {
+/**
+ * Reads it as each profile has it, until it was silent too often or has refused our login: three times lock many an
+ * account.
+ */
+function patiently(signal: AbortSignal, hasLogin: boolean): TryOut {
   let silent = 0;
+  let isRefused = false;
   return async (device, names) => {
+    if (isRefused) throw new DeviceError("denied", "the login was refused");
     if (silent >= silentMax || signal.aborted) throw new DeviceError("silent", "silent too often");
     try {
       const tried = await readAs(device, names, signal);
@@ -61,6 +68,7 @@ function patiently(signal: AbortSignal): TryOut {
       return tried;
     } catch (error) {
       if (error instanceof DeviceError && error.code === "silent") silent++;
+      if (error instanceof DeviceError && error.code === "denied") isRefused = hasLogin;
       throw error;
     }
   };
@@ -77,7 +85,9 @@ export async function profileFor(
   tryOut?: TryOut,
 ): Promise<Chosen> {
   const { driver } = device;
-  const found = { place: "", at: {}, settings: settingsInFile(device), identity };
-  const ask = tryOut ?? ((await isAsked(device)) ? patiently(signal) : undefined);
+  const own = settingsInFile(device);
+  const found = { place: "", at: {}, settings: own, identity };
+  const hasLogin = !(await lacksLogin(driver, own as Record<string, Written>));
+  const ask = tryOut ?? ((await isAsked(device)) ? patiently(signal, hasLogin) : undefined);
   return choose(driver, found, profilesOf(driver), undefined, ask);
 }

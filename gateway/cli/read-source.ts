@@ -139,15 +139,16 @@ class GatewaySource implements Source {
   }
 
   async read(
-    _signal: AbortSignal,
+    signal: AbortSignal,
     points: readonly string[] = this.#request.points,
   ): Promise<LatestReading[]> {
     const { raw } = this.#request;
     const args = { device: this.#device, points, raw };
     let readings: LatestReading[];
     try {
-      readings = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args });
+      readings = await askOnce<LatestReading[]>(this.#socket, { verb: "read", args }, signal);
     } catch (error) {
+      if (signal.aborted) throw error;
       throw await this.#explained(error as Error);
     }
     const missing = points.find((name) => readings.every(({ point }) => point !== name));
@@ -163,13 +164,13 @@ class GatewaySource implements Source {
     );
   }
 
-  async identify(accept: boolean): Promise<Identified> {
+  async identify(accept: boolean, signal: AbortSignal): Promise<Identified> {
+    const request = { verb: "identify", args: { device: this.#device, accept } };
     try {
-      return await askOnce<Identified>(this.#socket, {
-        verb: "identify",
-        args: { device: this.#device, accept },
-      });
+      // What is being accepted is not broken off half-way.
+      return await askOnce<Identified>(this.#socket, request, accept ? undefined : signal);
     } catch (error) {
+      if (signal.aborted) throw error;
       throw accept && isOfSiteFile(error) ? siteFileError(error) : await this.#explained(error as Error);
     }
   }

@@ -49,6 +49,15 @@ interface Running {
   latest: LatestReading[];
 }
 
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One at a time: each asks several devices at once, and the control socket takes only so many clients. */
+function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const mine = turn.then(work);
+  turn = mine.catch(() => {});
+  return mine;
+}
+
 /** One device through the gateway. What is lost is not asked: the gateway has said why. */
 async function askGateway(
   device: DeviceConfig,
@@ -58,19 +67,18 @@ async function askGateway(
 ): Promise<Asked> {
   if (state !== "online" && state !== "listening") return { readings: latest };
   const sinceMs = Date.now();
-  const read = await askedAnew(socket, device);
+  const read = await askedAnew(socket, device, signal);
   if ("failure" in read) {
-    const known = await knownLost(socket, device, read.failure, { sinceMs, configured: site.devices });
+    const beside = { sinceMs, configured: site.devices, signal };
+    const known = await inTurn(() => knownLost(socket, device, read.failure, beside));
     const found = await climb(device, site, known, signal);
     // It may answer to whoever asks it past the gateway, which could not read it all the same.
     if (found.failure !== undefined) return { ...found, readings: latest };
     const { code, message } = read.failure;
     return { readings: latest, failure: failed(deviceCause(code), said(message)) };
   }
-  const who = await askOnce<Identified>(socket, {
-    verb: "identify",
-    args: { device: device.id, accept: false },
-  }).catch(() => undefined);
+  const args = { device: device.id, accept: false };
+  const who = await askOnce<Identified>(socket, { verb: "identify", args }, signal).catch(() => undefined);
   return "notAsked" in read
     ? { readings: latest, ...who, failure: failed(undefined, said(read.notAsked)) }
     : { readings: read.readings, latencyMs: read.ms, ...who };

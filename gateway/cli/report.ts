@@ -195,6 +195,10 @@ export async function report(options: ReportOptions): Promise<number> {
     return made.problems.length > 0 || failure !== undefined ? exitCodes.findings : exitCodes.ok;
   } catch (error) {
     end();
+    if (signal.aborted) {
+      hint(words.stopped);
+      return exitCodes.interrupted;
+    }
     return notRunning(error, site, language);
   }
 }

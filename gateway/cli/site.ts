@@ -98,10 +98,16 @@ export async function checkAnswers(socket: string): Promise<void> {
 
 /**
  * The only answer of the running gateway, however long it takes while the gateway lives. Throws `NotRunningError` or
- * `SilentError`.
+ * `SilentError`, anything once `signal` has aborted.
  */
-export async function askOnce<Answer>(socket: string, request: ControlRequest): Promise<Answer> {
+export async function askOnce<Answer>(
+  socket: string,
+  request: ControlRequest,
+  signal = new AbortController().signal,
+): Promise<Answer> {
+  signal.throwIfAborted();
   const done = new AbortController();
+  const ended = AbortSignal.any([done.signal, signal]);
   const watch = async (): Promise<never> => {
     while (!done.signal.aborted) {
       await checkAnswers(socket);
@@ -110,7 +116,7 @@ export async function askOnce<Answer>(socket: string, request: ControlRequest): 
     return new Promise(() => {});
   };
   try {
-    return (await Promise.race([firstAnswer(socket, request, done.signal), watch()])) as Answer;
+    return (await Promise.race([firstAnswer(socket, request, ended), watch()])) as Answer;
   } finally {
     done.abort();
   }

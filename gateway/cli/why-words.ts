@@ -19,7 +19,7 @@ export const whyWords = words({
     noPast: "no gateway is running: asked directly, nothing is known of the past",
     gatewaySilent: "the gateway does not answer: asked directly, nothing is known of the past",
     searching: (seconds: number) =>
-      `the line is silent: other units and line settings are tried, for about ${seconds} s (Ctrl-C ends it)`,
+      `no unit is understood: other units and line settings are tried, for about ${seconds} s (Ctrl-C ends it)`,
     allBears: "Every step holds: nothing to look for.",
     toSet: (id: string, site: string) =>
       `A setting is changed with: kerb device set ${id} KEY=VALUE${site}   the login: --user NAME`,
@@ -51,7 +51,7 @@ export const whyWords = words({
     noPast: "không có gateway nào đang chạy: hỏi trực tiếp, không biết gì về trước đó",
     gatewaySilent: "gateway không phản hồi: hỏi trực tiếp, không biết gì về trước đó",
     searching: (seconds) =>
-      `đường truyền im lặng: đang thử unit và thông số đường truyền khác, khoảng ${seconds} giây (Ctrl-C để dừng)`,
+      `không nghe rõ unit nào: đang thử unit và thông số đường truyền khác, khoảng ${seconds} giây (Ctrl-C để dừng)`,
     allBears: "Mọi bước đều ổn: không thấy vấn đề gì.",
     toSet: (id, site) =>
       `Đổi thiết lập bằng: kerb device set ${id} KEY=VALUE${site}   đăng nhập: --user NAME`,

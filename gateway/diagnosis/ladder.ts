@@ -55,6 +55,8 @@ export interface Climb {
 
 const reachMsDefault = 3000;
 const listenMsDefault = 4000;
+/** Of a line on which nobody could be understood; what has failed otherwise was answered, or never sent. */
+const unread: readonly string[] = ["silent", "garbage"];
 /** No driver takes a longer `timeout` than all of them take. */
 const patientMsDefault = 8000;
 
@@ -183,7 +185,8 @@ class Climber {
     Object.assign(this.facts, driver?.facts(failure, device.settings));
     if (failure.code === "silent" && at === "connect") Object.assign(this.facts, await this.#wait());
     const others = siblings.filter((one) => one.driver === device.driver).map(({ settings }) => settings);
-    const isFree = at !== "gateway" || this.mayAsk() || this.#isDeadLine();
+    const searched = this.#isDeadLine() && unread.includes(failure.code) ? searchMs : undefined;
+    const isFree = at !== "gateway" || this.mayAsk() || searched !== undefined;
     if (
       driver?.look !== undefined &&
       isFree &&
@@ -196,16 +199,9 @@ class Climber {
         folder: `${stateFolder}/drivers/${device.driver}`,
         log: () => {},
       };
-      if (this.#isDeadLine()) searching?.();
+      if (searched !== undefined) searching?.();
       const seen = await driver
-        .look(device.settings, {
-          failure,
-          others,
-          context,
-          signal,
-          askMs,
-          searchMs: this.#isDeadLine() ? searchMs : undefined,
-        })
+        .look(device.settings, { failure, others, context, signal, askMs, searchMs: searched })
         .catch(() => ({}));
       Object.assign(this.facts, seen);
     }
@@ -266,7 +262,7 @@ class Climber {
   /** A serial port at which the gateway reads nobody: all there are lost, and to look costs them nothing. */
   #isDeadLine(): boolean {
     const others = Number(this.facts["samePlace.online"] ?? 0) + Number(this.facts["samePlace.unknown"] ?? 0);
-    return this.#place?.over === "serial" && this.#climb.searchMs !== undefined && others === 0;
+    return this.#place?.over === "serial" && others === 0;
   }
 
   /** It has answered: who it is, and what it tells. */

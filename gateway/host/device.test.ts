@@ -48,9 +48,10 @@ interface Setup {
   unit: number;
   line?: Line;
   identify?: HostDevice["identify"];
+  timeout?: number;
 }
 
-function run({ type, port, unit, line, identify }: Setup) {
+function run({ type, port, unit, line, identify, timeout = 300 }: Setup) {
   const stream = new PassThrough();
   const splitter = new FrameSplitter();
   const reader = new EventReader();
@@ -66,7 +67,7 @@ function run({ type, port, unit, line, identify }: Setup) {
       if (reader.kind === "gap") gaps.push({ device: reader.device, ...reader.object() });
     }
   });
-  const settings = { transport: { type, host: "127.0.0.1", port }, unit, timeout: 300, functions: [3] };
+  const settings = { transport: { type, host: "127.0.0.1", port }, unit, timeout, functions: [3] };
   const states: string[] = [];
   const loop = new DeviceLoop({
     driver,
@@ -114,6 +115,19 @@ describe("a device that is another model", () => {
 });
 
 describe("a device that does not answer", () => {
+  it("has missed the polls that came due while somebody else asked it in vain", async () => {
+    const running = await simulate("tcp", 0, 1);
+    const { loop, telemetry } = run({ type: "tcp", port: portOf(running), unit: 1, timeout: 2000 });
+    await expect.poll(() => telemetry.length).toBeGreaterThan(2);
+    const { polls, answered } = loop.report;
+    running.fault("silent");
+    await expect(loop.readNow([], false)).rejects.toThrow(/no answer/);
+    running.fault(undefined);
+    await expect.poll(() => loop.report.answered, { timeout: 8000 }).toBeGreaterThan(answered);
+    // One is due every 200 ms, and it was asked for 2 s.
+    expect(loop.report.polls - polls).toBeGreaterThan(7);
+  }, 20_000);
+
   it("leaves a gap from its last good read to the first one after it, with the code of the loss", async () => {
     const running = await simulate("tcp", 0, 1);
     const { loop, telemetry, gaps } = run({ type: "tcp", port: portOf(running), unit: 1 });

@@ -37,7 +37,7 @@ export async function readNow(
     if (!(error instanceof DeviceError && error.code === "closed")) {
       // A connection that opens says little of a device: the next poll does, and is wanted now.
       const next = nextOf(groups);
-      if (next !== undefined) next.dueMs = performance.now();
+      if (next !== undefined) next.dueMs = Math.min(next.dueMs, performance.now());
       reopen();
     }
     throw error;
