@@ -220,6 +220,11 @@ it("asks the running gateway, has it sign, and finds what was altered", async ()
   expect(text).toContain('<html lang="en">');
   expect(text).toContain("Open problems");
   expect(text).not.toContain("CỘNG HÒA");
+  // What nobody has applied yet is no device of the gateway that signs.
+  writeFileSync(file, `${readFileSync(file, "utf8")}${meterText("new-01", dead, "name: Mới")}`);
+  const unapplied = await kerb("report", "--site", file, "--lang", "vi", "-o", join(own, "new.json"));
+  expect(unapplied.code).toBe(6);
+  expect(unapplied.out).toMatch(/CHƯA KÝ SỐ: .*\(KERB-REP-REFUSED\); áp dụng .* \(kerb config apply\)/);
   await gateway.stop();
 }, 90_000);
 

@@ -158,6 +158,10 @@ describe("a portable backup", () => {
   });
 });
 
+/** As a kerb made it that did not ask the state folder whose it is. */
+const unresolved = (name: string, text: string) =>
+  name === manifestName ? text.replace('"gw-back"', '"${env:KERB_BOX}"') : text;
+
 describe("a restored box", () => {
   it("gives no number again that the old one gave since, whatever both clocks show", async () => {
     const from = makeSite("old");
@@ -194,6 +198,31 @@ describe("a restored box", () => {
     expect(device?.index).toBeGreaterThan(65_536);
     expect(store.nextSession("ioc")).toBeGreaterThan(1_000_000);
     store.close();
+  });
+
+  it("belongs to its gateway also where the site file has a reference as its id", async () => {
+    const from = makeSite("old");
+    writeFileSync(from.site, siteText.replace("gw-back", '"${env:KERB_BOX}"'));
+    const neverRun = collect(from).files;
+    run(from.stateFolder, 1);
+    const { files, manifest } = collect(from);
+    expect(manifest.gateway).toBe("gw-back");
+    // And one before it that did not know whose a folder is.
+    const say = (change: (name: string, text: string) => string) =>
+      files.map(({ name, bytes }) => ({ name, bytes: Buffer.from(change(name, bytes.toString())) }));
+    const older = say((name, text) =>
+      name === "state/epoch" ? text.replace(/^gateway .*\n/m, "") : unresolved(name, text),
+    );
+    const backups = { now: files, before: say(unresolved), older, neverRun };
+    for (const [name, backup] of Object.entries(backups)) {
+      await restoreInto(name, backup);
+      const path = join(folder, name, "state", "outbox.db");
+      const store = new OutboxStore({ path, bytesMax });
+      expect(store.count().rows, "the time between").toBe(name === "neverRun" ? 0 : 1);
+      store.close();
+      run(join(folder, name, "state"), 1);
+      expect(() => new OutboxStore({ path, bytesMax, gateway: "gw-x" })).toThrow('"gw-back"');
+    }
   });
 
   it("keeps the queue that is there, and has the saved one under its old numbers where there is none", async () => {

@@ -185,15 +185,17 @@ export function collectBackup(collecting: Collecting): { files: ArchiveFile[]; m
       throw new Error(`the queue has ${bytes} bytes: too much for a backup; copy ${stateFolder} instead`);
   }
   const { gateway: schema } = siteSchema.shape;
+  const { newest: epoch, owner } = readEpochs(join(stateFolder, "outbox.db"));
   const manifest: Manifest = {
     v: 1,
     kind,
     kerb,
-    gateway: String(valueAt(values[0]?.value, ["gateway", "id"])),
+    // In the site file it may be a reference, and another one from the next start on.
+    gateway: owner ?? String(valueAt(values[0]?.value, ["gateway", "id"])),
     madeMs,
     site: basename(site),
     state: schema.shape.state.parse(valueAt(values[0]?.value, ["gateway", "state"])),
-    epoch: readEpochs(join(stateFolder, "outbox.db")).newest,
+    epoch,
     sessions,
     withBuffer,
     needs: [...new Set([...configuration.needs, ...secret.needs])].toSorted(),

@@ -19,7 +19,8 @@ import { Journal } from "../commands/journal.ts";
 import type { Lease } from "../commands/memory.ts";
 import { Memory } from "../commands/memory.ts";
 import { gap } from "../gaps.ts";
-import { readEpochs, writeEpochs } from "../outbox/beside.ts";
+import { holdsReference } from "../config/references.ts";
+import { readDictionary, readEpochs, writeEpochs } from "../outbox/beside.ts";
 import { urgentEvent } from "../outbox/own-events.ts";
 import { OutboxStore } from "../outbox/store.ts";
 import { printable } from "../printable.ts";
@@ -140,17 +141,26 @@ function epochAbove({ manifest, stateFolder }: Restoring): number {
   return newest + epochsAhead + randomInt(epochsAhead);
 }
 
+/** Whose state it is; undefined: nobody's yet. Some backups say of the id only what reference the site file has. */
+function gatewayOf({ manifest: { gateway } }: Restoring, queue: string): string | undefined {
+  if (!holdsReference(gateway)) return gateway;
+  return readEpochs(queue).owner ?? readDictionary(queue).findLast(({ type }) => type === "gateway")?.id;
+}
+
 /** Begins the queue: a new epoch, the sessions above the old ones, and what is not known of the time between. */
 function beginQueue(restoring: Restoring): number {
   const { manifest, stateFolder, bytesMax } = restoring;
   const path = join(stateFolder, "outbox.db");
   const { records } = readEpochs(path);
-  writeEpochs(path, epochAbove(restoring), records, manifest.gateway);
-  const store = new OutboxStore({ path, bytesMax, gateway: manifest.gateway });
+  const gateway = gatewayOf(restoring, path);
+  writeEpochs(path, epochAbove(restoring), records, gateway);
+  const store = new OutboxStore({ path, bytesMax, ...(gateway === undefined ? {} : { gateway }) });
   try {
-    const [self] = store.register([{ id: manifest.gateway, type: "gateway", profile: "", points: [] }]);
     for (const [uplink, session] of Object.entries(manifest.sessions))
       store.nextSession(uplink, session + sessionsAhead);
+    // Nothing is known of a run, so there is nothing to tell.
+    if (gateway === undefined) return store.epoch;
+    const [self] = store.register([{ id: gateway, type: "gateway", profile: "", points: [] }]);
     const data = gap("box_off", manifest.madeMs, Date.now(), {
       restart: "restore",
       ended: "unknown",

@@ -87,8 +87,12 @@ function signer(socket: string, made: Report, language: Language, failed: (why: 
   return (signed) =>
     sign(signed).catch((error: NodeJS.ErrnoException) => {
       const isRefused = error.message.startsWith("KERB-REP-REFUSED");
-      const { title } = describeError("KERB-REP-REFUSED", language);
-      failed(error.code ?? (isRefused ? `${title} (KERB-REP-REFUSED)` : error.message));
+      const { title, do: cure } = describeError("KERB-REP-REFUSED", language);
+      failed(
+        isRefused
+          ? `${title} (KERB-REP-REFUSED); ${cure}`
+          : `${error.code ?? error.message}; ${words.signAs}`,
+      );
       return undefined;
     });
 }
@@ -187,7 +191,7 @@ export async function report(options: ReportOptions): Promise<number> {
     const told =
       failure === undefined
         ? words.wrote(names, `${signed.sha256.slice(0, 16)}…`)
-        : words.unsignedFiles(names, `${printable(failure)}; ${words.signAs}`);
+        : words.unsignedFiles(names, printable(failure));
     if (options.json === true || files.size === 0) {
       if (failure !== undefined) hint(told);
       else if (options.json !== true) hint(words.next);

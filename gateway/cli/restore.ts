@@ -6,6 +6,7 @@ import { BackupError, readManifest, restoreBackup, type Restored } from "../back
 import { isSealed, unseal, UnsealError } from "../backup/sealed.ts";
 import { fileBytesMax } from "../config/file-text.ts";
 import { valueAt } from "../config/path.ts";
+import { holdsReference } from "../config/references.ts";
 import { siteSchema } from "../config/site-schema.ts";
 import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, exitCodes, printable, shownFile } from "../errors.ts";
@@ -113,7 +114,7 @@ export async function restore(file: string, options: RestoreOptions): Promise<nu
   const queue = join(stateFolder, "outbox.db");
   const hasQueue = existsSync(queue);
   const owner = ownerOf(queue);
-  if (owner !== undefined && owner !== manifest.gateway)
+  if (owner !== undefined && owner !== manifest.gateway && !holdsReference(manifest.gateway))
     throw notAllowed(
       "KERB-OUT-OWNER",
       words.otherOwner(shownFile(stateFolder), owner, manifest.gateway),

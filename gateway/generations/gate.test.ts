@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { harmOf, type Seen } from "./gate.ts";
+import { checkRename, harmOf, type Seen } from "./gate.ts";
 import type { DeviceAction, Plan } from "./plan.ts";
 
 type Device = Seen["devices"][number];
@@ -69,4 +69,16 @@ describe("the gate behind a change", () => {
     const offline = seen(online.devices.slice(), cut);
     expect(harmOf(plan({}, true), offline, after, true)).toBeUndefined();
   });
+});
+
+it("lets no gateway take another id, also where the plan may not show the old one", () => {
+  const site = [{ key: "gateway.id", after: "box-b", restarts: true }];
+  const status = seen([], { gateway: { id: "box-a" }, outbox: { rows: 3 } });
+  const gateway = { id: "box-b", stateFolder: "/state" };
+  expect(() => checkRename({ ...plan({}, true), site }, status, gateway)).toThrow(
+    /"box-a", and the site file says "box-b"; undelivered events: 3$/,
+  );
+  const elsewhere = [...site, { key: "gateway.state", restarts: true }];
+  expect(() => checkRename({ ...plan({}, true), site: elsewhere }, status, gateway)).not.toThrow();
+  expect(() => checkRename(plan({}, true), status, gateway)).not.toThrow();
 });

@@ -5,6 +5,7 @@ import type { Plan } from "./plan.ts";
 
 /** What the gate looks at: a part of the gateway's status. */
 export interface Seen {
+  gateway?: { id: string };
   outbox?: { rows: number };
   uplinks: readonly { id: string; state: string; reason?: string }[];
   hosts: readonly { driver: string; state: string; restarts: number; reason?: string }[];
@@ -20,11 +21,13 @@ export interface Seen {
 /** What is kept would go out under another id: throws KERB-OUT-OWNER. A folder of its own is looked at when it is opened. */
 export function checkRename(
   { site }: Plan,
-  { outbox }: Seen,
+  { gateway: runs, outbox }: Seen,
   { id: gateway, stateFolder: folder }: { id: string; stateFolder: string },
 ): void {
-  const { before: owner = "" } = site.find(({ key }) => key === "gateway.id") ?? {};
-  if (owner === "" || site.some(({ key }) => key === "gateway.state")) return;
+  const renamed = site.find(({ key }) => key === "gateway.id");
+  if (renamed === undefined || site.some(({ key }) => key === "gateway.state")) return;
+  // The plan shows no id that comes from a reference.
+  const owner = runs?.id ?? renamed.before ?? "";
   throw new ChangeRefused("KERB-OUT-OWNER", ownerSentence({ owner, gateway, folder, kept: outbox?.rows }));
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { urgentEvent } from "./own-events.ts";
 import { ownerOf } from "./owner.ts";
+import { StillQueue } from "./still.ts";
 import { folder, path, start, stop } from "./testing.ts";
 
 /** A start as the gateway does it: the gateway is a device of its own queue. */
@@ -58,6 +59,9 @@ describe("a state folder remembers whose it is", () => {
     expect(() => begin("box-c")).toThrow(other("box-b", "box-c", 1));
     stop(begin("box-a"));
     expect(() => begin("box-b")).toThrow(other("box-a", "box-b", 1));
+    const still = new StillQueue(path);
+    expect(still.gateway, "who has its old name back").toBe("box-a");
+    still.close();
   });
 
   it("does not believe a line with a wrong bit in it", () => {

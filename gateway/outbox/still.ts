@@ -3,6 +3,7 @@ import { bootId } from "../clock.ts";
 import { decodeRows } from "../uplink/batches.ts";
 import { Dictionary } from "../uplink/encoding.ts";
 import { ClockFixes } from "./clock-fixes.ts";
+import { readEpochs } from "./beside.ts";
 import { storedDevices } from "./dictionaries.ts";
 import { GapLedger } from "./gap-ledger.ts";
 import type { EpochRecord, StoredRow } from "./rows.ts";
@@ -57,9 +58,10 @@ export class StillQueue {
     }
   }
 
-  /** The id of the gateway that wrote it. */
+  /** The id of the gateway that wrote it; before the state folder said so, that of the newest name. */
   get gateway(): string {
-    return this.dictionary.devices.findLast(({ type }) => type === "gateway")?.id ?? "";
+    const { owner } = readEpochs(this.#path);
+    return owner ?? this.dictionary.devices.findLast(({ type }) => type === "gateway")?.id ?? "";
   }
 
   /** Those that ever connected. */

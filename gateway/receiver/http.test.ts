@@ -218,7 +218,7 @@ describe("receiverApi", () => {
             421,
             {
               error: expect.stringMatching(
-                /^"attacker\.example:8480" is no name of this server: .*\.$/,
+                /^"attacker\.example:8480" is no name of this server: .* --host NAME\.$/,
               ) as string,
             },
           ]);

@@ -170,7 +170,7 @@ export async function serveApi(api: Hono, listen: string, names: readonly string
     const refused = refusedHost(request.headers.get("host"), [host, ...names]);
     return refused === undefined
       ? api.fetch(request, ...more)
-      : Response.json({ error: `${refused}.` }, { status: 421 });
+      : Response.json({ error: `${refused}, or start kerb receive with --host NAME.` }, { status: 421 });
   };
   const server = createAdaptorServer({ fetch }) as Server;
   server.maxConnections = connectionsMax;

@@ -177,6 +177,13 @@ describe.skipIf(mosquittoPath === undefined)("BrokerLink with mosquitto", () => 
     begun.mock.lastCall?.[1]?.();
     await expect.poll(() => taken.mock.calls.length).toBe(3);
     expect(receiver.hasMissed).toBe(false);
+    // It fails anew before the broker has answered.
+    begun.mock.lastCall?.[1]?.();
+    receiver.hasMissed = true;
+    await expect.poll(() => taken.mock.calls.length).toBe(4);
+    await gateway.publish(up("gw-1", "live"), batch([2]));
+    await gateway.next<Acknowledgement>(ack("gw-1"), ({ ep }) => ep["37"]?.wm === 2);
+    expect(receiver.hasMissed).toBe(true);
   });
 
   it("lists a hole only when it has aged, and sees it filled", async () => {

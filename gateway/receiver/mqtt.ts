@@ -153,9 +153,10 @@ export class BrokerLink {
     this.#isSubscribed = false;
     const { city } = this.#options;
     const topics = [...lanes.map((lane) => `${city}/up/v1/+/${lane}`), ...this.#retained];
+    // Not after the answer: the store may have failed anew by then.
+    this.#receiver.hasMissed = false;
     try {
       await client.subscribeAsync(topics, { qos: 1 });
-      this.#receiver.hasMissed = false;
     } catch (error) {
       return `the broker refused the subscriptions: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -187,8 +188,9 @@ export class BrokerLink {
   /** A broker sends what is retained to whoever subscribes, also again. */
   #askAgain(client: MqttClient): void {
     const topics = Object.fromEntries(this.#retained.map((topic) => [topic, { qos: 1 as const }]));
+    this.#receiver.hasMissed = false;
     client.subscribe(topics, (error) => {
-      if (error === null) this.#receiver.hasMissed = false;
+      if (error !== null) this.#receiver.hasMissed = true;
     });
   }
 

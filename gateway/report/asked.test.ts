@@ -73,6 +73,15 @@ describe("who may only ask the gateway", () => {
     await expect(signAsked(own, { report: "x".repeat(7 * 1024 * 1024) })).rejects.toThrow("too large");
   }, 60_000);
 
+  it("waits behind few others: who asks again and again and hangs up fills no memory", async () => {
+    const report = fresh();
+    const answers = await Promise.allSettled(Array.from({ length: 10 }, () => asked(report)));
+    const refused = answers.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+    expect(refused).toHaveLength(6);
+    expect(refused.every((text) => text.includes("try again"))).toBe(true);
+    expect(await asked(report)).toHaveProperty("signature");
+  }, 60_000);
+
   it("gets each under its own name: the signature of a page is none of a report", async () => {
     const report = fresh();
     const [ofReport, ofPage] = await Promise.all([asked(report), asked(report, "vi")]);

@@ -24,11 +24,14 @@ export interface AskedSignature extends OwnReport {
 /** A larger report is signed only by whoever may read the key. */
 export const reportBytesMax = 6 * 1024 * 1024;
 const checkMs = 30_000;
+/** Reports that are kept while one after another is looked at: who has asked for one may be long gone. */
+const waitingMax = 4;
 
 /** What the thread answers. */
 export type SignedOrNot = { signature: Signature } | { refused: string };
 
 let turn: Promise<unknown> = Promise.resolve();
+let waiting = 0;
 
 /** Signs a report that is this gateway's own, one after another. Rejects with a sentence that begins with KERB-REP-REFUSED. */
 export function signAsked(own: OwnReport, args: Record<string, unknown>): Promise<Signature> {
@@ -37,8 +40,10 @@ export function signAsked(own: OwnReport, args: Record<string, unknown>): Promis
   if (typeof report !== "string" || !(isPage || page === undefined))
     return Promise.reject(refusal("it is no report: a digest alone is not signed"));
   if (report.length > reportBytesMax) return Promise.reject(refusal("it is too large"));
+  if (waiting >= waitingMax) return Promise.reject(refusal("others are being signed: try again"));
   const asked: AskedSignature = { ...own, report, ...(isPage ? { page } : {}) };
-  const done = turn.then(() => apart(asked));
+  waiting++;
+  const done = turn.then(() => apart(asked)).finally(() => waiting--);
   turn = done.catch(() => {});
   return done;
 }

@@ -20,12 +20,12 @@ export const reportErrors = {
       vi: "Hộp không ký nội dung được đưa",
     },
     likely: {
-      en: "it is no commissioning report of this gateway, it was altered, or it was not made just now",
-      vi: "đó không phải báo cáo nghiệm thu của gateway này, đã bị sửa, hoặc không phải vừa mới lập",
+      en: "it is no commissioning report of this gateway, the files have other devices than those that run, it was altered, or it was not made just now",
+      vi: "đó không phải báo cáo nghiệm thu của gateway này, tệp cấu hình có thiết bị khác với những gì đang chạy, đã bị sửa, hoặc không phải vừa mới lập",
     },
     do: {
-      en: "make and sign it in one go, with kerb report, while the gateway runs",
-      vi: "lập và ký trong một lần, bằng kerb report, khi gateway đang chạy",
+      en: "apply what was changed in the files (kerb config apply), then make and sign it in one go, with kerb report, while the gateway runs",
+      vi: "áp dụng những gì đã sửa trong tệp cấu hình (kerb config apply), rồi lập và ký trong một lần, bằng kerb report, khi gateway đang chạy",
     },
     retry: false,
   },

@@ -177,10 +177,12 @@ export class MqttUplink {
         reason: "stopped",
         ts: Date.now(),
       });
-      await Promise.race([
-        client.publishAsync(this.#topic("st"), state, { qos: 1, retain: true }).catch(() => {}),
-        new Promise((resolve) => setTimeout(resolve, 2000)),
-      ]);
+      // Without a DISCONNECT the broker would publish the will, also over the birth of an uplink with another id.
+      const farewell = client
+        .publishAsync(this.#topic("st"), state, { qos: 1, retain: true })
+        .then(() => client.endAsync())
+        .catch(() => {});
+      await Promise.race([farewell, new Promise((resolve) => setTimeout(resolve, 2000))]);
     }
     this.#link.stop();
     this.#lost(false);
@@ -267,10 +269,11 @@ export class MqttUplink {
     this.#publishDictionary(client);
     // Events follow when the broker has taken birth and dictionary, so that these never count beyond its window.
     this.#inFlight.set(birthKey, performance.now());
-    client.publish(this.#topic("st"), JSON.stringify(this.#birth(session)), { qos: 1, retain: true }, () => {
+    const birth = JSON.stringify(this.#birth(session));
+    client.publish(this.#topic("st"), birth, { qos: 1, retain: true }, (error) => {
       if (client !== this.#link.client) return;
       this.#inFlight.delete(birthKey);
-      this.#namesake.born();
+      if (!error) this.#namesake.born();
       this.twin.opened(client);
       this.#outbox.tell({
         type: "connected",
@@ -357,7 +360,7 @@ export class MqttUplink {
 
   /** The connection or the attempt is over; the link tries again by itself. */
   #ended({ ending, reason, code = 0, wasOpen, isSuspicious }: Ended): void {
-    if (isSuspicious) this.#namesake.hungUp();
+    this.#namesake.ended(isSuspicious);
     // A broker that hangs up while messages are on the way may mean one of them.
     this.#lost(ending === "closed" && !innocentCodes.has(code));
     if (this.#isStopped) return;

@@ -23,21 +23,31 @@ const birth = (ep: number) => Buffer.from(JSON.stringify({ v: 1, online: true, s
 it("asks for its own birth only after a session of this run was hung up on, once for each time", () => {
   const watch = new NamesakeWatch(topic, 100);
   const broker = asked();
-  watch.hungUp();
+  watch.ended(true);
   watch.opened(broker.client);
   expect(broker.topics, "what is retained may be of the run before").toEqual([]);
   watch.born();
   watch.opened(broker.client);
   expect(broker.topics).toEqual([]);
-  watch.hungUp();
+  watch.ended(true);
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic]);
   broker.answer(null);
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic]);
-  watch.hungUp();
+  watch.ended(true);
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic, topic]);
+});
+
+it("does not ask a broker that was away meanwhile: it may be back with births of an earlier run", () => {
+  const watch = new NamesakeWatch(topic, 100);
+  const broker = asked();
+  watch.born();
+  watch.ended(true);
+  watch.ended(false);
+  watch.opened(broker.client);
+  expect(broker.topics).toEqual([]);
 });
 
 it("does not ask again a broker that hangs up on the question", () => {
@@ -45,13 +55,13 @@ it("does not ask again a broker that hangs up on the question", () => {
   const broker = asked();
   watch.born();
   for (let i = 0; i < 3; i++) {
-    watch.hungUp();
+    watch.ended(true);
     watch.opened(broker.client);
     broker.answer(new Error("Connection closed"));
   }
   expect(broker.topics).toEqual([topic]);
   broker.answer(Object.assign(new Error("Not authorized"), { packet: { granted: [0x87] } }));
-  watch.hungUp();
+  watch.ended(true);
   watch.opened(broker.client);
   expect(broker.topics).toEqual([topic, topic]);
 });

@@ -9,7 +9,7 @@ import { isDenied } from "../mqtt/link.ts";
 export class NamesakeWatch {
   readonly #topic: string;
   readonly #epoch: number;
-  /** A session that did nothing was hung up on. */
+  /** A session that did nothing was hung up on, and the broker was there all the time. */
   #isDoubted = false;
   /** The broker has taken a birth of this run: an older one of ours is no longer retained. */
   #isBorn = false;
@@ -21,8 +21,12 @@ export class NamesakeWatch {
     this.#epoch = epoch;
   }
 
-  hungUp(): void {
-    this.#isDoubted = this.#isBorn;
+  /**
+   * A connection or an attempt is over. One that fails in between tells of a broker that was away, which may be back
+   * with a birth of an earlier run.
+   */
+  ended(isSuspicious: boolean): void {
+    this.#isDoubted = isSuspicious && this.#isBorn;
   }
 
   born(): void {

@@ -9,12 +9,12 @@ import { issuerKeyOf, makeCommand, newIssuerKey } from "./make.ts";
 const key = issuerKeyOf(newIssuerKey().pem);
 
 /** A broker that takes everything, and from which a gateway answers as it is told. */
-function brokered() {
+function brokered(ending = Promise.resolve()) {
   const sent: string[] = [];
   const client = {
     subscribeAsync: () => Promise.resolve([]),
     publish: (topic: string) => sent.push(topic),
-    endAsync: () => Promise.resolve(),
+    endAsync: () => ending,
   } as unknown as MqttClient;
   let heard: LinkEvents["message"] | undefined;
   const commander = new Commander({
@@ -109,4 +109,9 @@ it("says nothing of a connection that it has closed itself", async () => {
   } finally {
     await broker.close();
   }
+});
+
+it("closes also where the broker has fallen silent over a command", async () => {
+  const { commander } = brokered(new Promise(() => {}));
+  await expect(commander.close()).resolves.toBe(undefined);
 });
