@@ -190,7 +190,9 @@ describe("kerb profile new", { timeout: 120_000 }, () => {
       new RegExp(`title: "read from a device on ${new Date().toISOString().slice(0, 10)}"`),
     );
     expect(text).not.toMatch(/127\.0\.0\.1|SIM7/);
-    expect(text).not.toContain(String((device.settings["transport"] as { port: number }).port));
+    const { port } = device.settings["transport"] as { port: number };
+    // A register may hold the same number.
+    expect(text).not.toMatch(new RegExp(String.raw`(?:port\W*|:)${port}\b`));
     // It says what a meter lacks only to who says that it is one.
     expect((await lintOf("acme/marked")).join("\n")).toMatch(/activePower.total is missing/);
   });

@@ -56,10 +56,10 @@ export async function scripted(
   return Object.assign(seen, { port: (server.address() as AddressInfo).port });
 }
 
-/** A port that nobody listens on, below those that the system gives to connections that go out. */
+/** A port that nobody listens on: below those of connections that go out, and of no other test. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = 13_000 + Math.floor(Math.random() * 1900);
     const server = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       server.once("listening", () => resolve(true)).once("error", () => resolve(false));

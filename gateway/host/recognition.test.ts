@@ -8,7 +8,7 @@ import { Recognition } from "./recognition.ts";
 
 let folder = "";
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "kerb-recognition-"))));
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
 
 const device: HostDevice = {
   id: "door-01",
