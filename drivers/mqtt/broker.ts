@@ -240,14 +240,15 @@ export class Broker {
   ): Promise<void> {
     const client = this.#connected();
     const answer = Promise.withResolvers<void>();
-    const refused = (why: string) =>
-      new DeviceError("denied", `${this.place}: the broker does not let us listen to ${filter}${why}`);
     const properties = this.#namesFilters ? { properties: { subscriptionIdentifier } } : {};
-    client.subscribe(filter, { qos, ...properties }, (error, granted) => {
-      const code = granted?.find((one) => one.qos >= 0x80)?.qos;
-      if (code !== undefined) answer.reject(refused(` (0x${code.toString(16)})`));
-      else if (error === null || error === undefined) answer.resolve();
-      else answer.reject(/suback|subscribe error/i.test(error.message) ? refused("") : this.#hungUp(error));
+    client.subscribe(filter, { qos, ...properties }, (error, _, suback) => {
+      const [code = 0] = suback?.granted.map(Number) ?? [];
+      if (error === null || error === undefined) answer.resolve();
+      else if (code < 0x80) answer.reject(this.#hungUp(error));
+      else {
+        const text = `${this.place}: the broker does not let us listen to ${filter} (0x${code.toString(16)})`;
+        answer.reject(new DeviceError("denied", text, { cause: error }));
+      }
     });
     await this.#answered(answer.promise, signal, `SUBSCRIBE ${filter}`);
   }

@@ -42,17 +42,15 @@ describe("what was asked for", () => {
     expect(mode(3, "True", "forced", "0")).toMatchObject({ value: "YellowFlash" });
   });
 
-  test("is not known where a part is not, is of the past, or is not told", () => {
+  test("is not known where a part is not or is not told, and of the past where a part is", () => {
     const good = { value: "3", status: "good", sourceTimeMs: 7 } as const;
     expect(plan({ status: good, source: bad("rsmp-not-ack", "unknown name source") })).toMatchObject({
       value: null,
       status: "bad",
       code: "rsmp-not-ack",
     });
-    expect(plan({ status: { ...good, past: true }, source: "forced" })).toMatchObject({
-      value: null,
-      past: true,
-    });
+    const buffered = { ...good, value: "forced", code: "rsmp-old", past: true, sourceTimeMs: 9 } as const;
+    expect(plan({ status: good, source: buffered })).toEqual({ ...buffered, value: 3, sourceTimeMs: 7 });
     expect(plan({})).toMatchObject({ value: null, status: "bad" });
     expect(plan({ status: good, source: { ...good, value: "forced", sourceTimeMs: 5 } })).toEqual({
       value: 3,

@@ -27,18 +27,26 @@ export function partsOf({ requested, component }: RequestedAddress): StatusAddre
   return names.map((name) => part(status, name, component));
 }
 
-/** The plan that was asked for, 0 for none; or the functional position, `NormalControl` where none was asked for. */
+/**
+ * The plan that was asked for, 0 for none; or the functional position, `NormalControl` where none was asked for. Of
+ * parts that the site had buffered it is what was asked for then.
+ */
 export function requestedAnswer(address: RequestedAddress, parts: ReadonlyMap<string, Answer>): Answer {
   const read = [...parts.values()].map((answer): Reading =>
     isReading(answer) ? answer : { value: answer, status: "good" },
   );
-  const wrong = read.find(({ status, past }) => status !== "good" || past === true);
+  const wrong = read.find(({ status }) => status !== "good");
   if (wrong !== undefined) return { ...wrong, value: null };
   const lists = new Map([...parts.keys()].map((name, i) => [name, listOf(read[i]?.value)]));
   const made = address.requested === "plan" ? planOf(lists) : modeOf(lists, String(address.intersection));
   if (isReading(made)) return made;
   const times = read.flatMap(({ sourceTimeMs }) => (sourceTimeMs === undefined ? [] : [sourceTimeMs]));
-  return { value: made, status: "good", ...(times.length === 0 ? {} : { sourceTimeMs: Math.min(...times) }) };
+  return {
+    ...read.find(({ past }) => past === true),
+    value: made,
+    status: "good",
+    ...(times.length === 0 ? {} : { sourceTimeMs: Math.min(...times) }),
+  };
 }
 
 const isReading = (answer: Answer | undefined): answer is Reading =>

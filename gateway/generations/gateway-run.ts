@@ -45,7 +45,12 @@ export class GatewayRun implements LiveGateway, Vitals {
       this.#isStarting = false;
     }
     if (this.#isStopping) return;
-    this.#endpoint = await openEndpoint(site, supervisor, this.#log);
+    const endpoint = await openEndpoint(site, supervisor, this.#log);
+    if (this.#isStopping) {
+      endpoint?.stop();
+      return;
+    }
+    this.#endpoint = endpoint;
     await this.#beginTwin(site, supervisor);
   }
 

@@ -39,7 +39,9 @@ export class Twinning {
   async start(): Promise<void> {
     const isKnown = async () =>
       (await readKept(this.#site.gateway.stateFolder).catch(() => null)) !== undefined;
-    if (this.#twin !== undefined || (await isKnown())) await this.#open();
+    const isWanted = this.#twin !== undefined || (await isKnown());
+    if (this.#isClosed) return;
+    if (isWanted) await this.#open();
     this.#listen();
   }
 
