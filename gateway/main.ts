@@ -27,7 +27,7 @@ if (first === undefined || first === "--help" || first === "-h") {
 } else if (first === "--version" || first === "-V") {
   process.stdout.write(`${kerbVersion()}\n`);
 } else if (first === "__complete") {
-  const { complete } = await import("./cli/complete.ts");
+  const { complete } = await import("./cli/help/complete.ts");
   await complete(args.slice(1));
   process.exit();
 } else {

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { clockState, doubtClock } from "./clock.ts";
-import type { Site } from "./config.ts";
-import { openControl } from "./control.ts";
+import type { Site } from "./config/config.ts";
+import { openControl } from "./control/control.ts";
 import { placesOf } from "./diagnosis/knowledge.ts";
 import type { DevicePlace } from "./driver.ts";
-import { answer, type Answering } from "./control-verbs.ts";
+import { answer, type Answering } from "./control/control-verbs.ts";
 import type { Commanding } from "./commands/commanding.ts";
 import { isWritable, loadCommanding } from "./commands/loading.ts";
 import type { ClockState, DictionaryDevice } from "./event.ts";
@@ -34,8 +34,8 @@ import {
   roster,
   snapshotRule,
   sweepSnapshots,
-} from "./site-devices.ts";
-import { Tails } from "./tails.ts";
+} from "./config/site-devices.ts";
+import { Tails } from "./control/tails.ts";
 import { MqttUplink, type UplinkStatus } from "./uplink/mqtt.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

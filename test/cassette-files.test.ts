@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { cassetteText } from "../gateway/cassette/cassette.ts";
-import { loadCassette } from "../gateway/cli/load-cassette.ts";
-import { profileTest } from "../gateway/cli/profile-test.ts";
+import { loadCassette } from "../gateway/cli/profile/load-cassette.ts";
+import { profileTest } from "../gateway/cli/profile/profile-test.ts";
 import { ConfigError } from "../gateway/errors.ts";
 import { complaintOf, root, Tapes } from "./cassette-rig.ts";
 

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { playCassette } from "../gateway/cli/cassettes.ts";
-import { record } from "../gateway/cli/record.ts";
+import { playCassette } from "../gateway/cli/profile/cassettes.ts";
+import { record } from "../gateway/cli/profile/record.ts";
 import { complaintOf, Tapes } from "./cassette-rig.ts";
 
 /** Secrets that are not where a scrubber looks first: packed, in addresses of points, across chunks. */

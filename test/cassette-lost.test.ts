@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
-import { record } from "../gateway/cli/record.ts";
+import { record } from "../gateway/cli/profile/record.ts";
 import { complaintOf, Tapes } from "./cassette-rig.ts";
 import { freePort } from "./ports.ts";
 

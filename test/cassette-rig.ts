@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Cassette } from "../gateway/cassette/cassette.ts";
 import { CommandError } from "../gateway/cli/errors.ts";
-import { loadCassette } from "../gateway/cli/load-cassette.ts";
-import { record, type RecordOptions } from "../gateway/cli/record.ts";
+import { loadCassette } from "../gateway/cli/profile/load-cassette.ts";
+import { record, type RecordOptions } from "../gateway/cli/profile/record.ts";
 
 /** What the tests of cassettes share: pretend devices in a process of their own, and recordings of them. */
 

@@ -2,10 +2,10 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formsOf } from "../gateway/cassette/scrub.ts";
-import { libraryCassettes, playCassette } from "../gateway/cli/cassettes.ts";
-import { loadCassette } from "../gateway/cli/load-cassette.ts";
-import { profileTest } from "../gateway/cli/profile-test.ts";
-import { record } from "../gateway/cli/record.ts";
+import { libraryCassettes, playCassette } from "../gateway/cli/profile/cassettes.ts";
+import { loadCassette } from "../gateway/cli/profile/load-cassette.ts";
+import { profileTest } from "../gateway/cli/profile/profile-test.ts";
+import { record } from "../gateway/cli/profile/record.ts";
 import { complaintOf, root, Tapes } from "./cassette-rig.ts";
 import { freePort } from "./ports.ts";
 

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { helpInVietnamese } from "../gateway/cli/help.ts";
+import { helpInVietnamese } from "../gateway/cli/help/help.ts";
 import { Verbs } from "../gateway/cli/program.ts";
 import { user } from "../gateway/cli/user.ts";
 import { verbs } from "../gateway/cli/verbs.ts";

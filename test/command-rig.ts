@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startSimulator } from "../gateway/cli/simulate.ts";
-import { loadSite } from "../gateway/config.ts";
+import { startSimulator } from "../gateway/cli/simulate/simulate.ts";
+import { loadSite } from "../gateway/config/config.ts";
 import { Commander } from "../gateway/receiver/commands/commander.ts";
 import { issuerKeyOf, newIssuerKey, type Wanted } from "../gateway/receiver/commands/make.ts";
 import type { IssuerLinkOptions } from "../gateway/receiver/issuer-link.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ChangeAnswer } from "../gateway/generations/answers.ts";
 import type { Applied, Standing } from "../gateway/generations/desk.ts";
-import { healthChecks } from "../gateway/health.ts";
+import { healthChecks } from "../gateway/health/health.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import { ConfigRig } from "./config-rig.ts";
 import { expectUndisturbed, report } from "./undisturbed.ts";

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { startBroker } from "../gateway/cli/broker.ts";
-import { startSimulator } from "../gateway/cli/simulate.ts";
-import { loadSite } from "../gateway/config.ts";
-import { ask } from "../gateway/control.ts";
+import { startBroker } from "../gateway/cli/simulate/broker.ts";
+import { startSimulator } from "../gateway/cli/simulate/simulate.ts";
+import { loadSite } from "../gateway/config/config.ts";
+import { ask } from "../gateway/control/control.ts";
 import type { KerbEvent } from "../gateway/event.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";
 import type { Simulator } from "../simulators/simulator.ts";

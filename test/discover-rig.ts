@@ -2,9 +2,14 @@ import { createServer, type Server } from "node:net";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Discovered } from "../gateway/cli/last-discovered.ts";
+import type { Discovered } from "../gateway/cli/discover/last-discovered.ts";
 import { driverSchemas } from "../gateway/config/drivers.ts";
-import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
+import {
+  loadProfile,
+  mergeSettings,
+  simulatedPoints,
+  simulatedRecords,
+} from "../gateway/profiles/profiles.ts";
 import type { Simulator, StartSimulator } from "../simulators/simulator.ts";
 import { envelope, folder, Program, root } from "./cli-rig.ts";
 import { Published } from "./cli-said.ts";

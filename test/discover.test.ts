@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
-import { lastDiscovered } from "../gateway/cli/last-discovered.ts";
+import { lastDiscovered } from "../gateway/cli/discover/last-discovered.ts";
 import type { CameraSimulator } from "../simulators/onvif/index.ts";
 import { envelope, folder, kerbProgram } from "./cli-rig.ts";
 import { closeAll, counting, discover, discoverProgram, emptySite, looked, pretend } from "./discover-rig.ts";

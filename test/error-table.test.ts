@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Verbs } from "../gateway/cli/program.ts";
-import { span, took } from "../gateway/cli/text.ts";
+import { span, took } from "../gateway/text.ts";
 import { type ErrorCode, errorTable } from "../gateway/errors.ts";
 import { speak } from "../gateway/words.ts";
 import { root } from "./cli-rig.ts";

@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { groupOf } from "../gateway/cli/explain.ts";
-import { explainWords } from "../gateway/cli/explain-words.ts";
+import { groupOf } from "../gateway/cli/help/explain.ts";
+import { explainWords } from "../gateway/cli/help/explain-words.ts";
 import { errorTable } from "../gateway/errors.ts";
 import { envelope, kerb, root } from "./cli-rig.ts";
 

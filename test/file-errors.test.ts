@@ -4,13 +4,13 @@ import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { fileError, strayFileError } from "../gateway/cli/files.ts";
 import { reportFailure } from "../gateway/cli/output.ts";
-import { SocketDeniedError } from "../gateway/control.ts";
+import { SocketDeniedError } from "../gateway/control/control.ts";
 import { ConfigError } from "../gateway/errors.ts";
 import { speak } from "../gateway/words.ts";
 import { urgentEvent } from "../gateway/outbox/own-events.ts";
 import { OutboxStore } from "../gateway/outbox/store.ts";
-import { configCure } from "../gateway/cli/config-cure.ts";
-import { loadYaml } from "../gateway/yaml.ts";
+import { configCure } from "../gateway/cli/config/config-cure.ts";
+import { loadYaml } from "../gateway/config/yaml.ts";
 import { folder, kerb } from "./cli-rig.ts";
 
 /** What verbs say of files that somebody named and that cannot be used: a sentence, its place, a cure; no errno. */

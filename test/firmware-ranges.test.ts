@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { listProfiles, loadProfile, type Profile } from "../gateway/profiles.ts";
+import { listProfiles, loadProfile, type Profile } from "../gateway/profiles/profiles.ts";
 import { IdentityRig } from "./identity-rig.ts";
 
 /**

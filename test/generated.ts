@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { outputSchemas, schemaFile } from "../gateway/cli/output-schemas.ts";
 import { jsonSchemas } from "../gateway/config/json-schema.ts";
-import { loadModels, type Models } from "../gateway/models.ts";
-import { driverStage, readProof } from "../gateway/driver-stage.ts";
-import { unverifiedLines } from "../gateway/profile-lint/evidence.ts";
-import { listProfiles, loadProfile, type Profile } from "../gateway/profiles.ts";
+import { loadModels, type Models } from "../gateway/profiles/models.ts";
+import { driverStage, readProof } from "../gateway/profiles/driver-stage.ts";
+import { unverifiedLines } from "../gateway/profiles/lint/evidence.ts";
+import { listProfiles, loadProfile, type Profile } from "../gateway/profiles/profiles.ts";
 
 /** The files and parts of files that follow from code and data: `npm run generate` writes them, a test compares. */
 

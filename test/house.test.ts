@@ -29,11 +29,11 @@ const byName: Record<string, string> = {
   "gateway/config/drivers.ts": "drivers/*/settings.ts",
   "gateway/discovery/looks.ts": "drivers/*/discover.ts",
   "gateway/host/main.ts": "drivers/*/index.ts",
-  "gateway/cli/field.ts": "drivers/*/index.ts",
+  "gateway/field/field.ts": "drivers/*/index.ts",
   "gateway/diagnosis/knowledge.ts": "drivers/*/diagnose.ts",
-  "gateway/cli/simulate.ts": "simulators/*/index.ts",
+  "gateway/cli/simulate/simulate.ts": "simulators/*/index.ts",
   "gateway/cassette/player-opcua.ts": "simulators/*/index.ts",
-  "gateway/cli/broker.ts": "simulators/*/index.ts",
+  "gateway/cli/simulate/broker.ts": "simulators/*/index.ts",
 };
 
 const simulatorContract = "simulators/simulator.ts";
@@ -216,7 +216,7 @@ const lawful: Record<string, string> = {
     'import { seededRandom } from "../simulator.ts"; import { y } from "./words.ts"; void seededRandom; void y;',
   "simulators/beta/endpoint.ts": 'import { z } from "../media.ts"; void z;',
   "gateway/host/main.ts": "export const x = (n: string) => import(`../../drivers/${n}/index.ts`);",
-  "gateway/cli/simulate.ts":
+  "gateway/cli/simulate/simulate.ts":
     'import type { Simulator } from "../../simulators/simulator.ts"; export type S = Simulator;',
   "test/a.test.ts": 'import { x } from "../drivers/beta/codec.ts"; void x;',
 };

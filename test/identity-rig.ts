@@ -7,8 +7,8 @@ import { DeviceLoop } from "../gateway/host/device.ts";
 import { openHandover } from "../gateway/host/test-handover.ts";
 import type { HostDevice, HostPoint } from "../gateway/host/messages.ts";
 import { FrameSplitter } from "../gateway/outbox/frames.ts";
-import { bare } from "../gateway/site-devices.ts";
-import { loadProfile, mergeSettings, simulatedPoints } from "../gateway/profiles.ts";
+import { bare } from "../gateway/config/site-devices.ts";
+import { loadProfile, mergeSettings, simulatedPoints } from "../gateway/profiles/profiles.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { loadSubject, type Place, type Subject } from "./contract/contract.ts";
 

@@ -10,7 +10,7 @@ import { zstdDecompressSync } from "node:zlib";
 import mqtt from "mqtt";
 import { stringify } from "yaml";
 import { afterEach, expect, it } from "vitest";
-import { loadProfile, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
+import { loadProfile, simulatedPoints, simulatedRecords } from "../gateway/profiles/profiles.ts";
 import { startBroker } from "../simulators/mqtt/index.ts";
 import { start, type CameraSimulator, type Trouble } from "../simulators/onvif/index.ts";
 

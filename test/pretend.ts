@@ -1,4 +1,9 @@
-import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
+import {
+  loadProfile,
+  mergeSettings,
+  simulatedPoints,
+  simulatedRecords,
+} from "../gateway/profiles/profiles.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { loadSubject } from "./contract/contract.ts";
 

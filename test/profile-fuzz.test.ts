@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
-import { profileFolder } from "../gateway/profiles.ts";
+import { profileFolder } from "../gateway/profiles/profiles.ts";
 import { Victim } from "./profile-fuzz/child.ts";
 import { fuzzedProfile } from "./profile-fuzz/mutations.ts";
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Journal } from "../gateway/commands/journal.ts";
-import { ask } from "../gateway/control.ts";
+import { ask } from "../gateway/control/control.ts";
 import { embeddedReport } from "../gateway/report/page.ts";
 import { signedReportSchema, type SignedReport } from "../gateway/report/report.ts";
 import { rowsOf } from "../gateway/report/testing.ts";

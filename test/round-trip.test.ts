@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { listProfiles, loadProfile } from "../gateway/profiles.ts";
+import { listProfiles, loadProfile } from "../gateway/profiles/profiles.ts";
 import { openRig } from "./round-trip/rig.ts";
 import { pointsTrip, recordTrip } from "./round-trip/trip.ts";
 

@@ -6,10 +6,15 @@ import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { driver } from "../drivers/serial/index.ts";
 import { address, settings } from "../drivers/serial/settings.ts";
-import { loadSite } from "../gateway/config.ts";
+import { loadSite } from "../gateway/config/config.ts";
 import { Push } from "../gateway/host/push.ts";
 import type { HostDevice } from "../gateway/host/messages.ts";
-import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../gateway/profiles.ts";
+import {
+  loadProfile,
+  mergeSettings,
+  simulatedPoints,
+  simulatedRecords,
+} from "../gateway/profiles/profiles.ts";
 import { start } from "../simulators/serial/index.ts";
 
 /** A weigh-in-motion station through simulator, driver and host: what of a person leaves the box. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Connection, PointRequest } from "../gateway/driver.ts";
-import { loadProfile, mergeSettings, simulatedPoints } from "../gateway/profiles.ts";
+import { loadProfile, mergeSettings, simulatedPoints } from "../gateway/profiles/profiles.ts";
 import { discovery } from "../drivers/snmp/discover.ts";
 import { driver } from "../drivers/snmp/index.ts";
 import {

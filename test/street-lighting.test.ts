@@ -8,10 +8,10 @@ import { FrameSplitter } from "../gateway/outbox/frames.ts";
 import { decodeCloudEvents, encodeCloudEvents } from "../gateway/uplink/cloudevents.ts";
 import { decodeColumnar, encodeColumnar } from "../gateway/uplink/columnar.ts";
 import { Dictionary } from "../gateway/uplink/encoding.ts";
-import { loadModels } from "../gateway/models.ts";
-import { loadProfile, mergeSettings, simulatedPoints, type Profile } from "../gateway/profiles.ts";
-import { hostDevice, registration } from "../gateway/site-devices.ts";
-import type { DeviceConfig } from "../gateway/config.ts";
+import { loadModels } from "../gateway/profiles/models.ts";
+import { loadProfile, mergeSettings, simulatedPoints, type Profile } from "../gateway/profiles/profiles.ts";
+import { hostDevice, registration } from "../gateway/config/site-devices.ts";
+import type { DeviceConfig } from "../gateway/config/config.ts";
 import type { Simulator } from "../simulators/simulator.ts";
 import { loadSubject, profileIdentity, type Subject } from "./contract/contract.ts";
 
@@ -20,7 +20,7 @@ import { loadSubject, profileIdentity, type Subject } from "./contract/contract.
 const ids = ["generic/feeder-pillar-modbus", "generic/feeder-pillar-http"] as const;
 const profiles = ids.map((id) => loadProfile(id));
 
-/** What an IOC notices of a point beside what its model says: gateway/models.test.ts holds both to that. */
+/** What an IOC notices of a point beside what its model says: gateway/profiles/models.test.ts holds both to that. */
 const noticedOf = ({ points }: Profile) =>
   points.map(({ name, label, decimals, limits, deadband, heartbeat, poll }) => ({
     name,

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startSimulator } from "../gateway/cli/simulate.ts";
-import { loadSite } from "../gateway/config.ts";
+import { startSimulator } from "../gateway/cli/simulate/simulate.ts";
+import { loadSite } from "../gateway/config/config.ts";
 import { issuerKeyOf, newIssuerKey, publicKeyOf } from "../gateway/receiver/commands/make.ts";
 import { type Broker, startBroker } from "../gateway/receiver/testing.ts";
 import { makeTwin } from "../gateway/receiver/twin/make.ts";

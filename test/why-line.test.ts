@@ -17,7 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SerialPort } from "serialport";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { askOnce, controlSocket } from "../gateway/cli/site.ts";
-import { loadSite } from "../gateway/config.ts";
+import { loadSite } from "../gateway/config/config.ts";
 import { climbed } from "../gateway/diagnosis/ladder.ts";
 import { healthyStatus } from "../gateway/health/testing.ts";
 import type { GatewayStatus } from "../gateway/supervisor.ts";

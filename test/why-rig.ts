@@ -6,12 +6,12 @@ import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { type DeviceConfig, loadSite } from "../gateway/config.ts";
+import { type DeviceConfig, loadSite } from "../gateway/config/config.ts";
 import { climbed } from "../gateway/diagnosis/ladder.ts";
 import type { Diagnosed } from "../gateway/diagnosis/facts.ts";
 import type { Known } from "../gateway/diagnosis/history.ts";
 import { healthyStatus } from "../gateway/health/testing.ts";
-import { mergeSettings } from "../gateway/profiles.ts";
+import { mergeSettings } from "../gateway/profiles/profiles.ts";
 import { loadSubject, Rig } from "./contract/contract.ts";
 
 /** One device with a fault, and what the ladder says of it. */

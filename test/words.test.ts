@@ -1,11 +1,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
-import { helpTexts } from "../gateway/cli/help.ts";
-import { vietnameseHelp } from "../gateway/cli/help-words.ts";
+import { helpTexts } from "../gateway/cli/help/help.ts";
+import { vietnameseHelp } from "../gateway/cli/help/help-words.ts";
 import { dictionary } from "../gateway/cli/language.ts";
 import { Verbs } from "../gateway/cli/program.ts";
-import { displayWidth } from "../gateway/cli/text.ts";
+import { displayWidth } from "../gateway/text.ts";
 import { verbs } from "../gateway/cli/verbs.ts";
 import { languageIn, languageOf, withoutLanguage } from "../gateway/words.ts";
 import { root } from "./cli-rig.ts";
@@ -14,7 +14,7 @@ import { root } from "./cli-rig.ts";
 
 const folder = join(root, "gateway");
 const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
-  (name) => name.endsWith("-words.ts") && name !== join("cli", "help-words.ts"),
+  (name) => name.endsWith("-words.ts") && name !== join("cli", "help", "help-words.ts"),
 );
 
 type Dictionary = Record<"en" | "vi", unknown>;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pack, unpack } from "../archive.ts";
 import { Journal } from "../commands/journal.ts";
 import { Memory } from "../commands/memory.ts";
-import { loadSite } from "../config.ts";
+import { loadSite } from "../config/config.ts";
 import { knownGaps } from "../outbox/known-gaps.ts";
 import { urgentEvent } from "../outbox/own-events.ts";
 import { OutboxStore } from "../outbox/store.ts";

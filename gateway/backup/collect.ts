@@ -5,14 +5,14 @@ import { leaves } from "../cassette/secrets.ts";
 import { valueAt } from "../config/path.ts";
 import { siteSchema } from "../config/site-schema.ts";
 import { readEpochs } from "../outbox/beside.ts";
-import { profileFolder } from "../profiles.ts";
+import { profileFolder } from "../profiles/profiles.ts";
 import {
   Redaction,
   secretsFolderOf,
   type SiteFileValue,
   siteFileValues,
   siteSecrets,
-} from "../site-secrets.ts";
+} from "../config/site-secrets.ts";
 import { portableYaml } from "./portable.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { LineCounter, Lexer, isScalar, parseDocument, visit } from "yaml";
-import { isSecretPlace, isUnknownPlace } from "../secret-places.ts";
-import { redacted, type Redaction } from "../site-secrets.ts";
+import { isSecretPlace, isUnknownPlace } from "../config/secret-places.ts";
+import { redacted, type Redaction } from "../config/site-secrets.ts";
 
 /** A file of the site without its secrets: each literal becomes a reference that is to be filled again. */
 

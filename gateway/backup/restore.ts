@@ -24,7 +24,7 @@ import { readDictionary, readEpochs, writeEpochs } from "../outbox/beside.ts";
 import { urgentEvent } from "../outbox/own-events.ts";
 import { OutboxStore } from "../outbox/store.ts";
 import { printable } from "../printable.ts";
-import { profileFolder } from "../profiles.ts";
+import { profileFolder } from "../profiles/profiles.ts";
 import { isBesideSite, isState, manifestName, type Manifest } from "./collect.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
-import { parseYaml } from "../yaml.ts";
+import { parseYaml } from "../config/yaml.ts";
 
 /**
  * A cassette: what a device and its driver said to each other, and the readings that came of it. A YAML text that

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import { isRecord } from "../config/path.ts";
 import { References } from "../config/references.ts";
 import { isSecret } from "../config/secret-key.ts";
-import { readYaml } from "../yaml.ts";
+import { readYaml } from "../config/yaml.ts";
 import { looksLikeNumber, type Secret, secretCharsMin, withoutSecret } from "./scrub.ts";
 import { isKerbsWord, secretParts, withoutParts } from "./written.ts";
 

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { listDrivers } from "../config/drivers.ts";
 import type { Language } from "../config/error-texts.ts";
-import { type DriverStage, driverStage } from "../driver-stage.ts";
+import { type DriverStage, driverStage } from "../profiles/driver-stage.ts";
 import { exitCodes } from "../errors.ts";
-import { listProfiles, loadProfile } from "../profiles.ts";
+import { listProfiles, loadProfile } from "../profiles/profiles.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { printData, printLines } from "./output.ts";
-import { table } from "./text.ts";
+import { table } from "../text.ts";
 
 const simulatorFolder = new URL("../../simulators/", import.meta.url);
 

@@ -3,7 +3,7 @@ import type { Language } from "../config/error-texts.ts";
 import { type ErrorCode, describeError, deviceErrorCode, exitCodes, printable } from "../errors.ts";
 import { languageOf } from "../words.ts";
 import { dictionary } from "./language.ts";
-import { displayWidth, forDevice, pad } from "./text.ts";
+import { displayWidth, forDevice, pad } from "../text.ts";
 
 /** What went wrong with a command, and what to do about it. */
 export interface Complaint {

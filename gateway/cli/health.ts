@@ -1,15 +1,15 @@
-import { loadSite } from "../config.ts";
+import { loadSite } from "../config/config.ts";
 import type { Language } from "../config/error-texts.ts";
 import { causeOfLost } from "../diagnosis/problems.ts";
 import { describeError, exitCodes, shownFile } from "../errors.ts";
-import { type HealthCheck, healthChecks, worstState } from "../health.ts";
+import { type HealthCheck, healthChecks, worstState } from "../health/health.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { healthWords } from "./health-words.ts";
 import { dictionary, languageOf } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, SilentError, silentFor } from "./site.ts";
-import { displayWidth, marks, pad, paint } from "./text.ts";
-import { whyWords } from "./why-words.ts";
+import { displayWidth, marks, pad, paint } from "../text.ts";
+import { whyWords } from "./why/why-words.ts";
 
 /** A check for machines: its sentences in one language. */
 function plain({ check, object, state, seen, code, behind }: HealthCheck, language: Language) {

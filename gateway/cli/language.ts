@@ -1,5 +1,5 @@
 import { words } from "../words.ts";
-import { stateWords } from "./state-words.ts";
+import { stateWords } from "../state-words.ts";
 
 export { languageOf } from "../words.ts";
 

@@ -1,11 +1,11 @@
-import { SocketDeniedError } from "../control.ts";
+import { SocketDeniedError } from "../control/control.ts";
 import { ConfigError, describeError, exitCodes } from "../errors.ts";
 import { languageOf } from "../words.ts";
-import { configCure, cureLines } from "./config-cure.ts";
+import { configCure, cureLines } from "./config/config-cure.ts";
 import { complaintWords } from "./complaint-words.ts";
 import { CommandError, type Complaint, renderComplaint } from "./errors.ts";
 import { strayFileError } from "./files.ts";
-import { isColour } from "./text.ts";
+import { isColour } from "../text.ts";
 
 /** Every verb's machine-readable line: `{"api":"kerb/v1","kind":…,"ok":true,"data":…}`. */
 export function printData(kind: string, data: unknown): void {

@@ -3,21 +3,21 @@ import type { Language } from "../config/error-texts.ts";
 import type { Fault } from "../../simulators/simulator.ts";
 import { eventKinds } from "../event.ts";
 import { languageOf } from "../words.ts";
-import { addBoxVerbs } from "./box-verbs.ts";
-import type { CertificateOptions } from "./certificate.ts";
-import { addCommandVerbs, type Line } from "./command-verbs.ts";
-import { addConfigVerbs, ofFile } from "./config-verbs.ts";
-import { addDeviceVerbs } from "./device-verbs.ts";
-import { addDiscoverVerbs } from "./discover-verbs.ts";
-import { helpInVietnamese } from "./help.ts";
+import { addBoxVerbs } from "./box/box-verbs.ts";
+import type { CertificateOptions } from "./ioc/certificate.ts";
+import { addCommandVerbs, type Line } from "./ioc/command-verbs.ts";
+import { addConfigVerbs, ofFile } from "./config/config-verbs.ts";
+import { addDeviceVerbs } from "./device/device-verbs.ts";
+import { addDiscoverVerbs } from "./discover/discover-verbs.ts";
+import { helpInVietnamese } from "./help/help.ts";
 import { reportFailure } from "./output.ts";
-import type { ReceiveOptions } from "./receive.ts";
-import { addReportVerbs } from "./report-verbs.ts";
-import type { TailOptions } from "./tail.ts";
-import { number, timeSpan, usageOf } from "./usage.ts";
+import type { ReceiveOptions } from "./ioc/receive.ts";
+import { addReportVerbs } from "./report/report-verbs.ts";
+import type { TailOptions } from "./read/tail.ts";
+import { number, timeSpan, usageOf } from "./help/usage.ts";
 import { type Verb, verbs } from "./verbs.ts";
-import { addTwinVerbs } from "./twin-verbs.ts";
-import { addWhyVerbs } from "./why-verbs.ts";
+import { addTwinVerbs } from "./ioc/twin-verbs.ts";
+import { addWhyVerbs } from "./why/why-verbs.ts";
 
 /** The verbs with their options. Commander parses; each verb's file is loaded when it is called. */
 
@@ -113,7 +113,7 @@ export class Verbs {
     this.#verb("demo")
       .option("--site <file>", "another site than the worked one; its devices are simulated on this machine")
       .action((options: Common) =>
-        this.#run("demo", options, async () => (await import("./demo.ts")).demo(options)),
+        this.#run("demo", options, async () => (await import("./simulate/demo.ts")).demo(options)),
       );
     this.#verb("run")
       .argument("[file]", ofFile)
@@ -139,7 +139,7 @@ export class Verbs {
       .action((device: string, points: string[], { wait, ...flags }: Common & ReadFlags) => {
         const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
         return this.#run("read", options, async () =>
-          (await import("./read.ts")).read(device, points, options),
+          (await import("./read/read.ts")).read(device, points, options),
         );
       });
     this.#verb("identify")
@@ -147,7 +147,9 @@ export class Verbs {
       .addOption(siteOption())
       .option("--accept", "whoever answers is the right unit from here on: it may be written to")
       .action((device: string, options: Common & { accept?: boolean }) =>
-        this.#run("identify", options, async () => (await import("./identify.ts")).identify(device, options)),
+        this.#run("identify", options, async () =>
+          (await import("./discover/identify.ts")).identify(device, options),
+        ),
       );
     this.#verb("browse")
       .argument("<device>", "its id in the site file")
@@ -159,7 +161,7 @@ export class Verbs {
       .action((device: string, { wait, ...flags }: Common & BrowseFlags) => {
         const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
         return this.#run("browse", options, async () =>
-          (await import("./browse.ts")).browse(device, options),
+          (await import("./discover/browse.ts")).browse(device, options),
         );
       });
     this.#verb("status")
@@ -176,7 +178,7 @@ export class Verbs {
     this.#verb("books")
       .addOption(siteOption())
       .action((options: Common) =>
-        this.#run("books", options, async () => (await import("./books.ts")).books(options)),
+        this.#run("books", options, async () => (await import("./box/books.ts")).books(options)),
       );
     this.#verb("tail")
       .addOption(siteOption())
@@ -184,7 +186,7 @@ export class Verbs {
       .addOption(new Option("--kind <kind>", "only events of this kind").choices(eventKinds))
       .option("--point <name>", 'only these points, such as voltage.L1 or "voltage.*"')
       .action((options: TailOptions) =>
-        this.#run("tail", options, async () => (await import("./tail.ts")).tail(options)),
+        this.#run("tail", options, async () => (await import("./read/tail.ts")).tail(options)),
       );
   }
 
@@ -194,7 +196,9 @@ export class Verbs {
       .requiredOption("-o, --output <file>", "where the picture goes")
       .addOption(siteOption())
       .action((ref: string, options: Common & { output: string }) =>
-        this.#run("snapshot", options, async () => (await import("./snapshot.ts")).snapshot(ref, options)),
+        this.#run("snapshot", options, async () =>
+          (await import("./box/snapshot.ts")).snapshot(ref, options),
+        ),
       );
   }
 
@@ -219,7 +223,7 @@ export class Verbs {
       .addOption(new Option("--password <password>", "better in the environment").env("KERB_PASSWORD"))
       .action(({ ackInterval, ...options }: Common & ReceiveFlags) =>
         this.#run("receive", options, async () =>
-          (await import("./receive.ts")).receive({ ...options, ackIntervalMs: ackInterval }),
+          (await import("./ioc/receive.ts")).receive({ ...options, ackIntervalMs: ackInterval }),
         ),
       );
   }
@@ -235,7 +239,7 @@ export class Verbs {
       .option("--key <file>", "PEM: the receiver's public key for --verify (default: asked at --url)")
       .action((gateway: string | undefined, options: Common & CertificateFlags) =>
         this.#run("certificates", options, async () =>
-          (await import("./certificate.ts")).certificate(gateway, options),
+          (await import("./ioc/certificate.ts")).certificate(gateway, options),
         ),
       );
   }
@@ -259,7 +263,7 @@ export class Verbs {
       .option("--list", "list the profiles")
       .action((profile: string | undefined, options: Common) =>
         this.#run("simulate", options, async () =>
-          (await import("./simulate.ts")).simulate(profile, options),
+          (await import("./simulate/simulate.ts")).simulate(profile, options),
         ),
       );
     this.#verb("record")
@@ -272,14 +276,16 @@ export class Verbs {
       .action((device: string, { for: forMs, ...flags }: Common & RecordFlags) => {
         const options = { ...flags, ...(forMs === undefined ? {} : { forMs }) };
         return this.#run("record", options, async () =>
-          (await import("./record.ts")).record(device, options),
+          (await import("./profile/record.ts")).record(device, options),
         );
       });
     this.#profile();
     this.#verb("profiles")
       .argument("[id]", "vendor/model: show its points; or a word of a name plate: which are meant")
       .action((id: string | undefined, options: Common) =>
-        this.#run("profiles", options, async () => (await import("./profiles.ts")).profiles(id, options)),
+        this.#run("profiles", options, async () =>
+          (await import("./profile/profiles.ts")).profiles(id, options),
+        ),
       );
     this.#verb("drivers").action((options: Common) =>
       this.#run("drivers", options, async () => (await import("./drivers.ts")).drivers(options)),
@@ -291,19 +297,19 @@ export class Verbs {
     this.#verb("explain")
       .argument("[code]", "KERB-DEV-SILENT, dev-silent, or a group: KERB-DEV")
       .action((code: string | undefined, options: Common) =>
-        this.#run("explain", options, async () => (await import("./explain.ts")).explain(code, options)),
+        this.#run("explain", options, async () => (await import("./help/explain.ts")).explain(code, options)),
       );
     this.#verb("completion")
       .argument("<shell>", "bash, zsh or fish")
       .action((shell: string, options: Common) =>
         this.#run("completion", options, async () =>
-          (await import("./completion.ts")).completion(shell, options),
+          (await import("./help/completion.ts")).completion(shell, options),
         ),
       );
     this.#verb("schema")
       .argument("[verb...]", "such as status, or profile new")
       .action((verb: string[], options: Common) =>
-        this.#run("schema", options, async () => (await import("./schema.ts")).schema(verb, options)),
+        this.#run("schema", options, async () => (await import("./help/schema.ts")).schema(verb, options)),
       );
     this.#verb("version").action((options: Common) =>
       this.#run("version", options, async () => (await import("./version.ts")).version(options)),
@@ -319,7 +325,7 @@ export class Verbs {
       .argument("[profiles...]", "files, or vendor/model; all that ship with kerb if none is named")
       .action((given: string[], options: Common) =>
         this.#run("profile-lint", options, async () =>
-          (await import("./profile-lint.ts")).lintProfile(given, options),
+          (await import("./profile/profile-lint.ts")).lintProfile(given, options),
         ),
       );
     group
@@ -337,7 +343,7 @@ export class Verbs {
       .action((id: string | undefined, { wait, ...flags }: Common & NewFlags) => {
         const options = { ...flags, ...(wait === undefined ? {} : { waitMs: wait }) };
         return this.#run("profile-new", options, async () =>
-          (await import("./profile-new.ts")).profileNew(id, options),
+          (await import("./profile/profile-new.ts")).profileNew(id, options),
         );
       });
     group
@@ -347,7 +353,7 @@ export class Verbs {
       .option("--profiles <folder>", "another folder of profiles than kerb's own")
       .action((files: string[], options: Common & { profiles?: string }) =>
         this.#run("profile-test", options, async () =>
-          (await import("./profile-test.ts")).profileTest(files, options),
+          (await import("./profile/profile-test.ts")).profileTest(files, options),
         ),
       );
   }

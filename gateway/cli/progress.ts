@@ -1,5 +1,5 @@
 import { printable } from "../errors.ts";
-import { cut, span, terminalSize } from "./text.ts";
+import { cut, span, terminalSize } from "../text.ts";
 
 const everyMs = 150;
 const clearLine = "\r\u001b[2K";

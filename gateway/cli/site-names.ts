@@ -3,9 +3,9 @@ import { dirname, join } from "node:path";
 import { isRecord } from "../config/path.ts";
 import { within } from "../health/latest.ts";
 import type { LatestReading } from "../host/messages.ts";
-import { loadProfile } from "../profiles.ts";
+import { loadProfile } from "../profiles/profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { readYaml } from "../yaml.ts";
+import { readYaml } from "../config/yaml.ts";
 import { askOnce, controlSocket, findSite } from "./site.ts";
 
 /** The names of a site's devices and points, in no time and from whatever tells them: a broken file does, too. */

@@ -1,13 +1,13 @@
 import type { Language } from "../config/error-texts.ts";
 import { describeError, type ErrorCode, exitCodes, printable } from "../errors.ts";
-import { healthChecks } from "../health.ts";
+import { healthChecks } from "../health/health.ts";
 import { storageCause, uplinkCause } from "../health/causes.ts";
 import type { GatewayStatus } from "../supervisor.ts";
-import { configLines } from "./config-standing.ts";
+import { configLines } from "./config/config-standing.ts";
 import { dictionary, languageOf, type Words } from "./language.ts";
 import { printData, printLines } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning, siteFlag } from "./site.ts";
-import { displayWidth, grouped, mebibytes, paint, span, table } from "./text.ts";
+import { displayWidth, grouped, mebibytes, paint, span, table } from "../text.ts";
 
 type DeviceStatus = GatewayStatus["devices"][number];
 type Books = Record<"accepted" | "delivered" | "kept" | "dropped", number>;

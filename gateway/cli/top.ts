@@ -5,7 +5,7 @@ import { dictionary, languageOf } from "./language.ts";
 import { pause, printData, printLines, stopSignal } from "./output.ts";
 import { askOnce, controlSocket, findSite, notRunning } from "./site.ts";
 import { custodyLagMs, shownReason, shownState, totalBooks } from "./status.ts";
-import { cut, grouped, mebibytes, pad, paint, span, table, terminalSize } from "./text.ts";
+import { cut, grouped, mebibytes, pad, paint, span, table, terminalSize } from "../text.ts";
 import { topWords } from "./top-words.ts";
 
 export interface TopOptions {

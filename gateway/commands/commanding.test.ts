@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { IPublishPacket, MqttClient } from "mqtt";
 import pino from "pino";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import type { Site as ConfiguredSite } from "../config.ts";
+import type { Site as ConfiguredSite } from "../config/config.ts";
 import { CommandLane } from "../uplink/commands.ts";
 import { type CommandedGateway, Commanding } from "./commanding.ts";
 import { loadCommanding } from "./loading.ts";

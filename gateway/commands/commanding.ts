@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { bootId, clockState, monotonicMs } from "../clock.ts";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import type { DeviceReport } from "../host/messages.ts";
 import type { ArrivedCommand, CommandLane, ReplyTo } from "../uplink/commands.ts";
 import type { DeviceFacts } from "./checks.ts";

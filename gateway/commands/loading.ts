@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import type { CommandedGateway, Commanding } from "./commanding.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { LatestReading } from "../host/messages.ts";
-import type { Point } from "../profiles.ts";
+import type { Point } from "../profiles/profiles.ts";
 import { type CommandMode, type CommandValue, type Refusal } from "./command.ts";
 import type { CommandDesk } from "./desk.ts";
 import type { AskHost } from "./host-field.ts";

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { Point } from "../profiles.ts";
+import type { Point } from "../profiles/profiles.ts";
 import { type CommandValue, issuerKey, leaseMsMax, localIssuer } from "./command.ts";
 
 /** What may be commanded, by whom: the site file's `commands` and its devices' `write`, put together once. */

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { check } from "../cli/check.ts";
+import { check } from "../cli/config/check.ts";
 import { configFolder, device, folder, head, uplink, write } from "./testing.ts";
 
 async function run(file: string, options: { json?: boolean } = {}) {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Policy } from "../commands/policy.ts";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import { head, heads, meter, profileFolder, write } from "./testing.ts";
 
 /** What a site file may say of commands, and what it is told where that is wrong. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { type DeviceWrite, isPhase } from "../commands/policy.ts";
-import type { Point } from "../profiles.ts";
+import type { Point } from "../profiles/profiles.ts";
 import type { Section, SiteTwin } from "../twin/document.ts";
 import type { YamlDocument } from "./document.ts";
 import type { Path } from "./path.ts";

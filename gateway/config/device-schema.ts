@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { profileSchema } from "../profiles.ts";
-import { durationBetween } from "../quantities.ts";
+import { profileSchema } from "../profiles/profiles.ts";
+import { durationBetween } from "../profiles/quantities.ts";
 import { schedulesSchema } from "./schedules.ts";
 import { label, levelsSchema, locationSchema, word } from "./site-schema.ts";
 

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import type { DeviceWrite } from "../commands/policy.ts";
 import type { DeviceSchedules } from "../schedules/levels.ts";
-import { inputsOf, settled, withNeeded } from "../derived.ts";
-import { checkPoints } from "../point-schema.ts";
-import { tooMany, withParts } from "../profile-parts.ts";
+import { inputsOf, settled, withNeeded } from "../profiles/derived.ts";
+import { checkPoints } from "../profiles/point-schema.ts";
+import { tooMany, withParts } from "../profiles/profile-parts.ts";
 import {
   fieldsNamed,
   mergeSettings,
@@ -13,7 +13,7 @@ import {
   type Point,
   type Profile,
   type RecordDefinition,
-} from "../profiles.ts";
+} from "../profiles/profiles.ts";
 import {
   commonKeys,
   definitionsSchema,

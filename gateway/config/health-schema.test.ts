@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import { ConfigError } from "../errors.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kerb-health-schema-"));

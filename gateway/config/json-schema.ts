@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { profileSchema } from "../profiles.ts";
+import { profileSchema } from "../profiles/profiles.ts";
 import { twinSchema } from "../twin/schema.ts";
 import {
   definitionsSchema,

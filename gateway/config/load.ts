@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from "node:path";
-import { type Given, readSite, type SiteRead } from "../config.ts";
+import { type Given, readSite, type SiteRead } from "./config.ts";
 import { ConfigError } from "../errors.ts";
 import { factsOf } from "../generations/facts.ts";
 import { changesOf } from "../twin/changes.ts";

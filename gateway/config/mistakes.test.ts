@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import type { ConfigError } from "../errors.ts";
 import { listDrivers } from "./drivers.ts";
 import { device, head, heads, ownPoint, profileFolder, rendered, uplink, write } from "./testing.ts";

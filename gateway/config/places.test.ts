@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import { OutboxStore } from "../outbox/store.ts";
 import { parseDictionary } from "../receiver/messages.ts";
-import { registration } from "../site-devices.ts";
+import { registration } from "./site-devices.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kerb-places-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

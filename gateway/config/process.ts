@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Site } from "../config.ts";
+import type { Site } from "./config.ts";
 import { ConfigError, type Diagnostic } from "../errors.ts";
 import type { Facts } from "../generations/facts.ts";
 import type { TwinChange } from "../twin/changes.ts";

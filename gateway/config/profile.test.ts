@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { loadProfile } from "../profiles.ts";
+import { loadProfile } from "../profiles/profiles.ts";
 import { meter, profileFolder, write } from "./testing.ts";
 
 describe("a profile", () => {

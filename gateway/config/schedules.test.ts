@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import { head, heads, meter, profileFolder, write } from "./testing.ts";
 import { sentenceInVietnamese } from "./vietnamese.ts";
 

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import { listDrivers } from "./drivers.ts";
 import { jsonSchemas } from "./json-schema.ts";
 import { configFolder, meter, write } from "./testing.ts";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { ConfigError, type Diagnostic } from "../errors.ts";
-import { listProfiles, loadProfile, type Profile } from "../profiles.ts";
-import { readYaml } from "../yaml.ts";
+import { listProfiles, loadProfile, type Profile } from "../profiles/profiles.ts";
+import { readYaml } from "./yaml.ts";
 import type { YamlDocument } from "./document.ts";
 import { listDrivers } from "./drivers.ts";
 import { asRead, fileBytesMax, type FileText, readText } from "./file-text.ts";

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { loadSite } from "../config.ts";
-import { listProfiles, loadProfile } from "../profiles.ts";
+import { loadSite } from "./config.ts";
+import { listProfiles, loadProfile } from "../profiles/profiles.ts";
 import { driverSchemas, listDrivers } from "./drivers.ts";
 
 /** Whom to trust is the site's to say: a profile that comes from elsewhere must not switch security off. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { issuerKey, localIssuer } from "../commands/command.ts";
 import { sections } from "../twin/document.ts";
-import { byteSizeBetween, durationBetween } from "../quantities.ts";
+import { byteSizeBetween, durationBetween } from "../profiles/quantities.ts";
 import { isTimeZone } from "../schedules/local-time.ts";
 
 /** Devices in one file. */

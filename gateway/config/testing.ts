@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect } from "vitest";
-import { loadSite } from "../config.ts";
+import { loadSite } from "./config.ts";
 import { ConfigError } from "../errors.ts";
 import { withoutSecrets } from "./secret-key.ts";
 

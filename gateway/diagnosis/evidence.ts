@@ -1,6 +1,6 @@
-import { namedIdentity } from "../cli/named-identity.ts";
-import { span, took } from "../cli/text.ts";
-import type { DeviceConfig } from "../config.ts";
+import { namedIdentity } from "../discovery/named-identity.ts";
+import { span, took } from "../text.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import type { Facts, Identity, Rung } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { printable } from "../printable.ts";

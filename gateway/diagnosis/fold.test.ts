@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { errorTable } from "../errors.ts";
-import { healthChecks } from "../health.ts";
+import { healthChecks } from "../health/health.ts";
 import { healthyStatus } from "../health/testing.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { rulesOf } from "./causes.ts";

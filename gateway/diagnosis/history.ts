@@ -1,4 +1,4 @@
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import type { DevicePlace, Facts } from "../driver.ts";
 import type { LatestReading, Unwritable } from "../host/messages.ts";
 import type { GatewayStatus } from "../supervisor.ts";

@@ -1,4 +1,4 @@
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import type { DevicePlace, Facts, Failure, Identity, Rung } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { rulesOf } from "./causes.ts";

@@ -1,7 +1,7 @@
-import { type HealthCheck, healthChecks } from "../health.ts";
+import { type HealthCheck, healthChecks } from "../health/health.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { LatestReading } from "../host/messages.ts";
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import type { Facts } from "../driver.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { rulesOf } from "./causes.ts";

@@ -1,4 +1,4 @@
-import { took } from "../cli/text.ts";
+import { took } from "../text.ts";
 import type { Language } from "../config/error-texts.ts";
 import type { Facts, Rung } from "../driver.ts";
 import { printable } from "../printable.ts";

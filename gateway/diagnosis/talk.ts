@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { FieldDevice, openAny } from "../cli/field.ts";
-import { hear, type Talker } from "../cli/listen.ts";
-import type { DeviceConfig } from "../config.ts";
+import { FieldDevice, openAny } from "../field/field.ts";
+import { hear, type Talker } from "../cli/read/listen.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import { DeviceError, type Failure, type Identity } from "../driver.ts";
 import { closed } from "../host/identify.ts";
 import type { LatestReading, Unwritable } from "../host/messages.ts";
 import { Recognition } from "../host/recognition.ts";
-import { hostDevice } from "../site-devices.ts";
+import { hostDevice } from "../config/site-devices.ts";
 
 /** What a device has said. */
 export interface Heard {

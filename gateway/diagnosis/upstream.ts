@@ -1,4 +1,4 @@
-import { span } from "../cli/text.ts";
+import { span } from "../text.ts";
 import type { Rung } from "../driver.ts";
 import { uplinkCause } from "../health/causes.ts";
 import { type Finding, plain, said, type Text, type Verdict } from "./facts.ts";

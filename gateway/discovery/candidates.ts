@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { DeviceError, type Discovery, type Fit, type Found, type Identity } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
-import { type Match, matchProfile } from "../profile-match.ts";
+import { type Match, matchProfile } from "../profiles/profile-match.ts";
 import {
   listProfiles,
   loadProfile,
@@ -12,7 +12,7 @@ import {
   pointsOf,
   type Profile,
   profileFolder,
-} from "../profiles.ts";
+} from "../profiles/profiles.ts";
 import type { Finding, MatchKind } from "./kept.ts";
 
 /** Which profile somebody who was found is read with, and how sure that is. */

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import type { Found } from "../driver.ts";
-import { loadProfile } from "../profiles.ts";
+import { loadProfile } from "../profiles/profiles.ts";
 import { choose } from "./candidates.ts";
 import { knownAs } from "./known.ts";
 import { ownNetworks, rangeOf } from "./range.ts";

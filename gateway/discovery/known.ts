@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { lookup } from "node:dns/promises";
 import { isIPv4 } from "node:net";
-import type { DeviceConfig } from "../config.ts";
+import type { DeviceConfig } from "../config/config.ts";
 import { driverSchemas } from "../config/drivers.ts";
 import { isRecord } from "../config/path.ts";
 import type { Found } from "../driver.ts";

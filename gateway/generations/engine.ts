@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import { type LoadedSite, loadSiteApart, type Overlay, SiteError } from "../config/process.ts";
 import type { HostedChange } from "../host-group.ts";
 import {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import type { ScheduleEntry } from "../schedules/levels.ts";
 
 /** One key of a configuration: a digest of what it says, and, where nothing in it can be a secret, the value itself. */

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import type { Vitals } from "../health/watchdog.ts";
 import type { HostedChange } from "../host-group.ts";
 import type { Pulse } from "../outbox/outbox.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import { factsOf } from "./facts.ts";
 import { type DeviceAction, isEmpty, planOf, summaryOf } from "./plan.ts";
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import { healthChecks, reasonsNot } from "../health.ts";
+import { healthChecks, reasonsNot } from "./health.ts";
 import type { BooksLine } from "../outbox/books.ts";
 import { refusedHost } from "../own-host.ts";
 import type { GatewayStatus } from "../supervisor.ts";

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge, Registry } from "prom-client";
 import { durationBoundsMs, type DurationCounts } from "../durations.ts";
-import { healthChecks } from "../health.ts";
+import { healthChecks } from "./health.ts";
 import type { BooksLine } from "../outbox/books.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 

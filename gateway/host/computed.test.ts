@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { askedOf, settled } from "../derived.ts";
+import { askedOf, settled } from "../profiles/derived.ts";
 import type { Answer, Driver } from "../driver.ts";
 import { EventReader, EventWriter, quality } from "../event.ts";
 import { byClass, planGroups } from "./groups.ts";

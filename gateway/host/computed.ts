@@ -1,4 +1,4 @@
-import type { Derivation } from "../derived.ts";
+import type { Derivation } from "../profiles/derived.ts";
 import type { Value } from "../driver.ts";
 import { quality, type QualityDetail, type ReadingValue } from "../event.ts";
 import type { HostPoint } from "./messages.ts";

@@ -1,5 +1,5 @@
 import { clockState, monotonicMs } from "../clock.ts";
-import { askedOf } from "../derived.ts";
+import { askedOf } from "../profiles/derived.ts";
 import { DeviceError, type Connection, type Identity, type ReadResult } from "../driver.ts";
 import { Durations } from "../durations.ts";
 import { EventWriter, type EventKind } from "../event.ts";

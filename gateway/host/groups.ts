@@ -1,4 +1,4 @@
-import { settled, withNeeded } from "../derived.ts";
+import { settled, withNeeded } from "../profiles/derived.ts";
 import type { Answer, Driver, ReadResult } from "../driver.ts";
 import type { HostDevice, HostPoint, LatestReading } from "./messages.ts";
 import { Normaliser, shownReadings } from "./normalise.ts";

@@ -1,6 +1,6 @@
 import { type Connection, DeviceError, type Driver, type Identity } from "../driver.ts";
-import { settled, withNeeded } from "../derived.ts";
-import { inFirmwareRange, newestFirmware } from "../firmware.ts";
+import { settled, withNeeded } from "../profiles/derived.ts";
+import { inFirmwareRange, newestFirmware } from "../profiles/firmware.ts";
 import type { HostPoint, IdentifyRules } from "./messages.ts";
 
 const fieldNames = ["vendor", "model", "firmware", "serial"] as const;

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { seededRandom } from "../../simulators/simulator.ts";
-import { loadProfile, listProfiles } from "../profiles.ts";
+import { loadProfile, listProfiles } from "../profiles/profiles.ts";
 import type { HostPoint } from "./messages.ts";
 import { online, rigOf, type Rig } from "./test-writing.ts";
 

@@ -2,7 +2,7 @@ import type { ClockDoubt } from "../clock.ts";
 import type { Identity, QualityStatus } from "../driver.ts";
 import type { DurationCounts } from "../durations.ts";
 import type { ReadingValue } from "../event.ts";
-import type { AlarmDefinition, Point, RecordDefinition } from "../profiles.ts";
+import type { AlarmDefinition, Point, RecordDefinition } from "../profiles/profiles.ts";
 import type { SnapshotRule } from "../snapshots.ts";
 import type { ToldError } from "../told-error.ts";
 

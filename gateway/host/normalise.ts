@@ -1,6 +1,6 @@
 import type { Answer, Driver, QualityStatus, ReadResult, Reading, Value } from "../driver.ts";
 import { quality, type EventWriter, type QualityDetail, type ReadingValue } from "../event.ts";
-import { inputsOf } from "../derived.ts";
+import { inputsOf } from "../profiles/derived.ts";
 import { derived, type Normalised, shownDerivation } from "./computed.ts";
 import type { HostPoint, LatestReading } from "./messages.ts";
 import { type Sample, SwingingDoor } from "./swinging-door.ts";

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { askedOf } from "../derived.ts";
+import { askedOf } from "../profiles/derived.ts";
 import type { Answer, Driver, Reading, RecordPhase, Sink } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
 import type { HostDevice, HostPoint, HostRecord, LatestReading } from "./messages.ts";

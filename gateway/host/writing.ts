@@ -1,5 +1,5 @@
 import { monotonicMs } from "../clock.ts";
-import { askedOf, settled, withNeeded } from "../derived.ts";
+import { askedOf, settled, withNeeded } from "../profiles/derived.ts";
 import { type Answer, type Connection, DeviceError, type Value } from "../driver.ts";
 import { quality, type ReadingValue } from "../event.ts";
 import { within } from "./identify.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { loadSite } from "../config.ts";
+import { loadSite } from "../config/config.ts";
 import type { LatestReading } from "../host/messages.ts";
 import type { ErrorCode } from "../errors.ts";
 import { buildReport } from "./build.ts";

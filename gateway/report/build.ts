@@ -1,9 +1,9 @@
-import type { DeviceConfig, Site } from "../config.ts";
+import type { DeviceConfig, Site } from "../config/config.ts";
 import type { Identity } from "../driver.ts";
 import type { LatestReading } from "../host/messages.ts";
 import { firmwareDoubt } from "../host/identify.ts";
-import { isLike, type Match, matchProfile } from "../profile-match.ts";
-import { loadProfile, type Point, type Profile } from "../profiles.ts";
+import { isLike, type Match, matchProfile } from "../profiles/profile-match.ts";
+import { loadProfile, type Point, type Profile } from "../profiles/profiles.ts";
 import type { GatewayStatus } from "../supervisor.ts";
 import { openProblems } from "./findings.ts";
 import type { Asked, Gathered } from "./gathered.ts";

@@ -1,8 +1,8 @@
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import { describeError, type ErrorCode, errorTable, printable } from "../errors.ts";
-import type { HealthCheck } from "../health.ts";
+import type { HealthCheck } from "../health/health.ts";
 import { deviceCause } from "../health/causes.ts";
-import { shownValue } from "../cli/text.ts";
+import { shownValue } from "../text.ts";
 import type { Gathered } from "./gathered.ts";
 import type { Both, Problem, ReportDevice, ReportPoint } from "./report.ts";
 

@@ -1,4 +1,4 @@
-import { grouped, shownValue, span } from "../cli/text.ts";
+import { grouped, shownValue, span } from "../text.ts";
 import { breakable, html, type Markup } from "./markup.ts";
 import { localTime, type Shown, table } from "./page-parts.ts";
 import type { ReportDevice, ReportPoint } from "./report.ts";

@@ -1,4 +1,4 @@
-import { stateWords } from "../cli/state-words.ts";
+import { stateWords } from "../state-words.ts";
 import type { Language } from "../config/error-texts.ts";
 import type { Problem, Report, ReportDevice, ReportPoint } from "./report.ts";
 

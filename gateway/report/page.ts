@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { fingerprintOf } from "../box-key.ts";
-import { grouped, mebibytes } from "../cli/text.ts";
+import { grouped, mebibytes } from "../text.ts";
 import type { Language } from "../config/error-texts.ts";
 import { deviceSection, overviewRow } from "./page-devices.ts";
 import { pageStyle } from "./page-style.ts";

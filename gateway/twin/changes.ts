@@ -1,4 +1,4 @@
-import type { DeviceConfig, Site } from "../config.ts";
+import type { DeviceConfig, Site } from "../config/config.ts";
 import { scheduleOf } from "../generations/facts.ts";
 import type { Section } from "./document.ts";
 

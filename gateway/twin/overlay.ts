@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { DeviceConfig, Site } from "../config.ts";
+import type { DeviceConfig, Site } from "../config/config.ts";
 import type { YamlDocument } from "../config/document.ts";
 import { isRecord, type Path, valueAt } from "../config/path.ts";
 import { didYouMean } from "../config/words.ts";

@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { bootId, clockState, monotonicMs } from "../clock.ts";
 import { Journal } from "../commands/journal.ts";
 import type { Entry } from "../commands/journal-lines.ts";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import { load } from "../config/load.ts";
 import { loadedOf, type LoadedSite, type LoadRequest } from "../config/process.ts";
 import { ConfigEngine } from "../generations/engine.ts";

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import type { Happening } from "../commands/journal-lines.ts";
-import type { Site } from "../config.ts";
+import type { Site } from "../config/config.ts";
 import type { ConfigDesk } from "../generations/desk.ts";
 import type { TwinLane } from "../uplink/twin.ts";
 import type { TwinDesk, TwinNews } from "./desk.ts";

@@ -1,7 +1,7 @@
 import mqtt from "mqtt";
 import pino from "pino";
 import { describe, expect, it } from "vitest";
-import type { UplinkConfig } from "../config.ts";
+import type { UplinkConfig } from "../config/config.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { brokered } from "../receiver/test-broker.ts";
 import { city, mosquittoPath } from "../receiver/testing.ts";

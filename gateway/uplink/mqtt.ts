@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from "mqtt";
 import type { Logger } from "pino";
-import type { UplinkConfig } from "../config.ts";
+import type { UplinkConfig } from "../config/config.ts";
 import { LinkMemory } from "../mqtt/addresses.ts";
 import { isDenied, mqttLink, type Ended, type Link, type MakeLink } from "../mqtt/link.ts";
 import { spreadOf } from "../mqtt/reconnect.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ask } from "../../gateway/control.ts";
+import { ask } from "../../gateway/control/control.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { startBroker, type Broker } from "../../simulators/mqtt/index.ts";
 import type { DeviceLog, FarmOptions, FromFarm, ToFarm } from "./farm.ts";

@@ -18,7 +18,7 @@ import {
   simulatedPoints,
   simulatedRecords,
   type Profile,
-} from "../../gateway/profiles.ts";
+} from "../../gateway/profiles/profiles.ts";
 import type { Fault, Simulator, StartSimulator } from "../../simulators/simulator.ts";
 
 /** What the contract suite and its tables share: the table's shape, and one driver set before its simulator. */

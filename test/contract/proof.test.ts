@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { codeHash } from "../../gateway/driver-stage.ts";
+import { codeHash } from "../../gateway/profiles/driver-stage.ts";
 import { proofComplaint, type Score } from "./proof.ts";
 
 const score: Score = { planned: 9, tried: 9, passed: 9, skipped: [] };

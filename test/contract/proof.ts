@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { codeHash, readProof, type Proof } from "../../gateway/driver-stage.ts";
+import { codeHash, readProof, type Proof } from "../../gateway/profiles/driver-stage.ts";
 
 /** What the suite has found about a driver in this run, held against `drivers/<name>/proof.json`. */
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Answer, Connection, RecordPhase, Sink } from "../../gateway/driver.ts";
-import { listProfiles, loadProfile, type RecordDefinition } from "../../gateway/profiles.ts";
+import { listProfiles, loadProfile, type RecordDefinition } from "../../gateway/profiles/profiles.ts";
 import { faults, type Fault } from "../../simulators/simulator.ts";
 import {
   leastOf,

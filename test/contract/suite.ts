@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { listProfiles, loadProfile } from "../../gateway/profiles.ts";
+import { listProfiles, loadProfile } from "../../gateway/profiles/profiles.ts";
 import { faults, type Fault } from "../../simulators/simulator.ts";
 import { checkBrowse } from "./browse.ts";
 import {

@@ -5,7 +5,7 @@ import { applyEvent, emptyState } from "../../gateway/receiver/device-state.ts";
 import { modelsByClass } from "../../gateway/receiver/ngsi-ld/models.ts";
 import { project } from "../../gateway/receiver/ngsi-ld/project.ts";
 import { keyValues, normalised } from "../../gateway/receiver/ngsi-ld/write.ts";
-import { units } from "../../gateway/units.ts";
+import { units } from "../../gateway/profiles/units.ts";
 import { problemOf } from "./smart-data-models.ts";
 import { type Plain, atMs, checks, event, known } from "./ngsi-ld-rig.ts";
 

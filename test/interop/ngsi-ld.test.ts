@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { quality, type EventReading, type KerbEvent } from "../../gateway/event.ts";
-import { listProfiles, loadProfile, type Profile } from "../../gateway/profiles.ts";
+import { listProfiles, loadProfile, type Profile } from "../../gateway/profiles/profiles.ts";
 import { applyEvent, emptyState, type KnownDevice } from "../../gateway/receiver/device-state.ts";
 import { deviceKinds, modelsByClass } from "../../gateway/receiver/ngsi-ld/models.ts";
 import { project, projectEvent } from "../../gateway/receiver/ngsi-ld/project.ts";

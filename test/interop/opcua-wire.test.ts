@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { messagesIn } from "../../drivers/opcua/testing.ts";
-import { loadProfile, mergeSettings, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
+import {
+  loadProfile,
+  mergeSettings,
+  simulatedPoints,
+  simulatedRecords,
+} from "../../gateway/profiles/profiles.ts";
 import { start, type OpcuaSimulator } from "../../simulators/opcua/index.ts";
 import { address, type Address } from "../../drivers/opcua/settings.ts";
 import type { Connection } from "../../gateway/driver.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { ask } from "../../gateway/control.ts";
+import { ask } from "../../gateway/control/control.ts";
 import type { LatestReading } from "../../gateway/host/messages.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { freePort } from "../ports.ts";

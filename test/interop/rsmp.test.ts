@@ -12,7 +12,7 @@ import {
 } from "../../drivers/rsmp/settings.ts";
 import { driver } from "../../drivers/rsmp/index.ts";
 import type { Answer, Connection } from "../../gateway/driver.ts";
-import { loadProfile, simulatedPoints, simulatedRecords } from "../../gateway/profiles.ts";
+import { loadProfile, simulatedPoints, simulatedRecords } from "../../gateway/profiles/profiles.ts";
 import { start } from "../../simulators/rsmp/index.ts";
 import { Bench, kerb, programPath } from "./processes.ts";
 import { Authority } from "./tls.ts";

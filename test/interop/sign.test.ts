@@ -11,7 +11,7 @@ import {
   type Address,
 } from "../../drivers/snmp/settings.ts";
 import type { Connection, PointRequest } from "../../gateway/driver.ts";
-import { loadProfile, mergeSettings } from "../../gateway/profiles.ts";
+import { loadProfile, mergeSettings } from "../../gateway/profiles/profiles.ts";
 import { Bench, programPath } from "./processes.ts";
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { parse, stringify } from "yaml";
-import { listProfiles, profileFolder } from "../../gateway/profiles.ts";
+import { listProfiles, profileFolder } from "../../gateway/profiles/profiles.ts";
 
 /** Profiles of the library with something done to them: to their tree, to their lines, to their bytes. */
 

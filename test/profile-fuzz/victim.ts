@@ -1,18 +1,18 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv, type ValidateFunction } from "ajv";
-import { FieldDevice } from "../../gateway/cli/field.ts";
-import { startSimulator } from "../../gateway/cli/simulate.ts";
-import { type DeviceConfig, loadSite } from "../../gateway/config.ts";
+import { FieldDevice } from "../../gateway/field/field.ts";
+import { startSimulator } from "../../gateway/cli/simulate/simulate.ts";
+import { type DeviceConfig, loadSite } from "../../gateway/config/config.ts";
 import { jsonSchemas } from "../../gateway/config/json-schema.ts";
 import { DeviceError } from "../../gateway/driver.ts";
 import { ConfigError } from "../../gateway/errors.ts";
-import { loadModels } from "../../gateway/models.ts";
-import { loadProfile, mergeSettings, type Profile } from "../../gateway/profiles.ts";
-import { rankProfiles } from "../../gateway/profile-match.ts";
-import { lintProfiles } from "../../gateway/profile-lint/lint.ts";
-import { hostDevice, registration } from "../../gateway/site-devices.ts";
-import { readYaml } from "../../gateway/yaml.ts";
+import { loadModels } from "../../gateway/profiles/models.ts";
+import { loadProfile, mergeSettings, type Profile } from "../../gateway/profiles/profiles.ts";
+import { rankProfiles } from "../../gateway/profiles/profile-match.ts";
+import { lintProfiles } from "../../gateway/profiles/lint/lint.ts";
+import { hostDevice, registration } from "../../gateway/config/site-devices.ts";
+import { readYaml } from "../../gateway/config/yaml.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
 import { freePort } from "../ports.ts";
 

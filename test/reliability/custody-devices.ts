@@ -7,7 +7,7 @@ import { connectAsync } from "mqtt";
 import { bytes, int, text, tlv } from "../../drivers/snmp/testing.ts";
 import { ScriptedSite, type Message } from "../../drivers/rsmp/testing.ts";
 import { tag, type EventReader } from "../../gateway/event.ts";
-import { loadProfile, mergeSettings, simulatedPoints } from "../../gateway/profiles.ts";
+import { loadProfile, mergeSettings, simulatedPoints } from "../../gateway/profiles/profiles.ts";
 import { start as startAgent } from "../../simulators/snmp/index.ts";
 import { listens, Program, until } from "../bench/processes.ts";
 import { freePort } from "../ports.ts";

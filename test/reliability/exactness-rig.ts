@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ask } from "../../gateway/control.ts";
+import { ask } from "../../gateway/control/control.ts";
 import type { KerbEvent } from "../../gateway/event.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { processTree } from "../bench/measure.ts";

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ask } from "../../gateway/control.ts";
+import { ask } from "../../gateway/control/control.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { listens, Program, until } from "../bench/processes.ts";
 import { freePort } from "../ports.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ask } from "../../gateway/control.ts";
+import { ask } from "../../gateway/control/control.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { listens, Program, until } from "../bench/processes.ts";
 import { freePort } from "../ports.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import pino from "pino";
-import type { Site } from "../../gateway/config.ts";
+import type { Site } from "../../gateway/config/config.ts";
 import { Supervisor } from "../../gateway/supervisor.ts";
 
 /**

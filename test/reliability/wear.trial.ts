@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ask } from "../../gateway/control.ts";
+import { ask } from "../../gateway/control/control.ts";
 import type { GatewayStatus } from "../../gateway/supervisor.ts";
 import { meterPoints, numberPoint } from "../bench/device-shape.ts";
 import type { FromFarm, ToFarm } from "../bench/farm.ts";

@@ -1,7 +1,7 @@
 import { decimalsOf } from "../../gateway/host/normalise.ts";
 import type { ReadingValue } from "../../gateway/event.ts";
 import type { LatestReading } from "../../gateway/host/messages.ts";
-import type { Point } from "../../gateway/profiles.ts";
+import type { Point } from "../../gateway/profiles/profiles.ts";
 import type { Wire } from "./wire.ts";
 
 /** What is set on one point of a pretend device, and how it must be read back. */

@@ -1,7 +1,7 @@
-import { modelOf, startSimulator } from "../../gateway/cli/simulate.ts";
-import { FieldDevice } from "../../gateway/cli/field.ts";
-import type { DeviceConfig } from "../../gateway/config.ts";
-import { loadProfile, mergeSettings, type Profile } from "../../gateway/profiles.ts";
+import { modelOf, startSimulator } from "../../gateway/cli/simulate/simulate.ts";
+import { FieldDevice } from "../../gateway/field/field.ts";
+import type { DeviceConfig } from "../../gateway/config/config.ts";
+import { loadProfile, mergeSettings, type Profile } from "../../gateway/profiles/profiles.ts";
 import type { Simulator } from "../../simulators/simulator.ts";
 import { freePort } from "../ports.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LatestReading } from "../../gateway/host/messages.ts";
-import type { RecordDefinition } from "../../gateway/profiles.ts";
+import type { RecordDefinition } from "../../gateway/profiles/profiles.ts";
 import { seededRandom } from "../../simulators/simulator.ts";
 import { casesOf, difference, type Case } from "./cases.ts";
 import type { RoundTripRig } from "./rig.ts";

@@ -1,4 +1,4 @@
-import type { Point } from "../../gateway/profiles.ts";
+import type { Point } from "../../gateway/profiles/profiles.ts";
 
 /**
  * What the wire of a point can carry, told from the protocols' own documents and not from kerb's codecs: the oracle

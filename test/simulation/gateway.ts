@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { clockState } from "../../gateway/clock.ts";
-import type { UplinkConfig } from "../../gateway/config.ts";
+import type { UplinkConfig } from "../../gateway/config/config.ts";
 import { EventWriter, type DictionaryDevice } from "../../gateway/event.ts";
 import { DeviceLoop } from "../../gateway/host/device.ts";
 import { Handover, type Loss } from "../../gateway/host/handover.ts";

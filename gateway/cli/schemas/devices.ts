@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { twinChange } from "./config.ts";
-import { deviceStates } from "../device-states.ts";
+import { deviceStates } from "../device/device-states.ts";
 import { identityOutput, scheduleOutput } from "./box.ts";
 import { diagnosis } from "./diagnosis.ts";
 import { matchKind } from "./discover.ts";

@@ -1,6 +1,6 @@
 import type { MqttClient } from "mqtt";
 import { expect, it } from "vitest";
-import { startBroker } from "../../cli/broker.ts";
+import { startBroker } from "../../cli/simulate/broker.ts";
 import type { CommandState } from "../../commands/state.ts";
 import type { LinkEvents, Link } from "../../mqtt/link.ts";
 import { Commander } from "./commander.ts";
