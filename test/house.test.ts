@@ -40,6 +40,10 @@ const simulatorContract = "simulators/simulator.ts";
 /** What simulators share: the contract, and where they listen. Neither knows a protocol. */
 const sharedBySimulators = [simulatorContract, "simulators/media.ts"];
 
+/** The command line itself, what starts it, the one table of all errors, and tests. */
+const mayUseCli = (path: string): boolean =>
+  path.startsWith("gateway/cli/") || ["gateway/main.ts", "gateway/errors.ts"].includes(path) || isTest(path);
+
 /** Why an import breaks the rules; undefined = it does not. */
 function breach(path: string, { target, kind }: Import): string | undefined {
   const [zone, name] = path.split("/");
@@ -59,7 +63,10 @@ function breach(path: string, { target, kind }: Import): string | undefined {
     if (sharedBySimulators.includes(target) || target.startsWith(`simulators/${name}/`)) return undefined;
     return "a simulator imports its own folder, npm, simulators/simulator.ts and simulators/media.ts";
   }
-  if (zone !== "gateway" || !/^(drivers|simulators)\//.test(target)) return undefined;
+  if (zone !== "gateway") return undefined;
+  if (target.startsWith("gateway/cli/") && !mayUseCli(path))
+    return "the command line uses the gateway, and not the other way round";
+  if (!/^(drivers|simulators)\//.test(target)) return undefined;
   // Exempt: a test of the gateway may use the seeded random numbers of the contract.
   if (target === simulatorContract && (kind === "type" || isTest(path))) return undefined;
   // Exempt: a test of the gateway may load any driver, but like the gateway by its name and at run time.
@@ -191,6 +198,12 @@ const plants: { name: string; path: string; text: string; only?: "checker" }[] =
     name: "gateway → values of the simulator contract",
     path: "gateway/e.ts",
     text: 'import { faults } from "../simulators/simulator.ts"; void faults;',
+  },
+  {
+    name: "gateway → command line",
+    path: "gateway/uplink/i.ts",
+    text: 'import { x } from "../cli/output.ts"; void x;',
+    only: "checker",
   },
   { name: "gateway → test", path: "gateway/f.ts", text: 'import { x } from "../test/setup.ts"; void x;' },
   {

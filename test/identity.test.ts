@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { quality } from "../gateway/event.ts";
@@ -239,8 +239,11 @@ describe("what stands against a write", () => {
     const rig = await open("onvif");
     const first = rig.run();
     await expect.poll(() => first.loop.report.writable, { timeout: waitMs }).toBe(true);
+    const pin = join(rig.folder, "units", "one.json");
+    // It is written beside the polls.
+    await expect.poll(() => existsSync(pin), { timeout: waitMs }).toBe(true);
     await first.stop();
-    writeFileSync(join(rig.folder, "units", "one.json"), "");
+    writeFileSync(pin, "");
     const second = rig.run();
     await expect.poll(() => second.loop.report.unwritable?.code, { timeout: waitMs }).toBe("unit-unreadable");
     expect(await second.loop.identifyNow(true)).toMatchObject({ writable: true });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { FieldDevice, openAny } from "../field/field.ts";
-import { hear, type Talker } from "../cli/read/listen.ts";
+import { hear, type Talker } from "../field/listen.ts";
 import type { DeviceConfig } from "../config/config.ts";
 import { DeviceError, type Failure, type Identity } from "../driver.ts";
 import { closed } from "../host/identify.ts";

@@ -1,7 +1,10 @@
 import type { Language } from "../config/error-texts.ts";
 import type { Identity } from "../driver.ts";
 import { printable } from "../printable.ts";
-import { dictionary } from "../cli/language.ts";
+import { words } from "../words.ts";
+
+/** What stands before a serial number. */
+export const serialWords = words({ en: { serial: "serial" }, vi: { serial: "số sê-ri" } });
 
 /** "Schreder CAB-M4 firmware 2.1.8 serial A0042", safe for a terminal; "" when nothing is known. */
 export function namedIdentity(
@@ -12,7 +15,7 @@ export function namedIdentity(
     vendor,
     model,
     firmware && `firmware ${firmware}`,
-    serial && `${dictionary[language].serial} ${serial}`,
+    serial && `${serialWords[language].serial} ${serial}`,
   ];
   return printable(parts.filter((part) => part !== undefined && part !== "").join(" "));
 }

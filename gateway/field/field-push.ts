@@ -1,7 +1,7 @@
 import type { Answer, Connection, Driver, Sink } from "../driver.ts";
 import type { HostDevice, HostPoint, HostRecord, LatestReading } from "../host/messages.ts";
 import { Push } from "../host/push.ts";
-import type { HeardRecord } from "../cli/read/records.ts";
+import type { HeardRecord } from "./records.ts";
 
 /** More than a person reads; the oldest go first. */
 const recordsMax = 100;

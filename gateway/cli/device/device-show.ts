@@ -15,7 +15,7 @@ import { scheduleRows, schedulesOf, type ShownSchedule } from "./device-schedule
 import { deviceWords } from "./device-words.ts";
 import { matchText } from "../discover/discover-table.ts";
 import { dictionary, languageOf } from "../language.ts";
-import { namedIdentity } from "../../discovery/named-identity.ts";
+import { namedIdentity, serialWords } from "../../discovery/named-identity.ts";
 import { printData, printLines } from "../output.ts";
 import { deviceNamed } from "../read/read-source.ts";
 import { findSite } from "../site.ts";
@@ -129,7 +129,7 @@ function shownLines(one: ShownDevice, device: DeviceConfig, timeZone: string, la
   const pinned =
     device.serial === undefined
       ? ""
-      : `${dictionary[language].serial} ${device.serial}, ${shownFile(one.file ?? "")}`;
+      : `${serialWords[language].serial} ${device.serial}, ${shownFile(one.file ?? "")}`;
   const rows: [string, string][] = [
     [labels.state, [words.states[one.state], reason].filter((part) => part !== "").join("   ")],
     [labels.address, `${one.address}   ${one.driver}`],

@@ -16,8 +16,8 @@ import { closed } from "../../host/identify.ts";
 import { CommandError, deviceFailure, notFoundError, tableError, usageError } from "../errors.ts";
 import { FieldDevice, openAny } from "../../field/field.ts";
 import { identifyWords } from "../discover/identify-words.ts";
-import type { Talker } from "./listen.ts";
-import type { HeardRecord } from "./records.ts";
+import type { Talker } from "../../field/listen.ts";
+import type { HeardRecord } from "../../field/records.ts";
 import { askOnce, controlSocket, SilentError } from "../site.ts";
 
 /** Where `kerb read` gets its readings: from the running gateway, or from the device itself. */

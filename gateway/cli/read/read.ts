@@ -4,15 +4,16 @@ import type { LatestReading } from "../../host/messages.ts";
 import { decodings } from "./decodings.ts";
 import { CommandError } from "../errors.ts";
 import { dictionary, languageOf } from "../language.ts";
-import { hear, isMute, rawNote, unheardNote } from "./listen.ts";
+import { hear, isMute } from "../../field/listen.ts";
+import { rawNote, unheardNote } from "./read-notes.ts";
 import { namedIdentity } from "../../discovery/named-identity.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "../output.ts";
 import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
-import { recordLine } from "./records.ts";
+import { recordLine } from "../../field/records.ts";
 import { findSite, notRunning } from "../site.ts";
 import { readWords } from "./read-words.ts";
-import { terminalSize } from "../../text.ts";
+import { span, terminalSize } from "../../text.ts";
 
 export interface ReadOptions {
   site?: string;
@@ -189,7 +190,12 @@ export async function read(id: string, points: string[], options: ReadOptions): 
       waitMs,
       until: options.waitMs === undefined ? "all" : "record",
       signal: stopSignal(),
-      ...(options.json === true ? {} : { told: { device: id, language } }),
+      ...(options.json === true
+        ? {}
+        : {
+            told: ({ points, ofPoints, records, leftMs }) =>
+              hint(readWords[language].progress(id, `${points}/${ofPoints}`, records, span(leftMs))),
+          }),
     });
     if (options.json === true) printReadings(id, source, readings);
     else {

@@ -1,6 +1,6 @@
-import { printable } from "../../errors.ts";
-import type { KerbEvent, ReadingValue } from "../../event.ts";
-import { shownValue } from "../../text.ts";
+import { printable } from "../printable.ts";
+import type { KerbEvent, ReadingValue } from "../event.ts";
+import { shownValue } from "../text.ts";
 
 /** Records (a weighing, a plate, an alarm) as lines for people, for `kerb read` and `kerb tail`. */
 
