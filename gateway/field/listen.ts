@@ -22,7 +22,7 @@ export interface HearOptions {
   /** Ends the wait. */
   signal: AbortSignal;
   /** Told every few seconds of a wait: how many of how many points and how many records have come. */
-  told?: (come: { points: number; ofPoints: number; records: number; leftMs: number }) => void;
+  told?: (come: { heard: number; of: number; records: number; leftMs: number }) => void;
 }
 
 const lookMs = 200;
@@ -63,8 +63,8 @@ export async function hear(
     const leftMs = startedMs + waitMs - nowMs;
     if (!isWaiting() || leftMs <= 0 || signal.aborted) return readings;
     if (told !== undefined && nowMs - toldMs >= progressMs) {
-      const [ofPoints, records] = [readings.length, talker.records.length];
-      told({ points: ofPoints - unheardOf(readings).length, ofPoints, records, leftMs });
+      const [of, records] = [readings.length, talker.records.length];
+      told({ heard: of - unheardOf(readings).length, of, records, leftMs });
       toldMs = nowMs;
     }
     await sleep(Math.min(lookMs, leftMs), undefined, { signal }).catch(() => {});

@@ -36,6 +36,12 @@ interface Row {
   body: Uint8Array;
 }
 
+interface Letters {
+  epoch: number;
+  seq: number;
+  uplinks: number;
+}
+
 /** What this seed may do to the outbox; anything else that goes wrong is the product's fault. */
 export interface Excuses {
   /** Reasons that tombstones may have. */
@@ -71,7 +77,7 @@ export class OutboxModel implements GatewayWatch {
   readonly #orders = new Map<string, number>();
   readonly #kept = new Map<number, Accepted>();
   /** How many uplinks have refused an event: the letters that tell it may be gone in the turn that settles them. */
-  readonly #refusals = new Map<number, number>();
+  readonly #refusals = new Map<string, number>();
   #urgentKept = 0;
   #streams = new Map<number, { body: Uint8Array; size: number }[]>();
   #database: Database.Database | undefined;
@@ -278,8 +284,10 @@ export class OutboxModel implements GatewayWatch {
     this.#changes = changes;
     for (const row of query.rows.all(this.#lastId) as Row[]) this.#take(row);
     this.#lastId = Math.max(this.#lastId, this.#current().base);
-    for (const { id, uplinks } of query.letters.all() as { id: number; uplinks: number }[])
+    for (const { epoch, seq, uplinks } of query.letters.all() as Letters[]) {
+      const id = key(epoch, seq);
       this.#refusals.set(id, Math.max(uplinks, this.#refusals.get(id) ?? 0));
+    }
     const { n, urgent } = query.count.get() as { n: number; urgent: number };
     const isSalvaging = (query.salvages.get() as number) > 0;
     if (n !== this.#kept.size || urgent !== this.#urgentKept) {
@@ -370,13 +378,17 @@ export class OutboxModel implements GatewayWatch {
       event.state = "dropped";
       event.reason = tombstone.reason;
       // What one of several uplinks has taken counts as delivered.
-      const refusedBy = refusals.has(tombstone.reason) ? (this.#refusals.get(id) ?? 0) : 0;
+      const refusedBy = refusals.has(tombstone.reason) ? this.#refusedBy(event) : 0;
       if (refusedBy > 0 && refusedBy < this.uplinks && this.#isTaken(event)) this.#counted.delivered++;
       else this.#counted.dropped++;
       if (!this.#excuses.reasons.has(tombstone.reason))
         this.#world.fail(`${event.epoch}:${event.seq} was dropped as "${tombstone.reason}" without a cause`);
     }
     if (gone.length > 0) this.#world.trace(`${gone.length} rows gone, ${dropped} of them dropped`);
+  }
+
+  #refusedBy({ epoch, seq }: Accepted): number {
+    return this.#refusals.get(key(epoch, seq)) ?? 0;
   }
 
   /** Events of the hosts that got no number, and how many the gap events that did get one tell of. */
@@ -403,7 +415,7 @@ function statements(database: Database.Database) {
     rows: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id > ? ORDER BY id"),
     row: database.prepare("SELECT id, lane, recorded, body FROM event WHERE id = ?"),
     salvages: database.prepare("SELECT count(*) FROM salvage").pluck(),
-    letters: database.prepare("SELECT id, count(*) AS uplinks FROM dead_letter GROUP BY id"),
+    letters: database.prepare("SELECT epoch, seq, count(*) AS uplinks FROM dead_letter GROUP BY epoch, seq"),
     count: database.prepare(
       "SELECT (SELECT count(*) FROM event) AS n, (SELECT count(*) FROM event WHERE lane = 0) AS urgent",
     ),

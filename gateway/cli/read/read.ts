@@ -193,8 +193,8 @@ export async function read(id: string, points: string[], options: ReadOptions): 
       ...(options.json === true
         ? {}
         : {
-            told: ({ points, ofPoints, records, leftMs }) =>
-              hint(readWords[language].progress(id, `${points}/${ofPoints}`, records, span(leftMs))),
+            told: ({ heard, of, records, leftMs }) =>
+              hint(readWords[language].progress(id, `${heard}/${of}`, records, span(leftMs))),
           }),
     });
     if (options.json === true) printReadings(id, source, readings);
