@@ -1,26 +1,26 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { misused, optionsOf } from "../script.ts";
 import { commandLine, type CommandLineFigures, commandLineTargets } from "./command-line.ts";
 import { commands } from "./commands.ts";
 import { memoryLines, memoryPerDriver, type DriverMemory } from "./memory-per-driver.ts";
 import { details, machine, table, targetLines, targets } from "./report.ts";
 import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
 
+const usage =
+  "npm run bench -- [--quick] [--strict] [--only poll-200,floor-200] [--kerb FOLDER] [--profile FOLDER] [--keep]";
+
 /**
- * `npm run bench -- [--quick] [--strict] [--only poll-200,floor-200] [--kerb FOLDER] [--profile FOLDER] [--keep]`
  * Prints a table and one JSON line. Ends with 1 when something was lost or could not run; with --strict also
  * when a target was missed.
  */
-const { values: flags } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    strict: { type: "boolean", default: false },
-    keep: { type: "boolean", default: false },
-    only: { type: "string" },
-    /** Another checkout, to compare with. */
-    kerb: { type: "string" },
-    profile: { type: "string" },
-  },
+const flags = optionsOf(usage, {
+  quick: { type: "boolean", default: false },
+  strict: { type: "boolean", default: false },
+  keep: { type: "boolean", default: false },
+  only: { type: "string" },
+  /** Another checkout, to compare with. */
+  kerb: { type: "string" },
+  profile: { type: "string" },
 });
 
 /** The outbox's default `commitAfter`: an event waits for the disk this long at the most. */
@@ -74,7 +74,8 @@ function chosen(): string[] {
   if (flags.only === undefined) return flags.quick ? quick : all.filter((name) => name !== compared);
   const names = flags.only.split(",");
   const unknown = names.find((name) => ![memoryName, lineName].includes(name) && !(name in workloads));
-  if (unknown !== undefined) throw new Error(`no workload "${unknown}": there are ${all.join(", ")}`);
+  if (unknown !== undefined)
+    misused(`There is no workload "${unknown}". There are: ${all.join(", ")}`, usage);
   return names;
 }
 

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { misused, optionsOf } from "../script.ts";
 import { missing, type Outcome, type Scale, type Trial } from "./trial.ts";
 
 /**
@@ -10,16 +10,15 @@ import { missing, type Outcome, type Scale, type Trial } from "./trial.ts";
  * with its reason; with CI=true that counts as failed. Exit status 1 when a trial failed.
  */
 
-const { values } = parseArgs({
-  options: {
-    short: { type: "boolean" },
-    only: { type: "string" },
-    list: { type: "boolean" },
-    /** Writes the table into a file too. */
-    markdown: { type: "string" },
-    /** For this file's own use: runs one trial here and sends its outcome to the process that asks. */
-    alone: { type: "string" },
-  },
+const usage = "npm run reliability -- [--short] [--only R5,R14] [--list] [--markdown FILE]";
+const values = optionsOf(usage, {
+  short: { type: "boolean" },
+  only: { type: "string" },
+  list: { type: "boolean" },
+  /** Writes the table into a file too. */
+  markdown: { type: "string" },
+  /** For this file's own use: runs one trial here and sends its outcome to the process that asks. */
+  alone: { type: "string" },
 });
 // Where Debian keeps programs that are for root.
 process.env["PATH"] += ":/usr/sbin:/sbin";
@@ -155,12 +154,11 @@ const chosen = all.filter(
     wanted.some((one) => id.toUpperCase() === one || id.replace(/[a-z]$/, "").toUpperCase() === one),
 );
 const unknown = wanted?.filter((one) => !chosen.some(({ id }) => id.toUpperCase().startsWith(one))) ?? [];
-if (unknown.length > 0) {
-  console.error(
+if (unknown.length > 0)
+  misused(
     `There is no trial ${unknown.join(", ")}. The catalogue has: ${all.map(({ id }) => id).join(" ")}`,
+    usage,
   );
-  process.exit(2);
-}
 if (values.list === true) {
   for (const { id, name, passLine } of chosen) console.log(`${id}  ${name}: ${passLine}`);
   process.exit(0);

@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { misused, optionsOf } from "../script.ts";
 import { simulate, type SeedResult } from "./simulate.ts";
 
 /**
@@ -9,17 +9,26 @@ import { simulate, type SeedResult } from "./simulate.ts";
  * identity. Exit status 1 when a seed failed.
  */
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "200" },
-    from: { type: "string", default: "1" },
-    seed: { type: "string" },
-    hours: { type: "string", default: "1" },
-    jobs: { type: "string" },
-    trace: { type: "boolean", default: false },
-  },
+const usage =
+  "npm run simulate:soak -- [--seeds 200] [--from 1] [--hours 1] [--jobs CORES] | --seed N [--hours 1] [--trace]";
+const values = optionsOf(usage, {
+  seeds: { type: "string", default: "200" },
+  from: { type: "string", default: "1" },
+  seed: { type: "string" },
+  hours: { type: "string", default: "1" },
+  jobs: { type: "string", default: `${availableParallelism()}` },
+  trace: { type: "boolean", default: false },
 });
+
+function wholeNumber(name: "seeds" | "from" | "seed" | "jobs"): number {
+  const text = values[name] ?? "";
+  return /^[1-9]\d{0,8}$/.test(text)
+    ? Number(text)
+    : misused(`--${name} is a whole number from 1 on, not "${text}"`, usage);
+}
+
 const hours = Number(values.hours);
+if (!(hours > 0 && hours <= 240)) misused(`--hours is up to 240, not "${values.hours}"`, usage);
 const contextLines = 40;
 
 function report({ seed, faults, violation }: SeedResult): void {
@@ -41,7 +50,7 @@ async function job(first: number, end: number, step: number): Promise<void> {
 }
 
 async function soak(first: number, count: number): Promise<number> {
-  const jobs = Math.min(count, Number(values.jobs ?? availableParallelism()));
+  const jobs = Math.min(count, wholeNumber("jobs"));
   const begun = performance.now();
   let done = 0;
   let failed = 0;
@@ -77,11 +86,11 @@ if (task !== undefined) {
   await job(first, end, step);
   process.exit(0);
 } else if (values.seed !== undefined) {
-  const result = await simulate(Number(values.seed), { hours, trace: values.trace });
+  const result = await simulate(wholeNumber("seed"), { hours, trace: values.trace });
   report(result);
   const { hash, accepted, dropped, lost, steps } = result;
   console.log(
     `trace ${hash.toString(16)}: ${accepted} events, ${dropped} dropped, ${lost} lost with a file, ${steps} steps`,
   );
   process.exitCode = result.violation === undefined ? 0 : 1;
-} else process.exitCode = (await soak(Number(values.from), Number(values.seeds))) > 0 ? 1 : 0;
+} else process.exitCode = (await soak(wholeNumber("from"), wholeNumber("seeds"))) > 0 ? 1 : 0;
