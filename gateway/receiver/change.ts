@@ -14,6 +14,11 @@ export interface Change {
   session?: number | undefined;
   epoch?: number | undefined;
   broker?: string;
-  /** Why the broker is lost or cannot be reached. */
+  /** Why the broker is lost or cannot be reached, the message was rejected, or the store has failed. */
   reason?: string;
+  /** Of a message that was rejected; how many of the gateway's have been by now. */
+  lane?: string;
+  count?: number;
+  /** The store's file. */
+  database?: string;
 }

@@ -73,9 +73,7 @@ export class Receiver {
     const { log, signer, ...rest } = options;
     this.#log = log ?? (() => {});
     this.#options = { commitMs: 50, holeAgeMs: 10_000, ackIntervalMs: 60_000, busyIntervalMs: 5000, ...rest };
-    this.#rejections = new Rejections(this.#pending, (text, gateway) =>
-      this.#log({ kind: "rejected", text, ...(gateway === undefined ? {} : { gateway }) }),
-    );
+    this.#rejections = new Rejections(this.#pending, (change) => this.#log(change));
     this.#store = new Store(options.database);
     this.#archive = new Archive(this.#store);
     this.#certificates = new Certificates(this.#store, signer);
@@ -413,7 +411,8 @@ export class Receiver {
     this.#pending.clear();
     if (!this.#failing) return true;
     this.#failing = false;
-    this.#log({ kind: "store-recovered", text: `${this.#options.database} takes data again` });
+    const { database } = this.#options;
+    this.#log({ kind: "store-recovered", text: `${database} takes data again`, database });
     this.#recovered?.();
     return true;
   }
@@ -433,9 +432,10 @@ export class Receiver {
     this.#commitTimer = setTimeout(() => this.#commit(), retryMs);
     if (!mayLog(this.#failureLoggedMs)) return;
     this.#failureLoggedMs = performance.now();
-    const { message } = storeError(this.#options.database, error);
-    const text = `${message}; nothing is acknowledged until it takes data again`;
-    this.#log({ kind: "store-failed", text });
+    const { database } = this.#options;
+    const { message: reason } = storeError(database, error);
+    const text = `${reason}; nothing is acknowledged until it takes data again`;
+    this.#log({ kind: "store-failed", text, database, reason });
   }
 
   /** What a reader of the database must see. */

@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import type { Change } from "./change.ts";
 import { gatewaysMax, type LiveGateway } from "./gateways.ts";
 import { gatewayPattern } from "./messages.ts";
 import type { Pending } from "./pending.ts";
@@ -16,11 +17,11 @@ export function mayLog(loggedMs: number): boolean {
 /** Messages that were not understood: all counted, the last 20 of a gateway kept, one line a minute. */
 export class Rejections {
   readonly #pending: Pending;
-  readonly #log: (text: string, gateway?: string) => void;
+  readonly #log: (change: Change) => void;
   #strangers = 0;
   #strangerLoggedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(pending: Pending, log: (text: string, gateway?: string) => void) {
+  constructor(pending: Pending, log: (change: Change) => void) {
     this.#pending = pending;
     this.#log = log;
   }
@@ -30,11 +31,10 @@ export class Rejections {
     this.#keep(state.id, state.rejected++, lane, payload, reason);
     if (!mayLog(gateway.rejectLoggedMs)) return;
     gateway.rejectLoggedMs = performance.now();
+    const { id, rejected: count } = state;
     const short = reason.slice(0, 200);
-    this.#log(
-      `${state.id}: a message of lane ${lane} was rejected: ${short} (${state.rejected} in all)`,
-      state.id,
-    );
+    const text = `${id}: a message of lane ${lane} was rejected: ${short} (${count} in all)`;
+    this.#log({ kind: "rejected", text, gateway: id, lane, reason: short, count });
   }
 
   /** From a gateway that has no valid id, or is one too many: kept under the empty id. */
@@ -47,7 +47,7 @@ export class Rejections {
     this.#keep("", this.#strangers++, lane, payload, reason);
     if (!mayLog(this.#strangerLoggedMs)) return;
     this.#strangerLoggedMs = performance.now();
-    this.#log(`a message was rejected: ${reason}`);
+    this.#log({ kind: "rejected", text: `a message was rejected: ${reason}`, reason });
   }
 
   #keep(gateway: string, count: number, lane: string, payload: Uint8Array, reason: string): void {

@@ -2,7 +2,6 @@ import type { Change } from "../../receiver/change.ts";
 import { printable } from "../../printable.ts";
 import { languageOf } from "../../words.ts";
 import { receiveWords } from "./receive-words.ts";
-import { grouped } from "../../text.ts";
 
 /** What `kerb receive` tells while it runs: a line with its time for people, or one JSON object a line. */
 
@@ -17,13 +16,17 @@ export interface Line {
 }
 
 /** A change in the language of this process; undefined where only English knows it. */
-function saidOf({ kind, gateway = "", broker = "", reason, session, epoch }: Change): string | undefined {
+function saidOf(change: Change): string | undefined {
   const words = receiveWords[languageOf()];
+  const { kind, gateway = "", broker = "", reason, session, epoch, database = "" } = change;
   if (kind === "connected") return words.connected(broker);
   if (kind === "lost") return words.lost(broker, reason ?? "");
   if (kind === "gateway-first") return words.first(gateway);
   if (kind === "gateway-offline") return words.offline(gateway);
   if (kind === "gateway-online") return words.online(gateway, session ?? "?", epoch ?? "?");
+  if (kind === "rejected") return words.rejected(gateway, change.lane ?? "", reason ?? "", change.count ?? 0);
+  if (kind === "store-failed") return words.storeFailed(reason ?? "");
+  if (kind === "store-recovered") return words.storeWell(database);
   return undefined;
 }
 
@@ -65,7 +68,7 @@ export class Arrivals {
     const seconds = Math.round(periodMs / 1000);
     const said = (language: "en" | "vi"): string => {
       const words = receiveWords[language];
-      const shown = sorted.slice(0, gatewaysShown).map(([id, count]) => words.events(id, grouped(count)));
+      const shown = sorted.slice(0, gatewaysShown).map(([id, count]) => words.events(id, count));
       const list = [...shown, ...(more > 0 ? [words.moreGateways(more)] : [])].join(", ");
       return isQuiet ? words.nothing(seconds) : words.received(seconds, list);
     };

@@ -1,3 +1,4 @@
+import { counted, grouped } from "../../text.ts";
 import { words } from "../../words.ts";
 
 /** Over all runs of a database. */
@@ -27,12 +28,18 @@ export const receiveWords = words({
     online: (gateway: string, session: number | string, epoch: number | string) =>
       `${gateway} is online (session ${session}, epoch ${epoch})`,
     offline: (gateway: string) => `${gateway} is offline`,
-    events: (gateway: string, count: string) => `${gateway} ${count} events`,
+    rejected: (gateway: string, lane: string, reason: string, count: number) =>
+      gateway === ""
+        ? `a message was rejected: ${reason}`
+        : `${gateway}: a message of lane ${lane} was rejected: ${reason} (${count} in all)`,
+    storeFailed: (reason: string) => `${reason}; nothing is acknowledged until it takes data again`,
+    storeWell: (database: string) => `${database} takes data again`,
+    events: (gateway: string, count: number) => `${gateway} ${counted(count, "event", "events")}`,
     moreGateways: (count: number) => `and ${count} more gateways`,
     received: (seconds: number, list: string) => `received within ${seconds} s: ${list}`,
     nothing: (seconds: number) => `nothing came within ${seconds} s`,
-    stopped: (signal: string, counts: Totals) =>
-      `stopped by ${signal}: ${counts.gateways} gateways, ${counts.events} events stored, ${counts.missing} missing, ${counts.duplicates} duplicates dropped, ${counts.rejected} messages rejected`,
+    stopped: (signal: string, { gateways, events, missing, duplicates, rejected }: Totals) =>
+      `stopped by ${signal}: ${gateways} ${gateways === 1 ? "gateway" : "gateways"}, ${events} ${events === 1 ? "event" : "events"} stored, ${missing} missing, ${duplicates} ${duplicates === 1 ? "duplicate" : "duplicates"} dropped, ${rejected} ${rejected === 1 ? "message" : "messages"} rejected`,
     noListen: (listen: string) => `"${listen}" is not an address to listen on`,
     noListenCure: "write it as --listen 127.0.0.1:8788",
     taken: (listen: string) => `${listen} is taken by another program (wanted for the HTTP API)`,
@@ -57,7 +64,13 @@ export const receiveWords = words({
     first: (gateway) => `lần đầu nghe thấy ${gateway}`,
     online: (gateway, session, epoch) => `${gateway} trực tuyến (phiên ${session}, kỳ ${epoch})`,
     offline: (gateway) => `${gateway} ngoại tuyến`,
-    events: (gateway, count) => `${gateway} ${count} sự kiện`,
+    rejected: (gateway, lane, reason, count) =>
+      gateway === ""
+        ? `từ chối một bản tin: ${reason}`
+        : `${gateway}: từ chối một bản tin của làn ${lane}: ${reason} (tổng cộng ${count})`,
+    storeFailed: (reason) => `${reason}; không xác nhận gì cho tới khi ghi được trở lại`,
+    storeWell: (database) => `${database} đã ghi được trở lại`,
+    events: (gateway, count) => `${gateway} ${grouped(count)} sự kiện`,
     moreGateways: (count) => `và ${count} gateway khác`,
     received: (seconds, list) => `đã nhận trong ${seconds} giây: ${list}`,
     nothing: (seconds) => `không nhận được gì trong ${seconds} giây`,

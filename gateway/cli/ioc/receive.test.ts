@@ -255,7 +255,7 @@ describe("kerb receive", () => {
         "gw-1 is online (session 3, epoch 37)",
         expect.stringMatching(/^gw-1: a message of lane live was rejected: .* \(1 in all\)$/) as string,
         "gw-1 is offline",
-        "stopped by SIGTERM: 1 gateways, 3 events stored, 1 missing, 0 duplicates dropped, 1 messages rejected",
+        "stopped by SIGTERM: 1 gateway, 3 events stored, 1 missing, 0 duplicates dropped, 1 message rejected",
       ]);
     },
   );
