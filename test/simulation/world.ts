@@ -248,6 +248,7 @@ export class Channel {
   readonly #to: Actor;
   readonly #delayMs: () => number;
   #lastAtMs = 0;
+  readonly #queue: (() => void)[] = [];
 
   constructor(world: World, to: Actor, delayMs: () => number) {
     this.#world = world;
@@ -258,6 +259,8 @@ export class Channel {
   post(work: () => void): void {
     const { nowMs } = this.#world;
     this.#lastAtMs = Math.max(this.#lastAtMs, nowMs + this.#delayMs());
-    this.#world.after(this.#to, this.#lastAtMs - nowMs, work);
+    // First come, first served: two sums of the same moment may differ in the last bit.
+    this.#queue.push(work);
+    this.#world.after(this.#to, this.#lastAtMs - nowMs, () => this.#queue.shift()?.());
   }
 }
