@@ -24,12 +24,12 @@ function driverFolder(badness: string, onTestFinished: Finish, source?: string):
     source ??
       `
       import { execFileSync } from "node:child_process";
-      import { readFileSync } from "node:fs";
+      import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
       import { setTimeout as sleep } from "node:timers/promises";
       const fifo = ${JSON.stringify(join(folder, "fifo"))};
       const kept = [];
       let polls = 0;
-      void [execFileSync, readFileSync, fifo, kept];
+      void [closeSync, execFileSync, existsSync, openSync, readFileSync, writeFileSync, writeSync, fifo, kept];
       async function misbehave() { polls++; ${badness} }
       export const driver = {
         name: "bad",
@@ -204,6 +204,42 @@ describe("a device whose driver code ends the host again and again", () => {
       await expect.poll(() => news.length, { timeout: 40_000 }).toBe(1);
       expect(news[0]?.id).toBe(`device-${bad}`);
       expect(reasons.length).toBeLessThanOrEqual(4);
+    },
+  );
+});
+
+describe("a driver that spoils the pipe of its host", () => {
+  it.concurrent.for([
+    ["writes into it", 'writeSync(4, "debug: 12 V\\n")', /writes into the pipe/],
+    [
+      "writes half an event into it",
+      "writeSync(4, Buffer.from([90, 0, 0, 0, 1, 1, 0]))",
+      /writes into the pipe/,
+    ],
+    [
+      "closes it, and its number becomes another file's",
+      'closeSync(4); openSync("/dev/null", "w")',
+      /closed the pipe/,
+    ],
+  ] as const)(
+    "$0: its host starts anew, nobody is held back, and what it hands over are events again",
+    { timeout: 60_000 },
+    async ([, badness, reason], { expect, onTestFinished }) => {
+      const folder = mkdtempSync(join(tmpdir(), "kerb-driver-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      const once = JSON.stringify(join(folder, "once"));
+      const { host, reasons, news, polls } = start(
+        `if (polls > 2 && !existsSync(${once})) { writeFileSync(${once}, ""); ${badness}; }`,
+        onTestFinished,
+        { beatTimeoutMs: 15_000 },
+      );
+      await expect.poll(() => reasons.length, { timeout: 30_000 }).toBe(1);
+      expect(reasons[0]).toMatch(reason);
+      await expect.poll(() => host.status.state, { timeout: 10_000 }).toBe("running");
+      const before = new Map(polls);
+      const hasMore = () => [1, 2, 3, 4, 5, 6].every((i) => (polls.get(i) ?? 0) > (before.get(i) ?? 0) + 3);
+      await expect.poll(hasMore, { timeout: 20_000 }).toBe(true);
+      expect([reasons.length, news]).toEqual([1, []]);
     },
   );
 });

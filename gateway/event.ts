@@ -227,6 +227,14 @@ export function deviceOf(body: Uint8Array): number {
   return device;
 }
 
+/** So many bytes at the beginning of an event say of which form, kind and clock state it is. */
+export const eventHeadBytes = 3;
+
+/** Whether an event can begin with these bytes. */
+export function isEventHead([form, kind = 255, clock = 255]: Uint8Array): boolean {
+  return form === formVersion && kind < eventKinds.length && clock < clockStates.length;
+}
+
 /** Reads the positional form. One reader serves many events: `open` each, then walk its readings. */
 export class EventReader {
   #bytes: Uint8Array = new Uint8Array(0);

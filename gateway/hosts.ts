@@ -7,7 +7,8 @@ import { clockDoubt, clockState } from "./clock.ts";
 import type { DeviceReport, FromHost, HostChange, HostDevice, HostRequest, ToHost } from "./host/messages.ts";
 import { NoteFile } from "./host/notes.ts";
 import { packDevices, unpackDevices } from "./host/pack.ts";
-import { culprit, type Death, Quarantine } from "./quarantine.ts";
+import { culprit, type Death, type Kill, Quarantine } from "./quarantine.ts";
+import { FrameGuard } from "./outbox/frames.ts";
 import { heardError } from "./told-error.ts";
 
 /**
@@ -107,7 +108,7 @@ export class Host {
   #timer: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #stopping = false;
-  #killedFor: { how: "hung" | "memory"; reason: string } | undefined;
+  #killedFor: { how: Kill; reason: string } | undefined;
   readonly #notes = new NoteFile();
   readonly #quarantine: Quarantine;
   #isWary = false;
@@ -180,8 +181,7 @@ export class Host {
     // A child that could not be started for want of descriptors has no pipes; its "error" comes next.
     const stdio = child.stdio as ChildProcess["stdio"] | undefined;
     const pipe = stdio?.[4] as Readable | undefined;
-    pipe?.on("data", (bytes: Buffer) => this.#options.frames(stream, bytes));
-    pipe?.on("error", () => {});
+    if (pipe !== undefined) this.#listen(pipe, child, stream);
     child.on("message", (message: FromHost) => this.#receive(message));
     child.on("error", (error) => this.#exited(child, null, null, error.message));
     // Not at "exit": what the host has handed over may still be in the pipe.
@@ -205,6 +205,30 @@ export class Host {
       creditBytes,
       ringBytesMax,
     });
+  }
+
+  /**
+   * Hands on what are events. Code of a driver that writes to the pipe of its host, or closes it, ends that host: from
+   * there on nothing of what it hands over could be understood.
+   */
+  #listen(pipe: Readable, child: ChildProcess, stream: number): void {
+    const guard = new FrameGuard();
+    const end = (reason: string) => {
+      if (this.#child === child && !this.#stopping) this.#kill("garbled", reason);
+    };
+    pipe.on("data", (bytes: Buffer) => {
+      const good = guard.good(bytes);
+      if (good > 0) this.#options.frames(stream, good === bytes.length ? bytes : bytes.subarray(0, good));
+      if (good < bytes.length) end("something in it writes into the pipe of its events (file descriptor 4)");
+    });
+    pipe.on("end", () => {
+      // One that has ended by itself tells that in a moment.
+      setTimeout(
+        () => end("something in it has closed the pipe of its events (file descriptor 4)"),
+        1000,
+      ).unref();
+    });
+    pipe.on("error", () => {});
   }
 
   /** The outbox has committed, or `dropped`, events of a stream; one of an earlier start needs no credit any more. */
@@ -365,7 +389,7 @@ export class Host {
     );
   }
 
-  #kill(how: "hung" | "memory", reason: string): void {
+  #kill(how: Kill, reason: string): void {
     this.#killedFor ??= { how, reason };
     this.#child?.kill("SIGKILL");
   }

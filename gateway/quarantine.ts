@@ -1,11 +1,11 @@
 import type { Note } from "./host/notes.ts";
 
-/**
- * How a host has ended without having been asked to, and what it had noted. `hung` and `memory`: the supervisor has
- * killed it.
- */
+/** Why the supervisor has killed a host: no heartbeat, too much memory, or a pipe that does not carry its events. */
+export type Kill = "hung" | "memory" | "garbled";
+
+/** How a host has ended without having been asked to, and what it had noted. */
 export interface Death {
-  how: "hung" | "memory" | "signal" | "exit";
+  how: Kill | "signal" | "exit";
   signal: NodeJS.Signals | undefined;
   note: Note;
   /** What it had counted a moment before: a host that counts on without a heartbeat is busy, not stopped. */
@@ -35,6 +35,8 @@ export function culprit(death: Death): number | undefined {
   const { how, signal, note, stepsBefore } = death;
   const isAbort = signal === "SIGABRT" || signal === "SIGTRAP";
   let device = note.running;
+  // Whose code has written into the pipe is over by the time that it is read.
+  if (how === "garbled") return undefined;
   if (how === "memory") device = largestGrowth(death);
   // Between two steps of an endless chain of promises nobody runs.
   else if (how === "hung" && device < 0 && note.steps !== stepsBefore) device = note.account;

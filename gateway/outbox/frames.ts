@@ -1,3 +1,5 @@
+import { eventHeadBytes, isEventHead } from "../event.ts";
+
 /** One event on its way from a host: its row class, its bytes, and what it counted against the host's credit. */
 export interface Frame {
   lane: 0 | 1;
@@ -50,6 +52,39 @@ export class FrameSplitter {
     }
     this.#rest = data.subarray(at);
     return frames;
+  }
+}
+
+/** Follows one host's byte stream from head to head, and opens no event. */
+export class FrameGuard {
+  /** Of a frame, and of the event in it. */
+  readonly #head = Buffer.alloc(frameHeadBytes + eventHeadBytes);
+  #headBytes = 0;
+  #bodyLeft = 0;
+  #isGarbled = false;
+
+  /** How many of these bytes go into frames. Fewer than all: the rest are none, and neither is what follows. */
+  good(bytes: Uint8Array): number {
+    let at = 0;
+    while (at < bytes.length && !this.#isGarbled) {
+      if (this.#bodyLeft > 0) {
+        const taken = Math.min(this.#bodyLeft, bytes.length - at);
+        this.#bodyLeft -= taken;
+        at += taken;
+        continue;
+      }
+      const begunAt = at;
+      while (this.#headBytes < this.#head.length && at < bytes.length)
+        this.#head[this.#headBytes++] = bytes[at++] ?? 0;
+      if (this.#headBytes < this.#head.length) break;
+      this.#headBytes = 0;
+      const length = this.#head.readUInt32LE(0);
+      this.#bodyLeft = length - 1 - eventHeadBytes;
+      const isFrame = this.#bodyLeft >= 0 && length <= frameBytesMax && this.#head[4]! <= pressingLane;
+      this.#isGarbled = !isFrame || !isEventHead(this.#head.subarray(frameHeadBytes));
+      if (this.#isGarbled) return begunAt;
+    }
+    return at;
   }
 }
 
