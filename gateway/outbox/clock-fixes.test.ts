@@ -7,6 +7,7 @@ import { clockState, doubtClock, monotonicMs } from "../clock.ts";
 import { EventReader, EventWriter, quality, type KerbEvent } from "../event.ts";
 import { gap } from "../gaps.ts";
 import { decodeBatch } from "../receiver/decode.ts";
+import { ChainHash, chainStart } from "../uplink/canonical.ts";
 import type { EncodingName } from "../uplink/encoding.ts";
 import type { Message } from "../uplink/flights.ts";
 import { Lanes } from "../uplink/lanes.ts";
@@ -219,6 +220,32 @@ describe("clock fixes", () => {
     const restarted = lanesOf();
     restarted.connect(20, 32_768);
     expect(restarted.next(0)[0]?.payload.equals(first?.payload ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  it("do not change the seal of what a broker refused when it was sent again, and the receiver had", () => {
+    setClock(the1970);
+    start();
+    const lanes = lanesOf();
+    lanes.connect(20, 32_768);
+    commit(lanes);
+    const [message] = lanes.next(0);
+    const [event] = events(message === undefined ? [] : [message]);
+    lanes.refused(message?.key ?? 0, 0x95, 0);
+    expect(store.deadLetters.of("ioc")).toEqual([1]);
+    setClock(0);
+    store.clock.watch();
+    const { epoch } = store;
+    const chain = new ChainHash();
+    chain.value = chainStart("", epoch);
+    chain.event(event as KerbEvent);
+    expect(event).toMatchObject({ seq: 1, clock: "unsynced" });
+    store.release("ioc", epoch, 1, ["ioc"]);
+    store.close();
+    const database = new Database(path, { readonly: true });
+    const { state } = database.prepare("SELECT state FROM chain").get() as { state: string };
+    database.close();
+    start();
+    expect(JSON.parse(state)).toMatchObject({ to: 1, n: 1, h: chain.value.toString("hex") });
   });
 
   it("made by a later run put right what an earlier one took in the same boot, and in no other", () => {

@@ -347,11 +347,13 @@ export class Lanes {
     return { key: cut.key, lane, payload };
   }
 
-  /** Dead letters: the uplink goes on without these events. */
+  /**
+   * Dead letters: the uplink goes on without these events. Their cut stays: should the receiver have one of them after
+   * all, it is sealed with the times that it was sent with.
+   */
   #bury(cut: Cut, rows: StoredRow[], reason: string): void {
     this.#store.deadLetters.add(this.#options.name, rows, reason, cut.tries);
     for (const { id } of rows) this.#dead.add(id);
-    this.#store.thaw(this.#options.name, cut);
     this.#cuts.delete(cut.key);
     this.counts.dead += rows.length;
   }
