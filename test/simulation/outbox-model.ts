@@ -417,7 +417,7 @@ function statements(database: Database.Database) {
     salvages: database.prepare("SELECT count(*) FROM salvage").pluck(),
     letters: database.prepare("SELECT epoch, seq, count(*) AS uplinks FROM dead_letter GROUP BY epoch, seq"),
     count: database.prepare(
-      "SELECT (SELECT count(*) FROM event) AS n, (SELECT count(*) FROM event WHERE lane = 0) AS urgent",
+      "SELECT (SELECT count(*) FROM event) AS n, (SELECT count(*) FROM event NOT INDEXED WHERE lane = 0) AS urgent",
     ),
     ids: database.prepare("SELECT id FROM event").pluck(),
     books: database.prepare(
