@@ -190,7 +190,8 @@ describe.skipIf(serial.missing !== undefined)("a serial line", { timeout: 60_000
     await until("meter", "lost");
     rates.clear();
     expect(await why("meter")).toMatchObject({ code: 6, cause: "KERB-MB-UNIT" });
-    expect([...rates]).toEqual([38_400]);
+    // The polls of the other device.
+    await expect.poll(() => [...rates], { timeout: 5000 }).toEqual([38_400]);
   });
 
   it.each(["online", "starting"] as const)("on which another device is %s is not opened", async (state) => {

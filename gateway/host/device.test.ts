@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Simulator, StartSimulator } from "../../simulators/simulator.ts";
-import type { Driver } from "../driver.ts";
+import { DeviceError, type Driver } from "../driver.ts";
 import { EventReader } from "../event.ts";
 import { FrameSplitter } from "../outbox/frames.ts";
 import { DeviceLoop } from "./device.ts";
@@ -11,7 +11,9 @@ import type { DeviceReport, HostDevice } from "./messages.ts";
 import { pointLike } from "./test-point.ts";
 
 const name = "modbus";
-const { driver } = (await import(`../../drivers/${name}/index.ts`)) as { driver: Driver<unknown, unknown> };
+const { driver: modbus } = (await import(`../../drivers/${name}/index.ts`)) as {
+  driver: Driver<unknown, unknown>;
+};
 const parse = (await import(`../../drivers/${name}/settings.ts`)) as {
   settings: { parse(value: unknown): Record<string, unknown> };
   address: { parse(value: unknown): unknown };
@@ -49,9 +51,11 @@ interface Setup {
   line?: Line;
   identify?: HostDevice["identify"];
   timeout?: number;
+  /** Modbus, by default. */
+  driver?: Driver<unknown, unknown>;
 }
 
-function run({ type, port, unit, line, identify, timeout = 300 }: Setup) {
+function run({ type, port, unit, line, identify, timeout = 300, driver = modbus }: Setup) {
   const stream = new PassThrough();
   const splitter = new FrameSplitter();
   const reader = new EventReader();
@@ -153,6 +157,20 @@ describe("a device that does not answer", () => {
     expect(Math.abs(Number(gap?.["pollsMissed"]) - (toMs - lastGoodMs) / 200)).toBeLessThan(2);
   }, 20_000);
 
+  it("is lost as before while somebody else has its port for a moment, and for that when it lasts", async () => {
+    const told: (string | undefined)[] = [];
+    const codes = ["silent", "busy", "busy"] as const;
+    const absent: Driver<unknown, unknown> = {
+      ...modbus,
+      connect: () => {
+        told.push(loop.report.code);
+        return Promise.reject(new DeviceError(codes[told.length - 1] ?? "busy", "it does not answer"));
+      },
+    };
+    const { loop } = run({ type: "tcp", port: 1, unit: 1, driver: absent });
+    await expect.poll(() => told, { timeout: 15_000 }).toEqual([undefined, "silent", "silent", "busy"]);
+  }, 20_000);
+
   it("leaves an open gap when it is stopped before it comes back", async () => {
     const running = await simulate("tcp", 0, 1);
     running.fault("silent");
@@ -240,7 +258,7 @@ describe("a read of several requests in flight together", () => {
       evenCount: false,
     });
     const { signal } = new AbortController();
-    const connection = await driver.connect(settings, { deviceId: "unit", log: () => {} }, signal);
+    const connection = await modbus.connect(settings, { deviceId: "unit", log: () => {} }, signal);
     cleanups.push(() => connection.close());
     running.fault("late", 150);
     const points = [0, 500].map((number) => ({ name: `at ${number}`, address: register(number) }));

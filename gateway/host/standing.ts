@@ -14,6 +14,8 @@ export class Standing {
   #heardMs: number | undefined;
   #leftMs = 0;
 
+  #busyInARow = 0;
+
   polled(): void {
     if (!this.#isDeaf) this.failures = 0;
   }
@@ -28,6 +30,12 @@ export class Standing {
   /** Only one answer was lost, which may be noise. What a subscription tells of a loss comes but once. */
   get isLoneLoss(): boolean {
     return this.failures === 1 && !this.#isDeaf;
+  }
+
+  /** A lost device whose port somebody else has for a moment, as a person who looks for it does, is lost as before. */
+  isPassing(code: string, { state }: { state: string }): boolean {
+    this.#busyInARow = code === "busy" ? this.#busyInARow + 1 : 0;
+    return state === "lost" && this.#busyInARow === 1;
   }
 
   /**
