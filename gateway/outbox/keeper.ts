@@ -5,7 +5,8 @@ import { dropSalvaged, writeEpochs } from "./beside.ts";
 import { Warming } from "./check.ts";
 import type { Moment } from "./clock-fixes.ts";
 import { faultOf } from "./faults.ts";
-import type { Suspicion } from "./open.ts";
+import { mendLog } from "./mend-log.ts";
+import type { QueueOptions, Suspicion } from "./open.ts";
 import { Reopening, type Outage } from "./reopening.ts";
 import type { Salvage } from "./salvage.ts";
 import { bytesAllowed } from "./space.ts";
@@ -57,6 +58,8 @@ export class QueueKeeper {
   #salvage: Salvage | undefined;
   #timer: NodeJS.Timeout | undefined;
   #checkTimer: NodeJS.Timeout | undefined;
+  /** And nobody has been told. */
+  #isLogMended = false;
 
   /** Opens the file; throws when that is not possible. `suspect`: it was damaged at the attempt before. */
   constructor(options: KeeperOptions, suspect?: Suspicion) {
@@ -64,14 +67,21 @@ export class QueueKeeper {
     const { path, bytesMax, gateway, sealEveryMs } = options;
     const queue = { path, bytesMax, gateway, ...(sealEveryMs === undefined ? {} : { sealEveryMs }) };
     const began = options.began === undefined ? {} : { began: options.began };
-    this.#store = new OutboxStore({ ...queue, ...began, ...(suspect === undefined ? {} : { suspect }) });
+    this.#store = this.#mendedStore({ ...queue, ...began, ...(suspect === undefined ? {} : { suspect }) });
     this.#watch = new FileWatch(path);
     this.#reopening = new Reopening({
-      open: (suspicion) => new OutboxStore({ ...queue, resume: this.#store.resume, suspect: suspicion }),
+      open: (suspicion) => this.#mendedStore({ ...queue, resume: this.#store.resume, suspect: suspicion }),
       opened: (store) => this.#opened(store),
       failing: (reason) => options.failing(reason),
     });
     this.#checkPages();
+  }
+
+  #mendedStore({ suspect = false, ...queue }: QueueOptions): OutboxStore {
+    const log = mendLog(queue.path);
+    if (log === "whole") return new OutboxStore({ ...queue, suspect });
+    this.#isLogMended = log === "mended";
+    return new OutboxStore({ ...queue, suspect: log === "guessed" ? "condemned" : suspect || "check" });
   }
 
   /** The store in use; a closed one during an outage. */
@@ -86,6 +96,11 @@ export class QueueKeeper {
 
   /** Tells what was found at the start, and starts to mend it. Once, when the rest is ready to take events. */
   begin(): void {
+    if (this.#isLogMended)
+      this.#options.report(
+        "a page of the outbox's log (-wal) was destroyed; all of it was found again, nothing is lost",
+      );
+    this.#isLogMended = false;
     this.#tellQuarantined();
     this.#startSalvage();
   }
