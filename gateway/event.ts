@@ -230,8 +230,8 @@ export function deviceOf(body: Uint8Array): number {
 /** So many bytes at the beginning of an event say of which form, kind and clock state it is. */
 export const eventHeadBytes = 3;
 
-/** Whether an event can begin with these bytes. */
-export function isEventHead([form, kind = 255, clock = 255]: Uint8Array): boolean {
+/** Whether an event can begin with these bytes, which may be fewer than its head. */
+export function canBeEvent([form = formVersion, kind = 0, clock = 0]: Uint8Array): boolean {
   return form === formVersion && kind < eventKinds.length && clock < clockStates.length;
 }
 

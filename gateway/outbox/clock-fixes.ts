@@ -196,11 +196,20 @@ export class ClockFixes {
 
 /** The event with `from` and `to` of its gap corrected; those of a set clock are what the clock showed. */
 function withGapTimes(body: Buffer, at: number, right: (ms: number) => number): Buffer {
-  const data = JSON.parse(body.toString("utf8", at)) as Record<string, unknown>;
-  if (data["cause"] === "clock_step") return body;
+  const data = objectIn(body.toString("utf8", at));
+  if (data === undefined || data["cause"] === "clock_step") return body;
   for (const name of ["from", "to"]) {
     const ms = Date.parse(String(data[name]));
     if (Number.isFinite(ms)) data[name] = new Date(right(ms)).toISOString();
   }
   return Buffer.concat([body.subarray(0, at), Buffer.from(JSON.stringify(data))]);
+}
+
+/** undefined: it is none, which whoever encodes the event finds out. */
+function objectIn(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
 }

@@ -71,6 +71,9 @@ export class DeadLetters {
         "SELECT uplink, lane, recorded, reason FROM dead_letter WHERE id = ? AND settled = 0",
       ),
       event: database.prepare("SELECT id, lane, body FROM event WHERE id = ?"),
+      removeCut: database.prepare(
+        "DELETE FROM cut WHERE uplink = :uplink AND row_lane = :lane AND last >= :id AND first = (SELECT max(first) FROM cut WHERE uplink = :uplink AND row_lane = :lane AND first <= :id) AND NOT EXISTS (SELECT 1 FROM event WHERE lane = row_lane AND id BETWEEN first AND last)",
+      ),
       forget: database.prepare("DELETE FROM dead_letter WHERE id = ? AND settled = 0"),
       settle: database.prepare("UPDATE dead_letter SET settled = 1, body = ? WHERE id = ?"),
       trim: database.prepare(
@@ -132,6 +135,8 @@ export class DeadLetters {
       const { body } = event;
       this.#statements.settle.run(this.#queue.corrected({ id, lane, recordedMs, body }).body, id);
       this.#queue.drop([{ id, lane, recordedMs, body }], reason, others.length > 0 ? "delivered" : "dropped");
+      // No seal asks any more with which times it was sent.
+      for (const { uplink } of letters) this.#statements.removeCut.run({ uplink, lane, id });
       this.#statements.trim.run(copiesMax, this.#queue.bytesMax * copiesShare);
     })();
   }

@@ -1,4 +1,4 @@
-import { eventHeadBytes, isEventHead } from "../event.ts";
+import { eventHeadBytes, canBeEvent } from "../event.ts";
 
 /** One event on its way from a host: its row class, its bytes, and what it counted against the host's credit. */
 export interface Frame {
@@ -76,16 +76,22 @@ export class FrameGuard {
       const begunAt = at;
       while (this.#headBytes < this.#head.length && at < bytes.length)
         this.#head[this.#headBytes++] = bytes[at++] ?? 0;
+      this.#isGarbled = !canBeHead(this.#head.subarray(0, this.#headBytes));
+      if (this.#isGarbled) return begunAt;
       if (this.#headBytes < this.#head.length) break;
       this.#headBytes = 0;
-      const length = this.#head.readUInt32LE(0);
-      this.#bodyLeft = length - 1 - eventHeadBytes;
-      const isFrame = this.#bodyLeft >= 0 && length <= frameBytesMax && this.#head[4]! <= pressingLane;
-      this.#isGarbled = !isFrame || !isEventHead(this.#head.subarray(frameHeadBytes));
-      if (this.#isGarbled) return begunAt;
+      this.#bodyLeft = this.#head.readUInt32LE(0) - 1 - eventHeadBytes;
     }
     return at;
   }
+}
+
+/** Whether a frame with an event in it can begin with these bytes: whoever cuts the stream throws at a wrong length. */
+function canBeHead(bytes: Buffer): boolean {
+  if (bytes.length < 4) return true;
+  const length = bytes.readUInt32LE(0);
+  if (length < 1 + eventHeadBytes || length > frameBytesMax) return false;
+  return (bytes[4] ?? 0) <= pressingLane && canBeEvent(bytes.subarray(frameHeadBytes));
 }
 
 const streamsMax = 64;

@@ -57,28 +57,34 @@ export function merge(ranges: { first: number; last: number }[]): { first: numbe
   return merged;
 }
 
-/** The payload of a cut: the same rows of one epoch give the same bytes each time. */
+/**
+ * The payload of a cut: the same rows of one epoch give the same bytes each time. undefined: among them is one that is
+ * no event, because something wrote into the pipe of its host. Throws the store's error.
+ */
 export function encodeBatch(
   store: OutboxStore,
   { city, gateway, encoding }: { city: string; gateway: string; encoding: EncodingName },
   cut: CutRecord,
   rows: readonly StoredRow[],
-): Buffer {
+): Buffer | undefined {
   const { epoch, base } = store.epochOf(cut.first);
   const header = { city, gateway, epoch, lane: cut.lane, dictionary: store.dictionaryOf(cut.dictionary) };
   const encode = encoding === "columnar" ? encodeColumnar : encodeCloudEvents;
-  return compress(
-    encode(
-      header,
-      rows.map((row) => {
-        const { recordedMs, body } = store.corrected(row, cut.fix);
-        return { seq: row.id - base, recordedMs, body };
-      }),
-    ),
-  );
+  const timed = () =>
+    rows.map((row) => {
+      const { recordedMs, body } = store.corrected(row, cut.fix);
+      return { seq: row.id - base, recordedMs, body };
+    });
+  let text: ReturnType<typeof encode>;
+  try {
+    text = encode(header, timed());
+  } catch {
+    return undefined;
+  }
+  return compress(text);
 }
 
-/** Rows of one epoch as events, for people who look on. */
+/** Rows of one epoch as events, for people who look on; without those that are none. */
 export function decodeRows(
   { epoch, base, dictionary }: Pick<OutboxStore, "epoch" | "base" | "dictionary">,
   gateway: string,
@@ -86,6 +92,11 @@ export function decodeRows(
 ): KerbEvent[] {
   if (rows.length === 0) return [];
   const batch = rows.map(({ id, recordedMs, body }) => ({ seq: id - base, recordedMs, body }));
-  const text = encodeColumnar({ city: "", gateway, epoch, lane: "live", dictionary }, batch);
-  return decodeColumnar(JSON.parse(text)).events(dictionary);
+  try {
+    const text = encodeColumnar({ city: "", gateway, epoch, lane: "live", dictionary }, batch);
+    return decodeColumnar(JSON.parse(text)).events(dictionary);
+  } catch {
+    if (rows.length === 1) return [];
+    return rows.flatMap((row) => decodeRows({ epoch, base, dictionary }, gateway, [row]));
+  }
 }

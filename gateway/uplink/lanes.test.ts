@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { seededRandom } from "../../simulators/simulator.ts";
-import { EventWriter } from "../event.ts";
+import { eventKinds, EventWriter } from "../event.ts";
 import { OutboxStore, type RowLane, type StoredRow } from "../outbox/store.ts";
 import { decodeBatch } from "../receiver/decode.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
@@ -218,6 +218,47 @@ describe("the lanes of an uplink", () => {
     expect(seqs(urgent)).toEqual([102]);
     store.deadLetters.settle(["ioc"]);
     expect(store.books().event.dropped).toBe(1);
+  });
+
+  it.each(["columnar", "cloudevents"] as const)(
+    "lay aside what is no event, and send all else (%s)",
+    (encoding) => {
+      const lanes = new Lanes(store, { ...options, encoding });
+      const spoilt = (lane: RowLane, kind: number, text = ""): { lane: RowLane; body: Buffer } => {
+        const { body } = event(lane, "y".repeat(40));
+        body[1] = kind;
+        return { lane, body: text === "" ? body.subarray(0, -1) : Buffer.concat([body, Buffer.from(text)]) };
+      };
+      lanes.connect(20, 32_768);
+      const gapKind = eventKinds.indexOf("gap");
+      const [cut, junk, broken] = [spoilt(1, 0), spoilt(0, 5, "debug: 12 V\n"), spoilt(0, gapKind)];
+      commit(lanes, [event(1), cut, event(0), event(1), junk, broken, event(0), ...many(20)]);
+      const sent: Message[] = [];
+      for (let nowMs = 0; nowMs < 20_000; nowMs += 100)
+        for (const message of lanes.next(nowMs)) {
+          sent.push(message);
+          lanes.sent(message.key, nowMs);
+        }
+      const good = range(1, 27).filter((seq) => ![2, 5, 6].includes(seq));
+      expect(seqs(sent).toSorted((a, b) => a - b)).toEqual(good);
+      expect(store.deadLetters.of("ioc")).toEqual([2, 5, 6]);
+      store.deadLetters.settle(["ioc"]);
+      expect([store.books().live.dropped, store.books().event.dropped]).toEqual([1, 2]);
+      release(lanes, ack(27));
+      expect([store.count().rows, store.cuts("ioc")]).toEqual([0, []]);
+    },
+  );
+
+  it("keep no cut of what was laid aside and has left the queue", () => {
+    const lanes = new Lanes(store, { ...options, bytesMax: 100 });
+    lanes.connect(20, 100);
+    for (let i = 0; i < 30; i++) {
+      commit(lanes, [event(1), event(0)]);
+      lanes.next(i);
+    }
+    expect(store.cuts("ioc").length).toBe(60);
+    store.deadLetters.settle(["ioc"]);
+    expect([store.count().rows, store.cuts("ioc").length]).toEqual([0, 0]);
   });
 
   it("find the batch on which the broker hangs up, and go on without it", () => {

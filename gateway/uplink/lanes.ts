@@ -329,11 +329,11 @@ export class Lanes {
       return undefined;
     }
     const payload = encodeBatch(this.#store, this.#options, cut, rows);
-    cut.bytes = payload.length;
-    if (payload.length > this.#size.max) {
-      this.#split(cut, rows, lane);
+    if (payload === undefined || payload.length > this.#size.max) {
+      this.#split(cut, rows, lane, payload === undefined ? "corrupt" : "too-large");
       return undefined;
     }
+    cut.bytes = payload.length;
     if (cut.tries > 0) this.counts.resent++;
     else {
       this.counts.batches++;
@@ -358,9 +358,9 @@ export class Lanes {
     this.counts.dead += rows.length;
   }
 
-  /** A batch over the size limit goes as two; an event that is too large alone can never go. */
-  #split(cut: Cut, rows: StoredRow[], lane: LaneName): void {
-    if (rows.length <= 1) return this.#bury(cut, rows, "too-large");
+  /** A batch over the size limit, or with an event in it that is none, goes as two; one event alone can never go. */
+  #split(cut: Cut, rows: StoredRow[], lane: LaneName, reason = "too-large"): void {
+    if (rows.length <= 1) return this.#bury(cut, rows, reason);
     const middle = rows.length >> 1;
     const records = [rows.slice(0, middle), rows.slice(middle)].map((half) => ({
       ...this.#record(cut.rowLane, half, cut.lane),
