@@ -38,7 +38,7 @@ export const boxWords = words({
       open: "open",
       unended: "not seen",
       told: { acknowledged: "knows", waiting: "waits", dropped: "never told" },
-      events: (count: string) => `${count} events`,
+      events: (count: string) => `${count} ${count === "1" ? "event" : "events"}`,
       polls: (count: string) => `${count} polls`,
       none: (since: string) => `no gap in the last ${since}`,
       sum: (gaps: number, since: string, open: number, waiting: number) =>
@@ -57,7 +57,8 @@ export const boxWords = words({
       } satisfies Record<GapCause, string>,
     },
     buffer: {
-      kept: (events: string, bytes: string) => `kept      ${events} events, ${bytes}`,
+      kept: (events: string, bytes: string) =>
+        `kept      ${events} ${events === "1" ? "event" : "events"}, ${bytes}`,
       share: (percent: string, budget: string) => ` = ${percent} % of ${budget}`,
       oldest: (age: string, since: string) => `oldest    ${age}, since ${since}`,
       empty: "oldest    -, everything is with the IOC",
@@ -70,8 +71,10 @@ export const boxWords = words({
         `outage    it can take ${span} more; then the oldest telemetry goes first, and is declared`,
       full: "outage    it is full: the oldest telemetry is dropped, and declared",
       disk: (free: string) => `disk      ${free} free`,
-      exported: (events: string, file: string) => `${events} events written to ${file}`,
-      unread: (events: string) => `${events} events are damaged and could not be read:`,
+      exported: (events: string, file: string) =>
+        `${events} ${events === "1" ? "event" : "events"} written to ${file}`,
+      unread: (events: string) =>
+        `${events} damaged ${events === "1" ? "event" : "events"} could not be read:`,
       range: (epoch: number, numbers: string) => `epoch ${epoch}, number ${numbers}`,
       reasons: {
         checksum: "the checksum of the row is wrong",

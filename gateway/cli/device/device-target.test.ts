@@ -53,6 +53,18 @@ describe("a device that was found", () => {
   });
 });
 
+describe("an address", () => {
+  it.each([
+    ["10.0.0.4", { host: "10.0.0.4" }],
+    ["10.0.0.4:1502", { host: "10.0.0.4", port: 1502 }],
+    ["tcp://10.0.0.4:1502", { host: "10.0.0.4", port: 1502 }],
+    ["tcp://[fe80::1]:1502/", { host: "fe80::1", port: 1502 }],
+  ])("may be written as %s", async (text, transport) => {
+    const { own } = await targetOf(text, { driver: "modbus" }, site, "en");
+    expect(own["transport"]).toMatchObject(transport);
+  });
+});
+
 describe("a secret on the command line", () => {
   it.each([
     ["http", "auth.value=AbCdEf123"],

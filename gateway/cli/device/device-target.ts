@@ -38,13 +38,14 @@ export interface Target {
   needs: readonly string[];
 }
 
-/** "10.0.0.4", "10.0.0.4:502", "[fe80::1]:502", "/dev/ttyS1", "opc.tcp://host:4840". */
+/** "10.0.0.4", "10.0.0.4:502", "tcp://10.0.0.4:502", "[fe80::1]:502", "/dev/ttyS1", "opc.tcp://host:4840". */
 function placeOf(text: string): Reached & { driver?: string; endpoint?: string } {
   if (text.startsWith("/") || /^(tty|COM\d)/.test(text))
     return { line: text.startsWith("tty") ? `/dev/${text}` : text };
   if (text.startsWith("opc.tcp://")) return { driver: "opcua", endpoint: text };
   if (isIPv6(text)) return { host: text };
-  const [, bracketed, name = bracketed, port] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
+  const [, bracketed, name = bracketed, port] =
+    /^(?:(?:tcp|udp):\/\/)?(?:\[(.+)\]|([^:]+))(?::(\d+))?\/?$/.exec(text) ?? [];
   if (name === undefined) return { host: text };
   return { host: bracketed ?? name, ...(port === undefined ? {} : { port: Number(port) }) };
 }

@@ -3,7 +3,7 @@ import { words } from "../../words.ts";
 /** What `kerb tail` says at its end. */
 export const tailWords = words({
   en: {
-    seen: (events: string) => `${events} events seen`,
+    seen: (events: string) => `${events} ${events === "1" ? "event" : "events"} seen`,
     missed: (events: string) => `, ${events} missed because this screen was too slow for them`,
   },
   vi: {

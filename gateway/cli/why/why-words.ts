@@ -1,3 +1,4 @@
+import { counted } from "../../text.ts";
 import { words } from "../../words.ts";
 
 /** The words of `kerb why`, `problems` and `doctor`, beside those that all verbs have. */
@@ -25,12 +26,12 @@ export const whyWords = words({
       `A setting is changed with: kerb device set ${id} KEY=VALUE${site}   the login: --user NAME`,
     noCause: "no known cause: no rule fits what was seen",
     noCauseDo: "these are the observations; send them to whoever knows the device (--json)",
-    noProblems: (devices: number) => `No problems; ${devices} devices.`,
+    noProblems: (devices: number) => `No problems; ${counted(devices, "device")}.`,
     problems: (count: number, hidden: number) =>
       `${count} problem${count === 1 ? "" : "s"}${hidden === 0 ? "" : `, ${hidden} devices folded under them`}`,
     more: (device: string) => `more: kerb why ${device}`,
     checks: { config: "site file", gateway: "gateway" },
-    configFine: (devices: number) => `no mistake, ${devices} devices`,
+    configFine: (devices: number) => `no mistake, ${counted(devices, "device")}`,
     notRunning: "no gateway is running",
     findings: (count: number) => `${count} finding${count === 1 ? "" : "s"}`,
   },
