@@ -147,6 +147,16 @@ describe("a host process", () => {
     await expect.poll(() => reasons, { timeout: 15_000 }).toEqual(["no heartbeat for 6 s"]);
   });
 
+  it("that ends by itself is said to have, though something that it has started holds its channel", async () => {
+    const holder = `
+      import { spawn } from "node:child_process";
+      spawn("sleep", ["4"], { stdio: ["ignore", "ignore", "ignore", 3], detached: true }).unref();
+      process.exit(7);
+    `;
+    const { reasons } = start({ driver: driverFolder(holder) });
+    await expect.poll(() => reasons[0], { timeout: 15_000 }).toBe("exit status 7");
+  });
+
   it("is killed when it takes more memory than it may", async () => {
     const { reasons } = start({ rssBytesMax: 20_000_000 });
     await expect.poll(() => reasons[0] ?? "", { timeout: 10_000 }).toMatch(/MB of memory, 20 are allowed/);

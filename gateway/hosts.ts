@@ -89,6 +89,8 @@ const stopTimeoutMs = 3000;
 const killTimeoutMs = 15_000;
 /** After its end the pipes end at once, unless something else holds them. */
 const closeTimeoutMs = 1000;
+/** A pipe that ends before its process is most often that of one that ends, too, and tells so in a moment. */
+const endingMs = 1000;
 const checkMs = 250;
 /** A supervisor that comes this late to look has been asleep itself: the beats are still on their way. */
 const checkLateMs = 1000;
@@ -214,7 +216,8 @@ export class Host {
   #listen(pipe: Readable, child: ChildProcess, stream: number): void {
     const guard = new FrameGuard();
     const end = (reason: string) => {
-      if (this.#child === child && !this.#stopping) this.#kill("garbled", reason);
+      const isAlive = child.exitCode === null && child.signalCode === null;
+      if (isAlive && this.#child === child && !this.#stopping) this.#kill("garbled", reason);
     };
     pipe.on("data", (bytes: Buffer) => {
       const good = guard.good(bytes);
@@ -222,10 +225,9 @@ export class Host {
       if (good < bytes.length) end("something in it writes into the pipe of its events (file descriptor 4)");
     });
     pipe.on("end", () => {
-      // One that has ended by itself tells that in a moment.
       setTimeout(
         () => end("something in it has closed the pipe of its events (file descriptor 4)"),
-        1000,
+        endingMs,
       ).unref();
     });
     pipe.on("error", () => {});

@@ -8,11 +8,15 @@ export function misused(sentence: string, usage: string): never {
   process.exit(2);
 }
 
-/** The options of a script that `npm run` starts; `--help` prints `usage`, and a wrong option ends it. */
-export function optionsOf<const T extends ParseArgsOptionsConfig>(usage: string, options: T): Values<T> {
+/** The options of a script that `npm run` starts; `--help` prints `purpose` and `usage`, and a wrong option ends it. */
+export function optionsOf<const T extends ParseArgsOptionsConfig>(
+  purpose: string,
+  usage: string,
+  options: T,
+): Values<T> {
   const words = process.argv.slice(2);
   if (words.includes("--help") || words.includes("-h")) {
-    process.stdout.write(`${usage}\n`);
+    process.stdout.write(`${purpose}\n${usage}\n`);
     process.exit(0);
   }
   try {

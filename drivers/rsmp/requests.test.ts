@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Answer } from "../../gateway/driver.ts";
 import { commandOf, partsOf, requestedAnswer } from "./requests.ts";
 import { address as addressSchema, type RequestedAddress } from "./settings.ts";
-import { bad } from "./values.ts";
+import { bad, buffered } from "./values.ts";
 
 /** What was asked of a site, from what it shows; and the command that asks for it. */
 
@@ -42,20 +42,51 @@ describe("what was asked for", () => {
     expect(mode(3, "True", "forced", "0")).toMatchObject({ value: "YellowFlash" });
   });
 
-  test("is not known where a part is not or is not told, and of the past where a part is", () => {
+  test("is not known where a part is not or is not told", () => {
     const good = { value: "3", status: "good", sourceTimeMs: 7 } as const;
     expect(plan({ status: good, source: bad("rsmp-not-ack", "unknown name source") })).toMatchObject({
       value: null,
       status: "bad",
       code: "rsmp-not-ack",
     });
-    const buffered = { ...good, value: "forced", code: "rsmp-old", past: true, sourceTimeMs: 9 } as const;
-    expect(plan({ status: good, source: buffered })).toEqual({ ...buffered, value: 3, sourceTimeMs: 7 });
     expect(plan({})).toMatchObject({ value: null, status: "bad" });
     expect(plan({ status: good, source: { ...good, value: "forced", sourceTimeMs: 5 } })).toEqual({
       value: 3,
       status: "good",
       sourceTimeMs: 5,
+    });
+  });
+
+  test("is of the past where all parts are, and not known where some are", () => {
+    const raw = new Uint8Array([34, 51, 34]);
+    const now = { value: "3", status: "good", sourceTimeMs: 9, raw } as const;
+    const old = { ...now, ...buffered, sourceTimeMs: 7 };
+    const then = { ...old, value: "forced", sourceTimeMs: 8 };
+    expect(plan({ status: old, source: then })).toEqual({
+      value: 3,
+      status: "good",
+      code: "rsmp-old",
+      reason: "buffered by the site",
+      past: true,
+      sourceTimeMs: 7,
+    });
+    for (const told of [
+      { status: now, source: then },
+      { status: old, source: { ...now, value: "forced" } },
+    ])
+      expect(plan(told)).toEqual({
+        value: null,
+        status: "bad",
+        code: "rsmp-mixed",
+        reason: expect.stringContaining("buffered") as string,
+      });
+    // What is wrong with a part is said first, and is of the past only with all of them.
+    const wrong = { ...bad("rsmp-absent", "no item"), past: true, raw };
+    expect(plan({ status: now, source: wrong })).toEqual(bad("rsmp-absent", "no item"));
+    expect(plan({ status: old, source: wrong })).toEqual({ ...bad("rsmp-absent", "no item"), past: true });
+    expect(plan({ status: { ...old, value: "three" }, source: then })).toMatchObject({
+      code: "rsmp-type",
+      past: true,
     });
   });
 

@@ -1,6 +1,6 @@
 import type { Answer, Reading, Value } from "../../gateway/driver.ts";
 import type { RequestedAddress, StatusAddress } from "./settings.ts";
-import { bad } from "./values.ts";
+import { bad, buffered } from "./values.ts";
 
 /**
  * Plan and mode as the centre has asked a site for them (SXL for traffic lights, M0001, M0002): asked for by a
@@ -29,22 +29,29 @@ export function partsOf({ requested, component }: RequestedAddress): StatusAddre
 
 /**
  * The plan that was asked for, 0 for none; or the functional position, `NormalControl` where none was asked for. Of
- * parts that the site had buffered it is what was asked for then.
+ * parts that the site has all buffered it is what was asked for then; where it has buffered some, it is unknown.
  */
 export function requestedAnswer(address: RequestedAddress, parts: ReadonlyMap<string, Answer>): Answer {
   const read = [...parts.values()].map((answer): Reading =>
     isReading(answer) ? answer : { value: answer, status: "good" },
   );
+  const isPast = read.length > 0 && read.every(({ past }) => past === true);
   const wrong = read.find(({ status }) => status !== "good");
-  if (wrong !== undefined) return { ...wrong, value: null };
+  if (wrong !== undefined) {
+    const { raw: _raw, past: _past, ...told } = wrong;
+    return { ...told, value: null, ...(isPast ? { past: true } : {}) };
+  }
+  // Joined they would tell of a moment that never was.
+  if (!isPast && read.some(({ past }) => past === true))
+    return bad("rsmp-mixed", "the site has told a part of it as of now, and buffered another");
   const lists = new Map([...parts.keys()].map((name, i) => [name, listOf(read[i]?.value)]));
   const made = address.requested === "plan" ? planOf(lists) : modeOf(lists, String(address.intersection));
-  if (isReading(made)) return made;
+  if (isReading(made)) return isPast ? { ...made, past: true } : made;
   const times = read.flatMap(({ sourceTimeMs }) => (sourceTimeMs === undefined ? [] : [sourceTimeMs]));
   return {
-    ...read.find(({ past }) => past === true),
     value: made,
     status: "good",
+    ...(isPast ? buffered : {}),
     ...(times.length === 0 ? {} : { sourceTimeMs: Math.min(...times) }),
   };
 }

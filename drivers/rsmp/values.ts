@@ -2,8 +2,8 @@ import type { Answer, Reading } from "../../gateway/driver.ts";
 import type { AggregatedMessage, StatusValue } from "./messages.ts";
 import type { AggregatedAddress, StatusAddress } from "./settings.ts";
 
-/** The code of a value that a site buffered while nobody listened: quality `old`, kept as such. */
-const oldCode = "rsmp-old";
+/** What is said of a value that a site buffered while nobody listened: quality `old`, kept as such. */
+export const buffered = { code: "rsmp-old", reason: "buffered by the site", past: true } as const;
 
 export function bad(code: string, reason: string): Reading {
   return { value: null, status: "bad", code, reason };
@@ -48,7 +48,7 @@ export function answerOf(address: StatusAddress, given: StatusValue, timeMs: num
   const answer = typed(part, address.as);
   const reading: Reading = typeof answer === "object" ? answer : { value: answer, status: "good" };
   const isOld = quality === "old";
-  const old = isOld ? { code: oldCode, reason: "buffered by the site", past: true } : {};
+  const old = isOld ? buffered : {};
   return {
     ...reading,
     ...(reading.status === "good" ? old : isOld ? { past: true } : {}),
@@ -73,6 +73,6 @@ export function aggregatedAnswer(
   const bytes = raw ? { raw: Buffer.from(JSON.stringify(value ?? null)) } : {};
   if (value === undefined || value === null || value === "")
     return { ...bad("rsmp-none", `the site gives no ${aggregated}`), ...bytes };
-  const late = past ? { code: oldCode, reason: "buffered by the site", past } : {};
+  const late = past ? buffered : {};
   return { value, status: "good", ...late, sourceTimeMs: timeMs, ...bytes };
 }

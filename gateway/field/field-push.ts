@@ -1,7 +1,10 @@
 import type { Answer, Connection, Driver, Sink } from "../driver.ts";
+import type { KerbEvent } from "../event.ts";
 import type { HostDevice, HostPoint, HostRecord, LatestReading } from "../host/messages.ts";
 import { Push } from "../host/push.ts";
-import type { HeardRecord } from "./records.ts";
+
+/** A record (a weighing, a plate, an alarm) as its event carries it: `values` by field. */
+export type HeardRecord = Pick<KerbEvent, "timeMs" | "kind"> & { data: Record<string, unknown> };
 
 /** More than a person reads; the oldest go first. */
 const recordsMax = 100;

@@ -18,7 +18,7 @@ import { ownTimes } from "../host/groups.ts";
 import { Normaliser, shownReadings } from "../host/normalise.ts";
 import { bare, hostDevice } from "../config/site-devices.ts";
 import { type Ear, Listening } from "./field-push.ts";
-import type { HeardRecord } from "./records.ts";
+import type { HeardRecord } from "./field-push.ts";
 
 /** One device on the end of a wire, without a gateway: what `kerb read` does at a cabinet that runs none yet. */
 

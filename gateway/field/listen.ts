@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LatestReading } from "../host/messages.ts";
-import type { HeardRecord } from "./records.ts";
+import type { HeardRecord } from "./field-push.ts";
 
 /** Waiting for what a device tells by itself. */
 

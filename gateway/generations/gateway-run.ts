@@ -21,7 +21,8 @@ export class GatewayRun implements LiveGateway, Vitals {
   #endpoint: Endpoint | undefined;
   #twin: Twinning | undefined;
   #isStopping = false;
-  #isStarting = false;
+  /** Not up yet, and no restart has made it give way. */
+  #starting: Supervisor | undefined;
   /** Ends when the gateway runs (again). */
   #up: Promise<void> = Promise.resolve();
 
@@ -30,20 +31,30 @@ export class GatewayRun implements LiveGateway, Vitals {
     this.#fatal = fatal;
   }
 
+  /** Resolves when it runs; a restart that was asked for meanwhile is over then, too. */
   async start(site: Site, config: ConfigDesk): Promise<void> {
     this.#config = config;
-    await this.#begin(site);
+    const done = this.#begin(site);
+    const up = (this.#up = done.catch(() => {}));
+    try {
+      await done;
+    } catch (error) {
+      // A restart takes its place.
+      if (this.#up === up) throw error;
+    }
+    await this.#up;
   }
 
   async #begin(site: Site): Promise<void> {
     const supervisor = new Supervisor(site, this.#log, (error) => this.#fatal(error), this.#config);
-    this.#supervisor = supervisor;
-    this.#isStarting = true;
-    try {
-      await supervisor.start();
-    } finally {
-      this.#isStarting = false;
-    }
+    this.#supervisor = this.#starting = supervisor;
+    const failure = await supervisor.start().then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    if (this.#starting !== supervisor) throw failure ?? new Error("it has given way to another start");
+    this.#starting = undefined;
+    if (failure !== undefined) throw failure;
     if (this.#isStopping) return;
     const endpoint = await openEndpoint(site, supervisor, this.#log);
     if (this.#isStopping) {
@@ -73,7 +84,8 @@ export class GatewayRun implements LiveGateway, Vitals {
 
   /** One restart after another; a start that hangs on its disk gives way to the next. */
   restart(site: Site): Promise<void> {
-    if (this.#isStarting) void this.#supervisor?.stop().catch(() => {});
+    void this.#starting?.stop().catch(() => {});
+    this.#starting = undefined;
     const done = this.#up.then(() => this.#restart(site));
     this.#up = done.catch(() => {});
     return done;

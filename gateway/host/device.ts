@@ -422,7 +422,7 @@ export class DeviceLoop {
     else if (standing.isLoneLoss && this.#report.state === "online" && !this.#turns.isSuspect) {
       if (spentMs < reopenMs) await this.#pause.sleep(reopenMs - spentMs, this.#stopping.signal);
       return;
-    } else if (!standing.isPassing(code, this.#report)) this.#set("lost", code, reason);
+    } else if (standing.meets(code, this.#report)) this.#set("lost", code, reason);
     const pauseMs = Math.max(backOffMs(standing.failures, code) - spentMs, 100);
     await this.#pause.sleep(pauseMs, this.#stopping.signal);
   }

@@ -32,10 +32,13 @@ export class Standing {
     return this.failures === 1 && !this.#isDeaf;
   }
 
-  /** A lost device whose port somebody else has for a moment, as a person who looks for it does, is lost as before. */
-  isPassing(code: string, { state }: { state: string }): boolean {
+  /**
+   * Counts a failure; whether it is news. A lost device that is busy once, with a person who looks for it or with
+   * others, is lost for its own cause as before: `busy` is news when it comes twice in a row.
+   */
+  meets(code: string, { state }: { state: string }): boolean {
     this.#busyInARow = code === "busy" ? this.#busyInARow + 1 : 0;
-    return state === "lost" && this.#busyInARow === 1;
+    return state !== "lost" || this.#busyInARow !== 1;
   }
 
   /**

@@ -6,6 +6,8 @@ import { memoryLines, memoryPerDriver, type DriverMemory } from "./memory-per-dr
 import { details, machine, table, targetLines, targets } from "./report.ts";
 import { flatOut, floor, mixed, outage, poll, type Effort, type Result } from "./workloads.ts";
 
+const purpose =
+  "Measures gateways that poll a farm of pretend devices and send to a real broker, and holds the figures against their targets.";
 const usage =
   "npm run bench -- [--quick] [--strict] [--only poll-200,floor-200] [--kerb FOLDER] [--profile FOLDER] [--keep]";
 
@@ -13,7 +15,7 @@ const usage =
  * Prints a table and one JSON line. Ends with 1 when something was lost or could not run; with --strict also
  * when a target was missed.
  */
-const flags = optionsOf(usage, {
+const flags = optionsOf(purpose, usage, {
   quick: { type: "boolean", default: false },
   strict: { type: "boolean", default: false },
   keep: { type: "boolean", default: false },

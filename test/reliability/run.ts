@@ -11,7 +11,9 @@ import { missing, type Outcome, type Scale, type Trial } from "./trial.ts";
  */
 
 const usage = "npm run reliability -- [--short] [--only R5,R14] [--list] [--markdown FILE]";
-const values = optionsOf(usage, {
+const purpose =
+  "Kills, fills, cuts off and damages real gateways by a catalogue of trials, and prints one table of what they lost.";
+const values = optionsOf(purpose, usage, {
   short: { type: "boolean" },
   only: { type: "string" },
   list: { type: "boolean" },

@@ -9,9 +9,11 @@ import { simulate, type SeedResult } from "./simulate.ts";
  * identity. Exit status 1 when a seed failed.
  */
 
+const purpose =
+  "Runs the outbox and its uplinks through random faults in virtual time, a seed for each run, and prints the seeds that break an invariant.";
 const usage =
   "npm run simulate:soak -- [--seeds 200] [--from 1] [--hours 1] [--jobs CORES] | --seed N [--hours 1] [--trace]";
-const values = optionsOf(usage, {
+const values = optionsOf(purpose, usage, {
   seeds: { type: "string", default: "200" },
   from: { type: "string", default: "1" },
   seed: { type: "string" },
@@ -28,7 +30,8 @@ function wholeNumber(name: "seeds" | "from" | "seed" | "jobs"): number {
 }
 
 const hours = Number(values.hours);
-if (!(hours > 0 && hours <= 240)) misused(`--hours is up to 240, not "${values.hours}"`, usage);
+if (!(hours > 0 && hours <= 240))
+  misused(`--hours is a number above 0, up to 240, not "${values.hours}"`, usage);
 const contextLines = 40;
 
 function report({ seed, faults, violation }: SeedResult): void {

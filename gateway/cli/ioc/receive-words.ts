@@ -1,15 +1,6 @@
 import { counted, grouped } from "../../text.ts";
 import { words } from "../../words.ts";
 
-/** Over all runs of a database. */
-export interface Totals {
-  gateways: number;
-  events: number;
-  duplicates: number;
-  rejected: number;
-  missing: number;
-}
-
 /** Why `kerb receive` cannot begin, and what it tells people while it runs; `--json` keeps English. */
 export const receiveWords = words({
   en: {
@@ -35,11 +26,18 @@ export const receiveWords = words({
     storeFailed: (reason: string) => `${reason}; nothing is acknowledged until it takes data again`,
     storeWell: (database: string) => `${database} takes data again`,
     events: (gateway: string, count: number) => `${gateway} ${counted(count, "event", "events")}`,
-    moreGateways: (count: number) => `and ${count} more gateways`,
+    moreGateways: (count: number) => `and ${counted(count, "more gateway")}`,
     received: (seconds: number, list: string) => `received within ${seconds} s: ${list}`,
     nothing: (seconds: number) => `nothing came within ${seconds} s`,
-    stopped: (signal: string, { gateways, events, missing, duplicates, rejected }: Totals) =>
-      `stopped by ${signal}: ${gateways} ${gateways === 1 ? "gateway" : "gateways"}, ${events} ${events === 1 ? "event" : "events"} stored, ${missing} missing, ${duplicates} ${duplicates === 1 ? "duplicate" : "duplicates"} dropped, ${rejected} ${rejected === 1 ? "message" : "messages"} rejected`,
+    stopped: (
+      signal: string,
+      gateways: number,
+      events: number,
+      missing: number,
+      duplicates: number,
+      rejected: number,
+    ) =>
+      `stopped by ${signal}: ${counted(gateways, "gateway")}, ${counted(events, "event")} stored, ${grouped(missing)} missing, ${counted(duplicates, "duplicate")} dropped, ${counted(rejected, "message")} rejected`,
     noListen: (listen: string) => `"${listen}" is not an address to listen on`,
     noListenCure: "write it as --listen 127.0.0.1:8788",
     taken: (listen: string) => `${listen} is taken by another program (wanted for the HTTP API)`,
@@ -71,11 +69,11 @@ export const receiveWords = words({
     storeFailed: (reason) => `${reason}; không xác nhận gì cho tới khi ghi được trở lại`,
     storeWell: (database) => `${database} đã ghi được trở lại`,
     events: (gateway, count) => `${gateway} ${grouped(count)} sự kiện`,
-    moreGateways: (count) => `và ${count} gateway khác`,
+    moreGateways: (count) => `và ${grouped(count)} gateway khác`,
     received: (seconds, list) => `đã nhận trong ${seconds} giây: ${list}`,
     nothing: (seconds) => `không nhận được gì trong ${seconds} giây`,
-    stopped: (signal, counts) =>
-      `dừng do ${signal}: ${counts.gateways} gateway, đã lưu ${counts.events} sự kiện, thiếu ${counts.missing}, bỏ ${counts.duplicates} bản trùng, từ chối ${counts.rejected} bản tin`,
+    stopped: (signal, gateways, events, missing, duplicates, rejected) =>
+      `dừng do ${signal}: ${grouped(gateways)} gateway, đã lưu ${grouped(events)} sự kiện, thiếu ${grouped(missing)}, bỏ ${grouped(duplicates)} bản trùng, từ chối ${grouped(rejected)} bản tin`,
     noListen: (listen) => `"${listen}" không phải địa chỉ để lắng nghe`,
     noListenCure: "viết như --listen 127.0.0.1:8788",
     taken: (listen) => `${listen} đang bị phần mềm khác chiếm (cần cho HTTP API)`,

@@ -9,7 +9,7 @@ import { CommandError, renderComplaint } from "../errors.ts";
 import { checkFolder } from "../out-file.ts";
 import { hint } from "../output.ts";
 import { Arrivals, type Line, printer } from "./receive-log.ts";
-import { receiveWords, type Totals } from "./receive-words.ts";
+import { receiveWords } from "./receive-words.ts";
 import { readGiven } from "../files.ts";
 
 /** The link to the broker, and what stands behind it. `name`: the host's name by default. */
@@ -148,7 +148,15 @@ function stopSignal(): Promise<string> {
   });
 }
 
-/** The counts of the whole database, over all runs. */
+/** Over all runs of a database. */
+interface Totals {
+  gateways: number;
+  events: number;
+  duplicates: number;
+  rejected: number;
+  missing: number;
+}
+
 function totals(receiver: Receiver, signal: string): Pick<Line, "text" | "said"> & Totals {
   let gateways = 0;
   let events = 0;
@@ -162,6 +170,6 @@ function totals(receiver: Receiver, signal: string): Pick<Line, "text" | "said">
     rejected += gateway.rejected;
     for (const epoch of gateway.epochs) missing += epoch.missing;
   }
-  const counts = { gateways, events, missing, duplicates, rejected };
-  return { ...both(({ stopped }) => stopped(signal, counts)), ...counts };
+  const said = both(({ stopped }) => stopped(signal, gateways, events, missing, duplicates, rejected));
+  return { ...said, gateways, events, missing, duplicates, rejected };
 }

@@ -17,7 +17,7 @@ import { CommandError, deviceFailure, notFoundError, tableError, usageError } fr
 import { FieldDevice, openAny } from "../../field/field.ts";
 import { identifyWords } from "../discover/identify-words.ts";
 import type { Talker } from "../../field/listen.ts";
-import type { HeardRecord } from "../../field/records.ts";
+import type { HeardRecord } from "../../field/field-push.ts";
 import { askOnce, controlSocket, SilentError } from "../site.ts";
 
 /** Where `kerb read` gets its readings: from the running gateway, or from the device itself. */

@@ -10,7 +10,7 @@ import { namedIdentity } from "../../discovery/named-identity.ts";
 import { hint, pause, printData, printFailure, printLines, stopSignal } from "../output.ts";
 import { openSource, type Source } from "./read-source.ts";
 import { readingLines } from "./read-table.ts";
-import { recordLine } from "../../field/records.ts";
+import { recordLine } from "./record-lines.ts";
 import { findSite, notRunning } from "../site.ts";
 import { readWords } from "./read-words.ts";
 import { span, terminalSize } from "../../text.ts";

@@ -8,7 +8,7 @@ import { complaintWords, meantBy } from "../complaint-words.ts";
 import { notFoundError } from "../errors.ts";
 import { dictionary, languageOf } from "../language.ts";
 import { hint, printData, printLines, stopSignal } from "../output.ts";
-import { clockTime, shownRecord } from "../../field/records.ts";
+import { clockTime, shownRecord } from "./record-lines.ts";
 import { askOnce, checkAnswers, controlSocket, findSite, notRunning } from "../site.ts";
 import { tailWords } from "./tail-words.ts";
 import { cut, grouped, pad, shownValue } from "../../text.ts";

@@ -1,11 +1,9 @@
-import { printable } from "../printable.ts";
-import type { KerbEvent, ReadingValue } from "../event.ts";
-import { shownValue } from "../text.ts";
+import type { ReadingValue } from "../../event.ts";
+import type { HeardRecord } from "../../field/field-push.ts";
+import { printable } from "../../printable.ts";
+import { shownValue } from "../../text.ts";
 
 /** Records (a weighing, a plate, an alarm) as lines for people, for `kerb read` and `kerb tail`. */
-
-/** A record as its event carries it: `values` by field. */
-export type HeardRecord = Pick<KerbEvent, "timeMs" | "kind"> & { data: Record<string, unknown> };
 
 interface Field {
   value?: ReadingValue;

@@ -1,8 +1,8 @@
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { check } from "../cli/config/check.ts";
-import { configFolder, device, folder, head, uplink, write } from "./testing.ts";
+import { check } from "./check.ts";
+import { configFolder, device, folder, head, uplink, write } from "../../config/testing.ts";
 
 async function run(file: string, options: { json?: boolean } = {}) {
   const printed = { out: "", err: "" };
