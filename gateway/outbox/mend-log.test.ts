@@ -122,26 +122,26 @@ describe("an outbox that starts", () => {
     const said: FromWorker[] = [];
     const options = { commitAfterMs: 10, commitEventsMax: 100, gateway: "", uplinks: [] };
     const core = new OutboxCore({ ...options, path, bytesMax: 1 << 24 }, (message) => said.push(message));
-    const rows = (): number => {
+    const kept = (): number => {
       core.receive({ type: "request", id: 7, name: "stats", args: [] });
       const answer = said.findLast(({ type }) => type === "answer") as never as { result: OutboxStats };
       return answer.result.rows;
     };
     expect(said).toContainEqual({ type: "problem", text: expect.stringMatching(told) as string });
-    await expect.poll(rows, { timeout: 10_000 }).toBeGreaterThanOrEqual(events);
+    await expect.poll(kept, { timeout: 10_000 }).toBeGreaterThanOrEqual(events);
     core.receive({ type: "request", id: 9, name: "close", args: [] });
     for (const suffix of ["", "-wal"]) rmSync(path + suffix, { force: true });
   });
 });
 
-describe("a log is left as it is", () => {
-  const untouched = (bytes: Buffer): void => {
-    copyFileSync(left, path);
-    writeFileSync(`${path}-wal`, bytes);
-    expect(mendLog(path)).toBe("whole");
-    expect(readFileSync(`${path}-wal`).equals(bytes)).toBe(true);
-  };
+function untouched(bytes: Buffer): void {
+  copyFileSync(left, path);
+  writeFileSync(`${path}-wal`, bytes);
+  expect(mendLog(path)).toBe("whole");
+  expect(readFileSync(`${path}-wal`).equals(bytes)).toBe(true);
+}
 
+describe("a log is left as it is", () => {
   it("where nothing is wrong with it, and where there is none", () => {
     untouched(readFileSync(`${left}-wal`));
     rmSync(`${path}-wal`);
