@@ -1,6 +1,14 @@
 import Database from "better-sqlite3";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -307,6 +315,28 @@ describe("a salvage", () => {
 });
 
 describe("a file that is gone", () => {
+  it("lends its numbers to no older one that is brought back damaged", () => {
+    const { epoch } = store;
+    commit(40);
+    stop();
+    const older = readFileSync(path);
+    const database = new Database(path, { readonly: true });
+    const page = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'account'").pluck().get();
+    database.close();
+    for (const suffix of ["", "-wal"]) rmSync(path + suffix, { force: true });
+    start();
+    const between = store.epoch;
+    commit(10);
+    stop();
+    older.fill(0x5a, (Number(page) - 1) * 2048, Number(page) * 2048);
+    writeFileSync(path, older);
+    start();
+    expect(store.quarantined).toBeDefined();
+    expect(salvage()).toEqual({ rows: 40, lost: 0 });
+    expect(store.rows(1, 1, 99).filter(({ id }) => store.epochOf(id).epoch !== epoch)).toEqual([]);
+    expect(store.epoch).toBeGreaterThan(between);
+  });
+
   it("during an outage without a trace is declared from the receivers' watermarks on", () => {
     commit(100);
     release("one", 40);

@@ -49,7 +49,7 @@ export function takeOver(database: Database.Database, queue: string, resume: Res
     // Before what the damaged tables say of them: an index that reads other than it was written is not taken over.
     rememberDevices(database, resume?.devices ?? readDictionary(queue));
     const before = aside === undefined ? undefined : copyTables(aside, database, resume?.lastId);
-    rememberEpochs(database, resume?.epochs ?? readEpochs(queue).records);
+    rememberEpochs(database, resume?.epochs ?? epochsBeside(queue, database));
     rememberReleased(database, resume?.released ?? []);
     const known = database.prepare("SELECT 1 FROM device LIMIT 1").get() !== undefined;
     const sequence = before?.sequence ?? 0;
@@ -72,6 +72,16 @@ export function takeOver(database: Database.Database, queue: string, resume: Res
     }
     return 0;
   })();
+}
+
+/**
+ * The epochs beside the queue, unless they are another file's: where an older one was brought back after a loss, they
+ * would give its rows numbers that other events have had.
+ */
+function epochsBeside(queue: string, database: Database.Database): EpochRecord[] {
+  const { records } = readEpochs(queue);
+  const own = new Set(database.prepare("SELECT epoch FROM epoch").pluck().all() as number[]);
+  return own.size === 0 || records.some(({ epoch }) => own.has(epoch)) ? records : [];
 }
 
 /** The file is gone with all its rows: what no receiver has is lost. */

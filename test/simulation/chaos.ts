@@ -200,8 +200,10 @@ export class Chaos {
   }
 
   #backUp(): void {
-    const { folder, isRunning } = this.#gateway;
+    const { folder, path, isRunning } = this.#gateway;
     if (!isRunning || this.#random() < 0.3) return;
+    // A log whose file has just been unlinked is no backup: beside another file it would be a mix of two.
+    if (!existsSync(path)) return;
     this.#backup ??= join(dirname(folder), "gateway-backup");
     removeFolder(this.#backup);
     copyFolder(folder, this.#backup);

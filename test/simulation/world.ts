@@ -234,7 +234,8 @@ export class World {
       this.steps++;
       // Promises and streams of this turn come to rest before time goes on.
       await new Promise((resolve) => real.setImmediate(resolve));
-      this.current.turned?.();
+      // What a turn still does after its process was killed in it, nobody has done.
+      if (this.current.alive) this.current.turned?.();
       stood = this.nowMs === stoodAtMs ? stood + 1 : 0;
       stoodAtMs = this.nowMs;
       if (stood > stepsWithoutTimeMax) this.fail("time stands still: timers for now without end");
