@@ -76,11 +76,14 @@ export class Dictionaries {
     return this.#current;
   }
 
-  /** A dictionary that an older cut was frozen with. */
+  /**
+   * A dictionary that an older cut was frozen with. Where it is missing, or not as it was written, the current one: an
+   * index means the same for ever.
+   */
   of(hash: string): Dictionary {
     if (hash === this.#current.hash) return this.#current;
     const row = this.#statements.dictionary.get(hash) as { json: string } | undefined;
-    return row === undefined
+    return row === undefined || shortHash(row.json) !== hash
       ? this.#current
       : new Dictionary(hash, JSON.parse(row.json) as DictionaryDevice[]);
   }

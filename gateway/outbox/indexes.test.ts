@@ -1,3 +1,4 @@
+import Database from "better-sqlite3";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,4 +30,27 @@ it("a file that was lost or set back gives no device and no point an index of be
   expect(restored.slice(2).filter((index) => grown.includes(index))).toEqual([]);
   const fresh = indexesOf("two", ["z"], () => rmSync(file));
   expect(fresh.filter((index) => index <= Math.max(...restored))).toEqual([]);
+});
+
+it.each([
+  ["no JSON", "substr(json, 1, length(json) - 3)"],
+  ["another name", "replace(json, '\"a\"', '\"e\"')"],
+])("a dictionary in which bits have flipped (%s) gives way to the current one", (_, damaged) => {
+  const path = join(folder, "outbox.db");
+  indexesOf("one", ["a"]);
+  let store = new OutboxStore({ path, bytesMax: 1024 * 1024 });
+  const { hash } = store.dictionary;
+  const cut = { rowLane: 1 as const, first: 1, last: 1, lane: "live" as const, dictionary: hash, fix: 0 };
+  store.freeze("ioc", [cut]);
+  store.close();
+  indexesOf("two", ["b"]);
+  const database = new Database(path);
+  expect(database.prepare(`UPDATE dictionary SET json = ${damaged} WHERE hash = ?`).run(hash).changes).toBe(
+    1,
+  );
+  database.close();
+  store = new OutboxStore({ path, bytesMax: 1024 * 1024 });
+  const [one] = store.dictionaryOf(hash).devices;
+  expect([store.dictionaryOf(hash).hash, one?.points[0]?.name]).toEqual([store.dictionary.hash, "a"]);
+  store.close();
 });

@@ -200,7 +200,8 @@ export class OutboxModel implements GatewayWatch {
     const current = this.#current();
     if (current.epoch <= epochBefore) this.#world.fail(`epoch ${current.epoch} after epoch ${epochBefore}`);
     this.#world.trace(`epoch ${current.epoch} begins at ${current.base}`);
-    if (this.fileReplaced) {
+    // Also where the start itself has put a damaged file aside.
+    if (this.fileReplaced || (this.#query.salvages.get() as number) > 0) {
       this.#lastId = current.base;
       this.#adopt(new Set(this.#query.ids.all() as number[]));
     }

@@ -36,6 +36,7 @@ describe("the simulation", { timeout: 120_000 }, () => {
     ["rows behind a damaged epoch, deleted unsent", 740, 1],
     ["a burst for which the site's own budget has no room", 1592, 1],
     ["a point dictionary that came while the receiver's disk failed", 2364, 1],
+    ["a stored dictionary in which a bit has flipped", 4566, 1],
   ])("%s (seed %i)", async (_name, seed, seedHours) => {
     const { violation } = await simulate(seed, { hours: seedHours });
     expect(violation?.text).toBe(undefined);
